@@ -1,0 +1,2 @@
+//! The economics of mining: exact formulas, a hardware table and simulators.
+#![forbid(unsafe_code)]

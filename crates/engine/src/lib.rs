@@ -1,0 +1,2 @@
+//! Hashing threads: they take jobs and find shares.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Sockets for midstate: the only room that knows tokio.
+#![forbid(unsafe_code)]
