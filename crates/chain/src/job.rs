@@ -1,0 +1,98 @@
+//! A job: everything that is needed to build headers worth hashing, and to judge their hashes.
+
+use crate::{Bits, Hash256, Header, Target, coinbase::coinbase_height, merkle::fold_branch};
+
+/// Work as a pool or a node hands it out. Immutable; shared by threads and by the shares found in it.
+///
+/// The coinbase is `coinbase_prefix || extranonce1 || extranonce2 || coinbase_suffix`, without
+/// witness.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// The pool's name for it: opaque, not unique. Never compare jobs by it, see
+    /// [`same_work`](Self::same_work).
+    pub id: String,
+    /// Counts the sessions with the pool; a job dies with its session.
+    pub session: u64,
+    /// Header version as given.
+    pub version: u32,
+    /// Which bits of the version may be rolled. Bits that are set in `version` are not rolled even
+    /// if the mask allows it: pools disagree on what rolling a set bit means.
+    pub version_mask: u32,
+    /// Hash of the block to build on.
+    pub prev_hash: Hash256,
+    /// The coinbase up to the extranonce.
+    pub coinbase_prefix: Vec<u8>,
+    /// The pool's part of the extranonce.
+    pub extranonce1: Vec<u8>,
+    /// Bytes of extranonce that are ours.
+    pub extranonce2_size: usize,
+    /// The coinbase after the extranonce.
+    pub coinbase_suffix: Vec<u8>,
+    /// From the coinbase id to the merkle root.
+    pub branch: Vec<Hash256>,
+    /// The network's target in compact form.
+    pub bits: Bits,
+    /// Earliest time for the header.
+    pub time: u32,
+    /// Hashes at or below it are sent.
+    pub share_target: Target,
+    /// Hashes at or below it are blocks.
+    pub network_target: Target,
+    /// Earlier jobs are void.
+    pub clean: bool,
+}
+
+impl Job {
+    /// The bits of the version that this job may roll.
+    pub fn rollable_bits(&self) -> u32 {
+        self.version_mask & !self.version
+    }
+
+    /// The coinbase without witness, for one extranonce2 (of `extranonce2_size` bytes).
+    pub fn coinbase(&self, extranonce2: &[u8]) -> Vec<u8> {
+        [&self.coinbase_prefix, &self.extranonce1, extranonce2, &self.coinbase_suffix].concat()
+    }
+
+    /// The merkle root for one extranonce2.
+    pub fn merkle_root(&self, extranonce2: &[u8]) -> Hash256 {
+        fold_branch(Hash256::of(&self.coinbase(extranonce2)), &self.branch)
+    }
+
+    /// The header for one extranonce2, nonce 0, version and time as given.
+    pub fn header(&self, extranonce2: &[u8]) -> Header {
+        Header {
+            version: self.version,
+            prev_hash: self.prev_hash,
+            merkle_root: self.merkle_root(extranonce2),
+            time: self.time,
+            bits: self.bits,
+            nonce: 0,
+        }
+    }
+
+    /// The height that the coinbase states.
+    pub fn height(&self) -> Option<u32> {
+        coinbase_height(&self.coinbase_prefix)
+    }
+
+    /// The target that a hash must meet to be sent: the easier of share and network target, since a
+    /// block is sent whatever the pool asks.
+    pub fn submit_target(&self) -> Target {
+        self.share_target.max(self.network_target)
+    }
+
+    /// Whether both jobs search the same headers (I1). Then the search goes on where it stands, so
+    /// that no header is hashed twice; any other change of content starts afresh. Targets, id and
+    /// `clean` do not count: they do not enter the header.
+    pub fn same_work(&self, other: &Self) -> bool {
+        let content = |job: &Self| {
+            (job.session, job.version, job.version_mask, job.prev_hash, job.bits, job.time)
+        };
+        content(self) == content(other)
+            && self.coinbase_prefix == other.coinbase_prefix
+            && self.extranonce1 == other.extranonce1
+            && self.extranonce2_size == other.extranonce2_size
+            && self.coinbase_suffix == other.coinbase_suffix
+            && self.branch == other.branch
+    }
+}
