@@ -27,5 +27,5 @@ pub use job::Job;
 pub use merkle::{coinbase_branch, fold_branch, merkle_root, witness_commitment};
 pub use network::Network;
 pub use retarget::{RETARGET_INTERVAL, TARGET_SPACING, TARGET_TIMESPAN, retarget};
-pub use share::Share;
+pub use share::{Share, Verdict};
 pub use target::{Bits, BitsError, DifficultyError, Target, U256};

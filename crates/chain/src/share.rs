@@ -21,6 +21,21 @@ pub struct Share {
     pub hash: Hash256,
 }
 
+/// How a share ended. A share that has no verdict yet counts as unresolved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// The pool or node took it.
+    Accepted,
+    /// The pool or node refused it.
+    Rejected,
+    /// Its job was void before it could be sent.
+    Stale,
+    /// Held back by a rate limit of ours.
+    Throttled,
+    /// No answer came, and none can come any more.
+    Unresolved,
+}
+
 impl Share {
     /// The header, built anew from the job: its hash is the one to trust.
     pub fn header(&self) -> Header {
