@@ -1,0 +1,12 @@
+//! Solo mining at Bitcoin Core, as values and state machines: no sockets, no files, no clock.
+//!
+//! A [`Template`] (BIP22, BIP23, BIP145) and a [`Payout`] make [`Work`]: a [`Job`] for the hashing
+//! threads, a proposal for the node to check first, and the whole block once a share solves it.
+//! [`Client`] drives that against one node or several; `net` gives it HTTP and files.
+//!
+//! [`Job`]: midstate_chain::Job
+#![forbid(unsafe_code)]
+
+mod address;
+
+pub use address::{Address, AddressError};
