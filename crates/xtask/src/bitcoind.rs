@@ -1,0 +1,154 @@
+//! `cargo xtask bitcoind`: a Bitcoin Core node for the tests, found or built.
+//!
+//! It looks at `$BITCOIND_EXE`, along `$PATH` and in the cache, and else builds Bitcoin Core there.
+//! stdout is the path of the program and nothing else, so that a script can write
+//! `BITCOIND_EXE=$(cargo xtask bitcoind)`. The node that it builds has no wallet, no GUI and no
+//! ZMQ: the tests need none of them.
+
+mod recipe;
+
+use std::env;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context, bail, ensure};
+
+/// Prints the path of a `bitcoind` that runs, building one where there is none.
+pub(crate) fn run() -> anyhow::Result<ExitCode> {
+    let cache = cache_directory(env::var_os("XDG_CACHE_HOME"), env::home_dir())?;
+    let found = find(env::var_os("BITCOIND_EXE").as_deref(), env::var_os("PATH").as_deref())?;
+    let program = match found {
+        Some(program) => program,
+        None => recipe::cached_or_built(&cache)?,
+    };
+    eprintln!("bitcoind: {}", version(&program)?);
+    println!("{}", program.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The `bitcoind` that the user has: the one they name, else the first along the path.
+fn find(named: Option<&OsStr>, path: Option<&OsStr>) -> anyhow::Result<Option<PathBuf>> {
+    if let Some(named) = named.filter(|named| !named.is_empty()) {
+        let named = PathBuf::from(named);
+        ensure!(
+            named.is_file(),
+            "BITCOIND_EXE is {}, which is no file: name the program itself, or unset it",
+            named.display()
+        );
+        return Ok(Some(named));
+    }
+    let directories = path.into_iter().flat_map(env::split_paths);
+    let mut programs = directories.map(|directory| directory.join("bitcoind"));
+    Ok(programs.find(|program| program.is_file()))
+}
+
+/// `$XDG_CACHE_HOME/midstate`, or `~/.cache/midstate`: it outlives every clone and its `target`.
+fn cache_directory(
+    xdg: Option<impl Into<PathBuf>>,
+    home: Option<PathBuf>,
+) -> anyhow::Result<PathBuf> {
+    let xdg = xdg.map(Into::into).filter(|path: &PathBuf| path.is_absolute());
+    let base = xdg.or_else(|| home.map(|home| home.join(".cache")));
+    Ok(base.context("neither XDG_CACHE_HOME nor HOME is set: set one")?.join("midstate"))
+}
+
+/// The first line that `bitcoind -version` prints: the proof that the program runs here.
+fn version(program: &Path) -> anyhow::Result<String> {
+    let shown = program.display();
+    let output = Command::new(program)
+        .arg("-version")
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("running {shown} -version"))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    match text.lines().next() {
+        Some(line) if output.status.success() => Ok(line.to_owned()),
+        _ => bail!("{shown} -version failed ({}): remove it or name another", output.status),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::ops::Deref;
+    use std::process;
+
+    use super::*;
+
+    /// An empty directory for one test, which goes with it.
+    pub(super) struct Scratch(PathBuf);
+
+    impl Scratch {
+        pub(super) fn new(name: &str) -> Self {
+            let name = format!("midstate-xtask-{}-{name}", process::id());
+            let directory = env::temp_dir().join(name);
+            fs::create_dir(&directory).unwrap();
+            Self(directory)
+        }
+    }
+
+    impl Deref for Scratch {
+        type Target = Path;
+
+        fn deref(&self) -> &Path {
+            &self.0
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            fs::remove_dir_all(&self.0).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_named_one_comes_first_and_must_be_there() {
+        let directory = Scratch::new("named");
+        let (named, on_path) = (directory.join("named"), directory.join("bitcoind"));
+        for program in [&named, &on_path] {
+            fs::write(program, "").unwrap();
+        }
+        let path = Some(directory.as_os_str());
+        assert_eq!(find(Some(named.as_os_str()), path).unwrap(), Some(named));
+        assert_eq!(find(None, path).unwrap(), Some(on_path.clone()));
+        assert_eq!(find(Some(OsStr::new("")), path).unwrap(), Some(on_path));
+
+        let absent = directory.join("absent");
+        let error = find(Some(absent.as_os_str()), path).unwrap_err().to_string();
+        assert!(error.contains("BITCOIND_EXE") && error.contains("unset it"), "{error}");
+    }
+
+    #[test]
+    fn the_path_is_searched_in_order() {
+        let directory = Scratch::new("path");
+        let bins = ["empty", "first", "second"].map(|name| directory.join(name));
+        for bin in &bins {
+            fs::create_dir(bin).unwrap();
+        }
+        let path = env::join_paths(&bins).unwrap();
+        assert_eq!(find(None, Some(&path)).unwrap(), None);
+        assert_eq!(find(None, None).unwrap(), None);
+        for bin in &bins[1..] {
+            fs::write(bin.join("bitcoind"), "").unwrap();
+        }
+        assert_eq!(find(None, Some(&path)).unwrap(), Some(bins[1].join("bitcoind")));
+    }
+
+    #[test]
+    fn the_cache_outlives_clones() {
+        let home = || Some(PathBuf::from("/h"));
+        let cache = |xdg: Option<&str>, home| cache_directory(xdg, home);
+        assert_eq!(cache(None, home()).unwrap(), Path::new("/h/.cache/midstate"));
+        assert_eq!(cache(Some("/c"), home()).unwrap(), Path::new("/c/midstate"));
+        // As the XDG specification asks: a relative path counts as none.
+        assert_eq!(cache(Some("c"), home()).unwrap(), Path::new("/h/.cache/midstate"));
+        assert!(cache(None, None).is_err());
+    }
+
+    #[test]
+    fn a_program_proves_that_it_runs() {
+        assert!(version(Path::new("false")).unwrap_err().to_string().contains("-version failed"));
+        assert!(version(Path::new("no-such-program")).is_err());
+    }
+}

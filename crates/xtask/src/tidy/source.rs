@@ -1,0 +1,287 @@
+//! Rules about Rust sources, asked of their tokens: comments and strings fool nobody, and the
+//! bodies of macros are read too.
+//!
+//! It is not a parser and resolves no names: it finds words in a row. A rule that needs types
+//! belongs to clippy.
+
+mod tokens;
+
+use super::house::{self, HASHER, IMPURE};
+use super::{Rule, Violation};
+use tokens::Token;
+
+const HEADED: Rule = Rule {
+    law: "every source file begins with what it is, what it is not and who calls it",
+    cure: "begin the file with a `//!` comment",
+};
+const SHORT: Rule = Rule {
+    law: "a source file has at most 900 lines",
+    cure: "find the rooms in it and give each a file",
+};
+const NARROW: Rule = Rule {
+    law: "a line has at most 100 columns, comments and strings included",
+    cure: "wrap it; a long string goes on after a `\\` at the end of the line",
+};
+const READABLE: Rule = Rule {
+    law: "tidy reads every source file",
+    cure: "mend what rustc says about it, or leave the file out of the project",
+};
+const SAFE: Rule = Rule {
+    law: "`unsafe` lives in crates/sha256d only",
+    cure: "find the safe way, or move what needs it behind a safe door of the hasher",
+};
+const FORBIDS_UNSAFE: Rule = Rule {
+    law: "every crate but the hasher forbids unsafe code",
+    cure: "write `#![forbid(unsafe_code)]` below the file's comment",
+};
+const NO_STD: Rule = Rule {
+    law: "the hasher builds without std",
+    cure: "write `#![no_std]` below the file's comment",
+};
+const PURE: Rule = Rule {
+    law: "no library reads the clock, the environment or a random source",
+    cure: "take what it reads as an argument (`now`, a seed), and let the binary read it",
+};
+const FINISHED: Rule = Rule {
+    law: "what is in the tree is finished",
+    cure: "write it, or leave it out and open an issue",
+};
+const RUN: Rule = Rule {
+    law: "a test is run or it is not there",
+    cure: "make it fast, or let it print why it skipped where something is missing",
+};
+const QUIET: Rule = Rule { law: "no debugging print stays", cure: "remove it, or trace an event" };
+
+const MAX_LINES: usize = 900;
+const MAX_COLUMNS: usize = 100;
+
+/// Every violation in the source file at `path`; `is_crate_root` for the first file of a library or
+/// a binary.
+pub(super) fn check(path: &str, text: &str, is_crate_root: bool) -> Vec<Violation> {
+    let mut violations = check_shape(path, text);
+    match tokens::read(text) {
+        Ok(tokens) => violations.extend(check_tokens(path, &tokens, is_crate_root)),
+        Err((line, message)) => violations.push(READABLE.broken(path, line, message)),
+    }
+    violations
+}
+
+fn check_shape(path: &str, text: &str) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    if !text.starts_with("//!") {
+        violations.push(HEADED.broken(path, 1, "no such comment"));
+    }
+    let lines = text.lines().count();
+    if lines > MAX_LINES {
+        violations.push(SHORT.broken(path, lines, format!("{lines} lines")));
+    }
+    for (index, line) in text.lines().enumerate() {
+        let columns = line.chars().count();
+        if columns > MAX_COLUMNS {
+            violations.push(NARROW.broken(path, index + 1, format!("{columns} columns")));
+        }
+    }
+    violations
+}
+
+fn check_tokens(path: &str, tokens: &[Token], is_crate_root: bool) -> Vec<Violation> {
+    let room = house::room_of_path(path);
+    let mut violations = Vec::new();
+    let mut forbid = |rule: &Rule, words: &str| {
+        let lines = find(tokens, words).map(|index| tokens[index].line);
+        violations.extend(lines.map(|line| rule.broken(path, line, format!("`{words}`"))));
+    };
+
+    forbid(&FINISHED, "todo !");
+    forbid(&FINISHED, "unimplemented !");
+    forbid(&QUIET, "dbg !");
+    forbid(&RUN, "# [ ignore");
+    if room != HASHER {
+        forbid(&SAFE, "unsafe");
+    }
+    if is_crate_root && room == HASHER && !has(tokens, "# ! [ no_std ]") {
+        violations.push(NO_STD.broken(path, 1, "no such attribute"));
+    }
+    if is_crate_root && room != HASHER && !has(tokens, "# ! [ forbid ( unsafe_code") {
+        violations.push(FORBIDS_UNSAFE.broken(path, 1, "no such attribute"));
+    }
+    if !IMPURE.contains(&room) && !is_test_code(path) {
+        violations.extend(check_purity(path, tokens));
+    }
+    violations
+}
+
+/// Names of the clock, the environment and random sources, as they are written where they are
+/// imported or used.
+fn check_purity(path: &str, tokens: &[Token]) -> Vec<Violation> {
+    const IMPURITIES: [&str; 7] = [
+        "Instant :: now",
+        "SystemTime",
+        "std :: env",
+        "rand ::",
+        "getrandom",
+        "fastrand",
+        "RandomState",
+    ];
+    let listed = tokens::listed_below_std(tokens, "env").into_iter();
+    IMPURITIES
+        .into_iter()
+        .flat_map(|words| find(tokens, words).map(move |index| (index, words)))
+        .chain(listed.map(|index| (index, "std :: { env }")))
+        .filter(|&(index, _)| !tokens[index].in_test)
+        .map(|(index, words)| PURE.broken(path, tokens[index].line, format!("`{words}`")))
+        .collect()
+}
+
+/// Files that only tests and benches are built from.
+fn is_test_code(path: &str) -> bool {
+    path.split('/').any(|part| matches!(part, "tests" | "benches" | "examples" | "tests.rs"))
+}
+
+fn has(tokens: &[Token], words: &str) -> bool {
+    find(tokens, words).next().is_some()
+}
+
+/// Where `words`, separated by spaces, stand in a row: the index of the first.
+fn find<'a>(tokens: &'a [Token], words: &str) -> impl Iterator<Item = usize> + use<'a> {
+    let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
+    let rows = tokens.windows(words.len()).enumerate();
+    rows.filter(move |(_, row)| row.iter().map(|token| &token.text).eq(&words))
+        .map(|(index, _)| index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOTHING: [&str; 0] = [];
+
+    /// The laws that a file breaks, and the lines where.
+    fn broken(path: &str, text: &str) -> Vec<(&'static str, usize)> {
+        check(path, &format!("//! Sample.\n{text}"), false)
+            .iter()
+            .map(|violation| (violation.law, violation.line))
+            .collect()
+    }
+
+    fn laws(path: &str, text: &str) -> Vec<&'static str> {
+        broken(path, text).into_iter().map(|(law, _)| law).collect()
+    }
+
+    #[test]
+    fn tidy_code_breaks_nothing() {
+        let text = r##"
+            /// Never `unsafe`, never Instant::now(), SystemTime or a dbg!(print).
+            // unsafe, todo!() and std::env are words here
+            const WORDS: &str = "unsafe std::env dbg!(1) #[ignore]";
+            const RAW: &str = r#"unsafe " SystemTime"#;
+            fn unsafe_code<'a>(now: Instant, operand: &'a u32) -> char { 'u' }
+            fn version() -> &'static str { env!("CARGO_PKG_VERSION") }
+        "##;
+        assert_eq!(laws("crates/chain/src/header.rs", text), NOTHING);
+    }
+
+    #[test]
+    fn a_file_says_what_it_is() {
+        for text in ["fn main() {}\n", "// a comment\n", "/// of an item\nfn f() {}\n", ""] {
+            let violations = check("crates/chain/src/x.rs", text, false);
+            assert_eq!(violations[0].law, HEADED.law, "{text}");
+        }
+    }
+
+    #[test]
+    fn files_are_short_and_lines_narrow() {
+        let most = "//\n".repeat(MAX_LINES - 1);
+        assert_eq!(laws("crates/chain/src/x.rs", &most), NOTHING);
+        assert_eq!(laws("crates/chain/src/x.rs", &format!("{most}//\n")), [SHORT.law]);
+
+        let widest = format!("// {}", "\u{fc}".repeat(MAX_COLUMNS - 3));
+        assert_eq!(laws("crates/chain/src/x.rs", &widest), NOTHING);
+        assert_eq!(broken("crates/chain/src/x.rs", &format!("{widest}.")), [(NARROW.law, 2)]);
+    }
+
+    #[test]
+    fn unsafe_lives_in_the_hasher() {
+        for text in [
+            "fn f() { unsafe { g() } }",
+            "unsafe fn f() {}",
+            "unsafe impl Send for X {}",
+            "macro_rules! m { () => { unsafe { g() } } }",
+            "#[unsafe(no_mangle)]\nfn f() {}",
+            "#[cfg(test)]\nmod tests { fn f() { unsafe { g() } } }",
+        ] {
+            assert_eq!(laws("crates/engine/src/x.rs", text), [SAFE.law], "{text}");
+            assert_eq!(laws("tests/tests.rs", text), [SAFE.law], "{text}");
+            assert_eq!(laws("crates/sha256d/src/x86/avx2.rs", text), NOTHING, "{text}");
+        }
+        assert_eq!(broken("crates/cli/main.rs", "fn f() {\n    unsafe {}\n}"), [(SAFE.law, 3)]);
+    }
+
+    #[test]
+    fn crate_roots_say_what_they_forbid() {
+        let at_root = |path: &str, text: &str| -> Vec<&str> {
+            let violations = check(path, &format!("//! Sample.\n{text}"), true);
+            violations.iter().map(|violation| violation.law).collect()
+        };
+        assert_eq!(at_root("crates/chain/src/lib.rs", "#![forbid(unsafe_code)]"), NOTHING);
+        for without in ["", "// #![forbid(unsafe_code)]", "#![deny(unsafe_code)]"] {
+            assert_eq!(at_root("crates/chain/src/lib.rs", without), [FORBIDS_UNSAFE.law]);
+            assert_eq!(at_root("crates/cli/main.rs", without), [FORBIDS_UNSAFE.law]);
+        }
+        assert_eq!(at_root("crates/sha256d/src/lib.rs", "#![no_std]"), NOTHING);
+        assert_eq!(at_root("crates/sha256d/src/lib.rs", "//! #![no_std]"), [NO_STD.law]);
+    }
+
+    #[test]
+    fn libraries_are_pure() {
+        for text in [
+            "fn f() { std::time::Instant::now(); }",
+            "use std::time::SystemTime;",
+            "use std::env;",
+            "fn f() { std::env::var(\"HOME\"); }",
+            "use std::{collections::{BTreeMap, BTreeSet}, env};",
+            "fn f() { rand::random() }",
+            "fn f() { getrandom(&mut [0]) }",
+            "fn f() -> fastrand::Rng { todo }",
+            "use std::hash::RandomState;",
+            "#[cfg(not(test))]\nuse std::env;",
+            "#[cfg(test)]\nmod tests {}\nuse std::env;",
+        ] {
+            for path in ["crates/chain/src/job.rs", "crates/engine/src/lib.rs"] {
+                assert_eq!(laws(path, text), [PURE.law], "{text}");
+            }
+            for path in ["crates/net/src/tcp.rs", "crates/cli/main.rs", "crates/chain/tests/x.rs"] {
+                assert_eq!(laws(path, text), NOTHING, "{path}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn tests_in_a_library_may_read_what_they_need() {
+        for text in [
+            "#[cfg(test)]\nmod tests { use std::env; }",
+            "#[cfg(test)]\n#[expect(dead_code)]\nfn f() { std::env::var(\"SEED\"); }",
+            "#[cfg(test)]\nuse std::env;",
+            "#[cfg(all(test, feature = \"std\"))]\nmod tests { fn f() { Instant::now(); } }",
+        ] {
+            assert_eq!(laws("crates/chain/src/job.rs", text), NOTHING, "{text}");
+        }
+        assert_eq!(laws("crates/chain/src/job/tests.rs", "use std::env;"), NOTHING);
+    }
+
+    #[test]
+    fn nothing_is_left_undone() {
+        // Brackets, so that a plain search for the usual spelling finds no sample here.
+        for text in ["fn f() { todo![] }", "fn f() { unimplemented![] }"] {
+            assert_eq!(laws("crates/chain/src/x.rs", text), [FINISHED.law], "{text}");
+        }
+        assert_eq!(laws("tests/tests.rs", "fn f() { dbg![1]; }"), [QUIET.law]);
+        let ignored = "#[test]\n#[ignore = \"slow\"]\nfn f() {}";
+        assert_eq!(broken("tests/tests.rs", ignored), [(RUN.law, 3)]);
+    }
+
+    #[test]
+    fn an_unreadable_file_is_a_violation() {
+        assert_eq!(broken("crates/chain/src/x.rs", "fn f() {\n"), [(READABLE.law, 2)]);
+    }
+}
