@@ -101,11 +101,11 @@ impl Target {
     }
 
     /// Expected number of hashes until one meets the target: `floor(2^256 / (target + 1))`, exact
-    /// (Core's `GetBlockProof`).
+    /// (Core's `GetBlockProof`). A target of zero would need 2^256, which is cut to 2^256 - 1.
     pub fn expected_hashes(self) -> U256 {
         match self.0.checked_add(U256::ONE) {
             // 2^256 does not fit, and 2^256 = !target + (target + 1).
-            Some(above) => !self.0 / above + U256::ONE,
+            Some(above) => (!self.0 / above).saturating_add(U256::ONE),
             None => U256::ONE,
         }
     }
