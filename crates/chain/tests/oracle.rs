@@ -181,10 +181,10 @@ fn built(height: u32, extranonce: &[u8], commitment: Option<Hash256>) -> (Vec<u8
         witness_commitment: commitment,
     }
     .build()
-    .unwrap();
+    .expect("the script is short enough");
     assert_eq!(coinbase_height(&parts.prefix), Some(height));
     let bare = [&parts.prefix, extranonce, &parts.suffix].concat();
-    (with_witness(&bare).unwrap(), bare)
+    (with_witness(&bare).expect("a coinbase is long enough"), bare)
 }
 
 #[test]
@@ -297,7 +297,10 @@ fn job() -> Job {
         bits: Network::Regtest.limit(),
         time: 1_700_000_000,
         share_target: Target::DIFFICULTY_1,
-        network_target: Network::Regtest.limit().to_target().unwrap(),
+        network_target: Network::Regtest
+            .limit()
+            .to_target()
+            .expect("a network's limit is a target"),
         clean: false,
     }
 }

@@ -147,7 +147,7 @@ fn the_subsidy_halves_to_zero_and_sums_to_just_below_21_million() {
         })
     };
     let total = eras(main).map(|subsidy| subsidy * u64::from(main.halving_interval())).sum::<u64>();
-    assert_eq!(total, 20_999_999_9769_0000);
+    assert_eq!(total, 2_099_999_997_690_000);
     assert_eq!(eras(main).last(), Some(0));
     assert_eq!(main.subsidy(1_049_999), 312_500_000);
     assert_eq!(main.subsidy(1_050_000), 156_250_000);
