@@ -16,7 +16,7 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
     // The exception to "rooms on one floor": the embedded pool speaks the server's side of Stratum.
     ("pool", &["chain", "stratum"]),
     ("engine", &["chain", "work", "sha256d"]),
-    ("net", &["chain", "work", "stratum", "gbt", "pool"]),
+    ("net", &["chain", "stratum", "gbt", "pool"]),
     ("economics", &["chain"]),
     ("report", &[]),
     (

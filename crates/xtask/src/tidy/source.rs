@@ -114,8 +114,9 @@ fn check_tokens(path: &str, tokens: &[Token], is_crate_root: bool) -> Vec<Violat
 /// Names of the clock, the environment and random sources, as they are written where they are
 /// imported or used.
 fn check_purity(path: &str, tokens: &[Token]) -> Vec<Violation> {
-    const IMPURITIES: [&str; 7] = [
+    const IMPURITIES: [&str; 8] = [
         "Instant :: now",
+        ". elapsed ( )",
         "SystemTime",
         "std :: env",
         "rand ::",
@@ -237,6 +238,7 @@ mod tests {
         for text in [
             "fn f() { std::time::Instant::now(); }",
             "use std::time::SystemTime;",
+            "fn f(start: Instant) -> Duration { start.elapsed() }",
             "use std::env;",
             "fn f() { std::env::var(\"HOME\"); }",
             "use std::{collections::{BTreeMap, BTreeSet}, env};",
