@@ -1,0 +1,77 @@
+//! Every kernel through the one suite, and the few functions around them.
+
+#![expect(clippy::unwrap_used, reason = "a test's panic is its report")]
+
+mod suite;
+
+use midstate_sha256d::{Kernel, Midstate, Tail, Work, sha256, sha256d};
+use sha2::{Digest, Sha256};
+
+/// A kernel, a line: its module runs the whole suite, or says that this CPU cannot.
+macro_rules! kernels {
+    ($($module:ident $name:literal)+) => { $(
+        mod $module {
+            crate::suite::tests!($name);
+        }
+    )+
+        #[test]
+        fn every_name_has_its_suite() {
+            assert_eq!(Kernel::NAMES, [$($name),+]);
+        }
+    };
+}
+
+kernels! {
+    scalar "scalar"
+    sse41 "sse41"
+    avx2 "avx2"
+    avx512 "avx512"
+    sha_ni "sha-ni"
+    neon "neon"
+    sha2_armv8 "sha2"
+}
+
+#[test]
+fn sha256_agrees_with_sha2_at_every_length_around_the_padding() {
+    let data: Vec<u8> = (0..=255).cycle().take(300).collect();
+    for len in 0..=data.len() {
+        let first: [u8; 32] = Sha256::digest(&data[..len]).into();
+        let second: [u8; 32] = Sha256::digest(first).into();
+        assert_eq!(sha256(&data[..len]), first, "{len} bytes");
+        assert_eq!(sha256d(&data[..len]), second, "{len} bytes");
+    }
+}
+
+#[test]
+fn a_midstate_is_the_standards_state_after_one_block() {
+    // The midstate of block 125,552's header, as getwork servers once handed it out.
+    let header = suite::header_of_block_125552();
+    let words = Midstate::of(header[..64].try_into().unwrap()).words();
+    assert_eq!(
+        words,
+        [
+            0x9524c593, 0x05c56713, 0x16e669ba, 0x2d2810a0, 0x07e86e37, 0x2f56a9da, 0xcd5bce69,
+            0x7a78da2d
+        ]
+    );
+}
+
+#[test]
+fn work_holds_one_to_64_midstates() {
+    let midstate = Midstate::of(&[0; 64]);
+    let tail = Tail::from_bytes([0; 12]);
+    let len = |n| Work::new(&vec![midstate; n], tail, &[0; 32]).map(|work| work.midstates());
+    assert_eq!([len(0), len(1), len(64), len(65)], [None, Some(1), Some(64), None]);
+    assert_eq!(Work::MAX_MIDSTATES, 64);
+}
+
+#[test]
+fn available_kernels_start_with_scalar_and_answer_to_their_names() {
+    assert_eq!(Kernel::available().next(), Some(Kernel::SCALAR));
+    for kernel in Kernel::available() {
+        assert_eq!(Kernel::named(kernel.name()), Some(kernel));
+        assert!(kernel.lanes().is_power_of_two());
+    }
+    assert_eq!(Kernel::named("AVX2"), None);
+    assert_eq!(Kernel::named(""), None);
+}
