@@ -1,2 +1,19 @@
-//! Hashing threads: they take jobs and find shares.
+//! Hashing threads. They take the newest [`Job`](midstate_chain::Job) and hand out
+//! [`Share`](midstate_chain::Share)s; nothing here waits for a network, and nothing on the network
+//! waits for a hash.
+//!
+//! ```text
+//! set_job ──> Slot (epoch, newest assignment) ──> threads: claim a unit, scan it, count it
+//!                                                   └─> on_share
+//! ```
+//!
+//! Units last about half a millisecond, and every thread looks at the slot between two units: that
+//! is how fast a new job reaches all of them. No clock here: time that passes is told from outside.
 #![forbid(unsafe_code)]
+
+mod engine;
+mod meter;
+mod slot;
+
+pub use engine::{Config, Engine, Progress};
+pub use meter::Meter;

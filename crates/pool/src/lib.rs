@@ -1,2 +1,20 @@
-//! An embedded regtest pool: a chain in memory, a job maker and a share judge.
+//! A small mining pool for demos, lessons and tests.
+//!
+//! [`Pool`] is the pool proper: sessions, jobs, and a judge that trusts nobody. [`RegtestChain`] is a
+//! chain in memory that gives it templates and takes its blocks; [`RegtestPool`] is the two together.
+//! A node can stand in for the chain.
+//!
+//! The judge recomputes every share with the `sha2` crate, never with midstate's own kernels: what
+//! the pool accepts was checked by somebody else's code.
+//!
+//! Neither sockets nor clocks: `now` is the time since 1970, and bytes come and go by session.
 #![forbid(unsafe_code)]
+
+mod chain;
+mod judge;
+mod pool;
+mod regtest;
+
+pub use chain::{Block, BlockError, RegtestChain};
+pub use pool::{Event, Pool, PoolConfig, SessionId, Template, WorkerStats};
+pub use regtest::{RegtestPool, StartError};

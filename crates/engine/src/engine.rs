@@ -1,0 +1,234 @@
+//! The threads and what they share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use midstate_chain::{Header, Job, Share};
+use midstate_sha256d::{Kernel, Work};
+use midstate_work::{Claim, Cut, Page, SearchSpace, Unit};
+
+use crate::slot::Slot;
+
+/// How to hash.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The kernel, the same for all threads.
+    pub kernel: Kernel,
+    /// Number of threads, at least 1.
+    pub threads: usize,
+    /// How each job's search space is cut. Units should last well under a millisecond.
+    pub cut: Cut,
+}
+
+/// A running set of hashing threads. Dropping it stops them.
+pub struct Engine {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// Where the search stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// No job.
+    Idle,
+    /// Hashing.
+    Searching,
+    /// Every header of the job at the present time is hashed; more come as time passes.
+    WaitingForTime,
+    /// The job has no more headers: a new job is needed.
+    Exhausted,
+}
+
+struct Shared {
+    slot: Slot<Assignment>,
+    counters: Vec<Counter>,
+    cut: Cut,
+    kernel: Kernel,
+    on_share: Box<dyn Fn(Share) + Send + Sync>,
+}
+
+/// One job being searched by all threads.
+struct Assignment {
+    space: SearchSpace,
+    search: Arc<Search>,
+}
+
+/// How far the search of a job is; outlives the assignment when the same work is sent again.
+#[derive(Default)]
+struct Search {
+    /// Number of the next unit.
+    next: AtomicU64,
+    /// Seconds since the job came.
+    elapsed: AtomicU32,
+}
+
+/// Hashes finished by one thread, on a cache line of its own.
+#[repr(align(128))]
+#[derive(Default)]
+struct Counter(AtomicU64);
+
+impl Engine {
+    /// Starts the threads; they wait for a job. `on_share` runs on a hashing thread and must not
+    /// block.
+    pub fn start(config: Config, on_share: impl Fn(Share) + Send + Sync + 'static) -> Self {
+        let threads = config.threads.max(1);
+        let mut cut = config.cut;
+        cut.midstates = cut.midstates.min(Work::MAX_MIDSTATES);
+        let shared = Arc::new(Shared {
+            slot: Slot::new(),
+            counters: (0..threads).map(|_| Counter::default()).collect(),
+            cut,
+            kernel: config.kernel,
+            on_share: Box::new(on_share),
+        });
+        let threads = (0..threads)
+            .map(|index| {
+                let shared = Arc::clone(&shared);
+                std::thread::Builder::new()
+                    .name(format!("hash-{index}"))
+                    .spawn(move || shared.run(index))
+                    .expect("the system lets a process of a few threads start another one")
+            })
+            .collect();
+        Self { shared, threads }
+    }
+
+    /// Gives all threads a new job, or none. If it is the work they have (see [`Job::same_work`]),
+    /// the search goes on where it stands.
+    pub fn set_job(&self, job: Option<Arc<Job>>) {
+        let cut = &self.shared.cut;
+        self.shared.slot.replace(|current| {
+            let job = job?;
+            let search = match current {
+                Some(current) if current.space.job().same_work(&job) => Arc::clone(&current.search),
+                _ => Arc::default(),
+            };
+            Some(Arc::new(Assignment { space: SearchSpace::new(job, cut.clone()), search }))
+        });
+    }
+
+    /// Tells how many seconds ago the present job came. Headers may run ahead of the job's time by
+    /// that much, when nothing else is left to change.
+    pub fn set_elapsed(&self, seconds: u32) {
+        self.shared.slot.replace(|current| {
+            let current = current?;
+            current.search.elapsed.store(seconds, Ordering::Relaxed);
+            Some(Arc::clone(current))
+        });
+    }
+
+    /// Hashes finished since the start, by all threads.
+    pub fn hashes(&self) -> u64 {
+        self.shared.counters.iter().map(|counter| counter.0.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Number of hashing threads.
+    pub fn threads(&self) -> usize {
+        self.threads.len()
+    }
+
+    /// Where the search stands.
+    pub fn progress(&self) -> Progress {
+        let Some(assignment) = self.shared.slot.get() else { return Progress::Idle };
+        let Assignment { space, search } = &*assignment;
+        let next = search.next.load(Ordering::Relaxed);
+        match space.unit(next, search.elapsed.load(Ordering::Relaxed)) {
+            Claim::Unit(_) => Progress::Searching,
+            Claim::NotYet => Progress::WaitingForTime,
+            Claim::Exhausted => Progress::Exhausted,
+        }
+    }
+
+    /// Stops the threads, each after its present unit, and returns the exact number of hashes.
+    pub fn stop(mut self) -> u64 {
+        self.halt();
+        self.hashes()
+    }
+
+    fn halt(&mut self) {
+        self.shared.slot.close();
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has said so on stderr; the others' work still counts.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.halt();
+    }
+}
+
+impl Shared {
+    /// A hashing thread, from start to stop.
+    fn run(&self, thread: usize) {
+        while let Some((epoch, assignment)) = self.slot.wait() {
+            self.search(thread, epoch, &assignment);
+        }
+    }
+
+    /// Hashes units of `assignment` until the slot moves on.
+    fn search(&self, thread: usize, epoch: u64, assignment: &Assignment) {
+        let Assignment { space, search } = assignment;
+        let mut prepared: Option<PreparedPage> = None;
+        while self.slot.epoch() == epoch {
+            let Some(unit) = search.claim(space) else {
+                self.slot.wait_past(epoch);
+                return;
+            };
+            let PreparedPage { page, work, .. } = match prepared.take() {
+                Some(page) if page.number == unit.page => prepared.insert(page),
+                _ => prepared.insert(PreparedPage::new(space, unit.page)),
+            };
+            let hashes = self.kernel.scan(work, unit.nonces, &mut |hit| {
+                (self.on_share)(space.share(page, hit.midstate, hit.nonce, hit.hash));
+            });
+            self.counters[thread].0.fetch_add(hashes, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Search {
+    /// Takes the next unit: nobody else gets it, and whoever gets it hashes it to its end. `None`
+    /// when there is none now.
+    fn claim(&self, space: &SearchSpace) -> Option<Unit> {
+        let elapsed = self.elapsed.load(Ordering::Relaxed);
+        let mut index = self.next.load(Ordering::Relaxed);
+        loop {
+            match space.unit(index, elapsed) {
+                Claim::Unit(unit) => {
+                    match self.next.compare_exchange_weak(
+                        index,
+                        index + 1,
+                        Ordering::Relaxed,
+                        Ordering::Relaxed,
+                    ) {
+                        Ok(_) => return Some(unit),
+                        Err(present) => index = present,
+                    }
+                }
+                Claim::NotYet | Claim::Exhausted => return None,
+            }
+        }
+    }
+}
+
+/// A page as the kernel takes it.
+struct PreparedPage {
+    number: u64,
+    page: Page,
+    work: Work,
+}
+
+impl PreparedPage {
+    fn new(space: &SearchSpace, number: u64) -> Self {
+        let page = space.page(number);
+        let midstates: Vec<_> = page.headers.iter().map(Header::midstate).collect();
+        let target = space.job().submit_target().to_le_bytes();
+        let work = Work::new(&midstates, page.headers[0].tail(), &target)
+            .expect("a page has between 1 and Work::MAX_MIDSTATES headers");
+        Self { number, page, work }
+    }
+}

@@ -1,0 +1,137 @@
+//! The engine with real threads: everything hashed once, exact counts, new jobs at once.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
+use midstate_chain::{Bits, Hash256, Job, Share, Target};
+use midstate_engine::{Config, Engine, Meter, Progress};
+use midstate_sha256d::Kernel;
+use midstate_work::Cut;
+
+fn job(id: &str, version_mask: u32, share_target: Target) -> Arc<Job> {
+    Arc::new(Job {
+        id: id.into(),
+        session: 1,
+        version: 0x2000_0000,
+        version_mask,
+        prev_hash: Hash256::of(id.as_bytes()),
+        coinbase_prefix: vec![1, 2, 3],
+        extranonce1: vec![4, 5],
+        extranonce2_size: 0,
+        coinbase_suffix: vec![6],
+        branch: vec![],
+        bits: Bits::from_consensus(0x1d00_ffff),
+        time: 1_700_000_000,
+        share_target,
+        network_target: Target::DIFFICULTY_1,
+        clean: true,
+    })
+}
+
+fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    for _ in 0..20_000 {
+        if done() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    panic!("did not happen within 20 s: {what}");
+}
+
+/// Every hash hits, so the shares are the search: all of it, once.
+#[test]
+fn i2_i3_i4_threads_cover_the_space_once_and_count_it_exactly() {
+    for kernel in Kernel::available() {
+        for threads in [1, 2, 3, 8, 64] {
+            for version_mask in [0, 0x0000_e000] {
+                let shares = Arc::new(Mutex::new(Vec::<Share>::new()));
+                let cut = Cut { midstates: 4, unit: 37, nonces: (1 << 32) - 1000..1 << 32 };
+                let engine = Engine::start(Config { kernel, threads, cut }, {
+                    let shares = Arc::clone(&shares);
+                    move |share| shares.lock().unwrap().push(share)
+                });
+                engine.set_job(Some(job("all", version_mask, Target::MAX)));
+                wait_until("the space is searched", || engine.progress() != Progress::Searching);
+                let hashes = engine.stop();
+
+                let shares = shares.lock().unwrap();
+                let distinct: HashSet<_> =
+                    shares.iter().map(|share| share.header().to_bytes()).collect();
+                let expected = 1000 * (1 << version_mask.count_ones());
+                assert_eq!(hashes, expected, "{} x {threads}", kernel.name());
+                assert_eq!(shares.len() as u64, expected, "{} x {threads}", kernel.name());
+                assert_eq!(distinct.len() as u64, expected, "{} x {threads}", kernel.name());
+                assert!(shares.iter().all(|share| share.header().hash() == share.hash));
+            }
+        }
+    }
+}
+
+#[test]
+fn i1_the_same_work_again_goes_on_and_a_new_target_counts_at_once() {
+    let shares = Arc::new(Mutex::new(Vec::<Share>::new()));
+    let cut = Cut { midstates: 1, unit: 10, nonces: 0..500 };
+    let engine = Engine::start(Config { kernel: Kernel::SCALAR, threads: 2, cut }, {
+        let shares = Arc::clone(&shares);
+        move |share| shares.lock().unwrap().push(share)
+    });
+    let first = job("same", 0, Target::DIFFICULTY_1);
+    engine.set_job(Some(Arc::clone(&first)));
+    wait_until("the space is searched", || engine.progress() == Progress::WaitingForTime);
+    assert_eq!(engine.hashes(), 500);
+
+    // Only the difficulty changed: nothing is hashed again.
+    engine.set_job(Some(Arc::new(Job { share_target: Target::MAX, ..(*first).clone() })));
+    assert_eq!(engine.progress(), Progress::WaitingForTime);
+    assert_eq!(engine.hashes(), 500);
+
+    // A second later there is new work, judged by the new target.
+    engine.set_elapsed(1);
+    wait_until("the next second is searched", || {
+        engine.hashes() == 1000 && engine.progress() == Progress::WaitingForTime
+    });
+    engine.stop();
+    let shares = shares.lock().unwrap();
+    assert_eq!(shares.len(), 500);
+    assert!(shares.iter().all(|share| share.time == first.time + 1));
+}
+
+#[test]
+fn i10_a_new_job_replaces_the_old_one_and_no_job_stops_the_search() {
+    let (found, shares) = mpsc::channel();
+    let cut = Cut { midstates: 1, unit: 64, nonces: 0..1 << 32 };
+    let easy = Target::from_difficulty(1e-7).unwrap();
+    let engine = Engine::start(Config { kernel: Kernel::SCALAR, threads: 2, cut }, move |share| {
+        let _ = found.send(share);
+    });
+    assert_eq!(engine.progress(), Progress::Idle);
+    for id in ["one", "two", "three"] {
+        engine.set_job(Some(job(id, 0, easy)));
+        wait_until("a share of the new job", || {
+            shares.recv_timeout(Duration::from_secs(10)).is_ok_and(|share| share.job.id == id)
+        });
+    }
+    engine.set_job(None);
+    assert_eq!(engine.progress(), Progress::Idle);
+    let mut before = engine.hashes();
+    wait_until("the last units end", || {
+        std::mem::replace(&mut before, engine.hashes()) == engine.hashes()
+    });
+    engine.stop();
+}
+
+#[test]
+fn the_meter_averages_over_its_windows() {
+    let second = Duration::from_secs;
+    let mut meter = Meter::new(second(60), second(100), 0);
+    assert_eq!(meter.rate(second(10)), None);
+    for at in 1..=200 {
+        // 5 a second at first, 20 a second in the last ten seconds.
+        let count = if at <= 190 { 5 * at } else { 950 + 20 * (at - 190) };
+        meter.record(second(100 + at), count);
+    }
+    assert_eq!(meter.rate(second(10)), Some(20.0));
+    assert_eq!(meter.rate(second(20)), Some(12.5));
+    assert_eq!(meter.rate(second(60)), Some(7.5));
+}

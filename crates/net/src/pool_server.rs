@@ -1,0 +1,157 @@
+//! The embedded pool on a TCP port: one task owns the pool, one small task per connection moves
+//! bytes. Used by `midstate demo` and by tests.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use midstate_pool::{Event, RegtestPool, SessionId};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+/// Chunks of bytes under way from one connection before its reader waits.
+const INBOX: usize = 16;
+/// Chunks that a connection may leave unread before it is dropped.
+const OUTBOX: usize = 256;
+
+/// A pool and the port it will listen on.
+pub struct PoolServer {
+    pool: RegtestPool,
+    listener: TcpListener,
+    events: mpsc::UnboundedSender<Event>,
+}
+
+/// A running pool server.
+pub struct ServerHandle {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<RegtestPool>,
+}
+
+/// From a connection's reader to the pool's task.
+enum Inbound {
+    Bytes(SessionId, Vec<u8>),
+    Gone(SessionId),
+}
+
+impl PoolServer {
+    /// Serves `pool` on `listener`; what happens goes to `events`.
+    pub fn new(
+        pool: RegtestPool,
+        listener: TcpListener,
+        events: mpsc::UnboundedSender<Event>,
+    ) -> Self {
+        Self { pool, listener, events }
+    }
+
+    /// The time as the pool wants it: since 1970.
+    pub fn now() -> Duration {
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    }
+
+    /// Starts serving in a task of its own.
+    ///
+    /// # Errors
+    /// When the listener's address cannot be read.
+    pub fn spawn(self) -> std::io::Result<ServerHandle> {
+        let address = self.listener.local_addr()?;
+        let (stop, stopped) = oneshot::channel();
+        Ok(ServerHandle { address, stop, task: tokio::spawn(self.serve(stopped)) })
+    }
+
+    async fn serve(mut self, mut stopped: oneshot::Receiver<()>) -> RegtestPool {
+        let (inbound, mut inbox) = mpsc::channel(INBOX);
+        let mut outboxes: HashMap<SessionId, mpsc::Sender<Vec<u8>>> = HashMap::new();
+        loop {
+            let refresh = self.pool.poll_timeout().saturating_sub(Self::now());
+            tokio::select! {
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, peer)) => {
+                        let id = self.pool.connect();
+                        tracing::debug!(%peer, ?id, "connected");
+                        let (outbound, outbox) = mpsc::channel(OUTBOX);
+                        outboxes.insert(id, outbound);
+                        tokio::spawn(serve_connection(stream, id, inbound.clone(), outbox));
+                    }
+                    Err(error) => {
+                        // Out of descriptors, usually: the others' connections go on.
+                        tracing::warn!(%error, "cannot accept a connection");
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    }
+                },
+                Some(message) = inbox.recv() => match message {
+                    Inbound::Bytes(id, bytes) => self.pool.handle_bytes(Self::now(), id, &bytes),
+                    Inbound::Gone(id) => {
+                        outboxes.remove(&id);
+                        self.pool.disconnect(id);
+                    }
+                },
+                () = tokio::time::sleep(refresh) => self.pool.handle_timeout(Self::now()),
+                _ = &mut stopped => return self.pool,
+            }
+            while let Some((id, bytes)) = self.pool.poll_transmit() {
+                // A miner that does not read is dropped: closing its outbox ends its task.
+                if outboxes.get(&id).is_some_and(|outbox| outbox.try_send(bytes).is_err()) {
+                    tracing::warn!(?id, "does not read what it is sent, dropped");
+                    outboxes.remove(&id);
+                    self.pool.disconnect(id);
+                }
+            }
+            while let Some(event) = self.pool.poll_event() {
+                if let Event::Close { session, reason } = &event {
+                    tracing::info!(?session, reason, "closed");
+                    outboxes.remove(session);
+                    self.pool.disconnect(*session);
+                }
+                // Nobody listening any more is no reason to stop serving.
+                let _ = self.events.send(event);
+            }
+        }
+    }
+}
+
+impl ServerHandle {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops serving and hands the pool back, chain and all.
+    pub async fn stop(self) -> Option<RegtestPool> {
+        let _ = self.stop.send(());
+        self.task.await.ok()
+    }
+}
+
+/// Moves bytes between a socket and the pool's task until either side ends it.
+async fn serve_connection(
+    mut stream: TcpStream,
+    id: SessionId,
+    inbound: mpsc::Sender<Inbound>,
+    mut outbox: mpsc::Receiver<Vec<u8>>,
+) {
+    // Shares and jobs are single small lines: waiting for more to send only adds latency.
+    let _ = stream.set_nodelay(true);
+    let (mut reader, mut writer) = stream.split();
+    let mut buffer = vec![0; 4096];
+    loop {
+        tokio::select! {
+            read = reader.read(&mut buffer) => match read {
+                Ok(0) | Err(_) => break,
+                Ok(count) => {
+                    let bytes = buffer[..count].to_vec();
+                    if inbound.send(Inbound::Bytes(id, bytes)).await.is_err() {
+                        break;
+                    }
+                }
+            },
+            chunk = outbox.recv() => match chunk {
+                Some(bytes) if writer.write_all(&bytes).await.is_ok() => {}
+                _ => break,
+            },
+        }
+    }
+    let _ = inbound.send(Inbound::Gone(id)).await;
+}

@@ -1,0 +1,117 @@
+//! The search space through its public door: every header once, none twice, whoever takes the units.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use midstate_chain::{Bits, Hash256, Header, Job, Target};
+use midstate_work::{Claim, Cut, MAX_TIME_ROLL, SearchSpace};
+use proptest::prelude::*;
+
+fn job(version_mask: u32, extranonce2_size: usize) -> Arc<Job> {
+    Arc::new(Job {
+        id: "1".into(),
+        session: 1,
+        version: 0x2000_0000,
+        version_mask,
+        prev_hash: Hash256::of(b"previous"),
+        coinbase_prefix: vec![1, 2, 3],
+        extranonce1: vec![4, 5],
+        extranonce2_size,
+        coinbase_suffix: vec![6],
+        branch: vec![Hash256::of(b"sibling")],
+        bits: Bits::from_consensus(0x207f_ffff),
+        time: 1_700_000_000,
+        share_target: Target::MAX,
+        network_target: Target::MAX,
+        clean: true,
+    })
+}
+
+/// Every header of the space as (extranonce2, header bytes), up to the end or to `elapsed`; panics
+/// on a double.
+fn drain(space: &SearchSpace, elapsed: u32) -> (HashSet<(Vec<u8>, [u8; 80])>, Claim) {
+    let mut seen = HashSet::new();
+    for index in 0.. {
+        match space.unit(index, elapsed) {
+            Claim::Unit(unit) => {
+                let page = space.page(unit.page);
+                for header in &page.headers {
+                    for nonce in unit.nonces.clone() {
+                        let header = Header { nonce: nonce as u32, ..*header };
+                        let entry = (page.extranonce2.clone(), header.to_bytes());
+                        assert!(seen.insert(entry), "hashed twice: {header}");
+                    }
+                }
+            }
+            end => return (seen, end),
+        }
+    }
+    unreachable!("a search space ends")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn i2_i3_units_cover_the_space_exactly_once(
+        mask_bits in 0u32..4,
+        extranonce2_size in 0usize..=1,
+        midstates in 1usize..=9,
+        unit in 1u64..20,
+        start in prop_oneof![Just(0u64), Just((1 << 32) - 7), 5u64..1000],
+        elapsed in 0u32..3,
+    ) {
+        let nonces = start..(start + 7).min(1 << 32);
+        let count = nonces.end - nonces.start;
+        let mask = ((1 << mask_bits) - 1) << 13;
+        let space = SearchSpace::new(
+            job(mask, extranonce2_size),
+            Cut { midstates, unit, nonces },
+        );
+        let (seen, end) = drain(&space, elapsed);
+        let per_second = count << mask_bits << (8 * extranonce2_size);
+        prop_assert_eq!(seen.len() as u64, per_second * u64::from(elapsed + 1));
+        prop_assert_eq!(end, Claim::NotYet);
+    }
+}
+
+#[test]
+fn i11_time_is_rolled_last_and_never_beyond_its_bound() {
+    let space = SearchSpace::new(job(0, 0), Cut { midstates: 4, unit: 2, nonces: 0..2 });
+    let (seen, end) = drain(&space, u32::MAX);
+    assert_eq!(end, Claim::Exhausted);
+    let times: HashSet<_> = seen.iter().map(|(_, bytes)| Header::from_bytes(bytes).time).collect();
+    let expected: HashSet<_> = (0..=MAX_TIME_ROLL).map(|roll| 1_700_000_000 + roll).collect();
+    assert_eq!(times, expected);
+    assert_eq!(seen.len() as u64, 2 * u64::from(MAX_TIME_ROLL + 1));
+}
+
+#[test]
+fn i14_only_bits_that_are_free_in_the_job_are_rolled() {
+    let mut job = (*job(0x1fff_e000, 4)).clone();
+    job.version = 0x2000_6000;
+    let space = SearchSpace::new(Arc::new(job), Cut::by_hashes(64, 1 << 20));
+    for number in [0, 1, 7, (1 << 14) / 64 - 1] {
+        for header in space.page(number).headers {
+            assert_eq!(header.version & !0x1fff_e000, 0x2000_0000);
+            assert_eq!(header.version & 0x6000, 0x6000, "bits set by the job stay set");
+        }
+    }
+    assert_eq!(space.page(0).extranonce2, space.page((1 << 14) / 64 - 1).extranonce2);
+    assert_ne!(space.page(0).extranonce2, space.page((1 << 14) / 64).extranonce2);
+}
+
+#[test]
+fn i15_wide_extranonces_do_not_overflow() {
+    for size in [7, 8, 14, 32] {
+        let space = SearchSpace::new(job(0x1fff_e000, size), Cut::by_hashes(16, 1 << 16));
+        assert!(matches!(space.unit(u64::MAX, 0), Claim::Unit(_)));
+        assert_eq!(space.page(3).extranonce2.len(), size);
+    }
+}
+
+#[test]
+fn an_empty_range_is_exhausted() {
+    let space = SearchSpace::new(job(0, 1), Cut { midstates: 1, unit: 1, nonces: 9..9 });
+    assert_eq!(space.unit(0, 0), Claim::Exhausted);
+}
