@@ -1,0 +1,92 @@
+//! What a client is told before it connects, and what of it cannot be sent.
+
+use crate::Limits;
+use crate::sanitize::is_printable;
+
+/// Who we are to a pool, and what we ask of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClientConfig {
+    /// The worker, usually `address.name`: printable ASCII.
+    pub user: String,
+    /// Often unused, or carries options as `d=0.02`.
+    pub password: String,
+    /// Our name and version, printable ASCII. Pools choose a first difficulty by it.
+    pub user_agent: String,
+    /// The version bits we would roll: `1fffe000` by BIP320. 0 does not ask (no `mining.configure`).
+    pub version_mask: u32,
+    /// Asked of the pool; few obey.
+    pub suggest_difficulty: Option<f64>,
+    /// What the pool may do.
+    pub limits: Limits,
+}
+
+/// Why a configuration cannot be sent to any pool.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// S12.
+    #[error("the {what} is {got} bytes, at most {limit} are sent; shorten it")]
+    TooLong {
+        /// user name, password or user agent.
+        what: &'static str,
+        /// Its length in bytes.
+        got: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// S12.
+    #[error("the {what} holds {character:?}; only printable {allowed} can be sent")]
+    Character {
+        /// user name, password or user agent.
+        what: &'static str,
+        /// The first one that cannot be sent.
+        character: char,
+        /// What can.
+        allowed: &'static str,
+    },
+    /// Pools identify miners by it.
+    #[error("the user name is empty; pools want an address or an account")]
+    NoUser,
+    /// Not a difficulty.
+    #[error("the difficulty to suggest must be a finite number above 0")]
+    Difficulty,
+}
+
+/// A user agent is ours alone, so no one needs to set this.
+const MAX_USER_AGENT: usize = 128;
+
+impl ClientConfig {
+    /// Whether all of it can be sent. A client with a configuration that cannot closes every
+    /// connection before it says a word.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.user.is_empty() {
+            return Err(ConfigError::NoUser);
+        }
+        check_text("user name", &self.user, self.limits.user, true)?;
+        check_text("password", &self.password, self.limits.password, false)?;
+        check_text("user agent", &self.user_agent, MAX_USER_AGENT, true)?;
+        match self.suggest_difficulty {
+            Some(difficulty) if !(difficulty.is_finite() && difficulty > 0.0) => {
+                Err(ConfigError::Difficulty)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn check_text(
+    what: &'static str,
+    text: &str,
+    limit: usize,
+    ascii_only: bool,
+) -> Result<(), ConfigError> {
+    if text.len() > limit {
+        return Err(ConfigError::TooLong { what, got: text.len(), limit });
+    }
+    let sendable = |&c: &char| is_printable(c) && (c.is_ascii() || !ascii_only);
+    let allowed = if ascii_only { "ASCII" } else { "characters" };
+    match text.chars().find(|c| !sendable(c)) {
+        Some(character) => Err(ConfigError::Character { what, character, allowed }),
+        None => Ok(()),
+    }
+}

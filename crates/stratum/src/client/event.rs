@@ -1,0 +1,68 @@
+//! What a client tells its caller.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use midstate_chain::{Job, Share, Verdict};
+
+use crate::CloseReason;
+
+/// What happened. All text of the pool in it is sanitized.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The pool took us in.
+    Subscribed {
+        /// Its part of the extranonce.
+        extranonce1: Vec<u8>,
+        /// Bytes of ours.
+        extranonce2_size: usize,
+        /// The version bits that both sides roll, 0 for none. A pool that answers the configuration
+        /// late changes it for the jobs after; [`Job::version_mask`] is what counts.
+        version_mask: u32,
+    },
+    /// The pool took user and password; shares flow from now on.
+    Authorized,
+    /// It did not. [`Event::Close`] follows.
+    AuthorizationRefused {
+        /// In its own words.
+        reason: String,
+    },
+    /// The newest job, the only one worth work. [`Job::clean`] says that all earlier ones are void;
+    /// the difficulty is frozen in it. A caller that polls slowly misses jobs, never the newest.
+    Job(Arc<Job>),
+    /// The pool's difficulty changed; jobs after this one carry it.
+    Difficulty(f64),
+    /// The end of a share: exactly one for each that was submitted.
+    Verdict {
+        /// The share.
+        share: Share,
+        /// How it ended.
+        verdict: Verdict,
+        /// The pool's error code, 20 to 25 or its own. `None` if it gave none or was not asked.
+        code: Option<i64>,
+        /// Why, in the pool's words, or in ours if the pool was not asked.
+        reason: Option<String>,
+        /// A guess of the cause and what to do.
+        advice: Option<&'static str>,
+        /// From sending to the answer; zero if it was not sent.
+        latency: Duration,
+    },
+    /// The pool asks to connect elsewhere. The text is well-formed; whether to follow is for
+    /// [`redirect::allowed`](crate::redirect::allowed) and the caller.
+    Redirect {
+        /// `None`: the same host.
+        host: Option<String>,
+        /// `None`: the same port.
+        port: Option<u16>,
+        /// Not before.
+        wait: Duration,
+    },
+    /// The pool speaks to people.
+    Message(String),
+    /// The pool did something wrong, and work goes on.
+    Warning(String),
+    /// The caller must drop the transport, back off and connect again (or fail over). Nothing that
+    /// comes on this transport is heard any more.
+    Close(CloseReason),
+}
