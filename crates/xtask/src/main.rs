@@ -8,8 +8,10 @@ mod bitcoind;
 mod tidy;
 
 use std::env;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
+
+use anyhow::Context;
 
 const HELP: &str = "\
 usage: cargo xtask <command>
@@ -26,7 +28,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments[..] {
-        ["tidy"] => tidy::run(repository()),
+        ["tidy"] => repository().and_then(|root| tidy::run(&root)),
         ["bitcoind"] => bitcoind::run(),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
@@ -43,10 +45,12 @@ fn main() -> ExitCode {
     })
 }
 
-/// The root of the working tree that this program was compiled in.
-fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .ancestors()
-        .nth(2)
-        .expect("this crate lies two levels below the root, in crates/xtask")
+/// The root of the working tree that cargo runs this for. Asked at run time: clones that share a
+/// target directory share this program too, so a path compiled in may be the other clone's.
+fn repository() -> anyhow::Result<PathBuf> {
+    let package = env::var_os("CARGO_MANIFEST_DIR")
+        .map(PathBuf::from)
+        .context("CARGO_MANIFEST_DIR is not set: run it as `cargo xtask`")?;
+    let root = package.ancestors().nth(2);
+    Ok(root.context("this package lies two levels below the root")?.to_owned())
 }

@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn this_file_is_among_the_files_of_the_project() {
-        let files = files(crate::repository()).unwrap();
+        let files = files(&crate::repository().unwrap()).unwrap();
         assert!(files.iter().any(|path| path == "crates/xtask/src/tidy.rs"), "{files:?}");
         assert!(files.iter().all(|path| !path.starts_with("target/")));
     }

@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn cargo_knows_this_crate_and_its_root() {
-        let packages = workspace(crate::repository()).unwrap();
+        let packages = workspace(&crate::repository().unwrap()).unwrap();
         let this = packages.iter().find(|package| package.name == "xtask").unwrap();
         assert_eq!(this.manifest, "crates/xtask/Cargo.toml");
         assert_eq!(this.crate_roots, ["crates/xtask/src/main.rs"]);
