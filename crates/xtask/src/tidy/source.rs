@@ -12,7 +12,7 @@ use tokens::Token;
 
 const HEADED: Rule = Rule {
     law: "every source file begins with what it is, what it is not and who calls it",
-    cure: "begin the file with a `//!` comment",
+    cure: "begin the file with that",
 };
 const SHORT: Rule = Rule {
     law: "a source file has at most 900 lines",
@@ -32,12 +32,10 @@ const SAFE: Rule = Rule {
 };
 const FORBIDS_UNSAFE: Rule = Rule {
     law: "every crate but the hasher forbids unsafe code",
-    cure: "write `#![forbid(unsafe_code)]` below the file's comment",
+    cure: "write it below the file's comment",
 };
-const NO_STD: Rule = Rule {
-    law: "the hasher builds without std",
-    cure: "write `#![no_std]` below the file's comment",
-};
+const NO_STD: Rule =
+    Rule { law: "the hasher builds without std", cure: "write it below the file's comment" };
 const PURE: Rule = Rule {
     law: "no library reads the clock, the environment or a random source",
     cure: "take what it reads as an argument (`now`, a seed), and let the binary read it",
@@ -69,7 +67,7 @@ pub(super) fn check(path: &str, text: &str, is_crate_root: bool) -> Vec<Violatio
 fn check_shape(path: &str, text: &str) -> Vec<Violation> {
     let mut violations = Vec::new();
     if !text.starts_with("//!") {
-        violations.push(HEADED.broken(path, 1, "no such comment"));
+        violations.push(HEADED.broken(path, 1, "no `//!` at the top"));
     }
     let lines = text.lines().count();
     if lines > MAX_LINES {
@@ -100,10 +98,10 @@ fn check_tokens(path: &str, tokens: &[Token], is_crate_root: bool) -> Vec<Violat
         forbid(&SAFE, "unsafe");
     }
     if is_crate_root && room == HASHER && !has(tokens, "# ! [ no_std ]") {
-        violations.push(NO_STD.broken(path, 1, "no such attribute"));
+        violations.push(NO_STD.broken(path, 1, "no `#![no_std]`"));
     }
     if is_crate_root && room != HASHER && !has(tokens, "# ! [ forbid ( unsafe_code") {
-        violations.push(FORBIDS_UNSAFE.broken(path, 1, "no such attribute"));
+        violations.push(FORBIDS_UNSAFE.broken(path, 1, "no `#![forbid(unsafe_code)]`"));
     }
     if !IMPURE.contains(&room) && !is_test_code(path) {
         violations.extend(check_purity(path, tokens));
