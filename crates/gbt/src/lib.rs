@@ -8,5 +8,12 @@
 #![forbid(unsafe_code)]
 
 mod address;
+pub mod conf;
+pub mod rpc;
+pub mod spool;
+mod template;
+mod work;
 
 pub use address::{Address, AddressError};
+pub use template::{Template, TemplateError, Transaction};
+pub use work::{BIP320_MASK, EXTRANONCE2_SIZE, MAX_TAG, Payout, Work, WorkError};

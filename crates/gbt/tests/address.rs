@@ -91,8 +91,11 @@ fn addresses_anyone_could_spend_are_refused() {
 
 fn judge(foreign: &Foreign, chain: Network) {
     let text = foreign.to_string();
-    let address = Address::from_str(&text).unwrap();
-    assert_eq!(address.script_for(chain).unwrap(), foreign.script_pubkey().as_bytes());
+    let address = Address::from_str(&text).expect("a valid address");
+    assert_eq!(
+        address.script_for(chain).expect("its own chain"),
+        foreign.script_pubkey().as_bytes()
+    );
 }
 
 proptest! {

@@ -1,0 +1,331 @@
+//! JSON-RPC as Bitcoin Core speaks it: the five calls a solo miner needs, their answers, and the
+//! words for everything that can go wrong. The bytes travel elsewhere (`net`).
+//!
+//! Requests state version 2.0; nodes before 28.0 take it for 1.0 and answer in that shape, so both
+//! are read. Sources: Core's `rpc/request.cpp`, `httprpc.cpp`, `rpc/mining.cpp`; BIP22, BIP23.
+//! (`corepc-types` has types for these answers, but pulls in the `bitcoin` crate and thus
+//! libsecp256k1 for a dozen fields.)
+
+use std::sync::Arc;
+
+use midstate_chain::Hash256;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+/// An answer's body may be this long (S16): a full block in hex, twice over, is 16 MB.
+pub const MAX_BODY: usize = 64 << 20;
+/// Arrays and objects inside each other (S16); Core's deepest answer has 4.
+pub const MAX_DEPTH: usize = 16;
+/// A node's words are cut at this many characters before they are shown.
+const MAX_WORDS: usize = 256;
+
+/// One call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Call {
+    /// `getblockchaininfo`: which chain, and is the node ready. Answer: [`ChainInfo`].
+    ChainInfo,
+    /// `getblocktemplate`. With an id from an earlier template the node answers when it has a
+    /// better one (BIP22 long polling). Answer: parse with [`Template`](crate::Template).
+    Template {
+        /// `longpollid` of the template at hand.
+        longpoll_id: Option<String>,
+    },
+    /// `getblocktemplate` in proposal mode (BIP23): is this block right but for its proof of work?
+    /// Answer: `null` or a reason, as for [`Submit`](Self::Submit).
+    Proposal {
+        /// The block in hex.
+        block: Arc<str>,
+    },
+    /// `submitblock`. Answer: [`BlockVerdict`].
+    Submit {
+        /// The block in hex.
+        block: Arc<str>,
+    },
+    /// `getblockheader`: does the node have this block, and how deep? Answer: [`HeaderInfo`].
+    Header(
+        /// Hash of the block.
+        Hash256,
+    ),
+}
+
+impl Call {
+    /// The name of the method.
+    pub fn method(&self) -> &'static str {
+        match self {
+            Self::ChainInfo => "getblockchaininfo",
+            Self::Template { .. } | Self::Proposal { .. } => "getblocktemplate",
+            Self::Submit { .. } => "submitblock",
+            Self::Header(_) => "getblockheader",
+        }
+    }
+
+    /// The body of the HTTP request.
+    pub fn body(&self, id: u64) -> Vec<u8> {
+        let params = match self {
+            Self::ChainInfo => json!([]),
+            Self::Template { longpoll_id } => {
+                // Rules we know how to keep; naming "signet" elsewhere does no harm.
+                let mut request = json!({
+                    "rules": ["segwit", "signet"],
+                    "capabilities": ["coinbasevalue", "longpoll", "proposal"],
+                });
+                if let Some(id) = longpoll_id {
+                    request["longpollid"] = json!(id);
+                }
+                json!([request])
+            }
+            Self::Proposal { block } => {
+                json!([{"mode": "proposal", "rules": ["segwit", "signet"], "data": &**block}])
+            }
+            Self::Submit { block } => json!([&**block]),
+            Self::Header(hash) => json!([hash.to_string()]),
+        };
+        json!({"jsonrpc": "2.0", "id": id, "method": self.method(), "params": params})
+            .to_string()
+            .into_bytes()
+    }
+}
+
+/// What HTTP brought: a status and a body, of whatever kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// The body, at most [`MAX_BODY`] long.
+    pub body: Vec<u8>,
+}
+
+/// Why a call brought no result. The words say what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RpcError {
+    /// No answer at all.
+    #[error("no answer from the node: {0}; is bitcoind running, with server=1, on this port?")]
+    Unreachable(String),
+    /// HTTP 401.
+    #[error(
+        "the node refused our user name or password (401); point --rpccookiefile at its .cookie \
+         file or --datadir at its data directory, or give -u and -p"
+    )]
+    Unauthorized,
+    /// HTTP 403.
+    #[error(
+        "the node forbids this (403); allow our address with rpcallowip, and with rpcwhitelist the \
+         methods getblocktemplate, submitblock, getblockchaininfo and getblockheader"
+    )]
+    Forbidden,
+    /// Another HTTP status, without JSON-RPC in it.
+    #[error("HTTP status {status} instead of an answer: {words}; is this a Bitcoin Core RPC port?")]
+    Status {
+        /// HTTP status.
+        status: u16,
+        /// The first words of the body.
+        words: String,
+    },
+    /// The node answered with an error of its own.
+    #[error("the node says: {message} ({code}){}", cure(*.code, .message))]
+    Node {
+        /// Core's number, see its `rpc/protocol.h`.
+        code: i64,
+        /// Core's words.
+        message: String,
+    },
+    /// Not what the method answers.
+    #[error("the node's answer cannot be read: {0}")]
+    Malformed(String),
+    /// Beyond a limit of ours (S16).
+    #[error("the node's answer is beyond our limit of {0}; nothing of it was used")]
+    TooMuch(&'static str),
+}
+
+/// Core's error codes that we tell apart (`rpc/protocol.h`).
+pub mod code {
+    /// Also "Block not found" of `getblockheader`.
+    pub const INVALID_ADDRESS_OR_KEY: i64 = -5;
+    /// The node has no peers; also "Shutting down".
+    pub const NOT_CONNECTED: i64 = -9;
+    /// Initial block download.
+    pub const IN_INITIAL_DOWNLOAD: i64 = -10;
+    /// A block that is no block.
+    pub const DESERIALIZATION: i64 = -22;
+    /// The node starts.
+    pub const IN_WARMUP: i64 = -28;
+    /// Unknown method.
+    pub const METHOD_NOT_FOUND: i64 = -32601;
+}
+
+fn cure(code: i64, message: &str) -> &'static str {
+    match code {
+        code::NOT_CONNECTED if message.contains("Shutting down") => "; waiting for it to return",
+        code::NOT_CONNECTED => {
+            "; it gives no work without peers: check its network, or use -chain=regtest, which \
+             needs none"
+        }
+        code::IN_INITIAL_DOWNLOAD => {
+            "; it is still downloading the chain: work comes when it has caught up \
+             (bitcoin-cli getblockchaininfo shows how far it is)"
+        }
+        code::IN_WARMUP => "; it is starting: trying again",
+        code::METHOD_NOT_FOUND => "; is this a Bitcoin Core node?",
+        _ => "",
+    }
+}
+
+impl Answer {
+    /// The result of a call, or why there is none.
+    pub fn result<T: DeserializeOwned>(&self) -> Result<T, RpcError> {
+        serde_json::from_str(self.raw_result()?.get())
+            .map_err(|error| RpcError::Malformed(error.to_string()))
+    }
+
+    /// The result as the node wrote it.
+    pub fn raw_result(&self) -> Result<&RawValue, RpcError> {
+        if self.body.len() > MAX_BODY {
+            return Err(RpcError::TooMuch("64 MiB"));
+        }
+        if depth(&self.body) > MAX_DEPTH {
+            return Err(RpcError::TooMuch("16 levels of JSON"));
+        }
+        match self.status {
+            401 => return Err(RpcError::Unauthorized),
+            403 => return Err(RpcError::Forbidden),
+            _ => {}
+        }
+        // Nodes that take us for 1.0 send errors with status 500 or 404, and JSON all the same.
+        let envelope: Envelope<'_> = match serde_json::from_slice(&self.body) {
+            Ok(envelope) => envelope,
+            Err(error) if self.status == 200 => {
+                return Err(RpcError::Malformed(error.to_string()));
+            }
+            Err(_) => {
+                let words = printable(&String::from_utf8_lossy(&self.body));
+                return Err(RpcError::Status { status: self.status, words });
+            }
+        };
+        match envelope {
+            Envelope { error: Some(NodeError { code, message }), .. } => {
+                Err(RpcError::Node { code, message: printable(&message) })
+            }
+            Envelope { result: Some(result), .. } => Ok(result),
+            _ => Err(RpcError::Malformed("neither a result nor an error".to_owned())),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    /// `None` only when the key is missing: a result of `null` is a result.
+    #[serde(borrow, default, deserialize_with = "present")]
+    result: Option<&'a RawValue>,
+    #[serde(default)]
+    error: Option<NodeError>,
+}
+
+#[derive(Deserialize)]
+struct NodeError {
+    code: i64,
+    message: String,
+}
+
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// What a node said to a block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BlockVerdict {
+    /// `null`: valid, and the new tip (or, of a proposal, valid but for its proof of work).
+    Accepted,
+    /// `duplicate`: the node had it already, and it is valid.
+    Duplicate,
+    /// `inconclusive`: stored, but another block of the same height or a longer chain came first.
+    Inconclusive,
+    /// Any other reason, in Core's words (`high-hash`, `bad-cb-amount`, ..). Sending it again brings
+    /// the same answer.
+    Refused(String),
+}
+
+impl BlockVerdict {
+    /// From the answer to `submitblock` or to a proposal.
+    pub fn from_answer(answer: &Answer) -> Result<Self, RpcError> {
+        let verdict = match answer.result::<Value>()? {
+            Value::Null => Self::Accepted,
+            Value::String(reason) => match reason.as_str() {
+                "duplicate" => Self::Duplicate,
+                "inconclusive" | "duplicate-inconclusive" => Self::Inconclusive,
+                _ => Self::Refused(printable(&reason)),
+            },
+            other => {
+                let text = printable(&other.to_string());
+                return Err(RpcError::Malformed(format!("expected null or a reason, got {text}")));
+            }
+        };
+        Ok(verdict)
+    }
+}
+
+/// What we read of `getblockchaininfo`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct ChainInfo {
+    /// Core's name of the chain; see [`Network::name`](midstate_chain::Network::name).
+    pub chain: String,
+    /// Height of the tip.
+    pub blocks: u32,
+    /// Whether the node still catches up.
+    #[serde(default, rename = "initialblockdownload")]
+    pub initial_download: bool,
+}
+
+/// What we read of `getblockheader`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct HeaderInfo {
+    /// 1 for the tip, -1 when the block is not in the best chain.
+    pub confirmations: i64,
+    /// 0 while the node has the header only.
+    #[serde(rename = "nTx")]
+    pub transactions: u64,
+}
+
+/// A node's or file's words without what could steer a terminal, and not longer than a line or two.
+pub(crate) fn printable(words: &str) -> String {
+    let mut shown: String = words
+        .chars()
+        .map(|letter| if letter.is_whitespace() { ' ' } else { letter })
+        .filter(|letter| !letter.is_control() && !is_direction_mark(*letter))
+        .take(MAX_WORDS)
+        .collect();
+    shown.truncate(shown.trim_end().len());
+    shown
+}
+
+/// Marks that turn the direction of text around (S11).
+fn is_direction_mark(letter: char) -> bool {
+    matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// How deep brackets nest outside of strings, for well-formed JSON; at least that for anything else.
+fn depth(json: &[u8]) -> usize {
+    let (mut depth, mut deepest) = (0usize, 0);
+    let mut bytes = json.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => {
+                while let Some(byte) = bytes.next() {
+                    match byte {
+                        b'\\' => drop(bytes.next()),
+                        b'"' => break,
+                        _ => {}
+                    }
+                }
+            }
+            b'[' | b'{' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}

@@ -1,0 +1,171 @@
+//! Work: a template joined with who is paid. It gives the job to hash, the proposal to have checked
+//! first, and the block in the end.
+//!
+//! The coinbase's input script is: height (BIP34), a push of the tag, a push of the extranonce. As
+//! pushes their bytes are data; loose bytes would be counted as opcodes, and an extranonce that
+//! happens to hold `OP_CHECKMULTISIG` costs 80 signature operations (that is how mainnet's block at
+//! 783426 became invalid).
+
+use std::sync::Arc;
+
+use midstate_chain::{
+    Coinbase, CoinbaseError, Hash256, Header, Job, Share, TxOut, coinbase_branch, serialize_block,
+    with_witness,
+};
+
+use crate::{Template, TemplateError};
+
+/// Bytes of extranonce that the search may turn: never exhausted, so that time is never rolled
+/// (I11), and the testnet 20-minute line never crossed (I12).
+pub const EXTRANONCE2_SIZE: usize = 8;
+/// The version bits that BIP320 leaves to miners.
+pub const BIP320_MASK: u32 = 0x1fff_e000;
+/// A tag is pushed with one opcode, and leaves room for height and extranonce in 100 bytes.
+pub const MAX_TAG: usize = 75;
+
+/// Who is paid, and how our blocks are told from others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payout {
+    /// Locking script that gets subsidy and fees.
+    pub script: Vec<u8>,
+    /// Text for the coinbase; may be empty.
+    pub tag: Vec<u8>,
+    /// Bytes that tell this miner from others with the same address and tag, who would else search
+    /// the very same headers.
+    pub extranonce1: Vec<u8>,
+    /// Version bits that may be rolled; those the node needs are taken out.
+    pub version_mask: u32,
+}
+
+/// Something to mine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Work {
+    job: Arc<Job>,
+    template: Template,
+}
+
+/// Why a template and a payout do not make work.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WorkError {
+    /// The tag cannot be pushed.
+    #[error("a coinbase tag has at most {MAX_TAG} bytes, got {0}; shorten it")]
+    LongTag(usize),
+    /// Tag and extranonce are too long together.
+    #[error(transparent)]
+    Coinbase(#[from] CoinbaseError),
+    /// The node left no room for a coinbase (I17).
+    #[error(transparent)]
+    NoRoom(#[from] TemplateError),
+}
+
+impl Work {
+    /// Joins them. `id` names the job; `clean` says that earlier jobs are void.
+    pub fn new(
+        template: Template,
+        payout: &Payout,
+        id: String,
+        clean: bool,
+    ) -> Result<Self, WorkError> {
+        let extranonce_size = payout.extranonce1.len() + EXTRANONCE2_SIZE;
+        let output = TxOut { value: template.coinbase_value, script: payout.script.clone() };
+        let parts = Coinbase {
+            height: template.height,
+            tag: &script_tail(&payout.tag, extranonce_size)?,
+            extranonce_size,
+            outputs: &[output],
+            witness_commitment: template.witness_commitment,
+        }
+        .build()?;
+        check_room(&template, payout, parts.prefix.len() + extranonce_size + parts.suffix.len())?;
+
+        let ids: Vec<Hash256> = template.transactions.iter().map(|tx| tx.txid).collect();
+        let job = Job {
+            id,
+            session: 0,
+            version: template.version,
+            version_mask: payout.version_mask & BIP320_MASK & !template.required_version_bits,
+            prev_hash: template.prev_hash,
+            coinbase_prefix: parts.prefix,
+            extranonce1: payout.extranonce1.clone(),
+            extranonce2_size: EXTRANONCE2_SIZE,
+            coinbase_suffix: parts.suffix,
+            branch: coinbase_branch(&ids),
+            bits: template.bits,
+            time: template.time,
+            // Nobody counts shares here: a share is a block.
+            share_target: template.target,
+            network_target: template.target,
+            clean,
+        };
+        Ok(Self { job: Arc::new(job), template })
+    }
+
+    /// What the threads hash.
+    pub fn job(&self) -> &Arc<Job> {
+        &self.job
+    }
+
+    /// What it was made from.
+    pub fn template(&self) -> &Template {
+        &self.template
+    }
+
+    /// The block before its proof of work, in hex: what `getblocktemplate` checks in proposal mode.
+    pub fn proposal(&self) -> String {
+        let extranonce2 = [0; EXTRANONCE2_SIZE];
+        hex::encode(self.assemble(&self.job.header(&extranonce2), &extranonce2))
+    }
+
+    /// The block that a share of this work's job solves.
+    pub fn block(&self, share: &Share) -> Vec<u8> {
+        self.assemble(&share.header(), &share.extranonce2)
+    }
+
+    fn assemble(&self, header: &Header, extranonce2: &[u8]) -> Vec<u8> {
+        let mut coinbase = self.job.coinbase(extranonce2);
+        if self.template.witness_commitment.is_some() {
+            coinbase = with_witness(&coinbase).expect("a coinbase is longer than 8 bytes");
+        }
+        let others: Vec<&[u8]> =
+            self.template.transactions.iter().map(|tx| tx.data.as_slice()).collect();
+        serialize_block(header, &coinbase, &others)
+    }
+}
+
+/// What follows the height in the input script, up to the extranonce.
+fn script_tail(tag: &[u8], extranonce_size: usize) -> Result<Vec<u8>, WorkError> {
+    if tag.len() > MAX_TAG {
+        return Err(WorkError::LongTag(tag.len()));
+    }
+    let mut tail = Vec::with_capacity(tag.len() + 2);
+    if !tag.is_empty() {
+        tail.push(tag.len() as u8);
+        tail.extend(tag);
+    }
+    // Above 75 this is no push; but then the script is above 100 bytes, and refused for that.
+    tail.push(extranonce_size.min(MAX_TAG) as u8);
+    Ok(tail)
+}
+
+/// Core leaves room for 400 signature operations and at least 2000 units of weight; other template
+/// makers may not.
+fn check_room(template: &Template, payout: &Payout, coinbase_len: usize) -> Result<(), WorkError> {
+    // The witness: marker, flag, item count, length and 32 bytes, each counted once.
+    let weight = 4 * coinbase_len as u64 + 36;
+    over("weight with the coinbase", weight, template.weight_left)?;
+    over("signature operations with the coinbase", sigop_cost(&payout.script), template.sigops_left)
+}
+
+fn over(what: &'static str, used: u64, limit: u64) -> Result<(), WorkError> {
+    if used > limit {
+        return Err(TemplateError::OverLimit { what, used, limit }.into());
+    }
+    Ok(())
+}
+
+/// Of the scripts that an [`Address`](crate::Address) gives, only p2pkh holds a signature operation
+/// in the open; in an output it costs 4 (BIP141).
+fn sigop_cost(script: &[u8]) -> u64 {
+    const OP_CHECKSIG: u8 = 0xac;
+    if script.len() == 25 && script.last() == Some(&OP_CHECKSIG) { 4 } else { 0 }
+}
