@@ -1,2 +1,92 @@
-//! The binary.
-fn main() {}
+//! The `midstate` program: flags to meaning, events to words, errors to exit codes. Protocols and
+//! hashing live in the crates below; this one joins them.
+
+mod bench;
+mod choose;
+mod demo;
+mod doctor;
+mod exit;
+mod grind;
+mod mine;
+mod mining;
+mod output;
+mod units;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::exit::Failure;
+use crate::output::{Output, OutputArgs};
+
+/// Mine with a CPU on regtest, testnet4 and signet, measure hashing, and see why ASICs dominate.
+///
+/// On mainnet a CPU earns nothing: it would find a block once in millions of years.
+#[derive(Parser)]
+#[command(name = "midstate", version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Mine blocks on an embedded regtest pool: the whole path, with nothing installed
+    Demo(demo::Args),
+    /// Mine at a pool
+    Mine(mine::Args),
+    /// Find a nonce for an 80-byte header, as `bitcoin-util grind` does
+    Grind(grind::Args),
+    /// Measure every kernel of this CPU
+    Bench(bench::Args),
+    /// Tell what this machine can do, and how to cure what it cannot
+    Doctor(doctor::Args),
+    /// Print a completion script for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+fn main() -> ExitCode {
+    let Cli { output, command } = Cli::parse();
+    init_logging(&output);
+    let mut out = Output::new(&output);
+    match run(command, &mut out) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            out.end_status();
+            failure.report()
+        }
+    }
+}
+
+fn run(command: Command, out: &mut Output) -> Result<(), Failure> {
+    match command {
+        Command::Demo(args) => demo::run(args, out),
+        Command::Mine(args) => mine::run(args, out),
+        Command::Grind(args) => grind::run(args, out),
+        Command::Bench(args) => bench::run(args, out),
+        Command::Doctor(args) => doctor::run(args, out),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "midstate", &mut std::io::stdout());
+            Ok(())
+        }
+    }
+}
+
+/// Logs go to stderr. `MIDSTATE_LOG` takes tracing's filter syntax and wins over `-v` and `-q`.
+fn init_logging(args: &OutputArgs) {
+    let filter = EnvFilter::try_from_env("MIDSTATE_LOG")
+        .unwrap_or_else(|_| EnvFilter::new(args.log_level()));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(args.stderr_colour())
+        .with_target(false)
+        .without_time()
+        .init();
+}

@@ -125,7 +125,7 @@ impl Engine {
 
     /// Number of hashing threads.
     pub fn threads(&self) -> usize {
-        self.threads.len()
+        self.shared.counters.len()
     }
 
     /// Where the search stands.
@@ -140,13 +140,9 @@ impl Engine {
         }
     }
 
-    /// Stops the threads, each after its present unit, and returns the exact number of hashes.
-    pub fn stop(mut self) -> u64 {
-        self.halt();
-        self.hashes()
-    }
-
-    fn halt(&mut self) {
+    /// Stops the threads, each after its present unit. Every share has been handed out and every hash
+    /// counted by the time this returns.
+    pub fn stop(&mut self) {
         self.shared.slot.close();
         for thread in self.threads.drain(..) {
             // A thread that panicked has said so on stderr; the others' work still counts.
@@ -157,7 +153,7 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        self.halt();
+        self.stop();
     }
 }
 

@@ -12,8 +12,10 @@
 #![forbid(unsafe_code)]
 
 mod engine;
+mod grind;
 mod meter;
 mod slot;
 
 pub use engine::{Config, Engine, Progress};
+pub use grind::grind;
 pub use meter::Meter;

@@ -47,13 +47,14 @@ fn i2_i3_i4_threads_cover_the_space_once_and_count_it_exactly() {
             for version_mask in [0, 0x0000_e000] {
                 let shares = Arc::new(Mutex::new(Vec::<Share>::new()));
                 let cut = Cut { midstates: 4, unit: 37, nonces: (1 << 32) - 1000..1 << 32 };
-                let engine = Engine::start(Config { kernel, threads, cut }, {
+                let mut engine = Engine::start(Config { kernel, threads, cut }, {
                     let shares = Arc::clone(&shares);
                     move |share| shares.lock().unwrap().push(share)
                 });
                 engine.set_job(Some(job("all", version_mask, Target::MAX)));
                 wait_until("the space is searched", || engine.progress() != Progress::Searching);
-                let hashes = engine.stop();
+                engine.stop();
+                let hashes = engine.hashes();
 
                 let shares = shares.lock().unwrap();
                 let distinct: HashSet<_> =
@@ -72,7 +73,7 @@ fn i2_i3_i4_threads_cover_the_space_once_and_count_it_exactly() {
 fn i1_the_same_work_again_goes_on_and_a_new_target_counts_at_once() {
     let shares = Arc::new(Mutex::new(Vec::<Share>::new()));
     let cut = Cut { midstates: 1, unit: 10, nonces: 0..500 };
-    let engine = Engine::start(Config { kernel: Kernel::SCALAR, threads: 2, cut }, {
+    let mut engine = Engine::start(Config { kernel: Kernel::SCALAR, threads: 2, cut }, {
         let shares = Arc::clone(&shares);
         move |share| shares.lock().unwrap().push(share)
     });
@@ -102,9 +103,10 @@ fn i10_a_new_job_replaces_the_old_one_and_no_job_stops_the_search() {
     let (found, shares) = mpsc::channel();
     let cut = Cut { midstates: 1, unit: 64, nonces: 0..1 << 32 };
     let easy = Target::from_difficulty(1e-7).unwrap();
-    let engine = Engine::start(Config { kernel: Kernel::SCALAR, threads: 2, cut }, move |share| {
-        let _ = found.send(share);
-    });
+    let mut engine =
+        Engine::start(Config { kernel: Kernel::SCALAR, threads: 2, cut }, move |share| {
+            let _ = found.send(share);
+        });
     assert_eq!(engine.progress(), Progress::Idle);
     for id in ["one", "two", "three"] {
         engine.set_job(Some(job(id, 0, easy)));

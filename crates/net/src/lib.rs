@@ -8,6 +8,6 @@ mod link;
 mod pool_server;
 mod url;
 
-pub use link::{End, Link, LinkConfig, LinkEvent, LinkState};
+pub use link::{End, Happened, Link, LinkConfig, LinkEvent, LinkState};
 pub use pool_server::{PoolServer, ServerHandle};
 pub use url::{PoolUrl, UrlError};

@@ -5,9 +5,10 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use midstate_chain::Share;
+use midstate_chain::{Job, Share, Verdict};
 use midstate_stratum::{Client, ClientConfig, Event};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -37,25 +38,46 @@ pub struct LinkConfig {
     pub give_up: Option<Duration>,
 }
 
-/// What the link has to tell.
+/// What a link has to tell. The same for every kind of server that jobs can come from.
 #[derive(Debug, Clone)]
-pub enum LinkEvent {
+pub struct LinkEvent {
+    /// Which server.
+    pub url: Arc<str>,
+    /// What happened.
+    pub what: Happened,
+}
+
+/// What happened on a link.
+#[derive(Debug, Clone)]
+pub enum Happened {
     /// The connection changed.
     State {
-        /// Which pool.
-        url: PoolUrl,
         /// What it is now.
         state: LinkState,
         /// Why, if there is a why.
         reason: Option<String>,
     },
-    /// The Stratum client has something to tell.
-    Stratum {
-        /// Which pool.
-        url: PoolUrl,
-        /// What.
-        event: Event,
+    /// New work; the newest job is the one to hash.
+    Job(Arc<Job>),
+    /// A share got its verdict: exactly one event for each share.
+    Verdict {
+        /// The share.
+        share: Share,
+        /// What became of it.
+        verdict: Verdict,
+        /// The server's error code.
+        code: Option<i64>,
+        /// The server's words, or ours.
+        reason: Option<String>,
+        /// A guess of the cause, and what to do.
+        advice: Option<&'static str>,
+        /// From sending to the answer.
+        latency: Duration,
     },
+    /// The server has something to say to people.
+    Message(String),
+    /// Something is not as it should be, and work goes on.
+    Warning(String),
 }
 
 /// States of the connection to a pool.
@@ -97,6 +119,8 @@ pub struct Link {
 
 struct Pool {
     url: PoolUrl,
+    /// The URL as people see it.
+    name: Arc<str>,
     client: Client,
     refusals: u32,
 }
@@ -119,7 +143,10 @@ impl Link {
         let pools = config
             .pools
             .into_iter()
-            .map(|(url, client)| Pool { url, client: Client::new(client), refusals: 0 })
+            .map(|(url, client)| {
+                let name = url.to_string().into();
+                Pool { url, name, client: Client::new(client), refusals: 0 }
+            })
             .collect();
         let started = Instant::now();
         let stopping = false;
@@ -292,28 +319,47 @@ impl Link {
     fn forward_events(&mut self, current: usize) -> Option<Ending> {
         let mut ending = None;
         while let Some(event) = self.pools[current].client.poll_event() {
-            match &event {
+            let what = match event {
                 Event::Authorized => {
                     self.pools[current].refusals = 0;
-                    self.tell(current, LinkState::Authorized, None);
                     ending = ending.or(Some(Ending::Authorized));
+                    Happened::State { state: LinkState::Authorized, reason: None }
                 }
                 Event::AuthorizationRefused { reason } => {
-                    ending = Some(Ending::Refused(reason.clone()));
+                    ending = Some(Ending::Refused(reason));
+                    continue;
                 }
-                Event::Close(reason) => ending = Some(Ending::Close(reason.to_string())),
-                _ => {}
-            }
-            let url = self.pools[current].url.clone();
-            // Nobody listening means that the program is on its way out.
-            let _ = self.events.send(LinkEvent::Stratum { url, event });
+                Event::Close(reason) => {
+                    // A refusal closes too, and says more.
+                    if !matches!(ending, Some(Ending::Refused(_))) {
+                        ending = Some(Ending::Close(reason.to_string()));
+                    }
+                    continue;
+                }
+                Event::Job(job) => Happened::Job(job),
+                Event::Verdict { share, verdict, code, reason, advice, latency } => {
+                    Happened::Verdict { share, verdict, code, reason, advice, latency }
+                }
+                Event::Message(text) => Happened::Message(text),
+                Event::Warning(text) => Happened::Warning(text),
+                event => {
+                    tracing::debug!(?event, "stratum");
+                    continue;
+                }
+            };
+            self.send(current, what);
         }
         ending
     }
 
     fn tell(&self, current: usize, state: LinkState, reason: Option<String>) {
-        let url = self.pools[current].url.clone();
-        let _ = self.events.send(LinkEvent::State { url, state, reason });
+        self.send(current, Happened::State { state, reason });
+    }
+
+    fn send(&self, current: usize, what: Happened) {
+        let url = Arc::clone(&self.pools[current].name);
+        // Nobody listening means that the program is on its way out.
+        let _ = self.events.send(LinkEvent { url, what });
     }
 
     fn now(&self) -> Duration {

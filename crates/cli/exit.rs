@@ -1,0 +1,50 @@
+//! How the program ends when something went wrong. The codes are part of the contract with scripts.
+
+use std::process::ExitCode;
+
+/// What went wrong, and the exit code for it.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    kind: Kind,
+    error: anyhow::Error,
+}
+
+/// The exit codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Something failed while running.
+    Runtime = 1,
+    /// Flags or configuration make no sense.
+    Usage = 2,
+    /// The pool does not let us in.
+    Refused = 3,
+    /// A kernel computes wrong hashes here.
+    SelfTest = 4,
+    /// No pool or node could be reached in time.
+    Unreachable = 5,
+}
+
+/// After a second Ctrl-C: 128 + SIGINT, as shells have it.
+pub(crate) const INTERRUPTED_TWICE: i32 = 130;
+
+impl Failure {
+    pub(crate) fn new(kind: Kind, error: impl Into<anyhow::Error>) -> Self {
+        Self { kind, error: error.into() }
+    }
+
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Usage, error: anyhow::Error::msg(message.into()) }
+    }
+
+    /// Says what went wrong, on stderr.
+    pub(crate) fn report(&self) -> ExitCode {
+        eprintln!("error: {:#}", self.error);
+        ExitCode::from(self.kind as u8)
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self { kind: Kind::Runtime, error: error.into() }
+    }
+}

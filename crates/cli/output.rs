@@ -1,0 +1,154 @@
+//! What goes where: stdout is data, stderr is everything else. With `--json` stdout is one JSON object
+//! a line and nothing but that.
+
+use std::io::{IsTerminal, Write};
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+/// Version of the JSON events' shape.
+const SCHEMA: u32 = 1;
+
+/// Flags that every command has.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct OutputArgs {
+    /// Print one JSON object per line on stdout
+    #[arg(long, global = true)]
+    json: bool,
+    /// Log more to stderr (twice: everything)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    verbose: u8,
+    /// Log errors only, and show no hash rate while running
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Use colour
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: When,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+impl OutputArgs {
+    pub(crate) fn log_level(&self) -> &'static str {
+        match (self.quiet, self.verbose) {
+            (true, _) => "error",
+            (_, 0) => "warn",
+            (_, 1) => "debug",
+            (_, _) => "trace",
+        }
+    }
+
+    /// Colour on stderr: `--color` first, then `NO_COLOR` and `CLICOLOR_FORCE`, then whether anybody
+    /// looks.
+    pub(crate) fn stderr_colour(&self) -> bool {
+        let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        match self.color {
+            When::Always => true,
+            When::Never => false,
+            When::Auto if set("NO_COLOR") => false,
+            When::Auto => set("CLICOLOR_FORCE") || std::io::stderr().is_terminal(),
+        }
+    }
+}
+
+/// The program's voice.
+pub(crate) struct Output {
+    json: bool,
+    quiet: bool,
+    terminal: bool,
+    /// A status line stands on the terminal, without a line end.
+    status_shown: bool,
+    /// Whoever read stdout has gone.
+    closed: bool,
+}
+
+#[derive(Serialize)]
+struct Envelope<'a, E: Serialize> {
+    schema: u32,
+    #[serde(flatten)]
+    event: &'a E,
+}
+
+impl Output {
+    pub(crate) fn new(args: &OutputArgs) -> Self {
+        Self {
+            json: args.json,
+            quiet: args.quiet,
+            terminal: std::io::stderr().is_terminal(),
+            status_shown: false,
+            closed: false,
+        }
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether a status line can be refreshed in place.
+    pub(crate) fn is_live(&self) -> bool {
+        self.terminal && !self.quiet
+    }
+
+    /// Whether the reader of stdout has gone, so that there is nobody left to work for.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// An event for programs; people do not see it.
+    pub(crate) fn event(&mut self, event: &impl Serialize) {
+        if self.json {
+            let envelope = Envelope { schema: SCHEMA, event };
+            let line = serde_json::to_string(&envelope)
+                .expect("events are structs with string keys and finite numbers or null");
+            self.print(&line);
+        }
+    }
+
+    /// A line of data for people; programs do not see it.
+    pub(crate) fn line(&mut self, text: impl AsRef<str>) {
+        if !self.json {
+            self.print(text.as_ref());
+        }
+    }
+
+    /// A line about what is going on, on stderr.
+    pub(crate) fn note(&mut self, text: impl AsRef<str>) {
+        if !self.quiet {
+            self.end_status();
+            eprintln!("{}", text.as_ref());
+        }
+    }
+
+    /// The status: refreshed in place on a terminal, a line of its own elsewhere.
+    pub(crate) fn status(&mut self, text: &str) {
+        if self.quiet {
+            return;
+        }
+        if self.terminal {
+            eprint!("\r\x1b[K{text}");
+            self.status_shown = true;
+        } else {
+            eprintln!("{text}");
+        }
+    }
+
+    /// Takes the status line off the terminal.
+    pub(crate) fn end_status(&mut self) {
+        if std::mem::take(&mut self.status_shown) {
+            eprint!("\r\x1b[K");
+        }
+    }
+
+    fn print(&mut self, line: &str) {
+        self.end_status();
+        let mut stdout = std::io::stdout().lock();
+        if writeln!(stdout, "{line}").and_then(|()| stdout.flush()).is_err() {
+            self.closed = true;
+        }
+    }
+}
