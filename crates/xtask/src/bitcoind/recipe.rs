@@ -24,8 +24,7 @@ const CRATE_VERSION: &str = "0.4.1";
 const HOME: &str = "bitcoind-31.99-libbitcoinkernel-sys-0.4.1";
 
 /// What the recipe takes from Debian.
-const PACKAGES: [&str; 6] =
-    ["cmake", "g++", "libboost-dev", "libevent-dev", "ninja-build", "pkgconf"];
+const PACKAGES: [&str; 4] = ["cmake", "g++", "libboost-dev", "ninja-build"];
 
 /// A node and its command line; no wallet, no GUI, no ZMQ, no tests of its own.
 const OPTIONS: [&str; 12] = [
