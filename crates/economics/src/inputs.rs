@@ -1,0 +1,111 @@
+//! What the formulas are fed with when nobody says otherwise: `data/inputs.toml`, each value with its
+//! date and its source. Callers override fields; nothing here is ever fetched.
+
+use midstate_chain::{DifficultyError, Target};
+use serde::Deserialize;
+
+use crate::calendar::Date;
+use crate::units::{Btc, Dollars, DollarsPerKwh, DollarsPerTerahashDay, HashesPerSecond, Satoshi};
+
+/// The snapshot.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inputs {
+    /// Difficulty of mainnet.
+    pub difficulty: Input,
+    /// A height of mainnet with that difficulty.
+    pub height: Input,
+    /// $/PH/day.
+    pub hashprice: Input,
+    /// Rate of mainnet, EH/s.
+    pub network: Input,
+    /// $/BTC.
+    pub price: Input,
+    /// BTC a block.
+    pub fees: Input,
+    /// $/kWh of a miner.
+    pub electricity: Input,
+    /// $/kWh of a home.
+    pub household: Input,
+    /// $ for 1 TH/s of new machine.
+    pub rig_price: Input,
+    /// Difficulty that a CPU meets on testnet4.
+    pub testnet4_difficulty: Input,
+}
+
+/// One value.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// The number.
+    pub value: f64,
+    /// What it counts.
+    pub unit: String,
+    /// The day it was true.
+    #[serde(deserialize_with = "date")]
+    pub date: Date,
+    /// Who says so.
+    pub source: String,
+}
+
+impl Inputs {
+    /// The snapshot that ships.
+    pub fn shipped() -> Self {
+        toml::from_str(include_str!("../data/inputs.toml")).expect("the shipped file is tested")
+    }
+
+    /// Mainnet's target.
+    pub fn target(&self) -> Result<Target, DifficultyError> {
+        Target::from_difficulty(self.difficulty.value)
+    }
+
+    /// Revenue of a TH/s.
+    pub fn hashprice(&self) -> DollarsPerTerahashDay {
+        DollarsPerTerahashDay::per_petahash(self.hashprice.value)
+    }
+
+    /// Rate of mainnet.
+    pub fn network(&self) -> HashesPerSecond {
+        HashesPerSecond::from_exa(self.network.value)
+    }
+
+    /// Price of a bitcoin.
+    pub fn price(&self) -> Dollars {
+        Dollars(self.price.value)
+    }
+
+    /// A miner's price of power.
+    pub fn electricity(&self) -> DollarsPerKwh {
+        DollarsPerKwh(self.electricity.value)
+    }
+
+    /// A home's price of power.
+    pub fn household(&self) -> DollarsPerKwh {
+        DollarsPerKwh(self.household.value)
+    }
+
+    /// Height of mainnet.
+    pub fn height(&self) -> u32 {
+        self.height.value as u32
+    }
+
+    /// What a block at this height brings, fees included.
+    pub fn reward(&self) -> Btc {
+        let subsidy = midstate_chain::Network::Mainnet.subsidy(self.height());
+        Btc(Satoshi(subsidy).btc().0 + self.fees.value)
+    }
+}
+
+impl Input {
+    /// Replaces the value, if there is another, and says where that came from.
+    pub fn overridden(&mut self, value: Option<f64>) {
+        if let Some(value) = value {
+            self.value = value;
+            self.source = "given on the command line".to_owned();
+        }
+    }
+}
+
+fn date<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Date, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+}

@@ -1,0 +1,78 @@
+//! Pools: what a share of blocks says, and what joining one changes.
+
+use crate::odds::at_most;
+use crate::statistics::{normal_two_sided, share_deviation, sigmas_between, wilson_interval};
+
+/// Blocks that a pool found among all blocks of a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// By the pool.
+    pub found: u64,
+    /// By everybody.
+    pub blocks: u64,
+}
+
+impl Share {
+    /// The share as a fraction, rounded to whole blocks.
+    pub fn of(fraction: f64, blocks: u64) -> Self {
+        Self { found: (fraction * blocks as f64).round() as u64, blocks }
+    }
+
+    /// As a fraction.
+    pub fn fraction(self) -> f64 {
+        self.found as f64 / self.blocks as f64
+    }
+
+    /// Standard deviation of the fraction.
+    pub fn deviation(self) -> f64 {
+        share_deviation(self.fraction(), self.blocks)
+    }
+
+    /// 95 % interval of the share of hash rate behind it.
+    pub fn interval(self) -> (f64, f64) {
+        wilson_interval(self.found, self.blocks, 1.96)
+    }
+}
+
+/// A change between two times.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Change {
+    /// In standard deviations; negative for a fall.
+    pub sigmas: f64,
+    /// How often luck alone gives a change as large, either way.
+    pub p_value: f64,
+}
+
+/// Whether a change of share is more than luck.
+pub fn change(before: Share, after: Share) -> Change {
+    let sigmas =
+        sigmas_between((before.fraction(), before.blocks), (after.fraction(), after.blocks));
+    Change { sigmas, p_value: normal_two_sided(sigmas) }
+}
+
+/// Income over a time in which `expected` blocks are expected: alone, or in a pool that pays by
+/// shares. The mean is the same but for the fee; what a pool sells is a smaller spread.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Income {
+    /// Mean number of blocks.
+    pub expected: f64,
+    /// Chance of no income at all.
+    pub dry: f64,
+    /// Standard deviation of the income, as a share of its mean.
+    pub spread: f64,
+}
+
+/// Income alone.
+pub fn solo(expected: f64) -> Income {
+    Income { expected, dry: at_most(0, expected), spread: 1.0 / expected.sqrt() }
+}
+
+/// Income in a pool that finds `pool_expected` blocks in the time and takes `fee`. Its spread is the
+/// pool's luck; a pool that pays for each share whatever it finds (FPPS) has none.
+pub fn pooled(expected: f64, pool_expected: f64, fee: f64) -> Income {
+    Income {
+        expected: expected * (1.0 - fee),
+        dry: at_most(0, pool_expected),
+        spread: 1.0 / pool_expected.sqrt(),
+    }
+}

@@ -1,0 +1,315 @@
+//! Published figures, each computed again from its own inputs. The inputs are typed in here; no
+//! result is. A tolerance is half of the last digit that was published.
+
+use midstate_chain::{Bits, Network, Target, U256, retarget};
+use midstate_economics::hashprice::{self, Operation};
+use midstate_economics::units::{
+    Btc, DAY, Dollars, DollarsPerKwh, DollarsPerTerahashDay, HashesPerSecond, JoulesPerTerahash,
+    Satoshi, Seconds, Watts,
+};
+use midstate_economics::{
+    dispatch, hardware, history, host, odds, physics, pools, site, statistics, supply,
+};
+
+#[track_caller]
+fn near(computed: f64, published: f64, tolerance: f64) {
+    let distance = (computed - published).abs();
+    assert!(distance <= tolerance, "{computed} computed, {published} ± {tolerance} published");
+}
+
+const DAYS_2025: DollarsPerTerahashDay = DollarsPerTerahashDay::per_petahash(38.7);
+const NETWORK: HashesPerSecond = HashesPerSecond::from_exa(1045.0);
+const REWARD: Btc = Btc(3.125);
+
+fn difficulty(tera: f64) -> Target {
+    Target::from_difficulty(tera * 1e12).expect("a difficulty above zero")
+}
+
+#[test]
+fn targets_and_difficulties_of_the_two_famous_bits() {
+    let one = Bits::from_consensus(0x1d00_ffff).to_target().unwrap();
+    assert_eq!(one.difficulty(), 1.0);
+    assert_eq!(one.expected_hashes(), U256::from(4_295_032_833u64));
+    near(one.expected_hashes_f64() / 4_294_967_296.0, 65_536.0 / 65_535.0, 1e-9);
+
+    let regtest = Bits::from_consensus(0x207f_ffff).to_target().unwrap();
+    near(regtest.difficulty(), 4.6565e-10, 5e-15);
+    assert_eq!(regtest.expected_hashes(), U256::from(2u64));
+}
+
+#[test]
+fn the_network_at_difficulty_1_and_today() {
+    near(odds::network_rate(Target::DIFFICULTY_1).0 / 1e6, 7.16, 0.005);
+    let hashes = difficulty(125.86).expected_hashes_f64();
+    near(hashes / 1e23, 5.41, 0.005);
+    near(hashes.log2(), 78.8, 0.05);
+}
+
+#[test]
+fn the_fall_of_february_2026() {
+    let (before, after) = (difficulty(141.67), difficulty(125.86));
+    let change = after.difficulty() / before.difficulty();
+    near(change - 1.0, -0.1116, 0.000_05);
+    near(hashprice::interval_before_change(change) / 60.0, 11.26, 0.005);
+    near(odds::network_rate(before).exa(), 1014.0, 0.5);
+    near(odds::network_rate(after).exa(), 901.0, 0.5);
+    // A period that slow gives that change by the rule of consensus.
+    let last = (1_209_600.0 / change) as u32;
+    let limit = Network::Mainnet.limit();
+    let next = retarget(before.to_bits(), 0, last, limit).unwrap().to_target().unwrap();
+    near(next.difficulty() / 125.86e12, 1.0, 1e-5);
+    // The odds of a machine after it, by those before.
+    let machine = HashesPerSecond(1e8);
+    near(odds::mean_wait(before, machine) / odds::mean_wait(after, machine), 1.126, 0.000_5);
+}
+
+#[test]
+fn a_retarget_sees_one_interval_less_than_it_divides_by() {
+    // Blocks at the rate that is exactly right make 2015 intervals: the next are 0.05 % slower.
+    let old = difficulty(100.0).to_bits();
+    let new = retarget(old, 0, 2015 * 600, Network::Mainnet.limit()).unwrap();
+    let steady = old.to_target().unwrap().difficulty() / new.to_target().unwrap().difficulty();
+    near(1.0 / steady, 2016.0 / 2015.0, 1e-5);
+    near(600.0 / steady, 600.3, 0.05);
+}
+
+#[test]
+fn waits_of_a_solo_miner() {
+    let target = difficulty(125.86);
+    let years = |rate| odds::mean_wait(target, HashesPerSecond(rate)).years();
+    near(years(100e6) / 1e6, 171.0, 0.5);
+    near(years(1.2e12), 14_275.0, 5.0);
+    near(years(4.8e12), 3_569.0, 1.5);
+    near(years(200e12), 86.0, 0.5);
+    near(years(580e12), 29.5, 0.05);
+    near(odds::wait_at_confidence(Seconds(1.0), 0.95).0, 3.0, 0.05);
+    near(odds::wait_at_confidence(Seconds(1.0), 0.5).0, 2f64.ln(), 1e-12);
+    near(odds::at_least_one(1.0), 1.0 - (-1f64).exp(), 1e-12);
+    // One second of an S23 Hyd, on a CPU of 100 MH/s.
+    near(Seconds(580e12 / 100e6).days(), 67.0, 0.5);
+}
+
+#[test]
+fn the_schedule_of_coins() {
+    assert_eq!(supply::TOTAL.to_string(), "20,999,999.97690000");
+    assert_eq!(supply::per_day(1_049_999), Satoshi(450 * 100_000_000));
+    assert_eq!(supply::per_day(1_050_000), Satoshi(225 * 100_000_000));
+    let halving = supply::next_halving(935_424).unwrap();
+    assert_eq!(halving.height, 1_050_000);
+    assert_eq!((halving.before, halving.after), (Satoshi(312_500_000), Satoshi(156_250_000)));
+    assert_eq!(supply::next_halving(32 * 210_000).unwrap().after, Satoshi(0));
+    assert_eq!(supply::next_halving(33 * 210_000), None);
+    assert_eq!(supply::issued_before(0), Satoshi(0));
+    assert_eq!(supply::issued_before(210_001), Satoshi(1_050_002_500_000_000));
+    let (height, date) = (935_424, 1_770_422_400);
+    assert_eq!(supply::time_of(height + 144, height, date) - date, DAY as i64);
+    assert_eq!(supply::remaining_at(0), supply::TOTAL);
+}
+
+#[test]
+fn price_growth_that_makes_up_for_a_halving() {
+    near(supply::break_even_price_growth(0.0, 4.0), 0.189, 0.000_5);
+    near(supply::implied_hash_growth(0.5, 4.0), 0.26, 0.005);
+    near(supply::break_even_price_growth(supply::implied_hash_growth(0.5, 4.0), 4.0), 0.5, 1e-12);
+}
+
+#[test]
+fn hashprice_of_december_2025_and_what_it_implies() {
+    let price = hashprice::implied_price(DAYS_2025, NETWORK, REWARD);
+    near(price.0, 89_870.0, 5.0);
+    near(hashprice::hashprice(REWARD, price, NETWORK).petahash(), 38.7, 1e-9);
+    near(38.7 / 57.1 - 1.0, -0.322, 0.000_5);
+    near(hashprice::implied_power_price(Dollars(21_600.0), JoulesPerTerahash(20.0)).0, 45.0, 1e-9);
+    near(38_700.0 - 21_600.0, 17_100.0, 0.0);
+    // By the target: the same where blocks come every ten minutes.
+    let target = difficulty(125.86);
+    let by_rate = hashprice::hashprice(REWARD, price, odds::network_rate(target));
+    near(hashprice::hashprice_at(REWARD, price, target) / by_rate, 1.0, 1e-12);
+    near(hashprice::after_exit(DAYS_2025, 0.1).petahash(), 43.0, 1e-9);
+}
+
+#[test]
+fn the_table_of_revenue_and_break_even() {
+    // J/TH, $/MWh, c/kWh, million $ per MW and year.
+    let published = [
+        (9.5, 169.7, 17.0, 1.49),
+        (12.0, 134.4, 13.4, 1.18),
+        (13.5, 119.4, 11.9, 1.05),
+        (15.0, 107.5, 10.8, 0.94),
+        (17.5, 92.1, 9.2, 0.81),
+        (18.5, 87.2, 8.7, 0.76),
+        (21.5, 75.0, 7.5, 0.66),
+        (29.5, 54.7, 5.5, 0.48),
+        (45.0, 35.8, 3.6, 0.31),
+        (98.0, 16.5, 1.6, 0.14),
+    ];
+    for (efficiency, per_mwh, cents, per_year) in published {
+        let efficiency = JoulesPerTerahash(efficiency);
+        near(hashprice::revenue_per_mwh(DAYS_2025, efficiency).0, per_mwh, 0.051);
+        near(hashprice::break_even(DAYS_2025, efficiency, 1.0).cents(), cents, 0.051);
+        near(hashprice::revenue_per_mw_year(DAYS_2025, efficiency).0 / 1e6, per_year, 0.0051);
+    }
+    let with_pue = hashprice::break_even(DAYS_2025, JoulesPerTerahash(17.5), 1.2);
+    near(with_pue.cents(), 9.214 / 1.2, 0.001);
+}
+
+#[test]
+fn a_machine_at_its_break_even_earns_nothing() {
+    let efficiency = JoulesPerTerahash(17.5);
+    let rate = HashesPerSecond::from_tera(200.0);
+    let mut operation = Operation {
+        rate,
+        power: rate.power(efficiency),
+        electricity: hashprice::break_even(DAYS_2025, efficiency, 1.1),
+        pue: 1.1,
+        pool_fee: 0.0,
+        uptime: 1.0,
+    };
+    near(operation.profit_per_day(DAYS_2025).0, 0.0, 1e-9);
+    assert_eq!(operation.payback_days(Dollars(3000.0), DollarsPerTerahashDay(0.03)), None);
+    operation.electricity = DollarsPerKwh(0.05);
+    let profit = operation.profit_per_day(DAYS_2025);
+    near(profit.0, 200.0 * 0.0387 - 3.5 * 24.0 * 0.05 * 1.1, 1e-9);
+    near(operation.payback_days(Dollars(3000.0), DAYS_2025).unwrap(), 3000.0 / profit.0, 1e-9);
+    // And a network at its equilibrium earns its power.
+    let income = Dollars(450.0 * 89_870.0);
+    let network = hashprice::equilibrium_rate(income, efficiency, DollarsPerKwh(0.05));
+    let cost = network.power(efficiency).0 / 1e3 * 24.0 * 0.05;
+    near(cost / income.0, 1.0, 1e-12);
+}
+
+#[test]
+fn a_change_of_share_that_is_not_luck_and_a_day_that_is_noise() {
+    let month = 31 * u64::from(supply::BLOCKS_PER_DAY);
+    assert_eq!(month, 4_464);
+    near(statistics::share_deviation(0.35, month) * 100.0, 0.71, 0.005);
+    near(statistics::share_deviation(0.35, 144) * 100.0, 4.0, 0.05);
+    let change = pools::change(pools::Share::of(0.40, month), pools::Share::of(0.35, month));
+    near(change.sigmas, -4.9, 0.05);
+    assert!(change.p_value < 2e-6);
+    let day = pools::change(pools::Share::of(0.40, 144), pools::Share::of(0.35, 144));
+    assert!(day.p_value > 0.3);
+}
+
+#[test]
+fn shares_sites_and_rigs_of_the_articles() {
+    near(0.02 * supply::per_day(935_424).btc().0, 9.0, 1e-12);
+    let best = HashesPerSecond::from_tera(473.0) * 35_000.0;
+    near(best.exa(), 16.6, 0.05);
+    near(best / NETWORK * 100.0, 1.6, 0.05);
+
+    let usa = site::Site { rate: NETWORK * 0.375, efficiency: JoulesPerTerahash(20.0), pue: 1.0 };
+    near(usa.power().giga(), 7.8, 0.05);
+    let old = site::Site { efficiency: JoulesPerTerahash(25.0), ..usa };
+    near(old.power().giga(), 9.8, 0.05);
+    let ten = site::Site::for_power(Watts(10e9), JoulesPerTerahash(20.0), 1.0);
+    near(ten.rate.exa(), 500.0, 1e-9);
+    near(ten.power().giga(), 10.0, 1e-9);
+    near(ten.rigs(HashesPerSecond::from_tera(200.0)), 2.5e6, 1e-3);
+    near(ten.share_of(NETWORK), 500.0 / 1045.0, 1e-12);
+
+    let (best, worst) =
+        site::network_power(NETWORK, JoulesPerTerahash(9.5), JoulesPerTerahash(20.0));
+    near(best.giga(), 9.9, 0.05);
+    near(worst.giga(), 20.9, 0.05);
+
+    // The shares of three countries in the third quarter of 2025, and the EH/s given with them.
+    for (share, exahash) in [(0.3581, 323.0), (0.1661, 150.0), (0.1384, 125.0)] {
+        near(exahash / share, 902.5, 1.5);
+    }
+}
+
+#[test]
+fn hosting_contracts() {
+    let rent = |dollars, years, megawatts| {
+        host::Contract::rent_per_mw_year(Dollars(dollars), years, megawatts).0
+    };
+    near(rent(7.0e9, 15.0, 245.0) / 1e6, 1.90, 0.005);
+    near(rent(7.0e9, 15.0, 330.0) / 8_766.0, 161.0, 0.5);
+    near(rent(290e6, 1.0, 200.0) / 1e6, 1.45, 1e-9);
+    near(rent(3.7e9, 10.0, 250.0) / 1e6, 1.48, 1e-9);
+    near(6.9 / 7.0, 0.986, 0.000_5);
+    near(hashprice::revenue_per_mwh(DAYS_2025, JoulesPerTerahash(17.5)).0, 92.1, 0.05);
+}
+
+#[test]
+fn power_credits_of_two_summers() {
+    let outcome = dispatch::Outcome {
+        hours: 0,
+        mined_hours: 0,
+        hosted_mwh: 0.0,
+        mined_mwh: 0.0,
+        curtailed_mwh: 11_717.0,
+        rent: Dollars(0.0),
+        mining: Dollars(0.0),
+        credits: Dollars(9.5e6),
+        power: Dollars(0.0),
+        profit_always_on: Dollars(0.0),
+    };
+    near(outcome.credit_per_mwh().0, 811.0, 0.5);
+    near(31.7 / 8.9, 3.56, 0.005);
+    near(8.9e6 / 333.0, 26_727.0, 1.0);
+}
+
+#[test]
+fn the_floor_by_three_models() {
+    near(physics::landauer(300.0).0 * 1e21, 2.87, 0.005);
+    let floors = physics::Erased::ALL.map(|model| model.floor(physics::ROOM).0);
+    near(floors[0] * 1e7, 7.3, 0.06);
+    near(floors[1] * 1e4, 1.3, 0.05);
+    near(floors[2] * 1e4, 7.8, 0.05);
+    near(9.5 / floors[2], 12_000.0, 500.0);
+    // The estimate of 2014: k T at 2.7 K, without the ln 2.
+    near(physics::BOLTZMANN * 2.7 * 1e23, 3.7, 0.05);
+}
+
+#[test]
+fn operations_of_a_try_and_what_sharing_saves() {
+    assert_eq!(physics::OPERATIONS, 3_757);
+    near(physics::shared_schedule_saving(u32::MAX), 0.166, 0.000_5);
+    near(physics::shared_schedule_saving(4), 0.125, 0.000_5);
+    assert_eq!(physics::shared_schedule_saving(1), 0.0);
+    // Naik's count of 1.8624 compressions is a little below the two that the definition has.
+    assert!((1.8..2.0).contains(&physics::NAIK));
+    near(physics::roofline(3_757e6), 1e6, 1e-6);
+}
+
+#[test]
+fn ten_years_of_halvings_of_the_joule() {
+    let devices = hardware::devices();
+    let point = |name: &str| {
+        let device = devices.iter().find(|device| device.name.starts_with(name)).unwrap();
+        (device.year, device.efficiency().unwrap().1)
+    };
+    let (avalon, s9) = (point("Avalon batch 1"), point("Antminer S9"));
+    let (s19_pro, s23) = (point("Antminer S19 Pro"), point("Antminer S23 Hyd"));
+    near(hardware::halving_months(avalon, s9), 6.0, 0.5);
+    near(hardware::halving_months(s9, s19_pro), 27.0, 0.5);
+    near(hardware::halving_months(s19_pro, s23), 41.0, 0.5);
+
+    let typical = |name: &str| {
+        let device = devices.iter().find(|device| device.name.starts_with(name)).unwrap();
+        device.typical_efficiency().unwrap().0
+    };
+    near(typical("GeForce RTX 4090") / 9.5, 4_300.0, 20.0);
+    near(typical("Ryzen 9 5900X") / 9.5, 36_800.0, 100.0);
+    near(typical("Radeon HD 5870") / 9.5, 59_400.0, 100.0);
+}
+
+#[test]
+fn the_history_of_difficulty_is_that_of_the_headers() {
+    let headers = include_str!("../../../tests/data/mainnet-headers.csv");
+    let from_headers = headers.lines().skip(1).filter_map(|row| {
+        let (height, rest) = row.split_once(',')?;
+        let header: midstate_chain::Header = rest.split(',').next()?.parse().ok()?;
+        let height = height.parse::<u32>().ok()?;
+        let retarget =
+            history::Retarget { height, time: header.time, target: header.bits.to_target().ok()? };
+        height.is_multiple_of(2016).then_some(retarget)
+    });
+    let shipped: Vec<_> = history::retargets().collect();
+    assert_eq!(shipped, from_headers.collect::<Vec<_>>());
+    assert_eq!(shipped.len(), 437);
+    near(shipped[436].target.difficulty() / 1e12, 110.0, 1.0);
+    assert!((2025.0..2025.1).contains(&shipped[436].year()));
+}
