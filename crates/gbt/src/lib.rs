@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+pub mod client;
 pub mod conf;
 pub mod rpc;
 pub mod spool;
@@ -15,5 +16,6 @@ mod template;
 mod work;
 
 pub use address::{Address, AddressError};
+pub use client::Client;
 pub use template::{Template, TemplateError, Transaction};
 pub use work::{BIP320_MASK, EXTRANONCE2_SIZE, MAX_TAG, Payout, Work, WorkError};

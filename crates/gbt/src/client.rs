@@ -1,0 +1,394 @@
+//! The solo miner's side of the talk with one node or several, without sockets, files or clock.
+//!
+//! The caller sends each [`Request`] by HTTP and brings the outcome back, writes what
+//! [`Event::Spool`] asks for, hands jobs to the hashing threads and found shares back. `now` is the
+//! time since any moment the caller chose; [`Client::poll_timeout`] says when to come again.
+//!
+//! - Work comes from the *active* node, the first in the order given that answers (failover).
+//! - A template is asked for by long poll, and by plain polling beside it, so that a long poll that
+//!   hangs costs seconds and a mempool that moves is noticed.
+//! - A template's block is checked by the node (`mode=proposal`) before it is hashed.
+//! - A solved block goes to every node until one takes it; see `client/blocks.rs`.
+
+mod blocks;
+mod node;
+mod sources;
+mod supply;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use midstate_chain::{Hash256, Job, Network, Share};
+
+use self::blocks::Blocks;
+pub use self::blocks::{BlockOutcome, Ledger};
+use self::node::{Node, Phase};
+use self::supply::{Candidate, POLL};
+use crate::rpc::{Answer, BlockVerdict, Call, ChainInfo, HeaderInfo, RpcError, code};
+use crate::spool::SpooledBlock;
+use crate::{Address, Work};
+
+/// Who is paid, where, and how fast.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The chain the user named; the node must be on it. `None`: whichever the node is on.
+    pub chain: Option<Network>,
+    /// Who is paid.
+    pub address: Address,
+    /// Text for the coinbase, at most [`MAX_TAG`](crate::MAX_TAG) bytes.
+    pub tag: Vec<u8>,
+    /// What tells this process from others with the same address.
+    pub extranonce1: Vec<u8>,
+    /// Version bits to roll; 0 for none.
+    pub version_mask: u32,
+    /// How many nodes there are; they are named by index, in order of preference.
+    pub nodes: usize,
+    /// Least time between two blocks of ours (regtest at a human pace); zero for none.
+    pub block_interval: Duration,
+}
+
+/// An HTTP POST to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Names it in [`Client::handle_answer`].
+    pub id: u64,
+    /// To which node.
+    pub node: usize,
+    /// What is asked.
+    pub call: Call,
+    /// When the caller gives up, and reports that as an error.
+    pub timeout: Duration,
+}
+
+impl Request {
+    /// The body to send.
+    pub fn body(&self) -> Vec<u8> {
+        self.call.body(self.id)
+    }
+}
+
+/// What happened, in order.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A node answers, or stopped to.
+    Node {
+        /// Which.
+        node: usize,
+        /// What it is now.
+        state: NodeState,
+        /// Why, for people.
+        reason: Option<String>,
+    },
+    /// Hash this and nothing else.
+    Job {
+        /// Where it comes from.
+        node: usize,
+        /// The work.
+        job: Arc<Job>,
+        /// Height of the block.
+        height: u32,
+        /// Transactions in it, coinbase not counted.
+        transactions: usize,
+        /// What its coinbase pays, in satoshi.
+        value: u64,
+    },
+    /// Hash nothing until the next job: whatever is found now is worthless.
+    Pause,
+    /// Write this block and sync it, then call [`Client::handle_spooled`]; it is sent after that.
+    Spool(SpooledBlock),
+    /// The block's file has done its duty.
+    Unspool {
+        /// The block.
+        hash: Hash256,
+        /// Whether to delete it or to keep it as evidence.
+        refused: bool,
+    },
+    /// A block of ours has a verdict. Comes again should the verdict change.
+    Block(BlockOutcome),
+    /// For people.
+    Warning(String),
+    /// No node can be used; waiting would not help.
+    Fatal(Fatal),
+}
+
+/// A node as a source of work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodeState {
+    /// It gives work.
+    Connected,
+    /// It does not; it is tried again.
+    Lost,
+    /// Work comes from this node from now on.
+    Active,
+}
+
+/// Why no node can be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fatal {
+    /// All refused us; exit code 3.
+    #[error("{0}")]
+    Unauthorized(String),
+    /// The address or `--chain` does not fit; exit code 2.
+    #[error("{0}")]
+    WrongChain(String),
+    /// Its blocks are not for us; exit code 1.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What an unanswered call is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Info,
+    Fetch,
+    LongPoll,
+    Proposal,
+    Submit(Hash256),
+    Header(Hash256),
+}
+
+/// See the [module](self) page.
+#[derive(Debug)]
+pub struct Client {
+    config: Config,
+    nodes: Vec<Node>,
+    active: usize,
+    candidate: Option<Candidate>,
+    /// The newest is what threads hash, or will; the older ones are kept while a thread or a share
+    /// holds their job, for a block may still come of them.
+    works: Vec<Work>,
+    /// The newest work waits for the block interval to pass.
+    held: bool,
+    /// Nothing is handed out before.
+    pace_until: Duration,
+    /// A block of ours builds on this tip: more on the same tip would only compete with it.
+    solved_tip: Option<Hash256>,
+    /// Why the node refused our proposals last, so that each reason is said once.
+    refused_for: Option<String>,
+    blocks: Blocks,
+    pending: HashMap<u64, (usize, Purpose)>,
+    calls: u64,
+    jobs: u64,
+    requests: VecDeque<Request>,
+    events: VecDeque<Event>,
+    finishing: bool,
+}
+
+impl Client {
+    /// Starts to ask at `now`.
+    ///
+    /// # Panics
+    /// Without nodes.
+    pub fn new(config: Config, now: Duration) -> Self {
+        assert!(config.nodes > 0, "a client needs a node");
+        let nodes = (0..config.nodes).map(|_| Node::new(now)).collect();
+        let mut client = Self {
+            blocks: Blocks::new(config.nodes),
+            config,
+            nodes,
+            active: 0,
+            candidate: None,
+            works: Vec::new(),
+            held: false,
+            pace_until: Duration::ZERO,
+            solved_tip: None,
+            refused_for: None,
+            pending: HashMap::new(),
+            calls: 0,
+            jobs: 0,
+            requests: VecDeque::new(),
+            events: VecDeque::new(),
+            finishing: false,
+        };
+        client.drive(now);
+        client
+    }
+
+    /// The next call to make; any number may be under way at once.
+    pub fn poll_request(&mut self) -> Option<Request> {
+        self.requests.pop_front()
+    }
+
+    /// What happened next.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout), if nothing else comes first.
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        let node = |(index, node): (usize, &Node)| node.wake_at.filter(|_| index <= self.active);
+        let fetching =
+            self.nodes.iter().enumerate().filter_map(node).filter(|_| !self.finishing).min();
+        let held = self.held.then_some(self.pace_until);
+        [fetching, held, self.blocks.next_due()].into_iter().flatten().min()
+    }
+
+    /// A block file of an earlier run. It is sent unless the node has it.
+    pub fn replay(&mut self, now: Duration, block: SpooledBlock) {
+        self.blocks.replay(now, block);
+        self.drive(now);
+    }
+
+    /// Time passed.
+    pub fn handle_timeout(&mut self, now: Duration) {
+        self.drive(now);
+    }
+
+    /// The outcome of a request: what HTTP brought, or why it brought nothing.
+    pub fn handle_answer(&mut self, now: Duration, id: u64, outcome: Result<Answer, String>) {
+        let Some((node, purpose)) = self.pending.remove(&id) else { return };
+        let outcome = outcome.map_err(RpcError::Unreachable);
+        match purpose {
+            Purpose::Info => {
+                let info = outcome.and_then(|answer| answer.result::<ChainInfo>());
+                self.nodes[node].busy = false;
+                self.handle_info(now, node, info);
+            }
+            Purpose::Fetch => {
+                self.nodes[node].busy = false;
+                self.handle_template(now, node, outcome);
+            }
+            Purpose::LongPoll => self.handle_longpoll(now, node, id, outcome),
+            Purpose::Proposal => {
+                let verdict = outcome.and_then(|answer| BlockVerdict::from_answer(&answer));
+                self.handle_proposal(now, node, id, verdict);
+            }
+            Purpose::Submit(hash) => {
+                let verdict = outcome.and_then(|answer| BlockVerdict::from_answer(&answer));
+                self.blocks.handle_submitted(now, node, hash, verdict, &mut self.events);
+            }
+            Purpose::Header(hash) => {
+                let header = match outcome.and_then(|answer| answer.result::<HeaderInfo>()) {
+                    Err(RpcError::Node { code: code::INVALID_ADDRESS_OR_KEY, .. }) => Ok(None),
+                    other => other.map(Some),
+                };
+                let tip = self.tip_height();
+                self.blocks.handle_header(now, node, hash, header, tip, &mut self.events);
+            }
+        }
+        self.drive(now);
+    }
+
+    /// The threads found a share of one of our jobs.
+    pub fn handle_share(&mut self, now: Duration, share: &Share) {
+        let header = share.header();
+        if !share.job.network_target.is_met_by(&header.hash()) {
+            let warning = format!("{} is no block: the hash is above the target", header.hash());
+            return self.events.push_back(Event::Warning(warning));
+        }
+        // Nearly every hash solves a block on regtest: the first one of a tip is the block.
+        if self.solved_tip == Some(header.prev_hash) {
+            return;
+        }
+        let Some(work) = self.works.iter().find(|work| work.job().id == share.job.id) else {
+            let warning = format!("block {} belongs to no job of this run", header.hash());
+            return self.events.push_back(Event::Warning(warning));
+        };
+        let block = SpooledBlock::from_block(&work.block(share))
+            .expect("a header and a coinbase with its height make a block");
+        self.solved_tip = Some(header.prev_hash);
+        self.pace_until = now + self.config.block_interval;
+        self.events.push_back(Event::Pause);
+        self.events.push_back(Event::Spool(block.clone()));
+        self.blocks.found(now, block);
+        self.drive(now);
+    }
+
+    /// The block of [`Event::Spool`] is on disk, or cannot be written. It is sent either way.
+    pub fn handle_spooled(&mut self, now: Duration, hash: Hash256, outcome: Result<(), String>) {
+        if let Err(reason) = outcome {
+            self.events.push_back(Event::Warning(format!(
+                "block {hash} could not be written to the spool ({reason}): it is sent all the same, \
+                 but would be lost if this process ended before a node has it; make room on the disk"
+            )));
+        }
+        self.blocks.release(now, hash);
+        self.drive(now);
+    }
+
+    /// Asks for no more work. Blocks on their way go on; once more the nodes are asked whether the
+    /// accepted ones still stand.
+    pub fn finish(&mut self, now: Duration) {
+        if !self.finishing {
+            self.finishing = true;
+            self.candidate = None;
+            if self.nodes[self.active].phase == Phase::Ready {
+                self.blocks.recheck(now, self.active, u32::MAX);
+            }
+        }
+        self.drive(now);
+    }
+
+    /// Whether every block has a verdict and no call about one is under way.
+    pub fn is_settled(&self) -> bool {
+        self.blocks.is_settled()
+    }
+
+    /// The caller waits no longer: blocks without a verdict stay in the spool, unresolved.
+    pub fn abandon(&mut self) {
+        self.blocks.abandon(&mut self.events);
+    }
+
+    /// Blocks counted so far.
+    pub fn ledger(&self) -> Ledger {
+        self.blocks.ledger()
+    }
+
+    /// Does what is due.
+    fn drive(&mut self, now: Duration) {
+        if self.blocks.take_refusal() {
+            // Our block was no good, so the tip is free again. But what made it bad may still be
+            // there, and on regtest the next one is a millisecond away: no hurry.
+            self.solved_tip = None;
+            self.held = true;
+            self.pace_until = self.pace_until.max(now + POLL);
+            self.nodes[self.active].wake_at = Some(now);
+        }
+        if !self.finishing {
+            for index in 0..=self.active {
+                self.ask(now, index);
+            }
+            if self.held && now >= self.pace_until {
+                self.offer();
+            }
+        }
+        while let Some((node, hash, call)) = self.blocks.poll_call(now) {
+            let purpose = match call {
+                Call::Header(_) => Purpose::Header(hash),
+                _ => Purpose::Submit(hash),
+            };
+            self.call(node, call, purpose, CALL_TIMEOUT);
+        }
+    }
+
+    fn call(&mut self, node: usize, call: Call, purpose: Purpose, timeout: Duration) -> u64 {
+        let id = self.calls;
+        self.calls += 1;
+        self.pending.insert(id, (node, purpose));
+        self.requests.push_back(Request { id, node, call, timeout });
+        id
+    }
+
+    /// Asks a node that is due: what it is if that is not known, else for a template.
+    fn ask(&mut self, now: Duration, index: usize) {
+        let node = &mut self.nodes[index];
+        if node.busy || node.wake_at.is_none_or(|at| at > now) {
+            return;
+        }
+        node.busy = true;
+        node.wake_at = None;
+        match node.phase {
+            Phase::Ready if index == self.active => {
+                let call = Call::Template { longpoll_id: None };
+                self.call(index, call, Purpose::Fetch, CALL_TIMEOUT);
+            }
+            _ => {
+                self.call(index, Call::ChainInfo, Purpose::Info, CALL_TIMEOUT);
+            }
+        }
+    }
+}

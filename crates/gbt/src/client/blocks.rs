@@ -1,0 +1,376 @@
+//! Solved blocks, from the spool to their burial. No block is lost (I8):
+//!
+//! - nothing is sent before the spool has it (or has refused it);
+//! - every node gets it, and again after 0, 1, 2, 5, then every 10 seconds, until it takes it or
+//!   refuses it for good; what was refused for good is never sent again;
+//! - a node that was away, and a block of an earlier run, are asked about first, so that nothing is
+//!   sent twice without need;
+//! - the file stays until the block is 6 deep: a node that crashes may forget what it had accepted.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use midstate_chain::{Hash256, Verdict};
+
+use super::Event;
+use crate::rpc::{BlockVerdict, Call, HeaderInfo, RpcError, code};
+use crate::spool::SpooledBlock;
+
+/// A block this deep is not reorganised away by accident.
+const BURIED: u32 = 6;
+/// Seconds before the first, second, .. attempt.
+const LADDER: [u64; 5] = [0, 1, 2, 5, 10];
+/// Refusals that may pass are taken as final after this many attempts (about 5 minutes).
+const MAX_PASSING: usize = 30;
+
+/// A verdict on a block, for the `block` event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockOutcome {
+    /// The block.
+    pub hash: Hash256,
+    /// Its height.
+    pub height: u32,
+    /// Accepted: a node took it. Rejected: every node refused it for good. Unresolved: no node said
+    /// either, or it is stored beside the best chain.
+    pub verdict: Verdict,
+    /// The node's words, for anything but a plain acceptance.
+    pub reason: Option<String>,
+    /// From finding it to the verdict.
+    pub latency: Duration,
+    /// Found by an earlier run.
+    pub replayed: bool,
+}
+
+/// Blocks of this run, counted; replayed ones are not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// Solved.
+    pub found: u64,
+    /// Taken, and in the best chain when last seen.
+    pub accepted: u64,
+    /// Refused for good.
+    pub rejected: u64,
+    /// Taken, but not or no longer in the best chain: another block won.
+    pub overtaken: u64,
+}
+
+impl Ledger {
+    /// Without a verdict.
+    pub fn unresolved(&self) -> u64 {
+        self.found - self.accepted - self.rejected - self.overtaken
+    }
+}
+
+/// The highest block that is 6 deep while a block at `height` is being sought.
+pub(super) fn buried_below(height: u32) -> Option<u32> {
+    height.checked_sub(BURIED)
+}
+
+#[derive(Debug)]
+struct Block {
+    spooled: SpooledBlock,
+    hex: Arc<str>,
+    found_at: Duration,
+    replayed: bool,
+    /// One per node.
+    deliveries: Vec<Delivery>,
+    /// The last one reported.
+    standing: Option<Standing>,
+}
+
+/// How one node and one block stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Delivery {
+    /// The spool is not written yet.
+    Held,
+    /// To be sent, or asked about.
+    Due { at: Duration, attempt: usize, ask: bool },
+    /// No answer yet.
+    UnderWay { attempt: usize },
+    /// The node has it, in the best chain when last seen.
+    Taken,
+    /// The node has it, beside the best chain.
+    Stored,
+    /// Refused for good.
+    Refused(String),
+}
+
+/// How a block stands over all nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Accepted,
+    Rejected,
+    Overtaken,
+}
+
+#[derive(Debug)]
+pub(super) struct Blocks {
+    nodes: usize,
+    blocks: Vec<Block>,
+    ledger: Ledger,
+    /// A block of this run was refused since last asked.
+    refusal: bool,
+}
+
+impl Blocks {
+    pub(super) fn new(nodes: usize) -> Self {
+        Self { nodes, blocks: Vec::new(), ledger: Ledger::default(), refusal: false }
+    }
+
+    pub(super) fn ledger(&self) -> Ledger {
+        self.ledger
+    }
+
+    pub(super) fn found(&mut self, now: Duration, spooled: SpooledBlock) {
+        self.ledger.found += 1;
+        self.add(now, spooled, false, Delivery::Held);
+    }
+
+    pub(super) fn replay(&mut self, now: Duration, spooled: SpooledBlock) {
+        self.add(now, spooled, true, Delivery::Due { at: now, attempt: 0, ask: true });
+    }
+
+    fn add(&mut self, now: Duration, spooled: SpooledBlock, replayed: bool, first: Delivery) {
+        let hex = spooled.hex.as_str().into();
+        let deliveries = vec![first; self.nodes];
+        let standing = None;
+        self.blocks.push(Block { spooled, hex, found_at: now, replayed, deliveries, standing });
+    }
+
+    /// The spool has it, or cannot have it: off it goes.
+    pub(super) fn release(&mut self, now: Duration, hash: Hash256) {
+        let Some(block) = self.blocks.iter_mut().find(|block| block.spooled.hash == hash) else {
+            return;
+        };
+        for delivery in &mut block.deliveries {
+            if *delivery == Delivery::Held {
+                *delivery = Delivery::Due { at: now, attempt: 0, ask: false };
+            }
+        }
+    }
+
+    /// Asks a node anew about the blocks it had, up to a height.
+    pub(super) fn recheck(&mut self, now: Duration, node: usize, up_to: u32) {
+        for block in &mut self.blocks {
+            let has_it = matches!(block.deliveries[node], Delivery::Taken | Delivery::Stored);
+            if has_it && block.spooled.height <= up_to {
+                block.deliveries[node] = Delivery::Due { at: now, attempt: 0, ask: true };
+            }
+        }
+    }
+
+    /// The next call that is due.
+    pub(super) fn poll_call(&mut self, now: Duration) -> Option<(usize, Hash256, Call)> {
+        for block in &mut self.blocks {
+            let hash = block.spooled.hash;
+            for (node, delivery) in block.deliveries.iter_mut().enumerate() {
+                if let Delivery::Due { at, attempt, ask } = *delivery
+                    && at <= now
+                {
+                    *delivery = Delivery::UnderWay { attempt };
+                    let call = if ask {
+                        Call::Header(hash)
+                    } else {
+                        Call::Submit { block: block.hex.clone() }
+                    };
+                    return Some((node, hash, call));
+                }
+            }
+        }
+        None
+    }
+
+    pub(super) fn next_due(&self) -> Option<Duration> {
+        let due = |delivery: &Delivery| match delivery {
+            Delivery::Due { at, .. } => Some(*at),
+            _ => None,
+        };
+        self.blocks.iter().flat_map(|block| &block.deliveries).filter_map(due).min()
+    }
+
+    /// Every block has a verdict, and no call is under way. A node that is down is not waited for
+    /// once another has the block.
+    pub(super) fn is_settled(&self) -> bool {
+        self.blocks.iter().all(|block| {
+            let under_way = |delivery: &Delivery| matches!(delivery, Delivery::UnderWay { .. });
+            block.standing.is_some() && !block.deliveries.iter().any(under_way)
+        })
+    }
+
+    pub(super) fn take_refusal(&mut self) -> bool {
+        std::mem::take(&mut self.refusal)
+    }
+
+    /// `submitblock` was answered, or not.
+    pub(super) fn handle_submitted(
+        &mut self,
+        now: Duration,
+        node: usize,
+        hash: Hash256,
+        verdict: Result<BlockVerdict, RpcError>,
+        events: &mut VecDeque<Event>,
+    ) {
+        let Some(block) = self.blocks.iter_mut().find(|block| block.spooled.hash == hash) else {
+            return;
+        };
+        let Delivery::UnderWay { attempt } = block.deliveries[node] else { return };
+        let again =
+            Delivery::Due { at: now + pause(attempt + 1), attempt: attempt + 1, ask: false };
+        block.deliveries[node] = match verdict {
+            Ok(BlockVerdict::Accepted | BlockVerdict::Duplicate) => Delivery::Taken,
+            Ok(BlockVerdict::Inconclusive) => Delivery::Stored,
+            Ok(BlockVerdict::Refused(reason)) if may_pass(&reason) && attempt < MAX_PASSING => {
+                again
+            }
+            Ok(BlockVerdict::Refused(reason)) => Delivery::Refused(reason),
+            Err(RpcError::Node { code: code::DESERIALIZATION, message }) => {
+                Delivery::Refused(message)
+            }
+            Err(error) => {
+                if attempt == 0 {
+                    events.push_back(Event::Warning(format!(
+                        "block {hash} has not reached the node yet ({error}); sending it again until \
+                         it has"
+                    )));
+                }
+                again
+            }
+        };
+        self.settle(now, hash, events);
+    }
+
+    /// `getblockheader` was answered: `None` when the node does not know the block.
+    pub(super) fn handle_header(
+        &mut self,
+        now: Duration,
+        node: usize,
+        hash: Hash256,
+        header: Result<Option<HeaderInfo>, RpcError>,
+        tip: Option<u32>,
+        events: &mut VecDeque<Event>,
+    ) {
+        let Some(at) = self.blocks.iter().position(|block| block.spooled.hash == hash) else {
+            return;
+        };
+        let block = &mut self.blocks[at];
+        let Delivery::UnderWay { attempt } = block.deliveries[node] else { return };
+        // With the header alone the node lacks what we have.
+        let known = header.map(|info| info.filter(|info| info.transactions > 0));
+        let buried = |confirmations: i64| confirmations >= i64::from(BURIED);
+        let lost = tip.is_some_and(|tip| block.spooled.height + BURIED <= tip + 1);
+        let mut done = false;
+        block.deliveries[node] = match known {
+            Ok(Some(info)) if info.confirmations > 0 => {
+                done = buried(info.confirmations);
+                Delivery::Taken
+            }
+            Ok(Some(_)) => {
+                done = lost;
+                Delivery::Stored
+            }
+            Ok(None) => Delivery::Due { at: now, attempt: 0, ask: false },
+            Err(_) => {
+                let attempt = attempt + 1;
+                Delivery::Due { at: now + pause(attempt), attempt, ask: true }
+            }
+        };
+        self.settle(now, hash, events);
+        if done {
+            self.blocks.retain(|block| block.spooled.hash != hash);
+            events.push_back(Event::Unspool { hash, refused: false });
+        }
+    }
+
+    /// Blocks that no node has judged stay in the spool for the next run.
+    pub(super) fn abandon(&mut self, events: &mut VecDeque<Event>) {
+        for block in self.blocks.drain(..).filter(|block| block.standing.is_none()) {
+            let reason = "no node has answered; it is in the spool, and sent at the next start";
+            let (verdict, latency) = (Verdict::Unresolved, Duration::ZERO);
+            events.push_back(block.outcome(verdict, Some(reason.to_owned()), latency));
+        }
+    }
+
+    /// Reports how the block stands, if that changed, and lets go of one that is refused.
+    fn settle(&mut self, now: Duration, hash: Hash256, events: &mut VecDeque<Event>) {
+        let Some(block) = self.blocks.iter_mut().find(|block| block.spooled.hash == hash) else {
+            return;
+        };
+        let Some((standing, reason)) = block.judge() else { return };
+        let old = block.standing.replace(standing);
+        if old == Some(standing) {
+            return;
+        }
+        if !block.replayed {
+            if let Some(old) = old {
+                *self.ledger.of(old) -= 1;
+            }
+            *self.ledger.of(standing) += 1;
+        }
+        let verdict = match standing {
+            Standing::Accepted => Verdict::Accepted,
+            Standing::Rejected => Verdict::Rejected,
+            Standing::Overtaken => Verdict::Unresolved,
+        };
+        let latency = now.saturating_sub(block.found_at);
+        events.push_back(block.outcome(verdict, reason, latency));
+        if standing == Standing::Rejected {
+            self.refusal |= !block.replayed;
+            self.blocks.retain(|block| block.spooled.hash != hash);
+            events.push_back(Event::Unspool { hash, refused: true });
+        }
+    }
+}
+
+impl Block {
+    /// `None` while a node that may take it has not answered, and no other has.
+    fn judge(&self) -> Option<(Standing, Option<String>)> {
+        if self.deliveries.contains(&Delivery::Taken) {
+            return Some((Standing::Accepted, None));
+        }
+        let open =
+            |delivery: &Delivery| !matches!(delivery, Delivery::Stored | Delivery::Refused(_));
+        if self.deliveries.iter().any(open) {
+            return None;
+        }
+        if self.deliveries.contains(&Delivery::Stored) {
+            let reason = match self.standing {
+                Some(Standing::Accepted) => {
+                    "no longer in the best chain: a reorganisation took another branch"
+                }
+                _ => "inconclusive: stored by the node, but another block came first",
+            };
+            return Some((Standing::Overtaken, Some(reason.to_owned())));
+        }
+        let reason = self.deliveries.iter().find_map(|delivery| match delivery {
+            Delivery::Refused(reason) => Some(reason.clone()),
+            _ => None,
+        });
+        Some((Standing::Rejected, reason))
+    }
+
+    fn outcome(&self, verdict: Verdict, reason: Option<String>, latency: Duration) -> Event {
+        let (hash, height) = (self.spooled.hash, self.spooled.height);
+        let replayed = self.replayed;
+        Event::Block(BlockOutcome { hash, height, verdict, reason, latency, replayed })
+    }
+}
+
+impl Ledger {
+    fn of(&mut self, standing: Standing) -> &mut u64 {
+        match standing {
+            Standing::Accepted => &mut self.accepted,
+            Standing::Rejected => &mut self.rejected,
+            Standing::Overtaken => &mut self.overtaken,
+        }
+    }
+}
+
+fn pause(attempt: usize) -> Duration {
+    Duration::from_secs(LADDER[attempt.min(LADDER.len() - 1)])
+}
+
+/// Refusals that time may lift: this node has not heard of the parent yet, or its clock is behind.
+fn may_pass(reason: &str) -> bool {
+    matches!(reason, "prev-blk-not-found" | "time-too-new")
+}

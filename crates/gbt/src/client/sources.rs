@@ -1,0 +1,115 @@
+//! Which node gives the work: the first in order that can, and what happens when it stops.
+
+use std::time::Duration;
+
+use midstate_chain::Network;
+
+use super::node::Phase;
+use super::{Client, Event, Fatal, NodeState};
+use crate::rpc::{ChainInfo, RpcError};
+
+/// How long a node of higher rank rests between two probes.
+const PROBE: Duration = Duration::from_secs(60);
+/// Failures in a row before the next node is tried.
+const FAILOVER_AFTER: u32 = 3;
+/// A node that never let us in is given up on after this many refusals; one that did may just be
+/// restarting.
+const MAX_REFUSALS: u32 = 2;
+
+impl Client {
+    pub(super) fn handle_info(
+        &mut self,
+        now: Duration,
+        index: usize,
+        info: Result<ChainInfo, RpcError>,
+    ) {
+        let info = match info {
+            Ok(info) => info,
+            Err(error) => return self.lose(now, index, &error.to_string(), Some(&error)),
+        };
+        match self.check_chain(&info.chain) {
+            Ok(script) => self.nodes[index].script = script,
+            Err(words) => return self.give_up(now, index, Fatal::WrongChain(words)),
+        }
+        self.nodes[index].phase = Phase::Ready;
+        self.nodes[index].wake_at = Some(now);
+        if index < self.active {
+            self.activate(now, index, "it answers again");
+        }
+    }
+
+    /// The payout script on the node's chain.
+    fn check_chain(&self, name: &str) -> Result<Vec<u8>, String> {
+        let chain: Network = name.parse()?;
+        if let Some(wanted) = self.config.chain.filter(|&wanted| wanted != chain) {
+            return Err(format!(
+                "the node is on {chain}, but --chain says {wanted}; name the right node with -o, or \
+                 leave --chain out"
+            ));
+        }
+        let script = self.config.address.script_for(chain).map_err(|error| error.to_string())?;
+        Ok(script.to_vec())
+    }
+
+    /// The node gives no work now. It is tried again, and after some failures another one is.
+    pub(super) fn lose(
+        &mut self,
+        now: Duration,
+        index: usize,
+        reason: &str,
+        error: Option<&RpcError>,
+    ) {
+        let node = &mut self.nodes[index];
+        let news = node.failed(now, reason);
+        let (failures, never_connected) = (node.failures, !node.was_connected);
+        if news {
+            self.report(index, NodeState::Lost, Some(reason));
+        }
+        if error == Some(&RpcError::Unauthorized) && failures >= MAX_REFUSALS && never_connected {
+            return self.give_up(now, index, Fatal::Unauthorized(reason.to_owned()));
+        }
+        if index < self.active {
+            self.nodes[index].wake_at = Some(now + PROBE);
+        } else if index == self.active && failures >= FAILOVER_AFTER {
+            self.fail_over(now, reason);
+        }
+    }
+
+    /// The node will not give work, however long we wait.
+    pub(super) fn give_up(&mut self, now: Duration, index: usize, fatal: Fatal) {
+        let reason = fatal.to_string();
+        self.report(index, NodeState::Lost, Some(&reason));
+        self.nodes[index].phase = Phase::Unusable;
+        self.nodes[index].wake_at = None;
+        if self.nodes.iter().all(|node| node.phase == Phase::Unusable) {
+            self.events.push_back(Event::Fatal(fatal));
+        } else if index == self.active {
+            self.fail_over(now, &reason);
+        }
+    }
+
+    /// The next node in order that can be used, if there is another.
+    fn fail_over(&mut self, now: Duration, reason: &str) {
+        let count = self.nodes.len();
+        let next = (1..count)
+            .map(|step| (self.active + step) % count)
+            .find(|&index| self.nodes[index].phase != Phase::Unusable);
+        let Some(next) = next else { return };
+        for node in &mut self.nodes[..next] {
+            node.rest(now + PROBE);
+        }
+        self.activate(now, next, reason);
+    }
+
+    fn activate(&mut self, now: Duration, index: usize, reason: &str) {
+        self.active = index;
+        self.nodes[index].wake_at = Some(now);
+        self.candidate = None;
+        self.report(index, NodeState::Active, Some(reason));
+    }
+
+    pub(super) fn report(&mut self, node: usize, state: NodeState, reason: Option<&str>) {
+        let reason = reason.map(str::to_owned);
+        self.events.push_back(Event::Node { node, state, reason });
+    }
+}

@@ -1,0 +1,251 @@
+//! From templates to jobs: when to ask for one, whether it is news, and the check before it is
+//! hashed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::node::{LongPoll, SHORT};
+use super::{CALL_TIMEOUT, Client, Event, Fatal, NodeState, Purpose, blocks};
+use crate::rpc::{Answer, BlockVerdict, Call, RpcError};
+use crate::{Payout, Template, TemplateError, Work};
+
+/// Between two plain fetches where there is no long poll.
+pub(super) const POLL: Duration = Duration::from_secs(5);
+/// And beside one.
+const REFRESH: Duration = Duration::from_secs(30);
+/// Core answers when something changes, which may take hours on regtest.
+const LONGPOLL_TIMEOUT: Duration = Duration::from_secs(600);
+/// A job is replaced for its time alone when it is this old, in seconds.
+const MAX_JOB_AGE: u32 = 30;
+
+/// Work whose block the node is checking.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    work: Work,
+    call: u64,
+}
+
+impl Client {
+    pub(super) fn handle_longpoll(
+        &mut self,
+        now: Duration,
+        index: usize,
+        id: u64,
+        outcome: Result<Answer, RpcError>,
+    ) {
+        // One that was given up on has nothing to say any more.
+        let Some(poll) = self.nodes[index].longpoll.take_if(|poll| poll.id == id) else { return };
+        let lasted = now.saturating_sub(poll.sent_at);
+        if outcome.is_err() {
+            // The node may be down, or something between us cuts long answers: a plain fetch tells.
+            let short = lasted < SHORT;
+            if short {
+                self.longpoll_broke(now, index);
+            }
+            let node = &mut self.nodes[index];
+            if !node.busy && index == self.active {
+                node.wake_at = Some(if short { now + Duration::from_secs(1) } else { now });
+            }
+            return;
+        }
+        self.handle_template(now, index, outcome);
+        let node = &mut self.nodes[index];
+        let same = node.longpoll.as_ref().is_some_and(|next| next.poll_id == poll.poll_id);
+        if same && lasted < Duration::from_secs(1) {
+            self.longpoll_broke(now, index);
+        } else {
+            node.breaks = 0;
+        }
+    }
+
+    fn longpoll_broke(&mut self, now: Duration, index: usize) {
+        if self.nodes[index].longpoll_broke(now) {
+            self.events.push_back(Event::Warning(format!(
+                "long polling does not work at this node: asking every {} s for a while",
+                POLL.as_secs()
+            )));
+        }
+    }
+
+    pub(super) fn handle_template(
+        &mut self,
+        now: Duration,
+        index: usize,
+        outcome: Result<Answer, RpcError>,
+    ) {
+        let parsed = outcome
+            .and_then(|answer| answer.raw_result().map(|result| Template::parse(result.get())));
+        let template = match parsed {
+            Ok(Ok(template)) => template,
+            Ok(Err(error @ (TemplateError::UnknownRule(_) | TemplateError::SignedSignet(_)))) => {
+                return self.give_up(now, index, Fatal::Unusable(error.to_string()));
+            }
+            Ok(Err(error)) => return self.lose(now, index, &error.to_string(), None),
+            Err(error) => return self.lose(now, index, &error.to_string(), Some(&error)),
+        };
+        if self.nodes[index].answered() {
+            self.report(index, NodeState::Connected, None);
+            // It may have been restarted, and have forgotten what it had not yet written down.
+            self.blocks.recheck(now, index, u32::MAX);
+        }
+        if index != self.active || self.finishing {
+            return;
+        }
+        self.wait_for_next(now, &template);
+        if self.is_news(&template) {
+            self.propose(now, template);
+        }
+    }
+
+    /// Arms the long poll and the plain one beside it.
+    fn wait_for_next(&mut self, now: Duration, template: &Template) {
+        let index = self.active;
+        let mut pause = REFRESH;
+        if let Some(poll) = &mut self.nodes[index].longpoll
+            && poll.tip != template.prev_hash
+        {
+            // It did not answer although the tip moved. It may be about to; if not, its connection
+            // is dead and nobody has told us.
+            if poll.passed_over {
+                self.nodes[index].longpoll = None;
+                self.longpoll_broke(now, index);
+            } else {
+                poll.passed_over = true;
+                pause = POLL;
+            }
+        }
+        if let Some(poll_id) = template.longpoll_id.clone()
+            && self.nodes[index].may_longpoll(now)
+        {
+            let call = Call::Template { longpoll_id: Some(poll_id.clone()) };
+            let id = self.call(index, call, Purpose::LongPoll, LONGPOLL_TIMEOUT);
+            let (sent_at, tip) = (now, template.prev_hash);
+            let poll = LongPoll { id, poll_id, sent_at, tip, passed_over: false };
+            self.nodes[index].longpoll = Some(poll);
+        }
+        let node = &mut self.nodes[index];
+        node.wake_at = Some(now + if node.longpoll.is_some() { pause } else { POLL });
+    }
+
+    /// Whether a template deserves a job of its own.
+    fn is_news(&self, new: &Template) -> bool {
+        if self.solved_tip == Some(new.prev_hash) {
+            return false;
+        }
+        let newest = self.candidate.as_ref().map(|candidate| &candidate.work);
+        let Some(old) = newest.or(self.works.last()).map(Work::template) else { return true };
+        let head = |t: &Template| (t.height, t.version, t.prev_hash, t.bits, t.coinbase_value);
+        head(old) != head(new)
+            || old.transactions.len() != new.transactions.len()
+            || old.transactions.iter().zip(&new.transactions).any(|(old, new)| old.txid != new.txid)
+            || new.time >= old.time.saturating_add(MAX_JOB_AGE)
+    }
+
+    /// Has the template's block checked.
+    fn propose(&mut self, now: Duration, template: Template) {
+        self.solved_tip = None;
+        let clean = !self.builds_on_our_tip(&template);
+        let payout = Payout {
+            script: self.nodes[self.active].script.clone(),
+            tag: self.config.tag.clone(),
+            extranonce1: self.config.extranonce1.clone(),
+            version_mask: self.config.version_mask,
+        };
+        let id = format!("{:x}", self.jobs);
+        self.jobs += 1;
+        let can_propose = template.can_propose;
+        let work = match Work::new(template, &payout, id, clean) {
+            Ok(work) => work,
+            Err(error) => return self.lose(now, self.active, &error.to_string(), None),
+        };
+        if !can_propose {
+            self.candidate = None;
+            return self.adopt(now, work);
+        }
+        let call = Call::Proposal { block: work.proposal().into() };
+        let call = self.call(self.active, call, Purpose::Proposal, CALL_TIMEOUT);
+        self.candidate = Some(Candidate { work, call });
+    }
+
+    fn builds_on_our_tip(&self, template: &Template) -> bool {
+        self.works.last().is_some_and(|work| work.template().prev_hash == template.prev_hash)
+    }
+
+    pub(super) fn handle_proposal(
+        &mut self,
+        now: Duration,
+        index: usize,
+        id: u64,
+        verdict: Result<BlockVerdict, RpcError>,
+    ) {
+        let Some(candidate) = self.candidate.take_if(|candidate| candidate.call == id) else {
+            return;
+        };
+        match verdict {
+            // The tip moved while we asked.
+            Ok(BlockVerdict::Refused(reason)) if reason == "inconclusive-not-best-prevblk" => {
+                self.nodes[index].wake_at = Some(now);
+            }
+            Ok(BlockVerdict::Refused(reason)) => {
+                if !self.builds_on_our_tip(candidate.work.template()) {
+                    self.events.push_back(Event::Pause);
+                }
+                if self.refused_for.as_ref() != Some(&reason) {
+                    self.events.push_back(Event::Warning(format!(
+                        "the node would refuse our block at height {}: {reason}; not mining it, \
+                         asking for another template every {} s",
+                        candidate.work.template().height,
+                        POLL.as_secs()
+                    )));
+                }
+                self.refused_for = Some(reason);
+                self.nodes[index].wake_at = Some(now + POLL);
+            }
+            Ok(_) => self.adopt(now, candidate.work),
+            Err(error @ RpcError::Node { .. }) => {
+                self.events.push_back(Event::Warning(format!(
+                    "our block at height {} could not be checked ({error}); mining it unchecked",
+                    candidate.work.template().height,
+                )));
+                self.adopt(now, candidate.work);
+            }
+            Err(error) => self.lose(now, index, &error.to_string(), Some(&error)),
+        }
+    }
+
+    /// Makes this the work to hash, now or when the block interval has passed.
+    fn adopt(&mut self, now: Duration, work: Work) {
+        self.refused_for = None;
+        self.works.retain(|old| Arc::strong_count(old.job()) > 1);
+        if let Some(height) = blocks::buried_below(work.template().height) {
+            self.blocks.recheck(now, self.active, height);
+        }
+        self.works.push(work);
+        self.held = true;
+        if now >= self.pace_until {
+            self.offer();
+        }
+    }
+
+    /// Hands out the newest work, unless a block of ours is already on its way to the same tip.
+    pub(super) fn offer(&mut self) {
+        self.held = false;
+        let Some(work) = self.works.last() else { return };
+        let template = work.template();
+        if self.solved_tip == Some(template.prev_hash) {
+            return;
+        }
+        self.events.push_back(Event::Job {
+            node: self.active,
+            job: Arc::clone(work.job()),
+            height: template.height,
+            transactions: template.transactions.len(),
+            value: template.coinbase_value,
+        });
+    }
+
+    /// Height of the tip we build on.
+    pub(super) fn tip_height(&self) -> Option<u32> {
+        self.works.last().map(|work| work.template().height - 1)
+    }
+}
