@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod calendar;
+pub mod claims;
 pub mod dispatch;
 pub mod hardware;
 pub mod hashprice;

@@ -313,3 +313,46 @@ fn the_history_of_difficulty_is_that_of_the_headers() {
     near(shipped[436].target.difficulty() / 1e12, 110.0, 1.0);
     assert!((2025.0..2025.1).contains(&shipped[436].year()));
 }
+
+#[test]
+fn the_claims_say_the_numbers_that_the_formulas_give() {
+    use midstate_economics::claims::{CLAIMS, Verdict};
+
+    assert!(CLAIMS.iter().map(|claim| claim.number).eq(1..=31));
+    let computed = |number: usize| CLAIMS[number - 1].computed();
+    for (number, figure) in [
+        (1, "600.3 s"),
+        (2, "-11.16 %"),
+        (2, "11.26 minutes, 1014 EH/s became 901"),
+        (4, "$43.56"),
+        (6, "block 1,050,000: 450 to 225 BTC"),
+        (7, "18.9 %"),
+        (7, "26 % a year"),
+        (8, "1.5625 BTC"),
+        (9, "-32.2 %"),
+        (9, "$89,870"),
+        (9, "$45/MWh"),
+        (10, "4.9 sigma"),
+        (10, "± 4.0 points"),
+        (12, "9 BTC a day"),
+        (12, "16.6 EH/s, 1.6 %"),
+        (13, "20,999,999.97690000"),
+        (16, "7.8 to 9.8 GW"),
+        (16, "500 EH/s"),
+        (17, "$92"),
+        (18, "$1.90 million"),
+        (19, "98.6 %"),
+        (22, "$811"),
+        (23, "17.0 c/kWh at 9.5 J/TH, 5.5 at 29.5, 1.6 at 98"),
+        (24, "1.126"),
+        (30, "9.9 to 20.9 GW"),
+    ] {
+        assert!(computed(number).contains(figure), "claim {number}: {}", computed(number));
+    }
+    let wrong = CLAIMS.iter().filter(|claim| claim.verdict == Verdict::Wrong);
+    assert!(wrong.map(|claim| claim.number).eq([3, 12, 18, 29]));
+    for claim in CLAIMS {
+        assert!(!claim.articles.is_empty() && claim.command.starts_with("midstate "));
+        assert!(!claim.computed().contains("  "), "{}", claim.computed());
+    }
+}
