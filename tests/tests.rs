@@ -1,1 +1,9 @@
-//! Integration tests.
+//! The program from outside: run as its users run it, judged by code that is not ours.
+
+mod demo;
+mod errors;
+mod foreign;
+mod grind;
+mod kernels;
+mod program;
+mod signals;

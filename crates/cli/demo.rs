@@ -91,7 +91,7 @@ async fn demo(args: Args, out: &mut Output) -> Result<(), Failure> {
     let link = LinkConfig { pools: vec![(url, client)], give_up: None };
     let goals = Goals { blocks: Some(args.blocks), ..Goals::default() };
     let visitors = tokio::spawn(note_visitors(pool_events));
-    let summary = mining::mine(choice, link, goals, out).await?;
+    mining::mine(choice, link, goals, out).await?;
     visitors.abort();
 
     let pool = server.stop().await.context("the pool stopped early")?;
@@ -113,7 +113,6 @@ async fn demo(args: Args, out: &mut Output) -> Result<(), Failure> {
             tip.hash
         ));
     }
-    tracing::debug!(accepted = summary.blocks.accepted, chain = blocks.len(), "demo ends");
     Ok(())
 }
 

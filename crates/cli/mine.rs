@@ -61,7 +61,7 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
     };
     let choice = choose::choose(&args.hash)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(mining::mine(choice, link, goals, out)).map(|_| ())
+    runtime.block_on(mining::mine(choice, link, goals, out))
 }
 
 impl Args {

@@ -46,21 +46,13 @@ pub(crate) enum Reason {
     Error,
 }
 
-/// What was done.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Summary {
-    pub(crate) shares: Ledger,
-    pub(crate) blocks: BlockLedger,
-    pub(crate) reason: Reason,
-}
-
 /// Mines until a goal is met, Ctrl-C, or the link ends. Prints everything, the summary too.
 pub(crate) async fn mine(
     choice: Choice,
     link: LinkConfig,
     goals: Goals,
     out: &mut Output,
-) -> Result<Summary, Failure> {
+) -> Result<(), Failure> {
     let (found, mut found_shares) = mpsc::unbounded_channel();
     let (outbox, shares) = mpsc::unbounded_channel();
     let (events, mut inbox) = mpsc::unbounded_channel();
@@ -109,9 +101,9 @@ pub(crate) async fn mine(
         miner.handle(event);
     }
     let end = link.await?;
-    let summary = miner.finish(reason);
+    miner.finish(reason);
     match end {
-        End::Stopped => Ok(summary),
+        End::Stopped => Ok(()),
         End::Refused(reason) => Err(Failure::new(Kind::Refused, anyhow::Error::msg(reason))),
         End::Unreachable(reason) => {
             Err(Failure::new(Kind::Unreachable, anyhow::Error::msg(reason)))
@@ -438,7 +430,7 @@ impl<'a> Miner<'a> {
     }
 
     /// Stops hashing and prints the summary.
-    fn finish(self, reason: Reason) -> Summary {
+    fn finish(self, reason: Reason) {
         let Self { choice, engine, out, started, shares, blocks, best_difficulty, .. } = self;
         let seconds = started.elapsed().as_secs_f64();
         let threads = engine.threads();
@@ -491,6 +483,5 @@ impl<'a> Miner<'a> {
                 blocks.found, blocks.accepted, blocks.rejected
             ));
         }
-        Summary { shares, blocks, reason }
     }
 }

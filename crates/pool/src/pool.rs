@@ -115,7 +115,6 @@ pub struct Pool {
 struct Session {
     server: Server,
     extranonce1: Vec<u8>,
-    workers: HashSet<String>,
     subscribed: bool,
 }
 
@@ -159,8 +158,7 @@ impl Pool {
             version_mask: VERSION_MASK,
             limits: self.config.limits.clone(),
         });
-        let workers = HashSet::new();
-        self.sessions.insert(id, Session { server, extranonce1, workers, subscribed: false });
+        self.sessions.insert(id, Session { server, extranonce1, subscribed: false });
         id
     }
 
@@ -232,7 +230,6 @@ impl Pool {
             }
             ServerEvent::Authorize { ticket, user, .. } => {
                 session.server.answer(ticket, Ok(()));
-                session.workers.insert(user.clone());
                 self.workers.entry(user.clone()).or_default();
                 self.events.push_back(Event::Joined { session: id, worker: user });
             }
@@ -246,6 +243,8 @@ impl Pool {
             ServerEvent::Close(reason) => {
                 self.events.push_back(Event::Close { session: id, reason: reason.to_string() });
             }
+            // What a later server has to tell and this pool does not know needs no answer.
+            _ => {}
         }
     }
 
@@ -293,9 +292,6 @@ impl Pool {
         submission: &Submission,
     ) -> Result<Judgement, Reject> {
         let session = self.sessions.get(&id).ok_or_else(Reject::not_subscribed)?;
-        if !session.workers.contains(&submission.worker) {
-            return Err(Reject::unauthorized());
-        }
         let open = self
             .jobs
             .iter_mut()

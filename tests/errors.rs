@@ -1,0 +1,68 @@
+//! Mistakes: the exit code, and words that say what to do.
+
+use std::net::TcpListener;
+
+use crate::program::fail;
+
+#[track_caller]
+fn check(arguments: &[&str], code: i32, words: &[&str]) {
+    let (came, stderr) = fail(arguments);
+    assert_eq!(came, code, "{stderr}");
+    for word in words {
+        assert!(stderr.contains(word), "{word:?} is not in: {stderr}");
+    }
+}
+
+#[test]
+fn unknown_kernels_are_named_beside_the_known_ones() {
+    check(&["bench", "--kernel", "warp9"], 2, &["unknown kernel \"warp9\"", "scalar"]);
+    check(&["demo", "--kernel", "warp9"], 2, &["unknown kernel \"warp9\"", "scalar"]);
+    let foreign = if cfg!(target_arch = "x86_64") { "neon" } else { "avx2" };
+    check(&["grind", "--kernel", foreign, &"00".repeat(80)], 2, &["bits 00000000"]);
+    check(&["demo", "--kernel", foreign], 2, &["this CPU cannot run", "scalar"]);
+}
+
+#[test]
+fn wrong_urls_say_what_a_url_looks_like() {
+    for (url, word) in [
+        ("http//pool:1", "port"),
+        ("gopher://pool:1", "unknown scheme"),
+        ("pool.example", "port"),
+        ("pool:0", "port"),
+        ("pool:70000", "port"),
+        ("stratum+tcp://:3333", "host"),
+    ] {
+        check(&["mine", "-o", url, "-u", "me"], 2, &[word, "stratum+tcp://HOST:PORT"]);
+    }
+}
+
+#[test]
+fn a_missing_user_and_uneven_lists_are_usage() {
+    check(&["mine", "-o", "127.0.0.1:1"], 2, &["--user"]);
+    let uneven = ["mine", "-o", "a:1", "-o", "b:1", "-o", "c:1", "-u", "x", "-u", "y"];
+    check(&uneven, 2, &["--user is given 2 times for 3 pools"]);
+    check(&["mine", "-o", "a:1", "-O", "nocolon"], 2, &["USER:PASS"]);
+}
+
+#[test]
+fn a_busy_port_asks_for_another_one() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    check(&["demo", "--listen", &address], 1, &["cannot listen on", "--listen 127.0.0.1:0"]);
+}
+
+#[test]
+fn a_port_where_nobody_listens_ends_after_give_up() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let arguments = ["mine", "-o", &free, "-u", "me", "--give-up", "1"];
+    check(&arguments, 5, &["cannot connect", &free, "refused"]);
+}
+
+#[test]
+fn values_out_of_range_are_usage() {
+    check(&["demo", "--difficulty", "0"], 2, &["difficulty", "got 0"]);
+    check(&["demo", "--blocks", "0"], 2, &["blocks"]);
+    check(&["demo", "--midstates", "3"], 2, &["power of two"]);
+    check(&["bench", "--seconds", "-1"], 2, &["--seconds"]);
+    check(&["mine", "-o", "a:1", "-u", "x", "--version-mask", "zz"], 2, &["1fffe000"]);
+}
