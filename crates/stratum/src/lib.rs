@@ -13,9 +13,14 @@
 //! [`Duration`]: std::time::Duration
 #![forbid(unsafe_code)]
 
+mod advice;
 mod client;
 mod close;
+mod difficulty;
 mod limits;
+mod line;
+mod message;
+mod notify;
 pub mod redirect;
 mod sanitize;
 mod server;

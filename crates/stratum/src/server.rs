@@ -3,9 +3,13 @@
 use std::collections::VecDeque;
 
 use midstate_chain::Job;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
-use crate::{CloseReason, Limits};
+use crate::difficulty::Difficulty;
+use crate::line::{LineBuffer, LineTooLong};
+use crate::message::{self, Call, Message, hex_u32};
+use crate::sanitize::is_printable;
+use crate::{CloseReason, Limits, notify, sanitize};
 
 /// What a connection is given.
 #[derive(Debug, Clone, PartialEq)]
@@ -119,22 +123,63 @@ impl Reject {
 }
 
 /// The server side of one connection.
+///
+/// It answers by itself what needs no pool: configure, subscribe, the courtesies. The caller gets
+/// what does. It is kind to foreign miners: subscribe with or without parameters, no configure, ids
+/// of any sort, numbers without padding.
 #[derive(Debug)]
 pub struct Server {
     config: ServerConfig,
+    lines: LineBuffer,
+    is_subscribed: bool,
+    /// The version bits both sides agreed on; `None` if the miner did not ask.
+    version_mask: Option<u32>,
+    workers: Vec<String>,
+    /// Without a good line in between.
+    malformed: usize,
+    is_closing: bool,
     transmit: VecDeque<Vec<u8>>,
     events: VecDeque<ServerEvent>,
 }
 
+/// Workers on one connection; a proxy may bring several.
+const MAX_WORKERS: usize = 64;
+/// JSON-RPC's and the pools' number for a method that does not exist.
+const NO_SUCH_METHOD: i64 = -3;
+
 impl Server {
     /// For a connection that was just accepted.
     pub fn new(config: ServerConfig) -> Self {
-        Self { config, transmit: VecDeque::new(), events: VecDeque::new() }
+        Self {
+            lines: LineBuffer::new(config.limits.request_line),
+            config,
+            is_subscribed: false,
+            version_mask: None,
+            workers: Vec::new(),
+            malformed: 0,
+            is_closing: false,
+            transmit: VecDeque::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// The version bits that both sides agreed to roll; 0 if the miner did not ask.
+    pub fn version_mask(&self) -> u32 {
+        self.version_mask.unwrap_or(0)
     }
 
     /// Bytes came, in any fragmentation.
-    pub fn handle_bytes(&mut self, _bytes: &[u8]) {
-        let _ = &self.config;
+    pub fn handle_bytes(&mut self, mut bytes: &[u8]) {
+        while !self.is_closing {
+            match self.lines.next_line(&mut bytes) {
+                Ok(Some(line)) => self.handle_line(&line),
+                Ok(None) => break,
+                Err(LineTooLong { got }) => {
+                    let limit = self.config.limits.request_line;
+                    self.close(CloseReason::LineTooLong { got, limit });
+                }
+            }
+        }
     }
 
     /// The next line to write, with its line feed.
@@ -147,12 +192,228 @@ impl Server {
         self.events.pop_front()
     }
 
-    /// Sets the share difficulty of the jobs after this.
-    pub fn set_difficulty(&mut self, _difficulty: f64) {}
+    /// Sets the share difficulty of the jobs after this. Call it once the miner has subscribed.
+    pub fn set_difficulty(&mut self, difficulty: f64) {
+        let params = json!([Difficulty::to_json(difficulty)]);
+        self.send(message::notification("mining.set_difficulty", &params));
+    }
 
     /// Hands out a job. Its extranonce, mask and targets are the connection's business and not sent.
-    pub fn notify(&mut self, _job: &Job) {}
+    /// Call it once the miner has subscribed.
+    pub fn notify(&mut self, job: &Job) {
+        self.send(message::notification("mining.notify", &notify::to_params(job)));
+    }
 
-    /// Answers an authorization or a submission.
-    pub fn answer(&mut self, _ticket: Ticket, _verdict: Result<(), Reject>) {}
+    /// Answers an authorization or a submission. A worker that is authorized may submit from then on.
+    pub fn answer(&mut self, ticket: Ticket, verdict: Result<(), Reject>) {
+        match verdict {
+            Ok(()) => {
+                self.workers.extend(ticket.worker);
+                self.send(message::answer(&ticket.id, &json!(true)));
+            }
+            Err(reject) => self.refuse(&ticket.id, &reject),
+        }
+    }
+
+    fn handle_line(&mut self, line: &[u8]) {
+        match Message::parse(line, self.config.limits.depth) {
+            // We ask nothing, so answers answer nothing.
+            Ok(None | Some(Message::Answer(_))) => {}
+            Ok(Some(Message::Call(call))) => {
+                self.malformed = 0;
+                self.handle_call(call);
+            }
+            Err(error) => {
+                self.malformed += 1;
+                let (count, last) = (self.malformed, sanitize(&error.to_string(), 256));
+                if count >= self.config.limits.malformed_lines {
+                    self.close(CloseReason::Malformed { count, last });
+                } else {
+                    self.refuse(&Value::Null, &Reject::other(last));
+                }
+            }
+        }
+    }
+
+    fn handle_call(&mut self, Call { id, method, params }: Call) {
+        if !message::is_echoable(&id) {
+            let reason = "an id must be a number, a text of at most 64 bytes or null";
+            return self.refuse(&Value::Null, &Reject::other(reason));
+        }
+        match method.as_str() {
+            "mining.configure" => self.handle_configure(&id, &params),
+            "mining.subscribe" => self.handle_subscribe(&id, &params),
+            "mining.authorize" => self.handle_authorize(id, &params),
+            "mining.submit" => match self.parse_submission(&params) {
+                Ok(submission) => {
+                    let ticket = Ticket { id, worker: None };
+                    self.events.push_back(ServerEvent::Submit { ticket, submission });
+                }
+                Err(reject) => self.refuse(&id, &reject),
+            },
+            "mining.suggest_difficulty" => match Difficulty::from_params(&params) {
+                Ok(difficulty) => {
+                    self.events.push_back(ServerEvent::SuggestDifficulty(difficulty.value));
+                    self.reply(&id, &json!(true));
+                }
+                Err(error) => self.refuse(&id, &Reject::other(error.to_string())),
+            },
+            // Nothing to subscribe to: an extranonce here lasts as long as its connection.
+            "mining.extranonce.subscribe" => self.reply(&id, &json!(true)),
+            "mining.ping" => self.reply(&id, &json!("pong")),
+            _ if id.is_null() => {}
+            _ => self.send(message::refuse(&id, NO_SUCH_METHOD, "method not found")),
+        }
+    }
+
+    /// BIP310. Extensions that are not mentioned in the answer are not supported.
+    fn handle_configure(&mut self, id: &Value, params: &[Value]) {
+        let extensions = params.first().and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let option = |name: &str| params.get(1).and_then(|options| options.get(name));
+        let mut result = Map::new();
+        for extension in extensions.iter().filter_map(Value::as_str) {
+            match extension {
+                "version-rolling" => {
+                    let asked = option("version-rolling.mask").and_then(Value::as_str);
+                    let mask =
+                        asked.and_then(hex_u32).unwrap_or(u32::MAX) & self.config.version_mask;
+                    let least = option("version-rolling.min-bit-count").and_then(bit_count);
+                    let is_enough = mask != 0 && mask.count_ones() >= least.unwrap_or(0);
+                    result.insert(extension.into(), is_enough.into());
+                    if is_enough {
+                        self.version_mask = Some(mask);
+                        let mask = format!("{mask:08x}");
+                        result.insert("version-rolling.mask".into(), mask.into());
+                    }
+                }
+                "subscribe-extranonce" | "info" => {
+                    result.insert(extension.into(), true.into());
+                }
+                "minimum-difficulty" => {
+                    result.insert(extension.into(), false.into());
+                }
+                _ => {}
+            }
+        }
+        self.reply(id, &result.into());
+    }
+
+    /// `[]`, `[name]`, `[name, session, ..]`. A second one gets the same answer.
+    fn handle_subscribe(&mut self, id: &Value, params: &[Value]) {
+        let session = hex::encode(&self.config.extranonce1);
+        self.reply(
+            id,
+            &json!([
+                [["mining.set_difficulty", session], ["mining.notify", session]],
+                session,
+                self.config.extranonce2_size,
+            ]),
+        );
+        if !self.is_subscribed {
+            self.is_subscribed = true;
+            let limit = self.config.limits.text;
+            let name = params.first().and_then(Value::as_str).map(|name| sanitize(name, limit));
+            self.events.push_back(ServerEvent::Subscribed { user_agent: name });
+        }
+    }
+
+    /// `[user]` or `[user, password]`, before or after subscribe.
+    fn handle_authorize(&mut self, id: Value, params: &[Value]) {
+        let user = params.first().and_then(Value::as_str).unwrap_or_default();
+        let limit = self.config.limits.user;
+        if user.is_empty() || user.len() > limit || !user.chars().all(is_printable) {
+            let text = format!("a worker is 1 to {limit} printable bytes");
+            return self.refuse(&id, &Reject { text, ..Reject::unauthorized() });
+        }
+        if self.workers.len() >= MAX_WORKERS {
+            let text = format!("more than {MAX_WORKERS} workers on one connection");
+            return self.refuse(&id, &Reject { text, ..Reject::unauthorized() });
+        }
+        let password = params.get(1).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let user = user.to_owned();
+        let ticket = Ticket { id, worker: Some(user.clone()) };
+        self.events.push_back(ServerEvent::Authorize { ticket, user, password });
+    }
+
+    /// `[worker, job id, extranonce2, time, nonce]`, and the version bits if they were negotiated.
+    fn parse_submission(&self, params: &[Value]) -> Result<Submission, Reject> {
+        if !self.is_subscribed {
+            return Err(Reject::not_subscribed());
+        }
+        let [worker, job_id, extranonce2, time, nonce, rest @ ..] = params else {
+            return Err(Reject::other(format!("expected 5 or 6 parameters, got {}", params.len())));
+        };
+        let worker = worker.as_str().filter(|&name| self.workers.iter().any(|known| known == name));
+        let worker = worker.ok_or_else(Reject::unauthorized)?.to_owned();
+        let job_id = match job_id {
+            Value::String(id) => id.clone(),
+            Value::Number(id) => id.to_string(),
+            _ => return Err(Reject::other("the job id must be a text")),
+        };
+        let digits = 2 * self.config.extranonce2_size;
+        let extranonce2 = extranonce2.as_str().filter(|text| text.len() == digits);
+        let extranonce2 = extranonce2
+            .and_then(|text| hex::decode(text).ok())
+            .ok_or_else(|| Reject::other(format!("extranonce2 must be {digits} hex digits")))?;
+        Ok(Submission {
+            worker,
+            job_id,
+            extranonce2,
+            time: number("time", time)?,
+            nonce: number("nonce", nonce)?,
+            version_bits: self.version_bits(rest.first())?,
+        })
+    }
+
+    /// The sixth parameter. A miner that negotiated and leaves it out has rolled nothing; one that
+    /// did not negotiate and rolled all the same would only hear "low difficulty".
+    fn version_bits(&self, sixth: Option<&Value>) -> Result<Option<u32>, Reject> {
+        let bits = match sixth {
+            None | Some(Value::Null) => return Ok(None),
+            Some(value) => number("version bits", value)?,
+        };
+        match self.version_mask {
+            Some(mask) if bits & !mask == 0 => Ok(Some(bits)),
+            Some(mask) => Err(Reject::other(format!("version bits beyond the mask {mask:08x}"))),
+            None if bits == 0 => Ok(None),
+            None => Err(Reject::other("version bits without mining.configure")),
+        }
+    }
+
+    fn reply(&mut self, id: &Value, result: &Value) {
+        self.send(message::answer(id, result));
+    }
+
+    fn refuse(&mut self, id: &Value, reject: &Reject) {
+        self.send(message::refuse(id, reject.code, &reject.text));
+    }
+
+    fn send(&mut self, line: Vec<u8>) {
+        let waiting = self.transmit.len();
+        if waiting >= self.config.limits.server_outbox {
+            return self.close(CloseReason::NotRead(waiting));
+        }
+        self.transmit.push_back(line);
+    }
+
+    fn close(&mut self, reason: CloseReason) {
+        if !self.is_closing {
+            self.is_closing = true;
+            self.events.push_back(ServerEvent::Close(reason));
+        }
+    }
+}
+
+/// Big-endian hex; miners that do not pad mean the number.
+fn number(what: &str, value: &Value) -> Result<u32, Reject> {
+    let number = value.as_str().and_then(hex_u32);
+    number.ok_or_else(|| Reject::other(format!("{what} must be 8 hex digits")))
+}
+
+/// An integer by BIP310, a text in hex by the reference implementation.
+fn bit_count(value: &Value) -> Option<u32> {
+    match value {
+        Value::String(text) => hex_u32(text),
+        other => other.as_u64().and_then(|count| u32::try_from(count).ok()),
+    }
 }

@@ -1,0 +1,306 @@
+//! The opening of a connection: what is asked, what the answers mean, and what a pool was found not
+//! to bear (BIP310, S3).
+
+use serde_json::{Value, json};
+
+use super::jobs::Extranonce;
+use super::output::Output;
+use crate::message::{self, Answer, hex_u32};
+use crate::sanitize::is_printable;
+use crate::{ClientConfig, Limits};
+
+/// Where the handshake stands, and what is remembered of the pool for the next one.
+#[derive(Debug, Default)]
+pub(super) struct Handshake {
+    /// Requests without an answer.
+    asked: Vec<(u64, Request)>,
+    greeting: Greeting,
+    subscribed: bool,
+    authorized: bool,
+    /// The pool said a clear no, so that its hanging up has a cause.
+    refused: bool,
+    /// `mining.configure` was answered with yes on this connection.
+    rolling: bool,
+    /// The pool's name for the session, to ask for it again.
+    session_id: Option<String>,
+    configure: Courtesy,
+    extranonce: Courtesy,
+}
+
+/// Requests of the handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Request {
+    Configure,
+    Subscribe,
+    ExtranonceSubscribe,
+    Authorize,
+    SuggestDifficulty,
+}
+
+/// How much is said in `mining.subscribe`. Pools that refuse one may take the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Greeting {
+    /// Our name and the session to resume.
+    #[default]
+    Session,
+    /// Our name.
+    Name,
+    /// Nothing.
+    Silent,
+}
+
+/// What experience says about a request that not every pool knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Courtesy {
+    #[default]
+    Untried,
+    /// It was answered once: whatever goes wrong, this is not the cause.
+    Borne,
+    /// A connection ended without an answer to it: not asked again, for now.
+    Suspect,
+}
+
+/// A good answer to `mining.subscribe`.
+#[derive(Debug, PartialEq)]
+pub(super) struct Subscription {
+    pub(super) extranonce: Extranonce,
+    session_id: Option<String>,
+}
+
+/// A bad one.
+#[derive(Debug, PartialEq)]
+pub(super) enum NoSubscription {
+    /// The pool refused, perhaps what was asked. Not sanitized.
+    Refused(String),
+    /// The pool refused us with a sentence instead of a result (ckpool: "Initialising"). Not
+    /// sanitized.
+    Final(String),
+    /// S3.
+    Extranonce(String),
+}
+
+/// A session id goes back in a line of ours.
+const MAX_SESSION_ID: usize = 128;
+
+impl Handshake {
+    /// Writes all requests at once; pools answer in order or not.
+    pub(super) fn start(&mut self, config: &ClientConfig, out: &mut Output) {
+        self.asked.clear();
+        self.greeting = Greeting::default();
+        (self.subscribed, self.authorized, self.refused, self.rolling) =
+            (false, false, false, false);
+
+        if config.version_mask != 0 && self.configure != Courtesy::Suspect {
+            let mask = format!("{:08x}", config.version_mask);
+            let options = json!({"version-rolling.mask": mask, "version-rolling.min-bit-count": 2});
+            let params = json!([["version-rolling"], options]);
+            self.ask(Request::Configure, &params, out);
+        }
+        self.subscribe(config, out);
+        if self.extranonce != Courtesy::Suspect {
+            self.ask(Request::ExtranonceSubscribe, &json!([]), out);
+        }
+        self.authorize(config, out);
+        if let Some(difficulty) = config.suggest_difficulty {
+            let difficulty = crate::difficulty::Difficulty::to_json(difficulty);
+            self.ask(Request::SuggestDifficulty, &json!([difficulty]), out);
+        }
+    }
+
+    /// Asks again for a subscription, with less in it. `false` if there is nothing left to leave out.
+    pub(super) fn retry(&mut self, config: &ClientConfig, out: &mut Output) -> bool {
+        self.greeting = match self.greeting {
+            Greeting::Session if self.session_id.take().is_some() => Greeting::Name,
+            Greeting::Session | Greeting::Name => Greeting::Silent,
+            Greeting::Silent => return false,
+        };
+        self.subscribe(config, out);
+        // The one that is under way will be refused for want of a subscription.
+        if !self.authorized {
+            self.asked.retain(|&(_, request)| request != Request::Authorize);
+            self.authorize(config, out);
+        }
+        true
+    }
+
+    /// Which request an answer belongs to; it is settled with that.
+    pub(super) fn answered(&mut self, id: u64) -> Option<Request> {
+        let at = self.asked.iter().position(|&(asked, _)| asked == id)?;
+        let (_, request) = self.asked.remove(at);
+        match request {
+            Request::Configure => self.configure = Courtesy::Borne,
+            Request::ExtranonceSubscribe => self.extranonce = Courtesy::Borne,
+            _ => {}
+        }
+        Some(request)
+    }
+
+    /// The version may be rolled: a sixth parameter is due in each submission.
+    pub(super) fn agree_on_rolling(&mut self) {
+        self.rolling = true;
+    }
+
+    /// Whether rolling was asked for on this connection, agreed or not yet answered.
+    pub(super) fn may_roll(&self) -> bool {
+        self.rolling || self.asked.iter().any(|&(_, request)| request == Request::Configure)
+    }
+
+    pub(super) fn is_rolling(&self) -> bool {
+        self.rolling
+    }
+
+    pub(super) fn subscribed(&mut self, session_id: Option<String>) {
+        self.subscribed = true;
+        self.session_id = session_id;
+    }
+
+    pub(super) fn authorized(&mut self) {
+        self.authorized = true;
+    }
+
+    /// The pool will not have us.
+    pub(super) fn refused(&mut self) {
+        self.refused = true;
+    }
+
+    /// Whether shares may be sent.
+    pub(super) fn is_through(&self) -> bool {
+        self.subscribed && self.authorized
+    }
+
+    /// The first necessary answer that is still missing.
+    pub(super) fn missing(&self) -> Option<&'static str> {
+        match (self.subscribed, self.authorized) {
+            (false, _) => Some("mining.subscribe"),
+            (true, false) => Some("mining.authorize"),
+            (true, true) => None,
+        }
+    }
+
+    /// The connection ended. Some servers hang up on a request they do not know, and BIP310 says so;
+    /// some never answer it. Whatever was left without an answer is not asked the next time; if the
+    /// connection fails without it, too, it was not the cause.
+    pub(super) fn ended(&mut self) {
+        if self.refused {
+            return;
+        }
+        let unanswered = |wanted| self.asked.iter().any(|&(_, request)| request == wanted);
+        let configure = unanswered(Request::Configure) && self.configure == Courtesy::Untried;
+        let extranonce =
+            unanswered(Request::ExtranonceSubscribe) && self.extranonce == Courtesy::Untried;
+        if configure {
+            self.configure = Courtesy::Suspect;
+        } else if self.is_through() {
+            // All that matters was answered.
+        } else if extranonce {
+            self.extranonce = Courtesy::Suspect;
+        } else {
+            for courtesy in [&mut self.configure, &mut self.extranonce] {
+                if *courtesy == Courtesy::Suspect {
+                    *courtesy = Courtesy::Untried;
+                }
+            }
+        }
+    }
+
+    fn subscribe(&mut self, config: &ClientConfig, out: &mut Output) {
+        let name = &config.user_agent;
+        let params = match (self.greeting, &self.session_id) {
+            (Greeting::Session, Some(session)) => json!([name, session]),
+            (Greeting::Session | Greeting::Name, _) => json!([name]),
+            (Greeting::Silent, _) => json!([]),
+        };
+        self.ask(Request::Subscribe, &params, out);
+    }
+
+    fn authorize(&mut self, config: &ClientConfig, out: &mut Output) {
+        // Always both: public-pool wants two.
+        self.ask(Request::Authorize, &json!([config.user, config.password]), out);
+    }
+
+    fn ask(&mut self, request: Request, params: &Value, out: &mut Output) {
+        let id = out.next_id();
+        let method = match request {
+            Request::Configure => "mining.configure",
+            Request::Subscribe => "mining.subscribe",
+            Request::ExtranonceSubscribe => "mining.extranonce.subscribe",
+            Request::Authorize => "mining.authorize",
+            Request::SuggestDifficulty => "mining.suggest_difficulty",
+        };
+        self.asked.push((id, request));
+        out.send(message::request(id, method, params));
+    }
+}
+
+impl Subscription {
+    /// Reads an answer: `[anything, extranonce1, extranonce2 size, ..]`. What stands first varies:
+    /// pairs in either order, one pair alone, null.
+    pub(super) fn from_answer(answer: &Answer, limits: &Limits) -> Result<Self, NoSubscription> {
+        if let Some(refusal) = &answer.error {
+            let code = refusal.code.map(|code| format!("code {code}"));
+            let reason = refusal.reason.clone().or(code).unwrap_or("without a reason".into());
+            return Err(NoSubscription::Refused(reason));
+        }
+        let items = match &answer.result {
+            Value::Array(items) => items,
+            Value::String(sentence) => return Err(NoSubscription::Final(sentence.clone())),
+            other => return Err(NoSubscription::Refused(format!("with {other}"))),
+        };
+        let [subscriptions, first, size, ..] = items.as_slice() else {
+            let reason = format!("with {} of 3 items", items.len());
+            return Err(NoSubscription::Refused(reason));
+        };
+        Ok(Self {
+            extranonce: Extranonce {
+                first: extranonce1(first, limits).map_err(NoSubscription::Extranonce)?,
+                second_size: extranonce2_size(size, limits).map_err(NoSubscription::Extranonce)?,
+            },
+            session_id: session_id(subscriptions),
+        })
+    }
+
+    pub(super) fn into_session_id(self) -> Option<String> {
+        self.session_id
+    }
+}
+
+/// The pool's bytes of the extranonce.
+pub(super) fn extranonce1(value: &Value, limits: &Limits) -> Result<Vec<u8>, String> {
+    let bytes = value.as_str().and_then(|text| hex::decode(text).ok());
+    let bytes = bytes.ok_or("extranonce1 is not an even number of hex digits")?;
+    if bytes.len() > limits.extranonce1 {
+        let limit = limits.extranonce1;
+        return Err(format!("extranonce1 has {} bytes, the limit is {limit}", bytes.len()));
+    }
+    Ok(bytes)
+}
+
+/// How many bytes are ours. Refused, never clamped: a miner that clamps mines a wrong coinbase.
+pub(super) fn extranonce2_size(value: &Value, limits: &Limits) -> Result<usize, String> {
+    let size = value.as_u64().and_then(|size| usize::try_from(size).ok());
+    size.filter(|&size| size <= limits.extranonce2).ok_or_else(|| {
+        let limit = limits.extranonce2;
+        format!("extranonce2 size must be a whole number from 0 to {limit}, got {value}")
+    })
+}
+
+/// The mask that a pool agrees to; `None` if it does not roll. A yes without a mask allows nothing.
+pub(super) fn agreed_mask(answer: &Answer) -> Option<u32> {
+    let agrees = answer.error.is_none() && answer.result.get("version-rolling")?.as_bool()?;
+    agrees.then(|| {
+        let mask = answer.result.get("version-rolling.mask").and_then(Value::as_str);
+        mask.and_then(hex_u32).unwrap_or(0)
+    })
+}
+
+/// The id beside `mining.notify`, in a pair that stands alone or among others.
+fn session_id(subscriptions: &Value) -> Option<String> {
+    let pairs = std::iter::once(subscriptions).chain(subscriptions.as_array()?);
+    let mut ids = pairs.filter_map(|pair| match pair.as_array()?.as_slice() {
+        [Value::String(method), Value::String(id), ..] if method == "mining.notify" => Some(id),
+        _ => None,
+    });
+    let is_sendable =
+        |id: &&String| (1..=MAX_SESSION_ID).contains(&id.len()) && id.chars().all(is_printable);
+    ids.find(is_sendable).cloned()
+}

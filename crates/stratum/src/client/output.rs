@@ -1,0 +1,142 @@
+//! What the client has to say: lines for the pool, events for the caller. Bounded, whatever comes in.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use midstate_chain::Job;
+
+use super::rate::Bucket;
+use crate::{Event, Limits, sanitize};
+
+/// Lines and events that wait to be polled, and the ids of requests.
+#[derive(Debug)]
+pub(super) struct Output {
+    /// Blocks overtake everything that waits (I7).
+    urgent: VecDeque<Vec<u8>>,
+    lines: VecDeque<Vec<u8>>,
+    events: VecDeque<Event>,
+    last_id: u64,
+    replies: usize,
+    text: usize,
+    messages: Talk,
+    warnings: Talk,
+}
+
+/// Text for people, at a pace they can read (S11).
+#[derive(Debug)]
+struct Talk {
+    pace: Bucket,
+    held_back: u64,
+}
+
+/// Warnings of different causes come together, so a few are let through at once.
+const WARNINGS_AT_ONCE: u32 = 4;
+
+impl Output {
+    pub(super) fn new(limits: &Limits) -> Self {
+        let per_second = 1.0 / limits.text_interval.as_secs_f64().max(0.001);
+        let talk = |burst| Talk { pace: Bucket::new(burst, per_second), held_back: 0 };
+        Self {
+            urgent: VecDeque::new(),
+            lines: VecDeque::new(),
+            events: VecDeque::new(),
+            last_id: 0,
+            replies: limits.replies,
+            text: limits.text,
+            messages: talk(1),
+            warnings: talk(WARNINGS_AT_ONCE),
+        }
+    }
+
+    /// A number for the next request. Never used twice, so that an answer from before a reconnect
+    /// meets nothing.
+    pub(super) fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    pub(super) fn send(&mut self, line: Vec<u8>) {
+        self.lines.push_back(line);
+    }
+
+    pub(super) fn send_urgent(&mut self, line: Vec<u8>) {
+        self.urgent.push_back(line);
+    }
+
+    /// An answer to a question of the pool, unless it does not read what is sent.
+    pub(super) fn reply(&mut self, line: Vec<u8>) {
+        if self.lines.len() < self.replies {
+            self.lines.push_back(line);
+        }
+    }
+
+    pub(super) fn emit(&mut self, event: Event) {
+        self.events.push_back(event);
+    }
+
+    /// The newest job takes the place of one that was not polled yet (S6); what that one voided
+    /// stays void.
+    pub(super) fn emit_job(&mut self, mut job: Arc<Job>) {
+        let older = self.take_event(|event| matches!(event, Event::Job(_)));
+        if let Some(Event::Job(older)) = older
+            && older.clean
+            && !job.clean
+        {
+            Arc::make_mut(&mut job).clean = true;
+        }
+        self.emit(Event::Job(job));
+    }
+
+    /// As with jobs, only the newest counts.
+    pub(super) fn emit_difficulty(&mut self, difficulty: f64) {
+        self.take_event(|event| matches!(event, Event::Difficulty(_)));
+        self.emit(Event::Difficulty(difficulty));
+    }
+
+    /// Words of the pool.
+    pub(super) fn message(&mut self, now: Duration, text: &str) {
+        if let Some(text) = self.messages.say(now, sanitize(text, self.text)) {
+            self.emit(Event::Message(text));
+        }
+    }
+
+    /// Words of ours about the pool; may quote it.
+    pub(super) fn warn(&mut self, now: Duration, text: &str) {
+        if let Some(text) = self.warnings.say(now, sanitize(text, self.text)) {
+            self.emit(Event::Warning(text));
+        }
+    }
+
+    /// What was not written when the transport went away.
+    pub(super) fn drop_lines(&mut self) {
+        self.urgent.clear();
+        self.lines.clear();
+    }
+
+    pub(super) fn poll_line(&mut self) -> Option<Vec<u8>> {
+        self.urgent.pop_front().or_else(|| self.lines.pop_front())
+    }
+
+    pub(super) fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    fn take_event(&mut self, which: impl Fn(&Event) -> bool) -> Option<Event> {
+        let at = self.events.iter().rposition(which)?;
+        self.events.remove(at)
+    }
+}
+
+impl Talk {
+    fn say(&mut self, now: Duration, text: String) -> Option<String> {
+        if !self.pace.take(now) {
+            self.held_back += 1;
+            return None;
+        }
+        match std::mem::take(&mut self.held_back) {
+            0 => Some(text),
+            held_back => Some(format!("{text} ({held_back} more were held back)")),
+        }
+    }
+}

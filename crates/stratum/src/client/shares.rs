@@ -1,0 +1,366 @@
+//! The book of shares: who waits, who was sent, how each ended (I6, I7, I9).
+//!
+//! A share is in exactly one place at any time: the queue, the unanswered ones, or an emitted
+//! verdict. That is the whole proof that none is lost and none counted twice.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::time::Duration;
+
+use midstate_chain::{Hash256, Share, Verdict};
+use serde_json::json;
+
+use super::jobs::Jobs;
+use super::output::Output;
+use super::rate::Bucket;
+use crate::advice::advice;
+use crate::message::{self, Answer};
+use crate::{Event, Limits, sanitize};
+
+/// Shares without a verdict.
+#[derive(Debug)]
+pub(super) struct Shares {
+    user: String,
+    /// Not sent on this connection: before authorization, and after a disconnection.
+    queue: VecDeque<Found>,
+    /// By the id of their request. Ids grow, so the first is the oldest.
+    unanswered: BTreeMap<u64, Sent>,
+    recent: Recent,
+    pace: Bucket,
+    outbox: usize,
+    answer: Duration,
+    text: usize,
+    /// Answers "unauthorized" in a row.
+    strikes: u32,
+}
+
+#[derive(Debug)]
+struct Found {
+    share: Share,
+    is_block: bool,
+    /// On an earlier connection; the pool may have it.
+    was_sent: bool,
+}
+
+#[derive(Debug)]
+struct Sent {
+    found: Found,
+    at: Duration,
+}
+
+/// Why a share was not sent, in words for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Withheld {
+    #[error("not sent: its header does not hash to its hash; a kernel or the CPU is at fault")]
+    WrongHash,
+    #[error("not sent: its extranonce2 or version is not one of its job's")]
+    Foreign,
+    #[error("not sent: its hash is above its job's target")]
+    TooEasy,
+    #[error("not sent: it was found and sent before")]
+    Duplicate,
+    #[error("not sent: the pool judges by the new, higher difficulty")]
+    Outgrown,
+    #[error("not sent: its job is void")]
+    Void,
+    #[error("not sent: the pool no longer allows the version bits it rolled")]
+    Unrollable,
+    #[error("not sent: above the limit of shares a second")]
+    Rate,
+    #[error("not sent: too many shares wait for an answer")]
+    Backlog,
+    #[error("settled to make room for a block")]
+    Displaced,
+    #[error("sent before the connection broke; the session did not come back")]
+    SessionLost,
+    #[error("sent, and the pool did not answer")]
+    NoAnswer,
+    #[error("no answer before the end")]
+    Finished,
+}
+
+impl Withheld {
+    fn verdict(self) -> Verdict {
+        match self {
+            Self::WrongHash | Self::Foreign | Self::TooEasy | Self::Duplicate => Verdict::Rejected,
+            Self::Outgrown | Self::Void | Self::Unrollable => Verdict::Stale,
+            Self::Rate | Self::Backlog => Verdict::Throttled,
+            Self::Displaced | Self::SessionLost | Self::NoAnswer | Self::Finished => {
+                Verdict::Unresolved
+            }
+        }
+    }
+}
+
+impl Shares {
+    pub(super) fn new(user: &str, limits: &Limits) -> Self {
+        Self {
+            user: user.to_owned(),
+            queue: VecDeque::new(),
+            unanswered: BTreeMap::new(),
+            recent: Recent::new(limits.outbox),
+            pace: Bucket::new(limits.share_rate, f64::from(limits.share_rate)),
+            outbox: limits.outbox.max(1),
+            answer: limits.answer,
+            text: limits.text,
+            strikes: 0,
+        }
+    }
+
+    pub(super) fn pending(&self) -> usize {
+        self.queue.len() + self.unanswered.len()
+    }
+
+    /// Judges a share and takes it into the queue, or ends it here.
+    pub(super) fn take(&mut self, now: Duration, share: Share, jobs: &Jobs, out: &mut Output) {
+        match self.judge(now, &share, jobs) {
+            Ok(is_block) => {
+                if self.pending() >= self.outbox {
+                    self.make_room(out);
+                }
+                self.recent.insert(share.hash);
+                self.queue.push_back(Found { share, is_block, was_sent: false });
+            }
+            Err(why) => settle(out, share, why, Duration::ZERO),
+        }
+    }
+
+    /// Whether a share is to be sent; if so, whether it is a block. A hash that is one goes out
+    /// whatever happened to its job, to our rates and to the pool: pools look for a block before
+    /// they look for staleness, and a lost block cannot be made good.
+    fn judge(&mut self, now: Duration, share: &Share, jobs: &Jobs) -> Result<bool, Withheld> {
+        let job = &share.job;
+        let rolled = share.version ^ job.version;
+        if share.extranonce2.len() != job.extranonce2_size || rolled & !job.rollable_bits() != 0 {
+            return Err(Withheld::Foreign);
+        }
+        if share.header().hash() != share.hash {
+            return Err(Withheld::WrongHash);
+        }
+        if share.is_block() {
+            return Ok(true);
+        }
+        if !share.meets_share_target() {
+            return Err(Withheld::TooEasy);
+        }
+        if self.recent.contains(&share.hash) {
+            return Err(Withheld::Duplicate);
+        }
+        standing(share, jobs)?;
+        if !jobs.target_of(job).is_met_by(&share.hash) {
+            return Err(Withheld::Outgrown);
+        }
+        if self.pending() >= self.outbox {
+            return Err(Withheld::Backlog);
+        }
+        if !self.pace.take(now) {
+            return Err(Withheld::Rate);
+        }
+        Ok(false)
+    }
+
+    /// Sends all that waits. Only for a connection that is subscribed and authorized. `rolling`: the
+    /// version was negotiated, so that a sixth parameter is due.
+    pub(super) fn flush(&mut self, now: Duration, rolling: bool, jobs: &Jobs, out: &mut Output) {
+        for found in std::mem::take(&mut self.queue) {
+            let fate = if found.was_sent {
+                let goes_on = jobs.is_ours(&found.share.job) && jobs.can_express(&found.share);
+                if goes_on { Ok(()) } else { Err(Withheld::SessionLost) }
+            } else if found.is_block {
+                Ok(())
+            } else {
+                standing(&found.share, jobs)
+            };
+            match fate {
+                Ok(()) => self.send(now, found, rolling, jobs, out),
+                Err(why) => settle(out, found.share, why, Duration::ZERO),
+            }
+        }
+    }
+
+    fn send(&mut self, now: Duration, found: Found, rolling: bool, jobs: &Jobs, out: &mut Output) {
+        let id = out.next_id();
+        let line = self.submit_line(id, &found.share, rolling, jobs.version_mask());
+        if found.is_block {
+            out.send_urgent(line)
+        } else {
+            out.send(line)
+        }
+        self.unanswered.insert(id, Sent { found, at: now });
+    }
+
+    /// All fields at full width in lower case: a pool that does not check cuts an unpadded one
+    /// wrong (NerdMiner lost 1 share in 16 so).
+    fn submit_line(&self, id: u64, share: &Share, rolling: bool, mask: u32) -> Vec<u8> {
+        let mut params = vec![
+            json!(self.user),
+            json!(share.job.id),
+            json!(hex::encode(&share.extranonce2)),
+            json!(format!("{:08x}", share.time)),
+            json!(format!("{:08x}", share.nonce)),
+        ];
+        if rolling {
+            // The mask that holds now, since the pool joins the bits with that one. Bits beyond it
+            // that a block rolled are told all the same: some pools only OR them.
+            let rolled = share.version ^ share.job.version;
+            params.push(json!(format!("{:08x}", share.version & (mask | rolled))));
+        }
+        message::request(id, "mining.submit", &params.into())
+    }
+
+    /// The pool answered request `id`. `false` if that is no share of ours.
+    pub(super) fn answered(
+        &mut self,
+        now: Duration,
+        id: u64,
+        answer: &Answer,
+        jobs: &mut Jobs,
+        out: &mut Output,
+    ) -> bool {
+        let Some(Sent { found, at }) = self.unanswered.remove(&id) else { return false };
+        let Found { share, was_sent, .. } = found;
+        let latency = now.saturating_sub(at);
+        let Err(refusal) = answer.accepted() else {
+            self.strikes = 0;
+            out.emit(Event::Verdict {
+                share,
+                verdict: Verdict::Accepted,
+                code: None,
+                reason: None,
+                advice: None,
+                latency,
+            });
+            return true;
+        };
+        let is_unauthorized = matches!(refusal.code, Some(UNAUTHORIZED | NOT_SUBSCRIBED));
+        self.strikes = if is_unauthorized { self.strikes + 1 } else { 0 };
+        let raised = refusal.code == Some(LOW_DIFFICULTY) && jobs.refused_as_too_easy(&share.job);
+        // The pool took it on the first connection and its answer was lost with that (I9).
+        let is_known = was_sent && refusal.code == Some(DUPLICATE);
+        let verdict = if is_known { Verdict::Accepted } else { Verdict::Rejected };
+        out.emit(Event::Verdict {
+            share,
+            verdict,
+            code: refusal.code,
+            advice: advice(refusal.code, refusal.reason.as_deref(), raised, is_known),
+            reason: refusal.reason.map(|reason| sanitize(&reason, self.text)),
+            latency,
+        });
+        true
+    }
+
+    /// Answers "unauthorized" in a row.
+    pub(super) fn strikes(&self) -> u32 {
+        self.strikes
+    }
+
+    /// The connection is gone. What has no answer waits, in the order it was sent, for the session
+    /// to come back.
+    pub(super) fn disconnected(&mut self) {
+        self.strikes = 0;
+        let unanswered = std::mem::take(&mut self.unanswered);
+        let again = unanswered.into_values().map(|sent| Found { was_sent: true, ..sent.found });
+        for found in again.rev() {
+            self.queue.push_front(found);
+        }
+    }
+
+    /// When the oldest unanswered share is given up.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        self.unanswered.values().next().map(|sent| sent.at + self.answer)
+    }
+
+    /// Gives up the shares whose answer is overdue.
+    pub(super) fn expire(&mut self, now: Duration, out: &mut Output) {
+        while self.deadline().is_some_and(|deadline| deadline <= now)
+            && let Some((_, sent)) = self.unanswered.pop_first()
+        {
+            settle(out, sent.found.share, Withheld::NoAnswer, now.saturating_sub(sent.at));
+        }
+    }
+
+    /// Nothing will be sent any more.
+    pub(super) fn finish(&mut self, out: &mut Output) {
+        self.disconnected();
+        for found in self.queue.drain(..) {
+            settle(out, found.share, Withheld::Finished, Duration::ZERO);
+        }
+    }
+
+    /// Ends a share that comes after the end.
+    pub(super) fn refuse_late(&self, share: Share, out: &mut Output) {
+        settle(out, share, Withheld::Finished, Duration::ZERO);
+    }
+
+    /// A block must go out, and memory has an end: the oldest share makes way, a block only if there
+    /// is nothing else.
+    fn make_room(&mut self, out: &mut Output) {
+        let sent = self.unanswered.iter().find(|(_, sent)| !sent.found.is_block);
+        let displaced = match sent.map(|(&id, _)| id) {
+            Some(id) => self.unanswered.remove(&id).map(|sent| sent.found),
+            None => match self.queue.iter().position(|found| !found.is_block) {
+                Some(at) => self.queue.remove(at),
+                None => (self.unanswered.pop_first().map(|(_, sent)| sent.found))
+                    .or_else(|| self.queue.pop_front()),
+            },
+        };
+        if let Some(found) = displaced {
+            settle(out, found.share, Withheld::Displaced, Duration::ZERO);
+        }
+    }
+}
+
+const DUPLICATE: i64 = 22;
+const LOW_DIFFICULTY: i64 = 23;
+const UNAUTHORIZED: i64 = 24;
+const NOT_SUBSCRIBED: i64 = 25;
+
+/// Whether a share that is no block may be sent now.
+fn standing(share: &Share, jobs: &Jobs) -> Result<(), Withheld> {
+    if !jobs.is_live(&share.job) {
+        return Err(Withheld::Void);
+    }
+    if !jobs.can_express(share) {
+        return Err(Withheld::Unrollable);
+    }
+    Ok(())
+}
+
+fn settle(out: &mut Output, share: Share, why: Withheld, latency: Duration) {
+    out.emit(Event::Verdict {
+        share,
+        verdict: why.verdict(),
+        code: None,
+        reason: Some(why.to_string()),
+        advice: None,
+        latency,
+    });
+}
+
+/// The hashes of the last shares, to tell when a search ran over the same headers again.
+#[derive(Debug)]
+struct Recent {
+    order: VecDeque<Hash256>,
+    set: HashSet<Hash256>,
+    limit: usize,
+}
+
+impl Recent {
+    fn new(limit: usize) -> Self {
+        Self { order: VecDeque::new(), set: HashSet::new(), limit }
+    }
+
+    fn contains(&self, hash: &Hash256) -> bool {
+        self.set.contains(hash)
+    }
+
+    fn insert(&mut self, hash: Hash256) {
+        if self.set.insert(hash) {
+            self.order.push_back(hash);
+        }
+        if self.order.len() > self.limit
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.set.remove(&oldest);
+        }
+    }
+}
