@@ -280,8 +280,13 @@ impl Client {
             let warning = format!("{} is no block: the hash is above the target", header.hash());
             return self.events.push_back(Event::Warning(warning));
         }
-        // Nearly every hash solves a block on regtest: the first one of a tip is the block.
-        if self.solved_tip == Some(header.prev_hash) {
+        // Nearly every hash solves a block on regtest. The first of a tip is the block; another
+        // would only compete with it.
+        let tip = header.prev_hash;
+        let is_current = self.works.last().is_some_and(|work| work.job().prev_hash == tip);
+        let is_sibling =
+            if is_current { self.solved_tip == Some(tip) } else { self.blocks.builds_on(tip) };
+        if is_sibling {
             return;
         }
         let Some(work) = self.works.iter().find(|work| work.job().id == share.job.id) else {
@@ -290,9 +295,11 @@ impl Client {
         };
         let block = SpooledBlock::from_block(&work.block(share))
             .expect("a header and a coinbase with its height make a block");
-        self.solved_tip = Some(header.prev_hash);
-        self.pace_until = now + self.config.block_interval;
-        self.events.push_back(Event::Pause);
+        if is_current {
+            self.solved_tip = Some(tip);
+            self.pace_until = now + self.config.block_interval;
+            self.events.push_back(Event::Pause);
+        }
         self.events.push_back(Event::Spool(block.clone()));
         self.blocks.found(now, block);
         self.drive(now);

@@ -131,6 +131,11 @@ impl Blocks {
         self.add(now, spooled, true, Delivery::Due { at: now, attempt: 0, ask: true });
     }
 
+    /// Whether a block of ours builds on this one.
+    pub(super) fn builds_on(&self, tip: Hash256) -> bool {
+        self.blocks.iter().any(|block| block.spooled.prev_hash == tip)
+    }
+
     fn add(&mut self, now: Duration, spooled: SpooledBlock, replayed: bool, first: Delivery) {
         let hex = spooled.hex.as_str().into();
         let deliveries = vec![first; self.nodes];

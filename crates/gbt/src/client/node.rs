@@ -22,6 +22,9 @@ pub(super) struct Node {
     pub(super) busy: bool,
     /// In a row.
     pub(super) failures: u32,
+    /// A connection broke: it may have been restarted since, and have forgotten what it had not
+    /// yet written to disk.
+    pub(super) doubtful: bool,
     /// Gave work before.
     pub(super) was_connected: bool,
     /// Our payout script on its chain.
@@ -63,6 +66,7 @@ impl Node {
             wake_at: Some(now),
             busy: false,
             failures: 0,
+            doubtful: false,
             was_connected: false,
             script: Vec::new(),
             longpoll: None,
@@ -84,6 +88,7 @@ impl Node {
     /// It did not. Whether the reason is news.
     pub(super) fn failed(&mut self, now: Duration, reason: &str) -> bool {
         self.failures += 1;
+        self.doubtful = true;
         // Another node may answer on this port tomorrow: ask for its chain again.
         self.phase = Phase::New;
         self.wake_at = Some(now + step(self.failures));

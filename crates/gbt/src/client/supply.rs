@@ -43,6 +43,7 @@ impl Client {
                 self.longpoll_broke(now, index);
             }
             let node = &mut self.nodes[index];
+            node.doubtful = true;
             if !node.busy && index == self.active {
                 node.wake_at = Some(if short { now + Duration::from_secs(1) } else { now });
             }
@@ -85,7 +86,8 @@ impl Client {
         };
         if self.nodes[index].answered() {
             self.report(index, NodeState::Connected, None);
-            // It may have been restarted, and have forgotten what it had not yet written down.
+        }
+        if std::mem::take(&mut self.nodes[index].doubtful) {
             self.blocks.recheck(now, index, u32::MAX);
         }
         if index != self.active || self.finishing {

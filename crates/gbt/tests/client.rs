@@ -1,0 +1,533 @@
+//! The client against nodes in memory, in virtual time.
+
+mod support;
+
+use std::time::Duration;
+
+use midstate_chain::{Network, Verdict};
+use midstate_gbt::client::{Config, Event, Fatal, Ledger, NodeState};
+use proptest::prelude::*;
+use serde_json::json;
+use support::{Core, Trouble, World, config, solve};
+
+#[test]
+fn two_hundred_blocks_in_a_row_each_spooled_before_it_is_sent() {
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    for height in 1..=200 {
+        world.mine();
+        assert_eq!(world.cores[0].height(), height, "{:?}", world.warnings());
+    }
+    assert_eq!(world.client.ledger(), Ledger { found: 200, accepted: 200, ..Ledger::default() });
+    assert!(world.sent.iter().all(|&(_, _, spooled)| spooled));
+    assert_eq!(world.sent.len(), 200, "nothing is sent twice");
+    // Every template was checked before it was mined; the tip's long poll brought it at once.
+    assert_eq!(world.cores[0].seen("proposal"), 201);
+    assert_eq!(world.now, Duration::from_secs(1000));
+    // Only blocks that are not 6 deep yet are still in the spool.
+    assert_eq!(world.spool.len(), 5);
+    assert_eq!(world.warnings(), [""; 0]);
+}
+
+#[test]
+fn only_the_first_block_of_a_tip_is_sent() {
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    let job = world.job.clone().unwrap();
+    let sibling = solve(&job, 1);
+    // While the first one is on its way, and after it was accepted.
+    world.stop(0);
+    world.mine();
+    world.client.handle_share(world.now, &sibling);
+    world.settle();
+    world.cores[0].trouble = None;
+    world.pass(5);
+    world.client.handle_share(world.now, &sibling);
+    world.settle();
+    assert_eq!(world.client.ledger(), Ledger { found: 1, accepted: 1, ..Ledger::default() });
+    assert_eq!(world.cores[0].height(), 1);
+    assert_eq!(world.job.clone().unwrap().height(), Some(2), "and mining was not stopped by it");
+}
+
+#[test]
+fn i7_a_block_on_a_tip_that_is_no_more_is_sent_without_stopping_the_work() {
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    let stale = world.solve();
+    world.cores[0].foreign_block();
+    world.settle();
+    world.client.handle_share(world.now, &stale);
+    world.settle();
+    assert_eq!(world.sent.len(), 1);
+    assert_eq!(world.verdicts(), [Verdict::Unresolved]);
+    assert_eq!(world.job.clone().unwrap().height(), Some(2));
+}
+
+#[test]
+fn i8_a_node_killed_between_solving_and_submitting_gets_the_block_when_it_is_back() {
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    world.stop(0);
+    world.mine();
+    let begin = world.now;
+    world.pass(30);
+    let at: Vec<u64> = world.sent.iter().map(|&(_, at, _)| (at - begin).as_secs()).collect();
+    assert_eq!(at, [0, 1, 3, 8, 18, 28], "0, 1, 2, 5, then every 10 s");
+    world.cores[0].trouble = None;
+    world.pass(10);
+    assert_eq!(world.verdicts(), [Verdict::Accepted]);
+    assert_eq!(world.cores[0].height(), 1);
+    assert!(world.job.is_some(), "mining goes on");
+}
+
+#[test]
+fn i8_an_answer_that_is_lost_leads_to_duplicate_which_is_accepted() {
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    world.cores[0].mute_submit = true;
+    world.mine();
+    world.cores[0].mute_submit = false;
+    world.pass(2);
+    assert_eq!(world.verdicts(), [Verdict::Accepted]);
+    assert_eq!(world.sent.len(), 2);
+}
+
+#[test]
+fn i8_a_refused_block_is_never_sent_again_and_mining_goes_on_without_haste() {
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    world.cores[0].refuse_blocks = Some("high-hash");
+    let hash = world.mine();
+    assert_eq!(world.verdicts(), [Verdict::Rejected]);
+    assert!(world.events.contains(&Event::Unspool { hash, refused: true }));
+    assert!(world.job.is_none());
+    world.pass(60);
+    assert_eq!(world.sent.len(), 1);
+    assert!(world.job.is_some());
+    world.cores[0].refuse_blocks = None;
+    world.mine();
+    assert_eq!(world.cores[0].height(), 1);
+}
+
+#[test]
+fn i8_a_full_disk_is_said_and_the_block_sent_all_the_same() {
+    let mut world = World::new(vec![Core::new()]);
+    world.disk_full = true;
+    world.settle();
+    world.mine();
+    assert_eq!(world.verdicts(), [Verdict::Accepted]);
+    assert!(world.warnings()[0].contains("no space left on device"));
+}
+
+#[test]
+fn i8_every_node_gets_every_block() {
+    let mut world = World::new(vec![Core::new(), Core::new()]);
+    world.settle();
+    for _ in 0..3 {
+        world.mine();
+    }
+    assert_eq!([world.cores[0].height(), world.cores[1].height()], [3, 3]);
+    assert_eq!(world.verdicts(), [Verdict::Accepted; 3]);
+}
+
+#[test]
+fn i8_a_block_of_an_earlier_run_is_sent_only_to_a_node_that_lacks_it() {
+    let mut first = World::new(vec![Core::new()]);
+    first.settle();
+    first.mine();
+    let file = first.spool.into_values().next().unwrap();
+
+    let mut knows = World::new(first.cores);
+    knows.client.replay(knows.now, file.clone());
+    knows.settle();
+    assert!(knows.sent.is_empty());
+
+    let mut forgot = World::new(vec![Core::new()]);
+    forgot.client.replay(forgot.now, file);
+    forgot.settle();
+    assert_eq!(forgot.sent.len(), 1);
+    assert_eq!(forgot.cores[0].height(), 1);
+    assert_eq!(forgot.client.ledger(), Ledger::default(), "not of this run");
+}
+
+#[test]
+fn i8_a_node_that_forgot_a_block_in_a_crash_gets_it_again() {
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    world.mine();
+    world.mine();
+    // It comes back as it was on disk: without our second block.
+    world.stop(0);
+    let lost = world.cores[0].best.pop().unwrap();
+    world.cores[0].blocks.remove(&lost);
+    world.cores[0].trouble = None;
+    world.pass(5);
+    assert_eq!(world.cores[0].height(), 2);
+    assert_eq!(world.client.ledger().accepted, 2);
+    assert_eq!(world.sent.len(), 3);
+}
+
+#[test]
+fn a_lost_race_is_told_from_acceptance() {
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    let share = world.solve();
+    world.cores[0].foreign_block();
+    world.client.handle_share(world.now, &share);
+    world.settle();
+    assert_eq!(world.verdicts(), [Verdict::Unresolved]);
+    assert_eq!(world.client.ledger(), Ledger { found: 1, overtaken: 1, ..Ledger::default() });
+    assert_eq!(world.client.ledger().unresolved(), 0);
+    let Some(Event::Block(outcome)) = world.events.iter().find(|e| matches!(e, Event::Block(_)))
+    else {
+        panic!("no verdict")
+    };
+    assert!(outcome.reason.as_ref().unwrap().starts_with("inconclusive"));
+    // Work goes on on the other's block.
+    assert_eq!(world.job.clone().unwrap().height(), Some(2));
+}
+
+#[test]
+fn a_reorganisation_under_the_miner_is_told_in_the_end() {
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    world.mine();
+    world.mine();
+    // Another branch overtakes both.
+    world.cores[0].best.truncate(1);
+    for _ in 0..3 {
+        world.cores[0].foreign_block();
+    }
+    world.settle();
+    assert_eq!(world.job.clone().unwrap().height(), Some(4));
+    assert_eq!(world.client.ledger().accepted, 2, "nobody has asked yet");
+    world.client.finish(world.now);
+    world.settle();
+    assert_eq!(world.client.ledger(), Ledger { found: 2, overtaken: 2, ..Ledger::default() });
+    assert!(world.client.is_settled());
+}
+
+#[test]
+fn after_invalidateblock_the_old_tip_is_mined_again() {
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    world.mine();
+    world.cores[0].best.pop();
+    world.settle();
+    let job = world.job.clone().unwrap();
+    assert_eq!(job.height(), Some(1));
+    world.client.handle_share(world.now, &solve(&job, 1));
+    world.settle();
+    assert_eq!(world.cores[0].height(), 1);
+}
+
+#[test]
+fn a_second_node_takes_over_and_gives_back() {
+    let mut world = World::new(vec![Core::new(), Core::new()]);
+    world.settle();
+    world.stop(0);
+    world.pass(10);
+    assert!(world.states().contains(&(1, NodeState::Active)));
+    world.mine();
+    assert_eq!(world.cores[1].height(), 1);
+    world.cores[0].trouble = None;
+    world.pass(130);
+    assert_eq!(world.states().last(), Some(&(0, NodeState::Connected)), "{:?}", world.events);
+    // What was mined meanwhile reached the first one, too.
+    assert_eq!(world.cores[0].height(), 1);
+}
+
+#[test]
+fn fees_alone_bring_a_new_job_without_a_new_tip() {
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    let before = world.job.clone().unwrap();
+    world.cores[0].transaction(1);
+    world.pass(31);
+    let after = world.job.clone().unwrap();
+    assert_eq!(after.prev_hash, before.prev_hash);
+    assert!(!after.clean);
+    assert_ne!(after.branch, before.branch);
+    // A block of the older job is still a block.
+    world.cores[0].mempool.clear();
+    world.client.handle_share(world.now, &solve(&before, 0));
+    world.settle();
+    assert_eq!(world.verdicts(), [Verdict::Accepted]);
+}
+
+#[test]
+fn blocks_carry_the_mempool_and_its_fees() {
+    let mut world = World::new(vec![Core::new()]);
+    for number in 0..7 {
+        world.cores[0].transaction(number);
+    }
+    world.settle();
+    world.mine();
+    let block = &world.cores[0].blocks[&world.cores[0].tip()];
+    assert_eq!(block.txdata.len(), 8);
+    assert_eq!(block.txdata[0].output[0].value.to_sat(), 5_000_000_000 + 7 * 1_234);
+}
+
+#[test]
+fn a_refused_proposal_is_not_mined_and_said_once() {
+    let mut world = World::new(vec![Core::new()]);
+    world.cores[0].refuse_proposals = Some("bad-cb-amount");
+    world.pass(60);
+    assert!(world.job.is_none());
+    assert_eq!(world.warnings().len(), 1, "{:?}", world.warnings());
+    assert!(world.warnings()[0].contains("bad-cb-amount"));
+    world.cores[0].refuse_proposals = None;
+    world.pass(5);
+    assert!(world.job.is_some());
+}
+
+#[test]
+fn a_node_without_proposals_is_mined_at_all_the_same() {
+    let mut world = World::new(vec![Core::new()]);
+    world.cores[0].template_extras = json!({"capabilities": []});
+    world.settle();
+    assert!(world.job.is_some());
+    assert_eq!(world.cores[0].seen("proposal"), 0);
+}
+
+#[test]
+fn without_long_poll_the_node_is_asked_every_5_seconds() {
+    let mut world = World::new(vec![Core::new()]);
+    world.cores[0].template_extras = json!({"longpollid": null});
+    world.settle();
+    world.pass(59);
+    assert_eq!(world.cores[0].seen("getblocktemplate"), 12);
+    world.cores[0].foreign_block();
+    world.pass(5);
+    assert_eq!(world.job.clone().unwrap().height(), Some(2));
+}
+
+#[test]
+fn a_long_poll_that_breaks_at_once_gives_way_to_polling() {
+    let mut world = World::new(vec![Core::new()]);
+    world.cores[0].cuts_longpolls = true;
+    world.pass(120);
+    assert!(world.warnings()[0].contains("long polling does not work"));
+    assert_eq!(world.cores[0].seen("longpoll"), 3);
+    assert!((20..40).contains(&world.cores[0].seen("getblocktemplate")));
+}
+
+#[test]
+fn a_long_poll_that_went_deaf_costs_half_a_minute_not_more() {
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    world.cores[0].deaf = true;
+    world.cores[0].foreign_block();
+    world.pass(31);
+    assert_eq!(world.job.clone().unwrap().height(), Some(2));
+    // And a fresh one takes its place.
+    world.cores[0].deaf = false;
+    world.pass(10);
+    assert_eq!(world.cores[0].seen("longpoll"), 2);
+}
+
+#[test]
+fn troubles_of_a_node_are_said_once_with_the_cure_and_waited_out() {
+    for (code, words, cure) in [
+        (-9, "Bitcoin Core is not connected!", "no work without peers"),
+        (-10, "Bitcoin Core is in initial sync and waiting for blocks...", "caught up"),
+        (-28, "Loading block index…", "it is starting"),
+    ] {
+        let mut world = World::new(vec![Core::new()]);
+        world.cores[0].trouble = Some(Trouble::Says(code, words));
+        world.pass(60);
+        let reasons: Vec<_> = world
+            .events
+            .iter()
+            .filter_map(|event| match event {
+                Event::Node { state: NodeState::Lost, reason, .. } => reason.as_ref(),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(reasons.len(), 1);
+        assert!(reasons[0].contains(words) && reasons[0].contains(cure), "{}", reasons[0]);
+        world.cores[0].trouble = None;
+        world.pass(10);
+        assert!(world.job.is_some());
+    }
+}
+
+fn fatal(config: Config, core: Core) -> Fatal {
+    let mut world = World::with(config, vec![core]);
+    world.pass(10);
+    assert!(world.job.is_none());
+    let fatal = world.events.into_iter().find_map(|event| match event {
+        Event::Fatal(fatal) => Some(fatal),
+        _ => None,
+    });
+    fatal.expect("a fatal event")
+}
+
+#[test]
+fn what_waiting_does_not_cure_is_fatal() {
+    let mut core = Core::new();
+    core.trouble = Some(Trouble::Locked);
+    assert!(
+        matches!(fatal(config(1), core), Fatal::Unauthorized(words) if words.contains(".cookie"))
+    );
+
+    let mut core = Core::new();
+    core.chain = "main".to_owned();
+    let words = fatal(config(1), core).to_string();
+    assert!(words.contains("is for regtest, but the node is on main"), "{words}");
+
+    let other = Config { chain: Some(Network::Signet), ..config(1) };
+    assert!(fatal(other, Core::new()).to_string().contains("--chain says signet"));
+
+    let mut core = Core::new();
+    core.template_extras = json!({"rules": ["csv", "!segwit", "!fork2030"]});
+    assert!(fatal(config(1), core).to_string().contains("fork2030"));
+
+    let mut core = Core::new();
+    core.template_extras =
+        json!({"rules": ["!segwit", "!signet"], "signet_challenge": "5121aa51ae"});
+    assert!(fatal(config(1), core).to_string().contains("must be signed"));
+}
+
+#[test]
+fn a_restarted_node_with_a_new_cookie_is_waited_for() {
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    world.stop(0);
+    world.pass(3);
+    // The caller reads the cookie anew on 401; until the node has written it, that fails.
+    world.cores[0].trouble = Some(Trouble::Locked);
+    world.pass(8);
+    world.cores[0].trouble = None;
+    world.pass(10);
+    assert_eq!(world.states().last(), Some(&(0, NodeState::Connected)));
+    world.mine();
+    assert_eq!(world.cores[0].height(), 1);
+}
+
+#[test]
+fn block_interval_paces_regtest() {
+    let pace = Config { block_interval: Duration::from_secs(60), ..config(1) };
+    let mut world = World::with(pace, vec![Core::new()]);
+    world.settle();
+    world.mine();
+    assert!(world.job.is_none());
+    world.pass(59);
+    assert!(world.job.is_none());
+    world.pass(1);
+    assert_eq!(world.job.clone().unwrap().height(), Some(2));
+}
+
+#[test]
+fn op_true_signets_are_mined() {
+    let mut core = Core::new();
+    core.chain = "signet".to_owned();
+    core.template_extras = json!({"rules": ["!segwit", "!signet"], "signet_challenge": "51"});
+    let address = "tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx".parse().unwrap();
+    let mut world = World::with(Config { address, ..config(1) }, vec![core]);
+    world.settle();
+    world.mine();
+    assert_eq!(world.cores[0].height(), 1);
+}
+
+#[test]
+fn what_is_left_at_the_end_is_unresolved_and_stays_in_the_spool() {
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    world.stop(0);
+    world.mine();
+    world.client.finish(world.now);
+    world.pass(3);
+    assert!(!world.client.is_settled());
+    world.client.abandon();
+    world.settle();
+    assert_eq!(world.verdicts(), [Verdict::Unresolved]);
+    assert_eq!(world.client.ledger().unresolved(), 1);
+    assert_eq!(world.spool.len(), 1);
+}
+
+/// What may happen to a node and its miner.
+#[derive(Debug, Clone, Copy)]
+enum Fate {
+    Mine,
+    MineTwice,
+    Stop,
+    Start,
+    Lock,
+    LoseAnswers,
+    ForeignBlock,
+    Transaction,
+    FullDisk,
+    Pass(u64),
+}
+
+fn fate() -> impl Strategy<Value = Fate> {
+    prop_oneof![
+        4 => Just(Fate::Mine),
+        1 => Just(Fate::MineTwice),
+        1 => Just(Fate::Stop),
+        2 => Just(Fate::Start),
+        1 => Just(Fate::Lock),
+        1 => Just(Fate::LoseAnswers),
+        1 => Just(Fate::ForeignBlock),
+        1 => Just(Fate::Transaction),
+        1 => Just(Fate::FullDisk),
+        3 => (0..40u64).prop_map(Fate::Pass),
+    ]
+}
+
+proptest! {
+    /// Whatever happens: in the end the node has every block that was found, each was on disk before
+    /// it was sent unless the disk was full, and the ledger adds up.
+    #[test]
+    fn i8_no_block_is_lost(fates in prop::collection::vec(fate(), 1..60)) {
+        let mut world = World::new(vec![Core::new()]);
+        let mut found = Vec::new();
+        for fate in fates {
+            world.settle();
+            match fate {
+                Fate::Mine if world.job.is_some() => found.push(world.mine()),
+                Fate::MineTwice if world.job.is_some() => {
+                    let second = solve(world.job.as_ref().unwrap(), 1);
+                    found.push(world.mine());
+                    world.client.handle_share(world.now, &second);
+                }
+                Fate::Mine | Fate::MineTwice => {}
+                Fate::Stop => world.stop(0),
+                Fate::Start => {
+                    world.cores[0].trouble = None;
+                    world.cores[0].mute_submit = false;
+                    world.disk_full = false;
+                }
+                Fate::Lock => world.cores[0].trouble = Some(Trouble::Locked),
+                Fate::LoseAnswers => world.cores[0].mute_submit = true,
+                Fate::ForeignBlock => world.cores[0].foreign_block(),
+                Fate::Transaction => {
+                    let number = world.cores[0].mempool.len() as u32;
+                    world.cores[0].transaction(number);
+                }
+                Fate::FullDisk => world.disk_full = true,
+                Fate::Pass(seconds) => world.pass(seconds),
+            }
+        }
+        world.stop(0);
+        world.cores[0].trouble = None;
+        world.cores[0].mute_submit = false;
+        world.pass(60);
+        world.client.finish(world.now);
+        world.pass(60);
+
+        let core = &world.cores[0];
+        let refused = world.client.ledger().rejected;
+        let lost = found
+            .iter()
+            .filter(|hash| !core.blocks.contains_key(&hash.to_string().parse::<bitcoin::BlockHash>().unwrap()))
+            .count() as u64;
+        prop_assert_eq!(lost, refused, "{:?}", world.events);
+        prop_assert!(world.client.is_settled());
+        prop_assert_eq!(world.client.ledger().unresolved(), 0);
+        prop_assert!(world.client.ledger().found >= found.len() as u64);
+        let full = world.warnings().iter().any(|words| words.contains("no space"));
+        prop_assert!(full || world.sent.iter().all(|&(_, _, spooled)| spooled));
+    }
+}
