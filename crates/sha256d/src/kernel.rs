@@ -5,7 +5,7 @@ use core::ops::Range;
 use crate::lanes::{self, Word};
 use crate::scan::{self, Batches, Candidates, Hit};
 #[cfg(target_arch = "x86_64")]
-use crate::x86::Avx2;
+use crate::x86::{Avx2, Avx512, ShaNi, Sse41};
 use crate::{Work, self_test};
 
 /// One way to hash headers. Holding one proves that the CPU has its instructions: a kernel comes
@@ -18,7 +18,13 @@ pub struct Kernel(Isa);
 enum Isa {
     Scalar,
     #[cfg(target_arch = "x86_64")]
+    Sse41(Sse41),
+    #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512),
+    #[cfg(target_arch = "x86_64")]
+    ShaNi(ShaNi),
 }
 
 impl Kernel {
@@ -40,7 +46,13 @@ impl Kernel {
         let isa = match name {
             "scalar" => Isa::Scalar,
             #[cfg(target_arch = "x86_64")]
+            "sse41" => Isa::Sse41(Sse41::detect()?),
+            #[cfg(target_arch = "x86_64")]
             "avx2" => Isa::Avx2(Avx2::detect()?),
+            #[cfg(target_arch = "x86_64")]
+            "avx512" => Isa::Avx512(Avx512::detect()?),
+            #[cfg(target_arch = "x86_64")]
+            "sha-ni" => Isa::ShaNi(ShaNi::detect()?),
             _ => return None,
         };
         Some(Kernel(isa))
@@ -51,7 +63,13 @@ impl Kernel {
         match self.0 {
             Isa::Scalar => "scalar",
             #[cfg(target_arch = "x86_64")]
+            Isa::Sse41(_) => "sse41",
+            #[cfg(target_arch = "x86_64")]
             Isa::Avx2(_) => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512(_) => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Isa::ShaNi(_) => "sha-ni",
         }
     }
 
@@ -61,7 +79,13 @@ impl Kernel {
         match self.0 {
             Isa::Scalar => 1,
             #[cfg(target_arch = "x86_64")]
+            Isa::Sse41(_) => Sse41::LANES,
+            #[cfg(target_arch = "x86_64")]
             Isa::Avx2(_) => Avx2::LANES,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512(_) => Avx512::LANES,
+            #[cfg(target_arch = "x86_64")]
+            Isa::ShaNi(_) => ShaNi::LANES,
         }
     }
 
@@ -79,7 +103,13 @@ impl Kernel {
         let find = |work: &Work, batches: Batches, candidates: &mut Candidates| match self.0 {
             Isa::Scalar => lanes::find::<Word>((), work, batches, candidates),
             #[cfg(target_arch = "x86_64")]
+            Isa::Sse41(token) => token.find(work, batches, candidates),
+            #[cfg(target_arch = "x86_64")]
             Isa::Avx2(token) => token.find(work, batches, candidates),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512(token) => token.find(work, batches, candidates),
+            #[cfg(target_arch = "x86_64")]
+            Isa::ShaNi(token) => token.find(work, batches, candidates),
         };
         scan::scan(work, nonces, self.lanes() as u32, find, on_hit)
     }

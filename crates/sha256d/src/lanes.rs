@@ -11,6 +11,13 @@ use crate::scalar::{self, IV, K, PAD};
 use crate::scan::{Batches, Candidates};
 use crate::work::{Schedule, Start};
 
+/// The body once for each literal, with the literal as a constant: unrolled by construction, so
+/// that no index is computed and no array has to live in memory.
+macro_rules! unroll {
+    ($i:ident in $($n:literal)+ => $body:block) => { $( { const $i: usize = $n; $body } )+ };
+}
+pub(crate) use unroll;
+
 /// A vector of [`COUNT`](Self::COUNT) words and what a kernel asks of it.
 ///
 /// A value can only be made from the token, which is the proof that the CPU has the instructions.
@@ -102,12 +109,6 @@ pub(crate) fn find<V: Lanes>(
         first = first.wrapping_add(V::COUNT as u32);
     }
     batches.count
-}
-
-/// The body once for each literal, with the literal as a constant: unrolled by construction, so
-/// that no index is computed and no array has to live in memory.
-macro_rules! unroll {
-    ($i:ident in $($n:literal)+ => $body:block) => { $( { const $i: usize = $n; $body } )+ };
 }
 
 /// The schedule words 16 to 63 of the second block, each with its round constant added: all that

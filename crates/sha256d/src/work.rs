@@ -96,6 +96,11 @@ impl Work {
         &self.starts[..self.len]
     }
 
+    /// The three words before the nonce.
+    pub(crate) fn tail(&self) -> [u32; 3] {
+        self.tail.words()
+    }
+
     /// The hash of one header of this work if it is at or below the target.
     pub(crate) fn check(&self, midstate: usize, nonce: u32) -> Option<[u8; 32]> {
         let hash = header_hash(&self.midstates[midstate], &self.tail, nonce);

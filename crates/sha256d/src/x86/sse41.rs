@@ -1,0 +1,100 @@
+//! Four lanes with SSE4.1, for CPUs older than AVX2.
+
+use core::arch::x86_64::*;
+use core::ops::{Add, BitAnd, BitXor};
+
+use crate::Work;
+use crate::lanes::{self, Lanes};
+use crate::scan::{Batches, Candidates};
+
+/// The proof that the CPU has SSE4.1.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Sse41(());
+
+impl Sse41 {
+    pub(crate) const LANES: usize = Vector::COUNT;
+
+    pub(crate) fn detect() -> Option<Self> {
+        super::cpu_has!("sse4.1").then_some(Self(()))
+    }
+
+    pub(crate) fn find(self, work: &Work, batches: Batches, candidates: &mut Candidates) -> u32 {
+        #[target_feature(enable = "sse4.1")]
+        fn find(token: Sse41, work: &Work, batches: Batches, candidates: &mut Candidates) -> u32 {
+            lanes::find::<Vector>(token, work, batches, candidates)
+        }
+        // SAFETY: the token proves that the CPU has SSE4.1.
+        unsafe { find(self, work, batches, candidates) }
+    }
+}
+
+/// Four words. Every operation but the token's is SSE2, which each x86-64 has.
+#[derive(Clone, Copy)]
+struct Vector(__m128i);
+
+impl Add for Vector {
+    type Output = Self;
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        // SAFETY: every x86-64 has SSE2.
+        Self(unsafe { _mm_add_epi32(self.0, other.0) })
+    }
+}
+
+impl BitXor for Vector {
+    type Output = Self;
+    #[inline(always)]
+    fn bitxor(self, other: Self) -> Self {
+        // SAFETY: every x86-64 has SSE2.
+        Self(unsafe { _mm_xor_si128(self.0, other.0) })
+    }
+}
+
+impl BitAnd for Vector {
+    type Output = Self;
+    #[inline(always)]
+    fn bitand(self, other: Self) -> Self {
+        // SAFETY: every x86-64 has SSE2.
+        Self(unsafe { _mm_and_si128(self.0, other.0) })
+    }
+}
+
+impl Lanes for Vector {
+    type Token = Sse41;
+    const COUNT: usize = 4;
+
+    #[inline(always)]
+    fn splat(_: Sse41, word: u32) -> Self {
+        // SAFETY: every x86-64 has SSE2.
+        Self(unsafe { _mm_set1_epi32(word.cast_signed()) })
+    }
+
+    #[inline(always)]
+    fn nonces(token: Sse41, first: u32) -> Self {
+        // SAFETY: every x86-64 has SSE2.
+        let lane = unsafe { _mm_setr_epi32(0, 1 << 24, 2 << 24, 3 << 24) };
+        Self::splat(token, first.swap_bytes()) + Self(lane)
+    }
+
+    #[inline(always)]
+    fn rotr<const R: i32, const L: i32>(self) -> Self {
+        const { assert!(R + L == 32) };
+        // SAFETY: every x86-64 has SSE2.
+        Self(unsafe { _mm_or_si128(_mm_srli_epi32::<R>(self.0), _mm_slli_epi32::<L>(self.0)) })
+    }
+
+    #[inline(always)]
+    fn shr<const N: i32>(self) -> Self {
+        // SAFETY: every x86-64 has SSE2.
+        Self(unsafe { _mm_srli_epi32::<N>(self.0) })
+    }
+
+    #[inline(always)]
+    fn zero_lanes(self) -> u32 {
+        // SAFETY: every x86-64 has SSE2.
+        let lanes = unsafe {
+            _mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(self.0, _mm_setzero_si128())))
+        };
+        lanes.cast_unsigned()
+    }
+}
