@@ -25,7 +25,7 @@ fn unknown_kernels_are_named_beside_the_known_ones() {
 #[test]
 fn wrong_urls_say_what_a_url_looks_like() {
     for (url, word) in [
-        ("http//pool:1", "port"),
+        ("http//pool:1", "host"),
         ("gopher://pool:1", "unknown scheme"),
         ("pool.example", "port"),
         ("pool:0", "port"),
@@ -63,6 +63,6 @@ fn values_out_of_range_are_usage() {
     check(&["demo", "--difficulty", "0"], 2, &["difficulty", "got 0"]);
     check(&["demo", "--blocks", "0"], 2, &["blocks"]);
     check(&["demo", "--midstates", "3"], 2, &["power of two"]);
-    check(&["bench", "--seconds", "-1"], 2, &["--seconds"]);
+    check(&["bench", "--seconds", "0"], 2, &["--seconds"]);
     check(&["mine", "-o", "a:1", "-u", "x", "--version-mask", "zz"], 2, &["1fffe000"]);
 }

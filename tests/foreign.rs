@@ -138,7 +138,7 @@ fn a_foreign_miner_joins_the_demo_and_mines_a_block() {
         "--blocks",
         "100000",
         "--difficulty",
-        "0.0005",
+        "0.0001",
         "--kernel",
         "scalar",
         "--threads",
