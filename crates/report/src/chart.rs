@@ -1,0 +1,412 @@
+//! A chart of points and lines over two axes, as SVG.
+
+use std::fmt::Write;
+
+use crate::labels::{Area, Placement};
+use crate::lettering::{LINE, SIZE, escape, width};
+use crate::scale::Axis;
+
+/// Points, lines and reference lines over two axes.
+#[derive(Debug, Clone)]
+pub struct Chart {
+    /// What is to be seen: for those who cannot see it, and for the tooltip.
+    pub title: String,
+    /// Left to right.
+    pub x: Axis,
+    /// Bottom to top.
+    pub y: Axis,
+    /// Drawn in this order. Labels are placed in this order too: the first find the best places.
+    pub layers: Vec<Layer>,
+}
+
+/// Something drawn.
+#[derive(Debug, Clone)]
+pub enum Layer {
+    /// Marks at points.
+    Points(Points),
+    /// A line through points.
+    Line(Line),
+    /// A horizontal reference line.
+    Rule(Rule),
+}
+
+/// Marks of one kind.
+#[derive(Debug, Clone)]
+pub struct Points {
+    /// For the legend.
+    pub name: String,
+    /// Colour.
+    pub ink: Ink,
+    /// Shape: a chart must be readable without colour.
+    pub marker: Marker,
+    /// Where.
+    pub points: Vec<Point>,
+}
+
+/// One mark.
+#[derive(Debug, Clone, Default)]
+pub struct Point {
+    /// Value on the x axis.
+    pub x: f64,
+    /// Value on the y axis.
+    pub y: f64,
+    /// Lowest and highest y, drawn as a bar.
+    pub band: Option<(f64, f64)>,
+    /// Written beside it, where there is room; empty for no label.
+    pub label: String,
+    /// Shown when pointed at.
+    pub detail: String,
+}
+
+/// A line.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// For the legend.
+    pub name: String,
+    /// Colour.
+    pub ink: Ink,
+    /// From left to right.
+    pub points: Vec<(f64, f64)>,
+    /// Whether the value holds until the next point, as a price does, instead of sloping.
+    pub steps: bool,
+}
+
+/// A horizontal line at a value.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// Where.
+    pub y: f64,
+    /// Written on it.
+    pub label: String,
+}
+
+/// Colours, chosen to stay apart for colour-blind eyes (Okabe and Ito) and in dark mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ink {
+    /// Blue.
+    Blue,
+    /// Green.
+    Green,
+    /// Orange.
+    Orange,
+    /// Purple.
+    Purple,
+    /// Red: for what is meant, once a chart.
+    Red,
+    /// Grey: for what is only context.
+    Grey,
+}
+
+/// Shapes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Marker {
+    /// A disc.
+    Circle,
+    /// A square.
+    Square,
+    /// A triangle.
+    Triangle,
+    /// A square on its corner.
+    Diamond,
+    /// A star with five points, larger than the others.
+    Star,
+    /// Nothing but the label.
+    Hidden,
+}
+
+impl Ink {
+    pub(crate) fn class(self) -> &'static str {
+        match self {
+            Self::Blue => "ink-blue",
+            Self::Green => "ink-green",
+            Self::Orange => "ink-orange",
+            Self::Purple => "ink-purple",
+            Self::Red => "ink-red",
+            Self::Grey => "ink-grey",
+        }
+    }
+}
+
+const RADIUS: f64 = 4.0;
+
+/// The plot's rectangle inside of the picture.
+struct Frame {
+    width: f64,
+    height: f64,
+    plot: Area,
+}
+
+impl Chart {
+    /// The `<svg>` element, `width` by `height` units large, without a style of its own.
+    pub(crate) fn draw(&self, width: f64, height: f64) -> String {
+        let frame = self.frame(width, height);
+        let mut svg = open(&self.title, width, height);
+        self.draw_legend(&frame, &mut svg);
+        self.draw_axes(&frame, &mut svg);
+
+        let mut placement = Placement::inside(frame.plot);
+        self.block_data(&frame, &mut placement);
+        let mut labels = String::new();
+        for layer in &self.layers {
+            match layer {
+                Layer::Rule(rule) => self.draw_rule(rule, &frame, &mut svg, &mut placement),
+                Layer::Line(line) => self.draw_line(line, &frame, &mut svg),
+                Layer::Points(points) => {
+                    self.draw_points(points, &frame, &mut svg, &mut labels, &mut placement);
+                }
+            }
+        }
+        // Labels last, so that no line crosses them.
+        svg + &labels + "</svg>\n"
+    }
+
+    fn frame(&self, picture_width: f64, height: f64) -> Frame {
+        let ticks = self.y.ticks((height / 45.0) as usize);
+        let widest = ticks.iter().map(|&value| width(&(self.y.tick)(value))).fold(0.0, f64::max);
+        let top = LINE * 1.5 + self.legend_rows(picture_width) as f64 * (LINE + 3.0);
+        // The last tick on the x axis may stand half outside of the plot.
+        let plot =
+            Area { left: widest + 12.0, top, right: picture_width - 24.0, bottom: height - 40.0 };
+        Frame { width: picture_width, height, plot }
+    }
+
+    fn at(&self, x: f64, y: f64, frame: &Frame) -> Option<(f64, f64)> {
+        Some((self.x_at(x, frame)?, self.y_at(y, frame)?))
+    }
+
+    fn x_at(&self, x: f64, Frame { plot, .. }: &Frame) -> Option<f64> {
+        Some(plot.left + self.x.place(x)? * (plot.right - plot.left))
+    }
+
+    fn y_at(&self, y: f64, Frame { plot, .. }: &Frame) -> Option<f64> {
+        Some(plot.bottom - self.y.place(y)? * (plot.bottom - plot.top))
+    }
+
+    /// The entries of the legend with their places; they wrap.
+    fn legend(&self, picture_width: f64) -> Vec<(f64, usize, &Layer, &str)> {
+        let (mut x, mut row) = (0.0, 0);
+        let mut entries = Vec::new();
+        for layer in &self.layers {
+            let name = match layer {
+                Layer::Points(points) => &points.name,
+                Layer::Line(line) => &line.name,
+                Layer::Rule(_) => continue,
+            };
+            if name.is_empty() {
+                continue;
+            }
+            let entry_width = 18.0 + width(name) + 14.0;
+            if x > 0.0 && x + entry_width > picture_width {
+                (x, row) = (0.0, row + 1);
+            }
+            entries.push((x, row, layer, name.as_str()));
+            x += entry_width;
+        }
+        entries
+    }
+
+    fn legend_rows(&self, picture_width: f64) -> usize {
+        self.legend(picture_width).last().map_or(0, |(_, row, ..)| row + 1)
+    }
+
+    fn draw_legend(&self, frame: &Frame, svg: &mut String) {
+        for (x, row, layer, name) in self.legend(frame.width) {
+            let y = LINE * 0.7 + row as f64 * (LINE + 3.0);
+            match layer {
+                Layer::Points(points) => draw_marker(points.marker, points.ink, x + 8.0, y, svg),
+                Layer::Line(line) => {
+                    let (class, end) = (line.ink.class(), x + 14.0);
+                    push(
+                        svg,
+                        format_args!("<path class=\"line {class}\" d=\"M{x} {y:.1}H{end:.1}\"/>"),
+                    );
+                }
+                Layer::Rule(_) => {}
+            }
+            draw_text(name, x + 18.0, y + SIZE * 0.35, "start", "", svg);
+        }
+    }
+
+    fn draw_axes(&self, frame: &Frame, svg: &mut String) {
+        let plot = &frame.plot;
+        for value in self.y.ticks(((plot.bottom - plot.top) / 40.0) as usize) {
+            let Some(y) = self.y_at(value, frame) else { continue };
+            let (left, right) = (plot.left, plot.right);
+            push(svg, format_args!("<path class=\"grid\" d=\"M{left:.1} {y:.1}H{right:.1}\"/>"));
+            draw_text(&(self.y.tick)(value), left - 6.0, y + SIZE * 0.35, "end", "tick", svg);
+        }
+        let room =
+            self.x.ticks(4).iter().map(|&value| width(&(self.x.tick)(value))).fold(20.0, f64::max);
+        for value in self.x.ticks(((plot.right - plot.left) / (room + 24.0)) as usize) {
+            let Some(x) = self.x_at(value, frame) else { continue };
+            let (top, bottom) = (plot.top, plot.bottom);
+            push(svg, format_args!("<path class=\"grid\" d=\"M{x:.1} {top:.1}V{bottom:.1}\"/>"));
+            draw_text(&(self.x.tick)(value), x, bottom + LINE, "middle", "tick", svg);
+        }
+        draw_text(&self.y.label, 0.0, plot.top - 7.0, "start", "axis", svg);
+        let middle = (plot.left + plot.right) / 2.0;
+        draw_text(&self.x.label, middle, frame.height - 6.0, "middle", "axis", svg);
+    }
+
+    fn block_data(&self, frame: &Frame, placement: &mut Placement) {
+        for layer in &self.layers {
+            match layer {
+                Layer::Points(points) if points.marker != Marker::Hidden => {
+                    let places = points.points.iter().filter_map(|p| self.at(p.x, p.y, frame));
+                    places.for_each(|(x, y)| placement.block_point(x, y, RADIUS + 1.0));
+                }
+                Layer::Line(line) => {
+                    let places = line.points.iter().filter_map(|&(x, y)| self.at(x, y, frame));
+                    places.for_each(|(x, y)| placement.block_point(x, y, 2.0));
+                }
+                Layer::Points(_) | Layer::Rule(_) => {}
+            }
+        }
+    }
+
+    fn draw_rule(&self, rule: &Rule, frame: &Frame, svg: &mut String, placement: &mut Placement) {
+        let Some(y) = self.y_at(rule.y, frame) else { return };
+        let Area { left, right, .. } = frame.plot;
+        push(svg, format_args!("<path class=\"rule\" d=\"M{left:.1} {y:.1}H{right:.1}\"/>"));
+        let text_width = width(&rule.label);
+        let above = |from: f64, top: f64| Area {
+            left: from,
+            top,
+            right: from + text_width,
+            bottom: top + LINE,
+        };
+        let candidates = [
+            above(left + 4.0, y - LINE - 1.0),
+            above(right - text_width - 4.0, y - LINE - 1.0),
+            above(left + 4.0, y + 1.0),
+            above(right - text_width - 4.0, y + 1.0),
+        ];
+        if let Some(area) = candidates.into_iter().find(|area| placement.is_free(area)) {
+            placement.block(area);
+            draw_text(&rule.label, area.left, area.bottom - 4.0, "start", "note", svg);
+        }
+    }
+
+    fn draw_line(&self, line: &Line, frame: &Frame, svg: &mut String) {
+        let mut path = String::new();
+        let mut drawing = false;
+        for &(x, y) in &line.points {
+            let Some((x, y)) = self.at(x, y, frame) else {
+                drawing = false;
+                continue;
+            };
+            let step = match (drawing, line.steps) {
+                (false, _) => format!("M{x:.1} {y:.1}"),
+                (true, false) => format!("L{x:.1} {y:.1}"),
+                (true, true) => format!("H{x:.1}V{y:.1}"),
+            };
+            path += &step;
+            drawing = true;
+        }
+        push(svg, format_args!("<path class=\"line {}\" d=\"{path}\"/>", line.ink.class()));
+    }
+
+    fn draw_points(
+        &self,
+        points: &Points,
+        frame: &Frame,
+        svg: &mut String,
+        labels: &mut String,
+        placement: &mut Placement,
+    ) {
+        let class = points.ink.class();
+        for point in &points.points {
+            let Some((x, y)) = self.at(point.x, point.y, frame) else { continue };
+            push(svg, format_args!("<g>"));
+            if !point.detail.is_empty() {
+                push(svg, format_args!("<title>{}</title>", escape(&point.detail)));
+            }
+            if let Some((low, high)) = point.band
+                && let (Some(low), Some(high)) = (self.y_at(low, frame), self.y_at(high, frame))
+            {
+                push(
+                    svg,
+                    format_args!("<path class=\"band {class}\" d=\"M{x:.1} {low:.1}V{high:.1}\"/>"),
+                );
+            }
+            draw_marker(points.marker, points.ink, x, y, svg);
+            push(svg, format_args!("</g>\n"));
+            if point.label.is_empty() {
+                continue;
+            }
+            if let Some(place) = placement.take(&point.label, x, y) {
+                let area = place.area;
+                if place.far {
+                    let end = x.clamp(area.left, area.right);
+                    let edge = y.clamp(area.top, area.bottom);
+                    push(
+                        labels,
+                        format_args!(
+                            "<path class=\"leader\" d=\"M{x:.1} {y:.1}L{end:.1} {edge:.1}\"/>"
+                        ),
+                    );
+                }
+                let important = if points.marker == Marker::Star { "here" } else { "label" };
+                draw_text(&point.label, area.left, area.bottom - 4.0, "start", important, labels);
+            }
+        }
+    }
+}
+
+/// The start tag, with what a screen reader says.
+pub(crate) fn open(title: &str, width: f64, height: f64) -> String {
+    let title = escape(title);
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" role=\"img\" \
+         aria-label=\"{title}\">\n"
+    )
+}
+
+pub(crate) fn draw_text(text: &str, x: f64, y: f64, anchor: &str, class: &str, svg: &mut String) {
+    let text = escape(text);
+    push(
+        svg,
+        format_args!(
+            "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">\
+             {text}</text>\n"
+        ),
+    );
+}
+
+pub(crate) fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
+    out.write_fmt(text).expect("writing into a string does not fail");
+}
+
+fn draw_marker(marker: Marker, ink: Ink, x: f64, y: f64, svg: &mut String) {
+    let class = ink.class();
+    let polygon = |corners: &[(f64, f64)]| {
+        corners.iter().map(|(dx, dy)| format!("{:.1},{:.1} ", x + dx, y + dy)).collect::<String>()
+    };
+    let r = RADIUS;
+    let corners = match marker {
+        Marker::Hidden => return,
+        Marker::Circle => {
+            push(
+                svg,
+                format_args!(
+                    "<circle class=\"mark {class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{r}\"/>"
+                ),
+            );
+            return;
+        }
+        Marker::Square => polygon(&[(-r, -r), (r, -r), (r, r), (-r, r)]),
+        Marker::Triangle => polygon(&[(0.0, -r * 1.2), (r * 1.1, r), (-r * 1.1, r)]),
+        Marker::Diamond => {
+            polygon(&[(0.0, -r * 1.3), (r * 1.3, 0.0), (0.0, r * 1.3), (-r * 1.3, 0.0)])
+        }
+        Marker::Star => {
+            let corner = |index: i32| {
+                let angle = f64::from(index) * std::f64::consts::PI / 5.0;
+                let radius = if index % 2 == 0 { r * 2.2 } else { r * 0.95 };
+                (angle.sin() * radius, -angle.cos() * radius)
+            };
+            polygon(&(0..10).map(corner).collect::<Vec<_>>())
+        }
+    };
+    push(svg, format_args!("<polygon class=\"mark {class}\" points=\"{}\"/>", corners.trim_end()));
+}

@@ -1,0 +1,165 @@
+//! A report: one HTML file with everything in it. It asks for nothing: a policy in its head forbids
+//! scripts and every kind of loading.
+
+use crate::bars::Bars;
+use crate::chart::{Chart, push};
+use crate::lettering::escape;
+
+const STYLE: &str = include_str!("style.css");
+/// Widths of a picture: for a desk or paper, and for a telephone. Both are in the page, drawn with
+/// letters of the same size, and the style shows the one that fits.
+const WIDE: f64 = 860.0;
+const NARROW: f64 = 360.0;
+
+/// A report.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// Of the window, and at the top.
+    pub title: String,
+    /// What this is, in a sentence or two.
+    pub lead: String,
+    /// From top to bottom.
+    pub parts: Vec<Part>,
+    /// How and from what it was made.
+    pub footer: String,
+}
+
+/// A part of a report.
+#[derive(Debug, Clone)]
+pub enum Part {
+    /// Begins a section.
+    Heading(String),
+    /// A paragraph.
+    Text(String),
+    /// Text whose line breaks count, such as a command and its output.
+    Verbatim(String),
+    /// A picture with a caption.
+    Figure {
+        /// The picture.
+        figure: Figure,
+        /// What to see in it.
+        caption: String,
+    },
+    /// A table.
+    Table(Table),
+}
+
+/// A picture.
+#[derive(Debug, Clone)]
+pub enum Figure {
+    /// Points and lines.
+    Chart(Chart),
+    /// Bars.
+    Bars(Bars),
+}
+
+/// A table.
+#[derive(Debug, Clone, Default)]
+pub struct Table {
+    /// Its columns.
+    pub columns: Vec<Column>,
+    /// Its rows, each as long as the columns.
+    pub rows: Vec<Vec<String>>,
+}
+
+/// A column of a table.
+#[derive(Debug, Clone)]
+pub struct Column {
+    /// At its head.
+    pub name: String,
+    /// Whether it holds numbers, which are set to the right.
+    pub numeric: bool,
+}
+
+impl Figure {
+    /// The picture as an SVG file of its own, which brings its style along.
+    pub fn to_svg(&self) -> String {
+        let svg = self.draw(WIDE);
+        svg.replacen(">\n", &format!(">\n<style>{STYLE}</style>\n"), 1)
+    }
+
+    fn draw(&self, width: f64) -> String {
+        match self {
+            Self::Chart(chart) => chart.draw(width, if width > 600.0 { 520.0 } else { 480.0 }),
+            Self::Bars(bars) => bars.draw(width),
+        }
+    }
+}
+
+impl Table {
+    /// With columns of text (`false`) and of numbers (`true`).
+    pub fn new(columns: &[(&str, bool)]) -> Self {
+        let columns = columns
+            .iter()
+            .map(|&(name, numeric)| Column { name: name.to_owned(), numeric })
+            .collect();
+        Self { columns, rows: Vec::new() }
+    }
+}
+
+impl Page {
+    /// The whole file.
+    pub fn to_html(&self) -> String {
+        let (title, lead) = (escape(&self.title), escape(&self.lead));
+        let mut html = format!(
+            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta http-equiv=\"Content-Security-Policy\" \
+             content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta name=\"color-scheme\" content=\"light dark\">\n\
+             <link rel=\"icon\" href=\"data:,\">\n\
+             <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
+             <h1>{title}</h1>\n<p class=\"lead\">{lead}</p>\n"
+        );
+        for part in &self.parts {
+            part.write(&mut html);
+        }
+        push(&mut html, format_args!("</main>\n<footer>{}</footer>\n", escape(&self.footer)));
+        html + "</body>\n</html>\n"
+    }
+}
+
+impl Part {
+    fn write(&self, html: &mut String) {
+        match self {
+            Self::Heading(text) => push(html, format_args!("<h2>{}</h2>\n", escape(text))),
+            Self::Text(text) => push(html, format_args!("<p>{}</p>\n", escape(text))),
+            Self::Verbatim(text) => push(html, format_args!("<pre>{}</pre>\n", escape(text))),
+            Self::Figure { figure, caption } => {
+                let (wide, narrow) = (figure.draw(WIDE), figure.draw(NARROW));
+                push(
+                    html,
+                    format_args!(
+                        "<figure>\n<div class=\"wide\">{wide}</div>\n\
+                         <div class=\"narrow\">{narrow}</div>\n\
+                     <figcaption>{}</figcaption>\n</figure>\n",
+                        escape(caption)
+                    ),
+                );
+            }
+            Self::Table(table) => table.write(html),
+        }
+    }
+}
+
+impl Table {
+    fn write(&self, html: &mut String) {
+        let class = |index: usize| match self.columns.get(index) {
+            Some(column) if column.numeric => " class=\"number\"",
+            _ => "",
+        };
+        html.push_str("<div class=\"table\"><table>\n<thead><tr>");
+        for (index, column) in self.columns.iter().enumerate() {
+            push(html, format_args!("<th{}>{}</th>", class(index), escape(&column.name)));
+        }
+        html.push_str("</tr></thead>\n<tbody>\n");
+        for row in &self.rows {
+            html.push_str("<tr>");
+            for (index, cell) in row.iter().enumerate() {
+                push(html, format_args!("<td{}>{}</td>", class(index), escape(cell)));
+            }
+            html.push_str("</tr>\n");
+        }
+        html.push_str("</tbody></table></div>\n");
+    }
+}
