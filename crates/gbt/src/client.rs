@@ -32,7 +32,7 @@ use crate::{Address, Work};
 /// Who is paid, where, and how fast.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The chain the user named; the node must be on it. `None`: whichever the node is on.
+    /// The chain the user named; all nodes must be on it. `None`: whichever the first one is on.
     pub chain: Option<Network>,
     /// Who is paid.
     pub address: Address,
@@ -81,6 +81,9 @@ pub enum Event {
         /// Why, for people.
         reason: Option<String>,
     },
+    /// The first node that answered is on this chain, and so must be the others. Comes once, before
+    /// any job: the time to [`replay`](Client::replay) this chain's spool.
+    Chain(Network),
     /// Hash this and nothing else.
     Job {
         /// Where it comes from.
@@ -155,6 +158,8 @@ enum Purpose {
 #[derive(Debug)]
 pub struct Client {
     config: Config,
+    /// The chain of the first node that answered.
+    chain: Option<Network>,
     nodes: Vec<Node>,
     active: usize,
     candidate: Option<Candidate>,
@@ -189,6 +194,7 @@ impl Client {
         let mut client = Self {
             blocks: Blocks::new(config.nodes),
             config,
+            chain: None,
             nodes,
             active: 0,
             candidate: None,
@@ -273,12 +279,14 @@ impl Client {
         self.drive(now);
     }
 
-    /// The threads found a share of one of our jobs.
-    pub fn handle_share(&mut self, now: Duration, share: &Share) {
+    /// The threads found a share of one of our jobs. False when it is not sent, and never gets a
+    /// verdict: another block of ours builds on the same tip, or it is no block at all.
+    pub fn handle_share(&mut self, now: Duration, share: &Share) -> bool {
         let header = share.header();
         if !share.job.network_target.is_met_by(&header.hash()) {
             let warning = format!("{} is no block: the hash is above the target", header.hash());
-            return self.events.push_back(Event::Warning(warning));
+            self.events.push_back(Event::Warning(warning));
+            return false;
         }
         // Nearly every hash solves a block on regtest. The first of a tip is the block; another
         // would only compete with it.
@@ -287,11 +295,12 @@ impl Client {
         let is_sibling =
             if is_current { self.solved_tip == Some(tip) } else { self.blocks.builds_on(tip) };
         if is_sibling {
-            return;
+            return false;
         }
         let Some(work) = self.works.iter().find(|work| work.job().id == share.job.id) else {
             let warning = format!("block {} belongs to no job of this run", header.hash());
-            return self.events.push_back(Event::Warning(warning));
+            self.events.push_back(Event::Warning(warning));
+            return false;
         };
         let block = SpooledBlock::from_block(&work.block(share))
             .expect("a header and a coinbase with its height make a block");
@@ -303,6 +312,7 @@ impl Client {
         self.events.push_back(Event::Spool(block.clone()));
         self.blocks.found(now, block);
         self.drive(now);
+        true
     }
 
     /// The block of [`Event::Spool`] is on disk, or cannot be written. It is sent either way.
@@ -330,7 +340,7 @@ impl Client {
         self.drive(now);
     }
 
-    /// Whether every block has a verdict and no call about one is under way.
+    /// Whether every block of this run has a verdict, and no call about one is under way.
     pub fn is_settled(&self) -> bool {
         self.blocks.is_settled()
     }

@@ -194,10 +194,10 @@ impl Blocks {
         self.blocks.iter().flat_map(|block| &block.deliveries).filter_map(due).min()
     }
 
-    /// Every block has a verdict, and no call is under way. A node that is down is not waited for
-    /// once another has the block.
+    /// Every block of this run has a verdict, and no call is under way. A node that is down is not
+    /// waited for once another has the block.
     pub(super) fn is_settled(&self) -> bool {
-        self.blocks.iter().all(|block| {
+        self.blocks.iter().filter(|block| !block.replayed).all(|block| {
             let under_way = |delivery: &Delivery| matches!(delivery, Delivery::UnderWay { .. });
             block.standing.is_some() && !block.deliveries.iter().any(under_way)
         })

@@ -27,10 +27,14 @@ impl Client {
             Ok(info) => info,
             Err(error) => return self.lose(now, index, &error.to_string(), Some(&error)),
         };
-        match self.check_chain(&info.chain) {
-            Ok(script) => self.nodes[index].script = script,
+        let (chain, script) = match self.check_chain(&info.chain) {
+            Ok(checked) => checked,
             Err(words) => return self.give_up(now, index, Fatal::WrongChain(words)),
+        };
+        if self.chain.replace(chain).is_none() {
+            self.events.push_back(Event::Chain(chain));
         }
+        self.nodes[index].script = script;
         self.nodes[index].phase = Phase::Ready;
         self.nodes[index].wake_at = Some(now);
         if index < self.active {
@@ -38,8 +42,8 @@ impl Client {
         }
     }
 
-    /// The payout script on the node's chain.
-    fn check_chain(&self, name: &str) -> Result<Vec<u8>, String> {
+    /// The node's chain, and the payout script on it.
+    fn check_chain(&self, name: &str) -> Result<(Network, Vec<u8>), String> {
         let chain: Network = name.parse()?;
         if let Some(wanted) = self.config.chain.filter(|&wanted| wanted != chain) {
             return Err(format!(
@@ -47,8 +51,11 @@ impl Client {
                  leave --chain out"
             ));
         }
+        if let Some(first) = self.chain.filter(|&first| first != chain) {
+            return Err(format!("the node is on {chain}, but another one is on {first}"));
+        }
         let script = self.config.address.script_for(chain).map_err(|error| error.to_string())?;
-        Ok(script.to_vec())
+        Ok((chain, script.to_vec()))
     }
 
     /// The node gives no work now. It is tried again, and after some failures another one is.
