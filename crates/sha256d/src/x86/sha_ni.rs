@@ -102,25 +102,25 @@ impl Start {
 #[inline]
 #[target_feature(enable = "sha,avx")]
 fn expand([w0, w1, w2]: [u32; 3], first: u32, schedule: &mut Schedule) {
-    for lane in 0..LANES {
+    let mut w: [[__m128i; 4]; LANES] = core::array::from_fn(|lane| {
         let nonce = first.wrapping_add(lane as u32).swap_bytes();
-        let mut store = |i: usize, w| {
-            let kw = _mm_add_epi32(w, constants(i));
-            schedule[2 * i][lane] = kw;
-            schedule[2 * i + 1][lane] = upper(kw);
-        };
-        let mut w = [
+        let length = 80 * 8;
+        [
             vector([w0, w1, w2, nonce]),
             vector([PAD, 0, 0, 0]),
             vector([0; 4]),
-            vector([0, 0, 0, 80 * 8]),
-        ];
-        unroll!(I in 0 1 2 3 => { store(I, w[I]); });
-        unroll!(I in 4 5 6 7 8 9 10 11 12 13 14 15 => {
-            w = extend(w);
-            store(I, w[3]);
-        });
-    }
+            vector([0, 0, 0, length]),
+        ]
+    });
+    let mut store = |i: usize, w: [__m128i; LANES]| {
+        schedule[2 * i] = w.map(|w| _mm_add_epi32(w, constants(i)));
+        schedule[2 * i + 1] = schedule[2 * i].map(|kw| upper(kw));
+    };
+    unroll!(I in 0 1 2 3 => { store(I, w.map(|w| w[I])); });
+    unroll!(I in 4 5 6 7 8 9 10 11 12 13 14 15 => {
+        w = w.map(|w| extend(w));
+        store(I, w.map(|w| w[3]));
+    });
 }
 
 /// Rounds 2 to 63 of the second block and the sum with the midstate: the first digest's words 0 to
