@@ -46,7 +46,8 @@ pub struct CoinbaseParts {
 pub enum CoinbaseError {
     /// Consensus allows 100 bytes of input script.
     #[error(
-        "a coinbase script has at most 100 bytes: height, tag and extranonce take {0}; shorten the tag"
+        "a coinbase script has at most 100 bytes: height, tag and extranonce take {0}; \
+         shorten the tag"
     )]
     ScriptTooLong(usize),
 }
@@ -93,8 +94,8 @@ impl Coinbase<'_> {
     }
 }
 
-/// A coinbase as it stands in a block (BIP144): marker, flag and the reserved witness put around the
-/// form without witness. `None` if `coinbase` is too short to be a transaction.
+/// A coinbase as it stands in a block (BIP144): marker, flag and the reserved witness put around
+/// the form without witness. `None` if `coinbase` is too short to be a transaction.
 pub fn with_witness(coinbase: &[u8]) -> Option<Vec<u8>> {
     let body_len = coinbase.len().checked_sub(4)?;
     let (version, rest) = coinbase.split_at_checked(4)?;
@@ -108,8 +109,8 @@ pub fn with_witness(coinbase: &[u8]) -> Option<Vec<u8>> {
     Some(full)
 }
 
-/// The height that a coinbase states (BIP34), read from its first bytes (`coinb1` is enough). `None`
-/// when they are not a coinbase with a minimal height.
+/// The height that a coinbase states (BIP34), read from its first bytes (`coinb1` is enough).
+/// `None` when they are not a coinbase with a minimal height.
 pub fn coinbase_height(prefix: &[u8]) -> Option<u32> {
     // Version, one input, the outpoint of nothing, script length (below 0xfd by consensus).
     let script_at = 4 + 1 + 36 + 1;

@@ -4,7 +4,8 @@ use crate::{
     Bits, Hash256, Header, Network, Target, coinbase::coinbase_height, merkle::fold_branch,
 };
 
-/// Work as a pool or a node hands it out. Immutable; shared by threads and by the shares found in it.
+/// Work as a pool or a node hands it out. Immutable; shared by threads and by the shares found in
+/// it.
 ///
 /// The coinbase is `coinbase_prefix || extranonce1 || extranonce2 || coinbase_suffix`, without
 /// witness.

@@ -3,8 +3,9 @@
 //! Everything here is a value or a pure function: no I/O, no clock, no JSON. The layers above
 //! (`work`, `stratum`, `gbt`, `pool`) speak about blocks in these types, and only in these.
 //!
-//! Byte order: a 256-bit hash is kept as the bytes SHA-256 wrote ([`Hash256`]) and printed reversed,
-//! as people know it. Read as a number it is little-endian; that is the number a [`Target`] bounds.
+//! Byte order: a 256-bit hash is kept as the bytes SHA-256 wrote ([`Hash256`]) and printed
+//! reversed, as people know it. Read as a number it is little-endian; that is the number a
+//! [`Target`] bounds.
 #![forbid(unsafe_code)]
 
 mod block;

@@ -11,8 +11,8 @@ pub const TARGET_TIMESPAN: u32 = 14 * 24 * 60 * 60;
 /// Seconds that a block should take.
 pub const TARGET_SPACING: u32 = TARGET_TIMESPAN / RETARGET_INTERVAL;
 
-/// The bits of the next period, from those of the old one, the times of its first and its last block
-/// (2015 intervals, not 2016: the famous off-by-one) and the chain's easiest target.
+/// The bits of the next period, from those of the old one, the times of its first and its last
+/// block (2015 intervals, not 2016: the famous off-by-one) and the chain's easiest target.
 ///
 /// The change is bounded to a factor of 4 either way; the result is rounded to the compact form.
 pub fn retarget(

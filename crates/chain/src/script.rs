@@ -20,8 +20,8 @@ pub(crate) fn push_compact_size(out: &mut Vec<u8>, count: usize) {
     }
 }
 
-/// The shortest push of a block height: `OP_0`, `OP_1`..`OP_16`, else a minimal script number (BIP34
-/// as Core checks it: `CScript() << nHeight`).
+/// The shortest push of a block height: `OP_0`, `OP_1`..`OP_16`, else a minimal script number
+/// (BIP34 as Core checks it: `CScript() << nHeight`).
 pub(crate) fn height_push(height: u32) -> Vec<u8> {
     match height {
         0 => vec![0x00],

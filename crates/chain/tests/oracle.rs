@@ -79,8 +79,8 @@ proptest! {
         prop_assert_eq!(rounded.to_bits(), target.to_bits());
     }
 
-    /// target * difficulty <= difficulty-1 target < (target + 1) * difficulty, with the double taken
-    /// apart into integers.
+    /// target * difficulty <= difficulty-1 target < (target + 1) * difficulty, with the double
+    /// taken apart into integers.
     #[test]
     fn a_target_from_a_difficulty_is_the_largest_that_is_hard_enough(
         mantissa in 1u64 << 52..1 << 53,

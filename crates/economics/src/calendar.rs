@@ -1,5 +1,6 @@
-//! Dates without a clock: days of the Gregorian calendar from and to Unix time (UTC). The arithmetic
-//! is Howard Hinnant's `days_from_civil` ("chrono-Compatible Low-Level Date Algorithms").
+//! Dates without a clock: days of the Gregorian calendar from and to Unix time (UTC). The
+//! arithmetic is Howard Hinnant's `days_from_civil` ("chrono-Compatible Low-Level Date
+//! Algorithms").
 
 use std::fmt;
 use std::str::FromStr;

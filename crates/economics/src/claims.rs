@@ -339,8 +339,8 @@ pub const CLAIMS: &[Claim] = &[
         compute: || {
             let rent = Contract::rent_per_mw_year(Dollars(7e9), 15.0, 330.0).0 / HOURS_PER_YEAR;
             format!(
-                "${:.0} for a utility MWh by contract, power paid by the tenant; mining at 17.5 J/TH \
-                 ${:.0} before power. Gross: the hall costs ten times as much",
+                "${:.0} for a utility MWh by contract, power paid by the tenant; mining at 17.5 \
+                 J/TH ${:.0} before power. Gross: the hall costs ten times as much",
                 rent,
                 revenue_per_mwh(HASHPRICE, S21).0
             )
@@ -365,8 +365,8 @@ pub const CLAIMS: &[Claim] = &[
         command: "midstate econ host --margin 0.75",
         compute: || {
             format!(
-                "one contract plans {:.1} %, since the tenant pays the power: margin is a matter of \
-                 who does",
+                "one contract plans {:.1} %, since the tenant pays the power: margin is a matter \
+                 of who does",
                 6.9 / 7.0 * 100.0
             )
         },
@@ -401,8 +401,8 @@ pub const CLAIMS: &[Claim] = &[
         command: "midstate econ dispatch --credits 9.5e6 --curtailed-mwh 11717",
         compute: || {
             format!(
-                "July 2022: ${:.0} for each MWh left; August 2023: $31.7 million of credits against \
-                 $8.9 million of coins, {:.1} times",
+                "July 2022: ${:.0} for each MWh left; August 2023: $31.7 million of credits \
+                 against $8.9 million of coins, {:.1} times",
                 9.5e6 / 11_717.0,
                 31.7 / 8.9
             )
@@ -498,8 +498,8 @@ pub const CLAIMS: &[Claim] = &[
         verdict: Wrong,
         command: "midstate asic",
         compute: || {
-            "land, grid connection and substation can; a SHA-256 ASIC computes nothing else, and 90 \
-             % of the equipment is replaced"
+            "land, grid connection and substation can; a SHA-256 ASIC computes nothing else, \
+             and 90 % of the equipment is replaced"
                 .to_owned()
         },
     },

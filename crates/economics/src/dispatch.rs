@@ -1,5 +1,6 @@
-//! A site with a tenant and miners, hour by hour over a list of power prices: the tenant comes first,
-//! the rest mines while an hour of mining pays more than the power, and is switched off above.
+//! A site with a tenant and miners, hour by hour over a list of power prices: the tenant comes
+//! first, the rest mines while an hour of mining pays more than the power, and is switched off
+//! above.
 
 use crate::hashprice::break_even;
 use crate::units::{

@@ -1,5 +1,5 @@
-//! Mine with a megawatt, or rent it to somebody else's computers? Net present value of both, for one
-//! megawatt at the meter, over the same years.
+//! Mine with a megawatt, or rent it to somebody else's computers? Net present value of both, for
+//! one megawatt at the meter, over the same years.
 
 use crate::hashprice::revenue_per_mw_year;
 use crate::units::{

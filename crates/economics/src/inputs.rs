@@ -1,5 +1,5 @@
-//! What the formulas are fed with when nobody says otherwise: `data/inputs.toml`, each value with its
-//! date and its source. Callers override fields; nothing here is ever fetched.
+//! What the formulas are fed with when nobody says otherwise: `data/inputs.toml`, each value with
+//! its date and its source. Callers override fields; nothing here is ever fetched.
 
 use midstate_chain::{DifficultyError, Target};
 use serde::Deserialize;

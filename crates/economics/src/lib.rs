@@ -4,8 +4,9 @@
 //! otherwise ([`inputs`]), the machines ([`hardware`]) and the history of difficulty ([`history`])
 //! are data files, compiled in. No I/O, no clock; randomness starts from a seed in an argument.
 //!
-//! The command line (`asic`, `econ`, `explain`) calls it and words the results. Consensus arithmetic
-//! (target, difficulty, subsidy, retarget) is `midstate-chain`'s and is not repeated here.
+//! The command line (`asic`, `econ`, `explain`) calls it and words the results. Consensus
+//! arithmetic (target, difficulty, subsidy, retarget) is `midstate-chain`'s and is not repeated
+//! here.
 #![forbid(unsafe_code)]
 
 pub mod calendar;

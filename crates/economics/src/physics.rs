@@ -61,7 +61,8 @@ pub fn landauer(kelvin: f64) -> Joules {
 }
 
 /// 32-bit operations in one try at a header, counted as Marc Bevand's hdminer does: rotations and
-/// bit-select are one each; 60 of the first hash do not see the nonce, 7 of the second are not needed.
+/// bit-select are one each; 60 of the first hash do not see the nonce, 7 of the second are not
+/// needed.
 pub const OPERATIONS: u64 = (SCHEDULE_OPERATIONS + ROUND_OPERATIONS + 8) * COMPRESSIONS - 60 - 7;
 /// Of them, the message schedule of one compression: 48 words, 13 operations each.
 pub const SCHEDULE_OPERATIONS: u64 = 48 * 13;

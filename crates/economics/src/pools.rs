@@ -67,8 +67,8 @@ pub fn solo(expected: f64) -> Income {
     Income { expected, dry: at_most(0, expected), spread: 1.0 / expected.sqrt() }
 }
 
-/// Income in a pool that finds `pool_expected` blocks in the time and takes `fee`. Its spread is the
-/// pool's luck; a pool that pays for each share whatever it finds (FPPS) has none.
+/// Income in a pool that finds `pool_expected` blocks in the time and takes `fee`. Its spread is
+/// the pool's luck; a pool that pays for each share whatever it finds (FPPS) has none.
 pub fn pooled(expected: f64, pool_expected: f64, fee: f64) -> Income {
     Income {
         expected: expected * (1.0 - fee),

@@ -155,8 +155,8 @@ pub fn run(scenario: &Scenario) -> Result<Vec<Period>, BitsError> {
     Ok(periods)
 }
 
-/// A mixed world: seven kinds of machine at seven prices of power, made up so that the weakest break
-/// even near today's hashprice. Together they have the rate `total`.
+/// A mixed world: seven kinds of machine at seven prices of power, made up so that the weakest
+/// break even near today's hashprice. Together they have the rate `total`.
 pub fn example_fleets(total: HashesPerSecond) -> Vec<Fleet> {
     // Name, share of the rate, J/TH, $/kWh.
     const MIX: [(&str, f64, f64, f64); 7] = [

@@ -40,9 +40,9 @@ pub fn poisson_at_most(count: u64, mean: f64) -> f64 {
     (0..=last).map(|k| log_term(k).exp()).sum::<f64>().min(1.0)
 }
 
-/// Kolmogorov-Smirnov: the largest distance between the samples' distribution and the exponential of
-/// mean `mean`, and how often chance alone makes it larger (asymptotic, with Stephens' correction:
-/// good from about ten samples on). `None` without samples.
+/// Kolmogorov-Smirnov: the largest distance between the samples' distribution and the exponential
+/// of mean `mean`, and how often chance alone makes it larger (asymptotic, with Stephens'
+/// correction: good from about ten samples on). `None` without samples.
 pub fn exponential_fit(samples: &[f64], mean: f64) -> Option<Fit> {
     if samples.is_empty() {
         return None;

@@ -125,8 +125,9 @@ proptest! {
 
     #[test]
     fn numbers_keep_three_digits(value in 1e-9f64..1e24) {
-        let shown: f64 = significant(value).replace(',', "").parse().unwrap();
-        prop_assert!((shown / value - 1.0).abs() <= 0.005_001, "{} for {value}", significant(value));
+        let text = significant(value);
+        let shown: f64 = text.replace(',', "").parse().unwrap();
+        prop_assert!((shown / value - 1.0).abs() <= 0.005_001, "{text} for {value}");
     }
 }
 

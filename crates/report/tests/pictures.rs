@@ -1,5 +1,5 @@
-//! Pictures and pages as a parser sees them. What a browser makes of a real report is tested with the
-//! command line (`tests/report.rs` of the whole project).
+//! Pictures and pages as a parser sees them. What a browser makes of a real report is tested with
+//! the command line (`tests/report.rs` of the whole project).
 
 use midstate_report::{
     Axis, Bar, Bars, Chart, Figure, Ink, Layer, Line, Marker, Page, Part, Point, Points, Rule,
