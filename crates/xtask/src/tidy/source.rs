@@ -176,6 +176,8 @@ mod tests {
             const RAW: &str = r#"unsafe " SystemTime"#;
             fn unsafe_code<'a>(now: Instant, operand: &'a u32) -> char { 'u' }
             fn version() -> &'static str { env!("CARGO_PKG_VERSION") }
+            #[cfg_attr(miri, ignore = "slow there, and run everywhere else")]
+            fn a_test_with_many_rounds() {}
         "##;
         assert_eq!(laws("crates/chain/src/header.rs", text), NOTHING);
     }
