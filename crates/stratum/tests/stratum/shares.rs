@@ -1,0 +1,493 @@
+//! What becomes of shares: judged, sent, answered, resent, and each counted exactly once.
+
+use std::time::Duration;
+
+use midstate_chain::{Share, Verdict};
+use midstate_stratum::{ClientConfig, CloseReason, Limits};
+use serde_json::{Value, json};
+
+use crate::mock::{
+    BLOCK_BITS, EASY, HARD_BITS, Mock, OTHER_PREV, PREV, block, config, methods, notify_params,
+    share, share_at,
+};
+
+/// A client that is through the handshake and has a job whose every hash is a share.
+fn with_job() -> (Mock, std::sync::Arc<midstate_chain::Job>) {
+    let mut mock = Mock::ready();
+    let job = mock.job("job", PREV, true);
+    (mock, job)
+}
+
+fn ids(sent: &[Value]) -> Vec<Value> {
+    sent.iter().map(|request| request["id"].clone()).collect()
+}
+
+#[test]
+fn fields_are_sent_at_full_width_in_lower_case() {
+    let (mut mock, job) = with_job();
+    let request = mock.submitted(&share_at(&job, job.version | 0x2000, 0xab));
+    let expected = json!(["addr.worker", "job", "00000000", "65000000", "000000ab", "00002000"]);
+    assert_eq!((&request["method"], &request["params"]), (&json!("mining.submit"), &expected));
+    assert!(request["id"].is_u64());
+}
+
+#[test]
+fn n13_every_shape_of_an_answer_has_its_verdict() {
+    use Verdict::{Accepted, Rejected};
+    for (answer, verdict, code, reason) in [
+        (r#"{"id":ID,"result":true,"error":null}"#, Accepted, None, None),
+        (r#"{"result":true,"id":ID}"#, Accepted, None, None),
+        (r#"{"id":ID,"result":false,"error":null}"#, Rejected, None, None),
+        (r#"{"id":ID,"result":null,"error":null}"#, Rejected, None, None),
+        (r#"{"id":ID}"#, Rejected, None, None),
+        (r#"{"id":ID,"error":[23]}"#, Rejected, Some(23), None),
+        (r#"{"id":ID,"error":[20,"x"]}"#, Rejected, Some(20), Some("x")),
+        (
+            r#"{"id":ID,"result":null,"error":[21,"Job not found",null]}"#,
+            Rejected,
+            Some(21),
+            Some("Job not found"),
+        ),
+        (r#"{"id":ID,"error":["22","dup"]}"#, Rejected, Some(22), Some("dup")),
+        (
+            r#"{"id":ID,"error":{"code":-32000,"message":"busy","data":1}}"#,
+            Rejected,
+            Some(-32000),
+            Some("busy"),
+        ),
+        (r#"{"id":ID,"error":"low"}"#, Rejected, None, Some("low")),
+        (r#"{"id":ID,"error":true}"#, Rejected, None, None),
+        (
+            r#"{"reject-reason":"Above target","result":false,"error":null,"id":ID}"#,
+            Rejected,
+            None,
+            Some("Above target"),
+        ),
+        (
+            r#"{"id":ID,"error":[20,"\u001b]0;owned\u0007 \u001b[31mred\r\n"]}"#,
+            Rejected,
+            Some(20),
+            Some("]0;owned [31mred"),
+        ),
+    ] {
+        let (mut mock, job) = with_job();
+        let found = share(&job, 0);
+        let request = mock.submitted(&found);
+        mock.wait(Duration::from_millis(38));
+        mock.line(&answer.replace("ID", &request["id"].to_string()));
+        let ended = mock.verdict();
+        assert_eq!(
+            (ended.verdict, ended.code, ended.reason.as_deref(), ended.latency),
+            (verdict, code, reason, Duration::from_millis(38)),
+            "{answer}"
+        );
+        assert_eq!((ended.share, mock.client.pending()), (found, 0));
+    }
+}
+
+#[test]
+fn n12_answers_are_paired_by_id_in_any_order_and_once() {
+    let (mut mock, job) = with_job();
+    for nth in 0..4 {
+        mock.submit(&share(&job, nth));
+    }
+    let ids = ids(&mock.sent());
+    mock.refuse(&ids[2], json!([23, "low"]));
+    mock.answer(&json!(ids[0].to_string()), json!(true));
+    mock.line(&format!(r#"{{"id":{}.0,"result":true}}"#, ids[3]));
+    mock.answer(&ids[1], json!(true));
+    // Doubled, unknown, null, negative, huge and absurd ids change nothing.
+    for id in [&ids[2], &json!(999), &json!(null), &json!(-1), &json!(u64::MAX), &json!([1])] {
+        mock.answer(id, json!(true));
+    }
+    let ended: Vec<_> = mock.verdicts().into_iter().map(|e| (e.share.nonce, e.verdict)).collect();
+    let expected = [2, 0, 3, 1].map(|nth: usize| {
+        let verdict = if nth == 2 { Verdict::Rejected } else { Verdict::Accepted };
+        (share(&job, nth).nonce, verdict)
+    });
+    assert_eq!(ended, expected);
+    assert_eq!((mock.client.pending(), mock.closed()), (0, None));
+}
+
+#[test]
+fn n14_requests_of_the_pool_are_told_from_answers_by_their_method() {
+    let (mut mock, job) = with_job();
+    let request = mock.submitted(&share(&job, 0));
+    let id = &request["id"];
+    for (line, reply) in [
+        // eloipool's id 7 and 8, ckpool's 42: here the very id of the share.
+        (r#"{"id":ID,"method":"client.get_version","params":[]}"#, Some(json!("midstate/0.1"))),
+        (r#"{"id":ID,"method":"client.show_message","params":["hi"]}"#, Some(json!(true))),
+        (r#"{"params":[],"id":ID,"method":"mining.ping"}"#, Some(json!("pong"))),
+        (r#"{"id":null,"method":"client.show_message","params":["hi"]}"#, None),
+        (r#"{"method":"mining.ping"}"#, None),
+        (r#"{"id":null,"method":"mining.set_goal","params":["x",{"malgo":"y"}]}"#, None),
+    ] {
+        mock.line(&line.replace("ID", &id.to_string()));
+        let sent = mock.sent();
+        match reply {
+            Some(result) => {
+                assert_eq!(sent, [json!({"id": id, "result": result, "error": null})], "{line}");
+            }
+            None => assert!(sent.is_empty(), "{line}: {sent:?}"),
+        }
+    }
+    mock.line(&format!(r#"{{"id":{id},"method":"mining.multi_version","params":[1]}}"#));
+    assert_eq!(mock.sent()[0]["error"][0], -3);
+    assert_eq!((mock.client.pending(), mock.closed()), (1, None));
+    mock.answer(id, json!(true));
+    assert_eq!(mock.verdict().verdict, Verdict::Accepted);
+}
+
+#[test]
+fn i6_equality_counts_and_one_more_does_not() {
+    let mut mock = Mock::ready();
+    let job = mock.job("1", PREV, true);
+    let found = share(&job, 0);
+    for (above, verdict) in [(0u64, None), (1, Some(Verdict::Rejected))] {
+        let mut job = midstate_chain::Job::clone(&job);
+        let hash = midstate_chain::U256::from_le_bytes(*found.hash.as_bytes());
+        job.share_target =
+            midstate_chain::Target::from_number(hash - midstate_chain::U256::from(above));
+        mock.submit(&Share { job: job.into(), ..found.clone() });
+        assert_eq!(mock.verdicts().first().map(|ended| ended.verdict), verdict);
+        assert_eq!(mock.sent().len(), usize::from(verdict.is_none()));
+    }
+}
+
+#[test]
+fn i6_a_share_that_does_not_hash_to_its_hash_is_not_sent() {
+    let (mut mock, job) = with_job();
+    let good = share(&job, 0);
+    for (broken, words) in [
+        (Share { nonce: good.nonce ^ 1, ..good.clone() }, "does not hash to its hash"),
+        (Share { extranonce2: vec![0; 3], ..good.clone() }, "extranonce2 or version"),
+        (Share { version: good.version | 1, ..good.clone() }, "extranonce2 or version"),
+    ] {
+        mock.submit(&broken);
+        let ended = mock.verdict();
+        assert_eq!(ended.verdict, Verdict::Rejected);
+        assert!(ended.reason.unwrap().contains(words), "{words}");
+    }
+    assert!(mock.sent().is_empty());
+}
+
+#[test]
+fn i2_the_same_share_is_sent_once() {
+    let (mut mock, job) = with_job();
+    mock.submitted(&share(&job, 0));
+    mock.submit(&share(&job, 0));
+    assert_eq!(mock.verdict().reason.as_deref(), Some("not sent: it was found and sent before"));
+    assert!(mock.sent().is_empty());
+}
+
+#[test]
+fn n6_after_code_23_on_a_raise_old_jobs_are_judged_by_the_harder_of_both() {
+    let mut mock = Mock::ready();
+    let old = mock.job("1", PREV, true);
+    // About half of all hashes meet this one.
+    let raised = 1.0 / f64::from(1u32 << 31);
+    mock.difficulty(raised);
+    let new = mock.job("2", PREV, false);
+    let outgrown = |nth: usize| {
+        let all = (0..1000).map(|nonce| share_at(&old, old.version, nonce));
+        all.filter(|share| !new.share_target.is_met_by(&share.hash)).nth(nth).expect("half of all")
+    };
+    // Pools differ: as long as this one takes them, they are sent.
+    let request = mock.submitted(&outgrown(0));
+    mock.answer(&request["id"], json!(true));
+    assert_eq!(mock.verdict().verdict, Verdict::Accepted);
+
+    let request = mock.submitted(&outgrown(1));
+    mock.refuse(&request["id"], json!([23, "low difficulty share"]));
+    let ended = mock.verdict();
+    assert_eq!((ended.verdict, ended.code), (Verdict::Rejected, Some(23)));
+    assert!(ended.advice.unwrap().contains("judges old jobs by its new difficulty"));
+
+    mock.submit(&outgrown(2));
+    let ended = mock.verdict();
+    assert_eq!(ended.verdict, Verdict::Stale);
+    assert!(ended.reason.unwrap().contains("higher difficulty"));
+    let still_good = (0..1000).map(|nonce| share_at(&old, old.version, nonce));
+    let still_good = still_good.filter(|share| new.share_target.is_met_by(&share.hash)).nth(3);
+    mock.submitted(&still_good.expect("the other half"));
+
+    // A lower difficulty does not reach back: the job's own is the harder one now.
+    mock.difficulty(EASY);
+    mock.submit(&outgrown(4));
+    assert_eq!(mock.sent().len(), 1);
+}
+
+#[test]
+fn n6_code_23_without_a_raise_changes_nothing() {
+    let (mut mock, job) = with_job();
+    let request = mock.submitted(&share(&job, 0));
+    mock.refuse(&request["id"], json!([23, "low"]));
+    assert!(mock.verdict().advice.unwrap().contains("disagree about the difficulty"));
+    mock.submitted(&share(&job, 1));
+}
+
+#[test]
+fn every_refusal_that_pools_explain_has_a_guess_and_a_cure() {
+    for (error, words) in [
+        (json!([21, "stale"]), "job was replaced"),
+        (json!([20, "unknown-work"]), "job was replaced"),
+        (json!([22, "dup"]), "has this share already"),
+        (json!([23, "H-not-zero"]), "difficulty 1 or more"),
+        (json!([23, "bad-version"]), "without version rolling"),
+        (json!([24, "who"]), "check the user name"),
+        (json!([25, "not subscribed"]), "a reconnect cures it"),
+    ] {
+        let (mut mock, job) = with_job();
+        let request = mock.submitted(&share(&job, 0));
+        mock.refuse(&request["id"], error.clone());
+        let advice = mock.verdict().advice.unwrap_or_else(|| panic!("{error}"));
+        assert!(advice.contains(words), "{error}: {advice}");
+    }
+    // "job" in the words of another refusal is no staleness.
+    let (mut mock, job) = with_job();
+    let request = mock.submitted(&share(&job, 0));
+    mock.refuse(&request["id"], json!([20, "good job, but no"]));
+    let ended = mock.verdict();
+    assert_eq!((ended.verdict, ended.advice), (Verdict::Rejected, None));
+}
+
+/// A client with a job whose every second hash is a block, and that job voided.
+fn with_void_block_job() -> (Mock, std::sync::Arc<midstate_chain::Job>) {
+    let mut mock = Mock::ready();
+    mock.call("mining.notify", notify_params("1", PREV, BLOCK_BITS, true));
+    let job = mock.newest_job().expect("a job");
+    mock.job("2", OTHER_PREV, true);
+    (mock, job)
+}
+
+#[test]
+fn i7_n20_a_block_is_sent_though_its_job_is_void() {
+    let (mut mock, job) = with_void_block_job();
+    let request = mock.submitted(&block(&job, 0));
+    assert_eq!(request["params"][1], "1");
+    let all = (0..100).map(|nonce| share_at(&job, job.version, nonce));
+    let no_block = all.filter(|share| !share.is_block()).nth(0).expect("half of all");
+    mock.submit(&no_block);
+    assert_eq!(mock.verdict().verdict, Verdict::Stale);
+}
+
+#[test]
+fn i7_a_block_overtakes_shares_that_were_not_written_yet() {
+    let mut mock = Mock::ready();
+    mock.call("mining.notify", notify_params("1", PREV, BLOCK_BITS, true));
+    let job = mock.newest_job().expect("a job");
+    let all: Vec<_> = (0..40).map(|nonce| share_at(&job, job.version, nonce)).collect();
+    let (blocks, shares): (Vec<_>, Vec<_>) = all.into_iter().partition(Share::is_block);
+    shares.iter().take(3).chain(blocks.iter().take(2)).for_each(|share| mock.submit(share));
+    let nonces: Vec<_> = mock.sent().iter().map(|sent| sent["params"][4].clone()).collect();
+    let expected = blocks.iter().take(2).chain(shares.iter().take(3));
+    let expected: Vec<_> = expected.map(|share| json!(format!("{:08x}", share.nonce))).collect();
+    assert_eq!(nonces, expected);
+}
+
+#[test]
+fn i7_s6_a_block_is_never_throttled() {
+    let limits = Limits { share_rate: 1, ..Limits::default() };
+    let mut mock = Mock::new(ClientConfig { limits, ..config() });
+    mock.handshake("a1b2c3d4", 4);
+    mock.call("mining.notify", notify_params("1", PREV, BLOCK_BITS, true));
+    let job = mock.newest_job().expect("a job");
+    (0..50).for_each(|nth| mock.submit(&block(&job, nth)));
+    assert_eq!((mock.sent().len(), mock.verdicts().len()), (50, 0));
+}
+
+#[test]
+fn i7_a_block_waits_for_authorization_and_survives_a_lost_session() {
+    let (mut mock, job) = with_void_block_job();
+    mock.disconnect();
+    let found = block(&job, 0);
+    mock.submit(&found);
+    mock.handshake("ffffffff", 4);
+    assert_eq!(methods(&mock.sent()), ["mining.submit"]);
+    assert_eq!((mock.client.pending(), mock.verdicts().len()), (1, 0));
+}
+
+#[test]
+fn s6_shares_above_the_rate_are_counted_as_throttled() {
+    let (mut mock, job) = with_job();
+    (0..500).for_each(|nth| mock.submit(&share_at(&job, job.version, nth)));
+    assert_eq!(mock.sent().len(), 200);
+    let throttled = mock.verdicts();
+    assert_eq!(throttled.len(), 300);
+    assert!(throttled.iter().all(|ended| ended.verdict == Verdict::Throttled));
+    mock.wait(Duration::from_millis(500));
+    (500..1000).for_each(|nth| mock.submit(&share_at(&job, job.version, nth)));
+    assert_eq!(mock.sent().len(), 100);
+}
+
+#[test]
+fn s6_n7_a_pool_that_answers_nothing_leaves_memory_flat_and_every_share_counted() {
+    let limits = Limits { outbox: 100, share_rate: 1_000_000, ..Limits::default() };
+    let mut mock = Mock::new(ClientConfig { limits, ..config() });
+    mock.handshake("a1b2c3d4", 4);
+    let job = mock.job("1", PREV, true);
+    (0..1000).for_each(|nonce| mock.submit(&share_at(&job, job.version, nonce)));
+    assert_eq!((mock.client.pending(), mock.sent().len()), (100, 100));
+    let verdicts = mock.verdicts();
+    assert_eq!(verdicts.len(), 900);
+    assert!(verdicts.iter().all(|ended| ended.verdict == Verdict::Throttled));
+
+    // What is not answered in time is given up, and the next shares get their chance.
+    mock.call("mining.notify", notify_params("1", PREV, HARD_BITS, false));
+    mock.wait_seconds(119);
+    assert_eq!(mock.verdicts().len(), 0);
+    mock.wait_seconds(1);
+    let verdicts = mock.verdicts();
+    assert_eq!(verdicts.len(), 100);
+    assert!(verdicts.iter().all(|ended| ended.verdict == Verdict::Unresolved));
+    assert_eq!(verdicts[0].latency, Duration::from_secs(120));
+    mock.submitted(&share_at(&job, job.version, 1000));
+}
+
+#[test]
+fn i7_s6_a_block_displaces_the_oldest_share_when_memory_is_full() {
+    let limits = Limits { outbox: 3, ..Limits::default() };
+    let mut mock = Mock::new(ClientConfig { limits, ..config() });
+    mock.handshake("a1b2c3d4", 4);
+    mock.call("mining.notify", notify_params("1", PREV, BLOCK_BITS, true));
+    let job = mock.newest_job().expect("a job");
+    let all: Vec<_> = (0..40).map(|nonce| share_at(&job, job.version, nonce)).collect();
+    let (blocks, shares): (Vec<_>, Vec<_>) = all.into_iter().partition(Share::is_block);
+    shares.iter().take(3).for_each(|share| mock.submit(share));
+    blocks.iter().take(5).for_each(|share| mock.submit(share));
+    assert_eq!((mock.client.pending(), mock.sent().len()), (3, 8));
+    let displaced: Vec<_> = mock.verdicts().into_iter().map(|ended| ended.share).collect();
+    // Shares first, then the oldest of the blocks.
+    assert_eq!(displaced, [&shares[..3], &blocks[..2]].concat());
+}
+
+#[test]
+fn i9_unanswered_shares_are_sent_again_when_the_session_comes_back() {
+    let (mut mock, job) = with_job();
+    (0..3).for_each(|nth| mock.submit(&share(&job, nth)));
+    let first = mock.sent();
+    mock.answer(&first[0]["id"], json!(true));
+    assert_eq!(mock.verdict().verdict, Verdict::Accepted);
+    mock.disconnect();
+    assert_eq!((mock.client.pending(), mock.verdicts().len()), (2, 0));
+    // Found while nobody listens, in the job that may still be good.
+    mock.submit(&share(&job, 3));
+
+    mock.handshake("a1b2c3d4", 4);
+    let again = mock.sent();
+    let nonces: Vec<_> = again.iter().map(|request| request["params"][4].clone()).collect();
+    let expected = [1, 2, 3].map(|nth| json!(format!("{:08x}", share(&job, nth).nonce)));
+    assert_eq!(nonces, expected);
+    assert!(ids(&again).iter().all(|id| !ids(&first).contains(id)), "ids are never used twice");
+
+    // The pool had the first of them; its answer was lost with the connection.
+    mock.refuse(&again[0]["id"], json!([22, "Duplicate share"]));
+    let ended = mock.verdict();
+    assert_eq!((ended.verdict, ended.code), (Verdict::Accepted, Some(22)));
+    assert!(ended.advice.unwrap().contains("counted as accepted"));
+    mock.answer(&again[1]["id"], json!(true));
+    // This one was never sent before: a duplicate of it is one.
+    mock.refuse(&again[2]["id"], json!([22, "Duplicate share"]));
+    let rest: Vec<_> = mock.verdicts().into_iter().map(|ended| ended.verdict).collect();
+    assert_eq!(rest, [Verdict::Accepted, Verdict::Rejected]);
+}
+
+#[test]
+fn i1_i9_a_resumed_session_goes_on_with_its_search() {
+    let (mut mock, job) = with_job();
+    mock.disconnect();
+    mock.handshake("a1b2c3d4", 4);
+    mock.events();
+    let again = mock.job("job", PREV, true);
+    assert!(again.same_work(&job), "the same headers: searching them anew would find duplicates");
+}
+
+#[test]
+fn i1_i9_n17_another_extranonce_ends_the_session() {
+    let (mut mock, job) = with_job();
+    mock.submitted(&share(&job, 0));
+    mock.disconnect();
+    mock.submit(&share(&job, 1));
+    mock.handshake("ffffffff", 4);
+    assert!(mock.sent().is_empty());
+    let ended: Vec<_> = mock.verdicts().into_iter().map(|e| (e.share.nonce, e.verdict)).collect();
+    let nonce = |nth| share(&job, nth).nonce;
+    assert_eq!(ended, [(nonce(0), Verdict::Unresolved), (nonce(1), Verdict::Stale)]);
+
+    let new = mock.job("job", PREV, false);
+    assert!(new.clean, "the first job of a session voids all of the one before");
+    assert!(!new.same_work(&job));
+    mock.submit(&share(&job, 2));
+    assert_eq!(mock.verdict().verdict, Verdict::Stale);
+}
+
+#[test]
+fn i9_rolled_shares_cannot_be_resent_where_rolling_is_not_agreed_any_more() {
+    let (mut mock, job) = with_job();
+    mock.submitted(&share_at(&job, job.version | 0x2000, 0));
+    mock.disconnect();
+    for request in mock.connect() {
+        let result = match request["method"].as_str().unwrap() {
+            "mining.configure" => json!({"version-rolling": false}),
+            "mining.subscribe" => json!([null, "a1b2c3d4", 4]),
+            _ => json!(true),
+        };
+        mock.answer(&request["id"], result);
+    }
+    assert!(mock.sent().is_empty());
+    assert_eq!(mock.verdict().verdict, Verdict::Unresolved);
+}
+
+#[test]
+fn n12_an_answer_from_before_a_reconnect_meets_nothing() {
+    let (mut mock, job) = with_job();
+    let request = mock.submitted(&share(&job, 0));
+    mock.disconnect();
+    mock.handshake("a1b2c3d4", 4);
+    mock.refuse(&request["id"], json!([23, "late"]));
+    assert_eq!((mock.verdicts().len(), mock.client.pending()), (0, 1));
+}
+
+#[test]
+fn s9_three_unauthorized_answers_in_a_row_end_the_connection() {
+    let (mut mock, job) = with_job();
+    let refuse = |mock: &mut Mock, nth: usize, code: i64| {
+        let request = mock.submitted(&share(&job, nth));
+        mock.refuse(&request["id"], json!([code, "Unauthorized worker"]));
+        mock.closed()
+    };
+    assert_eq!([0, 1].map(|nth| refuse(&mut mock, nth, 24)), [None, None]);
+    assert_eq!(refuse(&mut mock, 2, 23), None, "another verdict breaks the row");
+    assert_eq!([3, 4].map(|nth| refuse(&mut mock, nth, 24)), [None, None]);
+    assert_eq!(refuse(&mut mock, 5, 25), Some(CloseReason::Unauthorized(3)));
+}
+
+#[test]
+fn n19_a_pool_that_refuses_everything_neither_stops_nor_spins_the_client() {
+    let (mut mock, job) = with_job();
+    for nth in 0..1000 {
+        let request = mock.submitted(&share_at(&job, job.version, nth));
+        mock.refuse(&request["id"], json!([20, format!("reason {nth}")]));
+        mock.wait(Duration::from_millis(10));
+    }
+    let verdicts = mock.verdicts();
+    assert_eq!(verdicts.len(), 1000);
+    assert!(verdicts.iter().all(|ended| ended.verdict == Verdict::Rejected));
+}
+
+#[test]
+fn i9_i20_the_end_settles_what_is_open_and_what_comes_after_it() {
+    let (mut mock, job) = with_job();
+    (0..2).for_each(|nth| mock.submit(&share(&job, nth)));
+    mock.disconnect();
+    mock.submit(&share(&job, 2));
+    mock.client.finish(mock.now);
+    mock.submit(&share(&job, 3));
+    mock.client.finish(mock.now);
+    let ended = mock.verdicts();
+    assert_eq!(ended.len(), 4);
+    assert!(ended.iter().all(|ended| ended.verdict == Verdict::Unresolved));
+    assert!(mock.connect().is_empty(), "no connection after the end");
+    assert_eq!((mock.client.pending(), mock.client.poll_timeout()), (0, None));
+}
