@@ -350,6 +350,11 @@ impl Client {
         self.blocks.abandon(&mut self.events);
     }
 
+    /// How far the node's clock is from `unix_now`, if that deserves a warning.
+    pub fn clock_skew(&self, unix_now: u64) -> Option<i64> {
+        self.works.last()?.template().clock_skew(unix_now)
+    }
+
     /// Blocks counted so far.
     pub fn ledger(&self) -> Ledger {
         self.blocks.ledger()

@@ -1,5 +1,5 @@
-//! The books on shares and blocks. What was found and has no verdict is unresolved, so the books add
-//! up at every instant by construction (I9).
+//! The books on shares and blocks. What was found and has no verdict is unresolved, so the books
+//! add up at every instant by construction (I9).
 
 use midstate_chain::Verdict;
 
@@ -81,5 +81,16 @@ impl BlockLedger {
             Verdict::Rejected => self.rejected += 1,
             Verdict::Stale | Verdict::Throttled | Verdict::Unresolved => {}
         }
+    }
+
+    /// A booked block got another verdict: the best chain took it up, or left it.
+    pub fn revise(&mut self, was: Verdict, verdict: Verdict) {
+        match was {
+            Verdict::Accepted => self.accepted -= 1,
+            Verdict::Rejected => self.rejected -= 1,
+            Verdict::Stale | Verdict::Throttled | Verdict::Unresolved => {}
+        }
+        self.found -= 1;
+        self.record(verdict);
     }
 }

@@ -34,6 +34,8 @@ pub struct BlockOutcome {
     /// Accepted: a node took it. Rejected: every node refused it for good. Unresolved: no node said
     /// either, or it is stored beside the best chain.
     pub verdict: Verdict,
+    /// The verdict reported before, if this one replaces it.
+    pub was: Option<Verdict>,
     /// The node's words, for anything but a plain acceptance.
     pub reason: Option<String>,
     /// From finding it to the verdict.
@@ -292,7 +294,7 @@ impl Blocks {
         for block in self.blocks.drain(..).filter(|block| block.standing.is_none()) {
             let reason = "no node has answered; it is in the spool, and sent at the next start";
             let (verdict, latency) = (Verdict::Unresolved, Duration::ZERO);
-            events.push_back(block.outcome(verdict, Some(reason.to_owned()), latency));
+            events.push_back(block.outcome(verdict, None, Some(reason.to_owned()), latency));
         }
     }
 
@@ -312,13 +314,9 @@ impl Blocks {
             }
             *self.ledger.of(standing) += 1;
         }
-        let verdict = match standing {
-            Standing::Accepted => Verdict::Accepted,
-            Standing::Rejected => Verdict::Rejected,
-            Standing::Overtaken => Verdict::Unresolved,
-        };
         let latency = now.saturating_sub(block.found_at);
-        events.push_back(block.outcome(verdict, reason, latency));
+        let was = old.map(Verdict::from);
+        events.push_back(block.outcome(standing.into(), was, reason, latency));
         if standing == Standing::Rejected {
             self.refusal |= !block.replayed;
             self.blocks.retain(|block| block.spooled.hash != hash);
@@ -354,10 +352,26 @@ impl Block {
         Some((Standing::Rejected, reason))
     }
 
-    fn outcome(&self, verdict: Verdict, reason: Option<String>, latency: Duration) -> Event {
+    fn outcome(
+        &self,
+        verdict: Verdict,
+        was: Option<Verdict>,
+        reason: Option<String>,
+        latency: Duration,
+    ) -> Event {
         let (hash, height) = (self.spooled.hash, self.spooled.height);
         let replayed = self.replayed;
-        Event::Block(BlockOutcome { hash, height, verdict, reason, latency, replayed })
+        Event::Block(BlockOutcome { hash, height, verdict, was, reason, latency, replayed })
+    }
+}
+
+impl From<Standing> for Verdict {
+    fn from(standing: Standing) -> Self {
+        match standing {
+            Standing::Accepted => Self::Accepted,
+            Standing::Rejected => Self::Rejected,
+            Standing::Overtaken => Self::Unresolved,
+        }
     }
 }
 

@@ -1,0 +1,89 @@
+//! Solved blocks on disk: one file each, gone when the block is buried. The form of the files is
+//! [`midstate_gbt::spool`]'s; this keeps the order of operations that makes them survive a crash.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use midstate_chain::Hash256;
+use midstate_gbt::spool::{EXTENSION, REFUSED_EXTENSION, SpooledBlock};
+
+/// A directory for the blocks of one chain.
+#[derive(Debug, Clone)]
+pub struct Spool {
+    directory: PathBuf,
+}
+
+impl Spool {
+    /// Blocks in `directory`, which is made when the first block is written.
+    pub fn new(directory: PathBuf) -> Self {
+        Self { directory }
+    }
+
+    /// Writes a block so that it is there after a crash: temporary file, sync, rename, and sync of
+    /// the directory that holds the name.
+    ///
+    /// # Errors
+    /// The system's, with the path; nothing of the file is left behind then.
+    pub fn write(&self, block: &SpooledBlock) -> io::Result<()> {
+        let path = self.directory.join(block.file_name());
+        let temporary = path.with_extension("tmp");
+        let write = || {
+            fs::create_dir_all(&self.directory)?;
+            let mut file = File::create(&temporary)?;
+            file.write_all(block.file_content().as_bytes())?;
+            file.sync_all()?;
+            fs::rename(&temporary, &path)?;
+            sync_directory(&self.directory)
+        };
+        write().map_err(|error| {
+            // What was written is no use to anyone, and room may be what is missing.
+            let _ = fs::remove_file(&temporary);
+            io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+        })
+    }
+
+    /// The blocks that an earlier run left, and what is wrong with files that look like blocks.
+    pub fn read(&self) -> (Vec<SpooledBlock>, Vec<String>) {
+        let (mut blocks, mut problems) = (Vec::new(), Vec::new());
+        let Ok(entries) = fs::read_dir(&self.directory) else { return (blocks, problems) };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            if path.extension().is_none_or(|extension| extension != EXTENSION) {
+                continue;
+            }
+            match read(&path) {
+                Ok(block) => blocks.push(block),
+                Err(words) => problems.push(format!("{}: {words}; left alone", path.display())),
+            }
+        }
+        blocks.sort_by_key(|block| block.height);
+        (blocks, problems)
+    }
+
+    /// Lets go of a block: deletes its file, or renames it when it was refused.
+    ///
+    /// # Errors
+    /// The system's. A file that is not there is no error: it may never have been written.
+    pub fn remove(&self, hash: &Hash256, refused: bool) -> io::Result<()> {
+        let path = self.directory.join(format!("{hash}.{EXTENSION}"));
+        let outcome = match refused {
+            true => fs::rename(&path, path.with_extension(REFUSED_EXTENSION)),
+            false => fs::remove_file(&path),
+        };
+        match outcome {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<SpooledBlock, String> {
+    let content = fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    SpooledBlock::from_file(&name, &content).map_err(|error| error.to_string())
+}
+
+/// Without this a crash may forget the rename. Windows has no such call and needs none.
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
+}
