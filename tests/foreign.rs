@@ -1,5 +1,5 @@
-//! A miner that shares no code with ours, written from the protocol's text: bytes over TCP, hashes by
-//! the `sha2` crate. It joins the pool of `midstate demo` and mines a block there.
+//! A miner that shares no code with ours, written from the protocol's text: bytes over TCP, hashes
+//! by the `sha2` crate. It joins the pool of `midstate demo` and mines a block there.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -147,7 +147,8 @@ fn a_foreign_miner_joins_the_demo_and_mines_a_block() {
     let mut miner = Foreigner::connect(&demo.pool_address());
 
     // Work before a subscription, and a method that nobody knows: refused, and still connected.
-    miner.send(&json!({"id": 1, "method": "mining.submit", "params": ["w", "1", "00", "00000000", "00000000"]}));
+    let params = ["w", "1", "00", "00000000", "00000000"];
+    miner.send(&json!({"id": 1, "method": "mining.submit", "params": params}));
     assert_eq!(miner.answer_to(&json!(1))["error"][0], 25);
     miner.send(&json!({"id": 2, "method": "mining.make_coffee", "params": []}));
     assert!(!miner.answer_to(&json!(2))["error"].is_null());

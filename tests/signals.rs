@@ -38,13 +38,12 @@ fn serve(stream: TcpStream) {
         if request["method"] == "mining.authorize" {
             let set_difficulty =
                 json!({"id": null, "method": "mining.set_difficulty", "params": [0.000_01]});
-            let coinbase = [
-                "02000000010000000000000000000000000000000000000000000000000000000000000000ffffffff0a510000",
-                "ffffffff0000000000",
-            ];
-            let notify = json!({"id": null, "method": "mining.notify", "params": [
-                "a", "00".repeat(32), coinbase[0], coinbase[1], [], "20000000", "1d00ffff", "65000000", true
-            ]});
+            let prefix = format!("0200000001{}ffffffff0a510000", "00".repeat(32));
+            let suffix = "ffffffff0000000000";
+            let (previous, version) = ("00".repeat(32), "20000000");
+            let params =
+                json!(["a", previous, prefix, suffix, [], version, "1d00ffff", "65000000", true]);
+            let notify = json!({"id": null, "method": "mining.notify", "params": params});
             writeln!(writer, "{set_difficulty}\n{notify}").unwrap();
         }
     }

@@ -140,8 +140,8 @@ impl Engine {
         }
     }
 
-    /// Stops the threads, each after its present unit. Every share has been handed out and every hash
-    /// counted by the time this returns.
+    /// Stops the threads, each after its present unit. Every share has been handed out and every
+    /// hash counted by the time this returns.
     pub fn stop(&mut self) {
         self.shared.slot.close();
         for thread in self.threads.drain(..) {

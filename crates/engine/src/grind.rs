@@ -21,8 +21,8 @@ pub fn grind(
         .expect("one midstate is within the limit");
     let next = AtomicU64::new(nonces.start);
     let found = AtomicBool::new(false);
-    // Units are taken in order, so the lowest hit lies in a unit that was taken before the first hit
-    // was seen; its thread finishes it.
+    // Units are taken in order, so the lowest hit lies in a unit that was taken before the first
+    // hit was seen; its thread finishes it.
     let search = || {
         let mut lowest: Option<u32> = None;
         while !found.load(Ordering::Relaxed) {

@@ -1,6 +1,6 @@
-//! The one place where the network's side and the hashing threads meet: a slot that holds the newest
-//! value and a counter that tells when it was replaced. Nothing queues up, so a flood of jobs costs
-//! no memory and the newest one always wins.
+//! The one place where the network's side and the hashing threads meet: a slot that holds the
+//! newest value and a counter that tells when it was replaced. Nothing queues up, so a flood of
+//! jobs costs no memory and the newest one always wins.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

@@ -1,5 +1,5 @@
-//! A regtest chain in memory: from Core's own genesis block, difficulty never changes, blocks hold a
-//! coinbase only. A fresh `bitcoind -regtest` would take every block of it, in order.
+//! A regtest chain in memory: from Core's own genesis block, difficulty never changes, blocks hold
+//! a coinbase only. A fresh `bitcoind -regtest` would take every block of it, in order.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! A small mining pool for demos, lessons and tests.
 //!
-//! [`Pool`] is the pool proper: sessions, jobs, and a judge that trusts nobody. [`RegtestChain`] is a
-//! chain in memory that gives it templates and takes its blocks; [`RegtestPool`] is the two together.
-//! A node can stand in for the chain.
+//! [`Pool`] is the pool proper: sessions, jobs, and a judge that trusts nobody. [`RegtestChain`] is
+//! a chain in memory that gives it templates and takes its blocks; [`RegtestPool`] is the two
+//! together. A node can stand in for the chain.
 //!
 //! The judge recomputes every share with the `sha2` crate, never with midstate's own kernels: what
 //! the pool accepts was checked by somebody else's code.

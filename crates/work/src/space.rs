@@ -1,9 +1,10 @@
 //! The search space of a job as a line of numbered units.
 //!
 //! From the inside out: nonces, then versions, then extranonce2, then time. A *page* is what one
-//! prepared kernel input covers: one extranonce2, one time, `midstates` versions, all nonces. A *unit*
-//! is a page and a range of nonces, small enough that a thread always finishes it: so there are no
-//! half-done units, no gaps (I3) and no doubles (I2), and a new job waits for one unit at most.
+//! prepared kernel input covers: one extranonce2, one time, `midstates` versions, all nonces. A
+//! *unit* is a page and a range of nonces, small enough that a thread always finishes it: so there
+//! are no half-done units, no gaps (I3) and no doubles (I2), and a new job waits for one unit at
+//! most.
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! The search space through its public door: every header once, none twice, whoever takes the units.
+//! The search space through its public door: every header once, none twice, whoever takes the
+//! units.
 
 use std::collections::HashSet;
 use std::sync::Arc;
