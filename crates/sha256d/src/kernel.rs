@@ -2,6 +2,8 @@
 
 use core::ops::Range;
 
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+use crate::arm::{Neon, Sha2};
 use crate::lanes::{self, Word};
 use crate::scan::{self, Batches, Candidates, Hit};
 #[cfg(target_arch = "x86_64")]
@@ -25,6 +27,10 @@ enum Isa {
     Avx512(Avx512),
     #[cfg(target_arch = "x86_64")]
     ShaNi(ShaNi),
+    #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+    Neon(Neon),
+    #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+    Sha2(Sha2),
 }
 
 impl Kernel {
@@ -53,6 +59,10 @@ impl Kernel {
             "avx512" => Isa::Avx512(Avx512::detect()?),
             #[cfg(target_arch = "x86_64")]
             "sha-ni" => Isa::ShaNi(ShaNi::detect()?),
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            "neon" => Isa::Neon(Neon::detect()?),
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            "sha2" => Isa::Sha2(Sha2::detect()?),
             _ => return None,
         };
         Some(Kernel(isa))
@@ -70,6 +80,10 @@ impl Kernel {
             Isa::Avx512(_) => "avx512",
             #[cfg(target_arch = "x86_64")]
             Isa::ShaNi(_) => "sha-ni",
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Isa::Neon(_) => "neon",
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Isa::Sha2(_) => "sha2",
         }
     }
 
@@ -86,6 +100,10 @@ impl Kernel {
             Isa::Avx512(_) => Avx512::LANES,
             #[cfg(target_arch = "x86_64")]
             Isa::ShaNi(_) => ShaNi::LANES,
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Isa::Neon(_) => Neon::LANES,
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Isa::Sha2(_) => Sha2::LANES,
         }
     }
 
@@ -110,6 +128,10 @@ impl Kernel {
             Isa::Avx512(token) => token.find(work, batches, candidates),
             #[cfg(target_arch = "x86_64")]
             Isa::ShaNi(token) => token.find(work, batches, candidates),
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Isa::Neon(token) => token.find(work, batches, candidates),
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Isa::Sha2(token) => token.find(work, batches, candidates),
         };
         scan::scan(work, nonces, self.lanes() as u32, find, on_hit)
     }

@@ -57,6 +57,8 @@ mod scan;
 mod self_test;
 mod work;
 
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+mod arm;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
