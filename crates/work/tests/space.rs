@@ -28,9 +28,12 @@ fn job(version_mask: u32, extranonce2_size: usize) -> Arc<Job> {
     })
 }
 
+/// Headers with the extranonce2 that went into their merkle root.
+type Headers = HashSet<(Vec<u8>, [u8; 80])>;
+
 /// Every header of the space as (extranonce2, header bytes), up to the end or to `elapsed`; panics
 /// on a double.
-fn drain(space: &SearchSpace, elapsed: u32) -> (HashSet<(Vec<u8>, [u8; 80])>, Claim) {
+fn drain(space: &SearchSpace, elapsed: u32) -> (Headers, Claim) {
     let mut seen = HashSet::new();
     for index in 0.. {
         match space.unit(index, elapsed) {
