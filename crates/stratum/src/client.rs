@@ -265,7 +265,10 @@ impl Client {
         };
         match change() {
             Ok(extranonce) => self.jobs.set_extranonce(extranonce),
-            Err(error) => self.close(CloseReason::Extranonce(error)),
+            Err(error) => {
+                let error = sanitize(&error, self.config.limits.text);
+                self.close(CloseReason::Extranonce(error));
+            }
         }
     }
 

@@ -30,7 +30,7 @@ pub struct Limits {
     pub branches: usize,
     /// Bytes of an assembled coinbase (S3).
     pub coinbase: usize,
-    /// Jobs whose shares are still taken, and events that wait for the caller (S6).
+    /// Jobs whose shares are still taken (S6).
     pub jobs: usize,
     /// Shares without an answer, sent or not (S6).
     pub outbox: usize,

@@ -25,7 +25,8 @@ pub(super) struct Jobs {
     extranonce: Option<Extranonce>,
     /// Whether this connection has been given its extranonce.
     subscribed: bool,
-    difficulty: Difficulty,
+    /// As told on this connection; 1 until then.
+    difficulty: Option<Difficulty>,
     /// The version bits that this connection may roll, now.
     version_mask: u32,
     /// A job that came before the extranonce did, with the difficulty of its time. The first job is
@@ -45,7 +46,7 @@ impl Jobs {
             session: 0,
             extranonce: None,
             subscribed: false,
-            difficulty: Difficulty::ONE,
+            difficulty: None,
             version_mask: 0,
             held: None,
             live: VecDeque::new(),
@@ -58,14 +59,15 @@ impl Jobs {
     /// subscription to tell whether their session goes on.
     pub(super) fn reset(&mut self) {
         self.subscribed = false;
-        self.difficulty = Difficulty::ONE;
+        self.difficulty = None;
         self.version_mask = 0;
         self.held = None;
     }
 
     /// The subscription was answered. With the same extranonce the headers are the same, so the
     /// session goes on and the search with it; with another one all jobs die.
-    /// Returns the job that was held until now.
+    ///
+    /// Returns the job that was held until now, or the running one if it has to change.
     pub(super) fn subscribed(&mut self, extranonce: Extranonce) -> Option<Arc<Job>> {
         if self.extranonce.as_ref() != Some(&extranonce) {
             self.session += 1;
@@ -73,20 +75,21 @@ impl Jobs {
         }
         self.extranonce = Some(extranonce);
         self.subscribed = true;
-        let (notify, share_target) = self.held.take()?;
-        self.admit(notify, share_target)
+        match self.held.take() {
+            Some((notify, share_target)) => self.admit(notify, share_target),
+            None => self.narrowed(),
+        }
     }
 
     /// A job was announced. `None` while the extranonce is not known; then it is kept.
     pub(super) fn notify(&mut self, notify: Notify) -> Option<Arc<Job>> {
-        self.admit(notify, self.difficulty.target)
+        let difficulty = self.difficulty.unwrap_or(Difficulty::ONE);
+        self.admit(notify, difficulty.target)
     }
 
     /// Holds for the jobs to come. Whether it differs from the one before.
     pub(super) fn set_difficulty(&mut self, difficulty: Difficulty) -> bool {
-        let changed = self.difficulty != difficulty;
-        self.difficulty = difficulty;
-        changed
+        self.difficulty.replace(difficulty) != Some(difficulty)
     }
 
     /// Holds for the jobs to come.
@@ -103,12 +106,7 @@ impl Jobs {
     /// again without them; its older shares still count where they did not use those bits.
     pub(super) fn set_version_mask(&mut self, mask: u32) -> Option<Arc<Job>> {
         self.version_mask = mask;
-        let running = self.live.back().filter(|_| self.subscribed)?;
-        if running.version_mask & !mask == 0 {
-            return None;
-        }
-        let job = Job { version_mask: mask, clean: false, ..Job::clone(running) };
-        Some(self.remember(job))
+        if self.subscribed { self.narrowed() } else { None }
     }
 
     pub(super) fn version_mask(&self) -> u32 {
@@ -136,19 +134,26 @@ impl Jobs {
 
     /// The target the pool judges a share of this job by.
     pub(super) fn target_of(&self, job: &Job) -> Target {
-        if self.judges_by_newest {
-            job.share_target.min(self.difficulty.target)
-        } else {
-            job.share_target
+        match self.difficulty {
+            Some(newest) if self.judges_by_newest => job.share_target.min(newest.target),
+            _ => job.share_target,
         }
     }
 
     /// The pool refused a share of `job` for its difficulty (code 23). After a raise, that means that
     /// it judges old jobs by the new one, as p2poolv2 does. Whether that was it.
     pub(super) fn refused_as_too_easy(&mut self, job: &Job) -> bool {
-        let raised = self.difficulty.target < job.share_target;
+        let raised = self.difficulty.is_some_and(|newest| newest.target < job.share_target);
         self.judges_by_newest |= raised;
         raised
+    }
+
+    /// The running job without the bits that may not be rolled any more, if it has such.
+    fn narrowed(&mut self) -> Option<Arc<Job>> {
+        let version_mask = self.version_mask;
+        let running = self.live.back().filter(|job| job.version_mask & !version_mask != 0)?;
+        let job = Job { version_mask, clean: false, ..Job::clone(running) };
+        Some(self.remember(job))
     }
 
     fn admit(&mut self, mut notify: Notify, share_target: Target) -> Option<Arc<Job>> {

@@ -145,7 +145,9 @@ impl Shares {
         if self.recent.contains(&share.hash) {
             return Err(Withheld::Duplicate);
         }
-        standing(share, jobs)?;
+        if !jobs.is_live(job) {
+            return Err(Withheld::Void);
+        }
         if !jobs.target_of(job).is_met_by(&share.hash) {
             return Err(Withheld::Outgrown);
         }
@@ -162,13 +164,15 @@ impl Shares {
     /// version was negotiated, so that a sixth parameter is due.
     pub(super) fn flush(&mut self, now: Duration, rolling: bool, jobs: &Jobs, out: &mut Output) {
         for found in std::mem::take(&mut self.queue) {
-            let fate = if found.was_sent {
-                let goes_on = jobs.is_ours(&found.share.job) && jobs.can_express(&found.share);
-                if goes_on { Ok(()) } else { Err(Withheld::SessionLost) }
-            } else if found.is_block {
-                Ok(())
-            } else {
-                standing(&found.share, jobs)
+            // Judged anew: job and mask may have changed while it waited.
+            let (job, can_express) = (&found.share.job, jobs.can_express(&found.share));
+            let fate = match (found.was_sent, found.is_block) {
+                (true, _) if jobs.is_ours(job) && can_express => Ok(()),
+                (true, _) => Err(Withheld::SessionLost),
+                (false, true) => Ok(()),
+                (false, false) if !jobs.is_live(job) => Err(Withheld::Void),
+                (false, false) if !can_express => Err(Withheld::Unrollable),
+                (false, false) => Ok(()),
             };
             match fate {
                 Ok(()) => self.send(now, found, rolling, jobs, out),
@@ -313,17 +317,6 @@ const DUPLICATE: i64 = 22;
 const LOW_DIFFICULTY: i64 = 23;
 const UNAUTHORIZED: i64 = 24;
 const NOT_SUBSCRIBED: i64 = 25;
-
-/// Whether a share that is no block may be sent now.
-fn standing(share: &Share, jobs: &Jobs) -> Result<(), Withheld> {
-    if !jobs.is_live(&share.job) {
-        return Err(Withheld::Void);
-    }
-    if !jobs.can_express(share) {
-        return Err(Withheld::Unrollable);
-    }
-    Ok(())
-}
 
 fn settle(out: &mut Output, share: Share, why: Withheld, latency: Duration) {
     out.emit(Event::Verdict {

@@ -4,6 +4,7 @@
 //! test answers for.
 
 mod handshake;
+mod hostile;
 mod jobs;
 mod liveness;
 mod mock;

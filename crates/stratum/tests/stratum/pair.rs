@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::mock::{EASY, Mock, PREV, config, share_at};
+use crate::properties::cases;
 
 /// A pool for one miner that judges shares with a hash of its own.
 struct Pool {
@@ -200,7 +201,7 @@ impl Pair {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(cases(60))]
 
     /// Over latency, fragmentation and breaks: each share has one verdict, the books of both sides
     /// agree, and nothing is counted as accepted that the pool did not take.

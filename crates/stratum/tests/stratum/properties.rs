@@ -5,11 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_chain::{Job, Share};
-use midstate_stratum::{Client, ClientConfig, Event, Limits, Server, ServerConfig, ServerEvent};
+use midstate_stratum::{
+    Client, ClientConfig, Event, Limits, Server, ServerConfig, ServerEvent, sanitize,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::mock::{BLOCK_BITS, EASY, HARD_BITS, OTHER_PREV, PREV, config, notify_params, share_at};
+
+/// Few by default, since these run on every `cargo test`; `PROPTEST_CASES` asks for more.
+pub(crate) fn cases(few: u32) -> ProptestConfig {
+    match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => ProptestConfig::default(),
+        None => ProptestConfig::with_cases(few),
+    }
+}
 
 /// JSON without reason.
 fn any_json() -> impl Strategy<Value = Value> {
@@ -19,14 +29,14 @@ fn any_json() -> impl Strategy<Value = Value> {
         any::<i64>().prop_map(Value::from),
         (0u64..60).prop_map(Value::from),
         any::<f64>().prop_map(Value::from),
-        ".{0,20}".prop_map(Value::from),
+        "[a-z \"\u{1b}\u{202e}ß]{0,12}".prop_map(Value::from),
         "[0-9a-f]{0,80}".prop_map(Value::from),
         Just(json!("version-rolling")),
     ];
     leaf.prop_recursive(3, 24, 6, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
-            prop::collection::btree_map(".{0,12}", inner, 0..4)
+            prop::collection::btree_map("[a-z.-]{0,8}", inner, 0..4)
                 .prop_map(|map| Value::Object(map.into_iter().collect())),
         ]
     })
@@ -166,8 +176,17 @@ impl Trial {
         }
         while let Some(event) = self.client.poll_event() {
             match event {
-                Event::Job(job) => self.jobs.push(job),
-                Event::Verdict { share, .. } => self.ended.push(share),
+                Event::Job(job) => {
+                    is_safe(&job.id);
+                    self.jobs.push(job);
+                }
+                Event::Verdict { share, reason, .. } => {
+                    is_safe(reason.as_deref().unwrap_or_default());
+                    self.ended.push(share);
+                }
+                Event::Message(text) | Event::Warning(text) => is_safe(&text),
+                Event::AuthorizationRefused { reason } => is_safe(&reason),
+                Event::Close(reason) => is_safe(&reason.to_string()),
                 _ => {}
             }
         }
@@ -181,6 +200,11 @@ impl Trial {
     }
 }
 
+/// Text that a terminal shows as it is (S11).
+fn is_safe(text: &str) {
+    assert_eq!(sanitize(text, 400), text);
+}
+
 /// In an order that does not depend on when a share ended.
 fn sorted(mut shares: Vec<Share>) -> Vec<Share> {
     shares.sort_by_key(|share| (*share.hash.as_bytes(), share.job.id.clone(), share.job.session));
@@ -188,7 +212,7 @@ fn sorted(mut shares: Vec<Share>) -> Vec<Share> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(cases(60))]
 
     #[test]
     fn i9_s14_no_input_panics_the_client_or_loses_a_share(

@@ -219,6 +219,20 @@ fn n6_after_code_23_on_a_raise_old_jobs_are_judged_by_the_harder_of_both() {
 }
 
 #[test]
+fn n6_a_pool_that_judges_by_the_newest_is_not_held_to_the_default_after_a_reconnect() {
+    let mut mock = Mock::ready();
+    let old = mock.job("1", PREV, true);
+    mock.difficulty(EASY * 8.0);
+    let request = mock.submitted(&share(&old, 0));
+    mock.refuse(&request["id"], json!([23, "low"]));
+    assert!(mock.verdict().advice.unwrap().contains("new difficulty"));
+    mock.disconnect();
+    // No difficulty is known here: 1, the default, would refuse nearly every share.
+    mock.submit(&share(&old, 1));
+    assert_eq!((mock.verdicts().len(), mock.client.pending()), (0, 1));
+}
+
+#[test]
 fn n6_code_23_without_a_raise_changes_nothing() {
     let (mut mock, job) = with_job();
     let request = mock.submitted(&share(&job, 0));
@@ -420,6 +434,31 @@ fn i1_i9_n17_another_extranonce_ends_the_session() {
     assert!(!new.same_work(&job));
     mock.submit(&share(&job, 2));
     assert_eq!(mock.verdict().verdict, Verdict::Stale);
+}
+
+#[test]
+fn i9_rolled_shares_found_between_two_connections_wait_for_the_second() {
+    let (mut mock, job) = with_job();
+    mock.disconnect();
+    mock.submit(&share_at(&job, job.version | 0x2000, 0));
+    mock.connect();
+    mock.submit(&share_at(&job, job.version | 0x4000, 0));
+    assert_eq!((mock.verdicts().len(), mock.client.pending()), (0, 2));
+    mock.handshake("a1b2c3d4", 4);
+    let bits: Vec<_> = mock.sent().iter().map(|request| request["params"][5].clone()).collect();
+    assert_eq!(bits, ["00002000", "00004000"]);
+}
+
+#[test]
+fn i14_a_resumed_session_that_may_roll_less_gets_its_running_job_again() {
+    let (mut mock, job) = with_job();
+    mock.disconnect();
+    let sent = mock.connect();
+    mock.answer(&sent[0]["id"], json!({"version-rolling": true, "version-rolling.mask": "e000"}));
+    mock.answer(&sent[1]["id"], json!([null, "a1b2c3d4", 4]));
+    let narrow = mock.newest_job().expect("the running job, with less to roll");
+    assert_eq!((narrow.id.as_str(), narrow.version_mask, narrow.clean), ("job", 0xe000, false));
+    assert_eq!(narrow.header(&[0; 4]), job.header(&[0; 4]));
 }
 
 #[test]
