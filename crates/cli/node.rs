@@ -1,0 +1,204 @@
+//! Mining at a Bitcoin Core node: from flags, environment, `bitcoin.conf` and cookie to what the
+//! link needs, so that with a local node no flag but `--address` is needed (U4).
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use midstate_chain::Network;
+use midstate_gbt::client::Config;
+use midstate_gbt::conf::{self, CONF_NAME, Conf, Login, Platform, Said};
+use midstate_gbt::{Address, MAX_TAG};
+use midstate_net::{NodeLinkConfig, NodeUrl};
+
+use crate::exit::Failure;
+use crate::output::Output;
+
+/// User name and password for a node, where they should not stand on a command line.
+const USER_VARIABLE: &str = "MIDSTATE_RPC_USER";
+const PASSWORD_VARIABLE: &str = "MIDSTATE_RPC_PASSWORD";
+
+/// Flags of `mine` that are about nodes.
+#[derive(clap::Args, Debug, Clone)]
+#[command(next_help_heading = "Solo mining at a Bitcoin Core node")]
+pub(crate) struct NodeArgs {
+    /// Who is paid: a base58 or bech32 address of the node's chain
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) address: Option<Address>,
+    /// Text in the coinbase of our blocks
+    #[arg(long, value_name = "TEXT", default_value = "/midstate/", value_parser = parse_tag)]
+    coinbase_tag: String,
+    /// The chain that the node must be on: main, testnet4, signet or regtest
+    #[arg(long, value_name = "NAME")]
+    chain: Option<Network>,
+    /// The node's data directory [default: Bitcoin Core's own]
+    #[arg(long, value_name = "DIR")]
+    datadir: Option<PathBuf>,
+    /// The node's cookie file [default: in its data directory]
+    #[arg(long, value_name = "FILE")]
+    rpccookiefile: Option<PathBuf>,
+    /// Find no more than one block in this many seconds
+    #[arg(long, value_name = "SECS", default_value = "0", value_parser = parse_seconds)]
+    block_interval: Duration,
+    /// Where solved blocks wait until they are safe [default: in the state directory of the user]
+    #[arg(long, value_name = "DIR")]
+    spool: Option<PathBuf>,
+}
+
+impl NodeArgs {
+    /// What the link needs. Without URLs: the local node. `login` is what was said for a node by
+    /// `-u` and `-p`.
+    pub(crate) fn link(
+        &self,
+        urls: Vec<NodeUrl>,
+        login: impl Fn(usize) -> Option<Login>,
+        version_mask: u32,
+        out: &mut Output,
+    ) -> Result<NodeLinkConfig, Failure> {
+        let address = self.address.clone().ok_or_else(|| {
+            Failure::usage("mining at a node wants an address to pay: add --address ADDR")
+        })?;
+        let datadir = self.datadir()?;
+        let mut conf = read_conf(&datadir)?;
+        let chain = self.guess_chain(&address, urls.first(), &conf)?;
+        read_includes(&mut conf, &datadir, chain)?;
+
+        let urls = match urls.is_empty() {
+            true => vec![conf::local_url(&conf, chain).parse()?],
+            false => urls,
+        };
+        let nodes = urls.into_iter().enumerate().map(|(index, url)| {
+            if !url.is_local() {
+                out.note(format!(
+                    "warning: {url} is asked over plain HTTP: whoever is on the way can read the \
+                     password and change the payout; forward the port with ssh -L instead"
+                ));
+            }
+            let said = Said {
+                cookie_file: self.rpccookiefile.clone(),
+                flags: login(index).or_else(|| url.login.clone()),
+                environment: login_from_environment(),
+            };
+            let credentials = conf::credentials(&said, &conf, &datadir, chain, Path::exists);
+            let port = Some(url.port.unwrap_or(conf::default_port(chain)));
+            (NodeUrl { port, ..url }, credentials)
+        });
+        let nodes: Vec<_> = nodes.collect();
+        let client = Config {
+            chain: self.chain,
+            address,
+            tag: self.coinbase_tag.clone().into_bytes(),
+            extranonce1: Vec::new(),
+            version_mask,
+            nodes: nodes.len(),
+            block_interval: self.block_interval,
+        };
+        let spool = match &self.spool {
+            Some(directory) => directory.clone(),
+            None => state_directory()?.join("blocks"),
+        };
+        Ok(NodeLinkConfig { nodes, client, spool, give_up: None })
+    }
+
+    /// Core's data directory: the one named, else the default one.
+    fn datadir(&self) -> Result<PathBuf, Failure> {
+        if let Some(datadir) = &self.datadir {
+            return Ok(datadir.clone());
+        }
+        let (platform, home) = if cfg!(windows) {
+            (Platform::Windows, env::var_os("LOCALAPPDATA").map(PathBuf::from))
+        } else if cfg!(target_os = "macos") {
+            (Platform::MacOs, env::home_dir())
+        } else {
+            (Platform::Unix, env::home_dir())
+        };
+        let home = home.ok_or_else(|| Failure::usage("no home directory: add --datadir DIR"))?;
+        Ok(conf::default_datadir(platform, &home))
+    }
+
+    /// The chain whose port and cookie to look for; the node has the last word on which it is on.
+    fn guess_chain(
+        &self,
+        address: &Address,
+        url: Option<&NodeUrl>,
+        conf: &Conf,
+    ) -> Result<Network, Failure> {
+        if let Some(chain) = self.chain {
+            address.script_for(chain).map_err(|error| Failure::usage(error.to_string()))?;
+            return Ok(chain);
+        }
+        let chains = address.chains();
+        let by_port = url.and_then(|url| url.port).and_then(|port| {
+            Network::ALL.into_iter().find(|&chain| conf::default_port(chain) == port)
+        });
+        let by_conf = conf.chain().ok().flatten();
+        let guess = [by_port, by_conf].into_iter().flatten().find(|chain| chains.contains(chain));
+        match (guess, chains) {
+            (Some(chain), _) => Ok(chain),
+            (None, &[chain]) => Ok(chain),
+            // A port of its own and an address of several test chains: its cookie may be anywhere.
+            (None, _) => {
+                let names: Vec<_> = chains.iter().map(|chain| chain.name()).collect();
+                Err(Failure::usage(format!(
+                    "the address can be paid on several chains: add --chain {}",
+                    names.join(" or --chain ")
+                )))
+            }
+        }
+    }
+}
+
+/// `bitcoin.conf`, if there is one.
+fn read_conf(datadir: &Path) -> Result<Conf, Failure> {
+    let path = datadir.join(CONF_NAME);
+    match fs::read_to_string(&path) {
+        Ok(text) => Conf::parse(&text)
+            .map_err(|error| Failure::usage(format!("{}: {error}", path.display()))),
+        Err(_) => Ok(Conf::default()),
+    }
+}
+
+/// The files that it includes. One that cannot be read stops Core, too.
+fn read_includes(conf: &mut Conf, datadir: &Path, chain: Network) -> Result<(), Failure> {
+    let included: Vec<_> = conf.includes(chain).iter().map(|name| datadir.join(name)).collect();
+    for path in included {
+        let text = fs::read_to_string(&path)
+            .with_context(|| format!("cannot read {}, included by {CONF_NAME}", path.display()))?;
+        conf.extend(Conf::parse(&text).with_context(|| path.display().to_string())?);
+    }
+    Ok(())
+}
+
+fn login_from_environment() -> Option<Login> {
+    let user = env::var(USER_VARIABLE).ok()?;
+    let password = env::var(PASSWORD_VARIABLE).ok()?;
+    Some(Login { user, password })
+}
+
+/// Where programs keep what must survive them (XDG on all Unix systems).
+fn state_directory() -> Result<PathBuf, Failure> {
+    let named = env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = if cfg!(windows) {
+        env::var_os("LOCALAPPDATA").map(PathBuf::from)
+    } else {
+        named.or_else(|| env::home_dir().map(|home| home.join(".local/state")))
+    };
+    let base = base.ok_or_else(|| Failure::usage("no home directory: add --spool DIR"))?;
+    Ok(base.join("midstate"))
+}
+
+fn parse_tag(text: &str) -> Result<String, String> {
+    match text.len() {
+        0..=MAX_TAG => Ok(text.to_owned()),
+        len => Err(format!("expected at most {MAX_TAG} bytes, got {len}")),
+    }
+}
+
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| "expected a number of seconds, as 30 or 0.5".to_owned())
+}
