@@ -293,6 +293,15 @@ fn n10_a_pool_that_once_answered_configure_is_asked_again_after_any_mishap() {
 }
 
 #[test]
+fn n10_a_pool_that_says_no_did_not_hang_up_on_configure() {
+    let mut mock = Mock::new(config());
+    let sent = mock.connect();
+    mock.refuse(&asked(&sent, "mining.authorize")["id"], json!([24, "who are you"]));
+    mock.disconnect();
+    assert_eq!(methods(&mock.connect())[0], "mining.configure");
+}
+
+#[test]
 fn n10_n11_what_is_never_answered_holds_nothing_up() {
     let mut mock = Mock::new(config());
     let sent = mock.connect();
@@ -307,6 +316,32 @@ fn n10_n11_what_is_never_answered_holds_nothing_up() {
     assert_eq!(mock.closed(), None);
     mock.disconnect();
     assert_eq!(methods(&mock.connect())[0], "mining.subscribe", "configure is not asked again");
+}
+
+#[test]
+fn n11_courtesies_may_be_refused_or_answered_with_something_else() {
+    for answer in [
+        r#"{"id":ID,"result":null,"error":[20,"Not supported.",null]}"#,
+        r#"{"id":ID,"result":false,"error":null}"#,
+        r#"{"id":ID,"error":"what?"}"#,
+        r#"{"id":null,"method":"mining.set_difficulty","params":[1e-10]}"#,
+    ] {
+        let config = midstate_stratum::ClientConfig { suggest_difficulty: Some(0.5), ..config() };
+        let mut mock = Mock::new(config);
+        let sent = mock.connect();
+        for request in &sent {
+            let id = request["id"].to_string();
+            match request["method"].as_str() {
+                Some("mining.subscribe") => mock.answer(&request["id"], json!([null, "a1", 4])),
+                Some("mining.authorize") => mock.answer(&request["id"], json!(true)),
+                _ => mock.line(&answer.replace("ID", &id)),
+            }
+        }
+        mock.difficulty(EASY);
+        let job = mock.job("1", PREV, true);
+        mock.submitted(&share(&job, 0));
+        assert_eq!((mock.closed(), mock.client.pending()), (None, 1), "{answer}");
+    }
 }
 
 #[test]
@@ -359,6 +394,31 @@ fn n1_a_job_before_the_extranonce_keeps_the_difficulty_of_its_time() {
     mock.answer(&asked(&sent, "mining.subscribe")["id"], json!([null, "a1b2c3d4", 4]));
     let job = mock.newest_job().expect("a job");
     assert_eq!(job.share_target.difficulty().round(), 4.0);
+}
+
+#[test]
+fn n1_n17_a_job_before_the_extranonce_of_a_second_connection_waits_for_that_one() {
+    let mut mock = Mock::ready();
+    mock.disconnect();
+    let sent = mock.connect();
+    mock.call("mining.notify", notify_params("1", PREV, HARD_BITS, false));
+    assert_eq!(mock.newest_job(), None);
+    mock.answer(&asked(&sent, "mining.subscribe")["id"], json!([null, "ffff", 2]));
+    let job = mock.newest_job().expect("the job that came too early");
+    assert_eq!((job.extranonce1.as_slice(), job.extranonce2_size), (&[0xff, 0xff][..], 2));
+}
+
+#[test]
+fn n1_of_jobs_that_come_too_early_the_newest_voids_what_the_others_voided() {
+    let mut mock = Mock::ready();
+    mock.job("0", PREV, true);
+    mock.disconnect();
+    let sent = mock.connect();
+    mock.call("mining.notify", notify_params("1", PREV, HARD_BITS, true));
+    mock.call("mining.notify", notify_params("2", PREV, HARD_BITS, false));
+    mock.answer(&asked(&sent, "mining.subscribe")["id"], json!([null, "a1b2c3d4", 4]));
+    let job = mock.newest_job().expect("a job of the resumed session");
+    assert_eq!((job.id.as_str(), job.clean), ("2", true));
 }
 
 #[test]

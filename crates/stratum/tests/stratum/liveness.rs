@@ -122,6 +122,16 @@ fn s2_eight_malformed_lines_in_a_minute_close() {
 }
 
 #[test]
+fn s2_malformed_lines_of_another_connection_do_not_count() {
+    let mut mock = Mock::ready();
+    (0..7).for_each(|_| mock.line("nonsense"));
+    mock.disconnect();
+    mock.handshake("a1b2c3d4", 4);
+    (0..7).for_each(|_| mock.line("nonsense"));
+    assert_eq!(mock.closed(), None);
+}
+
+#[test]
 fn s2_n16_malformed_lines_leave_the_job_running() {
     for line in [
         &b"\xff\xff"[..],

@@ -207,7 +207,7 @@ fn is_safe(text: &str) {
 
 /// In an order that does not depend on when a share ended.
 fn sorted(mut shares: Vec<Share>) -> Vec<Share> {
-    shares.sort_by_key(|share| (*share.hash.as_bytes(), share.job.id.clone(), share.job.session));
+    shares.sort_by_key(|share| (*share.hash.as_bytes(), Arc::as_ptr(&share.job)));
     shares
 }
 

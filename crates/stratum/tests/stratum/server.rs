@@ -61,7 +61,8 @@ fn submission(server: &mut Server) -> Submission {
 fn error(answers: &[Value]) -> (i64, String) {
     let [answer] = answers else { panic!("one answer: {answers:?}") };
     assert_eq!(answer["result"], json!(null), "{answer}");
-    (answer["error"][0].as_i64().unwrap(), answer["error"][1].as_str().unwrap().to_owned())
+    let (code, text) = (&answer["error"][0], &answer["error"][1]);
+    (code.as_i64().expect("a code"), text.as_str().expect("words").to_owned())
 }
 
 #[test]

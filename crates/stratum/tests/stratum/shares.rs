@@ -280,10 +280,21 @@ fn i7_n20_a_block_is_sent_though_its_job_is_void() {
     let (mut mock, job) = with_void_block_job();
     let request = mock.submitted(&block(&job, 0));
     assert_eq!(request["params"][1], "1");
-    let all = (0..100).map(|nonce| share_at(&job, job.version, nonce));
-    let no_block = all.filter(|share| !share.is_block()).nth(0).expect("half of all");
+    let mut all = (0..100).map(|nonce| share_at(&job, job.version, nonce));
+    let no_block = all.find(|share| !share.is_block()).expect("half of all");
     mock.submit(&no_block);
     assert_eq!(mock.verdict().verdict, Verdict::Stale);
+}
+
+#[test]
+fn i7_i14_a_block_that_rolled_what_is_forbidden_by_now_is_sent_with_all_its_bits() {
+    let mut mock = Mock::ready();
+    mock.call("mining.notify", notify_params("1", PREV, BLOCK_BITS, true));
+    let job = mock.newest_job().expect("a job");
+    mock.call("mining.set_version_mask", json!(["00002000"]));
+    let mut rolled = (0..100).map(|nonce| share_at(&job, job.version | 0x0100_2000, nonce));
+    let found = rolled.find(Share::is_block).expect("regtest's target");
+    assert_eq!(mock.submitted(&found)["params"][5], "01002000");
 }
 
 #[test]
@@ -499,7 +510,10 @@ fn s9_three_unauthorized_answers_in_a_row_end_the_connection() {
     assert_eq!([0, 1].map(|nth| refuse(&mut mock, nth, 24)), [None, None]);
     assert_eq!(refuse(&mut mock, 2, 23), None, "another verdict breaks the row");
     assert_eq!([3, 4].map(|nth| refuse(&mut mock, nth, 24)), [None, None]);
-    assert_eq!(refuse(&mut mock, 5, 25), Some(CloseReason::Unauthorized(3)));
+    let request = mock.submitted(&share(&job, 5));
+    mock.answer(&request["id"], json!(true));
+    assert_eq!([6, 7].map(|nth| refuse(&mut mock, nth, 24)), [None, None]);
+    assert_eq!(refuse(&mut mock, 8, 25), Some(CloseReason::Unauthorized(3)));
 }
 
 #[test]
