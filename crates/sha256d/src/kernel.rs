@@ -4,8 +4,8 @@ use core::ops::Range;
 
 #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
 use crate::arm::{Neon, Sha2};
-use crate::lanes::{self, Word};
 use crate::scan::{self, Batches, Candidates, Hit};
+use crate::word::Scalar;
 #[cfg(target_arch = "x86_64")]
 use crate::x86::{Avx2, Avx512, ShaNi, Sse41};
 use crate::{Work, self_test};
@@ -15,27 +15,50 @@ use crate::{Work, self_test};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Kernel(Isa);
 
-/// The tokens; each is only made where the CPU has the instructions.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Isa {
-    Scalar,
-    #[cfg(target_arch = "x86_64")]
-    Sse41(Sse41),
-    #[cfg(target_arch = "x86_64")]
-    Avx2(Avx2),
-    #[cfg(target_arch = "x86_64")]
-    Avx512(Avx512),
-    #[cfg(target_arch = "x86_64")]
-    ShaNi(ShaNi),
-    #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
-    Neon(Neon),
-    #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
-    Sha2(Sha2),
+/// The table of kernels: a name and a token, which is only made where the CPU has the instructions.
+macro_rules! isas {
+    ($($(#[$cfg:meta])? $name:literal $isa:ident)+) => {
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        enum Isa { $($(#[$cfg])? $isa($isa),)+ }
+
+        impl Isa {
+            fn named(name: &str) -> Option<Self> {
+                match name {
+                    $($(#[$cfg])? $name => $isa::detect().map(Self::$isa),)+
+                    _ => None,
+                }
+            }
+
+            fn name(self) -> &'static str {
+                match self { $($(#[$cfg])? Self::$isa(_) => $name,)+ }
+            }
+
+            fn lanes(self) -> usize {
+                match self { $($(#[$cfg])? Self::$isa(_) => $isa::LANES,)+ }
+            }
+
+            fn find(self, work: &Work, batches: Batches, candidates: &mut Candidates) -> u32 {
+                match self {
+                    $($(#[$cfg])? Self::$isa(token) => token.find(work, batches, candidates),)+
+                }
+            }
+        }
+    };
+}
+
+isas! {
+    "scalar" Scalar
+    #[cfg(target_arch = "x86_64")] "sse41" Sse41
+    #[cfg(target_arch = "x86_64")] "avx2" Avx2
+    #[cfg(target_arch = "x86_64")] "avx512" Avx512
+    #[cfg(target_arch = "x86_64")] "sha-ni" ShaNi
+    #[cfg(all(target_arch = "aarch64", target_endian = "little"))] "neon" Neon
+    #[cfg(all(target_arch = "aarch64", target_endian = "little"))] "sha2" Sha2
 }
 
 impl Kernel {
     /// Plain Rust, one nonce at a time: on every CPU.
-    pub const SCALAR: Kernel = Kernel(Isa::Scalar);
+    pub const SCALAR: Kernel = Kernel(Isa::Scalar(Scalar));
 
     /// Every name the project knows, on whichever CPU: `scalar` everywhere, four for x86-64, two
     /// for aarch64.
@@ -49,62 +72,18 @@ impl Kernel {
 
     /// The kernel of that name; `None` if the name is unknown or the CPU lacks the instructions.
     pub fn named(name: &str) -> Option<Kernel> {
-        let isa = match name {
-            "scalar" => Isa::Scalar,
-            #[cfg(target_arch = "x86_64")]
-            "sse41" => Isa::Sse41(Sse41::detect()?),
-            #[cfg(target_arch = "x86_64")]
-            "avx2" => Isa::Avx2(Avx2::detect()?),
-            #[cfg(target_arch = "x86_64")]
-            "avx512" => Isa::Avx512(Avx512::detect()?),
-            #[cfg(target_arch = "x86_64")]
-            "sha-ni" => Isa::ShaNi(ShaNi::detect()?),
-            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
-            "neon" => Isa::Neon(Neon::detect()?),
-            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
-            "sha2" => Isa::Sha2(Sha2::detect()?),
-            _ => return None,
-        };
-        Some(Kernel(isa))
+        Isa::named(name).map(Kernel)
     }
 
     /// One of [`Self::NAMES`].
     pub fn name(self) -> &'static str {
-        match self.0 {
-            Isa::Scalar => "scalar",
-            #[cfg(target_arch = "x86_64")]
-            Isa::Sse41(_) => "sse41",
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2(_) => "avx2",
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512(_) => "avx512",
-            #[cfg(target_arch = "x86_64")]
-            Isa::ShaNi(_) => "sha-ni",
-            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
-            Isa::Neon(_) => "neon",
-            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
-            Isa::Sha2(_) => "sha2",
-        }
+        self.0.name()
     }
 
     /// Nonces hashed side by side: a range costs whole batches of them, though only the range's
     /// own nonces are reported and counted.
     pub fn lanes(self) -> usize {
-        match self.0 {
-            Isa::Scalar => 1,
-            #[cfg(target_arch = "x86_64")]
-            Isa::Sse41(_) => Sse41::LANES,
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2(_) => Avx2::LANES,
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512(_) => Avx512::LANES,
-            #[cfg(target_arch = "x86_64")]
-            Isa::ShaNi(_) => ShaNi::LANES,
-            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
-            Isa::Neon(_) => Neon::LANES,
-            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
-            Isa::Sha2(_) => Sha2::LANES,
-        }
+        self.0.lanes()
     }
 
     /// Hashes every nonce of `nonces` with every midstate of `work`, each pair exactly once.
@@ -118,21 +97,8 @@ impl Kernel {
     /// A scan cannot be stopped from outside. Call it with ranges as short as the stop has to be
     /// quick; a call costs well under a microsecond beside its hashes.
     pub fn scan(self, work: &Work, nonces: Range<u64>, on_hit: &mut dyn FnMut(Hit)) -> u64 {
-        let find = |work: &Work, batches: Batches, candidates: &mut Candidates| match self.0 {
-            Isa::Scalar => lanes::find::<Word>((), work, batches, candidates),
-            #[cfg(target_arch = "x86_64")]
-            Isa::Sse41(token) => token.find(work, batches, candidates),
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2(token) => token.find(work, batches, candidates),
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512(token) => token.find(work, batches, candidates),
-            #[cfg(target_arch = "x86_64")]
-            Isa::ShaNi(token) => token.find(work, batches, candidates),
-            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
-            Isa::Neon(token) => token.find(work, batches, candidates),
-            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
-            Isa::Sha2(token) => token.find(work, batches, candidates),
-        };
+        let find =
+            |work: &Work, batches, candidates: &mut _| self.0.find(work, batches, candidates);
         scan::scan(work, nonces, self.lanes() as u32, find, on_hit)
     }
 

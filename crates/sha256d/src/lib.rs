@@ -55,6 +55,7 @@ mod midstate;
 mod scalar;
 mod scan;
 mod self_test;
+mod word;
 mod work;
 
 #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
