@@ -1,27 +1,63 @@
-//! How long to wait before the next attempt: exponential with full jitter, so that a pool that comes
-//! back is not met by all its miners in the same second (S9).
+//! How long to wait before the next attempt: exponential with full jitter, so that a pool that
+//! comes back is not met by all its miners in the same second (S9).
 
 use std::time::Duration;
 
-const FIRST: Duration = Duration::from_secs(1);
-const CAP: Duration = Duration::from_secs(60);
+use crate::LinkLimits;
 
 /// Grows with every failure until [`reset`](Self::reset).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Backoff {
+    first: Duration,
+    cap: Duration,
     failures: u32,
 }
 
 impl Backoff {
+    pub(crate) fn new(limits: &LinkLimits) -> Self {
+        Self { first: limits.backoff_first, cap: limits.backoff_cap, failures: 0 }
+    }
+
     /// The wait after one more failure: uniform between nothing and a bound that doubles.
     pub(crate) fn next(&mut self) -> Duration {
-        let bound = FIRST.saturating_mul(1 << self.failures.min(16)).min(CAP);
+        let wait = self.bound().mul_f64(fastrand::f64());
         self.failures += 1;
-        bound.mul_f64(fastrand::f64())
+        wait
     }
 
     /// All is well again.
     pub(crate) fn reset(&mut self) {
         self.failures = 0;
+    }
+
+    fn bound(&self) -> Duration {
+        self.first.saturating_mul(1 << self.failures.min(16)).min(self.cap)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s9_the_bound_doubles_to_its_cap_and_starts_again() {
+        let mut backoff = Backoff::new(&LinkLimits::default());
+        let mut bounds = Vec::new();
+        for _ in 0..9 {
+            let bound = backoff.bound();
+            bounds.push(bound.as_secs());
+            assert!(backoff.next() <= bound);
+        }
+        assert_eq!(bounds, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+        backoff.reset();
+        assert_eq!(backoff.bound().as_secs(), 1);
+    }
+
+    #[test]
+    fn s9_the_jitter_is_full() {
+        let waits: Vec<_> =
+            (0..1000).map(|_| Backoff::new(&LinkLimits::default()).next().as_secs_f64()).collect();
+        let below = |bound| waits.iter().filter(|&&wait| wait < bound).count();
+        assert!(below(0.1) > 50 && below(0.9) < 950, "{} {}", below(0.1), below(0.9));
     }
 }

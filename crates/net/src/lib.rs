@@ -4,10 +4,30 @@
 #![forbid(unsafe_code)]
 
 mod backoff;
+mod dial;
+mod event;
+mod failover;
+mod limits;
 mod link;
+mod node_link;
 mod pool_server;
+mod proxy;
+mod rpc;
+mod seat;
+mod spool;
+mod tls;
 mod url;
+mod wire;
 
-pub use link::{End, Happened, Link, LinkConfig, LinkEvent, LinkState};
-pub use pool_server::{PoolServer, ServerHandle};
+pub use dial::{Connection, Dial, DialError, Dialling, Network, Route, Transport};
+pub use event::{End, EventReceiver, EventSender, Happened, LinkEvent, LinkState, events};
+pub use limits::LinkLimits;
+pub use link::{Link, LinkConfig};
+pub use node_link::{NodeLink, NodeLinkConfig};
+pub use pool_server::{Backend, NodePool, PoolServer, ServerHandle};
+pub use proxy::{ProxyError, ProxyUrl};
+pub use rpc::{NodeUrl, NodeUrlError, RpcClient};
+pub use seat::Account;
+pub use spool::Spool;
+pub use tls::{Pin, Trust, TrustError};
 pub use url::{PoolUrl, UrlError};

@@ -1,365 +1,347 @@
-//! The link to a pool: connects, drives the Stratum client over the socket, waits and tries again.
+//! The link to a list of pools: a seat at each, one of them the one to work for.
 //!
-//! With several pools it goes down the list when one cannot be used. It ends when it is told to stop,
-//! when every pool has refused to let us in, or when none could be reached for long enough.
+//! It gives the seats their orders as [`Failover`] decides, passes the jobs of the active pool on,
+//! and brings each share to the pool it was found for. It ends when it is told to, when every pool
+//! has refused to let us in, or when none was healthy for long enough.
 
-use std::future::Future;
-use std::pin::pin;
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::future::pending;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use midstate_chain::{Job, Share, Verdict};
-use midstate_stratum::{Client, ClientConfig, Event};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep, timeout};
+use midstate_chain::{Job, Share};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
 
-use crate::PoolUrl;
-use crate::backoff::Backoff;
+use crate::LinkLimits;
+use crate::dial::{Dial, Network};
+use crate::event::{End, EventSender, Happened, LinkEvent, LinkState};
+use crate::failover::Failover;
+use crate::seat::{Account, Channels, Order, Report, Seat, SeatId, Told};
 
-/// A connection that takes longer is given up (S9).
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long answers to shares are awaited when stopping (I20).
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
-/// Failures in a row before the next pool of the list is tried.
-const FAILURES_BEFORE_FAILOVER: u32 = 3;
-/// Refusals by one pool before it counts as final.
-const REFUSALS: u32 = 2;
-/// TCP keepalive: first probe after, then every, so many times.
-const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(30), Duration::from_secs(10), 3);
+/// Reports under way before the seats wait.
+const REPORTS: usize = 64;
+/// Jobs handed out whose pool is remembered; nobody hashes an older one.
+const ISSUED: usize = 256;
 
 /// Which pools, in which order, and how patient.
 #[derive(Debug, Clone)]
 pub struct LinkConfig {
     /// In order of preference; at least one.
-    pub pools: Vec<(PoolUrl, ClientConfig)>,
-    /// Without any session for this long, give up. `None`: never.
+    pub accounts: Vec<Account>,
+    /// Without a healthy pool for this long, give up. `None`: never.
     pub give_up: Option<Duration>,
-}
-
-/// What a link has to tell. The same for every kind of server that jobs can come from.
-#[derive(Debug, Clone)]
-pub struct LinkEvent {
-    /// Which server.
-    pub url: Arc<str>,
-    /// What happened.
-    pub what: Happened,
-}
-
-/// What happened on a link.
-#[derive(Debug, Clone)]
-pub enum Happened {
-    /// The connection changed.
-    State {
-        /// What it is now.
-        state: LinkState,
-        /// Why, if there is a why.
-        reason: Option<String>,
-    },
-    /// New work; the newest job is the one to hash.
-    Job(Arc<Job>),
-    /// A share got its verdict: exactly one event for each share.
-    Verdict {
-        /// The share.
-        share: Share,
-        /// What became of it.
-        verdict: Verdict,
-        /// The server's error code.
-        code: Option<i64>,
-        /// The server's words, or ours.
-        reason: Option<String>,
-        /// A guess of the cause, and what to do.
-        advice: Option<&'static str>,
-        /// From sending to the answer.
-        latency: Duration,
-    },
-    /// The server has something to say to people.
-    Message(String),
-    /// Something is not as it should be, and work goes on.
-    Warning(String),
-}
-
-/// States of the connection to a pool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LinkState {
-    /// Trying.
-    Connecting,
-    /// The socket is open.
-    Connected,
-    /// The pool let us in.
-    Authorized,
-    /// The connection is gone; it is tried again.
-    Lost,
-    /// The next pool of the list is tried.
-    Failover,
-}
-
-/// Why the link ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
-    /// It was told to.
-    Stopped,
-    /// The last pool left refused to let us in.
-    Refused(String),
-    /// No pool could be reached in time.
-    Unreachable(String),
+    /// Everything else about patience.
+    pub limits: LinkLimits,
 }
 
 /// The link; [`run`](Self::run) it.
 pub struct Link {
-    pools: Vec<Pool>,
+    limits: LinkLimits,
     give_up: Option<Duration>,
+    dial: Arc<dyn Dial>,
     started: Instant,
     shares: mpsc::UnboundedReceiver<Share>,
-    events: mpsc::UnboundedSender<LinkEvent>,
+    events: EventSender,
     stop: oneshot::Receiver<()>,
-    stopping: bool,
+    reloads: Option<mpsc::UnboundedReceiver<Vec<Account>>>,
+    failover: Failover,
+    /// In order of preference.
+    seats: Vec<Occupied>,
+    /// No longer on the list; their last reports may be under way.
+    leaving: Vec<Occupied>,
+    tasks: JoinSet<()>,
+    next_seat: SeatId,
+    reports: mpsc::Receiver<Report>,
+    reporter: mpsc::Sender<Report>,
+    /// Which seat a job came from.
+    issued: VecDeque<(Weak<Job>, SeatId)>,
+    /// The seat whose jobs are hashed.
+    active: Option<SeatId>,
+    last_healthy: Duration,
+    last_trouble: String,
 }
 
-struct Pool {
-    url: PoolUrl,
+/// A seat as the link sees it.
+struct Occupied {
+    id: SeatId,
+    account: Account,
     /// The URL as people see it.
     name: Arc<str>,
-    client: Client,
-    refusals: u32,
-}
-
-/// How an attempt at a pool ended.
-enum Attempt {
-    Stopped,
-    Refused(String),
-    Failed { reason: String, authorized: bool },
+    orders: watch::Sender<Order>,
+    shares: mpsc::UnboundedSender<Share>,
+    /// The newest job of its present connection.
+    job: Option<Arc<Job>>,
 }
 
 impl Link {
-    /// A link that sends `shares`, tells `events`, and ends after `stop`.
+    /// A link over real sockets that sends `shares`, tells `events`, and ends after `stop`.
+    ///
+    /// Shares wait in queues without a bound of their own: the caller bounds how many are under way
+    /// before their verdict. Events need no bound (see [`events`](crate::events)).
     pub fn new(
         config: LinkConfig,
         shares: mpsc::UnboundedReceiver<Share>,
-        events: mpsc::UnboundedSender<LinkEvent>,
+        events: EventSender,
         stop: oneshot::Receiver<()>,
     ) -> Self {
-        let pools = config
-            .pools
-            .into_iter()
-            .map(|(url, client)| {
-                let name = url.to_string().into();
-                Pool { url, name, client: Client::new(client), refusals: 0 }
-            })
-            .collect();
-        let started = Instant::now();
-        let stopping = false;
-        Self { pools, give_up: config.give_up, started, shares, events, stop, stopping }
+        let dial = Arc::new(Network { limits: config.limits.clone() });
+        Self::with_dial(config, dial, shares, events, stop)
+    }
+
+    /// The same over any connections.
+    pub fn with_dial(
+        config: LinkConfig,
+        dial: Arc<dyn Dial>,
+        shares: mpsc::UnboundedReceiver<Share>,
+        events: EventSender,
+        stop: oneshot::Receiver<()>,
+    ) -> Self {
+        let LinkConfig { accounts, give_up, limits } = config;
+        let (reporter, reports) = mpsc::channel(REPORTS);
+        let mut link = Self {
+            failover: Failover::new(&limits),
+            limits,
+            give_up,
+            dial,
+            started: Instant::now(),
+            shares,
+            events,
+            stop,
+            reloads: None,
+            seats: Vec::new(),
+            leaving: Vec::new(),
+            tasks: JoinSet::new(),
+            next_seat: 0,
+            reports,
+            reporter,
+            issued: VecDeque::new(),
+            active: None,
+            last_healthy: Duration::ZERO,
+            last_trouble: String::new(),
+        };
+        link.set_accounts(accounts);
+        link
+    }
+
+    /// Takes new lists of pools from `reloads` while it runs. Pools on both lists notice nothing.
+    #[must_use]
+    pub fn with_reloads(mut self, reloads: mpsc::UnboundedReceiver<Vec<Account>>) -> Self {
+        self.reloads = Some(reloads);
+        self
     }
 
     /// Runs until there is a reason to end. Every share it was given has its verdict by then.
     pub async fn run(mut self) -> End {
-        let mut backoff = Backoff::default();
-        let mut current = 0;
-        let mut failures = 0;
-        let mut last_session = self.now();
         let end = loop {
-            match self.attempt(current).await {
-                Attempt::Stopped => break End::Stopped,
-                Attempt::Refused(reason) => {
-                    self.tell(current, LinkState::Lost, Some(reason.clone()));
-                    self.pools[current].refusals += 1;
-                    if self.pools.iter().all(|pool| pool.refusals >= REFUSALS) {
-                        break End::Refused(reason);
-                    }
-                    failures += 1;
-                }
-                Attempt::Failed { reason, authorized } => {
-                    self.tell(current, LinkState::Lost, Some(reason.clone()));
-                    if authorized {
-                        last_session = self.now();
-                        backoff.reset();
-                        failures = 0;
-                    }
-                    failures += 1;
-                    if self.give_up.is_some_and(|limit| self.now() >= last_session + limit) {
-                        break End::Unreachable(reason);
-                    }
-                }
+            self.decide();
+            if let Some(end) = self.reason_to_end() {
+                break end;
             }
-            let exhausted = self.pools[current].refusals >= REFUSALS;
-            if self.pools.len() > 1 && (failures >= FAILURES_BEFORE_FAILOVER || exhausted) {
-                failures = 0;
-                current = (current + 1) % self.pools.len();
-                self.tell(current, LinkState::Failover, None);
-            }
-            let wait = sleep(backoff.next());
-            if self.offline(current, wait).await.is_none() {
-                break End::Stopped;
+            let wait = self.deadline().map(|due| due.saturating_sub(self.now()));
+            tokio::select! {
+                Some(report) = self.reports.recv() => self.handle_report(report),
+                Some(share) = self.shares.recv() => self.route(share),
+                Some(accounts) = next_reload(&mut self.reloads) => self.set_accounts(accounts),
+                Some(Err(panic)) = self.tasks.join_next() => self.restart_panicked(&panic),
+                () = sleep(wait.unwrap_or(Duration::MAX)) => {}
+                _ = &mut self.stop => break End::Stopped,
             }
         };
-        self.finish();
+        self.finish().await;
         end
     }
 
-    /// One connection, from the first SYN to its end.
-    async fn attempt(&mut self, current: usize) -> Attempt {
-        self.tell(current, LinkState::Connecting, None);
-        let url = self.pools[current].url.clone();
-        let connect = timeout(CONNECT_TIMEOUT, TcpStream::connect((url.host.clone(), url.port)));
-        let stream = match self.offline(current, connect).await {
-            None => return Attempt::Stopped,
-            Some(Ok(Ok(stream))) => stream,
-            Some(Ok(Err(error))) => {
-                let reason = format!("cannot connect to {url}: {error}");
-                return Attempt::Failed { reason, authorized: false };
-            }
-            Some(Err(_)) => {
-                let seconds = CONNECT_TIMEOUT.as_secs();
-                let reason = format!("cannot connect to {url}: no answer within {seconds} s");
-                return Attempt::Failed { reason, authorized: false };
-            }
-        };
-        configure_socket(&stream);
-        self.tell(current, LinkState::Connected, None);
-        let now = self.now();
-        self.pools[current].client.handle_connected(now);
-        let attempt = self.session(current, stream).await;
-        let now = self.now();
-        self.pools[current].client.handle_disconnected(now);
-        self.forward_events(current);
-        attempt
-    }
-
-    /// Drives the client over an open socket.
-    async fn session(&mut self, current: usize, mut stream: TcpStream) -> Attempt {
-        let mut buffer = vec![0; 16 * 1024];
-        let mut authorized = false;
-        let mut flush_until = None;
-        loop {
-            while let Some(bytes) = self.pools[current].client.poll_transmit() {
-                let written = timeout(CONNECT_TIMEOUT, stream.write_all(&bytes)).await;
-                if !matches!(written, Ok(Ok(()))) {
-                    let reason = "the pool does not take what is sent".to_owned();
-                    return Attempt::Failed { reason, authorized };
-                }
-            }
-            match self.forward_events(current) {
-                Some(Ending::Close(reason)) => return Attempt::Failed { reason, authorized },
-                Some(Ending::Refused(reason)) => return Attempt::Refused(reason),
-                Some(Ending::Authorized) => authorized = true,
-                None => {}
-            }
-            let now = self.now();
-            let client = &mut self.pools[current].client;
-            if let Some(until) = flush_until
-                && (client.pending() == 0 || now >= until)
-            {
-                return Attempt::Stopped;
-            }
-            let deadline = [client.poll_timeout(), flush_until].into_iter().flatten().min();
-            let wait = deadline.map_or(Duration::from_secs(3600), |at| at.saturating_sub(now));
-            tokio::select! {
-                read = stream.read(&mut buffer) => {
-                    let now = self.started.elapsed();
-                    match read {
-                        Ok(0) => {
-                            let reason = "the pool closed the connection".to_owned();
-                            return Attempt::Failed { reason, authorized };
-                        }
-                        Ok(count) => client.handle_bytes(now, &buffer[..count]),
-                        Err(error) => {
-                            let reason = format!("the connection broke: {error}");
-                            return Attempt::Failed { reason, authorized };
-                        }
-                    }
-                }
-                Some(share) = self.shares.recv() => client.submit(self.started.elapsed(), share),
-                () = sleep(wait) => client.handle_timeout(self.started.elapsed()),
-                _ = &mut self.stop, if !self.stopping => {
-                    self.stopping = true;
-                    // Shares that were found before the stop are sent and answered if possible.
-                    let now = self.started.elapsed();
-                    while let Ok(share) = self.shares.try_recv() {
-                        client.submit(now, share);
-                    }
-                    flush_until = Some(now + FLUSH_TIMEOUT);
-                }
-            }
-        }
-    }
-
-    /// Waits for `done` while there is no session; shares that are found meanwhile go to the client,
-    /// which knows what to do with them. `None`: told to stop.
-    async fn offline<T>(&mut self, current: usize, done: impl Future<Output = T>) -> Option<T> {
-        let mut done = pin!(done);
-        loop {
-            tokio::select! {
-                result = &mut done => return Some(result),
-                Some(share) = self.shares.recv() => {
-                    let now = self.now();
-                    self.pools[current].client.submit(now, share);
-                    self.forward_events(current);
-                }
-                _ = &mut self.stop => return None,
-            }
-        }
-    }
-
-    /// The last verdicts: nothing more can be sent or answered.
-    fn finish(&mut self) {
-        let now = self.now();
+    /// Everybody leaves; the last verdicts come in.
+    async fn finish(mut self) {
         self.shares.close();
         while let Ok(share) = self.shares.try_recv() {
-            self.pools[0].client.submit(now, share);
+            self.route(share);
         }
-        for index in 0..self.pools.len() {
-            self.pools[index].client.finish(now);
-            self.forward_events(index);
+        for seat in self.seats.iter().chain(&self.leaving) {
+            seat.orders.send_replace(Order::Leave);
+        }
+        // Reports end when the last seat is gone.
+        let (closed, _) = mpsc::channel(1);
+        drop(std::mem::replace(&mut self.reporter, closed));
+        while let Some(report) = self.reports.recv().await {
+            self.handle_report(report);
         }
     }
 
-    /// Passes the client's events on, and picks out the one that matters to the connection.
-    fn forward_events(&mut self, current: usize) -> Option<Ending> {
-        let mut ending = None;
-        while let Some(event) = self.pools[current].client.poll_event() {
-            let what = match event {
-                Event::Authorized => {
-                    self.pools[current].refusals = 0;
-                    ending = ending.or(Some(Ending::Authorized));
-                    Happened::State { state: LinkState::Authorized, reason: None }
+    fn handle_report(&mut self, Report { seat: id, what }: Report) {
+        let now = self.now();
+        let rank = self.seats.iter().position(|seat| seat.id == id);
+        match what {
+            Told::Happened(what) => self.tell(id, what),
+            Told::Job(job) => {
+                let Some(rank) = rank else { return };
+                self.failover.job(rank);
+                if self.issued.len() == ISSUED {
+                    self.issued.pop_front();
                 }
-                Event::AuthorizationRefused { reason } => {
-                    ending = Some(Ending::Refused(reason));
-                    continue;
+                self.issued.push_back((Arc::downgrade(&job), id));
+                self.seats[rank].job = Some(Arc::clone(&job));
+                if self.active == Some(id) {
+                    self.tell(id, Happened::Job(job));
                 }
-                Event::Close(reason) => {
-                    // A refusal closes too, and says more.
-                    if !matches!(ending, Some(Ending::Refused(_))) {
-                        ending = Some(Ending::Close(reason.to_string()));
-                    }
-                    continue;
+            }
+            Told::Healthy => {
+                if let Some(rank) = rank {
+                    self.failover.healthy(now, rank);
                 }
-                Event::Job(job) => Happened::Job(job),
-                Event::Verdict { share, verdict, code, reason, advice, latency } => {
-                    Happened::Verdict { share, verdict, code, reason, advice, latency }
+            }
+            Told::Failed(how, reason) => {
+                if let Some(rank) = rank {
+                    self.seats[rank].job = None;
+                    self.failover.failed(now, rank, how);
                 }
-                Event::Message(text) => Happened::Message(text),
-                Event::Warning(text) => Happened::Warning(text),
-                event => {
-                    tracing::debug!(?event, "stratum");
-                    continue;
-                }
+                self.last_trouble = reason;
+            }
+        }
+    }
+
+    /// Acts on what the failover decides.
+    fn decide(&mut self) {
+        let now = self.now();
+        self.failover.decide(now);
+        if self.failover.any_healthy() {
+            self.last_healthy = now;
+        }
+        let active = self.failover.active();
+        self.activate(active);
+        for (rank, seat) in self.seats.iter_mut().enumerate() {
+            let order = if self.failover.is_wanted(rank) { Order::Run } else { Order::Rest };
+            let changed = seat.orders.send_if_modified(|present| {
+                let changed = *present != order;
+                *present = order;
+                changed
+            });
+            if changed && order == Order::Rest {
+                seat.job = None;
+            }
+        }
+    }
+
+    /// Moves the work to the pool of this rank, or to none.
+    fn activate(&mut self, rank: Option<usize>) {
+        let Some(seat) = rank.map(|rank| &self.seats[rank]) else {
+            if let Some(lost) = self.active.take() {
+                self.tell(lost, Happened::Pause);
+            }
+            return;
+        };
+        if self.active == Some(seat.id) {
+            return;
+        }
+        let moved = self.active.is_some() || rank != Some(0);
+        let (id, job) = (seat.id, seat.job.clone());
+        self.active = Some(id);
+        if moved {
+            let state = LinkState::Failover;
+            let reason = match rank {
+                Some(0) => Some("it is healthy again".to_owned()),
+                _ => (!self.last_trouble.is_empty()).then(|| self.last_trouble.clone()),
             };
-            self.send(current, what);
+            self.tell(id, Happened::State { state, reason });
         }
-        ending
+        if let Some(job) = job {
+            self.tell(id, Happened::Job(job));
+        }
     }
 
-    fn tell(&self, current: usize, state: LinkState, reason: Option<String>) {
-        self.send(current, Happened::State { state, reason });
+    /// Brings a share to the pool that its job came from.
+    fn route(&mut self, share: Share) {
+        let of_job = |(job, _): &&(Weak<Job>, SeatId)| job.as_ptr() == Arc::as_ptr(&share.job);
+        let id = self.issued.iter().rev().find(of_job).map(|&(_, id)| id);
+        let mut seats = self.seats.iter().chain(&self.leaving);
+        // A share without a pool can only be one of a list that was replaced meanwhile; any seat
+        // gives it its verdict.
+        let seat = seats.find(|seat| Some(seat.id) == id).or(self.seats.first());
+        if let Some(seat) = seat {
+            // A seat lives as long as the link, unless it panicked.
+            let _ = seat.shares.send(share);
+        }
     }
 
-    fn send(&self, current: usize, what: Happened) {
-        let url = Arc::clone(&self.pools[current].name);
-        // Nobody listening means that the program is on its way out.
-        let _ = self.events.send(LinkEvent { url, what });
+    /// Replaces the list. Seats whose account stays the same stay as they are.
+    fn set_accounts(&mut self, accounts: Vec<Account>) {
+        let mut old: Vec<_> = std::mem::take(&mut self.seats).into_iter().map(Some).collect();
+        let mut kept = Vec::new();
+        for account in accounts {
+            let is_same =
+                |seat: &Option<Occupied>| seat.as_ref().is_some_and(|seat| seat.account == account);
+            let at = old.iter().position(is_same);
+            let seat = match at.and_then(|at| old[at].take()) {
+                Some(seat) => seat,
+                None => self.occupy(account),
+            };
+            kept.push(at);
+            self.seats.push(seat);
+        }
+        for seat in old.into_iter().flatten() {
+            seat.orders.send_replace(Order::Leave);
+            self.leaving.push(seat);
+        }
+        let now = self.now();
+        self.failover.set_pools(now, &kept);
+    }
+
+    fn occupy(&mut self, account: Account) -> Occupied {
+        let id = self.next_seat;
+        self.next_seat += 1;
+        let (orders, ordered) = watch::channel(Order::Rest);
+        let (shares, given) = mpsc::unbounded_channel();
+        let reports = self.reporter.clone();
+        let channels = Channels { shares: given, orders: ordered, reports };
+        let (limits, dial) = (self.limits.clone(), Arc::clone(&self.dial));
+        self.tasks.spawn(Seat::new(id, account.clone(), limits, dial, channels).run());
+        Occupied { id, name: account.url.to_string().into(), account, orders, shares, job: None }
+    }
+
+    /// A seat panicked: a bug, which must not end the mining (S14). Its pool gets a new seat; the
+    /// shares it had stay unresolved.
+    fn restart_panicked(&mut self, panic: &tokio::task::JoinError) {
+        let gone = |seat: &Occupied| seat.shares.is_closed();
+        while let Some(rank) = self.seats.iter().position(gone) {
+            let account = self.seats[rank].account.clone();
+            let text = format!("a bug, please report it: {panic}; connecting anew");
+            self.tell(self.seats[rank].id, Happened::Warning(text));
+            let seat = self.occupy(account);
+            self.leaving.push(std::mem::replace(&mut self.seats[rank], seat));
+            let kept: Vec<_> = (0..self.seats.len()).map(|at| (at != rank).then_some(at)).collect();
+            let now = self.now();
+            self.failover.set_pools(now, &kept);
+        }
+    }
+
+    fn reason_to_end(&self) -> Option<End> {
+        if self.failover.all_out() {
+            return Some(End::Refused(self.last_trouble.clone()));
+        }
+        let limit = self.give_up?;
+        let seconds = limit.as_secs();
+        (self.now() >= self.last_healthy + limit).then(|| {
+            End::Unreachable(match self.last_trouble.as_str() {
+                "" => format!("no pool let us work for {seconds} s"),
+                trouble => {
+                    format!("no pool let us work for {seconds} s; the last trouble: {trouble}")
+                }
+            })
+        })
+    }
+
+    fn deadline(&self) -> Option<Duration> {
+        let give_up = self.give_up.map(|limit| self.last_healthy + limit);
+        [self.failover.deadline(self.now()), give_up].into_iter().flatten().min()
+    }
+
+    fn tell(&self, seat: SeatId, what: Happened) {
+        let mut seats = self.seats.iter().chain(&self.leaving);
+        if let Some(seat) = seats.find(|known| known.id == seat) {
+            self.events.send(LinkEvent { url: Arc::clone(&seat.name), what });
+        }
     }
 
     fn now(&self) -> Duration {
@@ -367,22 +349,15 @@ impl Link {
     }
 }
 
-/// An event after which the connection is not what it was.
-enum Ending {
-    Authorized,
-    Refused(String),
-    Close(String),
-}
-
-/// Small messages at once, and a peer that vanished is noticed. Neither is worth failing for.
-fn configure_socket(stream: &TcpStream) {
-    let (idle, interval, retries) = KEEPALIVE;
-    let keepalive =
-        socket2::TcpKeepalive::new().with_time(idle).with_interval(interval).with_retries(retries);
-    if let Err(error) = stream
-        .set_nodelay(true)
-        .and_then(|()| socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive))
-    {
-        tracing::debug!(%error, "socket options");
+/// The next list of pools; forever if there will be none.
+async fn next_reload(
+    reloads: &mut Option<mpsc::UnboundedReceiver<Vec<Account>>>,
+) -> Option<Vec<Account>> {
+    match reloads {
+        Some(reloads) => match reloads.recv().await {
+            Some(accounts) => Some(accounts),
+            None => pending().await,
+        },
+        None => pending().await,
     }
 }

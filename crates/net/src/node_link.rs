@@ -6,20 +6,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use midstate_chain::{Hash256, Network, Share, Verdict};
-use midstate_gbt::Client;
+use midstate_chain::{Hash256, Job, Network, Share, Verdict};
 use midstate_gbt::client::{BlockOutcome, Config, Event, Fatal, NodeState};
 use midstate_gbt::conf::Credentials;
 use midstate_gbt::rpc::Answer;
 use midstate_gbt::spool::SpooledBlock;
+use midstate_gbt::{Client, EXTRANONCE2_SIZE, Work};
+use midstate_pool::{Pool, Template};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 
 use crate::rpc::{NodeUrl, RpcClient};
 use crate::spool::Spool;
-use crate::{End, Happened, LinkEvent, LinkState};
+use crate::{End, EventSender, Happened, LinkEvent, LinkState};
 
-/// How long verdicts on blocks are awaited when stopping (I20). What has none by then is in the spool.
+/// How long verdicts on blocks are awaited when stopping (I20). What has none by then is in the
+/// spool.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Which nodes, in which order, and how patient.
@@ -27,7 +29,7 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 pub struct NodeLinkConfig {
     /// In order of preference; at least one.
     pub nodes: Vec<(NodeUrl, Credentials)>,
-    /// Who is paid, and how. The number of nodes and the extranonce are filled in here.
+    /// Who is paid, and how. The number of nodes is filled in here, and the extranonce for a miner.
     pub client: Config,
     /// Where solved blocks are kept, in a directory for each chain.
     pub spool: PathBuf,
@@ -40,9 +42,30 @@ pub struct NodeLink {
     config: NodeLinkConfig,
     nodes: Vec<Node>,
     started: Instant,
-    shares: mpsc::UnboundedReceiver<Share>,
-    events: mpsc::UnboundedSender<LinkEvent>,
+    inbox: Inbox,
+    customer: Customer,
+    events: EventSender,
     stop: oneshot::Receiver<()>,
+}
+
+/// Where solved blocks come from.
+enum Inbox {
+    Shares(mpsc::UnboundedReceiver<Share>),
+    Blocks(mpsc::UnboundedReceiver<Vec<u8>>),
+}
+
+/// Something that solves a block.
+enum Found {
+    Share(Share),
+    Block(Vec<u8>),
+}
+
+/// Who gets the work.
+enum Customer {
+    /// Our own threads, by [`Happened::Job`].
+    Miner,
+    /// A pool, which wants the transactions, too.
+    Pool(mpsc::UnboundedSender<Template>),
 }
 
 struct Node {
@@ -65,7 +88,8 @@ struct Running {
     nodes: Vec<Node>,
     spool_root: PathBuf,
     spool: Option<Arc<Spool>>,
-    events: mpsc::UnboundedSender<LinkEvent>,
+    customer: Customer,
+    events: EventSender,
     done: mpsc::UnboundedSender<Done>,
     /// Blocks without a verdict.
     waiting: HashMap<Hash256, Share>,
@@ -81,9 +105,34 @@ struct Running {
 impl NodeLink {
     /// A link that turns `shares` into blocks, tells `events`, and ends after `stop`.
     pub fn new(
-        config: NodeLinkConfig,
+        mut config: NodeLinkConfig,
         shares: mpsc::UnboundedReceiver<Share>,
-        events: mpsc::UnboundedSender<LinkEvent>,
+        events: EventSender,
+        stop: oneshot::Receiver<()>,
+    ) -> Self {
+        // Other miners may have the same address, and would else search the same headers.
+        config.client.extranonce1 = fastrand::u32(..).to_le_bytes().to_vec();
+        Self::link(config, Inbox::Shares(shares), Customer::Miner, events, stop)
+    }
+
+    /// A link between a node and a pool: `templates` go to the pool, which leaves the whole
+    /// extranonce to itself; the `blocks` that it makes of them come back.
+    pub fn for_pool(
+        mut config: NodeLinkConfig,
+        blocks: mpsc::UnboundedReceiver<Vec<u8>>,
+        templates: mpsc::UnboundedSender<Template>,
+        events: EventSender,
+        stop: oneshot::Receiver<()>,
+    ) -> Self {
+        config.client.extranonce1 = Vec::new();
+        Self::link(config, Inbox::Blocks(blocks), Customer::Pool(templates), events, stop)
+    }
+
+    fn link(
+        config: NodeLinkConfig,
+        inbox: Inbox,
+        customer: Customer,
+        events: EventSender,
         stop: oneshot::Receiver<()>,
     ) -> Self {
         let nodes = config
@@ -94,23 +143,20 @@ impl NodeLink {
                 rpc: Arc::new(RpcClient::new(url, credentials.clone())),
             })
             .collect();
-        Self { config, nodes, started: Instant::now(), shares, events, stop }
+        Self { config, nodes, started: Instant::now(), inbox, customer, events, stop }
     }
 
     /// Runs until there is a reason to end. Every share it was given has its verdict by then.
     pub async fn run(self) -> End {
-        let Self { config, nodes, started, mut shares, events, mut stop } = self;
-        let client_config = Config {
-            nodes: nodes.len(),
-            extranonce1: fastrand::u32(..).to_le_bytes().to_vec(),
-            ..config.client
-        };
+        let Self { config, nodes, started, mut inbox, customer, events, mut stop } = self;
+        let client_config = Config { nodes: nodes.len(), ..config.client };
         let (done, mut finished) = mpsc::unbounded_channel();
         let mut link = Running {
             client: Client::new(client_config, started.elapsed()),
             nodes,
             spool_root: config.spool,
             spool: None,
+            customer,
             events,
             done,
             waiting: HashMap::new(),
@@ -147,25 +193,49 @@ impl NodeLink {
             let wait = wait.map_or(Duration::from_secs(3600), |at| at.saturating_sub(now));
             tokio::select! {
                 Some(done) = finished.recv() => link.handle_done(done),
-                Some(share) = shares.recv() => link.handle_share(share),
+                Some(found) = inbox.recv() => link.handle_found(found),
                 () = sleep(wait) => link.client.handle_timeout(started.elapsed()),
                 _ = &mut stop, if flush_until.is_none() => {
-                    while let Ok(share) = shares.try_recv() {
-                        link.handle_share(share);
+                    while let Some(found) = inbox.try_recv() {
+                        link.handle_found(found);
                     }
                     link.client.finish(started.elapsed());
                     flush_until = Some(started.elapsed() + FLUSH_TIMEOUT);
                 }
             }
         };
-        shares.close();
-        while let Ok(share) = shares.try_recv() {
-            link.handle_share(share);
+        inbox.close();
+        while let Some(found) = inbox.try_recv() {
+            link.handle_found(found);
         }
         link.client.abandon();
         link.pump();
         link.settle_rest();
         end
+    }
+}
+
+impl Inbox {
+    /// The next thing found; `None` when nothing will be any more. Cancel safe.
+    async fn recv(&mut self) -> Option<Found> {
+        match self {
+            Self::Shares(shares) => shares.recv().await.map(Found::Share),
+            Self::Blocks(blocks) => blocks.recv().await.map(Found::Block),
+        }
+    }
+
+    fn try_recv(&mut self) -> Option<Found> {
+        match self {
+            Self::Shares(shares) => shares.try_recv().ok().map(Found::Share),
+            Self::Blocks(blocks) => blocks.try_recv().ok().map(Found::Block),
+        }
+    }
+
+    fn close(&mut self) {
+        match self {
+            Self::Shares(shares) => shares.close(),
+            Self::Blocks(blocks) => blocks.close(),
+        }
     }
 }
 
@@ -196,7 +266,14 @@ impl Running {
                 tracing::debug!(height, transactions, value, "template");
                 self.without_work = None;
                 self.warn_of_skew();
-                self.say(node, Happened::Job(job));
+                match &self.customer {
+                    Customer::Miner => self.say(node, Happened::Job(job)),
+                    Customer::Pool(templates) => {
+                        let template = self.client.newest_work().map(pool_template);
+                        // A pool that is gone wants no more work.
+                        let _ = template.map(|template| templates.send(template));
+                    }
+                }
             }
             Event::Pause => self.say(self.speaker, Happened::Pause),
             Event::Spool(block) => {
@@ -270,13 +347,21 @@ impl Running {
         }
     }
 
-    fn handle_share(&mut self, share: Share) {
+    fn handle_found(&mut self, found: Found) {
         let now = self.now();
-        if self.client.handle_share(now, &share) {
-            self.waiting.insert(share.hash, share);
-        } else {
-            let reason = "another block of ours builds on the same tip";
-            self.settle(share, Verdict::Stale, Some(reason.to_owned()), Duration::ZERO);
+        match found {
+            Found::Share(share) if self.client.handle_share(now, &share) => {
+                self.waiting.insert(share.hash, share);
+            }
+            Found::Share(share) => {
+                let reason = "another block of ours builds on the same tip";
+                self.settle(share, Verdict::Stale, Some(reason.to_owned()), Duration::ZERO);
+            }
+            Found::Block(block) => {
+                if !self.client.handle_block(now, &block) {
+                    tracing::debug!("a block of the pool competes with one before it: not sent");
+                }
+            }
         }
     }
 
@@ -291,7 +376,9 @@ impl Running {
             };
             let message = format!("block {height} {hash} of an earlier run: {words}");
             self.say(self.speaker, Happened::Message(message));
-        } else if let Some(was) = was {
+        } else {
+            // A pool's block has had no other verdict before.
+            let was = was.unwrap_or(Verdict::Unresolved);
             self.say(self.speaker, Happened::Revised { hash, height, was, verdict, reason });
         }
     }
@@ -330,10 +417,26 @@ impl Running {
     fn say(&self, node: usize, what: Happened) {
         let url = Arc::clone(&self.nodes[node].name);
         // Nobody listening means that the program is on its way out.
-        let _ = self.events.send(LinkEvent { url, what });
+        self.events.send(LinkEvent { url, what });
     }
 
     fn now(&self) -> Duration {
         self.started.elapsed()
     }
 }
+
+/// A node's work as a pool wants it: the whole extranonce is the pool's, to share out to sessions.
+fn pool_template(work: &Work) -> Template {
+    let mut job = Job::clone(work.job());
+    job.extranonce2_size = Pool::EXTRANONCE2_SIZE;
+    let template = work.template();
+    Template {
+        height: template.height,
+        min_time: job.time,
+        transactions: template.transactions.iter().map(|tx| tx.data.clone()).collect(),
+        job,
+    }
+}
+
+// The pool fills exactly the room that a template leaves.
+const _: () = assert!(Pool::EXTRANONCE_SIZE == EXTRANONCE2_SIZE);

@@ -1,11 +1,12 @@
 //! The embedded pool on a TCP port: one task owns the pool, one small task per connection moves
-//! bytes. Used by `midstate demo` and by tests.
+//! bytes. What gives the pool its work is a [`Backend`]: a chain in memory, or a node. Used by
+//! `midstate demo` and by tests.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use midstate_pool::{Event, RegtestPool, SessionId};
+use midstate_pool::{Event, Pool, RegtestPool, SessionId, Template};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
@@ -16,18 +17,100 @@ const INBOX: usize = 16;
 /// Chunks that a connection may leave unread before it is dropped.
 const OUTBOX: usize = 256;
 
+/// A pool, and whatever gives it work.
+pub trait Backend: Send + 'static {
+    /// A miner connected.
+    fn connect(&mut self) -> SessionId;
+    /// A miner is gone.
+    fn disconnect(&mut self, id: SessionId);
+    /// Bytes from a miner.
+    fn handle_bytes(&mut self, now: Duration, id: SessionId, bytes: &[u8]);
+    /// The next bytes to send, and to whom.
+    fn poll_transmit(&mut self) -> Option<(SessionId, Vec<u8>)>;
+    /// The next thing to tell.
+    fn poll_event(&mut self) -> Option<Event>;
+    /// Waits until the work changes by itself. Cancel safe.
+    fn renew(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+impl Backend for RegtestPool {
+    fn connect(&mut self) -> SessionId {
+        self.connect()
+    }
+
+    fn disconnect(&mut self, id: SessionId) {
+        self.disconnect(id);
+    }
+
+    fn handle_bytes(&mut self, now: Duration, id: SessionId, bytes: &[u8]) {
+        self.handle_bytes(now, id, bytes);
+    }
+
+    fn poll_transmit(&mut self) -> Option<(SessionId, Vec<u8>)> {
+        self.poll_transmit()
+    }
+
+    fn poll_event(&mut self) -> Option<Event> {
+        self.poll_event()
+    }
+
+    async fn renew(&mut self) {
+        tokio::time::sleep(self.poll_timeout().saturating_sub(now())).await;
+        self.handle_timeout(now());
+    }
+}
+
+/// A pool that gets its work from a node: the other end of
+/// [`NodeLink::for_pool`](crate::NodeLink::for_pool).
+pub struct NodePool {
+    /// The pool.
+    pub pool: Pool,
+    /// Where its work comes from.
+    pub templates: mpsc::UnboundedReceiver<Template>,
+}
+
+impl Backend for NodePool {
+    fn connect(&mut self) -> SessionId {
+        self.pool.connect()
+    }
+
+    fn disconnect(&mut self, id: SessionId) {
+        self.pool.disconnect(id);
+    }
+
+    fn handle_bytes(&mut self, now: Duration, id: SessionId, bytes: &[u8]) {
+        self.pool.handle_bytes(now, id, bytes);
+    }
+
+    fn poll_transmit(&mut self) -> Option<(SessionId, Vec<u8>)> {
+        self.pool.poll_transmit()
+    }
+
+    fn poll_event(&mut self) -> Option<Event> {
+        self.pool.poll_event()
+    }
+
+    async fn renew(&mut self) {
+        match self.templates.recv().await {
+            Some(template) => self.pool.set_template(template),
+            // The node's link has ended: the last work is all there is.
+            None => std::future::pending().await,
+        }
+    }
+}
+
 /// A pool and the port it will listen on.
-pub struct PoolServer {
-    pool: RegtestPool,
+pub struct PoolServer<B> {
+    pool: B,
     listener: TcpListener,
     events: mpsc::UnboundedSender<Event>,
 }
 
 /// A running pool server.
-pub struct ServerHandle {
+pub struct ServerHandle<B> {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
-    task: JoinHandle<RegtestPool>,
+    task: JoinHandle<B>,
 }
 
 /// From a connection's reader to the pool's task.
@@ -36,36 +119,38 @@ enum Inbound {
     Gone(SessionId),
 }
 
-impl PoolServer {
-    /// Serves `pool` on `listener`; what happens goes to `events`.
-    pub fn new(
-        pool: RegtestPool,
-        listener: TcpListener,
-        events: mpsc::UnboundedSender<Event>,
-    ) -> Self {
-        Self { pool, listener, events }
-    }
+/// The time as a pool wants it: since 1970.
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
 
+impl PoolServer<RegtestPool> {
     /// The time as the pool wants it: since 1970.
     pub fn now() -> Duration {
-        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+        now()
+    }
+}
+
+impl<B: Backend> PoolServer<B> {
+    /// Serves `pool` on `listener`; what happens goes to `events`.
+    pub fn new(pool: B, listener: TcpListener, events: mpsc::UnboundedSender<Event>) -> Self {
+        Self { pool, listener, events }
     }
 
     /// Starts serving in a task of its own.
     ///
     /// # Errors
     /// When the listener's address cannot be read.
-    pub fn spawn(self) -> std::io::Result<ServerHandle> {
+    pub fn spawn(self) -> std::io::Result<ServerHandle<B>> {
         let address = self.listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
         Ok(ServerHandle { address, stop, task: tokio::spawn(self.serve(stopped)) })
     }
 
-    async fn serve(mut self, mut stopped: oneshot::Receiver<()>) -> RegtestPool {
+    async fn serve(mut self, mut stopped: oneshot::Receiver<()>) -> B {
         let (inbound, mut inbox) = mpsc::channel(INBOX);
         let mut outboxes: HashMap<SessionId, mpsc::Sender<Vec<u8>>> = HashMap::new();
         loop {
-            let refresh = self.pool.poll_timeout().saturating_sub(Self::now());
             tokio::select! {
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, peer)) => {
@@ -82,13 +167,13 @@ impl PoolServer {
                     }
                 },
                 Some(message) = inbox.recv() => match message {
-                    Inbound::Bytes(id, bytes) => self.pool.handle_bytes(Self::now(), id, &bytes),
+                    Inbound::Bytes(id, bytes) => self.pool.handle_bytes(now(), id, &bytes),
                     Inbound::Gone(id) => {
                         outboxes.remove(&id);
                         self.pool.disconnect(id);
                     }
                 },
-                () = tokio::time::sleep(refresh) => self.pool.handle_timeout(Self::now()),
+                () = self.pool.renew() => {}
                 _ = &mut stopped => return self.pool,
             }
             while let Some((id, bytes)) = self.pool.poll_transmit() {
@@ -112,14 +197,14 @@ impl PoolServer {
     }
 }
 
-impl ServerHandle {
+impl<B: Backend> ServerHandle<B> {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Stops serving and hands the pool back, chain and all.
-    pub async fn stop(self) -> Option<RegtestPool> {
+    /// Stops serving and hands the pool back, with all that it knows.
+    pub async fn stop(self) -> Option<B> {
         let _ = self.stop.send(());
         self.task.await.ok()
     }

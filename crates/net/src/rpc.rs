@@ -1,5 +1,5 @@
-//! HTTP to a node's RPC port: one POST, one answer. What is asked and what the answer means is `gbt`'s
-//! business; this knows names, ports, passwords and limits.
+//! HTTP to a node's RPC port: one POST, one answer. What is asked and what the answer means is
+//! `gbt`'s business; this knows names, ports, passwords and limits.
 
 use std::fmt;
 use std::net::IpAddr;

@@ -1,4 +1,5 @@
-//! Where a pool lives: `stratum+tcp://host:port`, or `host:port` alone (U3).
+//! Where a pool lives: `stratum+tcp://host:port`, `stratum+tls://host:port`, or `host:port` alone
+//! (U3).
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,13 +11,19 @@ pub struct PoolUrl {
     pub host: String,
     /// TCP port.
     pub port: u16,
+    /// Whether the connection is TLS. Nothing ever falls back to plaintext.
+    pub tls: bool,
 }
 
 /// Why a text is not the address of a pool.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum UrlError {
     /// A scheme nobody speaks.
-    #[error("unknown scheme {0:?} in the pool's URL, expected stratum+tcp://HOST:PORT")]
+    #[error(
+        "unknown scheme {0:?} in the pool's URL, expected stratum+tcp://HOST:PORT or \
+         stratum+tls://HOST:PORT"
+    )]
     Scheme(String),
     /// No host.
     #[error("{0:?} names no host, expected stratum+tcp://HOST:PORT")]
@@ -30,10 +37,11 @@ impl FromStr for PoolUrl {
     type Err = UrlError;
 
     fn from_str(text: &str) -> Result<Self, UrlError> {
-        let rest = match text.split_once("://") {
-            Some(("stratum+tcp" | "tcp", rest)) => rest,
-            Some((scheme, _)) => return Err(UrlError::Scheme(scheme.to_owned())),
-            None => text,
+        let (scheme, rest) = text.split_once("://").unwrap_or(("stratum+tcp", text));
+        let tls = match scheme.to_ascii_lowercase().as_str() {
+            "stratum+tcp" | "stratum" | "tcp" => false,
+            "stratum+tls" | "stratum+ssl" | "stratum+tcps" | "tls" | "ssl" | "tcps" => true,
+            _ => return Err(UrlError::Scheme(scheme.to_owned())),
         };
         let authority = rest.trim_end_matches('/');
         let (host, port) =
@@ -44,11 +52,15 @@ impl FromStr for PoolUrl {
             None if host.contains(':') => return Err(UrlError::Port(text.to_owned())),
             None => host,
         };
-        if host.is_empty() || host.contains(['/', '@', ' ']) {
+        if !midstate_stratum::redirect::is_host(host) {
             return Err(UrlError::Host(text.to_owned()));
         }
+        // Digits only: what else `parse` takes, as `+1`, is no port.
         match port.parse() {
-            Ok(port) if port != 0 => Ok(Self { host: host.to_owned(), port }),
+            Ok(0) => Err(UrlError::Port(text.to_owned())),
+            Ok(port_number) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
+                Ok(Self { host: host.to_owned(), port: port_number, tls })
+            }
             _ => Err(UrlError::Port(text.to_owned())),
         }
     }
@@ -56,11 +68,52 @@ impl FromStr for PoolUrl {
 
 impl fmt::Display for PoolUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, port } = self;
+        let Self { host, port, tls } = self;
+        let scheme = if *tls { "stratum+tls" } else { "stratum+tcp" };
         if host.contains(':') {
-            write!(f, "stratum+tcp://[{host}]:{port}")
+            write!(f, "{scheme}://[{host}]:{port}")
         } else {
-            write!(f, "stratum+tcp://{host}:{port}")
+            write!(f, "{scheme}://{host}:{port}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn u3_every_way_to_write_a_pool() {
+        for (text, shown) in [
+            ("pool.example:3333", "stratum+tcp://pool.example:3333"),
+            ("stratum+tcp://pool.example:3333/", "stratum+tcp://pool.example:3333"),
+            ("TCP://pool.example:3333", "stratum+tcp://pool.example:3333"),
+            ("stratum+tls://pool.example:443", "stratum+tls://pool.example:443"),
+            ("stratum+ssl://pool.example:443", "stratum+tls://pool.example:443"),
+            ("ssl://pool.example:443", "stratum+tls://pool.example:443"),
+            ("tcps://10.0.0.1:443", "stratum+tls://10.0.0.1:443"),
+            ("[2001:db8::1]:3333", "stratum+tcp://[2001:db8::1]:3333"),
+            ("stratum+tls://[::1]:3333", "stratum+tls://[::1]:3333"),
+        ] {
+            let url: PoolUrl = text.parse().unwrap();
+            assert_eq!(url.to_string(), shown, "{text}");
+            assert_eq!(shown.parse(), Ok(url), "{text}");
+        }
+    }
+
+    #[test]
+    fn u3_what_is_no_pool_says_what_is_missing() {
+        let error = |text: &str| text.parse::<PoolUrl>().unwrap_err();
+        assert!(matches!(error("gopher://a:1"), UrlError::Scheme(scheme) if scheme == "gopher"));
+        for text in ["a", "a:0", "a:70000", "a:", "a:+1", "::1:3333", "2001:db8::1", ""] {
+            assert!(matches!(error(text), UrlError::Port(_)), "{text:?}: {:?}", error(text));
+        }
+        for text in [":1", "a b:1", "user@a:1", "a/b:1", "[::1:3333", "[]:1", "a\n:1"] {
+            assert!(
+                matches!(error(text), UrlError::Host(_) | UrlError::Port(_)),
+                "{text:?}: {:?}",
+                error(text)
+            );
         }
     }
 }

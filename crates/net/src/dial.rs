@@ -1,0 +1,330 @@
+//! From an account to an open connection: names, several addresses, a proxy, TLS. Used by the link
+//! and by `doctor`.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_socks::tcp::Socks5Stream;
+
+use crate::tls::handshake_failure;
+use crate::{LinkLimits, PoolUrl, ProxyUrl, Trust, TrustError};
+
+/// Bytes both ways.
+pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Transport for T {}
+
+/// An open connection.
+pub struct Connection {
+    /// What to read and to write.
+    pub transport: Box<dyn Transport>,
+    /// The address at the other end, where there is no proxy in between.
+    pub peer: Option<IpAddr>,
+}
+
+/// How to get to a server.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Route {
+    /// Whom to believe, where there is TLS.
+    pub trust: Trust,
+    /// Through whom.
+    pub proxy: Option<ProxyUrl>,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DialError {
+    /// No address for the name.
+    #[error("cannot find {host}: {error}")]
+    Name {
+        /// The name.
+        host: String,
+        /// The resolver's words.
+        error: io::Error,
+    },
+    /// Nobody listens there.
+    #[error("cannot connect to {0}: connection refused")]
+    Refused(String),
+    /// No connection for another reason.
+    #[error("cannot connect to {to}: {error}")]
+    Connect {
+        /// To whom.
+        to: String,
+        /// The system's words.
+        error: io::Error,
+    },
+    /// It took too long.
+    #[error("cannot connect to {to}: no {what} within {} s", .limit.as_secs())]
+    TimedOut {
+        /// To whom.
+        to: String,
+        /// What was waited for.
+        what: &'static str,
+        /// How long.
+        limit: Duration,
+    },
+    /// The proxy is there and does not connect us.
+    #[error("the proxy {proxy} cannot connect to {to}: {error}")]
+    Proxy {
+        /// The proxy.
+        proxy: String,
+        /// To whom.
+        to: String,
+        /// Its words.
+        error: tokio_socks::Error,
+    },
+    /// The other end is not who it should be, or does not speak TLS.
+    #[error("no safe connection to {to}: {why}")]
+    Tls {
+        /// To whom.
+        to: String,
+        /// A sentence with the cure.
+        why: String,
+    },
+    /// There is nobody to believe.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+}
+
+impl DialError {
+    /// Whether it makes no sense to hope that the next attempt goes better.
+    pub(crate) fn is_definite(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Tls { .. } | Self::Trust(_))
+    }
+}
+
+/// The result of dialling, some time later.
+pub type Dialling<'a> = Pin<Box<dyn Future<Output = Result<Connection, DialError>> + Send + 'a>>;
+
+/// Opens connections. A trait so that tests can hand out pipes and let the time run.
+pub trait Dial: Send + Sync {
+    /// Connects to `url` by `route`.
+    fn dial<'a>(&'a self, url: &'a PoolUrl, route: &'a Route) -> Dialling<'a>;
+}
+
+/// The real thing.
+#[derive(Debug, Clone, Default)]
+pub struct Network {
+    /// How patient it is.
+    pub limits: LinkLimits,
+}
+
+impl Dial for Network {
+    fn dial<'a>(&'a self, url: &'a PoolUrl, route: &'a Route) -> Dialling<'a> {
+        Box::pin(async move {
+            let stream = self.connect(url, route).await?;
+            let peer = match route.proxy {
+                Some(_) => None,
+                None => stream.peer_addr().ok().map(|address| address.ip()),
+            };
+            let transport = match url.tls {
+                true => self.secure(stream, url, &route.trust).await?,
+                false => Box::new(stream),
+            };
+            Ok(Connection { transport, peer })
+        })
+    }
+}
+
+impl Network {
+    /// An open TCP connection to the server, by way of the proxy if there is one.
+    pub(crate) async fn connect(
+        &self,
+        url: &PoolUrl,
+        route: &Route,
+    ) -> Result<TcpStream, DialError> {
+        let limit = self.limits.connect;
+        let stream = timeout(limit, async {
+            match &route.proxy {
+                None => self.connect_tcp(&url.host, url.port).await,
+                Some(proxy) => self.connect_by_proxy(proxy, url).await,
+            }
+        });
+        let timed_out = |_| DialError::TimedOut { to: url.to_string(), what: "answer", limit };
+        let stream = stream.await.map_err(timed_out)??;
+        self.configure_socket(&stream);
+        Ok(stream)
+    }
+
+    /// TLS over an open connection.
+    pub(crate) async fn secure(
+        &self,
+        stream: TcpStream,
+        url: &PoolUrl,
+        trust: &Trust,
+    ) -> Result<Box<dyn Transport>, DialError> {
+        let config = trust.client_config(&url.host)?;
+        let to = || url.to_string();
+        let name = ServerName::try_from(url.host.clone()).map_err(|error| DialError::Tls {
+            to: to(),
+            why: format!("{} is no name that a certificate can have: {error}", url.host),
+        })?;
+        let handshake = TlsConnector::from(Arc::new(config)).connect(name, stream);
+        let limit = self.limits.tls;
+        match timeout(limit, handshake).await {
+            Ok(Ok(stream)) => Ok(Box::new(stream)),
+            Ok(Err(error)) => Err(DialError::Tls { to: to(), why: handshake_failure(&error) }),
+            Err(_) => Err(DialError::TimedOut { to: to(), what: "TLS handshake", limit }),
+        }
+    }
+
+    /// The addresses of a name, in the order in which to try them.
+    pub(crate) async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, DialError> {
+        let found = lookup_host((host, port)).await;
+        let found = found.map_err(|error| DialError::Name { host: host.to_owned(), error })?;
+        Ok(alternate(found))
+    }
+
+    async fn connect_tcp(&self, host: &str, port: u16) -> Result<TcpStream, DialError> {
+        let addresses = Self::resolve(host, port).await?;
+        self.connect_any(addresses).await.map_err(|error| {
+            let to = if host.contains(':') {
+                format!("[{host}]:{port}")
+            } else {
+                format!("{host}:{port}")
+            };
+            match error.kind() {
+                io::ErrorKind::ConnectionRefused => DialError::Refused(to),
+                _ => DialError::Connect { to, error },
+            }
+        })
+    }
+
+    /// The first of several addresses to answer. Each gets a head start, so that one family of
+    /// addresses that leads nowhere does not cost the whole time-out ("happy eyeballs").
+    async fn connect_any(&self, addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+        let mut waiting = VecDeque::from(addresses);
+        let mut attempts = JoinSet::new();
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        loop {
+            if let Some(address) = waiting.pop_front() {
+                attempts.spawn(TcpStream::connect(address));
+            }
+            let head_start = sleep(self.limits.next_address);
+            tokio::select! {
+                attempt = attempts.join_next() => match attempt {
+                    Some(Ok(Ok(stream))) => return Ok(stream),
+                    Some(Ok(Err(error))) => last = error,
+                    Some(Err(panic)) => last = io::Error::other(panic),
+                    None => return Err(last),
+                },
+                () = head_start, if !waiting.is_empty() => {}
+            }
+        }
+    }
+
+    async fn connect_by_proxy(
+        &self,
+        proxy: &ProxyUrl,
+        url: &PoolUrl,
+    ) -> Result<TcpStream, DialError> {
+        let stream = self.connect_tcp(&proxy.host, proxy.port).await?;
+        // The name goes to the proxy as it is.
+        let target = (url.host.as_str(), url.port);
+        let connected = match &proxy.login {
+            None => Socks5Stream::connect_with_socket(stream, target).await,
+            Some((user, password)) => {
+                Socks5Stream::connect_with_password_and_socket(stream, target, user, password).await
+            }
+        };
+        let failed =
+            |error| DialError::Proxy { proxy: proxy.to_string(), to: url.to_string(), error };
+        Ok(connected.map_err(failed)?.into_inner())
+    }
+
+    /// Small messages at once, and a peer that vanished is noticed. Neither is worth failing for.
+    fn configure_socket(&self, stream: &TcpStream) {
+        let keepalive = socket2::TcpKeepalive::new()
+            .with_time(self.limits.keepalive_idle)
+            .with_interval(self.limits.keepalive_interval)
+            .with_retries(self.limits.keepalive_probes);
+        if let Err(error) = stream
+            .set_nodelay(true)
+            .and_then(|()| socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive))
+        {
+            tracing::debug!(%error, "socket options");
+        }
+    }
+}
+
+/// The resolver's order, but the families take turns.
+fn alternate(addresses: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
+    let addresses: Vec<_> = addresses.collect();
+    let Some(first) = addresses.first().map(SocketAddr::is_ipv6) else { return addresses };
+    let (same, other): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|address| address.is_ipv6() == first);
+    let mut other = other.into_iter();
+    let mut order = Vec::new();
+    for address in same {
+        order.push(address);
+        order.extend(other.next());
+    }
+    order.extend(other);
+    order
+}
+
+/// Whether an address is one that only neighbours can reach.
+pub(crate) fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
+        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
+            Some(v4) => is_private(IpAddr::V4(v4)),
+            None => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn address_families_take_turns() {
+        let addresses = ["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "2.2.2.2:1"];
+        let order = alternate(addresses.into_iter().map(|text| text.parse().unwrap()));
+        let order: Vec<_> = order.iter().map(ToString::to_string).collect();
+        assert_eq!(order, ["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "[::3]:1"]);
+    }
+
+    #[test]
+    fn neighbours_are_private() {
+        for (address, private) in [
+            ("127.0.0.1", true),
+            ("10.1.2.3", true),
+            ("192.168.1.1", true),
+            ("169.254.1.1", true),
+            ("8.8.8.8", false),
+            ("::1", true),
+            ("fd00::1", true),
+            ("::ffff:10.0.0.1", true),
+            ("2001:db8::1", false),
+        ] {
+            assert_eq!(is_private(address.parse().unwrap()), private, "{address}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_that_leads_nowhere_does_not_hide_the_next_one() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        // A documentation address: routed nowhere, answered by nobody.
+        let addresses = vec!["192.0.2.1:9".parse().unwrap(), listener.local_addr().unwrap()];
+        let network = Network::default();
+        let connected = timeout(Duration::from_secs(5), network.connect_any(addresses)).await;
+        assert_eq!(
+            connected.unwrap().unwrap().peer_addr().unwrap(),
+            listener.local_addr().unwrap()
+        );
+    }
+}

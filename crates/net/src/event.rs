@@ -1,0 +1,151 @@
+//! What a link tells whoever mines, the same whether the jobs come from a pool or from a node, and
+//! the queue it goes through.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use midstate_chain::{Hash256, Job, Share, Verdict};
+use tokio::sync::mpsc;
+
+/// A queue of events. It closes when all senders are dropped.
+///
+/// It does not grow under a flood: a job takes the place of one that was not yet read (the newest
+/// wins, S6), texts are paced where they arise, states by the back-off, and verdicts by their
+/// shares.
+pub fn events() -> (EventSender, EventReceiver) {
+    let (tickets, taken) = mpsc::unbounded_channel();
+    let queue = Arc::new(Mutex::new(VecDeque::new()));
+    (EventSender { queue: Arc::clone(&queue), tickets }, EventReceiver { queue, tickets: taken })
+}
+
+/// Where a link puts its events.
+#[derive(Debug, Clone)]
+pub struct EventSender {
+    queue: Arc<Mutex<VecDeque<LinkEvent>>>,
+    /// One for each event in the queue.
+    tickets: mpsc::UnboundedSender<()>,
+}
+
+/// Where they are read.
+#[derive(Debug)]
+pub struct EventReceiver {
+    queue: Arc<Mutex<VecDeque<LinkEvent>>>,
+    tickets: mpsc::UnboundedReceiver<()>,
+}
+
+impl EventSender {
+    /// Puts an event into the queue. Nobody reading any more means that the program is on its way
+    /// out; the event is dropped then.
+    pub fn send(&self, event: LinkEvent) {
+        let is_job = |event: &LinkEvent| matches!(event.what, Happened::Job(_));
+        let mut queue = lock(&self.queue);
+        let replaced = is_job(&event)
+            .then(|| queue.iter().rposition(is_job).and_then(|at| queue.remove(at)))
+            .flatten();
+        queue.push_back(event);
+        if replaced.is_none() && self.tickets.send(()).is_err() {
+            queue.clear();
+        }
+    }
+}
+
+impl EventReceiver {
+    /// The next event; `None` when there will be none any more.
+    pub async fn recv(&mut self) -> Option<LinkEvent> {
+        self.tickets.recv().await?;
+        lock(&self.queue).pop_front()
+    }
+}
+
+/// A panic elsewhere cannot leave the queue half written.
+fn lock(queue: &Mutex<VecDeque<LinkEvent>>) -> MutexGuard<'_, VecDeque<LinkEvent>> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a link has to tell. The same for every kind of server that jobs can come from.
+#[derive(Debug, Clone)]
+pub struct LinkEvent {
+    /// Which server.
+    pub url: Arc<str>,
+    /// What happened.
+    pub what: Happened,
+}
+
+/// What happened on a link.
+#[derive(Debug, Clone)]
+pub enum Happened {
+    /// The connection changed.
+    State {
+        /// What it is now.
+        state: LinkState,
+        /// Why, if there is a why.
+        reason: Option<String>,
+    },
+    /// New work; the newest job is the one to hash.
+    Job(Arc<Job>),
+    /// Hash nothing until the next job: whatever is found in the present one is worthless.
+    Pause,
+    /// A share got its verdict: exactly one event for each share.
+    Verdict {
+        /// The share.
+        share: Share,
+        /// What became of it.
+        verdict: Verdict,
+        /// The server's error code.
+        code: Option<i64>,
+        /// The server's words, or ours.
+        reason: Option<String>,
+        /// A guess of the cause, and what to do.
+        advice: Option<&'static str>,
+        /// From sending to the answer.
+        latency: Duration,
+    },
+    /// A block that has its verdict got another one: the best chain took it up, or left it.
+    Revised {
+        /// The block.
+        hash: Hash256,
+        /// Its height.
+        height: u32,
+        /// The verdict until now.
+        was: Verdict,
+        /// The verdict that counts.
+        verdict: Verdict,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// The server has something to say to people.
+    Message(String),
+    /// Something is not as it should be, and work goes on.
+    Warning(String),
+}
+
+/// States of the connection to a pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkState {
+    /// Trying.
+    Connecting,
+    /// The socket is open.
+    Connected,
+    /// The pool let us in.
+    Authorized,
+    /// The connection is gone; it is tried again.
+    Lost,
+    /// The next pool of the list is tried.
+    Failover,
+}
+
+/// Why the link ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// It was told to.
+    Stopped,
+    /// The last pool left refused to let us in.
+    Refused(String),
+    /// No pool could be reached in time.
+    Unreachable(String),
+    /// What we were told does not fit the server: the wrong chain, for one.
+    Misconfigured(String),
+    /// The server cannot be mined at, however long we wait.
+    Unusable(String),
+}

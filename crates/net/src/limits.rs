@@ -1,0 +1,99 @@
+//! Every limit of a link in one place, as [`midstate_stratum::Limits`] is for the protocol.
+
+use std::time::Duration;
+
+/// How patient a link is with its pools (S9, I20).
+#[derive(Debug, Clone, PartialEq)]
+pub struct LinkLimits {
+    /// From the first look-up to an open TCP connection, a proxy included.
+    pub connect: Duration,
+    /// The TLS handshake.
+    pub tls: Duration,
+    /// One address of several that does not answer delays the next by this much (RFC 8305).
+    pub next_address: Duration,
+    /// A pool that takes nothing of what is sent.
+    pub write: Duration,
+    /// Bound of the first wait after a failure; it doubles with each further one.
+    pub backoff_first: Duration,
+    /// Bound of every wait after a failure.
+    pub backoff_cap: Duration,
+    /// Failures in a row after which the next pool of the list is tried.
+    pub failures: u32,
+    /// Time without work after which the next pool of the list is tried.
+    pub workless: Duration,
+    /// How long a better pool must have been healthy before work returns to it. A pool that comes
+    /// back and breaks again within it costs no work at all.
+    pub return_after: Duration,
+    /// Refusals of user or password by one pool, which never let us in, before they count as final.
+    pub refusals: u32,
+    /// How long answers to shares are awaited when a pool is left or the program stops.
+    pub flush: Duration,
+    /// TCP keepalive: before the first probe.
+    pub keepalive_idle: Duration,
+    /// TCP keepalive: between two probes.
+    pub keepalive_interval: Duration,
+    /// TCP keepalive: probes without an answer that end the connection.
+    pub keepalive_probes: u32,
+}
+
+impl Default for LinkLimits {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            connect: seconds(10),
+            tls: seconds(10),
+            next_address: Duration::from_millis(250),
+            write: seconds(10),
+            backoff_first: seconds(1),
+            backoff_cap: seconds(60),
+            failures: 3,
+            workless: seconds(10),
+            return_after: seconds(60),
+            refusals: 2,
+            flush: seconds(3),
+            keepalive_idle: seconds(30),
+            keepalive_interval: seconds(10),
+            keepalive_probes: 3,
+        }
+    }
+}
+
+impl LinkLimits {
+    /// Each limit as `(name, value, what happens over it)`.
+    pub fn rows(&self) -> Vec<(&'static str, String, &'static str)> {
+        // Taken apart by name, so that a limit without a row does not compile.
+        let Self {
+            connect,
+            tls,
+            next_address,
+            write,
+            backoff_first,
+            backoff_cap,
+            failures,
+            workless,
+            return_after,
+            refusals,
+            flush,
+            keepalive_idle,
+            keepalive_interval,
+            keepalive_probes,
+        } = self;
+        let time = |t: &Duration| format!("{} s", t.as_secs_f64());
+        vec![
+            ("connecting, name and proxy included", time(connect), "back off"),
+            ("TLS handshake", time(tls), "back off; never without TLS"),
+            ("silence of one address of several", time(next_address), "the next is tried as well"),
+            ("a pool that does not read", time(write), "disconnect and back off"),
+            ("first wait after a failure", time(backoff_first), "drawn from 0 to it, then doubled"),
+            ("any wait after a failure", time(backoff_cap), "not doubled further"),
+            ("failures in a row", failures.to_string(), "the next pool is tried"),
+            ("time without work", time(workless), "the next pool is tried"),
+            ("health of a better pool", time(return_after), "work returns to it"),
+            ("refusals of user or password", refusals.to_string(), "that pool is out; exit 3"),
+            ("wait for answers when leaving", time(flush), "what has none is unresolved"),
+            ("quiet line", time(keepalive_idle), "TCP asks whether the pool is there"),
+            ("between two such questions", time(keepalive_interval), "TCP asks again"),
+            ("such questions", keepalive_probes.to_string(), "disconnect and back off"),
+        ]
+    }
+}

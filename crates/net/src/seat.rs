@@ -1,0 +1,402 @@
+//! Our seat at one pool: connects when told to, drives the Stratum client over the connection,
+//! waits after failures, follows redirects, and stays with its shares until each has its verdict.
+//! The link decides when it runs, and is told everything.
+
+use std::future::Future;
+use std::io;
+use std::net::IpAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use midstate_chain::{Job, Share};
+use midstate_stratum::{Client, ClientConfig, Event, redirect};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep};
+
+use crate::backoff::Backoff;
+use crate::dial::{Dial, DialError, Route, is_private};
+use crate::failover::Failure;
+use crate::wire::{Exchanged, Wire};
+use crate::{Happened, LinkLimits, LinkState, PoolUrl};
+
+/// A pool, and who we are there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Account {
+    /// Where.
+    pub url: PoolUrl,
+    /// Who, and what is asked of the pool.
+    pub client: ClientConfig,
+    /// How to get there.
+    pub route: Route,
+    /// Whether `client.reconnect` is obeyed, as far as that is safe (S7).
+    pub follow_redirects: bool,
+}
+
+/// Which seat of a link; never used twice.
+pub(crate) type SeatId = u64;
+
+/// What the link tells a seat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Be disconnected; the present connection ends when its shares are answered.
+    Rest,
+    /// Be connected.
+    Run,
+    /// As resting, and then the end.
+    Leave,
+}
+
+/// What a seat tells the link.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) seat: SeatId,
+    pub(crate) what: Told,
+}
+
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// For whoever mines.
+    Happened(Happened),
+    /// For whoever mines, if this is the pool to work for.
+    Job(Arc<Job>),
+    /// It let us in and sent a job.
+    Healthy,
+    /// An attempt or a connection ended.
+    Failed(Failure, String),
+}
+
+pub(crate) struct Seat {
+    id: SeatId,
+    account: Account,
+    limits: LinkLimits,
+    dial: Arc<dyn Dial>,
+    /// When the time of the client began.
+    started: Instant,
+    shares: mpsc::UnboundedReceiver<Share>,
+    orders: watch::Receiver<Order>,
+    reports: mpsc::Sender<Report>,
+    client: Client,
+    backoff: Backoff,
+    /// Where to connect: the account's URL, or where that redirects to.
+    target: PoolUrl,
+    warned_of_plaintext: bool,
+}
+
+/// The seat's end of the channels to its link.
+pub(crate) struct Channels {
+    pub(crate) shares: mpsc::UnboundedReceiver<Share>,
+    pub(crate) orders: watch::Receiver<Order>,
+    pub(crate) reports: mpsc::Sender<Report>,
+}
+
+/// How an attempt or a connection ended.
+enum Ending {
+    /// An order ended it.
+    Ordered,
+    Failed(Failure, String),
+    Redirected {
+        to: PoolUrl,
+        wait: Duration,
+    },
+}
+
+/// How far a connection has come.
+#[derive(Default)]
+struct Progress {
+    let_in: bool,
+    has_job: bool,
+}
+
+impl Seat {
+    pub(crate) fn new(
+        id: SeatId,
+        account: Account,
+        limits: LinkLimits,
+        dial: Arc<dyn Dial>,
+        Channels { shares, orders, reports }: Channels,
+    ) -> Self {
+        Self {
+            id,
+            client: Client::new(account.client.clone()),
+            backoff: Backoff::new(&limits),
+            target: account.url.clone(),
+            account,
+            limits,
+            dial,
+            started: Instant::now(),
+            shares,
+            orders,
+            reports,
+            warned_of_plaintext: false,
+        }
+    }
+
+    /// Until it is told to leave. Every share it was given has its verdict by then.
+    pub(crate) async fn run(mut self) {
+        loop {
+            match self.order() {
+                Order::Leave => break,
+                Order::Rest => {
+                    self.offline(std::future::pending::<()>()).await;
+                    continue;
+                }
+                Order::Run => {}
+            }
+            let wait = match self.attempt().await {
+                Ending::Ordered => continue,
+                Ending::Redirected { to, wait } => {
+                    let reason = format!("the pool redirects to {to}");
+                    self.tell_state(LinkState::Lost, Some(reason.clone())).await;
+                    self.report(Told::Failed(Failure::Passing, reason)).await;
+                    self.target = to;
+                    wait
+                }
+                Ending::Failed(how, reason) => {
+                    self.target = self.account.url.clone();
+                    self.tell_state(LinkState::Lost, Some(reason.clone())).await;
+                    self.report(Told::Failed(how, reason)).await;
+                    self.backoff.next()
+                }
+            };
+            self.offline(sleep(wait)).await;
+        }
+        self.finish().await;
+    }
+
+    /// One connection, from the first packet to its end.
+    async fn attempt(&mut self) -> Ending {
+        self.tell_state(LinkState::Connecting, None).await;
+        let (dial, target, route) =
+            (Arc::clone(&self.dial), self.target.clone(), self.account.route.clone());
+        let connection = match self.offline(dial.dial(&target, &route)).await {
+            None => return Ending::Ordered,
+            Some(Ok(connection)) => connection,
+            Some(Err(error)) => return failed_to_dial(&error),
+        };
+        self.tell_state(LinkState::Connected, None).await;
+        self.warn_of_eavesdroppers(connection.peer).await;
+        let now = self.now();
+        self.client.handle_connected(now);
+        let ending = self.session(Wire::new(connection.transport)).await;
+        let now = self.now();
+        self.client.handle_disconnected(now);
+        self.forward_events(&mut Progress::default()).await;
+        ending
+    }
+
+    /// Drives the client over an open connection.
+    async fn session(&mut self, mut wire: Wire) -> Ending {
+        let mut progress = Progress::default();
+        let mut leave_by = None;
+        // Since when nothing could be written.
+        let mut stuck = self.now();
+        loop {
+            if wire.is_sent() {
+                stuck = self.now();
+                while let Some(line) = self.client.poll_transmit() {
+                    wire.send(&line);
+                }
+            }
+            if let Some(ending) = self.forward_events(&mut progress).await {
+                return ending;
+            }
+            let now = self.now();
+            let is_answered = self.client.pending() == 0 && wire.is_sent();
+            if leave_by.is_some_and(|by| is_answered || now >= by) {
+                return Ending::Ordered;
+            }
+            let write_by = (!wire.is_sent()).then(|| stuck + self.limits.write);
+            if write_by.is_some_and(|by| now >= by) {
+                let seconds = self.limits.write.as_secs();
+                return Ending::failed(format!(
+                    "the pool took nothing that we sent for {seconds} s"
+                ));
+            }
+            let due = [self.client.poll_timeout(), leave_by, write_by].into_iter().flatten().min();
+            let wait = due.unwrap_or(Duration::MAX).saturating_sub(now);
+            tokio::select! {
+                exchanged = wire.exchange() => match exchanged {
+                    Ok(Exchanged::Received(bytes)) => {
+                        self.client.handle_bytes(self.started.elapsed(), &bytes);
+                    }
+                    Ok(Exchanged::Sent) => stuck = self.started.elapsed(),
+                    Err(error) => return Ending::failed(in_words(&error)),
+                },
+                Some(share) = self.shares.recv() => {
+                    self.client.submit(self.started.elapsed(), share);
+                }
+                () = sleep(wait) => self.client.handle_timeout(self.started.elapsed()),
+                _ = self.orders.changed(), if leave_by.is_none() => {
+                    if self.order() != Order::Run {
+                        // Shares that were found before the order are sent and answered, if that
+                        // can be had soon.
+                        self.take_waiting_shares();
+                        leave_by = Some(self.now() + self.limits.flush);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for `done` without a connection; shares that are found meanwhile go to the client,
+    /// which knows what to do with them. `None`: an order came that ends it.
+    async fn offline<T>(&mut self, done: impl Future<Output = T>) -> Option<T> {
+        let mut done = pin!(done);
+        let order = self.order();
+        loop {
+            tokio::select! {
+                result = &mut done => return Some(result),
+                Some(share) = self.shares.recv() => {
+                    let now = self.now();
+                    self.client.submit(now, share);
+                    self.forward_events(&mut Progress::default()).await;
+                }
+                changed = self.orders.changed() => {
+                    if changed.is_err() || self.order() != order {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The last verdicts: nothing more can be sent or answered.
+    async fn finish(&mut self) {
+        self.shares.close();
+        self.take_waiting_shares();
+        let now = self.now();
+        self.client.finish(now);
+        self.forward_events(&mut Progress::default()).await;
+    }
+
+    fn take_waiting_shares(&mut self) {
+        let now = self.now();
+        while let Ok(share) = self.shares.try_recv() {
+            self.client.submit(now, share);
+        }
+    }
+
+    /// Passes the client's events on, and picks out the one that ends the connection.
+    async fn forward_events(&mut self, progress: &mut Progress) -> Option<Ending> {
+        let mut ending = None;
+        while let Some(event) = self.client.poll_event() {
+            match event {
+                Event::Authorized => {
+                    self.tell_state(LinkState::Authorized, None).await;
+                    progress.let_in = true;
+                    self.tell_health(progress).await;
+                }
+                Event::Job(job) => {
+                    self.report(Told::Job(job)).await;
+                    let is_first = !std::mem::replace(&mut progress.has_job, true);
+                    if is_first {
+                        self.tell_health(progress).await;
+                    }
+                }
+                Event::Verdict { share, verdict, code, reason, advice, latency } => {
+                    self.tell(Happened::Verdict { share, verdict, code, reason, advice, latency })
+                        .await;
+                }
+                Event::Message(text) => self.tell(Happened::Message(text)).await,
+                Event::Warning(text) => self.tell(Happened::Warning(text)).await,
+                Event::AuthorizationRefused { reason } => {
+                    let reason = format!("the pool refused user or password: {reason}");
+                    ending = Some(Ending::Failed(Failure::Refused, reason));
+                }
+                // A refusal closes too, and has said more.
+                Event::Close(reason) => {
+                    ending = ending.or_else(|| Some(Ending::failed(reason.to_string())));
+                }
+                Event::Redirect { host, port, wait } => match self.redirect(host, port) {
+                    Ok(to) => ending = ending.or(Some(Ending::Redirected { to, wait })),
+                    Err(why) => self.tell(Happened::Warning(why)).await,
+                },
+                event => tracing::debug!(?event, "stratum"),
+            }
+        }
+        ending
+    }
+
+    /// Where a redirect leads, if it may lead there (S7). Judged from the pool that was chosen, not
+    /// from where an earlier redirect went.
+    fn redirect(&self, host: Option<String>, port: Option<u16>) -> Result<PoolUrl, String> {
+        let account = &self.account;
+        if !account.follow_redirects {
+            return Err("ignored client.reconnect: --no-redirect".to_owned());
+        }
+        let host = host.unwrap_or_else(|| self.target.host.clone());
+        let verified = account.url.tls && account.route.trust.is_verified();
+        redirect::allowed(&account.url.host, verified, &host).map_err(|error| error.to_string())?;
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let host = bare.unwrap_or(&host).to_owned();
+        let port = port.unwrap_or(self.target.port);
+        Ok(PoolUrl { host, port, tls: account.url.tls })
+    }
+
+    async fn warn_of_eavesdroppers(&mut self, peer: Option<IpAddr>) {
+        let Account { url, route, .. } = &self.account;
+        if url.tls && !route.trust.is_verified() {
+            let text = "--tls-insecure: anybody may be answering as this pool, and take the work";
+            self.tell(Happened::Warning(text.to_owned())).await;
+        } else if !url.tls
+            && peer.is_some_and(|peer| !is_private(peer))
+            && !std::mem::replace(&mut self.warned_of_plaintext, true)
+        {
+            let text = "not encrypted: whoever is on the way can read it and take the work; if the \
+                        pool has a TLS port, use stratum+tls://";
+            self.tell(Happened::Warning(text.to_owned())).await;
+        }
+    }
+
+    async fn tell_health(&mut self, progress: &Progress) {
+        if progress.let_in && progress.has_job {
+            self.backoff.reset();
+            self.report(Told::Healthy).await;
+        }
+    }
+
+    async fn tell_state(&self, state: LinkState, reason: Option<String>) {
+        self.tell(Happened::State { state, reason }).await;
+    }
+
+    async fn tell(&self, what: Happened) {
+        self.report(Told::Happened(what)).await;
+    }
+
+    /// Waits while the link is busy, and the pool with us: no queue grows.
+    async fn report(&self, what: Told) {
+        // A link that is gone was the last one to care.
+        let _ = self.reports.send(Report { seat: self.id, what }).await;
+    }
+
+    fn order(&mut self) -> Order {
+        *self.orders.borrow_and_update()
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+impl Ending {
+    fn failed(reason: String) -> Self {
+        Self::Failed(Failure::Passing, reason)
+    }
+}
+
+fn failed_to_dial(error: &DialError) -> Ending {
+    let how = if error.is_definite() { Failure::Hopeless } else { Failure::Passing };
+    Ending::Failed(how, error.to_string())
+}
+
+fn in_words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => "the pool closed the connection".to_owned(),
+        io::ErrorKind::ConnectionReset => {
+            "the connection was reset by the pool or on the way".into()
+        }
+        io::ErrorKind::TimedOut => "the pool vanished: TCP got no answer any more".into(),
+        _ => format!("the connection broke: {error}"),
+    }
+}

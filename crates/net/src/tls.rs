@@ -1,0 +1,348 @@
+//! Who is believed to be the pool (S8): TLS by rustls, verified unless it is told otherwise in so
+//! many words. A connection that cannot be verified is not made; nothing falls back to plaintext.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use tokio_rustls::rustls::client::WebPkiServerVerifier;
+use tokio_rustls::rustls::client::danger::{
+    HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
+};
+use tokio_rustls::rustls::crypto::{self, CryptoProvider, WebPkiSupportedAlgorithms};
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::server::ParsedCertificate;
+use tokio_rustls::rustls::{
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, InvalidMessage,
+    OtherError, PeerIncompatible, RootCertStore, SignatureScheme,
+};
+
+/// Whom to believe.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Trust {
+    /// Certificates for the pool's name under the authorities of the operating system.
+    #[default]
+    System,
+    /// Certificates for the pool's name under these authorities and no others.
+    Authorities(Arc<[CertificateDer<'static>]>),
+    /// The one certificate, or any certificate of the one key. Name, dates and authorities do not
+    /// matter: who pins knows better than they do.
+    Pin(Pin),
+    /// Anybody. What is sent is hidden from those who only listen, and that is all.
+    Anybody,
+}
+
+/// SHA-256 of a certificate or of its public key (SubjectPublicKeyInfo), both in DER.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Pin([u8; 32]);
+
+/// Why a trust cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrustError {
+    /// Not 32 bytes in hex.
+    #[error(
+        "a pin is the SHA-256 of a certificate or its public key, 64 hex digits, got {0:?}; \
+         `openssl x509 -in CERT -noout -fingerprint -sha256` prints one"
+    )]
+    Pin(String),
+    /// The file is not there, or not a PEM file.
+    #[error("cannot read certificates from {path}: {error}")]
+    File {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        error: String,
+    },
+    /// The file has no certificate that can sign another.
+    #[error("{0} holds no certificate of an authority; expected a PEM file")]
+    Empty(String),
+    /// A machine without authorities believes nobody.
+    #[error(
+        "this machine has no list of certificate authorities: install it (Debian: \
+         ca-certificates), or name the pool's with --cert FILE or --tls-pin HEX"
+    )]
+    NoSystemRoots,
+}
+
+/// What is wrong with a pool's certificate, in a sentence that names the cure.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum Distrust {
+    #[error(
+        "the pool's certificate has expired (or this machine's clock is wrong): tell the pool, or \
+         set the clock"
+    )]
+    Expired,
+    #[error("the pool's certificate is not valid yet: is this machine's clock right?")]
+    NotYetValid,
+    #[error(
+        "the pool's certificate is for another name than {0}: check the URL; somebody else may be \
+         answering"
+    )]
+    OtherName(String),
+    #[error(
+        "the pool's certificate is signed by no authority that is trusted here, perhaps by itself \
+         (SHA-256 {0}): if the pool's operator confirms it, use --tls-pin, or --cert with the \
+         authority's file"
+    )]
+    UnknownAuthority(Pin),
+    #[error(
+        "the pool has another certificate (SHA-256 {certificate}, of its key {key}) than the \
+         pinned one: somebody else may be answering, or the pool has a new key"
+    )]
+    OtherThanPinned { certificate: Pin, key: Pin },
+    #[error(
+        "the pool's certificate (SHA-256 {certificate}) is not fit for a server: {why}; if the \
+         pool's operator confirms it, use --tls-pin"
+    )]
+    Unfit { why: String, certificate: Pin },
+    #[error("the pool's certificate cannot be judged: {0}")]
+    Other(String),
+}
+
+impl Trust {
+    /// The authorities in a PEM file.
+    ///
+    /// # Errors
+    /// When the file cannot be read or holds no certificate.
+    pub fn from_pem_file(path: &Path) -> Result<Self, TrustError> {
+        let unreadable = |error: tokio_rustls::rustls::pki_types::pem::Error| TrustError::File {
+            path: path.display().to_string(),
+            error: error.to_string(),
+        };
+        let certificates = CertificateDer::pem_file_iter(path).map_err(unreadable)?;
+        let certificates: Vec<_> = certificates.collect::<Result<_, _>>().map_err(unreadable)?;
+        let mut roots = RootCertStore::empty();
+        let (added, _) = roots.add_parsable_certificates(certificates.iter().cloned());
+        if added == 0 {
+            return Err(TrustError::Empty(path.display().to_string()));
+        }
+        Ok(Self::Authorities(certificates.into()))
+    }
+
+    /// The pin in hex; colons between the bytes are allowed.
+    ///
+    /// # Errors
+    /// When it is no SHA-256.
+    pub fn from_pin(text: &str) -> Result<Self, TrustError> {
+        let digits: Vec<u8> = text
+            .bytes()
+            .filter(|&byte| byte != b':')
+            .map(|byte| char::from(byte).to_digit(16).map(|digit| digit as u8))
+            .collect::<Option<_>>()
+            .ok_or_else(|| TrustError::Pin(text.to_owned()))?;
+        let bytes: Vec<u8> =
+            digits.chunks(2).map(|pair| pair.iter().fold(0, |n, d| n << 4 | d)).collect();
+        match <[u8; 32]>::try_from(bytes) {
+            Ok(pin) if digits.len() == 64 => Ok(Self::Pin(Pin(pin))),
+            _ => Err(TrustError::Pin(text.to_owned())),
+        }
+    }
+
+    /// Whether a pool that passes has proved who it is.
+    pub fn is_verified(&self) -> bool {
+        !matches!(self, Self::Anybody)
+    }
+
+    /// The settings of rustls for a connection that believes this and no more.
+    pub(crate) fn client_config(&self, host: &str) -> Result<ClientConfig, TrustError> {
+        let provider = Arc::new(crypto::ring::default_provider());
+        let authorities = match self {
+            Self::System => Some(system_roots()?),
+            Self::Authorities(certificates) => {
+                let mut roots = RootCertStore::empty();
+                roots.add_parsable_certificates(certificates.iter().cloned());
+                Some(roots)
+            }
+            Self::Pin(_) | Self::Anybody => None,
+        };
+        let authorities =
+            authorities.map(|roots| authority_verifier(roots, &provider)).transpose()?;
+        let verifier = Verifier {
+            trust: self.clone(),
+            host: host.to_owned(),
+            authorities,
+            algorithms: provider.signature_verification_algorithms,
+        };
+        Ok(ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("ring has the cipher suites of TLS 1.2 and 1.3")
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_no_client_auth())
+    }
+}
+
+fn system_roots() -> Result<RootCertStore, TrustError> {
+    let found = rustls_native_certs::load_native_certs();
+    for error in &found.errors {
+        tracing::debug!(%error, "certificate authorities");
+    }
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() { Err(TrustError::NoSystemRoots) } else { Ok(roots) }
+}
+
+fn authority_verifier(
+    roots: RootCertStore,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<WebPkiServerVerifier>, TrustError> {
+    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+        .build()
+        .map_err(|_| TrustError::NoSystemRoots)
+}
+
+/// One verifier for every kind of trust, so that all of them refuse in our own words.
+#[derive(Debug)]
+struct Verifier {
+    trust: Trust,
+    host: String,
+    /// For the kinds of trust that have authorities.
+    authorities: Option<Arc<WebPkiServerVerifier>>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl Verifier {
+    fn distrust(&self, error: Error, certificate: &CertificateDer<'_>) -> Distrust {
+        use CertificateError as Why;
+        let Error::InvalidCertificate(why) = error else {
+            return Distrust::Other(error.to_string());
+        };
+        match why {
+            Why::Expired | Why::ExpiredContext { .. } => Distrust::Expired,
+            Why::NotValidYet | Why::NotValidYetContext { .. } => Distrust::NotYetValid,
+            Why::NotValidForName | Why::NotValidForNameContext { .. } => {
+                Distrust::OtherName(self.host.clone())
+            }
+            // The second: one that has the name of a trusted authority, and another key.
+            Why::UnknownIssuer | Why::BadSignature => {
+                Distrust::UnknownAuthority(Pin::of(certificate))
+            }
+            // One that signs itself and calls itself an authority ends here.
+            other => Distrust::Unfit { why: other.to_string(), certificate: Pin::of(certificate) },
+        }
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let verdict = match (&self.trust, &self.authorities) {
+            (Trust::Anybody, _) => Ok(()),
+            (Trust::Pin(pin), _) => pin.check(end_entity),
+            (_, Some(authorities)) => authorities
+                .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+                .map(drop)
+                .map_err(|error| self.distrust(error, end_entity)),
+            (_, None) => Err(Distrust::Other("no authorities".to_owned())),
+        };
+        verdict.map(|()| ServerCertVerified::assertion()).map_err(|distrust| {
+            let why = OtherError(Arc::new(distrust));
+            Error::InvalidCertificate(CertificateError::Other(why))
+        })
+    }
+
+    // Whatever is believed of the certificate: the peer must hold its key.
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        crypto::verify_tls12_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        crypto::verify_tls13_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+impl Pin {
+    /// The pin of a certificate.
+    fn of(der: &[u8]) -> Self {
+        Self(Sha256::digest(der).into())
+    }
+
+    fn check(self, certificate: &CertificateDer<'_>) -> Result<(), Distrust> {
+        let parsed = ParsedCertificate::try_from(certificate)
+            .map_err(|error| Distrust::Other(error.to_string()))?;
+        let key = Self::of(&parsed.subject_public_key_info());
+        let certificate = Self::of(certificate);
+        if self == certificate || self == key {
+            Ok(())
+        } else {
+            Err(Distrust::OtherThanPinned { certificate, key })
+        }
+    }
+}
+
+impl fmt::Display for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pin({self})")
+    }
+}
+
+/// Why a TLS handshake failed, for people.
+pub(crate) fn handshake_failure(error: &std::io::Error) -> String {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    match inner {
+        Some(Error::InvalidCertificate(CertificateError::Other(OtherError(why)))) => {
+            why.to_string()
+        }
+        Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
+            "what answers there does not speak TLS: is it the plaintext port (stratum+tcp)?".into()
+        }
+        Some(
+            Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13)
+            | Error::AlertReceived(AlertDescription::ProtocolVersion),
+        ) => "the pool speaks only versions of TLS that are broken; 1.2 or newer is wanted".into(),
+        Some(error) => format!("the TLS handshake failed: {error}"),
+        None if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            "the connection was closed in the middle of the TLS handshake: is it the TLS port?"
+                .into()
+        }
+        None => format!("the connection broke in the TLS handshake: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s8_pins_are_64_hex_digits() {
+        let pin = "0123456789abcdef0123456789ABCDEF0123456789abcdef0123456789abcdef";
+        let colons: Vec<_> =
+            pin.as_bytes().chunks(2).map(|c| std::str::from_utf8(c).unwrap()).collect();
+        let trust = Trust::from_pin(pin).unwrap();
+        assert_eq!(trust, Trust::from_pin(&colons.join(":")).unwrap());
+        let Trust::Pin(pinned) = trust else { panic!("a pin") };
+        assert_eq!(pinned.to_string(), pin.to_lowercase());
+        for bad in ["", "00", &pin[1..], &format!("{pin}00"), &pin.replace('0', "g"), "é"] {
+            assert!(matches!(Trust::from_pin(bad), Err(TrustError::Pin(_))), "{bad}");
+        }
+    }
+}

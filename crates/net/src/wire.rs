@@ -1,0 +1,78 @@
+//! An open connection as the session sees it: a queue of lines to write, and bytes that come.
+
+use std::io;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+
+use crate::dial::Transport;
+
+/// Bytes read at once. Several messages in one go let the newest job win before it is handed on.
+const CHUNK: usize = 16 * 1024;
+
+/// A transport and what is yet to be written to it.
+pub(crate) struct Wire {
+    reader: ReadHalf<Box<dyn Transport>>,
+    writer: WriteHalf<Box<dyn Transport>>,
+    chunk: Vec<u8>,
+    unsent: Vec<u8>,
+    /// Written bytes may sit in a buffer of the transport: TLS records.
+    unflushed: bool,
+}
+
+/// What [`Wire::exchange`] did.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Exchanged {
+    /// These came.
+    Received(Vec<u8>),
+    /// Something was written.
+    Sent,
+}
+
+impl Wire {
+    pub(crate) fn new(transport: Box<dyn Transport>) -> Self {
+        let (reader, writer) = tokio::io::split(transport);
+        Self { reader, writer, chunk: vec![0; CHUNK], unsent: Vec::new(), unflushed: false }
+    }
+
+    /// Queues a line.
+    pub(crate) fn send(&mut self, line: &[u8]) {
+        self.unsent.extend_from_slice(line);
+    }
+
+    /// Whether all that was queued is on its way.
+    pub(crate) fn is_sent(&self) -> bool {
+        self.unsent.is_empty() && !self.unflushed
+    }
+
+    /// Reads and writes, whichever is possible first. A call that is dropped loses nothing.
+    ///
+    /// # Errors
+    /// When the connection is broken. Its orderly end is `UnexpectedEof`.
+    pub(crate) async fn exchange(&mut self) -> io::Result<Exchanged> {
+        let Self { reader, writer, chunk, unsent, unflushed } = self;
+        let progress = async {
+            match unsent.is_empty() {
+                true => writer.flush().await.map(|()| None),
+                false => writer.write(unsent).await.map(Some),
+            }
+        };
+        tokio::select! {
+            read = reader.read(chunk) => match read? {
+                0 => Err(io::ErrorKind::UnexpectedEof.into()),
+                count => Ok(Exchanged::Received(chunk[..count].to_vec())),
+            },
+            written = progress, if !unsent.is_empty() || *unflushed => match written? {
+                Some(0) => Err(io::ErrorKind::WriteZero.into()),
+                Some(count) => {
+                    unsent.drain(..count);
+                    *unflushed = true;
+                    Ok(Exchanged::Sent)
+                }
+                None => {
+                    *unflushed = false;
+                    Ok(Exchanged::Sent)
+                }
+            },
+        }
+    }
+}

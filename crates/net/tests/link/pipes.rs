@@ -1,0 +1,336 @@
+//! Pools at the other end of pipes, for a link whose time is the test's.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use midstate_chain::{Job, Share};
+use midstate_net::{
+    Account, Connection, Dial, DialError, Dialling, End, EventReceiver, Happened, Link, LinkConfig,
+    LinkEvent, LinkLimits, LinkState, PoolUrl, Route, events,
+};
+use midstate_stratum::{ClientConfig, Limits, Verdict};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+
+/// What a pool does at present. A change ends its connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mood {
+    /// Does what a pool should, each share is accepted.
+    Good,
+    /// Nobody listens.
+    Refusing,
+    /// Lets nobody in.
+    Unwelcoming,
+    /// Connects and never says a word.
+    Silent,
+    /// Hangs up at once.
+    Rude,
+    /// Lets everybody in and has no work.
+    Idle,
+    /// Sends the miner to this port of the same host at the first share.
+    Redirecting(u16),
+    /// Takes shares and answers none.
+    Mute,
+}
+
+/// Some pools by the names of their hosts.
+#[derive(Clone, Default)]
+pub(crate) struct Pools(Arc<Mutex<HashMap<String, Pool>>>);
+
+struct Pool {
+    mood: watch::Sender<Mood>,
+    /// Hashes of what it accepted, as `extranonce2/ntime/nonce`.
+    accepted: Vec<String>,
+    connections: usize,
+}
+
+impl Pools {
+    pub(crate) fn set(&self, host: &str, mood: Mood) {
+        let mut pools = self.0.lock().unwrap();
+        match pools.get(host) {
+            Some(pool) => drop(pool.mood.send_replace(mood)),
+            None => {
+                let (mood, _) = watch::channel(mood);
+                pools.insert(host.into(), Pool { mood, accepted: Vec::new(), connections: 0 });
+            }
+        }
+    }
+
+    pub(crate) fn accepted(&self, host: &str) -> Vec<String> {
+        self.0.lock().unwrap()[host].accepted.clone()
+    }
+
+    pub(crate) fn connections(&self, host: &str) -> usize {
+        self.0.lock().unwrap()[host].connections
+    }
+}
+
+impl Dial for Pools {
+    fn dial<'a>(&'a self, url: &'a PoolUrl, _: &'a Route) -> Dialling<'a> {
+        Box::pin(async move {
+            let mut pools = self.0.lock().unwrap();
+            let pool = pools.get_mut(&url.host).ok_or_else(|| DialError::Name {
+                host: url.host.clone(),
+                error: io::ErrorKind::NotFound.into(),
+            })?;
+            let mut mood = pool.mood.subscribe();
+            let present = *mood.borrow_and_update();
+            if present == Mood::Refusing {
+                return Err(DialError::Refused(url.to_string()));
+            }
+            pool.connections += 1;
+            let extranonce1 = format!("{:08x}", pool.connections);
+            let (ours, theirs) = tokio::io::duplex(64 * 1024);
+            let (host, pools) = (url.host.clone(), self.clone());
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = serve(theirs, present, host, extranonce1, pools) => {}
+                    _ = mood.changed() => {}
+                }
+            });
+            Ok(Connection { transport: Box::new(ours), peer: None })
+        })
+    }
+}
+
+/// A pool in one mood, until the miner hangs up.
+async fn serve(stream: DuplexStream, mood: Mood, host: String, extranonce1: String, pools: Pools) {
+    let (reader, mut writer) = tokio::io::split(stream);
+    let mut lines = BufReader::new(reader).lines();
+    match mood {
+        Mood::Rude => return,
+        Mood::Silent => std::future::pending().await,
+        _ => {}
+    }
+    let mut refresh = tokio::time::interval(Duration::from_secs(30));
+    refresh.tick().await;
+    let mut let_in = false;
+    loop {
+        let line = tokio::select! {
+            line = lines.next_line() => line,
+            _ = refresh.tick() => {
+                let job = format!("{}\n", notify(&host));
+                if let_in && writer.write_all(job.as_bytes()).await.is_err() {
+                    return;
+                }
+                continue;
+            }
+        };
+        let Ok(Some(line)) = line else { return };
+        let request: Value = serde_json::from_str(&line).unwrap();
+        let method = request["method"].as_str().unwrap_or_default();
+        let result = match method {
+            "mining.subscribe" => json!([[["mining.notify", extranonce1]], extranonce1, 4]),
+            "mining.authorize" => json!(mood != Mood::Unwelcoming),
+            "mining.submit" => match mood {
+                Mood::Mute => continue,
+                Mood::Redirecting(port) => {
+                    let call =
+                        json!({"id": null, "method": "client.reconnect", "params": ["", port, 0]});
+                    writer.write_all(format!("{call}\n").as_bytes()).await.unwrap();
+                    continue;
+                }
+                _ => {
+                    let share =
+                        ["2", "3", "4"].map(|at| &request["params"][at.parse::<usize>().unwrap()]);
+                    let share = format!("{}/{}/{}", share[0], share[1], share[2]).replace('"', "");
+                    pools.0.lock().unwrap().get_mut(&host).unwrap().accepted.push(share);
+                    json!(true)
+                }
+            },
+            _ => json!(false),
+        };
+        let answer = json!({"id": request["id"], "result": result, "error": null});
+        let mut text = format!("{answer}\n");
+        if method == "mining.authorize" && !matches!(mood, Mood::Unwelcoming | Mood::Idle) {
+            text += &format!(
+                "{}\n",
+                json!({"id": null, "method": "mining.set_difficulty", "params": [1e-10]})
+            );
+            text += &format!("{}\n", notify(&host));
+            let_in = true;
+        }
+        if writer.write_all(text.as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// A job that names its pool.
+fn notify(host: &str) -> Value {
+    let prefix =
+        "01000000010000000000000000000000000000000000000000000000000000000000000000ffffffff0f0351";
+    let params = json!([
+        host,
+        "4d16b6f85af6e2198f44ae2a6de67f78487ae5611b77c6c0440b921e00000000",
+        prefix,
+        "ffffffff0100f2052a01000000015100000000",
+        [],
+        "20000000",
+        "1d00ffff",
+        "65000000",
+        true
+    ]);
+    json!({"id": null, "method": "mining.notify", "params": params})
+}
+
+pub(crate) fn account(url: &str) -> Account {
+    let client = ClientConfig {
+        user: "me".into(),
+        password: "x".into(),
+        user_agent: "midstate/test".into(),
+        version_mask: 0,
+        suggest_difficulty: None,
+        limits: Limits::default(),
+    };
+    let url = url.parse().unwrap();
+    Account { url, client, route: Route::default(), follow_redirects: true }
+}
+
+/// A running link.
+pub(crate) struct Running {
+    pub(crate) shares: mpsc::UnboundedSender<Share>,
+    pub(crate) reloads: mpsc::UnboundedSender<Vec<Account>>,
+    events: EventReceiver,
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<End>,
+    started: Instant,
+    /// The newest job, from the pool to work for.
+    pub(crate) job: Option<Arc<Job>>,
+    pub(crate) verdicts: Vec<(String, Verdict)>,
+    pub(crate) warnings: Vec<String>,
+    next_nonce: u32,
+}
+
+impl Running {
+    pub(crate) fn start(pools: &Pools, hosts: &[&str]) -> Self {
+        Self::start_with(pools, hosts, None)
+    }
+
+    pub(crate) fn start_with(pools: &Pools, hosts: &[&str], give_up: Option<u64>) -> Self {
+        let accounts = hosts.iter().map(|host| account(&format!("{host}:3333"))).collect();
+        Self::start_at(pools, accounts, give_up)
+    }
+
+    pub(crate) fn start_at(pools: &Pools, accounts: Vec<Account>, give_up: Option<u64>) -> Self {
+        let give_up = give_up.map(Duration::from_secs);
+        let config = LinkConfig { accounts, give_up, limits: LinkLimits::default() };
+        let (shares, given) = mpsc::unbounded_channel();
+        let (reloads, reloaded) = mpsc::unbounded_channel();
+        let (told, events) = events();
+        let (stop, stopped) = oneshot::channel();
+        let dial = Arc::new(pools.clone());
+        let link = Link::with_dial(config, dial, given, told, stopped).with_reloads(reloaded);
+        Self {
+            shares,
+            reloads,
+            events,
+            stop: Some(stop),
+            task: tokio::spawn(link.run()),
+            started: Instant::now(),
+            job: None,
+            verdicts: Vec::new(),
+            warnings: Vec::new(),
+            next_nonce: 0,
+        }
+    }
+
+    pub(crate) fn seconds(&self) -> f64 {
+        self.started.elapsed().as_secs_f64()
+    }
+
+    /// The pool whose work is being done.
+    pub(crate) fn pool(&self) -> Option<&str> {
+        self.job.as_ref().map(|job| job.id.as_str())
+    }
+
+    /// Lets time pass until `done`, at most an hour.
+    pub(crate) async fn until(&mut self, done: impl Fn(&Self) -> bool) {
+        let hour = Duration::from_secs(3600);
+        timeout(hour, async {
+            while !done(self) {
+                let event = self.events.recv().await.expect("the link runs");
+                self.take(event);
+            }
+        })
+        .await
+        .expect("it happens within an hour");
+    }
+
+    /// Lets so much time pass.
+    pub(crate) async fn pass(&mut self, seconds: u64) {
+        let _ = timeout(Duration::from_secs(seconds), async {
+            while let Some(event) = self.events.recv().await {
+                self.take(event);
+            }
+        })
+        .await;
+    }
+
+    /// Until work is done for this pool; how long that took.
+    pub(crate) async fn until_working_for(&mut self, host: &str) -> Duration {
+        let since = Instant::now();
+        self.until(|running| running.pool() == Some(host)).await;
+        since.elapsed()
+    }
+
+    /// Finds a share in the present job.
+    pub(crate) fn find_share(&mut self) {
+        let job = self.job.clone().expect("there is a job");
+        let share = (self.next_nonce..)
+            .map(|nonce| {
+                let (version, time) = (job.version, job.time);
+                let extranonce2 = vec![0; job.extranonce2_size];
+                let hash = Default::default();
+                let mut share =
+                    Share { job: Arc::clone(&job), extranonce2, version, time, nonce, hash };
+                share.hash = share.header().hash();
+                share
+            })
+            .find(Share::meets_share_target)
+            .unwrap();
+        self.next_nonce = share.nonce + 1;
+        self.shares.send(share).unwrap();
+    }
+
+    /// Stops the link; its end.
+    pub(crate) async fn stop(&mut self) -> End {
+        self.stop.take().unwrap().send(()).unwrap();
+        self.end().await
+    }
+
+    /// Waits for the link to end by itself.
+    pub(crate) async fn end(&mut self) -> End {
+        while let Some(event) = self.events.recv().await {
+            self.take(event);
+        }
+        (&mut self.task).await.unwrap()
+    }
+
+    pub(crate) fn count(&self, verdict: Verdict) -> usize {
+        self.verdicts.iter().filter(|&&(_, came)| came == verdict).count()
+    }
+
+    fn take(&mut self, LinkEvent { url, what }: LinkEvent) {
+        match what {
+            Happened::Job(job) => {
+                assert!(url.contains(&job.id), "{url} sends its own jobs");
+                self.job = Some(job);
+            }
+            Happened::Pause => self.job = None,
+            Happened::Verdict { share, verdict, .. } => {
+                let seen = (share.hash.to_string(), verdict);
+                assert!(!self.verdicts.iter().any(|(hash, _)| *hash == seen.0), "one verdict each");
+                self.verdicts.push(seen);
+            }
+            Happened::Warning(text) => self.warnings.push(text),
+            Happened::State { state: LinkState::Failover, .. } => {}
+            Happened::State { .. } | Happened::Message(_) | Happened::Revised { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! TLS over real sockets (S8): what is not proved is refused, in a sentence that says what to do.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use midstate_net::{Dial, DialError, Network, PoolUrl, Route, Trust};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, PublicKeyData};
+use sha2::{Digest, Sha256};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+/// An authority and what it can sign.
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+}
+
+struct Identity {
+    certificate: CertificateDer<'static>,
+    key: KeyPair,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, "an authority");
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self { issuer: Issuer::new(params, key), pem }
+    }
+
+    fn sign(&self, name: &str, change: impl Fn(&mut CertificateParams)) -> Identity {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        change(&mut params);
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        Identity { certificate: certificate.der().clone(), key }
+    }
+
+    fn trust(&self) -> Trust {
+        let directory = std::env::temp_dir().join(format!("midstate-tls-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let path = directory.join(format!("{}.pem", hex(&Sha256::digest(&self.pem))));
+        std::fs::write(&path, &self.pem).unwrap();
+        Trust::from_pem_file(&path).unwrap()
+    }
+}
+
+fn self_signed() -> Identity {
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    Identity { certificate: params.self_signed(&key).unwrap().der().clone(), key }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A server with this certificate; the URL to reach it by.
+async fn serve(identity: &Identity) -> PoolUrl {
+    let key = PrivateKeyDer::try_from(identity.key.serialize_der()).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![identity.certificate.clone()], key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let (listener, url) = listen().await;
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                if let Ok(mut stream) = acceptor.accept(stream).await {
+                    let _ = stream.write_all(b"hello\n").await;
+                    let _ = stream.shutdown().await;
+                }
+            });
+        }
+    });
+    url
+}
+
+async fn listen() -> (TcpListener, PoolUrl) {
+    let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, format!("stratum+tls://localhost:{port}").parse().unwrap())
+}
+
+/// What comes of connecting: the first line, or the sentence.
+async fn connect(url: &PoolUrl, trust: Trust) -> Result<String, String> {
+    let route = Route { trust, proxy: None };
+    let network = Network::default();
+    match network.dial(url, &route).await {
+        Ok(mut connection) => {
+            let mut line = vec![0; 6];
+            tokio::io::AsyncReadExt::read_exact(&mut connection.transport, &mut line)
+                .await
+                .unwrap();
+            Ok(String::from_utf8(line).unwrap())
+        }
+        Err(error @ DialError::Tls { .. }) => Err(error.to_string()),
+        Err(other) => panic!("not refused by TLS: {other}"),
+    }
+}
+
+#[track_caller]
+fn assert_refused(outcome: Result<String, String>, words: &[&str]) {
+    let sentence = outcome.expect_err("refused");
+    for word in words {
+        assert!(sentence.contains(word), "{word:?} is not in: {sentence}");
+    }
+}
+
+#[tokio::test]
+async fn s8_a_good_certificate_connects() {
+    let authority = Authority::new();
+    let url = serve(&authority.sign("localhost", |_| {})).await;
+    assert_eq!(connect(&url, authority.trust()).await.as_deref(), Ok("hello\n"));
+}
+
+#[tokio::test]
+async fn s8_an_expired_certificate_is_refused() {
+    let authority = Authority::new();
+    let expired = authority.sign("localhost", |params| {
+        params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    });
+    let url = serve(&expired).await;
+    assert_refused(connect(&url, authority.trust()).await, &["expired", "clock"]);
+    let early = authority.sign("localhost", |params| {
+        params.not_before = rcgen::date_time_ymd(2999, 1, 1);
+        params.not_after = rcgen::date_time_ymd(3000, 1, 1);
+    });
+    let url = serve(&early).await;
+    assert_refused(connect(&url, authority.trust()).await, &["not valid yet", "clock"]);
+}
+
+#[tokio::test]
+async fn s8_a_certificate_for_another_name_is_refused() {
+    let authority = Authority::new();
+    let url = serve(&authority.sign("other.example", |_| {})).await;
+    assert_refused(connect(&url, authority.trust()).await, &["another name than localhost", "URL"]);
+}
+
+#[tokio::test]
+async fn s8_a_certificate_that_nobody_signed_is_refused() {
+    let identity = self_signed();
+    let url = serve(&identity).await;
+    let pin = hex(&Sha256::digest(&identity.certificate));
+    let words = ["no authority that is trusted", pin.as_str(), "--tls-pin", "--cert"];
+    assert_refused(connect(&url, Authority::new().trust()).await, &words);
+    // One that says it is an authority, as those of `openssl req -x509` do.
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let certificate = params.self_signed(&key).unwrap().der().clone();
+    let url = serve(&Identity { certificate, key }).await;
+    assert_refused(connect(&url, Authority::new().trust()).await, &["--tls-pin"]);
+}
+
+#[tokio::test]
+async fn s8_the_right_pin_connects_and_the_wrong_one_does_not() {
+    let identity = self_signed();
+    let url = serve(&identity).await;
+    let certificate = hex(&Sha256::digest(&identity.certificate));
+    let key = hex(&Sha256::digest(identity.key.subject_public_key_info()));
+    for pin in [&certificate, &key] {
+        let trust = Trust::from_pin(pin).unwrap();
+        assert_eq!(connect(&url, trust).await.as_deref(), Ok("hello\n"));
+    }
+    let wrong = Trust::from_pin(&"00".repeat(32)).unwrap();
+    let words = ["another certificate", "pinned", certificate.as_str(), key.as_str()];
+    assert_refused(connect(&url, wrong).await, &words);
+}
+
+#[tokio::test]
+async fn s8_insecure_believes_anybody_who_speaks_tls() {
+    let url = serve(&self_signed()).await;
+    assert_eq!(connect(&url, Trust::Anybody).await.as_deref(), Ok("hello\n"));
+}
+
+#[tokio::test]
+async fn s8_a_handshake_that_is_cut_is_refused() {
+    let (listener, url) = listen().await;
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            // The greeting is read, the beginning of an answer sent, and then the door is shut.
+            let mut greeting = vec![0; 1024];
+            let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut greeting).await;
+            let _ = stream.write_all(&[22, 3, 3, 0, 90, 2]).await;
+        }
+    });
+    assert_refused(connect(&url, Trust::Anybody).await, &["in the middle of the TLS handshake"]);
+}
+
+#[tokio::test]
+async fn s8_a_plaintext_pool_is_refused_and_not_spoken_to_in_plaintext() {
+    let (listener, url) = listen().await;
+    let heard = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"{\"id\":1,\"result\":true}\n").await.unwrap();
+        let mut heard = Vec::new();
+        let _ = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut heard).await;
+        heard
+    });
+    assert_refused(connect(&url, Trust::Anybody).await, &["does not speak TLS", "stratum+tcp"]);
+    let heard = heard.await.unwrap();
+    assert!(!heard.windows(6).any(|window| window == b"mining"), "nothing in the clear");
+}
