@@ -1,7 +1,8 @@
 //! `midstate bench`: what every kernel does on this machine, with its spread.
 //!
-//! These machines are shared and noisy, so the lines take turns: a short window of each, round after
-//! round, and a slow second hits them all alike. Reported is the median window with its 95 % interval.
+//! These machines are shared and noisy, so the lines take turns: a short window of each, round
+//! after round, and a slow second hits them all alike. Reported is the median window with its 95 %
+//! interval.
 
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
@@ -164,7 +165,8 @@ impl Subject {
                         state ^= state >> 7;
                         state ^= state << 17;
                     }
-                    // Six operations that wait for each other, one cycle each on every core we know.
+                    // Six operations that wait for each other, one cycle each on every core we
+                    // know.
                     6000
                 });
                 std::hint::black_box(state);

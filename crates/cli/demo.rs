@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use midstate_net::{LinkConfig, PoolServer, PoolUrl};
+use midstate_net::{Account, PoolServer, PoolUrl, Route};
 use midstate_pool::{Event, PoolConfig, RegtestPool};
 use midstate_stratum::{ClientConfig, Limits};
 use tokio::net::TcpListener;
@@ -15,8 +15,9 @@ use tokio::sync::mpsc;
 use crate::choose::{self, HashArgs};
 use crate::exit::Failure;
 use crate::mine::{USER_AGENT, VERSION_MASK};
-use crate::mining::{self, Goals};
+use crate::mining::{self, Goals, Source};
 use crate::output::Output;
+use crate::pools::Pools;
 use crate::units;
 
 /// Seconds that a block should take if no difficulty is asked for.
@@ -87,11 +88,11 @@ async fn demo(args: Args, out: &mut Output) -> Result<(), Failure> {
         ip if ip.is_unspecified() => "127.0.0.1".to_owned(),
         ip => ip.to_string(),
     };
-    let url = PoolUrl { host, port: address.port() };
-    let link = LinkConfig { pools: vec![(url, client)], give_up: None };
+    let url = PoolUrl { host, port: address.port(), tls: false };
+    let account = Account { url, client, route: Route::default(), follow_redirects: false };
     let goals = Goals { blocks: Some(args.blocks), ..Goals::default() };
     let visitors = tokio::spawn(note_visitors(pool_events));
-    mining::mine(choice, link, goals, out).await?;
+    mining::mine(choice, Source::Pools(Box::new(Pools::new(vec![account]))), goals, out).await?;
     visitors.abort();
 
     let pool = server.stop().await.context("the pool stopped early")?;

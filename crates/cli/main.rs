@@ -1,15 +1,21 @@
 //! The `midstate` program: flags to meaning, events to words, errors to exit codes. Protocols and
 //! hashing live in the crates below; this one joins them.
 
+mod backlog;
 mod bench;
 mod choose;
+mod config;
 mod demo;
 mod doctor;
 mod exit;
 mod grind;
 mod mine;
 mod mining;
+mod node;
 mod output;
+mod pools;
+mod signals;
+mod turnstile;
 mod units;
 
 use std::process::ExitCode;
@@ -36,7 +42,7 @@ struct Cli {
 enum Command {
     /// Mine blocks on an embedded regtest pool: the whole path, with nothing installed
     Demo(demo::Args),
-    /// Mine at a pool
+    /// Mine at a pool, or solo at a Bitcoin Core node
     Mine(mine::Args),
     /// Find a nonce for an 80-byte header, as `bitcoin-util grind` does
     Grind(grind::Args),

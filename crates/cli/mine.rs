@@ -1,14 +1,19 @@
-//! `midstate mine`: mine at a pool.
+//! `midstate mine`: mine at a pool, or solo at a node.
 
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
-use midstate_net::{LinkConfig, PoolUrl};
-use midstate_stratum::{ClientConfig, Limits};
+use midstate_gbt::conf::Login;
+use midstate_net::{NodeUrl, PoolUrl};
 
 use crate::choose::{self, HashArgs};
+use crate::config::Config;
 use crate::exit::Failure;
-use crate::mining::{self, Goals};
+use crate::mining::{self, Goals, Source};
+use crate::node::NodeArgs;
 use crate::output::Output;
+use crate::pools::{self, Login as PoolLogin, PoolArgs, Pools};
 
 /// How we call ourselves to pools.
 pub(crate) const USER_AGENT: &str = concat!("midstate/", env!("CARGO_PKG_VERSION"));
@@ -18,15 +23,18 @@ pub(crate) const VERSION_MASK: u32 = 0x1fff_e000;
 /// Flags of `mine`.
 ///
 /// Example: midstate mine -o stratum+tcp://127.0.0.1:3333 -u worker -p x
+///
+/// Example: midstate mine --address bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080 --blocks 10
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// Pool to mine at: stratum+tcp://HOST:PORT or HOST:PORT; several are tried in order
-    #[arg(short = 'o', long, value_name = "URL", required = true)]
-    url: Vec<PoolUrl>,
-    /// User name at the pool, one for each URL or one for all
+    /// Pool to mine at, stratum+tcp://HOST:PORT or HOST:PORT, or a Bitcoin Core node,
+    /// http://HOST:PORT; several are tried in order [default, with --address: the local node]
+    #[arg(short = 'o', long, value_name = "URL", required_unless_present_any = ["address", "config", "print_limits"])]
+    url: Vec<Server>,
+    /// User name at the pool or node, one for each URL or one for all
     #[arg(short, long, value_name = "USER")]
     user: Vec<String>,
-    /// Password at the pool, likewise
+    /// Password at the pool or node, likewise
     #[arg(short, long, value_name = "PASS")]
     pass: Vec<String>,
     /// User name and password in one
@@ -44,16 +52,52 @@ pub(crate) struct Args {
     /// Stop after this many seconds
     #[arg(long, value_name = "SECS")]
     time_limit: Option<u64>,
-    /// Give up when no pool has let us in for this many seconds
+    /// Give up when no pool or node has let us in for this many seconds
     #[arg(long, value_name = "SECS")]
     give_up: Option<u64>,
+    /// Work at a backup until a better pool has been healthy for this many seconds [default: 60]
+    #[arg(long, value_name = "SECS")]
+    return_after: Option<u64>,
+    /// Read pools and defaults from this TOML file; SIGHUP reads the pools again
+    #[arg(short, long, value_name = "FILE", conflicts_with = "address")]
+    config: Option<PathBuf>,
+    /// Print every limit on what a pool may do, and what happens over it
+    #[arg(long)]
+    print_limits: bool,
+    #[command(flatten)]
+    way: PoolArgs,
+    #[command(flatten)]
+    node: NodeArgs,
     #[command(flatten)]
     hash: HashArgs,
 }
 
-pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
-    let pools = args.pools()?;
-    let link = LinkConfig { pools, give_up: args.give_up.map(Duration::from_secs) };
+/// Where jobs can come from.
+#[derive(Debug, Clone)]
+enum Server {
+    Pool(PoolUrl),
+    Node(NodeUrl),
+}
+
+impl FromStr for Server {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once("://") {
+            Some(("http" | "https", _)) => {
+                text.parse().map(Self::Node).map_err(|error| error.to_string())
+            }
+            _ => text.parse().map(Self::Pool).map_err(|error| error.to_string()),
+        }
+    }
+}
+
+pub(crate) fn run(mut args: Args, out: &mut Output) -> Result<(), Failure> {
+    if args.print_limits {
+        pools::print_limits(out);
+        return Ok(());
+    }
+    let source = args.source(out)?;
     let goals = Goals {
         blocks: args.blocks,
         shares: args.shares,
@@ -61,39 +105,102 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
     };
     let choice = choose::choose(&args.hash)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(mining::mine(choice, link, goals, out))
+    runtime.block_on(mining::mine(choice, source, goals, out))
 }
 
 impl Args {
-    /// Each URL with its own user and password.
-    fn pools(&self) -> Result<Vec<(PoolUrl, ClientConfig)>, Failure> {
+    /// Pools or nodes: their jobs are not alike, so that one cannot stand in for the other.
+    fn source(&mut self, out: &mut Output) -> Result<Source, Failure> {
+        let config = match &self.config {
+            Some(file) => {
+                let file = file.clone();
+                let config = self.read_config(&file, out)?;
+                Some((file, config))
+            }
+            None => None,
+        };
+        let (mut pools, mut nodes) = (Vec::new(), Vec::new());
+        for server in &self.url {
+            match server {
+                Server::Pool(url) => pools.push(url.clone()),
+                Server::Node(url) => nodes.push(url.clone()),
+            }
+        }
+        let give_up = self.give_up.map(Duration::from_secs);
+        if let Some((file, config)) = config.filter(|_| self.url.is_empty()) {
+            if !self.user.is_empty() || !self.pass.is_empty() || !self.userpass.is_empty() {
+                return Err(Failure::usage(
+                    "--user and --pass go with --url; the file has its own",
+                ));
+            }
+            let mut pools = Pools::from_file(&file, &config, self.version_mask, &self.way)?;
+            pools.link.give_up = give_up.or(pools.link.give_up);
+            pools.set_return_after(self.return_after);
+            return Ok(Source::Pools(Box::new(pools)));
+        }
+        match (pools.is_empty(), nodes.is_empty()) {
+            (false, false) => Err(Failure::usage(
+                "-o names pools and nodes: give pools (stratum+tcp://) or nodes (http://)",
+            )),
+            (false, true) if self.node.address.is_some() => Err(Failure::usage(
+                "--address is for nodes: a pool pays the user it knows, name it with -u",
+            )),
+            (false, true) => {
+                let mut pools = self.pools(&pools)?;
+                pools.link.give_up = give_up;
+                pools.set_return_after(self.return_after);
+                Ok(Source::Pools(Box::new(pools)))
+            }
+            (true, _) => {
+                let (users, passwords) = self.logins()?;
+                let user = spread("--user", &users, nodes.len().max(1))?;
+                let password = spread("--pass", &passwords, nodes.len().max(1))?;
+                if user.is_some() != password.is_some() {
+                    return Err(Failure::usage("a node wants both --user and --pass, or neither"));
+                }
+                let login = |index| {
+                    let (user, password) = user.as_ref().zip(password.as_ref())?;
+                    Some(Login { user: user(index), password: password(index) })
+                };
+                let link = self.node.link(nodes, login, self.version_mask, out)?;
+                Ok(Source::Nodes(Box::new(midstate_net::NodeLinkConfig { give_up, ..link })))
+            }
+        }
+    }
+
+    /// All user names and passwords, however they were given.
+    fn logins(&self) -> Result<(Vec<String>, Vec<String>), Failure> {
         let (mut users, mut passwords) = (self.user.clone(), self.pass.clone());
         for userpass in &self.userpass {
-            let (user, password) = userpass.split_once(':').ok_or_else(|| {
-                Failure::usage(format!("--userpass {userpass:?} has no colon, expected USER:PASS"))
-            })?;
+            let (user, password) = userpass
+                .split_once(':')
+                .ok_or_else(|| Failure::usage("--userpass has no colon, expected USER:PASS"))?;
             users.push(user.to_owned());
             passwords.push(password.to_owned());
         }
-        let user = spread("--user", &users, self.url.len())?
+        Ok((users, passwords))
+    }
+
+    /// Each pool with its own user and password.
+    fn pools(&self, urls: &[PoolUrl]) -> Result<Pools, Failure> {
+        let (users, passwords) = self.logins()?;
+        let user = spread("--user", &users, urls.len())?
             .ok_or_else(|| Failure::usage("a pool wants a user name: add --user NAME"))?;
-        let password = spread("--pass", &passwords, self.url.len())?;
-        self.url
-            .iter()
-            .enumerate()
-            .map(|(index, url)| {
-                let client = ClientConfig {
-                    user: user(index),
-                    password: password.as_ref().map_or_else(|| "x".to_owned(), |of| of(index)),
-                    user_agent: USER_AGENT.to_owned(),
-                    version_mask: self.version_mask,
-                    suggest_difficulty: None,
-                    limits: Limits::default(),
-                };
-                client.check().map_err(|error| Failure::usage(error.to_string()))?;
-                Ok((url.clone(), client))
-            })
-            .collect()
+        let password = spread("--pass", &passwords, urls.len())?;
+        let accounts = urls.iter().enumerate().map(|(index, url)| {
+            let pass = password.as_ref().map(|of| of(index));
+            self.way.account(url, PoolLogin { user: user(index), pass }, self.version_mask)
+        });
+        Ok(Pools::new(accounts.collect::<Result<_, _>>()?))
+    }
+
+    /// The configuration file; what it says about hashing becomes ours, unless a flag says more.
+    fn read_config(&mut self, file: &Path, out: &mut Output) -> Result<Config, Failure> {
+        let config = Config::read(file).map_err(|error| Failure::usage(error.to_string()))?;
+        pools::warn_of_secrets(file, &config, out);
+        self.hash.threads = self.hash.threads.or(config.threads);
+        self.hash.kernel = self.hash.kernel.take().or_else(|| config.kernel.clone());
+        Ok(config)
     }
 }
 

@@ -4,17 +4,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use midstate_chain::{Job, Share, Verdict};
+use midstate_chain::{Hash256, Job, Share, Verdict};
 use midstate_engine::{Engine, Meter, Progress};
-use midstate_net::{End, Happened, Link, LinkConfig, LinkEvent, LinkState};
+use midstate_net::{Account, End, Happened, Link, LinkEvent, LinkState, NodeLink, NodeLinkConfig};
 use midstate_work::{BlockLedger, Ledger};
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use crate::backlog::Backlog;
 use crate::choose::Choice;
 use crate::exit::{Failure, INTERRUPTED_TWICE, Kind};
 use crate::output::Output;
+use crate::pools::{Pools, Reloader};
+use crate::signals::{Request, Requests, interrupted};
+use crate::turnstile::Turnstile;
 use crate::units;
 
 /// How often counts are read and times are checked.
@@ -23,6 +27,14 @@ const TICK: Duration = Duration::from_millis(250);
 const RATE_EVERY: Duration = Duration::from_secs(10);
 const WINDOWS: [Duration; 3] =
     [Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(15 * 60)];
+
+/// Where the jobs come from.
+pub(crate) enum Source {
+    /// Pools, by Stratum.
+    Pools(Box<Pools>),
+    /// Bitcoin Core nodes.
+    Nodes(Box<NodeLinkConfig>),
+}
 
 /// When to stop by ourselves.
 #[derive(Debug, Clone, Copy, Default)]
@@ -49,37 +61,59 @@ pub(crate) enum Reason {
 /// Mines until a goal is met, Ctrl-C, or the link ends. Prints everything, the summary too.
 pub(crate) async fn mine(
     choice: Choice,
-    link: LinkConfig,
+    source: Source,
     goals: Goals,
     out: &mut Output,
 ) -> Result<(), Failure> {
     let (found, mut found_shares) = mpsc::unbounded_channel();
     let (outbox, shares) = mpsc::unbounded_channel();
-    let (events, mut inbox) = mpsc::unbounded_channel();
+    let (events, mut inbox) = midstate_net::events();
     let (stop, stopped) = oneshot::channel();
-    let link = tokio::spawn(Link::new(link, shares, events, stopped).run());
+    let (reloads, reloaded) = mpsc::unbounded_channel();
+    let (link, reloader) = match source {
+        Source::Pools(pools) => {
+            let (config, reloader) = pools.into_parts();
+            let link = Link::new(config, shares, events, stopped).with_reloads(reloaded);
+            (tokio::spawn(link.run()), reloader)
+        }
+        Source::Nodes(config) => {
+            let link = NodeLink::new(*config, shares, events, stopped);
+            (tokio::spawn(link.run()), Reloader::none())
+        }
+    };
+    let backlog = Arc::new(Backlog::default());
+    let bound = Arc::clone(&backlog);
+    let turnstile = Arc::new(Turnstile::default());
+    let entrance = Arc::clone(&turnstile);
     let engine = Engine::start(choice.config.clone(), move |share| {
-        // The receiver outlives the engine, which is stopped before the last shares are read.
-        let _ = found.send(share);
+        if entrance.admits(&share) && bound.admits(&share) {
+            // The receiver outlives the engine, which is stopped before the last shares are read.
+            let _ = found.send(share);
+        }
     });
 
-    let mut miner = Miner::new(&choice, engine, out);
+    let mut miner = Miner::new(&choice, engine, turnstile, backlog, out);
     let mut interrupted = std::pin::pin!(interrupted());
+    let mut requests = Requests::listen();
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let reason = loop {
+        // In this order, what is rare is never held up by what is not, and shares that are done
+        // make room for new ones.
         tokio::select! {
-            Some(share) = found_shares.recv() => {
-                miner.record_found(&share);
-                let _ = outbox.send(share);
-            }
+            biased;
+            () = &mut interrupted => break Reason::Interrupted,
+            request = requests.next() => miner.handle_request(request, &reloader, &reloads),
+            _ = ticks.tick() => miner.tick(),
             event = inbox.recv() => match event {
                 Some(event) => miner.handle(event),
                 // The link has ended by itself; its end tells why.
                 None => break Reason::Error,
             },
-            _ = ticks.tick() => miner.tick(),
-            () = &mut interrupted => break Reason::Interrupted,
+            Some(share) = found_shares.recv() => {
+                miner.record_found(&share);
+                let _ = outbox.send(share);
+            }
         }
         if let Some(reason) = miner.goal_met(&goals) {
             break reason;
@@ -88,10 +122,11 @@ pub(crate) async fn mine(
 
     // From here on a second Ctrl-C ends the program at once.
     tokio::spawn(async {
-        self::interrupted().await;
+        crate::signals::interrupted().await;
         std::process::exit(INTERRUPTED_TWICE);
     });
     miner.engine.stop();
+    miner.record_turned_away();
     while let Ok(share) = found_shares.try_recv() {
         miner.record_found(&share);
         let _ = outbox.send(share);
@@ -105,33 +140,37 @@ pub(crate) async fn mine(
     match end {
         End::Stopped => Ok(()),
         End::Refused(reason) => Err(Failure::new(Kind::Refused, anyhow::Error::msg(reason))),
+        End::Misconfigured(reason) => Err(Failure::usage(reason)),
+        End::Unusable(reason) => Err(Failure::new(Kind::Runtime, anyhow::Error::msg(reason))),
         End::Unreachable(reason) => {
             Err(Failure::new(Kind::Unreachable, anyhow::Error::msg(reason)))
         }
     }
 }
 
-/// Waits for Ctrl-C or, where there is such a thing, SIGTERM. Forever if neither can be had.
-async fn interrupted() {
-    #[cfg(unix)]
-    let terminated = async {
-        use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
-            Ok(mut signal) => signal.recv().await,
-            Err(_) => std::future::pending().await,
-        }
-    };
-    #[cfg(not(unix))]
-    let terminated = std::future::pending::<Option<()>>();
-    tokio::select! {
-        Ok(()) = tokio::signal::ctrl_c() => {}
-        _ = terminated => {}
+fn name(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Accepted => "accepted",
+        Verdict::Rejected => "rejected",
+        Verdict::Stale => "stale",
+        Verdict::Throttled => "throttled",
+        Verdict::Unresolved => "unresolved",
+    }
+}
+
+/// A block that was held back or too late was never offered: no verdict on it.
+fn block_name(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Accepted | Verdict::Rejected => name(verdict),
+        Verdict::Stale | Verdict::Throttled | Verdict::Unresolved => name(Verdict::Unresolved),
     }
 }
 
 struct Miner<'a> {
     choice: &'a Choice,
     engine: Engine,
+    turnstile: Arc<Turnstile>,
+    backlog: Arc<Backlog>,
     out: &'a mut Output,
     started: Instant,
     meter: Meter,
@@ -220,11 +259,19 @@ struct BlockCounts {
 }
 
 impl<'a> Miner<'a> {
-    fn new(choice: &'a Choice, engine: Engine, out: &'a mut Output) -> Self {
+    fn new(
+        choice: &'a Choice,
+        engine: Engine,
+        turnstile: Arc<Turnstile>,
+        backlog: Arc<Backlog>,
+        out: &'a mut Output,
+    ) -> Self {
         let now = Instant::now();
         Self {
             choice,
             engine,
+            turnstile,
+            backlog,
             out,
             started: now,
             meter: Meter::new(WINDOWS[2], Duration::ZERO, 0),
@@ -242,15 +289,71 @@ impl<'a> Miner<'a> {
         self.best_difficulty = self.best_difficulty.max(share.difficulty());
     }
 
+    /// What a signal asks for. Nothing of it ends the program.
+    fn handle_request(
+        &mut self,
+        request: Request,
+        reloader: &Reloader,
+        reloads: &mpsc::UnboundedSender<Vec<Account>>,
+    ) {
+        match request {
+            Request::Status => self.tell_status(),
+            Request::Reload => match reloader.accounts() {
+                None => self.out.note("nothing to read again: there is no configuration file"),
+                Some(Err(failure)) => {
+                    self.out.note(format!("kept the pools as they were: {failure}"))
+                }
+                Some(Ok(accounts)) => {
+                    self.out
+                        .note(format!("read the configuration again: {} pools", accounts.len()));
+                    // A link that has ended says so itself.
+                    let _ = reloads.send(accounts);
+                }
+            },
+        }
+    }
+
+    /// All there is to know, on stderr.
+    fn tell_status(&mut self) {
+        let pool = self.job.as_ref().map_or("none", |(job, _)| job.id.as_str()).to_owned();
+        let (status, shares) = (self.status(), self.shares);
+        self.out.note(format!(
+            "status: {status}; job {pool}; shares {} = {} accepted + {} rejected + {} stale + {} \
+             throttled + {} unresolved; up {}",
+            shares.found(),
+            shares.accepted(),
+            shares.rejected(),
+            shares.stale(),
+            shares.throttled(),
+            shares.unresolved(),
+            units::duration(self.started.elapsed()),
+        ));
+    }
+
+    /// Shares that the threads found and nobody could have taken.
+    fn record_turned_away(&mut self) {
+        for _ in 0..self.backlog.take_turned_away() {
+            self.shares.record_found();
+            self.shares.record_verdict(Verdict::Throttled);
+        }
+    }
+
     fn handle(&mut self, LinkEvent { url, what }: LinkEvent) {
         match what {
             Happened::State { state, reason } => self.handle_state(&url, state, reason.as_deref()),
             Happened::Job(job) => self.handle_job(&url, job),
+            Happened::Pause => {
+                self.job = None;
+                self.engine.set_job(None);
+            }
             Happened::Verdict { share, verdict, code, reason, advice, latency } => {
                 self.handle_verdict(&url, &share, verdict, code, reason.as_deref(), latency);
                 if let Some(advice) = advice {
                     self.out.note(format!("  {advice}"));
                 }
+            }
+            Happened::Revised { hash, height, was, verdict, reason } => {
+                self.handle_revised(&hash, height, was, verdict, reason.as_deref());
             }
             Happened::Message(text) => self.out.note(format!("{url} says: {text}")),
             Happened::Warning(text) => self.out.note(format!("warning: {url}: {text}")),
@@ -272,14 +375,10 @@ impl<'a> Miner<'a> {
             (LinkState::Connecting | LinkState::Connected, None) => {}
             (_, None) => self.out.note(format!("{words} {url}")),
         }
-        if state == LinkState::Lost {
-            // Its session is over: nothing that is found in its jobs can be sent.
-            self.job = None;
-            self.engine.set_job(None);
-        }
     }
 
     fn handle_job(&mut self, pool: &str, job: Arc<Job>) {
+        self.turnstile.open(&job);
         self.engine.set_job(Some(Arc::clone(&job)));
         self.out.event(&Event::Job {
             pool,
@@ -303,13 +402,8 @@ impl<'a> Miner<'a> {
         latency: Duration,
     ) {
         self.shares.record_verdict(verdict);
-        let name = match verdict {
-            Verdict::Accepted => "accepted",
-            Verdict::Rejected => "rejected",
-            Verdict::Stale => "stale",
-            Verdict::Throttled => "throttled",
-            Verdict::Unresolved => "unresolved",
-        };
+        self.backlog.settled();
+        let name = name(verdict);
         let block = share.is_block();
         self.out.event(&Event::Share {
             pool,
@@ -329,13 +423,8 @@ impl<'a> Miner<'a> {
         });
         if block {
             self.blocks.record(verdict);
-            // A block that was held back or too late was never offered: no verdict on it.
-            let verdict = match verdict {
-                Verdict::Accepted | Verdict::Rejected => name,
-                Verdict::Stale | Verdict::Throttled | Verdict::Unresolved => "unresolved",
-            };
-            let hash = share.hash.to_string();
-            self.out.event(&Event::Block { hash, height: share.job.height(), verdict, reason });
+            let (hash, height) = (share.hash.to_string(), share.job.height());
+            self.out.event(&Event::Block { hash, height, verdict: block_name(verdict), reason });
         }
         match verdict {
             Verdict::Accepted if block => self.tell_block(share),
@@ -353,10 +442,31 @@ impl<'a> Miner<'a> {
                 let code = code.map(|code| format!(" (code {code})")).unwrap_or_default();
                 self.out.line(format!("{name} share {}{code}: {reason}", share.hash));
             }
+            Verdict::Unresolved if block => {
+                let reason = reason.unwrap_or("no verdict came");
+                self.out.line(format!("block {} has no verdict: {reason}", share.hash));
+            }
             Verdict::Throttled | Verdict::Unresolved => {
                 tracing::debug!(hash = %share.hash, reason, "{name}");
             }
         }
+    }
+
+    /// A block got another verdict than the one it had.
+    fn handle_revised(
+        &mut self,
+        hash: &Hash256,
+        height: u32,
+        was: Verdict,
+        verdict: Verdict,
+        reason: Option<&str>,
+    ) {
+        self.blocks.revise(was, verdict);
+        let name = block_name(verdict);
+        let words = reason.unwrap_or("it is in the best chain now");
+        self.out.line(format!("block {height} {hash} is {name}: {words}"));
+        let (hash, height) = (hash.to_string(), Some(height));
+        self.out.event(&Event::Block { hash, height, verdict: name, reason });
     }
 
     /// The line of an accepted block: how long and how many tries it took, against what was to be
@@ -379,6 +489,7 @@ impl<'a> Miner<'a> {
     }
 
     fn tick(&mut self) {
+        self.record_turned_away();
         let now = self.started.elapsed();
         self.meter.record(now, self.engine.hashes());
         if let Some((_, since)) = &self.job

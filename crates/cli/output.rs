@@ -1,5 +1,5 @@
-//! What goes where: stdout is data, stderr is everything else. With `--json` stdout is one JSON object
-//! a line and nothing but that.
+//! What goes where: stdout is data, stderr is everything else. With `--json` stdout is one JSON
+//! object a line and nothing but that.
 
 use std::io::{IsTerminal, Write};
 
@@ -43,8 +43,8 @@ impl OutputArgs {
         }
     }
 
-    /// Colour on stderr: `--color` first, then `NO_COLOR` and `CLICOLOR_FORCE`, then whether anybody
-    /// looks.
+    /// Colour on stderr: `--color` first, then `NO_COLOR` and `CLICOLOR_FORCE`, then whether
+    /// anybody looks.
     pub(crate) fn stderr_colour(&self) -> bool {
         let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         match self.color {

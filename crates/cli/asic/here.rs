@@ -1,0 +1,215 @@
+//! This machine: its rate, measured; its power, read, told or assumed, and which of the three.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use midstate_economics::calendar::Date;
+use midstate_economics::units::{HashesPerSecond, JoulesPerTerahash, Watts};
+use midstate_sha256d::Kernel;
+
+use crate::bench::{Estimate, cpu_name, rate_of};
+use crate::choose::{HashArgs, available_threads, choose};
+use crate::exit::Failure;
+use crate::output::Output;
+
+/// What a hardware thread is assumed to draw when nobody can be asked: the TDPs of the CPUs in the
+/// table, by their threads, lie between 4 and 8 W; servers with many slow cores are below.
+const WATTS_PER_THREAD: (f64, f64) = (2.0, 10.0);
+
+/// This machine.
+pub(super) struct Here {
+    /// The CPU's name for itself.
+    pub(super) name: String,
+    /// Today's.
+    pub(super) year: f64,
+    /// Today.
+    pub(super) date: Date,
+    /// Of all threads.
+    pub(super) rate: HashesPerSecond,
+    /// 95 % interval of it and how many windows it rests on; `None` when the rate was given.
+    pub(super) interval: Option<(f64, f64, usize)>,
+    /// What was measured, in words.
+    pub(super) rate_source: String,
+    /// Name of the kernel; `None` when the rate was given.
+    pub(super) kernel: Option<&'static str>,
+    /// Lowest and highest power; equal when it is known.
+    pub(super) watts: (Watts, Watts),
+    /// How it is known.
+    pub(super) power_source: String,
+}
+
+impl Here {
+    pub(super) fn find(
+        hash: &HashArgs,
+        rate: Option<f64>,
+        watts: Option<f64>,
+        seconds: f64,
+        out: &mut Output,
+    ) -> Result<Self, Failure> {
+        let threads = hash.threads.map_or_else(available_threads, usize::from);
+        let meter = Meter::open();
+        let mut measured_watts = None;
+        let (rate, interval, rate_source, kernel) = match rate {
+            Some(rate) => (rate, None, "given with --rate".to_owned(), None),
+            None => {
+                let choice = choose(hash)?;
+                let config = &choice.config;
+                if out.is_live() {
+                    out.status(&format!("measuring for {seconds} s with {}", config.kernel.name()));
+                }
+                let (start, begin) = (Instant::now(), meter.as_ref().and_then(Meter::read));
+                let estimate = rate_of(config.kernel, threads, config.cut.midstates, seconds);
+                let end = meter.as_ref().and_then(Meter::read);
+                out.end_status();
+                if let (Some(begin), Some(end), Some(meter)) = (begin, end, &meter) {
+                    let joules = meter.joules_between(begin, end);
+                    measured_watts = Some(Watts(joules / start.elapsed().as_secs_f64()));
+                }
+                let Estimate { median, low, high, samples } = estimate;
+                let source = format!(
+                    "measured now: kernel {}, {threads} threads, {} midstates",
+                    config.kernel.name(),
+                    config.cut.midstates
+                );
+                (median, Some((low, high, samples)), source, Some(config.kernel.name()))
+            }
+        };
+        let (watts, power_source) = match (watts, measured_watts) {
+            (Some(watts), _) => ((Watts(watts), Watts(watts)), "given with --watts".to_owned()),
+            (None, Some(watts)) => ((watts, watts), "RAPL: CPU package, not the wall".to_owned()),
+            (None, None) => {
+                let band = WATTS_PER_THREAD;
+                let count = threads as f64;
+                let source = format!(
+                    "assumed: {} to {} W a thread, as in TDPs; {}",
+                    band.0,
+                    band.1,
+                    Meter::why_not()
+                );
+                ((Watts(band.0 * count), Watts(band.1 * count)), source)
+            }
+        };
+        let date = today();
+        Ok(Self {
+            name: cpu_name(),
+            year: date.fractional_year(),
+            date,
+            rate: HashesPerSecond(rate),
+            interval,
+            rate_source,
+            kernel,
+            watts,
+            power_source,
+        })
+    }
+
+    /// J/TH at the lowest and at the highest power.
+    pub(super) fn efficiency(&self) -> (JoulesPerTerahash, JoulesPerTerahash) {
+        let of = |watts| JoulesPerTerahash::of(watts, self.rate);
+        (of(self.watts.0), of(self.watts.1))
+    }
+
+    /// The middle of the two, on a log scale.
+    pub(super) fn typical_efficiency(&self) -> JoulesPerTerahash {
+        let (low, high) = self.efficiency();
+        JoulesPerTerahash((low.0 * high.0).sqrt())
+    }
+}
+
+/// Every kernel's rate with all threads, slowest first; none when the rate was given.
+pub(super) fn kernels(
+    hash: &HashArgs,
+    rate: Option<f64>,
+    seconds: f64,
+) -> Result<Vec<(Kernel, Estimate)>, Failure> {
+    if rate.is_some() {
+        return Ok(Vec::new());
+    }
+    let choice = choose(hash)?;
+    let measure = |kernel| {
+        let config = &choice.config;
+        (kernel, rate_of(kernel, config.threads, config.cut.midstates, seconds / 3.0))
+    };
+    let mut rates: Vec<_> = Kernel::available().map(measure).collect();
+    rates.sort_by(|a, b| a.1.median.total_cmp(&b.1.median));
+    Ok(rates)
+}
+
+pub(super) fn today() -> Date {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    Date::from_unix(i64::try_from(since).unwrap_or(0))
+}
+
+/// The energy counters of all CPU packages (Linux powercap, Intel's RAPL and AMD's).
+struct Meter {
+    packages: Vec<Package>,
+}
+
+struct Package {
+    counter: PathBuf,
+    /// Where the counter starts again, in microjoules.
+    wraps_at: u64,
+}
+
+impl Meter {
+    const ROOT: &str = "/sys/class/powercap";
+
+    /// `None` where there is no counter or this user may not read it (only root may, since
+    /// CVE-2020-8694).
+    fn open() -> Option<Self> {
+        let zones = fs::read_dir(Self::ROOT).ok()?;
+        let package = |zone: fs::DirEntry| {
+            let path = zone.path();
+            let name = fs::read_to_string(path.join("name")).ok()?;
+            // Cores and memory are zones below their package: counting them would count twice.
+            if !name.starts_with("package") {
+                return None;
+            }
+            let wraps_at = fs::read_to_string(path.join("max_energy_range_uj")).ok()?;
+            let counter = path.join("energy_uj");
+            fs::read_to_string(&counter).ok()?;
+            Some(Package { counter, wraps_at: wraps_at.trim().parse().ok()? })
+        };
+        let packages: Vec<_> = zones.filter_map(Result::ok).filter_map(package).collect();
+        (!packages.is_empty()).then_some(Self { packages })
+    }
+
+    fn why_not() -> &'static str {
+        match fs::metadata(Self::ROOT) {
+            Ok(_) => "RAPL is here but needs root",
+            Err(_) => "no RAPL here",
+        }
+    }
+
+    /// Microjoules of each package.
+    fn read(&self) -> Option<Vec<u64>> {
+        let read = |package: &Package| {
+            fs::read_to_string(&package.counter).ok()?.trim().parse::<u64>().ok()
+        };
+        self.packages.iter().map(read).collect()
+    }
+
+    fn joules_between(&self, begin: Vec<u64>, end: Vec<u64>) -> f64 {
+        let pairs = begin.into_iter().zip(end).zip(&self.packages);
+        let micro = pairs.map(|((begin, end), package)| spent(begin, end, package.wraps_at));
+        micro.sum::<u64>() as f64 / 1e6
+    }
+}
+
+/// What a counter that wraps has counted; once at most, which takes minutes.
+fn spent(begin: u64, end: u64, wraps_at: u64) -> u64 {
+    if end >= begin { end - begin } else { wraps_at.saturating_sub(begin) + end }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_may_wrap_once() {
+        assert_eq!(spent(10, 25, 100), 15);
+        assert_eq!(spent(90, 5, 100), 15);
+        assert_eq!(spent(7, 7, 100), 0);
+    }
+}

@@ -1,0 +1,236 @@
+//! The comparison as text: at most 100 columns, no colour needed.
+
+use midstate_economics::hardware::Device;
+use midstate_economics::units::{HashesPerSecond, JoulesPerTerahash, Watts, si, significant};
+
+use super::Comparison;
+use super::verdict::{ANSWER, Block};
+use crate::inputs::{number, say_source};
+use crate::output::Output;
+use crate::prose::{bar, fit, wrap};
+
+/// The machines that a person should have heard of, by the start of their names.
+pub(super) const LADDER: [&str; 14] = [
+    "Pencil and paper",
+    "ESP32",
+    "Core i7-6700HQ",
+    "Ryzen 9 5900X",
+    "Radeon HD 5870",
+    "GeForce RTX 4090",
+    "X6500",
+    "BFL miniRig",
+    "Avalon batch 1",
+    "Bitaxe Gamma",
+    "Antminer S9",
+    "Antminer S19 Pro",
+    "Antminer S21 XP",
+    "Antminer S23 Hyd",
+];
+
+const NAME: usize = 36;
+const COLUMNS: usize = 40;
+const WIDTH: usize = 98;
+
+/// A rung of the ladder.
+pub(super) struct Rung {
+    pub(super) name: String,
+    pub(super) year: f64,
+    pub(super) rate: HashesPerSecond,
+    pub(super) efficiency: Option<(JoulesPerTerahash, JoulesPerTerahash)>,
+    /// Whether it is this machine.
+    pub(super) here: bool,
+}
+
+/// The machines of the ladder with this one among them, slowest first.
+pub(super) fn rungs(comparison: &Comparison) -> Vec<Rung> {
+    let rung = |device: &Device| Rung {
+        name: device.name.clone(),
+        year: device.year,
+        rate: device.rate,
+        efficiency: device.efficiency(),
+        here: false,
+    };
+    let find = |name: &&str| comparison.devices.iter().find(|device| device.name.starts_with(*name));
+    let mut rungs: Vec<_> = LADDER.iter().filter_map(find).map(rung).collect();
+    let here = &comparison.here;
+    rungs.push(Rung {
+        name: format!("THIS MACHINE: {}", here.name),
+        year: here.year,
+        rate: here.rate,
+        efficiency: Some(here.efficiency()),
+        here: true,
+    });
+    rungs.sort_by(|a, b| a.rate.0.total_cmp(&b.rate.0));
+    rungs
+}
+
+pub(super) fn print(comparison: &Comparison, out: &mut Output) {
+    print_here(comparison, out);
+    let rungs = rungs(comparison);
+    print_rates(&rungs, out);
+    print_energy(comparison, &rungs, out);
+    print_blocks(comparison, out);
+    print_answer(comparison, out);
+    out.line("\nInputs: dated, shipped with the program, replaced by flags");
+    let inputs = &comparison.inputs;
+    say_source("difficulty", &inputs.difficulty, out);
+    say_source("price", &inputs.price, out);
+    say_source("power", &inputs.household, out);
+    out.line("  all devices with their sources: --json, or --html FILE for a report with plots");
+}
+
+fn print_here(comparison: &Comparison, out: &mut Output) {
+    let here = &comparison.here;
+    let (low, high) = here.efficiency();
+    out.line(format!("This machine: {}", here.name));
+    let interval = here.interval.map_or_else(String::new, |(low, high, windows)| {
+        format!(", 95 % {} .. {} of {windows} windows", rate(low), rate(high))
+    });
+    out.line(format!("  rate    {}{interval}", here.rate));
+    out.line(format!("          {}", here.rate_source));
+    let watts = match here.watts {
+        (low, high) if low == high => low.to_string(),
+        (low, high) => format!("{low} .. {high}"),
+    };
+    out.line(format!("  power   {watts} ({})", here.power_source));
+    let efficiency = if low == high { low.to_string() } else { format!("{} .. {high}", short(low)) };
+    out.line(format!("  energy  {efficiency}: joules for a terahash, 10^12 hashes"));
+}
+
+fn rate(value: f64) -> String {
+    HashesPerSecond(value).to_string()
+}
+
+fn short(efficiency: JoulesPerTerahash) -> String {
+    significant(efficiency.0)
+}
+
+fn print_rates(rungs: &[Rung], out: &mut Output) {
+    let (Some(slowest), Some(fastest)) = (rungs.first(), rungs.last()) else { return };
+    let low = slowest.rate.0.log10().floor();
+    let decades = fastest.rate.0.log10() - low;
+    out.line(format!(
+        "\nHashes per second, LOG scale: {:.1} columns are ten times more",
+        COLUMNS as f64 / decades
+    ));
+    for rung in rungs {
+        let share = (rung.rate.0.log10() - low) / decades;
+        out.line(row(rung, &bar(share, COLUMNS, true)));
+    }
+    out.line(format!(
+        "\nThe same on a LINEAR scale: one column is {}",
+        rate(fastest.rate.0 / COLUMNS as f64)
+    ));
+    for rung in rungs {
+        let bar = bar(rung.rate / fastest.rate, COLUMNS, false);
+        let shown = if bar.is_empty() && rung.here { "(you are here)".to_owned() } else { bar };
+        out.line(row(rung, &shown));
+    }
+}
+
+fn row(rung: &Rung, bar: &str) -> String {
+    let mark = if rung.here { '>' } else { ' ' };
+    let (name, rate) = (fit(&rung.name, NAME), rung.rate.to_string());
+    format!("{mark} {:.0} {name} {rate:>10} {bar}", rung.year.floor()).trim_end().to_owned()
+}
+
+fn print_energy(comparison: &Comparison, rungs: &[Rung], out: &mut Output) {
+    let verdict = &comparison.verdict;
+    let best = verdict.best.efficiency;
+    let top = &verdict.floors[2];
+    out.line("\nJoules for a terahash (10^12 hashes), and how often that of today's best ASIC");
+    let mut by_energy: Vec<_> = rungs
+        .iter()
+        .filter_map(|rung| rung.efficiency.map(|(low, high)| (rung, low, high)))
+        .collect();
+    by_energy.sort_by(|a, b| (b.1.0 * b.2.0).total_cmp(&(a.1.0 * a.2.0)));
+    for (rung, low, high) in by_energy {
+        let mark = if rung.here { '>' } else { ' ' };
+        let band = if low == high { short(low) } else { format!("{} .. {}", short(low), short(high)) };
+        let middle = (low.0 * high.0).sqrt() / best.0;
+        out.line(format!(
+            "{mark} {:.0} {} {band:>20} J/TH {:>9} x",
+            rung.year.floor(),
+            fit(&rung.name, NAME),
+            significant(middle)
+        ));
+    }
+    out.line("  The floor that physics sets at 300 K (Landauer), by what a hash is thought to erase:");
+    for floor in &verdict.floors {
+        out.line(format!(
+            "       {} {:>20} J/TH, {} times below this machine",
+            fit(floor.model.name(), NAME - 2),
+            short(floor.efficiency),
+            significant(floor.here)
+        ));
+    }
+    out.line(format!(
+        "  The best ASIC is still {} times above the highest of them.",
+        significant(top.best)
+    ));
+}
+
+fn print_blocks(comparison: &Comparison, out: &mut Output) {
+    let verdict = &comparison.verdict;
+    let price = comparison.inputs.household();
+    out.line(format!("\nOne block on this machine, with power at {} c/kWh", number(price.cents())));
+    for Block { network, difficulty, hashes, wait, energy, cost } in &verdict.blocks {
+        let band = |low: String, high: String| match low == high {
+            true => low,
+            false => format!("{low} to {high}"),
+        };
+        out.line(format!(
+            "  {network:<9} difficulty {}, {} hashes: {wait} on average",
+            power_of_ten(*difficulty),
+            power_of_ten(*hashes),
+        ));
+        out.line(format!(
+            "  {:<9} {} kWh, a power bill of {}",
+            "",
+            band(power_of_ten(energy.0.kwh()), power_of_ten(energy.1.kwh())),
+            band(cost.0.to_string(), cost.1.to_string()),
+        ));
+    }
+    out.line(format!(
+        "  A block of mainnet brings {}. Mining there with this machine earns nothing: the wait is\n  \
+         a mean, every try starts anew, and the bill for power is certain.",
+        verdict.reward
+    ));
+    out.line("  testnet4 is that cheap only when its last block is 20 minutes old (BIP94).");
+}
+
+fn power_of_ten(value: f64) -> String {
+    if (1e-2..1e5).contains(&value) { significant(value) } else { format!("{value:.2e}") }
+}
+
+fn print_answer(comparison: &Comparison, out: &mut Output) {
+    let verdict = &comparison.verdict;
+    let (here, best) = (&comparison.here, &verdict.best);
+    let (low, high) = verdict.energy_ratio;
+    let ratio = if low == high {
+        significant(low)
+    } else {
+        format!("{} to {}", significant(low), significant(high))
+    };
+    let together = |watts: Watts| {
+        format!("{}W", si(watts.0 * verdict.rate_ratio))
+    };
+    let draws = match here.watts {
+        (low, high) if low == high => together(low),
+        (low, high) => format!("{} to {}", together(low), together(high)),
+    };
+    out.line("\nBy how much, and why");
+    let text = format!(
+        "One {} does {} at {}. It takes {} of this machine to match it, drawing {draws}. For one \
+         second of its work this machine needs {}; for the same hash it spends {ratio} times the \
+         energy.",
+        best.name,
+        best.rate,
+        best.power,
+        significant(verdict.rate_ratio),
+        verdict.one_second,
+    );
+    for line in wrap(&text, WIDTH - 2).iter().chain(&wrap(ANSWER, WIDTH - 2)) {
+        out.line(format!("  {line}"));
+    }
+}

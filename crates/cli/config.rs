@@ -1,0 +1,183 @@
+//! The configuration file: TOML with the names of the long flags. What it means is decided in
+//! [`pools`](crate::pools); here it is read, and every mistake in it is an error that names its
+//! line. A flag on the command line wins over the file.
+//!
+//! ```toml
+//! user = "bc1q...worker"        # for every pool without a user of its own
+//!
+//! [[pool]]
+//! url = "stratum+tls://pool.example:443"
+//!
+//! [[pool]]                      # the backup
+//! url = "stratum+tcp://backup.example:3333"
+//! user = "somebody"
+//! ```
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use midstate_net::{PoolUrl, ProxyUrl};
+use serde::{Deserialize, Deserializer};
+
+/// All that a file can say.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Config {
+    pub(crate) user: Option<String>,
+    pub(crate) pass: Option<String>,
+    #[serde(default, deserialize_with = "some_parsed")]
+    pub(crate) proxy: Option<ProxyUrl>,
+    /// Seconds.
+    pub(crate) give_up: Option<u64>,
+    /// Seconds.
+    pub(crate) return_after: Option<u64>,
+    pub(crate) threads: Option<NonZeroUsize>,
+    pub(crate) kernel: Option<String>,
+    /// In order of preference.
+    #[serde(default)]
+    pub(crate) pool: Vec<Pool>,
+}
+
+/// One pool.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Pool {
+    #[serde(deserialize_with = "parsed")]
+    pub(crate) url: PoolUrl,
+    pub(crate) user: Option<String>,
+    pub(crate) pass: Option<String>,
+    #[serde(default, deserialize_with = "some_parsed")]
+    pub(crate) proxy: Option<ProxyUrl>,
+    pub(crate) cert: Option<PathBuf>,
+    pub(crate) tls_pin: Option<String>,
+    #[serde(default)]
+    pub(crate) tls_insecure: bool,
+    #[serde(default)]
+    pub(crate) no_redirect: bool,
+}
+
+/// Why a file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    #[error("cannot read the configuration {path}: {error}")]
+    Unreadable { path: String, error: std::io::Error },
+    #[error("{path}: {error}{}", suggestion.as_deref().unwrap_or_default())]
+    Invalid { path: String, error: String, suggestion: Option<String> },
+}
+
+impl Config {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or something in it is not understood.
+    pub(crate) fn read(path: &Path) -> Result<Self, ConfigError> {
+        let shown = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::Unreadable { path: shown.clone(), error })?;
+        Self::parse(&text).map_err(|(error, suggestion)| {
+            let error = error.to_string().trim_end().to_owned();
+            ConfigError::Invalid { path: shown, error, suggestion }
+        })
+    }
+
+    fn parse(text: &str) -> Result<Self, (toml::de::Error, Option<String>)> {
+        toml::from_str(text).map_err(|error| {
+            let suggestion = suggest(&error, text);
+            (error, suggestion)
+        })
+    }
+
+    /// Whether it holds a password.
+    pub(crate) fn has_secrets(&self) -> bool {
+        self.pass.is_some() || self.pool.iter().any(|pool| pool.pass.is_some())
+    }
+}
+
+/// For a key that nobody knows: the known one that looks most like it.
+fn suggest(error: &toml::de::Error, text: &str) -> Option<String> {
+    // serde's sentence is "unknown field `x`, expected one of `a`, `b`": the candidates are those
+    // of the table that the key stands in.
+    if !error.message().starts_with("unknown field") {
+        return None;
+    }
+    let key = error.span().and_then(|span: Range<usize>| text.get(span))?;
+    let known = error.message().split('`').skip(3).step_by(2);
+    let (likeness, nearest) = known
+        .map(|known| (strsim::jaro_winkler(key, known), known))
+        .max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (likeness > 0.7).then(|| format!("\ndid you mean `{nearest}`?"))
+}
+
+/// A value that is written as text.
+fn parsed<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: fmt::Display>,
+{
+    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+}
+
+/// The same where it may be left out.
+fn some_parsed<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: fmt::Display>,
+{
+    parsed(deserializer).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        let (error, suggestion) = Config::parse(text).unwrap_err();
+        format!("{error}{}", suggestion.unwrap_or_default())
+    }
+
+    #[test]
+    fn u8_a_whole_file() {
+        let config = Config::parse(
+            r#"
+            user = "me"
+            give-up = 60
+            threads = 2
+            [[pool]]
+            url = "stratum+tls://a.example:443"
+            tls-pin = "00"
+            proxy = "socks5://127.0.0.1:9050"
+            [[pool]]
+            url = "b.example:3333"
+            user = "other"
+            pass = "secret"
+            "#,
+        )
+        .unwrap();
+        assert_eq!(config.pool.len(), 2);
+        assert!(config.pool[0].url.tls && !config.pool[1].url.tls);
+        assert_eq!(config.pool[0].proxy.as_ref().unwrap().port, 9050);
+        assert!(config.has_secrets());
+    }
+
+    #[test]
+    fn u8_mistakes_name_their_line_and_what_was_meant() {
+        for (text, words) in [
+            ("user = 'a'\nusr = 'me'", ["line 2", "did you mean `user`?"]),
+            ("[[pool]]\nurl = 'a:1'\ntls_pin = '00'", ["line 3", "did you mean `tls-pin`?"]),
+            ("[[pool]]\nurl = 'gopher://a:1'", ["line 2", "unknown scheme \"gopher\""]),
+            ("[[pool]]\nuser = 'a'", ["line 1", "missing field `url`"]),
+            ("proxy = 'http://a:1'", ["line 1", "expected socks5://HOST:PORT"]),
+            ("threads = 0", ["line 1", "nonzero"]),
+            ("threads = ", ["line 1", "invalid"]),
+        ] {
+            let error = error(text);
+            for word in words {
+                assert!(error.contains(word), "{word:?} is not in: {error}");
+            }
+        }
+        assert!(!error("xyzzy = 1").contains("did you mean"));
+    }
+}

@@ -1,0 +1,315 @@
+//! Topic `retarget`: a change of difficulty explained, the history of it, or fleets that switch off
+//! and on under the real rule.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::ValueEnum;
+use midstate_chain::{RETARGET_INTERVAL, Target};
+use midstate_economics::calendar::Date;
+use midstate_economics::hashprice::interval_before_change;
+use midstate_economics::history;
+use midstate_economics::inputs::Inputs;
+use midstate_economics::odds::network_rate;
+use midstate_economics::simulate::{self, Event, Period, Scenario};
+use midstate_economics::units::{DollarsPerKwh, HashesPerSecond, grouped, si};
+use midstate_report::{Axis, Chart, Figure, Ink, Layer, Line, Rule, Scale};
+use serde_json::json;
+
+use super::sheet::Sheet;
+use crate::exit::Failure;
+use crate::inputs::{number, positive, share};
+use crate::output::Output;
+
+/// Flags of `econ retarget`.
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// Explain a change from this difficulty ..
+    #[arg(long, value_name = "D", requires = "to", value_parser = positive)]
+    from: Option<f64>,
+    /// .. to this one
+    #[arg(long, value_name = "D", requires = "from", value_parser = positive)]
+    to: Option<f64>,
+    /// Show the difficulty of every period of mainnet until 2025, from real headers
+    #[arg(long, conflicts_with_all = ["from", "replay"])]
+    history: bool,
+    /// What happens in the simulation
+    #[arg(long, value_enum, default_value_t = Replay::Feb2026, conflicts_with = "from")]
+    replay: Replay,
+    /// Share of the machines that leaves, in place of the replay's own
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    exit: Option<f64>,
+    /// Yearly deviation of the price: 0.5 is bitcoin's weather
+    #[arg(long, value_name = "SHARE", value_parser = crate::inputs::not_negative,
+          default_value_t = 0.0)]
+    volatility: f64,
+    /// How many periods of 2016 blocks
+    #[arg(long, value_name = "N", default_value_t = 12,
+          value_parser = clap::value_parser!(u32).range(2..=1000))]
+    periods: u32,
+    /// The same seed gives the same run
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Write the plot to an SVG file
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+}
+
+/// Height of the retarget of February 2026, and the network's rate before it: 141.67 T x 2^32 / 600.
+const FEB2026: (u32, HashesPerSecond) = (935_424, HashesPerSecond::from_exa(1_014.0));
+
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+enum Replay {
+    /// Nothing
+    Calm,
+    /// A tenth of the network leaves, as before block 935,424
+    Feb2026,
+    /// The United States leave, and come back four periods later
+    UsExit,
+    /// The halving of 2028 comes in the third period
+    Halving2028,
+    /// The price falls by 40 % overnight
+    PriceFall,
+}
+
+pub(super) fn run(args: &Args, inputs: &Inputs, out: &mut Output) -> Result<(), Failure> {
+    match (args.from, args.to) {
+        (Some(from), Some(to)) => explain_change(from, to, out),
+        _ if args.history => show_history(args, out),
+        _ => simulate(args, inputs, out),
+    }
+}
+
+fn explain_change(from: f64, to: f64, out: &mut Output) -> Result<(), Failure> {
+    let rate = |difficulty| -> Result<HashesPerSecond, Failure> {
+        let target = Target::from_difficulty(difficulty)
+            .map_err(|error| Failure::usage(error.to_string()))?;
+        Ok(network_rate(target))
+    };
+    let (before, after) = (rate(from)?, rate(to)?);
+    let mut sheet = Sheet::new("retarget", out);
+    sheet.step(
+        "change of difficulty",
+        "new / old - 1",
+        format!("{} / {} - 1", number(to), number(from)),
+        (to / from - 1.0) * 100.0,
+        "%",
+    );
+    sheet.step(
+        "mean time between blocks in the period before",
+        "10 minutes x old / new",
+        format!("10 x {} / {}", number(from), number(to)),
+        interval_before_change(to / from) / 60.0,
+        "minutes",
+    );
+    for (when, difficulty, rate) in [("before", from, before), ("after", to, after)] {
+        sheet.step(
+            &format!("hash rate that the difficulty {when} stands for"),
+            "difficulty x 2^32 / 600 s",
+            format!("{} x 2^32 / 600", number(difficulty)),
+            rate.exa(),
+            "EH/s",
+        );
+    }
+    Ok(())
+}
+
+fn show_history(args: &Args, out: &mut Output) -> Result<(), Failure> {
+    let periods: Vec<_> = history::retargets().collect();
+    let mut last_year = 0;
+    out.line("difficulty of mainnet at the first period of each year, log scale");
+    for period in &periods {
+        let difficulty = period.target.difficulty();
+        let date = Date::from_unix(i64::from(period.time));
+        out.event(&json!({
+            "event": "history", "height": period.height, "time": period.time,
+            "difficulty": difficulty,
+        }));
+        if date.year != last_year {
+            last_year = date.year;
+            let bar = "█".repeat(1 + (difficulty.log10() * 4.0) as usize);
+            out.line(format!("  {} {:>8} {bar}", date.year, si(difficulty).trim()));
+        }
+    }
+    save(args, history_chart(), out)
+}
+
+/// The difficulty of every period of mainnet that ships.
+pub(crate) fn history_chart() -> Chart {
+    let points: Vec<(f64, f64)> =
+        history::retargets().map(|period| (period.year(), period.target.difficulty())).collect();
+    Chart {
+        title: "Difficulty of mainnet, every 2016th block from 2009 to 2025, log scale".to_owned(),
+        x: Axis::around("year", Scale::Linear, points.iter().map(|point| point.0), |year| {
+            format!("{year:.0}")
+        }),
+        y: Axis::around("difficulty", Scale::Log, points.iter().map(|point| point.1), |value| {
+            si(value).replace(".00", "").trim().to_owned()
+        }),
+        layers: vec![Layer::Line(Line {
+            name: String::new(),
+            ink: Ink::Blue,
+            points,
+            steps: true,
+        })],
+    }
+}
+
+fn simulate(args: &Args, inputs: &Inputs, out: &mut Output) -> Result<(), Failure> {
+    let scenario = scenario(args, inputs);
+    let periods = simulate::run(&scenario)
+        .map_err(|error| Failure::usage(format!("--difficulty: {error}")))?;
+    out.line(format!(
+        "{} periods of 2016 blocks from height {}, seed {}: run it again with the same seed for \
+         the\nsame result. Fleets switch off while their power costs more than a hash brings.\n",
+        args.periods,
+        grouped(f64::from(scenario.height), 0),
+        args.seed
+    ));
+    let names: Vec<_> = scenario.fleets.iter().map(|fleet| fleet.name.as_str()).collect();
+    for (fleet, letter) in scenario.fleets.iter().zip('A'..) {
+        out.line(format!(
+            "  {letter}  {:<14} {:>6.0} EH/s  {:>4} J/TH  {:>4.1} c/kWh",
+            fleet.name,
+            fleet.rate.exa(),
+            fleet.efficiency.0,
+            DollarsPerKwh(fleet.electricity.0).cents()
+        ));
+    }
+    out.line(format!(
+        "\n{:<10} {:>10} {:>8} {:>7} {:>7} {:>9} {:>9} {:<8} minutes a block",
+        "from block", "difficulty", "change", "EH/s on", "minutes", "BTC a day", "$/PH/day", "on"
+    ));
+    for period in &periods {
+        print_period(period, &names, out);
+    }
+    lesson(args, &periods, out);
+    save(args, chart_of(&periods), out)
+}
+
+fn scenario(args: &Args, inputs: &Inputs) -> Scenario {
+    // The difficulty before the fall of February 2026, and three periods before its retarget.
+    let (network, height) = match args.replay {
+        Replay::Feb2026 => (FEB2026.1, FEB2026.0 - 3 * RETARGET_INTERVAL),
+        Replay::Halving2028 => (inputs.network(), 1_050_000 - 2 * RETARGET_INTERVAL),
+        _ => (inputs.network(), inputs.height()),
+    };
+    let bits = simulate::bits_for(network);
+    let leaves = |share: f64| 1.0 - args.exit.unwrap_or(share);
+    let capacity = |period, capacity| Event { period, capacity, price: 1.0 };
+    let events = match args.replay {
+        Replay::Calm | Replay::Halving2028 => vec![],
+        Replay::Feb2026 => vec![capacity(2, leaves(0.1116))],
+        Replay::UsExit => vec![capacity(2, leaves(0.375)), capacity(6, 1.0)],
+        Replay::PriceFall => vec![Event { period: 2, capacity: 1.0, price: 0.6 }],
+    };
+    Scenario {
+        fleets: simulate::example_fleets(network),
+        height: height / RETARGET_INTERVAL * RETARGET_INTERVAL,
+        time: u32::try_from(inputs.height.date.to_unix()).unwrap_or(0),
+        bits,
+        fees: midstate_economics::units::Btc(inputs.fees.value),
+        price: inputs.price(),
+        price_growth: 0.0,
+        price_volatility: args.volatility,
+        periods: args.periods,
+        events,
+        seed: args.seed,
+    }
+}
+
+fn print_period(period: &Period, names: &[&str], out: &mut Output) {
+    let on: String = ('A'..)
+        .zip(&period.on)
+        .map(|(letter, on)| if *on { letter } else { '.' })
+        .collect();
+    let minutes = period.interval / 60.0;
+    let bar = "█".repeat((minutes * 1.2) as usize);
+    out.line(format!(
+        "{:<10} {:>10} {:>+7.1}% {:>7.0} {:>7.2} {:>9.0} {:>9.2} {on:<8} {bar}",
+        grouped(f64::from(period.height), 0),
+        si(period.difficulty).trim(),
+        period.change * 100.0,
+        period.rate.exa(),
+        minutes,
+        period.issued_per_day().0,
+        period.hashprice.petahash(),
+    ));
+    let running: Vec<_> =
+        names.iter().zip(&period.on).filter(|(_, on)| **on).map(|(name, _)| name).collect();
+    out.event(&json!({
+        "event": "period", "height": period.height, "time": period.time,
+        "difficulty": period.difficulty, "change": period.change, "hps": period.rate.0,
+        "seconds_per_block": period.interval, "btc_per_day": period.issued_per_day().0,
+        "hashprice": period.hashprice.petahash(), "price": period.price.0, "on": running,
+    }));
+}
+
+/// What to see in the run.
+fn lesson(args: &Args, periods: &[Period], out: &mut Output) {
+    let per_day = |some: &[Period]| {
+        let days = some.iter().map(|p| p.issued.btc().0 / p.issued_per_day().0).sum::<f64>();
+        some.iter().map(|p| p.issued.btc().0).sum::<f64>() / days
+    };
+    // They leave in period 2; some come back in period 6.
+    let after = periods.get(3..periods.len().min(6)).unwrap_or(&[]);
+    let text = match args.replay {
+        Replay::Calm => {
+            "Luck alone moves the difficulty by 2 % at every retarget: 2016 waits are a small \
+             sample."
+                .to_owned()
+        }
+        Replay::Feb2026 | Replay::UsExit => format!(
+            "Machines leave in the third period: {:.0} BTC a day until the retarget, then {:.0} a \
+             day in the\nmean of the next three: 450, and luck. Less hash rate makes fewer coins \
+             for a while. Only\nmachines that come back into an easy period run ahead, and for \
+             that period only.",
+            periods.get(2).map_or(f64::NAN, |period| period.issued_per_day().0),
+            per_day(after)
+        ),
+        Replay::Halving2028 => "Hashprice halves in one block. Who cannot pay for power stops; \
+                                blocks slow down until the\ndifficulty has followed, and the \
+                                strongest take what is left."
+            .to_owned(),
+        Replay::PriceFall => "The price falls at once, the difficulty up to two weeks later: in \
+                              between the weakest\nmachines stand still, and blocks are late."
+            .to_owned(),
+    };
+    out.line(format!("\n{text}"));
+}
+
+fn chart_of(periods: &[Period]) -> Chart {
+    let line = |name: &str, ink, of: &dyn Fn(&Period) -> f64| {
+        let points = periods.iter().map(|p| (f64::from(p.height), of(p))).collect();
+        Layer::Line(Line { name: name.to_owned(), ink, points, steps: true })
+    };
+    let first = &periods[0];
+    let interval = |period: &Period| period.interval / 600.0;
+    let difficulty = |period: &Period| period.difficulty / first.difficulty;
+    let hashprice = |period: &Period| period.hashprice / first.hashprice;
+    let values = periods.iter().flat_map(|p| [interval(p), difficulty(p), hashprice(p), 1.0]);
+    Chart {
+        title: "Difficulty, time between blocks and hashprice in the simulation".to_owned(),
+        x: Axis::around(
+            "first block of the period",
+            Scale::Linear,
+            periods.iter().map(|period| f64::from(period.height)),
+            |height| grouped(height, 0),
+        ),
+        y: Axis::around("times the first period", Scale::Linear, values, |v| format!("{v:.1}")),
+        layers: vec![
+            Layer::Rule(Rule { y: 1.0, label: "as in the first period; 10 minutes".to_owned() }),
+            line("difficulty", Ink::Blue, &difficulty),
+            line("time between blocks", Ink::Orange, &interval),
+            line("hashprice", Ink::Green, &hashprice),
+        ],
+    }
+}
+
+fn save(args: &Args, chart: Chart, out: &mut Output) -> Result<(), Failure> {
+    let Some(path) = &args.svg else { return Ok(()) };
+    std::fs::write(path, Figure::Chart(chart).to_svg())
+        .with_context(|| format!("{}: cannot be written", path.display()))?;
+    out.note(format!("wrote {}", path.display()));
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! A worked sheet: formulas with their numbers put in, tables, and the JSON of both.
+
+use midstate_economics::inputs::Input;
+use serde_json::{Map, Value, json};
+
+use crate::inputs::{number, origin, say_source};
+use crate::output::Output;
+
+/// The sheet of one topic.
+pub(super) struct Sheet<'a> {
+    topic: &'static str,
+    out: &'a mut Output,
+}
+
+/// A cell of a table: what it is called, how people read it, what programs get.
+pub(super) type Cell = (&'static str, String, Value);
+
+impl<'a> Sheet<'a> {
+    pub(super) fn new(topic: &'static str, out: &'a mut Output) -> Self {
+        Self { topic, out }
+    }
+
+    /// Where a value comes from.
+    pub(super) fn given(&mut self, name: &'static str, input: &Input) {
+        say_source(name, input, self.out);
+        self.out.event(&json!({
+            "event": "input", "topic": self.topic, "name": name, "value": input.value,
+            "unit": input.unit, "origin": origin(input),
+        }));
+    }
+
+    /// A formula, the numbers put in, the result.
+    pub(super) fn step(
+        &mut self,
+        name: &str,
+        formula: &str,
+        with: impl AsRef<str>,
+        value: f64,
+        unit: &str,
+    ) {
+        let with = with.as_ref();
+        self.out.line(format!("\n{name}"));
+        self.out.line(format!("  = {formula}"));
+        if !with.is_empty() {
+            self.out.line(format!("  = {with}"));
+        }
+        self.out.line(format!("  = {} {unit}", result(value)));
+        self.out.event(&json!({
+            "event": "econ", "topic": self.topic, "name": name, "formula": formula,
+            "with": with, "value": value, "unit": unit,
+        }));
+    }
+
+    /// A sentence for people.
+    pub(super) fn say(&mut self, text: impl AsRef<str>) {
+        self.out.line(text);
+    }
+
+    /// Rows under a head; the first column is text and left, the others right.
+    pub(super) fn table(&mut self, rows: &[Vec<Cell>]) {
+        let Some(first) = rows.first() else { return };
+        let columns = first.len();
+        let length = |text: &str| text.chars().count();
+        let widths: Vec<usize> = (0..columns)
+            .map(|column| {
+                let cells = rows.iter().map(|row| length(&row[column].1));
+                cells.chain([length(first[column].0)]).max().unwrap_or(0)
+            })
+            .collect();
+        let line = |cells: &mut dyn Iterator<Item = &str>| {
+            let aligned = cells.zip(&widths).enumerate().map(|(column, (cell, &width))| {
+                if column == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+            });
+            format!("  {}", aligned.collect::<Vec<_>>().join("  ").trim_end())
+        };
+        self.out.line("");
+        self.out.line(line(&mut first.iter().map(|cell| cell.0)));
+        for row in rows {
+            self.out.line(line(&mut row.iter().map(|cell| cell.1.as_str())));
+            let mut fields = Map::new();
+            fields.insert("event".into(), "row".into());
+            fields.insert("topic".into(), self.topic.into());
+            for (name, _, value) in row {
+                fields.insert(key(name), value.clone());
+            }
+            self.out.event(&fields);
+        }
+    }
+}
+
+/// A column's name as a JSON key: `$/MW-year` becomes `usd_per_mw_year`.
+fn key(name: &str) -> String {
+    let words = name.replace('$', "usd").replace('%', "percent").replace('/', " per ");
+    let words = words.replace(['-', '.'], " ");
+    words.split_whitespace().collect::<Vec<_>>().join("_").to_lowercase()
+}
+
+/// A result: four digits, since three are not enough to check a table by.
+fn result(value: f64) -> String {
+    let size = value.abs();
+    match size {
+        _ if value == value.trunc() && size < 1e12 => number(value),
+        _ if size >= 1e7 || size < 1e-3 => format!("{value:.3e}"),
+        _ if size >= 1e4 => midstate_economics::units::grouped(value, 0),
+        _ if size >= 100.0 => format!("{value:.1}"),
+        _ if size >= 1.0 => format!("{value:.2}"),
+        _ => format!("{value:.4}"),
+    }
+}

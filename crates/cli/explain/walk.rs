@@ -1,0 +1,278 @@
+//! One header, from its fields to the compare with the target.
+
+use std::io::{BufRead, IsTerminal};
+
+use midstate_chain::{Header, Target, U256};
+use midstate_economics::calendar::Date;
+use midstate_economics::units::significant;
+use serde_json::json;
+
+use super::rounds::{Compression, HeaderHash, START, State, bytes_of, distance};
+use crate::exit::Failure;
+use crate::inputs::number;
+use crate::output::Output;
+use crate::prose::{bar, wrap};
+
+const WIDTH: usize = 96;
+
+/// Prints the walk; with `step`, waits for Enter between its parts and shows every round.
+pub(super) fn run(
+    name: &str,
+    header: &Header,
+    step: bool,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    let hash = HeaderHash::of(&header.to_bytes());
+    let waits = step && std::io::stdin().is_terminal();
+    let mut walk = Walk { name, header, hash: &hash, out, waits, shows_rounds: step };
+    walk.event();
+    for part in Walk::PARTS {
+        part(&mut walk)?;
+        if !walk.pause("next part")? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+struct Walk<'a> {
+    name: &'a str,
+    header: &'a Header,
+    hash: &'a HeaderHash,
+    out: &'a mut Output,
+    /// Whether somebody presses Enter between steps.
+    waits: bool,
+    shows_rounds: bool,
+}
+
+impl Walk<'_> {
+    const PARTS: [fn(&mut Self) -> Result<(), Failure>; 6] = [
+        Self::fields,
+        Self::midstate,
+        Self::first_hash,
+        Self::second_hash,
+        Self::compare,
+        Self::avalanche,
+    ];
+
+    fn fields(&mut self) -> Result<(), Failure> {
+        let header = self.header;
+        self.title(&format!("1. The header ({}): 80 bytes, all that is hashed", self.name));
+        let bytes = header.to_bytes();
+        let date = Date::from_unix(i64::from(header.time));
+        let time = header.time % 86_400;
+        let (hour, minute, second) = (time / 3600, time / 60 % 60, time % 60);
+        let target = header.bits.to_target();
+        let difficulty = target.map_or_else(
+            |error| error.to_string(),
+            |target| format!("difficulty {}", number(target.difficulty())),
+        );
+        let rows = [
+            (0..4, "version", format!("{:08x}", header.version)),
+            (4..36, "previous", "hash of the block before, in the byte order of SHA-256".into()),
+            (36..68, "merkle root", "one hash that stands for all transactions".into()),
+            (68..72, "time", format!("{} = {date} {hour:02}:{minute:02}:{second:02}", header.time)),
+            (72..76, "bits", format!("{}: the target in short; {difficulty}", header.bits)),
+            (76..80, "nonce", format!("{}: the number that miners turn", header.nonce)),
+        ];
+        for (range, field, meaning) in rows {
+            let (start, end) = (range.start, range.end - 1);
+            let hex = hex::encode(&bytes[range]);
+            match hex.len() {
+                ..=8 => self.line(format!("  {start:>2}..{end:<2} {field:<12} {hex}  {meaning}")),
+                _ => {
+                    self.line(format!("  {start:>2}..{end:<2} {field:<12} {hex}"));
+                    self.line(format!("  {:>19} {meaning}", ""));
+                }
+            }
+        }
+        self.say(
+            "Numbers stand with their lowest byte first. Whoever changes one transaction changes \
+             the merkle root, and with it the hash: the work has to be done again.",
+        );
+        Ok(())
+    }
+
+    fn midstate(&mut self) -> Result<(), Failure> {
+        let Self { header, hash, .. } = *self;
+        self.title("2. The midstate: what the first 64 bytes leave behind");
+        let bytes = header.to_bytes();
+        self.line(format!("  block 1  {}", hex::encode(&bytes[..32])));
+        self.line(format!("           {}", hex::encode(&bytes[32..64])));
+        self.line(format!(
+            "  block 2  {}  then padding: 80, zeros, length 640 bits",
+            hex::encode(&bytes[64..])
+        ));
+        self.line(format!("  start    {}", words(&START)));
+        self.line(format!("  MIDSTATE {}", words(&hash.first.result)));
+        self.say(
+            "SHA-256 eats 64 bytes at a time and keeps a state of eight 32-bit words, a to h. The \
+             nonce sits in the second block, so the state after the first, the midstate, is the \
+             same for all 4,294,967,296 nonces: it is computed once. That saves a third of the \
+             work: two compressions for a try in place of three.",
+        );
+        self.rounds("first block", &hash.first)
+    }
+
+    fn first_hash(&mut self) -> Result<(), Failure> {
+        let Self { header, hash, .. } = *self;
+        self.title("3. The first hash: 64 rounds over the second block");
+        let message = &hash.second.schedule;
+        self.line(format!("  message  {:08x} end of the merkle root", message[0]));
+        self.line(format!("           {:08x} time, {:08x} bits", message[1], message[2]));
+        self.line(format!("           {:08x} the nonce {}", message[3], header.nonce));
+        self.line(format!("  first    {}", words(&hash.second.result)));
+        self.say(
+            "Round r mixes message word r into the state. The nonce is word 3: rounds 0, 1 and 2 \
+             do not see it, so their result, like the midstate, is computed once for all nonces.",
+        );
+        self.rounds("second block", &hash.second)
+    }
+
+    fn second_hash(&mut self) -> Result<(), Failure> {
+        let hash = self.hash;
+        self.title("4. The second hash: SHA-256 of the first");
+        self.line(format!("  result   {}", words(&hash.third.result)));
+        self.line("  word     0        1        2        3        4        5        6        7");
+        self.line(format!("  bytes    {}", hex::encode(bytes_of(&hash.third.result))));
+        self.line(format!("  reversed {}", reversed(&hash.third.result)));
+        self.say(
+            "The 32 bytes are read as one number with the LAST byte the highest, which is why \
+             people print them reversed and see the zeros in front. The highest 32 bits are \
+             therefore word 7. A good hash starts with zeros, so word 7 has to be zero or nearly: \
+             a miner computes word 7 alone, three rounds early and without the other seven, looks \
+             whether it is small enough, and only finishes the one in four billion that is.",
+        );
+        self.rounds("second hash", &hash.third)
+    }
+
+    fn compare(&mut self) -> Result<(), Failure> {
+        let Self { header, hash, .. } = *self;
+        self.title("5. The compare: is the number small enough?");
+        let number = reversed(&hash.third.result);
+        let Ok(target) = header.bits.to_target() else {
+            self.say("The bits of this header stand for no target that a hash could meet.");
+            return Ok(());
+        };
+        self.line(format!("  hash     {number}"));
+        self.line(format!("  target   {target}"));
+        let met = target.is_met_by(&header.hash());
+        let zeros = U256::from_le_bytes(bytes_of(&hash.third.result)).leading_zeros();
+        let reached =
+            Target::from_number(U256::from_le_bytes(bytes_of(&hash.third.result))).difficulty();
+        let expected = target.expected_hashes_f64();
+        self.say(&format!(
+            "bits {} = byte {:02x}, then {:06x}: the target is 0x{:06x} x 256^({} - 3). The hash has \
+             {zeros} zero bits in front and {}: it would have done for difficulty {}. One hash in {} \
+             meets this target, and nothing tells beforehand which nonce will.",
+            header.bits,
+            header.bits.to_consensus() >> 24,
+            header.bits.to_consensus() & 0x00ff_ffff,
+            header.bits.to_consensus() & 0x007f_ffff,
+            header.bits.to_consensus() >> 24,
+            if met { "IS at or below the target" } else { "is NOT below the target" },
+            significant(reached),
+            significant(expected),
+        ));
+        Ok(())
+    }
+
+    fn avalanche(&mut self) -> Result<(), Failure> {
+        let Self { header, hash, .. } = *self;
+        self.title("6. The avalanche: flip one bit of the nonce");
+        let other = Header { nonce: header.nonce ^ 1, ..*header };
+        let flipped = HeaderHash::of(&other.to_bytes());
+        self.line(format!("  nonce {:>10}  {}", header.nonce, reversed(&hash.third.result)));
+        self.line(format!("  nonce {:>10}  {}", other.nonce, reversed(&flipped.third.result)));
+        self.line("  bits of the state that differ, of 256, after a round:");
+        let shown = [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32, 48, 63];
+        for round in shown {
+            let changed = distance(&hash.second.rounds[round], &flipped.second.rounds[round]);
+            let strip = bar(f64::from(changed) / 256.0, 64, changed > 0);
+            self.line(format!("  first hash, round {round:>2}  {changed:>3} {strip}"));
+        }
+        for (name, one, two) in [
+            ("first hash", &hash.second.result, &flipped.second.result),
+            ("block hash", &hash.third.result, &flipped.third.result),
+        ] {
+            let changed = distance(one, two);
+            let strip = bar(f64::from(changed) / 256.0, 64, true);
+            self.line(format!("  {name} at its end     {changed:>3} {strip}"));
+        }
+        self.say(
+            "Half of all bits, like the toss of 256 coins. A try says nothing about the next: there \
+             is no getting closer, only more tries. So the one who tries most for the least power \
+             wins, and that is why the machines that do nothing else win. `midstate asic` shows \
+             them.",
+        );
+        Ok(())
+    }
+
+    /// Every round of a compression, one line each, when asked for.
+    fn rounds(&mut self, name: &str, compression: &Compression) -> Result<(), Failure> {
+        if !self.shows_rounds || !self.pause(&format!("the 64 rounds of the {name}"))? {
+            return Ok(());
+        }
+        self.line("  round  word     a        b        c        d        e        f        g        h");
+        for (round, state) in compression.rounds.iter().enumerate() {
+            let word = compression.schedule[round];
+            self.line(format!("  {round:>5}  {word:08x} {}", words(state)));
+            if self.waits && !self.pause("next round")? {
+                break;
+            }
+        }
+        self.line(format!("    sum           {}", words(&compression.result)));
+        Ok(())
+    }
+
+    /// Waits for Enter; `false` when the rest of this step is to be skipped.
+    fn pause(&mut self, what: &str) -> Result<bool, Failure> {
+        if !self.waits {
+            return Ok(true);
+        }
+        self.out.note(format!("[Enter: {what}; s: skip; Ctrl-C: end]"));
+        let mut answer = String::new();
+        let read = std::io::stdin().lock().read_line(&mut answer)?;
+        Ok(read > 0 && answer.trim() != "s")
+    }
+
+    fn event(&mut self) {
+        let Self { header, hash, .. } = *self;
+        let target = header.bits.to_target().ok();
+        self.out.event(&json!({
+            "event": "explain", "header": header.to_string(), "version": header.version,
+            "prev_hash": header.prev_hash.to_string(),
+            "merkle_root": header.merkle_root.to_string(), "time": header.time,
+            "bits": header.bits.to_string(), "nonce": header.nonce,
+            "midstate": words(&hash.first.result).replace(' ', ""),
+            "first_hash": hex::encode(bytes_of(&hash.second.result)),
+            "hash": header.hash().to_string(), "target": target.map(|target| target.to_string()),
+            "difficulty": target.map(Target::difficulty),
+            "met": target.is_some_and(|target| target.is_met_by(&header.hash())),
+        }));
+    }
+
+    fn title(&mut self, text: &str) {
+        self.line(format!("\n{text}"));
+    }
+
+    fn line(&mut self, text: impl AsRef<str>) {
+        self.out.line(text);
+    }
+
+    fn say(&mut self, text: &str) {
+        for line in wrap(text, WIDTH) {
+            self.line(format!("  {line}"));
+        }
+    }
+}
+
+fn words(state: &State) -> String {
+    state.map(|word| format!("{word:08x}")).join(" ")
+}
+
+fn reversed(state: &State) -> String {
+    let mut bytes = bytes_of(state);
+    bytes.reverse();
+    hex::encode(bytes)
+}

@@ -1,0 +1,217 @@
+//! The pools to mine at and how to get there: from the flags, or from the configuration file.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use midstate_net::{Account, LinkConfig, LinkLimits, PoolUrl, ProxyUrl, Route, Trust};
+use midstate_stratum::{ClientConfig, Limits};
+
+use crate::config::{self, Config};
+use crate::exit::Failure;
+use crate::mine::USER_AGENT;
+use crate::output::Output;
+
+/// Flags about the way to a pool.
+#[derive(Args, Debug, Clone, Default)]
+pub(crate) struct PoolArgs {
+    /// Believe the authorities in this PEM file instead of the system's
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["tls_pin", "tls_insecure"])]
+    cert: Option<PathBuf>,
+    /// Believe this certificate or public key alone: its SHA-256
+    #[arg(long, value_name = "HEX", alias = "tls-fingerprint", conflicts_with = "tls_insecure")]
+    tls_pin: Option<String>,
+    /// Believe anybody. Only for tests: whoever is on the way can take the work
+    #[arg(long)]
+    tls_insecure: bool,
+    /// Connect through a SOCKS5 proxy, which also looks up the names
+    #[arg(long, value_name = "URL")]
+    proxy: Option<ProxyUrl>,
+    /// Stay where you are when a pool says client.reconnect
+    #[arg(long)]
+    no_redirect: bool,
+}
+
+/// Pools, and how to read the list again.
+pub(crate) struct Pools {
+    pub(crate) link: LinkConfig,
+    reload: Option<Reload>,
+}
+
+/// Where a list came from that can be read again.
+struct Reload {
+    file: PathBuf,
+    version_mask: u32,
+    way: PoolArgs,
+}
+
+/// Who somebody is at a pool.
+pub(crate) struct Login {
+    pub(crate) user: String,
+    pub(crate) pass: Option<String>,
+}
+
+impl Pools {
+    pub(crate) fn new(accounts: Vec<Account>) -> Self {
+        let link = LinkConfig { accounts, give_up: None, limits: LinkLimits::default() };
+        Self { link, reload: None }
+    }
+
+    /// The pools of a configuration file.
+    pub(crate) fn from_file(
+        file: &Path,
+        config: &Config,
+        version_mask: u32,
+        way: &PoolArgs,
+    ) -> Result<Self, Failure> {
+        let mut pools = Self::new(accounts(file, config, version_mask, way)?);
+        pools.link.give_up = config.give_up.map(Duration::from_secs);
+        pools.set_return_after(config.return_after);
+        pools.reload = Some(Reload { file: file.to_owned(), version_mask, way: way.clone() });
+        Ok(pools)
+    }
+
+    pub(crate) fn set_return_after(&mut self, seconds: Option<u64>) {
+        if let Some(seconds) = seconds {
+            self.link.limits.return_after = Duration::from_secs(seconds);
+        }
+    }
+
+    /// How to read the list of pools again, if it came from a file. Separate from the list, which
+    /// is used up by then.
+    pub(crate) fn into_parts(self) -> (LinkConfig, Reloader) {
+        (self.link, Reloader(self.reload))
+    }
+}
+
+/// Reads the list of pools again.
+pub(crate) struct Reloader(Option<Reload>);
+
+impl Reloader {
+    /// Where there is nothing to read again.
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
+    /// The list as the file has it now; `None` if there is no file.
+    pub(crate) fn accounts(&self) -> Option<Result<Vec<Account>, Failure>> {
+        let Reload { file, version_mask, way } = self.0.as_ref()?;
+        let read = || accounts(file, &Config::read(file)?, *version_mask, way);
+        Some(read())
+    }
+}
+
+impl PoolArgs {
+    /// An account at a pool that was named by a flag.
+    pub(crate) fn account(
+        &self,
+        url: &PoolUrl,
+        login: Login,
+        version_mask: u32,
+    ) -> Result<Account, Failure> {
+        let trust = trust(self.cert.as_deref(), self.tls_pin.as_deref(), self.tls_insecure)?;
+        if !url.tls && trust != Trust::System {
+            return Err(Failure::usage(format!(
+                "--cert, --tls-pin and --tls-insecure need TLS, and {url} has none: use \
+                 stratum+tls://"
+            )));
+        }
+        let route = Route { trust, proxy: self.proxy.clone() };
+        account(url, login, version_mask, route, !self.no_redirect)
+    }
+}
+
+/// The accounts of a configuration file.
+fn accounts(
+    file: &Path,
+    config: &Config,
+    version_mask: u32,
+    way: &PoolArgs,
+) -> Result<Vec<Account>, Failure> {
+    if config.pool.is_empty() {
+        return Err(Failure::usage(format!(
+            "{} names no pool: add a table [[pool]] with a url, or name one with --url",
+            file.display()
+        )));
+    }
+    let account_of = |pool: &config::Pool| {
+        let user = pool.user.as_ref().or(config.user.as_ref()).ok_or_else(|| {
+            Failure::usage(format!("{}: no user for {}", file.display(), pool.url))
+        })?;
+        let pass = pool.pass.as_ref().or(config.pass.as_ref());
+        let login = Login { user: user.clone(), pass: pass.cloned() };
+        let flags = PoolArgs {
+            cert: way.cert.clone().or_else(|| pool.cert.clone()),
+            tls_pin: way.tls_pin.clone().or_else(|| pool.tls_pin.clone()),
+            tls_insecure: way.tls_insecure || pool.tls_insecure,
+            proxy: [&way.proxy, &pool.proxy, &config.proxy].into_iter().flatten().next().cloned(),
+            no_redirect: way.no_redirect || pool.no_redirect,
+        };
+        flags.account(&pool.url, login, version_mask)
+    };
+    config.pool.iter().map(account_of).collect()
+}
+
+fn account(
+    url: &PoolUrl,
+    Login { user, pass }: Login,
+    version_mask: u32,
+    route: Route,
+    follow_redirects: bool,
+) -> Result<Account, Failure> {
+    let client = ClientConfig {
+        user,
+        password: pass.unwrap_or_else(|| "x".to_owned()),
+        user_agent: USER_AGENT.to_owned(),
+        version_mask,
+        suggest_difficulty: None,
+        limits: Limits::default(),
+    };
+    client.check().map_err(|error| Failure::usage(error.to_string()))?;
+    Ok(Account { url: url.clone(), client, route, follow_redirects })
+}
+
+fn trust(cert: Option<&Path>, pin: Option<&str>, insecure: bool) -> Result<Trust, Failure> {
+    let trust = match (cert, pin, insecure) {
+        (None, None, false) => Ok(Trust::System),
+        (Some(file), None, false) => Trust::from_pem_file(file),
+        (None, Some(pin), false) => Trust::from_pin(pin),
+        (None, None, true) => Ok(Trust::Anybody),
+        _ => return Err(Failure::usage("cert, tls-pin and tls-insecure exclude each other")),
+    };
+    trust.map_err(|error| Failure::usage(error.to_string()))
+}
+
+/// Warns of a file that others can read passwords from (S15).
+pub(crate) fn warn_of_secrets(file: &Path, config: &Config, out: &mut Output) {
+    #[cfg(unix)]
+    if config.has_secrets() {
+        use std::os::unix::fs::PermissionsExt;
+        let others =
+            std::fs::metadata(file).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0);
+        if others {
+            let shown = file.display();
+            out.note(format!(
+                "warning: others can read the passwords in {shown}: chmod 600 {shown}"
+            ));
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (file, config, out);
+}
+
+/// Every limit there is, as a table.
+pub(crate) fn print_limits(out: &mut Output) {
+    let protocol = Limits::default().rows();
+    let link = LinkLimits::default().rows();
+    for (title, rows) in [("what a pool may send, and we", protocol), ("how patient we are", link)]
+    {
+        out.line(title);
+        for (name, value, consequence) in rows {
+            out.event(&serde_json::json!({
+                "event": "limit", "name": name, "value": value, "over": consequence,
+            }));
+            out.line(format!("  {name:<36} {value:<16} {consequence}"));
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What the system may ask of a running miner: the first Ctrl-C or SIGTERM to stop, SIGHUP to read
+//! the configuration again, SIGUSR1 to print the status. Where there are no such signals, there is
+//! Ctrl-C.
+
+/// Signals other than those that stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Request {
+    Reload,
+    Status,
+}
+
+/// Listens from its making on; SIGHUP no longer ends the program.
+pub(crate) struct Requests {
+    #[cfg(unix)]
+    hangup: Option<tokio::signal::unix::Signal>,
+    #[cfg(unix)]
+    user: Option<tokio::signal::unix::Signal>,
+}
+
+#[cfg(unix)]
+impl Requests {
+    pub(crate) fn listen() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        Self {
+            hangup: signal(SignalKind::hangup()).ok(),
+            user: signal(SignalKind::user_defined1()).ok(),
+        }
+    }
+
+    /// The next request; forever if none can be had.
+    pub(crate) async fn next(&mut self) -> Request {
+        async fn came(signal: &mut Option<tokio::signal::unix::Signal>) {
+            if let Some(signal) = signal
+                && signal.recv().await.is_some()
+            {
+                return;
+            }
+            std::future::pending().await
+        }
+        tokio::select! {
+            () = came(&mut self.hangup) => Request::Reload,
+            () = came(&mut self.user) => Request::Status,
+        }
+    }
+}
+
+#[cfg(not(unix))]
+impl Requests {
+    pub(crate) fn listen() -> Self {
+        Self {}
+    }
+
+    /// Forever.
+    pub(crate) async fn next(&mut self) -> Request {
+        std::future::pending().await
+    }
+}
+
+/// Waits for Ctrl-C or, where there is such a thing, SIGTERM. Forever if neither can be had.
+pub(crate) async fn interrupted() {
+    #[cfg(unix)]
+    let terminated = async {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::terminate()) {
+            Ok(mut signal) => signal.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminated = std::future::pending::<Option<()>>();
+    tokio::select! {
+        Ok(()) = tokio::signal::ctrl_c() => {}
+        _ = terminated => {}
+    }
+}
