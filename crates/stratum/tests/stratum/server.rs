@@ -193,6 +193,8 @@ fn i14_configure_answers_with_the_mask_of_both() {
         let mut server = server();
         let line = format!(r#"{{"id":1,"method":"mining.configure","params":{params}}}"#);
         assert_eq!(say(&mut server, &line)[0]["result"], expected, "{params}");
+        let agreed = expected["version-rolling.mask"].as_str().unwrap_or("0");
+        assert_eq!(Ok(server.version_mask()), u32::from_str_radix(agreed, 16), "{params}");
     }
 }
 
