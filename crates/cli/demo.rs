@@ -1,21 +1,27 @@
 //! `midstate demo`: the whole path with nothing installed. An embedded regtest pool on a loopback
-//! port, the real Stratum client over real TCP, real hashing, a real chain.
+//! port, the real Stratum client over real TCP, real hashing, a real chain. With `--node` the chain is
+//! a Bitcoin Core node's, so that a class shares it through plain Stratum.
 
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use midstate_net::{Account, PoolServer, PoolUrl, Route};
-use midstate_pool::{Event, PoolConfig, RegtestPool};
+use midstate_chain::Verdict;
+use midstate_net::{
+    Account, Backend, EventReceiver, Happened, NodeLink, NodePool, NodeUrl, PoolServer, PoolUrl,
+    Route,
+};
+use midstate_pool::{Event, Pool, PoolConfig, RegtestPool};
 use midstate_stratum::{ClientConfig, Limits};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
-use crate::choose::{self, HashArgs};
+use crate::choose::{self, Choice, HashArgs};
 use crate::exit::Failure;
 use crate::mine::{USER_AGENT, VERSION_MASK};
 use crate::mining::{self, Goals, Source};
+use crate::node::NodeArgs;
 use crate::output::Output;
 use crate::pools::Pools;
 use crate::units;
@@ -27,6 +33,8 @@ const TAG: &[u8] = b"/midstate demo/";
 /// Flags of `demo`.
 ///
 /// Example: midstate demo --blocks 3 --json --out blocks.hex
+///
+/// Example: midstate demo --node http://127.0.0.1:18443 --address bcrt1q.. --listen 0.0.0.0:3333
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// Stop after this many blocks
@@ -39,8 +47,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "D")]
     difficulty: Option<f64>,
     /// Write the blocks to FILE, raw, in hex, one a line
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "node")]
     out: Option<PathBuf>,
+    /// Take the work from this node instead of a chain in memory: a small pool for a lesson or a
+    /// test, which pays one address and nobody else. For real fleets use ckpool or datum_gateway
+    #[arg(long, value_name = "URL", requires = "address")]
+    node: Option<NodeUrl>,
+    #[command(flatten)]
+    solo: NodeArgs,
     #[command(flatten)]
     hash: HashArgs,
 }
@@ -53,18 +67,99 @@ async fn demo(args: Args, out: &mut Output) -> Result<(), Failure> {
     let choice = choose::choose(&args.hash)?;
     let difficulty = args.difficulty.unwrap_or_else(|| easy(choice.rate() * PACE / 2f64.powi(32)));
     let config = PoolConfig { difficulty, limits: Limits::default() };
-    let pool = RegtestPool::new(config, TAG.to_vec(), PoolServer::now())
-        .map_err(|error| Failure::usage(format!("--difficulty: {error}")))?;
+    match args.node.clone() {
+        None => in_memory(&args, choice, config, out).await,
+        Some(url) => at_node(&args, url, choice, config, out).await,
+    }
+}
 
+/// The pool on a chain of its own.
+async fn in_memory(
+    args: &Args,
+    choice: Choice,
+    config: PoolConfig,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    let pool = RegtestPool::new(config.clone(), TAG.to_vec(), PoolServer::now())
+        .map_err(|error| Failure::usage(format!("--difficulty: {error}")))?;
+    let (events, pool_events) = mpsc::unbounded_channel();
+    let visitors = tokio::spawn(note_visitors(pool_events, None));
+    let pool = serve(args, choice, pool, config.difficulty, events, out).await?;
+    visitors.abort();
+
+    let blocks = pool.chain().blocks();
+    if let Some(path) = &args.out {
+        write_blocks(path, pool.chain().blocks().iter().map(|block| block.raw.as_slice()))?;
+    }
+    tell_workers(pool.pool(), out);
+    if let Some(tip) = blocks.last() {
+        out.line(format!(
+            "proved: {} blocks on regtest's own genesis block, every hash recomputed by the pool with \
+             the sha2 crate; tip {}",
+            blocks.len(),
+            tip.hash
+        ));
+    }
+    Ok(())
+}
+
+/// The pool between a node and a class.
+async fn at_node(
+    args: &Args,
+    url: NodeUrl,
+    choice: Choice,
+    config: PoolConfig,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    let link = args.solo.link(vec![url], |_| None, VERSION_MASK, out)?;
+    let (blocks, solved) = mpsc::unbounded_channel();
+    let (work, templates) = mpsc::unbounded_channel();
+    let (node_events, told) = midstate_net::events();
+    let (stop, stopped) = oneshot::channel();
+    let mut link = tokio::spawn(NodeLink::for_pool(link, solved, work, node_events, stopped).run());
+    let verdicts = tokio::spawn(count_verdicts(told));
+
+    let difficulty = config.difficulty;
+    let pool =
+        Pool::new(config).map_err(|error| Failure::usage(format!("--difficulty: {error}")))?;
+    let pool = NodePool { pool, templates };
+    let (events, pool_events) = mpsc::unbounded_channel();
+    let visitors = tokio::spawn(note_visitors(pool_events, Some(blocks)));
+    let pool = tokio::select! {
+        pool = serve(args, choice, pool, difficulty, events, out) => pool?,
+        // It ends by itself only when the node cannot be mined at.
+        end = &mut link => return mining::outcome(end?),
+    };
+    // The last block may still be on its way from pool to node.
+    visitors.await?;
+    let _ = stop.send(());
+    link.await?;
+    let verdicts = verdicts.await?;
+    tell_workers(&pool.pool, out);
+    out.line(format!(
+        "the node took {} blocks, refused {}, and had another one first {} times",
+        verdicts.accepted, verdicts.rejected, verdicts.other
+    ));
+    Ok(())
+}
+
+/// Serves `pool` to whoever comes, ourselves first, until we have found our blocks.
+async fn serve<B: Backend>(
+    args: &Args,
+    choice: Choice,
+    pool: B,
+    difficulty: f64,
+    events: mpsc::UnboundedSender<Event>,
+    out: &mut Output,
+) -> Result<B, Failure> {
     let listen = args.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
     let listener = TcpListener::bind(listen).await.with_context(|| {
         format!("cannot listen on {listen}; take a free port with --listen {}:0", listen.ip())
     })?;
-    let (events, pool_events) = mpsc::unbounded_channel();
     let server = PoolServer::new(pool, listener, events).spawn()?;
     let address = server.address();
     out.note(format!(
-        "regtest pool on stratum+tcp://{address}, difficulty {difficulty:.4}: about {}hashes a block",
+        "pool on stratum+tcp://{address}, difficulty {difficulty:.4}: about {}hashes a share",
         units::si(difficulty * 2f64.powi(32)),
     ));
     out.note(format!(
@@ -91,30 +186,49 @@ async fn demo(args: Args, out: &mut Output) -> Result<(), Failure> {
     let url = PoolUrl { host, port: address.port(), tls: false };
     let account = Account { url, client, route: Route::default(), follow_redirects: false };
     let goals = Goals { blocks: Some(args.blocks), ..Goals::default() };
-    let visitors = tokio::spawn(note_visitors(pool_events));
     mining::mine(choice, Source::Pools(Box::new(Pools::new(vec![account]))), goals, out).await?;
-    visitors.abort();
+    Ok(server.stop().await.context("the pool stopped early")?)
+}
 
-    let pool = server.stop().await.context("the pool stopped early")?;
-    let blocks = pool.chain().blocks();
-    if let Some(path) = &args.out {
-        write_blocks(path, pool.chain().blocks().iter().map(|block| block.raw.as_slice()))?;
-    }
-    for (worker, stats) in pool.pool().workers().iter().filter(|(worker, _)| *worker != "demo") {
+fn tell_workers(pool: &Pool, out: &mut Output) {
+    for (worker, stats) in pool.workers().iter().filter(|(worker, _)| *worker != "demo") {
         out.line(format!(
             "worker {worker}: {} blocks, {} shares accepted, {} rejected",
             stats.blocks, stats.accepted, stats.rejected
         ));
     }
-    if let Some(tip) = blocks.last() {
-        out.line(format!(
-            "proved: {} blocks on regtest's own genesis block, every hash recomputed by the pool with \
-             the sha2 crate; tip {}",
-            blocks.len(),
-            tip.hash
-        ));
+}
+
+/// What a node said to the pool's blocks.
+#[derive(Debug, Default)]
+struct Verdicts {
+    accepted: u64,
+    rejected: u64,
+    other: u64,
+}
+
+/// Counts the verdicts until the link ends, and says what goes wrong.
+async fn count_verdicts(mut events: EventReceiver) -> Verdicts {
+    let mut verdicts = Verdicts::default();
+    while let Some(event) = events.recv().await {
+        match event.what {
+            Happened::Revised { hash, height, verdict, reason, .. } => {
+                match verdict {
+                    Verdict::Accepted => verdicts.accepted += 1,
+                    Verdict::Rejected => verdicts.rejected += 1,
+                    _ => verdicts.other += 1,
+                }
+                match reason {
+                    Some(reason) => tracing::warn!(height, %hash, "block: {reason}"),
+                    None => tracing::info!(height, %hash, "block accepted"),
+                }
+            }
+            Happened::Warning(words) => tracing::warn!("{words}"),
+            Happened::State { reason: Some(reason), .. } => tracing::warn!("{reason}"),
+            _ => {}
+        }
     }
-    Ok(())
+    verdicts
 }
 
 /// Two significant digits are enough for a difficulty that people will see.
@@ -123,12 +237,20 @@ fn easy(difficulty: f64) -> f64 {
     ((difficulty / unit).round() * unit).max(1e-9)
 }
 
-/// Says who joins; the rest of what the pool has to tell comes back to our own client anyway.
-async fn note_visitors(mut events: mpsc::UnboundedReceiver<Event>) {
+/// Says who joins, and passes blocks on. The rest of what the pool has to tell comes back to our own
+/// client anyway. Ends with the pool.
+async fn note_visitors(
+    mut events: mpsc::UnboundedReceiver<Event>,
+    blocks: Option<mpsc::UnboundedSender<Vec<u8>>>,
+) {
     while let Some(event) = events.recv().await {
         match event {
             Event::Joined { worker, .. } => tracing::info!(worker, "joined"),
-            Event::Block { worker, height, .. } => tracing::info!(worker, height, "block"),
+            Event::Block { worker, height, raw, .. } => {
+                tracing::info!(worker, height, "block");
+                // A link that has ended takes no more blocks, and has said why.
+                let _ = blocks.as_ref().map(|blocks| blocks.send(raw));
+            }
             _ => {}
         }
     }

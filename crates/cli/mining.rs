@@ -137,6 +137,11 @@ pub(crate) async fn mine(
     }
     let end = link.await?;
     miner.finish(reason);
+    outcome(end)
+}
+
+/// What the end of a link means for the program.
+pub(crate) fn outcome(end: End) -> Result<(), Failure> {
     match end {
         End::Stopped => Ok(()),
         End::Refused(reason) => Err(Failure::new(Kind::Refused, anyhow::Error::msg(reason))),

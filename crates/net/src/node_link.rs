@@ -269,9 +269,10 @@ impl Running {
                 match &self.customer {
                     Customer::Miner => self.say(node, Happened::Job(job)),
                     Customer::Pool(templates) => {
-                        let template = self.client.newest_work().map(pool_template);
-                        // A pool that is gone wants no more work.
-                        let _ = template.map(|template| templates.send(template));
+                        if let Some(work) = self.client.newest_work() {
+                            // A pool that is gone wants no more work.
+                            let _ = templates.send(pool_template(work));
+                        }
                     }
                 }
             }
