@@ -3,8 +3,8 @@
 //! By the code, and by whole reason words that a known pool uses; never by a substring, since pools
 //! word the same thing in a hundred ways.
 
-/// Advice for a refusal. `raised`: the difficulty went up after the share's job came. `is_known`: the
-/// share was sent before on a connection that broke.
+/// Advice for a refusal. `raised`: the difficulty went up after the share's job came. `is_known`:
+/// the share was sent before on a connection that broke.
 pub(crate) fn advice(
     code: Option<i64>,
     reason: Option<&str>,

@@ -1,8 +1,8 @@
 //! The client's state machine: one pool, over as many connections as it takes.
 //!
 //! This file routes: bytes to messages, messages to the part that they concern. The parts are the
-//! [`handshake`], the [`jobs`] (what the pool said about its work), the [`shares`] (the book of what
-//! was found), the [`watch`] (overdue things) and the [`output`] (lines and events that wait).
+//! [`handshake`], the [`jobs`] (what the pool said about its work), the [`shares`] (the book of
+//! what was found), the [`watch`] (overdue things) and the [`output`] (lines and events that wait).
 
 mod config;
 mod event;

@@ -25,8 +25,8 @@ impl Difficulty {
     /// What holds until a pool says otherwise.
     pub(crate) const ONE: Self = Self { value: 1.0, target: Target::DIFFICULTY_1 };
 
-    /// From the parameters of a call. Fractions are kept; a number inside a text is taken, because a
-    /// client that ignores it has all its shares refused (xmrig#2736).
+    /// From the parameters of a call. Fractions are kept; a number inside a text is taken, because
+    /// a client that ignores it has all its shares refused (xmrig#2736).
     pub(crate) fn from_params(params: &[Value]) -> Result<Self, NotADifficulty> {
         let value = match params.first() {
             Some(Value::Number(number)) => number.as_f64().ok_or(NotADifficulty::Text)?,

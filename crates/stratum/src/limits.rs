@@ -16,7 +16,8 @@ pub struct Limits {
     pub line_age: Duration,
     /// Nesting of arrays and objects in a line (S2).
     pub depth: usize,
-    /// Malformed lines within [`malformed_window`](Self::malformed_window) that end a connection (S2).
+    /// Malformed lines within [`malformed_window`](Self::malformed_window) that end a connection
+    /// (S2).
     pub malformed_lines: usize,
     /// See [`malformed_lines`](Self::malformed_lines).
     pub malformed_window: Duration,

@@ -69,8 +69,8 @@ struct Wire {
 }
 
 impl Message {
-    /// Reads a line without its line feed. `None` for an empty one. A carriage return at the end and
-    /// a byte order mark at the start are forgiven.
+    /// Reads a line without its line feed. `None` for an empty one. A carriage return at the end
+    /// and a byte order mark at the start are forgiven.
     pub(crate) fn parse(line: &[u8], max_depth: usize) -> Result<Option<Self>, Malformed> {
         let text =
             std::str::from_utf8(line).map_err(|error| Malformed::Utf8(error.valid_up_to()))?;

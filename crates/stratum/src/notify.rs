@@ -127,8 +127,8 @@ fn number(field: &'static str, value: &Value) -> Result<u32, NotifyError> {
     number.ok_or_else(|| wrong(field, "up to 8 hex digits", value))
 }
 
-/// The last boolean among the parameters from the ninth on (ESP-Miner reads the last one), or a 0 or
-/// 1 in its place.
+/// The last boolean among the parameters from the ninth on (ESP-Miner reads the last one), or a 0
+/// or 1 in its place.
 fn is_clean(rest: &[Value]) -> bool {
     let as_number = || rest.first().and_then(Value::as_u64) == Some(1);
     rest.iter().rev().find_map(Value::as_bool).unwrap_or_else(as_number)

@@ -68,8 +68,8 @@ pub struct Submission {
     pub time: u32,
     /// Header nonce.
     pub nonce: u32,
-    /// The rolled version bits: `version = (job & !mask) | bits` (BIP310). `None` if rolling was not
-    /// negotiated.
+    /// The rolled version bits: `version = (job & !mask) | bits` (BIP310). `None` if rolling was
+    /// not negotiated.
     pub version_bits: Option<u32>,
 }
 
@@ -198,13 +198,14 @@ impl Server {
         self.send(message::notification("mining.set_difficulty", &params));
     }
 
-    /// Hands out a job. Its extranonce, mask and targets are the connection's business and not sent.
-    /// Call it once the miner has subscribed.
+    /// Hands out a job. Its extranonce, mask and targets are the connection's business and not
+    /// sent. Call it once the miner has subscribed.
     pub fn notify(&mut self, job: &Job) {
         self.send(message::notification("mining.notify", &notify::to_params(job)));
     }
 
-    /// Answers an authorization or a submission. A worker that is authorized may submit from then on.
+    /// Answers an authorization or a submission. A worker that is authorized may submit from then
+    /// on.
     pub fn answer(&mut self, ticket: Ticket, verdict: Result<(), Reject>) {
         match verdict {
             Ok(()) => {
@@ -279,12 +280,12 @@ impl Server {
                         asked.and_then(hex_u32).unwrap_or(u32::MAX) & self.config.version_mask;
                     let least = option("version-rolling.min-bit-count").and_then(bit_count);
                     let is_enough = mask != 0 && mask.count_ones() >= least.unwrap_or(0);
+                    let agreed = if is_enough { mask } else { 0 };
+                    self.version_mask = is_enough.then_some(mask);
                     result.insert(extension.into(), is_enough.into());
-                    if is_enough {
-                        self.version_mask = Some(mask);
-                        let mask = format!("{mask:08x}");
-                        result.insert("version-rolling.mask".into(), mask.into());
-                    }
+                    // With a no, too: the reference implementation reads no answer without it.
+                    let mask = format!("{agreed:08x}");
+                    result.insert("version-rolling.mask".into(), mask.into());
                 }
                 "subscribe-extranonce" | "info" => {
                     result.insert(extension.into(), true.into());

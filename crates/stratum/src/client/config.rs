@@ -12,7 +12,8 @@ pub struct ClientConfig {
     pub password: String,
     /// Our name and version, printable ASCII. Pools choose a first difficulty by it.
     pub user_agent: String,
-    /// The version bits we would roll: `1fffe000` by BIP320. 0 does not ask (no `mining.configure`).
+    /// The version bits we would roll: `1fffe000` by BIP320. 0 does not ask (no
+    /// `mining.configure`).
     pub version_mask: u32,
     /// Asked of the pool; few obey.
     pub suggest_difficulty: Option<f64>,

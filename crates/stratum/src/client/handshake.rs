@@ -107,7 +107,8 @@ impl Handshake {
         }
     }
 
-    /// Asks again for a subscription, with less in it. `false` if there is nothing left to leave out.
+    /// Asks again for a subscription, with less in it. `false` if there is nothing left to leave
+    /// out.
     pub(super) fn retry(&mut self, config: &ClientConfig, out: &mut Output) -> bool {
         self.greeting = match self.greeting {
             Greeting::Session if self.session_id.take().is_some() => Greeting::Name,
@@ -177,9 +178,9 @@ impl Handshake {
         }
     }
 
-    /// The connection ended. Some servers hang up on a request they do not know, and BIP310 says so;
-    /// some never answer it. Whatever was left without an answer is not asked the next time; if the
-    /// connection fails without it, too, it was not the cause.
+    /// The connection ended. Some servers hang up on a request they do not know, and BIP310 says
+    /// so; some never answer it. Whatever was left without an answer is not asked the next time; if
+    /// the connection fails without it, too, it was not the cause.
     pub(super) fn ended(&mut self) {
         if self.refused {
             return;

@@ -140,8 +140,8 @@ impl Jobs {
         }
     }
 
-    /// The pool refused a share of `job` for its difficulty (code 23). After a raise, that means that
-    /// it judges old jobs by the new one, as p2poolv2 does. Whether that was it.
+    /// The pool refused a share of `job` for its difficulty (code 23). After a raise, that means
+    /// that it judges old jobs by the new one, as p2poolv2 does. Whether that was it.
     pub(super) fn refused_as_too_easy(&mut self, job: &Job) -> bool {
         let raised = self.difficulty.is_some_and(|newest| newest.target < job.share_target);
         self.judges_by_newest |= raised;

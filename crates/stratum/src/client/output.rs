@@ -1,4 +1,5 @@
-//! What the client has to say: lines for the pool, events for the caller. Bounded, whatever comes in.
+//! What the client has to say: lines for the pool, events for the caller. Bounded, whatever comes
+//! in.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -160,8 +160,8 @@ impl Shares {
         Ok(false)
     }
 
-    /// Sends all that waits. Only for a connection that is subscribed and authorized. `rolling`: the
-    /// version was negotiated, so that a sixth parameter is due.
+    /// Sends all that waits. Only for a connection that is subscribed and authorized. `rolling`:
+    /// the version was negotiated, so that a sixth parameter is due.
     pub(super) fn flush(&mut self, now: Duration, rolling: bool, jobs: &Jobs, out: &mut Output) {
         for found in std::mem::take(&mut self.queue) {
             // Judged anew: job and mask may have changed while it waited.
@@ -295,8 +295,8 @@ impl Shares {
         settle(out, share, Withheld::Finished, Duration::ZERO);
     }
 
-    /// A block must go out, and memory has an end: the oldest share makes way, a block only if there
-    /// is nothing else.
+    /// A block must go out, and memory has an end: the oldest share makes way, a block only if
+    /// there is nothing else.
     fn make_room(&mut self, out: &mut Output) {
         let sent = self.unanswered.iter().find(|(_, sent)| !sent.found.is_block);
         let displaced = match sent.map(|(&id, _)| id) {

@@ -1,12 +1,13 @@
 //! The corpus of hostile lines: each is fed to a client at work, and its whole effect is compared
 //! with the verdict beside it.
 //!
-//! A row of `tests/data/hostile-lines` is `verdict | line`. The client has a job and one share under
-//! way, with id 5. Macros in a line: `«text*n»` repeats, `«hex:00ff»` stands for bytes, `«prev»` for
-//! the running job's previous hash. The verdict joins what happened with `+`:
+//! A row of `tests/data/hostile-lines` is `verdict | line`. The client has a job and one share
+//! under way, with id 5. Macros in a line: `«text*n»` repeats, `«hex:00ff»` stands for bytes,
+//! `«prev»` for the running job's previous hash. The verdict joins what happened with `+`:
 //!
 //! `nothing`, `malformed` (counted towards the limit), `warning`, `job`, `difficulty`, `message`,
-//! `redirect`, `reply`, `unknown` (a refusal of an unknown method), `accepted`, `rejected`, `close`.
+//! `redirect`, `reply`, `unknown` (a refusal of an unknown method), `accepted`, `rejected`,
+//! `close`.
 
 use midstate_chain::Verdict;
 use midstate_stratum::Event;

@@ -164,12 +164,17 @@ fn the_references_client_and_our_server_understand_each_other() {
         version_mask: 0x1fff_e000,
         limits: Limits::default(),
     }));
-    let mask = Some(HexU32Be(0xffff_ffff));
-    let configure = client_to_server::Configure::new(0, mask, Some(HexU32Be(16)));
-    let answers = pool.hear(&written(configure));
-    // It takes an answer to configure only with a count of bits, which BIP310 does not have; so this
-    // one is read by eye.
-    assert_eq!(answers[0]["result"]["version-rolling.mask"], "1fffe000");
+    for (bits, mask) in [(17, None), (16, Some(HexU32Be(0x1fff_e000)))] {
+        let asked = Some(HexU32Be(0xffff_ffff));
+        let configure = client_to_server::Configure::new(0, asked, Some(HexU32Be(bits)));
+        let answers = pool.hear(&written(configure));
+        let Method::Server2ClientResponse(Server2ClientResponse::Configure(agreed)) =
+            read(&answers[0])
+        else {
+            panic!("{answers:?}")
+        };
+        assert_eq!(agreed.version_rolling_mask(), mask);
+    }
 
     let answers = pool.hear(&written(client_to_server::Subscribe {
         id: 1,

@@ -239,8 +239,9 @@ proptest! {
         let (accepted, rejected) = (count(Verdict::Accepted), count(Verdict::Rejected));
         prop_assert_eq!(accepted + rejected + count(Verdict::Stale), pair.found);
         prop_assert_eq!(pair.pool.seen.len() as u32, pair.pool.accepted, "no header came twice");
-        // Where the line broke between a share and its answer, the pool judged it twice: it knew the
-        // share (accepted, by us as well) or had voided its job since (rejected, by us as well).
+        // Where the line broke between a share and its answer, the pool judged it twice: it knew
+        // the share (accepted, by us as well) or had voided its job since (rejected, by us as
+        // well).
         prop_assert!(accepted <= pair.pool.accepted);
         prop_assert!(pair.pool.accepted - accepted <= rejected);
         if !steps.iter().any(|step| matches!(step, Step::Break)) {

@@ -163,7 +163,8 @@ fn authorize_is_the_pools_to_answer_even_before_subscribe() {
 fn i14_configure_answers_with_the_mask_of_both() {
     for (params, expected) in [
         (
-            r#"[["version-rolling"],{"version-rolling.mask":"ffffffff","version-rolling.min-bit-count":2}]"#,
+            r#"[["version-rolling"],
+                {"version-rolling.mask":"ffffffff","version-rolling.min-bit-count":2}]"#,
             json!({"version-rolling": true, "version-rolling.mask": "1fffe000"}),
         ),
         (
@@ -172,12 +173,13 @@ fn i14_configure_answers_with_the_mask_of_both() {
         ),
         // The reference implementation writes the count as a text in hex.
         (
-            r#"[["version-rolling"],{"version-rolling.mask":"0000e000","version-rolling.min-bit-count":"00000004"}]"#,
-            json!({"version-rolling": false}),
+            r#"[["version-rolling"],
+                {"version-rolling.mask":"0000e000","version-rolling.min-bit-count":"00000004"}]"#,
+            json!({"version-rolling": false, "version-rolling.mask": "00000000"}),
         ),
         (
             r#"[["version-rolling"],{"version-rolling.mask":"00000001"}]"#,
-            json!({"version-rolling": false}),
+            json!({"version-rolling": false, "version-rolling.mask": "00000000"}),
         ),
         (
             r#"[["version-rolling"]]"#,
@@ -192,7 +194,7 @@ fn i14_configure_answers_with_the_mask_of_both() {
     ] {
         let mut server = server();
         let line = format!(r#"{{"id":1,"method":"mining.configure","params":{params}}}"#);
-        assert_eq!(say(&mut server, &line)[0]["result"], expected, "{params}");
+        assert_eq!(say(&mut server, &line.replace('\n', ""))[0]["result"], expected, "{params}");
         let agreed = expected["version-rolling.mask"].as_str().unwrap_or("0");
         assert_eq!(Ok(server.version_mask()), u32::from_str_radix(agreed, 16), "{params}");
     }
@@ -242,14 +244,12 @@ fn a_submission_is_read_exactly_and_numbers_need_no_padding() {
 #[test]
 fn i14_version_bits_within_the_negotiated_mask_only() {
     let mut server = open();
-    say(
-        &mut server,
-        r#"{"id":1,"method":"mining.configure","params":[["version-rolling"],{"version-rolling.mask":"00ffe000"}]}"#,
-    );
+    let params = json!([["version-rolling"], {"version-rolling.mask": "00ffe000"}]);
+    let configure = json!({"id": 1, "method": "mining.configure", "params": params});
+    say(&mut server, &configure.to_string());
     let line = |bits: &str| {
-        format!(
-            r#"{{"id":4,"method":"mining.submit","params":["w","1","01020304","65000000","00000000","{bits}"]}}"#
-        )
+        let params = format!(r#"["w","1","01020304","65000000","00000000","{bits}"]"#);
+        format!(r#"{{"id":4,"method":"mining.submit","params":{params}}}"#)
     };
     say(&mut server, &line("00002000"));
     assert_eq!(submission(&mut server).version_bits, Some(0x2000));
@@ -270,8 +270,9 @@ fn answers_carry_the_code_and_the_words() {
         (Err(Reject::other("why \"not\"")), json!([20, "why \"not\"", null])),
     ] {
         let mut server = open();
-        let line = r#"{"id":"s","method":"mining.submit","params":["w","1","00000000","65000000","00000000"]}"#;
-        say(&mut server, line);
+        let params = json!(["w", "1", "00000000", "65000000", "00000000"]);
+        let line = json!({"id": "s", "method": "mining.submit", "params": params});
+        say(&mut server, &line.to_string());
         let Some(ServerEvent::Submit { ticket, .. }) = events(&mut server).pop() else { panic!() };
         let is_ok = verdict.is_ok();
         server.answer(ticket, verdict);
@@ -337,11 +338,10 @@ fn i18_a_job_is_announced_as_the_protocol_has_it() {
     assert_eq!(lines[0]["params"].to_string(), "[512]");
     assert_eq!(lines[1]["params"].to_string(), "[0.02]");
     let prev = "03020100070605040b0a09080f0e0d0c13121110171615141b1a19181f1e1d1c";
-    assert_eq!(
-        lines[2],
-        json!({"id": null, "method": "mining.notify", "params":
-            ["1f", prev, "0102", "03", ["ab".repeat(32)], "20000000", "207fffff", "65000000", true]})
-    );
+    let branch = ["ab".repeat(32)];
+    let params =
+        json!(["1f", prev, "0102", "03", branch, "20000000", "207fffff", "65000000", true]);
+    assert_eq!(lines[2], json!({"id": null, "method": "mining.notify", "params": params}));
 }
 
 #[test]
