@@ -4,7 +4,10 @@
 //! on no room of the house, so that a broken room cannot stop the tools that would say so.
 #![forbid(unsafe_code)]
 
+mod asm;
 mod bitcoind;
+mod cross;
+mod instructions;
 mod tidy;
 
 use std::env;
@@ -17,6 +20,12 @@ const HELP: &str = "\
 usage: cargo xtask <command>
 
   tidy       assert the invariants of docs/architecture.md; list every violation
+  asm [TRIPLE]
+             check the kernels' assembly: nothing called in a loop, no growth
+  instructions
+             count a hash's instructions with callgrind; fail on growth
+  cross-test aarch64
+             the hasher's suite under qemu's user-mode emulation
   bitcoind   print the path of a bitcoind for the tests, building one if there is none
   help       print this
 ";
@@ -29,6 +38,10 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments[..] {
         ["tidy"] => repository().and_then(|root| tidy::run(&root)),
+        ["asm"] => repository().and_then(|root| asm::run(&root, None)),
+        ["asm", triple] => repository().and_then(|root| asm::run(&root, Some(triple))),
+        ["instructions"] => repository().and_then(|root| instructions::run(&root)),
+        ["cross-test", target] => repository().and_then(|root| cross::run(&root, target)),
         ["bitcoind"] => bitcoind::run(),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");

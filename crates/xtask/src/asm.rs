@@ -1,0 +1,164 @@
+//! `cargo xtask asm`: the compiled kernels, read from the assembly of a release build.
+//!
+//! It asserts what speed rests on and no test can see: that nothing is called inside a kernel's
+//! loops (a lane operation that was not inlined costs a factor, not a percent), that the vector
+//! registers are left clean for the SHA instructions, and that no kernel's loops grew by more than
+//! one percent over the number written down in `benches/instructions.csv`. The kernels that this
+//! machine cannot run are read, too.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::{env, fs};
+
+use anyhow::{Context, ensure};
+
+use crate::instructions::Baseline;
+
+/// A kernel's name, and the part of its mangled symbol that no other function has.
+const X86_64: [(&str, &str); 5] = [
+    ("scalar", "4word6Scalar4find"),
+    ("sse41", "5sse415Sse414find4find"),
+    ("avx2", "4avx24Avx24find4find"),
+    ("avx512", "6avx5126Avx5124find4find"),
+    ("sha-ni", "6sha_ni4find"),
+];
+const AARCH64: [(&str, &str); 3] =
+    [("scalar", "4word6Scalar4find"), ("neon", "4neon4Neon4find4find"), ("sha2", "4sha24find")];
+
+/// Builds the hasher's assembly, for this machine or the target triple, and checks every kernel.
+pub(crate) fn run(root: &Path, target: Option<&str>) -> anyhow::Result<ExitCode> {
+    let assembly = assemble(root, target)?;
+    let aarch64 = target.map_or(cfg!(target_arch = "aarch64"), |t| t.starts_with("aarch64"));
+    let kernels = if aarch64 { &AARCH64[..] } else { &X86_64[..] };
+    let baseline = Baseline::read(root)?;
+
+    let mut violations = 0;
+    for &(kernel, symbol) in kernels {
+        let function = Function::find(&assembly, symbol)
+            .with_context(|| format!("no function of kernel {kernel}: no symbol has {symbol}"))?;
+        let loops = function.loops();
+        let mut found = function.violations(kernel, &loops);
+        let row = format!("{kernel}{}", if aarch64 { "-aarch64" } else { "" });
+        found.extend(baseline.judge("loops", &row, loops.len() as f64));
+        println!("{kernel:8} {:5} instructions in loops", loops.len());
+        for violation in &found {
+            eprintln!("{kernel}: {violation}");
+        }
+        violations += found.len();
+    }
+    Ok(if violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The file is this command's own, so that a build that was up to date left the right one behind.
+fn assemble(root: &Path, target: Option<&str>) -> anyhow::Result<String> {
+    let directory = env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
+    let file = directory.join(format!("kernels-{}.s", target.unwrap_or("host")));
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(root).args(["rustc", "--quiet", "--package", "midstate-sha256d", "--lib"]);
+    cargo.arg("--release").args(target.map(|target| format!("--target={target}")));
+    cargo.arg("--").arg(format!("--emit=asm={}", file.display()));
+    ensure!(cargo.status()?.success(), "the build of the assembly failed");
+    fs::read_to_string(&file).with_context(|| format!("no assembly at {}", file.display()))
+}
+
+/// The instructions and labels of one function.
+struct Function<'a>(Vec<&'a str>);
+
+impl<'a> Function<'a> {
+    fn find(assembly: &'a str, symbol: &str) -> Option<Self> {
+        let starts = |line: &&str| is_label(line) && line.contains(symbol);
+        let mut lines = assembly.lines();
+        lines.by_ref().find(starts)?;
+        let body = lines.take_while(|line| !line.trim_start().starts_with(".cfi_endproc"));
+        let body = body.map(|line| line.split_once("# ").map_or(line, |(code, _)| code).trim());
+        // Directives, and the marks of an `asm!` block that has no instruction in it.
+        let is_code = |line: &&str| !line.is_empty() && !line.starts_with(['#', '/']);
+        let is_code = |line: &&str| is_code(line) && (!line.starts_with('.') || is_label(line));
+        Some(Self(body.filter(is_code).collect()))
+    }
+
+    /// Every instruction that lies between a label and a jump back to it.
+    fn loops(&self) -> Vec<&'a str> {
+        let labels: HashMap<_, _> = (self.0.iter().enumerate())
+            .filter_map(|(i, line)| Some((line.strip_suffix(':')?, i)))
+            .collect();
+        let mut inside = vec![false; self.0.len()];
+        for (i, line) in self.0.iter().enumerate() {
+            let Some(&target) = line.split_whitespace().last().and_then(|t| labels.get(t)) else {
+                continue;
+            };
+            if target < i {
+                inside[target..=i].fill(true);
+            }
+        }
+        let lines = self.0.iter().zip(inside);
+        lines.filter(|(line, inside)| *inside && !is_label(line)).map(|(&line, _)| line).collect()
+    }
+
+    fn violations(&self, kernel: &str, loops: &[&str]) -> Vec<String> {
+        let mut violations = Vec::new();
+        let is_call = |line: &&&str| matches!(mnemonic(line), "call" | "callq" | "bl" | "blr");
+        violations.extend(loops.iter().filter(is_call).map(|call| format!("in a loop: {call}")));
+
+        let count = |name| self.0.iter().filter(|line| mnemonic(line) == name).count();
+        let clean = count("vzeroupper");
+        if matches!(kernel, "avx2" | "avx512") && clean < count("ret") + count("retq") {
+            violations.push("a return without vzeroupper before it".into());
+        }
+        if kernel == "sha-ni" && clean == 0 {
+            violations.push("no vzeroupper before the first SHA instruction".into());
+        }
+        violations
+    }
+}
+
+fn is_label(line: &str) -> bool {
+    line.ends_with(':')
+}
+
+fn mnemonic(line: &str) -> &str {
+    line.split_whitespace().next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ASSEMBLY: &str = "\
+_ZN4word6Scalar4find17h0E:
+\t.cfi_startproc
+\tpushq\t%rbx
+.LBB0_1:
+\taddl\t%eax, %ebx
+.LBB0_2:
+\tcallq\tmemset@PLT
+\tjne\t.LBB0_2
+\tjb\t.LBB0_1
+\tcallq\tpanic
+\tretq
+\t.cfi_endproc
+_ZN5other17h0E:
+\tcallq\tpanic
+";
+
+    #[test]
+    fn loops_are_what_a_jump_goes_back_over() {
+        let function = Function::find(ASSEMBLY, "4word6Scalar4find").unwrap();
+        let loops = function.loops();
+        assert_eq!(loops.len(), 4, "{loops:?}");
+        assert_eq!(function.violations("scalar", &loops).len(), 1);
+    }
+
+    #[test]
+    fn a_dirty_return_is_a_violation_of_the_wide_kernels_alone() {
+        let function = Function::find(ASSEMBLY, "4word6Scalar4find").unwrap();
+        assert_eq!(function.violations("avx2", &[]).len(), 1);
+        assert_eq!(function.violations("sse41", &[]).len(), 0);
+    }
+
+    #[test]
+    fn no_symbol_no_function() {
+        assert!(Function::find(ASSEMBLY, "4avx2").is_none());
+    }
+}
