@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::program::Running;
 
-struct Foreigner {
+pub(crate) struct Foreigner {
     reader: BufReader<TcpStream>,
     extranonce1: Vec<u8>,
     extranonce2_size: usize,
@@ -29,6 +29,32 @@ impl Foreigner {
         let reader = BufReader::new(stream);
         let extranonce1 = Vec::new();
         Self { reader, extranonce1, extranonce2_size: 0, difficulty: 1.0, job: None }
+    }
+
+    /// A member of the pool, for tests of other things.
+    pub(crate) fn join(address: &str, worker: &str) -> Self {
+        let mut miner = Self::connect(address);
+        miner.send(&json!({"id": 1, "method": "mining.subscribe", "params": []}));
+        let subscribed = miner.answer_to(&json!(1));
+        miner.extranonce1 = hex::decode(subscribed["result"][1].as_str().unwrap()).unwrap();
+        miner.extranonce2_size = subscribed["result"][2].as_u64().unwrap() as usize;
+        miner.send(&json!({"id": 2, "method": "mining.authorize", "params": [worker, ""]}));
+        assert_eq!(miner.answer_to(&json!(2))["result"], true);
+        miner
+    }
+
+    /// Mines until the pool has taken a share.
+    pub(crate) fn deliver(&mut self, worker: &str) {
+        for id in 3.. {
+            let [job, extranonce2, time, nonce] = self.mine();
+            let params = [worker, &job, &extranonce2, &time, &nonce];
+            self.send(&json!({"id": id, "method": "mining.submit", "params": params}));
+            if self.answer_to(&json!(id))["result"] == true {
+                return;
+            }
+            // Somebody was faster: on to the next job.
+            self.job = None;
+        }
     }
 
     fn send(&mut self, message: &Value) {

@@ -89,7 +89,11 @@ const CONTENT: &[Breakage] = &[
     ("bad-cb-missing", |block| {
         block.txdata[0].input[0].previous_output = OutPoint::new(Txid::all_zeros(), 0);
     }),
-    ("bad-cb-multiple", |block| block.txdata.insert(1, block.txdata[0].clone())),
+    ("bad-cb-multiple", |block| {
+        let mut second = block.txdata[0].clone();
+        second.output[0].value = Amount::ZERO;
+        block.txdata.insert(1, second);
+    }),
     ("bad-txns-nonfinal", |block| {
         // BIP54's lock time is the height before; this is one too late.
         let height = block.txdata[0].lock_time.to_consensus_u32() + 1;
@@ -115,7 +119,14 @@ const CONTENT: &[Breakage] = &[
         let fat = TxOut { value: Amount::ZERO, script_pubkey: script(&[0x6a; 1_000_000]) };
         block.txdata[0].output.insert(0, fat);
     }),
-    ("bad-txns-inputs-missingorspent", |block| block.txdata.swap(1, 2)),
+    ("bad-txns-inputs-missingorspent", |block| {
+        block.txdata.swap(1, 2);
+        let root = block.witness_root().unwrap();
+        let commitment = Block::compute_witness_commitment(&root, &[0; 32]);
+        let script = &mut block.txdata[0].output.last_mut().unwrap().script_pubkey;
+        let head = script.to_bytes()[..6].to_vec();
+        *script = [head, commitment.to_byte_array().to_vec()].concat().into();
+    }),
 ];
 
 /// Each breaks the header, or the tie between header and content.

@@ -1,10 +1,18 @@
 //! The program from outside: run as its users run it, judged by code that is not ours.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod bitcoind;
+mod classroom;
+mod coins;
 mod demo;
 mod errors;
+mod failover;
 mod foreign;
 mod grind;
 mod kernels;
 mod program;
+mod proposals;
+mod proxy;
 mod signals;
+mod solo;
+mod troubles;

@@ -191,11 +191,8 @@ fn i8_a_block_of_a_killed_miner_is_sent_at_the_next_start() {
 
     let summary = finish(mine(&node, None, &["--blocks", "2", "--block-interval", "1"]));
     assert_eq!(summary["blocks"]["accepted"], 2, "of this run");
-    let files: Vec<_> =
-        (1..=node.height()).map(|at| format!("{}.block", node.block_hash(at))).collect();
     assert!(node.height() >= 2);
     let old =
         node.ask("getblockheader", serde_json::json!([spooled[0].trim_end_matches(".block")]));
     assert!(old.is_ok(), "the node has the old block: {old:?}");
-    assert!(node.spooled().iter().all(|file| files.contains(file) || *file == spooled[0]));
 }

@@ -136,9 +136,12 @@ async fn at_node(
     link.await?;
     let verdicts = verdicts.await?;
     tell_workers(&pool.pool, out);
+    let Verdicts { accepted, rejected, other } = verdicts;
+    out.event(&serde_json::json!({
+        "event": "node", "accepted": accepted, "rejected": rejected, "other": other,
+    }));
     out.line(format!(
-        "the node took {} blocks, refused {}, and had another one first {} times",
-        verdicts.accepted, verdicts.rejected, verdicts.other
+        "the node took {accepted} blocks, refused {rejected}, and had another one first {other} times"
     ));
     Ok(())
 }
@@ -191,6 +194,12 @@ async fn serve<B: Backend>(
 }
 
 fn tell_workers(pool: &Pool, out: &mut Output) {
+    for (worker, stats) in pool.workers() {
+        out.event(&serde_json::json!({
+            "event": "worker", "worker": worker, "blocks": stats.blocks,
+            "accepted": stats.accepted, "rejected": stats.rejected,
+        }));
+    }
     for (worker, stats) in pool.workers().iter().filter(|(worker, _)| *worker != "demo") {
         out.line(format!(
             "worker {worker}: {} blocks, {} shares accepted, {} rejected",

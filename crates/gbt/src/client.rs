@@ -282,30 +282,35 @@ impl Client {
     /// The threads found a share of one of our jobs. False when it is not sent, and never gets a
     /// verdict: another block of ours builds on the same tip, or it is no block at all.
     pub fn handle_share(&mut self, now: Duration, share: &Share) -> bool {
-        let header = share.header();
-        if !share.job.network_target.is_met_by(&header.hash()) {
-            let warning = format!("{} is no block: the hash is above the target", header.hash());
-            self.events.push_back(Event::Warning(warning));
-            return false;
-        }
-        // Nearly every hash solves a block on regtest. The first of a tip is the block; another
-        // would only compete with it.
-        let tip = header.prev_hash;
-        let is_current = self.works.last().is_some_and(|work| work.job().prev_hash == tip);
-        let is_sibling =
-            if is_current { self.solved_tip == Some(tip) } else { self.blocks.builds_on(tip) };
-        if is_sibling {
+        // Nearly every hash solves a block on regtest: most shares end here.
+        if self.is_sibling(share.job.prev_hash) {
             return false;
         }
         let Some(work) = self.works.iter().find(|work| work.job().id == share.job.id) else {
-            let warning = format!("block {} belongs to no job of this run", header.hash());
+            let warning = format!("block {} belongs to no job of this run", share.hash);
             self.events.push_back(Event::Warning(warning));
             return false;
         };
-        let block = SpooledBlock::from_block(&work.block(share))
-            .expect("a header and a coinbase with its height make a block");
-        if is_current {
-            self.solved_tip = Some(tip);
+        let block = work.block(share);
+        self.handle_block(now, &block)
+    }
+
+    /// A block that was made of one of our jobs elsewhere, by a pool. False as for a share.
+    pub fn handle_block(&mut self, now: Duration, block: &[u8]) -> bool {
+        let Some(block) = SpooledBlock::from_block(block) else {
+            self.events.push_back(Event::Warning("a block that cannot be read".to_owned()));
+            return false;
+        };
+        if !block.is_solved() {
+            let warning = format!("{} is no block: the hash is above the target", block.hash);
+            self.events.push_back(Event::Warning(warning));
+            return false;
+        }
+        if self.is_sibling(block.prev_hash) {
+            return false;
+        }
+        if self.is_tip(block.prev_hash) {
+            self.solved_tip = Some(block.prev_hash);
             self.pace_until = now + self.config.block_interval;
             self.events.push_back(Event::Pause);
         }
@@ -313,6 +318,15 @@ impl Client {
         self.blocks.found(now, block);
         self.drive(now);
         true
+    }
+
+    /// Whether a block on `tip` would only compete with a block of ours.
+    fn is_sibling(&self, tip: Hash256) -> bool {
+        if self.is_tip(tip) { self.solved_tip == Some(tip) } else { self.blocks.builds_on(tip) }
+    }
+
+    fn is_tip(&self, hash: Hash256) -> bool {
+        self.works.last().is_some_and(|work| work.job().prev_hash == hash)
     }
 
     /// The block of [`Event::Spool`] is on disk, or cannot be written. It is sent either way.
@@ -348,6 +362,11 @@ impl Client {
     /// The caller waits no longer: blocks without a verdict stay in the spool, unresolved.
     pub fn abandon(&mut self) {
         self.blocks.abandon(&mut self.events);
+    }
+
+    /// The work of the last [`Event::Job`], transactions included.
+    pub fn newest_work(&self) -> Option<&Work> {
+        self.works.last()
     }
 
     /// How far the node's clock is from `unix_now`, if that deserves a warning.

@@ -63,6 +63,13 @@ impl SpooledBlock {
         Ok(found)
     }
 
+    /// Whether its hash meets the target that its header states.
+    pub fn is_solved(&self) -> bool {
+        let header = self.hex.get(..2 * Header::LEN).and_then(|hex| hex.parse::<Header>().ok());
+        let target = header.and_then(|header| header.bits.to_target().ok());
+        target.is_some_and(|target| target.is_met_by(&self.hash))
+    }
+
     /// The file's name.
     pub fn file_name(&self) -> String {
         format!("{}.{EXTENSION}", self.hash)
