@@ -6,7 +6,6 @@ mod classroom;
 mod coins;
 mod demo;
 mod errors;
-mod failover;
 mod foreign;
 mod grind;
 mod kernels;
