@@ -1,5 +1,6 @@
 //! The `midstate` program: flags to meaning, events to words, errors to exit codes. Protocols and
 //! hashing live in the crates below; this one joins them.
+#![forbid(unsafe_code)]
 
 mod backlog;
 mod bench;
