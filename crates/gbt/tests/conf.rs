@@ -52,7 +52,7 @@ fn the_chain_is_read_in_every_spelling() {
 #[test]
 fn u4_flag_then_environment_then_cookie_then_conf() {
     let conf = Conf::parse(CONF).unwrap();
-    let datadir = Path::new("/home/x/.bitcoin");
+    let datadir = Path::new("/srv/x/.bitcoin");
     let login = |user: &str| Login { user: user.to_owned(), password: "p".to_owned() };
     let pick =
         |said: &Said, cookie: bool| credentials(said, &conf, datadir, Network::Regtest, |_| cookie);
@@ -70,17 +70,17 @@ fn u4_flag_then_environment_then_cookie_then_conf() {
     said.cookie_file = None;
     assert_eq!(user(pick(&said, true)), "env");
     said.environment = None;
-    assert_eq!(user(pick(&said, true)), "/home/x/.bitcoin/regtest/.cookie");
+    assert_eq!(user(pick(&said, true)), "/srv/x/.bitcoin/regtest/.cookie");
     assert_eq!(user(pick(&said, false)), "bob");
 }
 
 #[test]
 fn cookies_lie_where_core_writes_them() {
     let none = Conf::default();
-    let home = default_datadir(Platform::Unix, Path::new("/home/x"));
+    let home = default_datadir(Platform::Unix, Path::new("/srv/x"));
     let at = |conf: &Conf, chain| cookie_path(conf, &home, chain).display().to_string();
-    assert_eq!(at(&none, Network::Mainnet), "/home/x/.bitcoin/.cookie");
-    assert_eq!(at(&none, Network::Testnet4), "/home/x/.bitcoin/testnet4/.cookie");
+    assert_eq!(at(&none, Network::Mainnet), "/srv/x/.bitcoin/.cookie");
+    assert_eq!(at(&none, Network::Testnet4), "/srv/x/.bitcoin/testnet4/.cookie");
     let conf = Conf::parse(CONF).unwrap();
     assert_eq!(at(&conf, Network::Mainnet), "/run/cookie");
     let moved = Conf::parse("datadir=/data\nrpccookiefile=auth").unwrap();
