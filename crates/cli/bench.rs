@@ -63,11 +63,11 @@ enum Subject {
 
 /// The median of some samples, with an interval that holds the true median 95 times in 100.
 #[derive(Debug, Clone, Copy)]
-struct Estimate {
-    median: f64,
-    low: f64,
-    high: f64,
-    samples: usize,
+pub(crate) struct Estimate {
+    pub(crate) median: f64,
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+    pub(crate) samples: usize,
 }
 
 #[derive(Serialize)]
@@ -116,6 +116,13 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
     out.end_status();
     report(&lines, out);
     Ok(())
+}
+
+/// Hashes per second of all `threads` together, measured for `seconds`.
+pub(crate) fn rate_of(kernel: Kernel, threads: usize, midstates: usize, seconds: f64) -> Estimate {
+    let subject = Subject::Kernel { kernel, work: Box::new(bench_work(midstates)), threads };
+    let rounds = (seconds / WINDOW.as_secs_f64()).ceil().max(1.0) as usize;
+    Estimate::of(&(0..rounds).map(|_| subject.measure()).collect::<Vec<_>>())
 }
 
 impl Args {

@@ -2,19 +2,24 @@
 //! hashing live in the crates below; this one joins them.
 #![forbid(unsafe_code)]
 
+mod asic;
 mod backlog;
 mod bench;
 mod choose;
 mod config;
 mod demo;
 mod doctor;
+mod econ;
 mod exit;
+mod explain;
 mod grind;
+mod inputs;
 mod mine;
 mod mining;
 mod node;
 mod output;
 mod pools;
+mod prose;
 mod signals;
 mod turnstile;
 mod units;
@@ -49,6 +54,12 @@ enum Command {
     Grind(grind::Args),
     /// Measure every kernel of this CPU
     Bench(bench::Args),
+    /// Show why ASICs dominate: this machine beside fifteen years of hardware
+    Asic(asic::Args),
+    /// Walk through one header's hash: fields, midstate, both hashes, target
+    Explain(explain::Args),
+    /// Work the economics of mining out in the open
+    Econ(econ::Args),
     /// Tell what this machine can do, and how to cure what it cannot
     Doctor(doctor::Args),
     /// Print a completion script for a shell
@@ -77,6 +88,9 @@ fn run(command: Command, out: &mut Output) -> Result<(), Failure> {
         Command::Mine(args) => mine::run(args, out),
         Command::Grind(args) => grind::run(args, out),
         Command::Bench(args) => bench::run(args, out),
+        Command::Asic(args) => asic::run(args, out),
+        Command::Explain(args) => explain::run(&args, out),
+        Command::Econ(args) => econ::run(args, out),
         Command::Doctor(args) => doctor::run(args, out),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "midstate", &mut std::io::stdout());

@@ -38,6 +38,11 @@ pub(crate) fn fit(text: &str, width: usize) -> String {
     format!("{kept}…")
 }
 
+/// `low to high`, or one of them when they read alike.
+pub(crate) fn band(low: String, high: String) -> String {
+    if low == high { low } else { format!("{low} to {high}") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

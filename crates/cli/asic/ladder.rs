@@ -7,7 +7,7 @@ use super::Comparison;
 use super::verdict::{ANSWER, Block};
 use crate::inputs::{number, say_source};
 use crate::output::Output;
-use crate::prose::{bar, fit, wrap};
+use crate::prose::{band, bar, fit, wrap};
 
 /// The machines that a person should have heard of, by the start of their names.
 pub(super) const LADDER: [&str; 14] = [
@@ -50,7 +50,8 @@ pub(super) fn rungs(comparison: &Comparison) -> Vec<Rung> {
         efficiency: device.efficiency(),
         here: false,
     };
-    let find = |name: &&str| comparison.devices.iter().find(|device| device.name.starts_with(*name));
+    let find =
+        |name: &&str| comparison.devices.iter().find(|device| device.name.starts_with(*name));
     let mut rungs: Vec<_> = LADDER.iter().filter_map(find).map(rung).collect();
     let here = &comparison.here;
     rungs.push(Rung {
@@ -88,13 +89,10 @@ fn print_here(comparison: &Comparison, out: &mut Output) {
     });
     out.line(format!("  rate    {}{interval}", here.rate));
     out.line(format!("          {}", here.rate_source));
-    let watts = match here.watts {
-        (low, high) if low == high => low.to_string(),
-        (low, high) => format!("{low} .. {high}"),
-    };
+    let watts = band(here.watts.0.to_string(), here.watts.1.to_string());
     out.line(format!("  power   {watts} ({})", here.power_source));
-    let efficiency = if low == high { low.to_string() } else { format!("{} .. {high}", short(low)) };
-    out.line(format!("  energy  {efficiency}: joules for a terahash, 10^12 hashes"));
+    let efficiency = band(short(low), short(high));
+    out.line(format!("  energy  {efficiency} J/TH: joules for a terahash, 10^12 hashes"));
 }
 
 fn rate(value: f64) -> String {
@@ -146,7 +144,7 @@ fn print_energy(comparison: &Comparison, rungs: &[Rung], out: &mut Output) {
     by_energy.sort_by(|a, b| (b.1.0 * b.2.0).total_cmp(&(a.1.0 * a.2.0)));
     for (rung, low, high) in by_energy {
         let mark = if rung.here { '>' } else { ' ' };
-        let band = if low == high { short(low) } else { format!("{} .. {}", short(low), short(high)) };
+        let band = band(short(low), short(high));
         let middle = (low.0 * high.0).sqrt() / best.0;
         out.line(format!(
             "{mark} {:.0} {} {band:>20} J/TH {:>9} x",
@@ -155,11 +153,13 @@ fn print_energy(comparison: &Comparison, rungs: &[Rung], out: &mut Output) {
             significant(middle)
         ));
     }
-    out.line("  The floor that physics sets at 300 K (Landauer), by what a hash is thought to erase:");
+    out.line(
+        "  The floor that physics sets at 300 K (Landauer), by what a hash is thought to erase:",
+    );
     for floor in &verdict.floors {
         out.line(format!(
-            "       {} {:>20} J/TH, {} times below this machine",
-            fit(floor.model.name(), NAME - 2),
+            "       {} {:>14} J/TH, {} times below this machine",
+            fit(floor.model.name(), NAME - 5),
             short(floor.efficiency),
             significant(floor.here)
         ));
@@ -175,10 +175,6 @@ fn print_blocks(comparison: &Comparison, out: &mut Output) {
     let price = comparison.inputs.household();
     out.line(format!("\nOne block on this machine, with power at {} c/kWh", number(price.cents())));
     for Block { network, difficulty, hashes, wait, energy, cost } in &verdict.blocks {
-        let band = |low: String, high: String| match low == high {
-            true => low,
-            false => format!("{low} to {high}"),
-        };
         out.line(format!(
             "  {network:<9} difficulty {}, {} hashes: {wait} on average",
             power_of_ten(*difficulty),
@@ -207,18 +203,9 @@ fn print_answer(comparison: &Comparison, out: &mut Output) {
     let verdict = &comparison.verdict;
     let (here, best) = (&comparison.here, &verdict.best);
     let (low, high) = verdict.energy_ratio;
-    let ratio = if low == high {
-        significant(low)
-    } else {
-        format!("{} to {}", significant(low), significant(high))
-    };
-    let together = |watts: Watts| {
-        format!("{}W", si(watts.0 * verdict.rate_ratio))
-    };
-    let draws = match here.watts {
-        (low, high) if low == high => together(low),
-        (low, high) => format!("{} to {}", together(low), together(high)),
-    };
+    let ratio = band(significant(low), significant(high));
+    let together = |watts: Watts| format!("{}W", si(watts.0 * verdict.rate_ratio));
+    let draws = band(together(here.watts.0), together(here.watts.1));
     out.line("\nBy how much, and why");
     let text = format!(
         "One {} does {} at {}. It takes {} of this machine to match it, drawing {draws}. For one \

@@ -9,11 +9,12 @@ use midstate_report::{
 use midstate_sha256d::Kernel;
 
 use super::Comparison;
-use super::ladder::{Rung, rungs};
+use super::ladder::{LADDER, Rung, rungs};
 use super::verdict::ANSWER;
 use crate::bench::Estimate;
 use crate::econ::history_chart;
 use crate::inputs::{number, origin};
+use crate::prose::band;
 
 /// First and last machine of each era, by name.
 const ERAS: [(&str, &str, &str); 3] = [
@@ -22,19 +23,19 @@ const ERAS: [(&str, &str, &str); 3] = [
     ("since", "Antminer S19 Pro", "Antminer S23 Hyd"),
 ];
 
+/// From this year on the plot has no room for the name of every ASIC.
+const CROWDED: f64 = 2022.0;
+
 /// The report; `kernels` are those of this machine with their rates, slowest first.
 pub(super) fn page(comparison: &Comparison, kernels: &[(Kernel, Estimate)]) -> Page {
     let Comparison { here, verdict, .. } = comparison;
     let (low, high) = verdict.energy_ratio;
-    let ratio = if low == high {
-        significant(low)
-    } else {
-        format!("{} to {}", significant(low), significant(high))
-    };
+    let ratio = band(significant(low), significant(high));
     let mut parts = vec![
         Part::Text(format!(
-            "Power of this machine: {} to {} ({}).",
-            here.watts.0, here.watts.1, here.power_source
+            "Power of this machine: {} ({}).",
+            band(here.watts.0.to_string(), here.watts.1.to_string()),
+            here.power_source
         )),
         Part::Heading("How fast".to_owned()),
         rates(&rungs(comparison), Scale::Log),
@@ -64,9 +65,10 @@ pub(super) fn page(comparison: &Comparison, kernels: &[(Kernel, Estimate)]) -> P
     parts.push(Part::Heading("What it did to the network".to_owned()));
     parts.push(Part::Figure {
         figure: Figure::Chart(history_chart()),
-        caption: "Difficulty of mainnet, from the header of every 2016th block. Each step up is the \
+        caption:
+            "Difficulty of mainnet, from the header of every 2016th block. Each step up is the \
                   network answering faster machines."
-            .to_owned(),
+                .to_owned(),
     });
     parts.push(Part::Heading("Inputs".to_owned()));
     parts.push(inputs(comparison));
@@ -142,7 +144,7 @@ fn software(kernels: &[(Kernel, Estimate)]) -> Part {
         }),
         caption: format!(
             "Every kernel of this program on this machine, all threads, median of windows of 50 ms; \
-             the black line is the 95 % interval. The whole ladder of software is a factor of {}.",
+             the thin line is the 95 % interval. The whole ladder of software is a factor of {}.",
             significant(gain)
         ),
     }
@@ -174,8 +176,11 @@ fn energy_by_year(comparison: &Comparison) -> Chart {
         layers.push(Layer::Rule(Rule { y: floor.efficiency.0, label }));
     }
     for (class, name, ink, marker) in classes {
-        let points = devices.iter().filter(|device| device.class == class).filter_map(point);
-        let (name, points) = (name.to_owned(), points.collect());
+        let mut shown: Vec<_> = devices.iter().filter(|device| device.class == class).collect();
+        // What the ladder names finds its place first.
+        shown.sort_by_key(|device| !is_on_ladder(device));
+        let points = shown.into_iter().filter_map(point).collect();
+        let name = name.to_owned();
         layers.push(Layer::Points(Points { name, ink, marker, points }));
     }
     let trend = ERAS.iter().map(|era| era.1).chain([ERAS[2].2]);
@@ -188,41 +193,53 @@ fn energy_by_year(comparison: &Comparison) -> Chart {
     }));
 
     let shown = devices.iter().filter(|device| device.class != Class::Hand);
-    let years = shown.clone().map(|device| device.year).chain([here.year, 2027.0]);
+    let years = shown.clone().map(|device| device.year).chain([here.year]);
     let bands = shown.filter_map(Device::efficiency).flat_map(|(low, high)| [low.0, high.0]);
     let floors = verdict.floors.iter().map(|floor| floor.efficiency.0 / 3.0);
     Chart {
-        title: "Joules for a terahash by year, log scale, with this machine and the floor".to_owned(),
+        title: "Joules for a terahash by year, log scale, with this machine and the floor"
+            .to_owned(),
         x: Axis::around("year", Scale::Linear, years, |year| format!("{year:.0}")),
         y: Axis::around(
             "J/TH",
             Scale::Log,
             bands.chain(floors).chain([low.0, high.0]),
-            significant_power,
+            power_of_ten,
         ),
         layers,
     }
 }
 
-fn significant_power(value: f64) -> String {
-    match value.log10().round() as i32 {
-        0 => "1".to_owned(),
-        1 => "10".to_owned(),
-        2 => "100".to_owned(),
-        power => format!("10^{power}"),
-    }
+fn power_of_ten(value: f64) -> String {
+    const DIGITS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
+    let power = value.log10().round() as i32;
+    let sign = if power < 0 { "⁻" } else { "" };
+    let digits = power.unsigned_abs().to_string();
+    let raised = digits.chars().filter_map(|digit| DIGITS.get(digit.to_digit(10)? as usize));
+    format!("10{sign}{}", raised.collect::<String>())
 }
 
 fn point(device: &Device) -> Option<Point> {
     let (low, high) = device.efficiency()?;
     let middle = device.typical_efficiency()?;
+    // A dozen ASICs of the last years lie on each other: only the ladder's are named.
+    let named = device.class != Class::Asic || device.year < CROWDED || is_on_ladder(device);
     Some(Point {
         x: device.year,
         y: middle.0,
         band: (low != high).then_some((low.0, high.0)),
-        label: short_name(&device.name).to_owned(),
-        detail: format!("{} ({:.0}): {middle}, {}", device.name, device.year.floor(), device.source),
+        label: if named { short_name(&device.name).to_owned() } else { String::new() },
+        detail: format!(
+            "{} ({:.0}): {middle}, {}",
+            device.name,
+            device.year.floor(),
+            device.source
+        ),
     })
+}
+
+fn is_on_ladder(device: &Device) -> bool {
+    LADDER.iter().any(|name| device.name.starts_with(name))
 }
 
 /// A name without what stands in brackets or after a comma.
@@ -267,10 +284,10 @@ fn blocks(comparison: &Comparison) -> Part {
         table.rows.push(vec![
             block.network.to_owned(),
             number(block.difficulty),
-            format!("{:.3e}", block.hashes),
+            significant(block.hashes),
             block.wait.to_string(),
-            format!("{:.1e} to {:.1e}", block.energy.0.kwh(), block.energy.1.kwh()),
-            format!("${:.1e} to ${:.1e}", block.cost.0.0, block.cost.1.0),
+            band(significant(block.energy.0.kwh()), significant(block.energy.1.kwh())),
+            band(block.cost.0.to_string(), block.cost.1.to_string()),
         ]);
     }
     Part::Table(table)
@@ -309,18 +326,12 @@ fn sources(comparison: &Comparison) -> Part {
         ("source and notes", false),
     ]);
     for device in &comparison.devices {
-        let band = |(low, high): (f64, f64)| {
-            if low == high {
-                significant(low)
-            } else {
-                format!("{} to {}", significant(low), significant(high))
-            }
-        };
         let watts = device.power.map(|power| {
-            let claimed = band((power.low.0, power.high.0));
+            let claimed = band(significant(power.low.0), significant(power.high.0));
             format!("{claimed} {}", power.basis)
         });
-        let efficiency = device.efficiency().map(|(low, high)| band((low.0, high.0)));
+        let efficiency =
+            device.efficiency().map(|(low, high)| band(significant(low.0), significant(high.0)));
         let mut source = device.source.clone();
         if !device.notes.is_empty() {
             source = format!("{source}. {}", device.notes);

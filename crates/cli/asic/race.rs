@@ -57,7 +57,11 @@ pub(super) fn run(hash: &HashArgs, rate: Option<f64>, devices: &[Device]) -> Res
 
 fn show(runners: &[Runner], done: &AtomicU64) -> std::io::Result<()> {
     let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "Hashes so far, LOG scale: {} columns are ten times more\n", COLUMNS as f64 / DECADES)?;
+    writeln!(
+        stdout,
+        "Hashes so far, LOG scale: {} columns are ten times more\n",
+        COLUMNS as f64 / DECADES
+    )?;
     let start = Instant::now();
     let mut hashes = frame(runners, done, 0.0);
     draw(runners, &hashes, &mut stdout)?;

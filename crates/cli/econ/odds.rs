@@ -105,7 +105,8 @@ pub(super) fn odds(args: &OddsArgs, inputs: &Inputs, out: &mut Output) -> Result
             "%: easier is not the same as more profitable",
         );
     }
-    let names = ["Ryzen 9 5900X", "RTX 4090", "Bitaxe Gamma", "NerdQAxe++", "Antminer S21", "S23 Hyd"];
+    let names =
+        ["Ryzen 9 5900X", "RTX 4090", "Bitaxe Gamma", "NerdQAxe++", "Antminer S21", "S23 Hyd"];
     let devices = hardware::devices();
     let rows = names.iter().filter_map(|name| {
         let device = devices.iter().find(|device| device.name.contains(name))?;

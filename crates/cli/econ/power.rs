@@ -227,10 +227,8 @@ pub(super) fn host(args: &HostArgs, inputs: &Inputs, out: &mut Output) {
         decline: args.decline,
         capex: Dollars(args.mining_capex),
     };
-    let (rent, mined) = (
-        hosting.present_value(args.discount),
-        mining.present_value(args.years, args.discount),
-    );
+    let (rent, mined) =
+        (hosting.present_value(args.discount), mining.present_value(args.years, args.discount));
     sheet.step(
         "present value of hosting with 1 MW at the meter",
         "-capex + sum over years of rent x margin x (1 - default)^y / (1 + discount)^y",
@@ -314,7 +312,12 @@ pub(super) fn dispatch(
     sheet.step(
         "price above which the miners stop",
         "hashprice [$/TH/day] x 10^6 / (24 x J/TH x PUE)",
-        format!("{} x 10^6 / (24 x {} x {})", number(inputs.hashprice().0), args.efficiency, args.pue),
+        format!(
+            "{} x 10^6 / (24 x {} x {})",
+            number(inputs.hashprice().0),
+            args.efficiency,
+            args.pue
+        ),
         plan.break_even().per_mwh().0,
         "$/MWh",
     );
@@ -352,10 +355,7 @@ fn books(outcome: &Outcome, sheet: &mut Sheet<'_>) {
     sheet.step(
         "profit",
         "rent + mining + credits - power",
-        format!(
-            "{} + {} + {} - {}",
-            outcome.rent, outcome.mining, outcome.credits, outcome.power
-        ),
+        format!("{} + {} + {} - {}", outcome.rent, outcome.mining, outcome.credits, outcome.power),
         outcome.profit().0,
         "$",
     );

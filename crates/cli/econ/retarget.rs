@@ -219,10 +219,8 @@ fn scenario(args: &Args, inputs: &Inputs) -> Scenario {
 }
 
 fn print_period(period: &Period, names: &[&str], out: &mut Output) {
-    let on: String = ('A'..)
-        .zip(&period.on)
-        .map(|(letter, on)| if *on { letter } else { '.' })
-        .collect();
+    let on: String =
+        ('A'..).zip(&period.on).map(|(letter, on)| if *on { letter } else { '.' }).collect();
     let minutes = period.interval / 60.0;
     let bar = "█".repeat((minutes * 1.2) as usize);
     out.line(format!(

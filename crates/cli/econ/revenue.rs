@@ -222,7 +222,9 @@ pub(super) fn payback(
                 days,
                 "days, if hashprice stood still",
             );
-            sheet.say("  It does not: it fell by a third in 2025, and a halving takes half at once.");
+            sheet.say(
+                "  It does not: it fell by a third in 2025, and a halving takes half at once.",
+            );
         }
         None => sheet.say("\npayback: never, every day loses money"),
     }
@@ -234,11 +236,7 @@ fn steps_of(operation: &Operation, hashprice: DollarsPerTerahashDay, sheet: &mut
     sheet.step(
         "revenue a day",
         "TH/s x hashprice x (1 - pool fee) x uptime",
-        format!(
-            "{} x {} x (1 - {pool_fee}) x {uptime}",
-            number(rate.tera()),
-            number(hashprice.0)
-        ),
+        format!("{} x {} x (1 - {pool_fee}) x {uptime}", number(rate.tera()), number(hashprice.0)),
         operation.revenue_per_day(hashprice).0,
         "$",
     );
@@ -249,13 +247,7 @@ fn steps_of(operation: &Operation, hashprice: DollarsPerTerahashDay, sheet: &mut
         operation.power_per_day().0,
         "$",
     );
-    sheet.step(
-        "profit a day",
-        "revenue - power",
-        "",
-        operation.profit_per_day(hashprice).0,
-        "$",
-    );
+    sheet.step("profit a day", "revenue - power", "", operation.profit_per_day(hashprice).0, "$");
 }
 
 /// The device whose name is `part`, or else the first that contains it.
@@ -263,9 +255,8 @@ pub(super) fn find_rig(part: &str) -> Result<Device, Failure> {
     let devices = hardware::devices();
     let lower = part.to_lowercase();
     let exact = devices.iter().find(|device| device.name.to_lowercase() == lower);
-    let found = exact.or_else(|| {
-        devices.iter().find(|device| device.name.to_lowercase().contains(&lower))
-    });
+    let found =
+        exact.or_else(|| devices.iter().find(|device| device.name.to_lowercase().contains(&lower)));
     found.cloned().ok_or_else(|| {
         Failure::usage(format!("no device is named {part:?}; `midstate asic --json` lists them"))
     })

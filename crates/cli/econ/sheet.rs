@@ -100,7 +100,7 @@ fn result(value: f64) -> String {
     let size = value.abs();
     match size {
         _ if value == value.trunc() && size < 1e12 => number(value),
-        _ if size >= 1e7 || size < 1e-3 => format!("{value:.3e}"),
+        _ if !(1e-3..1e7).contains(&size) => format!("{value:.3e}"),
         _ if size >= 1e4 => midstate_economics::units::grouped(value, 0),
         _ if size >= 100.0 => format!("{value:.1}"),
         _ if size >= 1.0 => format!("{value:.2}"),

@@ -64,7 +64,10 @@ pub(super) fn run(args: &Args, inputs: &Inputs, out: &mut Output) {
             "old subsidy - new subsidy",
             format!("{} - {}", halving.before, halving.after),
             gap,
-            &format!("BTC a block, {:.0} % of the new reward", 100.0 * gap / halving.before.btc().0),
+            &format!(
+                "BTC a block, {:.0} % of the new reward",
+                100.0 * gap / halving.before.btc().0
+            ),
         );
     }
     growth(args, &mut sheet);

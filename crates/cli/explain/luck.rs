@@ -11,7 +11,7 @@ use crate::exit::Failure;
 use crate::output::Output;
 use crate::prose::{bar, wrap};
 
-const BITS: u32 = 12;
+const BITS: u32 = 10;
 const BLOCKS: usize = 4_000;
 /// Bars of the histogram: each a quarter of the mean wide, the last for everything longer.
 const BARS: usize = 17;

@@ -55,7 +55,8 @@ impl Compression {
             let t1 = sum.into_iter().fold(h, u32::wrapping_add);
             let s0 = a.rotate_right(2) ^ a.rotate_right(13) ^ a.rotate_right(22);
             let majority = (a & b) ^ (a & c) ^ (b & c);
-            state = [t1.wrapping_add(s0).wrapping_add(majority), a, b, c, d.wrapping_add(t1), e, f, g];
+            state =
+                [t1.wrapping_add(s0).wrapping_add(majority), a, b, c, d.wrapping_add(t1), e, f, g];
             *after = state;
         }
         let result = std::array::from_fn(|word| before[word].wrapping_add(state[word]));

@@ -45,8 +45,10 @@ struct Walk<'a> {
     shows_rounds: bool,
 }
 
-impl Walk<'_> {
-    const PARTS: [fn(&mut Self) -> Result<(), Failure>; 6] = [
+type Part<'a> = fn(&mut Walk<'a>) -> Result<(), Failure>;
+
+impl<'a> Walk<'a> {
+    const PARTS: [Part<'a>; 6] = [
         Self::fields,
         Self::midstate,
         Self::first_hash,
@@ -213,7 +215,9 @@ impl Walk<'_> {
         if !self.shows_rounds || !self.pause(&format!("the 64 rounds of the {name}"))? {
             return Ok(());
         }
-        self.line("  round  word     a        b        c        d        e        f        g        h");
+        self.line(
+            "  round  word     a        b        c        d        e        f        g        h",
+        );
         for (round, state) in compression.rounds.iter().enumerate() {
             let word = compression.schedule[round];
             self.line(format!("  {round:>5}  {word:08x} {}", words(state)));

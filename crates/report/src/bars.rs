@@ -57,7 +57,9 @@ impl Bars {
             let top = index as f64 * (ROW + above) + above + 4.0;
             let (baseline, middle) = (top + ROW * 0.66, top + ROW * 0.45);
             let at = |value: f64| left + axis.place(value).unwrap_or(0.0) * (right - left);
-            let end = at(row.value).max(left + 1.0);
+            // On a linear scale what is too small to see is not seen: that is the point of it.
+            let least = if self.scale == Scale::Log { 1.0 } else { 0.0 };
+            let end = at(row.value).max(left + least);
             match above {
                 0.0 => draw_text(&row.name, left - 8.0, baseline, "end", "label", &mut svg),
                 _ => draw_text(&row.name, 0.0, top - 2.0, "start", "label", &mut svg),

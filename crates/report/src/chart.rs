@@ -243,7 +243,7 @@ impl Chart {
             push(svg, format_args!("<path class=\"grid\" d=\"M{x:.1} {top:.1}V{bottom:.1}\"/>"));
             draw_text(&(self.x.tick)(value), x, bottom + LINE, "middle", "tick", svg);
         }
-        draw_text(&self.y.label, 0.0, plot.top - 7.0, "start", "axis", svg);
+        draw_text(&self.y.label, 3.0, plot.top - 7.0, "start", "axis", svg);
         let middle = (plot.left + plot.right) / 2.0;
         draw_text(&self.x.label, middle, frame.height - 6.0, "middle", "axis", svg);
     }

@@ -1,0 +1,197 @@
+//! `asic`, `econ` and `explain` as their users run them.
+
+use serde_json::Value;
+
+use crate::program::{events, fail, run};
+
+fn text(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {stderr}");
+    String::from_utf8(output.stdout).expect("stdout is text")
+}
+
+fn json(arguments: &[&str]) -> Vec<Value> {
+    let output = run(&[arguments, &["--json"]].concat());
+    assert!(output.status.success(), "{arguments:?}");
+    events(&output.stdout)
+}
+
+fn value(events: &[Value], name: &str) -> f64 {
+    let event = events.iter().find(|event| event["name"] == name && event["event"] == "econ");
+    event.unwrap_or_else(|| panic!("no {name}"))["value"].as_f64().expect("a number")
+}
+
+#[test]
+fn asic_fits_a_pipe_and_names_a_band_with_its_reason() {
+    let text = text(&["asic", "--rate", "100e6"]);
+    for line in text.lines() {
+        assert!(line.chars().count() <= 100, "{} columns: {line}", line.chars().count());
+    }
+    assert!(!text.contains('\u{1b}'), "no colour in a pipe");
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("needs 67.1 days"), "one second of an S23 Hyd");
+    assert!(text.contains("171 million years"));
+    assert!(text.contains("assumed: 2 to 10 W a thread"));
+    assert!(text.contains("earns nothing"));
+}
+
+#[test]
+fn asic_measures_when_it_is_not_told() {
+    let events = json(&["asic", "--seconds", "0.1", "--threads", "1"]);
+    let here = events.iter().find(|event| event["class"] == "this").expect("this machine");
+    assert!(here["hps"].as_f64() > Some(1e3), "{here}");
+    assert!(here["hps_low"].as_f64() <= here["hps"].as_f64());
+    assert!(here["j_per_th"][0].as_f64() <= here["j_per_th"][1].as_f64());
+}
+
+#[test]
+fn asic_as_json_has_the_devices_and_the_verdict() {
+    let events = json(&["asic", "--rate", "100e6", "--watts", "50"]);
+    let devices: Vec<_> = events.iter().filter(|event| event["event"] == "device").collect();
+    assert!(devices.len() >= 45, "{}", devices.len());
+    for device in &devices {
+        let class = device["class"].as_str().expect("a class");
+        assert!(["this", "hand", "cpu", "gpu", "fpga", "asic"].contains(&class));
+        assert!(!device["source"].as_str().expect("a source").is_empty());
+    }
+    let verdict = events.last().expect("events");
+    assert_eq!(verdict["event"], "verdict");
+    assert_eq!(verdict["machines_for_one_best"], 5.8e6);
+    // 50 W / 100 MH/s = 500,000 J/TH by 9.5.
+    assert_eq!(verdict["energy_ratio"][0].as_f64().map(f64::round), Some(52_632.0));
+    assert_eq!(verdict["blocks"][2]["network"], "regtest");
+    // Two hashes at 100 MH/s.
+    assert_eq!(
+        verdict["blocks"][2]["seconds"].as_f64().map(|s| (s * 1e12).round()),
+        Some(20_000.0)
+    );
+}
+
+#[test]
+fn every_claim_has_a_command_that_runs() {
+    let claims = json(&["econ", "claims"]);
+    assert_eq!(claims.len(), 31);
+    for claim in claims {
+        let command = claim["command"].as_str().expect("a command");
+        let mut arguments: Vec<_> = command.split(' ').skip(1).collect();
+        if arguments == ["asic"] {
+            arguments.extend(["--rate", "1e8"]);
+        }
+        assert!(!text(&arguments).is_empty(), "{command}");
+    }
+}
+
+#[test]
+fn econ_works_the_published_figures_out() {
+    let hashprice = json(&["econ", "hashprice", "--before", "57.1", "--exit", "0.1116"]);
+    let price = value(&hashprice, "price of a bitcoin that the hashprice stands for");
+    assert_eq!(price.round(), 89_870.0);
+    assert_eq!((value(&hashprice, "change of hashprice") * 10.0).round(), -322.0);
+
+    let breakeven = json(&["econ", "breakeven", "--efficiency", "17.5"]);
+    let cents = value(&breakeven, "break-even price of power at 17.5 J/TH");
+    assert_eq!((cents * 10.0).round(), 92.0);
+
+    let change = json(&["econ", "retarget", "--from", "141.67e12", "--to", "125.86e12"]);
+    assert_eq!((value(&change, "change of difficulty") * 100.0).round(), -1_116.0);
+
+    let pools = json(&["econ", "pools"]);
+    assert_eq!((value(&pools, "change, in standard deviations") * 10.0).round(), -49.0);
+}
+
+#[test]
+fn econ_prints_formula_numbers_and_result() {
+    let text = text(&["econ", "breakeven", "--efficiency", "17.5", "--hashprice", "40"]);
+    assert!(text.contains("= hashprice [$/TH/day] x 10^5 / (24 x J/TH x PUE)"));
+    assert!(text.contains("= 0.04 x 10^5 / (24 x 17.5 x 1)"));
+    assert!(text.contains("= 9.52 c/kWh"));
+    assert!(text.contains("given on the command line"));
+}
+
+#[test]
+fn inputs_follow_from_what_is_given() {
+    // A difficulty stands for a rate, and both for a hashprice.
+    let events = json(&["econ", "hashprice", "--difficulty", "125.86e12", "--price", "100000"]);
+    let computed = value(&events, "hashprice from the price");
+    let expected = 3.125 * 144.0 * 1e5 / (125.86e12 * 4_295_032_833.0 / 600.0 / 1e15);
+    assert!((computed / expected - 1.0).abs() < 1e-9, "{computed}, expected {expected}");
+    let given = events.iter().find(|event| event["name"] == "hashprice").expect("the input");
+    assert_eq!(given["value"].as_f64(), Some(computed));
+}
+
+#[test]
+fn a_simulation_can_be_repeated_and_drawn() {
+    let path = std::env::temp_dir().join(format!("midstate-retarget-{}.svg", std::process::id()));
+    let svg = path.to_str().expect("a path of text");
+    let arguments = ["econ", "retarget", "--replay", "us-exit", "--seed", "7", "--svg", svg];
+    let (one, two) = (text(&arguments), text(&arguments));
+    let drawn = std::fs::read_to_string(&path).expect("the plot");
+    std::fs::remove_file(&path).expect("it is ours");
+    assert_eq!(one, two);
+    assert_ne!(one, text(&["econ", "retarget", "--replay", "us-exit", "--seed", "8"]));
+    assert!(drawn.starts_with("<svg ") && drawn.trim_end().ends_with("</svg>"));
+}
+
+#[test]
+fn dispatch_reads_prices_and_says_which_line_it_cannot_read() {
+    let path = std::env::temp_dir().join(format!("midstate-prices-{}.csv", std::process::id()));
+    let file = path.to_str().expect("a path of text");
+    std::fs::write(&path, "hour,price\n0,10\n1,500\n").expect("writing");
+    let events = json(&["econ", "dispatch", file]);
+    std::fs::write(&path, "hour,price\n0,10\n1,dear\n").expect("writing");
+    let (code, stderr) = fail(&["econ", "dispatch", file]);
+    std::fs::remove_file(&path).expect("it is ours");
+    assert_eq!(value(&events, "hours in which the miners run"), 1.0);
+    assert_eq!(code, 2);
+    assert!(stderr.contains("line 3") && stderr.contains("dear"), "{stderr}");
+}
+
+#[test]
+fn flags_without_sense_are_refused_with_what_was_expected() {
+    for arguments in [
+        &["econ", "odds", "--rate", "-1"][..],
+        &["econ", "odds", "--rate", "nan"],
+        &["econ", "pools", "--before", "1.5"],
+        &["econ", "dispatch", "--hosted", "500"],
+        &["econ", "payback", "--rig", "toaster"],
+        &["econ", "retarget", "--from", "1e12"],
+        &["asic", "--watts", "0"],
+        &["explain", "genesiss"],
+        &["explain", "00"],
+    ] {
+        let (code, stderr) = fail(arguments);
+        assert_eq!(code, 2, "{arguments:?}: {stderr}");
+    }
+}
+
+#[test]
+fn explain_walks_from_the_fields_to_the_target() {
+    let genesis = text(&["explain", "genesis"]);
+    for line in genesis.lines() {
+        assert!(line.chars().count() <= 100, "{line}");
+    }
+    let hash = "000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f";
+    assert!(genesis.contains(&format!("reversed {hash}")));
+    assert!(genesis.contains("2009-01-03 18:15:05"));
+    assert!(genesis.contains("MIDSTATE bc909a33 6358bff0"));
+    assert!(genesis.contains("IS at or below the target"));
+    // Without a terminal --step waits for nobody and shows all rounds.
+    let rounds = text(&["explain", "genesis", "--step"]);
+    assert_eq!(rounds.matches("\n  round  word").count(), 3);
+
+    let mut event = json(&["explain", "125552"]);
+    let event = event.pop().expect("an event");
+    assert_eq!(event["met"], true);
+    assert!(event["hash"].as_str().expect("a hash").ends_with("1f98bd1d"));
+}
+
+#[test]
+fn luck_is_repeated_with_its_seed_and_has_no_memory() {
+    let run = || json(&["explain", "--luck", "--seed", "1"]);
+    let (one, two) = (run(), run());
+    assert_eq!(one, two);
+    let fit = one.last().expect("an event");
+    assert_eq!((fit["event"].as_str(), fit["blocks"].as_u64()), (Some("fit"), Some(4_000)));
+    assert!(fit["p_value"].as_f64() > Some(0.001), "{fit}");
+}
