@@ -1,22 +1,40 @@
-//! `midstate doctor`: what this machine can do. One line per finding, each with its cure.
+//! `midstate doctor`: what this machine can do, and a pool if one is named. One line per finding,
+//! each with its cure.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use midstate_chain::Network;
+use midstate_chain::{Job, Network};
+use midstate_net::{PoolUrl, Stage, Step};
 use midstate_sha256d::Kernel;
 use serde::Serialize;
 
 use crate::bench::cpu_name;
 use crate::choose::{self, HashArgs};
 use crate::exit::{Failure, Kind};
+use crate::mine::VERSION_MASK;
 use crate::output::Output;
+use crate::pools::{Login, PoolArgs};
 use crate::units;
+
+/// Jobs are as old as the pool's last look at its node, so a smaller difference means nothing.
+const CLOCK_SKEW: u64 = 120;
 
 /// Flags of `doctor`.
 ///
-/// Example: midstate doctor
+/// Example: midstate doctor stratum+tcp://127.0.0.1:3333 -u worker
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
+    /// Examine this pool instead of this machine
+    #[arg(value_name = "URL")]
+    url: Option<PoolUrl>,
+    /// User name at the pool
+    #[arg(short, long, value_name = "USER", default_value = "midstate.doctor", requires = "url")]
+    user: String,
+    /// Password at the pool
+    #[arg(short, long, value_name = "PASS", requires = "url")]
+    pass: Option<String>,
+    #[command(flatten)]
+    way: PoolArgs,
     #[command(flatten)]
     hash: HashArgs,
 }
@@ -34,9 +52,13 @@ struct Finding {
     health: Health,
     found: String,
     cure: Option<&'static str>,
+    took: Option<Duration>,
 }
 
 pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
+    if let Some(url) = &args.url {
+        return examine_pool(url, &args, out);
+    }
     let mut findings = vec![cpu()];
     findings.extend(Kernel::available().map(kernel));
     findings.push(clock());
@@ -54,16 +76,86 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
     }
 }
 
-fn tell(Finding { check, health, found, cure }: &Finding, out: &mut Output) {
+/// One connection to a pool, step by step.
+fn examine_pool(url: &PoolUrl, args: &Args, out: &mut Output) -> Result<(), Failure> {
+    let login = Login { user: args.user.clone(), pass: args.pass.clone() };
+    let account = args.way.account(url, login, VERSION_MASK)?;
+    let network = midstate_net::Network::default();
+    let mut failed = None;
+    let mut told = |step: Step| {
+        if let Err(problem) = &step.outcome {
+            failed = Some((step.stage, problem.clone()));
+        }
+        tell(&examined(step), out);
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let job = runtime.block_on(midstate_net::examine(&account, &network, &mut told));
+    if let Some(job) = job {
+        tell(&pool_clock(&job), out);
+    }
+    match failed {
+        None => Ok(()),
+        Some((stage, problem)) => {
+            let kind = match stage {
+                Stage::Name | Stage::Connect | Stage::Tls => Kind::Unreachable,
+                Stage::Authorize => Kind::Refused,
+                Stage::Subscribe | Stage::Job => Kind::Runtime,
+            };
+            Err(Failure::new(kind, anyhow::Error::msg(problem)))
+        }
+    }
+}
+
+fn examined(Step { stage, took, outcome }: Step) -> Finding {
+    let (check, cure) = match stage {
+        Stage::Name => ("name", "check the spelling, and whether other names can be found"),
+        Stage::Connect => ("connection", "check the port, the firewall and whether the pool is up"),
+        Stage::Tls => {
+            ("TLS", "what is wrong stands above; never use --tls-insecure to get around it")
+        }
+        Stage::Subscribe => ("subscribe", "is it a Stratum v1 port for SHA-256? Ask the pool"),
+        Stage::Authorize => {
+            ("authorize", "check --user and --pass; pools want an address or account")
+        }
+        Stage::Job => ("first job", "the pool has no work: its node may be down or catching up"),
+    };
+    let (health, found) = match outcome {
+        Ok(found) => (Health::Ok, found),
+        Err(problem) => (Health::Fail, problem),
+    };
+    let cure = (health == Health::Fail).then_some(cure);
+    Finding { check: check.to_owned(), health, found, cure, took: Some(took) }
+}
+
+/// The pool's time against ours: a job's time is the earliest that a header may carry.
+fn pool_clock(job: &Job) -> Finding {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let skew = now.abs_diff(u64::from(job.time));
+    let sane = skew <= CLOCK_SKEW;
+    Finding {
+        check: "clock".to_owned(),
+        health: if sane { Health::Ok } else { Health::Warn },
+        found: format!("{skew} s from the time of the pool's job"),
+        cure: (!sane).then_some(
+            "set this machine's clock with NTP; if it is right, the pool's work is old (or it is \
+             a test network, whose times run ahead)",
+        ),
+        took: None,
+    }
+}
+
+fn tell(Finding { check, health, found, cure, took }: &Finding, out: &mut Output) {
     out.event(&serde_json::json!({
         "event": "doctor", "check": check, "health": health, "found": found, "cure": cure,
+        "took_ms": took.map(|took| took.as_secs_f64() * 1e3),
     }));
     let mark = match health {
         Health::Ok => "ok",
         Health::Warn => "warn",
         Health::Fail => "FAIL",
     };
-    out.line(format!("{mark:<5} {check}: {found}"));
+    let took = took.map(|took| format!("  ({:.1} ms)", took.as_secs_f64() * 1e3));
+    out.line(format!("{mark:<5} {check}: {found}{}", took.unwrap_or_default()));
     if let Some(cure) = cure {
         out.line(format!("      {cure}"));
     }
@@ -71,7 +163,7 @@ fn tell(Finding { check, health, found, cure }: &Finding, out: &mut Output) {
 
 fn cpu() -> Finding {
     let found = format!("{}, {} threads for us", cpu_name(), choose::available_threads());
-    Finding { check: "cpu".into(), health: Health::Ok, found, cure: None }
+    Finding { check: "cpu".into(), health: Health::Ok, found, cure: None, took: None }
 }
 
 fn kernel(kernel: Kernel) -> Finding {
@@ -84,6 +176,7 @@ fn kernel(kernel: Kernel) -> Finding {
             false => "computes wrong hashes".into(),
         },
         cure: (!good).then_some("report it, with the CPU's name; use another one with --kernel"),
+        took: None,
     }
 }
 
@@ -97,6 +190,7 @@ fn clock() -> Finding {
         health: if sane { Health::Ok } else { Health::Warn },
         found: format!("{now} seconds since 1970"),
         cure: (!sane).then_some("the clock is years behind: set it, for instance with NTP"),
+        took: None,
     }
 }
 
@@ -112,5 +206,6 @@ fn speed(choice: &choose::Choice) -> Finding {
             config.threads
         ),
         cure: None,
+        took: None,
     }
 }

@@ -6,6 +6,7 @@
 mod backoff;
 mod dial;
 mod event;
+mod examine;
 mod failover;
 mod limits;
 mod link;
@@ -21,6 +22,7 @@ mod wire;
 
 pub use dial::{Connection, Dial, DialError, Dialling, Network, Route, Transport};
 pub use event::{End, EventReceiver, EventSender, Happened, LinkEvent, LinkState, events};
+pub use examine::{Stage, Step, examine};
 pub use limits::LinkLimits;
 pub use link::{Link, LinkConfig};
 pub use node_link::{NodeLink, NodeLinkConfig};

@@ -1,0 +1,43 @@
+//! Chaos: a pool that breaks in forty ways, a client that must survive all of them, and no clock.
+//!
+//! Every fault is played over several seeds, a few times in each run, at moments that the seed
+//! chooses; then the pool is good again and the client must come back to work. What holds in every
+//! run: each share that was found has exactly one verdict, the pool never counts one twice, it never
+//! gets one that misses its target, what the client books as accepted is what the pool accepted,
+//! nothing panics, and no timer spins.
+//!
+//! `CHAOS_SEEDS` sets the number of seeds; `cargo xtask chaos --seeds N` sets it, and builds for
+//! speed.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod faults;
+mod pool;
+mod world;
+
+use faults::FAULTS;
+use world::{Outcome, World};
+
+/// Enough for every `cargo test`.
+const FEW: u64 = 2;
+
+fn seeds() -> u64 {
+    match std::env::var("CHAOS_SEEDS") {
+        Ok(text) => text.parse().expect("CHAOS_SEEDS is a number"),
+        Err(_) => FEW,
+    }
+}
+
+#[test]
+fn s14_no_fault_loses_doubles_or_invents_a_share_or_stops_the_client() {
+    assert_eq!(FAULTS.len(), 40);
+    let mut total = Outcome::default();
+    for (number, fault) in FAULTS.iter().enumerate() {
+        let mut sum = Outcome::default();
+        for seed in 0..seeds() {
+            sum += World::run(*fault, seed * 1000 + number as u64);
+        }
+        println!("{:>2} {:<44} {sum}", number + 1, fault.name);
+        total += sum;
+    }
+    println!("{} runs: {total}", FAULTS.len() as u64 * seeds());
+}
