@@ -6,8 +6,10 @@
 
 mod asm;
 mod bitcoind;
+mod chaos;
 mod cross;
 mod instructions;
+mod soak;
 mod tidy;
 
 use std::env;
@@ -26,6 +28,10 @@ usage: cargo xtask <command>
              count a hash's instructions with callgrind; fail on growth
   cross-test aarch64
              the hasher's suite under qemu's user-mode emulation
+  chaos --seeds N
+             forty faults of pools, each over N seeds, against the Stratum client
+  soak --hours H
+             the program for a long time, through a proxy with a fault every 30 s
   bitcoind   print the path of a bitcoind for the tests, building one if there is none
   help       print this
 ";
@@ -42,6 +48,8 @@ fn main() -> ExitCode {
         ["asm", triple] => repository().and_then(|root| asm::run(&root, Some(triple))),
         ["instructions"] => repository().and_then(|root| instructions::run(&root)),
         ["cross-test", target] => repository().and_then(|root| cross::run(&root, target)),
+        ["chaos", "--seeds", seeds] => repository().and_then(|root| chaos::run(&root, seeds)),
+        ["soak", "--hours", hours] => repository().and_then(|root| soak::run(&root, hours)),
         ["bitcoind"] => bitcoind::run(),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
