@@ -1,5 +1,5 @@
 //! The one vector kernel, generic over what a lane operation is: [`Lanes`] is implemented by a
-//! vector of each instruction set (`x86`, `arm`) and by a plain word, which makes the scalar kernel.
+//! vector of each instruction set (`x86`, `arm`) and by a plain word (`word`), the scalar kernel.
 //!
 //! Each lane hashes its own nonce. `find` runs inside a `#[target_feature]` function of the
 //! instruction set's file, and everything here is inlined into it.
@@ -188,7 +188,7 @@ impl<V: Lanes> State<V> {
     }
 }
 
-/// Rounds 4 to 63 of the second block, and the sum with the midstate: the words of the first digest.
+/// Rounds 4 to 63 of the second block, and the sum with the midstate: the first digest's words.
 #[inline(always)]
 fn first_hash<V: Lanes>(token: V::Token, start: &Start, nonce: V, kw: &[V; 48]) -> [V; 8] {
     let splat = |word| V::splat(token, word);

@@ -1,5 +1,6 @@
 //! The two parts of a header that a nonce does not touch: the state after its first 64 bytes, and
-//! the twelve bytes between them and the nonce. Callers make them; [`Work`](crate::Work) folds them.
+//! the twelve bytes between them and the nonce. Callers make them; [`Work`](crate::Work) folds
+//! them.
 
 use crate::scalar::{self, IV};
 
