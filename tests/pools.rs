@@ -1,0 +1,280 @@
+//! `mine` and `doctor` at pools that behave and pools that do not: exit codes, the configuration
+//! file, signals, floods (S6, S9, U6, U8).
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::program::{Running, fail, midstate, run};
+
+/// A pool that calls `serve` for every line of every connection, on a free port.
+fn pool(serve: impl Fn(&Value, &mut TcpStream) + Clone + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let serve = serve.clone();
+            thread::spawn(move || {
+                let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+                for line in lines.map_while(Result::ok) {
+                    serve(&serde_json::from_str(&line).unwrap(), &mut stream);
+                }
+            });
+        }
+    });
+    address
+}
+
+fn answer(stream: &mut TcpStream, request: &Value, result: &Value) {
+    let answer = json!({"id": request["id"], "result": result, "error": null});
+    // A miner that hung up wants no answer.
+    let _ = writeln!(stream, "{answer}");
+}
+
+fn notify(id: &str) -> String {
+    let coinbase = format!("02000000{}ffffffff0a510000", "00".repeat(37));
+    let params = json!([
+        id,
+        "00".repeat(32),
+        coinbase,
+        "ffffffff0000000000",
+        [],
+        "20000000",
+        "1d00ffff",
+        "65000000",
+        true
+    ]);
+    format!("{}\n", json!({"id": null, "method": "mining.notify", "params": params}))
+}
+
+/// Answers the handshake; on `mining.authorize` sends the difficulty and a job named after the pool.
+fn friendly(name: &'static str) -> impl Fn(&Value, &mut TcpStream) + Clone + Send + 'static {
+    move |request, stream| match request["method"].as_str().unwrap() {
+        "mining.subscribe" => {
+            answer(stream, request, &json!([[["mining.notify", "1"]], "00000001", 4]));
+        }
+        "mining.authorize" => {
+            answer(stream, request, &json!(true));
+            let _ = stream.write_all(notify(name).as_bytes());
+        }
+        "mining.submit" => answer(stream, request, &json!(true)),
+        _ => answer(stream, request, &json!(false)),
+    }
+}
+
+fn file(name: &str, text: &str) -> PathBuf {
+    let directory = std::env::temp_dir().join(format!("midstate-pools-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let path = directory.join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn s9_a_pool_that_refuses_authorization_is_tried_twice_and_then_exit_3() {
+    let (told, asked) = mpsc::channel();
+    let address = pool(move |request, stream| match request["method"].as_str().unwrap() {
+        "mining.authorize" => {
+            told.send(()).unwrap();
+            let error = json!([24, "no such worker", null]);
+            let _ = writeln!(
+                stream,
+                "{}",
+                json!({"id": request["id"], "result": null, "error": error})
+            );
+        }
+        _ => friendly("a")(request, stream),
+    });
+    let (code, stderr) = fail(&["mine", "-o", &address, "-u", "nobody", "--threads", "1"]);
+    assert_eq!(code, 3, "{stderr}");
+    assert!(stderr.contains("no such worker"), "{stderr}");
+    assert_eq!(asked.try_iter().count(), 2, "one retry");
+}
+
+#[test]
+fn u8_mistakes_in_the_configuration_are_usage() {
+    for (text, words) in [
+        ("[[pool]]\nurl = 'a:1'\nuzer = 'me'\n", ["line 3", "did you mean `user`?"]),
+        ("[[pool]]\nurl = 'gopher://a:1'\nuser = 'me'\n", ["line 2", "unknown scheme"]),
+        ("[[pool]]\nurl = 'a:1'\n", ["no user", "a:1"]),
+        ("user = 'me'\n", ["names no pool", "[[pool]]"]),
+    ] {
+        let path = file("wrong.toml", text);
+        let (code, stderr) = fail(&["mine", "-c", path.to_str().unwrap()]);
+        assert_eq!(code, 2, "{stderr}");
+        for word in words {
+            assert!(stderr.contains(word), "{word:?} is not in: {stderr}");
+        }
+    }
+    let (code, stderr) = fail(&["mine", "-c", "/nowhere/midstate.toml"]);
+    assert_eq!(code, 2, "{stderr}");
+}
+
+#[test]
+fn s8_trust_that_makes_no_sense_is_usage() {
+    for (arguments, word) in [
+        (&["-o", "a:1", "--tls-insecure"][..], "stratum+tls://"),
+        (&["-o", "stratum+tls://a:1", "--tls-pin", "abc"], "64 hex digits"),
+        (&["-o", "stratum+tls://a:1", "--cert", "/nowhere/ca.pem"], "/nowhere/ca.pem"),
+        (&["-o", "stratum+tls://a:1", "--tls-insecure", "--tls-pin", "abc"], "cannot be used"),
+        (&["-o", "a:1", "--proxy", "http://b:2"], "socks5://"),
+    ] {
+        let (code, stderr) = fail(&[&["mine", "-u", "me"], arguments].concat());
+        assert_eq!(code, 2, "{stderr}");
+        assert!(stderr.contains(word), "{word:?} is not in: {stderr}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn u6_hangup_reads_the_pools_again_and_user1_prints_the_status() {
+    let (first, second) = (pool(friendly("first")), pool(friendly("second")));
+    let config = |pool: &str| format!("user = 'me'\nthreads = 1\n[[pool]]\nurl = '{pool}'\n");
+    let path = file("reload.toml", &config(&first));
+    let mut child = midstate(&["mine", "--json", "-c", path.to_str().unwrap()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut wait_for_job = |id: &str| {
+        let is_it = |line: &String| {
+            let event: Value = serde_json::from_str(line).unwrap();
+            event["event"] == "job" && event["job_id"] == id
+        };
+        stdout.by_ref().map(Result::unwrap).find(is_it).expect("the program goes on");
+    };
+    let pid = child.id().to_string();
+    let signal = |name: &str| {
+        let status = std::process::Command::new("kill").args([&format!("-{name}"), &pid]).status();
+        assert!(status.unwrap().success());
+    };
+    wait_for_job("first");
+    signal("USR1");
+    // A file that is wrong now changes nothing.
+    std::fs::write(&path, "nonsense").unwrap();
+    signal("HUP");
+    thread::sleep(Duration::from_millis(300));
+    std::fs::write(&path, config(&second)).unwrap();
+    signal("HUP");
+    wait_for_job("second");
+    signal("INT");
+    stdout.by_ref().for_each(drop);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let mut stderr = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    for words in
+        ["status: ", "kept the pools as they were", "line 1", "read the configuration again"]
+    {
+        assert!(stderr.contains(words), "{words:?} is not in: {stderr}");
+    }
+}
+
+#[test]
+fn the_limits_can_be_printed() {
+    let output = run(&["mine", "--print-limits"]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8(output.stdout).unwrap();
+    for words in ["line from a pool", "524288 bytes", "TLS handshake", "exit 3"] {
+        assert!(text.contains(words), "{words:?} is not in: {text}");
+    }
+}
+
+#[test]
+fn u10_doctor_examines_a_pool_step_by_step() {
+    let output = run(&["doctor", &pool(friendly("a")), "-u", "me", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let found: Vec<_> = crate::program::events(&output.stdout)
+        .iter()
+        .map(|event| (event["check"].clone(), event["health"].clone()))
+        .collect();
+    let ok = ["name", "connection", "subscribe", "authorize", "first job"];
+    let mut expected: Vec<_> = ok.iter().map(|check| (json!(check), json!("ok"))).collect();
+    // The job of this pool is from 2023.
+    expected.push((json!("clock"), json!("warn")));
+    assert_eq!(found, expected);
+
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let (code, stderr) = fail(&["doctor", &free]);
+    assert_eq!(code, 5, "{stderr}");
+    assert!(stderr.contains("refused"), "{stderr}");
+}
+
+/// Resident memory of a process, in bytes.
+#[cfg(target_os = "linux")]
+fn resident(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn s6_a_flood_of_jobs_at_no_difficulty_from_a_silent_pool_costs_no_memory() {
+    const FLOOD: Duration = Duration::from_secs(5);
+    const MOST_GROWTH: u64 = 16 << 20;
+    let (told, last) = mpsc::channel();
+    let address = pool(move |request, stream| match request["method"].as_str().unwrap() {
+        "mining.submit" => {}
+        "mining.authorize" => {
+            answer(stream, request, &json!(true));
+            let difficulty =
+                json!({"id": null, "method": "mining.set_difficulty", "params": [1e-9]});
+            writeln!(stream, "{difficulty}").unwrap();
+            let (mut stream, told) = (stream.try_clone().unwrap(), told.clone());
+            thread::spawn(move || {
+                let (started, mut sent) = (Instant::now(), 0);
+                while started.elapsed() < FLOOD {
+                    // 10,000 a second, or as many as are taken.
+                    let batch: String =
+                        (sent..sent + 100).map(|id| notify(&id.to_string())).collect();
+                    sent += 100;
+                    stream.write_all(batch.as_bytes()).unwrap();
+                    thread::sleep(
+                        Duration::from_millis(10).saturating_sub(started.elapsed() / sent),
+                    );
+                }
+                told.send((sent - 1).to_string()).unwrap();
+            });
+        }
+        _ => friendly("unused")(request, stream),
+    });
+    let mut miner = Running::start(&["mine", "-o", &address, "-u", "me", "--threads", "1", "-q"]);
+    miner.wait_for(|event| event["event"] == "job");
+    let (mut early, started) = (None, Instant::now());
+    let mut newest = Value::Null;
+    let last = loop {
+        // Reading is slower than writing: the program waits for us, too.
+        let event = miner.wait_for(|event| event["event"] == "job" || event["event"] == "rate");
+        if event["event"] == "job" {
+            newest = event["job_id"].clone();
+        }
+        if early.is_none() && started.elapsed() > FLOOD / 3 {
+            early = Some(resident(miner.child.id()));
+        }
+        if let Ok(last) = last.try_recv() {
+            break last;
+        }
+    };
+    if newest != *last {
+        miner.wait_for(|event| event["event"] == "job" && event["job_id"] == *last);
+    }
+    let (early, late) = (early.expect("the flood lasts"), resident(miner.child.id()));
+    println!("{last} jobs; {} KiB resident, then {} KiB", early >> 10, late >> 10);
+    assert!(late < early + MOST_GROWTH, "{early} bytes, then {late}");
+    miner.signal("INT");
+    let summary = miner.wait_for(|event| event["event"] == "summary");
+    let shares = &summary["shares"];
+    let count = |name: &str| shares[name].as_u64().unwrap();
+    let settled: u64 =
+        ["accepted", "rejected", "stale", "throttled", "unresolved"].iter().map(|n| count(n)).sum();
+    assert_eq!(count("found"), settled, "{summary}");
+    assert!(count("throttled") > 0, "{summary}");
+    assert_eq!(miner.exit_code(), Some(0));
+}
