@@ -1,5 +1,5 @@
-//! Proposals (BIP23) to a real node: whatever the template, our block is right; and each rule that we
-//! could break is one that the node checks.
+//! Proposals (BIP23) to a real node: whatever the template, our block is right; and each rule that
+//! we could break is one that the node checks.
 
 use bitcoin::absolute::LockTime;
 use bitcoin::block::Version;

@@ -15,9 +15,12 @@ use crate::exit::{Failure, Kind};
 const MIDSTATES: usize = 16;
 /// How long a unit of work lasts: how late a new job can be.
 const UNIT: Duration = Duration::from_micros(500);
-/// How long each kernel is tried.
-const TRIAL: Duration = Duration::from_millis(3);
-const TRIALS: usize = 3;
+/// How long one takes when the rate is limited: few enough hashes that the limit is kept evenly.
+const LIMITED_UNIT: Duration = Duration::from_millis(50);
+/// How each kernel is tried: in turns with the others, so often and so shortly that on a busy machine
+/// too some trials run from end to end without a break. The best one counts.
+const TRIAL: Duration = Duration::from_micros(500);
+const TRIALS: usize = 12;
 
 /// Flags about hashing.
 #[derive(Args, Debug, Clone)]
@@ -31,6 +34,9 @@ pub(crate) struct HashArgs {
     /// Versions hashed side by side: auto, or a power of two up to 64
     #[arg(long, value_name = "N", default_value = "auto", value_parser = parse_midstates)]
     pub(crate) midstates: Midstates,
+    /// Hash no faster than this, all threads together, in hashes per second; k, M and G are known
+    #[arg(long, value_name = "HS", value_parser = parse_rate)]
+    pub(crate) max_hashrate: Option<f64>,
 }
 
 /// How many midstates.
@@ -47,48 +53,58 @@ fn parse_midstates(text: &str) -> Result<Midstates, String> {
     }
 }
 
+fn parse_rate(text: &str) -> Result<f64, String> {
+    let (digits, unit) = match text.char_indices().next_back() {
+        Some((at, 'k' | 'K')) => (&text[..at], 1e3),
+        Some((at, 'M')) => (&text[..at], 1e6),
+        Some((at, 'G')) => (&text[..at], 1e9),
+        _ => (text, 1.0),
+    };
+    let rate = digits.parse().ok().map(|rate: f64| rate * unit);
+    rate.filter(|rate| rate.is_finite() && *rate >= 1.0)
+        .ok_or_else(|| "expected hashes per second, as 50000 or 1.5M".to_owned())
+}
+
 /// A choice, and what it was measured to do.
 #[derive(Debug, Clone)]
 pub(crate) struct Choice {
     pub(crate) config: Config,
     /// Hashes per second of one thread.
     pub(crate) thread_rate: f64,
+    /// The user's limit, all threads together.
+    pub(crate) max_rate: Option<f64>,
 }
 
 impl Choice {
     /// Hashes per second of all threads, if they do not get in each other's way.
     pub(crate) fn rate(&self) -> f64 {
-        self.thread_rate * self.config.threads as f64
+        let rate = self.thread_rate * self.config.threads as f64;
+        self.max_rate.map_or(rate, |limit| rate.min(limit))
     }
 }
 
 /// Tests and measures kernels, and decides.
 pub(crate) fn choose(args: &HashArgs) -> Result<Choice, Failure> {
     let midstates = args.midstates.0;
-    let (kernel, thread_rate) = match &args.kernel {
+    let kernels = match &args.kernel {
         Some(name) => {
             let kernel = kernel_named(name)?;
             if !kernel.self_test() {
                 return Err(self_test_failure(kernel));
             }
-            (kernel, measure(kernel, midstates))
+            vec![kernel]
         }
-        None => Kernel::available()
-            .filter(|kernel| {
-                let good = kernel.self_test();
-                if !good {
-                    tracing::warn!(kernel = kernel.name(), "fails its self-test and is not used");
-                }
-                good
-            })
-            .map(|kernel| (kernel, measure(kernel, midstates)))
-            .max_by(|a, b| a.1.total_cmp(&b.1))
-            .ok_or_else(|| self_test_failure(Kernel::SCALAR))?,
+        None => Kernel::available().filter(passes).collect(),
     };
+    let (kernel, thread_rate) = fastest(&kernels, &bench_work(midstates))
+        .ok_or_else(|| self_test_failure(Kernel::SCALAR))?;
     let threads = args.threads.map_or_else(available_threads, NonZeroUsize::get);
-    let unit = (thread_rate * UNIT.as_secs_f64()) as u64;
-    let cut = Cut::by_hashes(midstates, unit);
-    Ok(Choice { config: Config { kernel, threads, cut }, thread_rate })
+    let unit = thread_rate * UNIT.as_secs_f64();
+    let max_rate = args.max_hashrate;
+    let limited = max_rate.map(|limit| limit / threads as f64 * LIMITED_UNIT.as_secs_f64());
+    let unit = limited.map_or(unit, |limited| unit.min(limited));
+    let cut = Cut::by_hashes(midstates, unit as u64);
+    Ok(Choice { config: Config { kernel, threads, cut }, thread_rate, max_rate })
 }
 
 /// Threads that this process may use (affinity and cgroup count).
@@ -114,19 +130,34 @@ fn self_test_failure(kernel: Kernel) -> Failure {
     Failure::new(Kind::SelfTest, error.context("try another one with --kernel"))
 }
 
-/// Hashes per second of one thread, the best of a few short trials.
-fn measure(kernel: Kernel, midstates: usize) -> f64 {
-    let work = bench_work(midstates);
-    let mut nonce = 0;
-    let mut trial = |time: Duration| {
-        let (start, mut hashes) = (Instant::now(), 0);
-        while start.elapsed() < time {
-            hashes += kernel.scan(&work, nonce..nonce + 64, &mut |_| {});
-            nonce += 64;
+/// Whether a kernel can be trusted; says so if it cannot.
+fn passes(kernel: &Kernel) -> bool {
+    let good = kernel.self_test();
+    if !good {
+        tracing::warn!(kernel = kernel.name(), "fails its self-test and is not used");
+    }
+    good
+}
+
+/// The kernel with the highest rate, and that rate: hashes per second of one thread.
+fn fastest(kernels: &[Kernel], work: &Work) -> Option<(Kernel, f64)> {
+    let mut best = vec![0.0; kernels.len()];
+    for _ in 0..TRIALS {
+        for (kernel, best) in kernels.iter().zip(&mut best) {
+            *best = f64::max(*best, trial(*kernel, work));
         }
-        hashes as f64 / start.elapsed().as_secs_f64()
-    };
-    (0..TRIALS).map(|_| trial(TRIAL)).fold(0.0, f64::max)
+    }
+    kernels.iter().copied().zip(best).max_by(|a, b| a.1.total_cmp(&b.1))
+}
+
+/// Hashes per second over one short stretch.
+fn trial(kernel: Kernel, work: &Work) -> f64 {
+    let (start, mut nonce, mut hashes) = (Instant::now(), 0, 0);
+    while start.elapsed() < TRIAL {
+        hashes += kernel.scan(work, nonce..nonce + 64, &mut |_| {});
+        nonce += 64;
+    }
+    hashes as f64 / start.elapsed().as_secs_f64()
 }
 
 /// Work on which nothing is ever found.

@@ -1,6 +1,6 @@
 //! `midstate demo`: the whole path with nothing installed. An embedded regtest pool on a loopback
-//! port, the real Stratum client over real TCP, real hashing, a real chain. With `--node` the chain is
-//! a Bitcoin Core node's, so that a class shares it through plain Stratum.
+//! port, the real Stratum client over real TCP, real hashing, a real chain. With `--node` the
+//! chain is a Bitcoin Core node's, so that a class shares it through plain Stratum.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -38,7 +38,10 @@ const TAG: &[u8] = b"/midstate demo/";
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// Stop after this many blocks
-    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(
+        long, value_name = "N", default_value_t = 6,
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
     blocks: u64,
     /// Where the pool listens, for other miners to join [default: a free loopback port]
     #[arg(long, value_name = "ADDR:PORT")]
@@ -94,8 +97,8 @@ async fn in_memory(
     tell_workers(pool.pool(), out);
     if let Some(tip) = blocks.last() {
         out.line(format!(
-            "proved: {} blocks on regtest's own genesis block, every hash recomputed by the pool with \
-             the sha2 crate; tip {}",
+            "proved: {} blocks on regtest's own genesis block, every hash recomputed by the pool \
+             with the sha2 crate; tip {}",
             blocks.len(),
             tip.hash
         ));
@@ -141,7 +144,8 @@ async fn at_node(
         "event": "node", "accepted": accepted, "rejected": rejected, "other": other,
     }));
     out.line(format!(
-        "the node took {accepted} blocks, refused {rejected}, and had another one first {other} times"
+        "the node took {accepted} blocks, refused {rejected}, and had another one first {other} \
+         times"
     ));
     Ok(())
 }
@@ -246,8 +250,8 @@ fn easy(difficulty: f64) -> f64 {
     ((difficulty / unit).round() * unit).max(1e-9)
 }
 
-/// Says who joins, and passes blocks on. The rest of what the pool has to tell comes back to our own
-/// client anyway. Ends with the pool.
+/// Says who joins, and passes blocks on. The rest of what the pool has to tell comes back to our
+/// own client anyway. Ends with the pool.
 async fn note_visitors(
     mut events: mpsc::UnboundedReceiver<Event>,
     blocks: Option<mpsc::UnboundedSender<Vec<u8>>>,

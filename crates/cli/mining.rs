@@ -25,6 +25,7 @@ use crate::units;
 const TICK: Duration = Duration::from_millis(250);
 /// How often the rate is told where it cannot be refreshed in place.
 const RATE_EVERY: Duration = Duration::from_secs(10);
+const SECONDS_A_YEAR: f64 = 365.25 * 86400.0;
 const WINDOWS: [Duration; 3] =
     [Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(15 * 60)];
 
@@ -91,6 +92,11 @@ pub(crate) async fn mine(
             let _ = found.send(share);
         }
     });
+
+    if choice.max_rate.is_some() {
+        // Nothing before the first grant.
+        engine.set_allowance(0);
+    }
 
     let mut miner = Miner::new(&choice, engine, turnstile, backlog, out);
     let mut interrupted = std::pin::pin!(interrupted());
@@ -186,6 +192,9 @@ struct Miner<'a> {
     /// When the last block was accepted, and the hashes done by then.
     last_block: (Instant, u64),
     rate_told: Instant,
+    /// Hashes that `--max-hashrate` allows so far, and when that was worked out.
+    granted: (f64, Duration),
+    odds_told: bool,
 }
 
 #[derive(Serialize)]
@@ -286,6 +295,8 @@ impl<'a> Miner<'a> {
             best_difficulty: 0.0,
             last_block: (now, 0),
             rate_told: now,
+            granted: (0.0, Duration::ZERO),
+            odds_told: false,
         }
     }
 
@@ -394,7 +405,23 @@ impl<'a> Miner<'a> {
             clean: job.clean,
         });
         tracing::debug!(id = job.id, height = job.height(), clean = job.clean, "job");
+        self.tell_odds(&job);
         self.job = Some((job, Instant::now()));
+    }
+
+    /// The honest word to whoever mines for a block that will not come.
+    fn tell_odds(&mut self, job: &Job) {
+        let solo = job.share_target == job.network_target;
+        let years = job.network_target.expected_hashes_f64() / self.choice.rate() / SECONDS_A_YEAR;
+        if solo && years > 1.0 && !std::mem::replace(&mut self.odds_told, true) {
+            self.out.note(format!(
+                "honest odds: at {} a block takes {}years on average; each day finds one with \
+                 probability 1 in {}",
+                units::rate(self.choice.rate()),
+                units::si(years),
+                units::si(years * 365.25),
+            ));
+        }
     }
 
     fn handle_verdict(
@@ -497,6 +524,7 @@ impl<'a> Miner<'a> {
         self.record_turned_away();
         let now = self.started.elapsed();
         self.meter.record(now, self.engine.hashes());
+        self.grant(now);
         if let Some((_, since)) = &self.job
             && self.engine.progress() != Progress::Searching
         {
@@ -513,6 +541,17 @@ impl<'a> Miner<'a> {
             let hashes = self.engine.hashes();
             self.out.event(&Event::Rate { hps_10s, hps_60s, hps_15m, hashes });
         }
+    }
+
+    /// Keeps to `--max-hashrate`: time that passes is turned into hashes that may be done. What was
+    /// not used, for want of a job, is not saved up.
+    fn grant(&mut self, now: Duration) {
+        let Some(limit) = self.choice.max_rate else { return };
+        let (granted, then) = self.granted;
+        let saved_up = self.engine.hashes() as f64 + limit * TICK.as_secs_f64();
+        let granted = (granted + limit * (now - then).as_secs_f64()).min(saved_up);
+        self.granted = (granted, now);
+        self.engine.set_allowance(granted as u64);
     }
 
     fn status(&self) -> String {

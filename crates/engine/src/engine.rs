@@ -43,6 +43,9 @@ pub enum Progress {
 struct Shared {
     slot: Slot<Assignment>,
     counters: Vec<Counter>,
+    /// Hashes handed out, and how many may be.
+    claimed: AtomicU64,
+    allowance: AtomicU64,
     cut: Cut,
     kernel: Kernel,
     on_share: Box<dyn Fn(Share) + Send + Sync>,
@@ -78,6 +81,8 @@ impl Engine {
         let shared = Arc::new(Shared {
             slot: Slot::new(),
             counters: (0..threads).map(|_| Counter::default()).collect(),
+            claimed: AtomicU64::new(0),
+            allowance: AtomicU64::new(u64::MAX),
             cut,
             kernel: config.kernel,
             on_share: Box::new(on_share),
@@ -116,6 +121,14 @@ impl Engine {
             current.search.elapsed.store(seconds, Ordering::Relaxed);
             Some(Arc::clone(current))
         });
+    }
+
+    /// Bounds the hashes since the start, all threads together; they rest when it is reached, and go
+    /// on when it is raised. A unit that was begun is finished, so that it may be exceeded by one unit
+    /// a thread. This is how a hash rate is limited without a clock in here.
+    pub fn set_allowance(&self, hashes: u64) {
+        self.shared.allowance.store(hashes, Ordering::Relaxed);
+        self.shared.slot.replace(|current| current.cloned());
     }
 
     /// Hashes finished since the start, by all threads.
@@ -170,6 +183,10 @@ impl Shared {
         let Assignment { space, search } = assignment;
         let mut prepared: Option<PreparedPage> = None;
         while self.slot.epoch() == epoch {
+            if self.claimed.load(Ordering::Relaxed) >= self.allowance.load(Ordering::Relaxed) {
+                self.slot.wait_past(epoch);
+                return;
+            }
             let Some(unit) = search.claim(space) else {
                 self.slot.wait_past(epoch);
                 return;
@@ -178,6 +195,8 @@ impl Shared {
                 Some(page) if page.number == unit.page => prepared.insert(page),
                 _ => prepared.insert(PreparedPage::new(space, unit.page)),
             };
+            let nonces = unit.nonces.end - unit.nonces.start;
+            self.claimed.fetch_add(nonces * page.headers.len() as u64, Ordering::Relaxed);
             let hashes = self.kernel.scan(work, unit.nonces, &mut |hit| {
                 (self.on_share)(space.share(page, hit.midstate, hit.nonce, hit.hash));
             });

@@ -137,3 +137,23 @@ fn the_meter_averages_over_its_windows() {
     assert_eq!(meter.rate(second(20)), Some(12.5));
     assert_eq!(meter.rate(second(60)), Some(7.5));
 }
+
+#[test]
+fn an_allowance_is_used_up_and_exceeded_by_a_unit_a_thread_at_most() {
+    let (threads, unit) = (3, 100);
+    let cut = Cut { midstates: 4, unit, nonces: 0..1 << 32 };
+    let kernel = Kernel::available().next().unwrap();
+    let mut engine = Engine::start(Config { kernel, threads, cut }, |_| {});
+    engine.set_allowance(0);
+    engine.set_job(Some(job("limited", 0x0000_e000, Target::DIFFICULTY_1)));
+    let most = threads as u64 * unit * 4;
+    for allowance in [10_000, 10_001, 50_000] {
+        engine.set_allowance(allowance);
+        wait_until("the allowance is used up", || engine.hashes() >= allowance);
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(engine.hashes() < allowance + most, "{} of {allowance}", engine.hashes());
+    }
+    engine.set_allowance(u64::MAX);
+    wait_until("all holds are off", || engine.hashes() > 1_000_000);
+    engine.stop();
+}

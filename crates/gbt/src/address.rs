@@ -38,7 +38,11 @@ pub enum AddressError {
     )]
     Unspendable(String),
     /// Right, but for another chain.
-    #[error("address {text:?} is for {}, but the node is on {chain}; {}", names(.chains), cure(*.chain))]
+    #[error(
+        "address {text:?} is for {}, but the node is on {chain}; {}",
+        names(.chains),
+        cure(*.chain)
+    )]
     WrongChain {
         /// What was given.
         text: String,

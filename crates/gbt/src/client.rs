@@ -333,8 +333,9 @@ impl Client {
     pub fn handle_spooled(&mut self, now: Duration, hash: Hash256, outcome: Result<(), String>) {
         if let Err(reason) = outcome {
             self.events.push_back(Event::Warning(format!(
-                "block {hash} could not be written to the spool ({reason}): it is sent all the same, \
-                 but would be lost if this process ended before a node has it; make room on the disk"
+                "block {hash} could not be written to the spool ({reason}): it is sent all the \
+                 same, but would be lost if this process ended before a node has it; make room on \
+                 the disk"
             )));
         }
         self.blocks.release(now, hash);

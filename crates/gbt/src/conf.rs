@@ -150,7 +150,8 @@ impl Conf {
         self.first(section(chain), name).or_else(|| self.first("", name))
     }
 
-    /// The port. Above all sections it is for main only: Core keeps it from leaking into test chains.
+    /// The port. Above all sections it is for main only: Core keeps it from leaking into test
+    /// chains.
     fn port(&self, chain: Network) -> Option<u16> {
         let general = || self.first("", "rpcport").filter(|_| chain == Network::Mainnet);
         self.first(section(chain), "rpcport").or_else(general)?.parse().ok()
@@ -233,8 +234,8 @@ pub fn local_url(conf: &Conf, chain: Network) -> String {
 }
 
 /// What to try, in order: flags, environment, cookie, `bitcoin.conf`. A cookie counts only if its
-/// file is there (`exists`), for a node with `rpcpassword` in its file writes none; the one that was
-/// named by flag counts always, since its node may not be up yet.
+/// file is there (`exists`), for a node with `rpcpassword` in its file writes none; the one that
+/// was named by flag counts always, since its node may not be up yet.
 pub fn credentials(
     said: &Said,
     conf: &Conf,

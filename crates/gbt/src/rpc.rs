@@ -241,8 +241,8 @@ pub enum BlockVerdict {
     Duplicate,
     /// `inconclusive`: stored, but another block of the same height or a longer chain came first.
     Inconclusive,
-    /// Any other reason, in Core's words (`high-hash`, `bad-cb-amount`, ..). Sending it again brings
-    /// the same answer.
+    /// Any other reason, in Core's words (`high-hash`, `bad-cb-amount`, ..). Sending it again
+    /// brings the same answer.
     Refused(String),
 }
 
@@ -304,7 +304,8 @@ fn is_direction_mark(letter: char) -> bool {
     matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// How deep brackets nest outside of strings, for well-formed JSON; at least that for anything else.
+/// How deep brackets nest outside of strings, for well-formed JSON; at least that for anything
+/// else.
 fn depth(json: &[u8]) -> usize {
     let (mut depth, mut deepest) = (0usize, 0);
     let mut bytes = json.iter();

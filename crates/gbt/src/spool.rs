@@ -1,8 +1,8 @@
 //! The form of a solved block on disk: one file per block, named by its hash, holding its hex.
 //!
 //! Plain enough to be submitted by hand: `bitcoin-cli submitblock $(cat <hash>.block)`. Reading and
-//! writing files (`net`) keeps the order that makes it safe: write a temporary file, sync it, rename
-//! it, sync the directory; only then is the block sent.
+//! writing files (`net`) keeps the order that makes it safe: write a temporary file, sync it,
+//! rename it, sync the directory; only then is the block sent.
 
 use midstate_chain::{Hash256, Header, coinbase_height};
 

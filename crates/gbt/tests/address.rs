@@ -65,8 +65,8 @@ fn damaged_addresses_are_refused() {
         "1",
         "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNb",         // checksum
         "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t5", // checksum
-        "bc1p0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vqh2y7hd", // v1 in bech32, not bech32m
-        "tc1qw508d6qejxtdg4y5r3zarvary0c5xw7kg3g4ty",                     // foreign prefix
+        "bc1p0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vqh2y7hd", // not bech32m
+        "tc1qw508d6qejxtdg4y5r3zarvary0c5xw7kg3g4ty", // foreign prefix
         "ltc1qw508d6qejxtdg4y5r3zarvary0c5xw7kgmn4n9",
         "Bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", // mixed case
         "5HueCGU8rMjxEXxiPuD5BDku4MkFqeZyd4dZ1jvhTVqvbTLvyTJ", // a private key

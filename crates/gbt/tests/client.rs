@@ -477,8 +477,8 @@ fn fate() -> impl Strategy<Value = Fate> {
 }
 
 proptest! {
-    /// Whatever happens: in the end the node has every block that was found, each was on disk before
-    /// it was sent unless the disk was full, and the ledger adds up.
+    /// Whatever happens: in the end the node has every block that was found, each was on disk
+    /// before it was sent unless the disk was full, and the ledger adds up.
     #[test]
     fn i8_no_block_is_lost(fates in prop::collection::vec(fate(), 1..60)) {
         let mut world = World::new(vec![Core::new()]);
@@ -521,7 +521,7 @@ proptest! {
         let refused = world.client.ledger().rejected;
         let lost = found
             .iter()
-            .filter(|hash| !core.blocks.contains_key(&hash.to_string().parse::<bitcoin::BlockHash>().unwrap()))
+            .filter(|hash| !core.has(hash))
             .count() as u64;
         prop_assert_eq!(lost, refused, "{:?}", world.events);
         prop_assert!(world.client.is_settled());

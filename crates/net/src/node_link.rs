@@ -404,8 +404,8 @@ impl Running {
         {
             let (seconds, direction) = (skew.abs(), if skew > 0 { "ahead of" } else { "behind" });
             let words = format!(
-                "the node's clock or chain is {seconds} s {direction} ours: check both clocks; blocks \
-                 more than two hours ahead are refused"
+                "the node's clock or chain is {seconds} s {direction} ours: check both clocks; \
+                 blocks more than two hours ahead are refused"
             );
             self.say(self.speaker, Happened::Warning(words));
         }

@@ -204,8 +204,8 @@ impl RpcClient {
             Credentials::Cookie(path) => std::fs::read_to_string(path)
                 .map_err(|error| {
                     format!(
-                        "cannot read the cookie file {} ({error}); the node writes it when it starts: \
-                         is --datadir or --rpccookiefile right?",
+                        "cannot read the cookie file {} ({error}); the node writes it when it \
+                         starts: is --datadir or --rpccookiefile right?",
                         path.display()
                     )
                 })?

@@ -237,8 +237,8 @@ impl Blocks {
             Err(error) => {
                 if attempt == 0 {
                     events.push_back(Event::Warning(format!(
-                        "block {hash} has not reached the node yet ({error}); sending it again until \
-                         it has"
+                        "block {hash} has not reached the node yet ({error}); sending it again \
+                         until it has"
                     )));
                 }
                 again

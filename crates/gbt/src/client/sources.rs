@@ -47,8 +47,8 @@ impl Client {
         let chain: Network = name.parse()?;
         if let Some(wanted) = self.config.chain.filter(|&wanted| wanted != chain) {
             return Err(format!(
-                "the node is on {chain}, but --chain says {wanted}; name the right node with -o, or \
-                 leave --chain out"
+                "the node is on {chain}, but --chain says {wanted}; name the right node with -o, \
+                 or leave --chain out"
             ));
         }
         if let Some(first) = self.chain.filter(|&first| first != chain) {

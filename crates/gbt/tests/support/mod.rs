@@ -92,6 +92,11 @@ impl Core {
         self.seen.get(method).copied().unwrap_or(0)
     }
 
+    /// Whether it has this block, wherever.
+    pub(crate) fn has(&self, hash: &Hash256) -> bool {
+        self.blocks.contains_key(&hash.to_string().parse::<BlockHash>().unwrap())
+    }
+
     pub(crate) fn tip(&self) -> BlockHash {
         *self.best.last().unwrap()
     }
