@@ -11,8 +11,8 @@ use midstate_work::Cut;
 
 use crate::exit::{Failure, Kind};
 
-/// Midstates side by side when nothing else is asked: more gains less than a percent.
-const MIDSTATES: usize = 16;
+/// Midstates side by side when nothing else is asked: more gain less than a percent.
+const MIDSTATES: usize = 32;
 /// How long a unit of work lasts: how late a new job can be.
 const UNIT: Duration = Duration::from_micros(500);
 /// How long one takes when the rate is limited: few enough hashes that the limit is kept evenly.
