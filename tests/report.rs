@@ -1,5 +1,5 @@
-//! The report of `asic --html` in a real browser: it draws, it asks for nothing, no label leaves its
-//! picture or lies on another. Skipped, and says so, where there is no Chromium.
+//! The report of `asic --html` in a real browser: it draws, it asks for nothing, no label leaves
+//! its picture or lies on another. Skipped, and says so, where there is no Chromium.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -22,7 +22,8 @@ for (const svg of document.querySelectorAll('svg')) {
   const frame = svg.getBoundingClientRect();
   if (frame.width === 0) continue;
   found.pictures += 1;
-  const labels = [...svg.querySelectorAll('text')].map(t => [t.textContent, t.getBoundingClientRect()]);
+  const texts = [...svg.querySelectorAll('text')];
+  const labels = texts.map(text => [text.textContent, text.getBoundingClientRect()]);
   found.labels += labels.length;
   labels.forEach(([text, a], i) => {
     if (a.left < frame.left - 1 || a.right > frame.right + 1 || a.top < frame.top - 1

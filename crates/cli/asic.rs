@@ -7,11 +7,12 @@ mod race;
 mod verdict;
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use midstate_economics::hardware::{self, Device};
 use midstate_economics::inputs::Inputs;
+use midstate_report::Figure;
 use serde_json::json;
 
 use crate::choose::HashArgs;
@@ -44,6 +45,9 @@ pub(crate) struct Args {
     /// Write a report with plots into one HTML file
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Write the plot of energy by year to an SVG file
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
     #[command(flatten)]
     hash: HashArgs,
     #[command(flatten)]
@@ -71,11 +75,17 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
     send(&comparison, out);
     if let Some(path) = &args.html {
         let kernels = here::kernels(&args.hash, args.rate, args.seconds)?;
-        let html = page::page(&comparison, &kernels).to_html();
-        std::fs::write(path, html)
-            .with_context(|| format!("{}: cannot be written", path.display()))?;
-        out.note(format!("wrote {}", path.display()));
+        write(path, &page::page(&comparison, &kernels).to_html(), out)?;
     }
+    if let Some(path) = &args.svg {
+        write(path, &Figure::Chart(page::energy_by_year(&comparison)).to_svg(), out)?;
+    }
+    Ok(())
+}
+
+fn write(path: &Path, text: &str, out: &mut Output) -> Result<(), Failure> {
+    std::fs::write(path, text).with_context(|| format!("{}: cannot be written", path.display()))?;
+    out.note(format!("wrote {}", path.display()));
     Ok(())
 }
 

@@ -9,10 +9,10 @@ use crate::inputs::{number, say_source};
 use crate::output::Output;
 use crate::prose::{band, bar, fit, wrap};
 
-/// The machines that a person should have heard of, by the start of their names.
-pub(super) const LADDER: [&str; 14] = [
+/// The machines that a person should have heard of, by their names without brackets.
+const LADDER: [&str; 14] = [
     "Pencil and paper",
-    "ESP32",
+    "ESP32-D0",
     "Core i7-6700HQ",
     "Ryzen 9 5900X",
     "Radeon HD 5870",
@@ -20,7 +20,7 @@ pub(super) const LADDER: [&str; 14] = [
     "X6500",
     "BFL miniRig",
     "Avalon batch 1",
-    "Bitaxe Gamma",
+    "Bitaxe Gamma 601",
     "Antminer S9",
     "Antminer S19 Pro",
     "Antminer S21 XP",
@@ -41,6 +41,16 @@ pub(super) struct Rung {
     pub(super) here: bool,
 }
 
+/// Whether a machine is on the ladder.
+pub(super) fn is_on_ladder(device: &Device) -> bool {
+    LADDER.contains(&short_name(&device.name))
+}
+
+/// A name without what stands in brackets or after a comma.
+pub(super) fn short_name(name: &str) -> &str {
+    name.split([',', '(']).next().unwrap_or(name).trim()
+}
+
 /// The machines of the ladder with this one among them, slowest first.
 pub(super) fn rungs(comparison: &Comparison) -> Vec<Rung> {
     let rung = |device: &Device| Rung {
@@ -50,9 +60,8 @@ pub(super) fn rungs(comparison: &Comparison) -> Vec<Rung> {
         efficiency: device.efficiency(),
         here: false,
     };
-    let find =
-        |name: &&str| comparison.devices.iter().find(|device| device.name.starts_with(*name));
-    let mut rungs: Vec<_> = LADDER.iter().filter_map(find).map(rung).collect();
+    let devices = comparison.devices.iter();
+    let mut rungs: Vec<_> = devices.filter(|device| is_on_ladder(device)).map(rung).collect();
     let here = &comparison.here;
     rungs.push(Rung {
         name: format!("THIS MACHINE: {}", here.name),
@@ -188,8 +197,8 @@ fn print_blocks(comparison: &Comparison, out: &mut Output) {
         ));
     }
     out.line(format!(
-        "  A block of mainnet brings {}. Mining there with this machine earns nothing: the wait is\n  \
-         a mean, every try starts anew, and the bill for power is certain.",
+        "  A block of mainnet brings {}. Mining there with this machine earns nothing: the wait \
+         is\n  a mean, every try starts anew, and the bill for power is certain.",
         verdict.reward
     ));
     out.line("  testnet4 is that cheap only when its last block is 20 minutes old (BIP94).");

@@ -9,7 +9,7 @@ use midstate_report::{
 use midstate_sha256d::Kernel;
 
 use super::Comparison;
-use super::ladder::{LADDER, Rung, rungs};
+use super::ladder::{Rung, is_on_ladder, rungs, short_name};
 use super::verdict::ANSWER;
 use crate::bench::Estimate;
 use crate::econ::history_chart;
@@ -143,14 +143,15 @@ fn software(kernels: &[(Kernel, Estimate)]) -> Part {
             rows: kernels.iter().map(bar).collect(),
         }),
         caption: format!(
-            "Every kernel of this program on this machine, all threads, median of windows of 50 ms; \
-             the thin line is the 95 % interval. The whole ladder of software is a factor of {}.",
+            "Every kernel of this program on this machine, all threads, median of windows of 50 \
+             ms; the thin line is the 95 % interval. The whole ladder of software is a factor of {}.",
             significant(gain)
         ),
     }
 }
 
-fn energy_by_year(comparison: &Comparison) -> Chart {
+/// J/TH by year, with this machine and the floors.
+pub(super) fn energy_by_year(comparison: &Comparison) -> Chart {
     let Comparison { here, devices, verdict, .. } = comparison;
     let classes = [
         (Class::Asic, "ASIC", Ink::Purple, Marker::Diamond),
@@ -236,15 +237,6 @@ fn point(device: &Device) -> Option<Point> {
             device.source
         ),
     })
-}
-
-fn is_on_ladder(device: &Device) -> bool {
-    LADDER.iter().any(|name| device.name.starts_with(name))
-}
-
-/// A name without what stands in brackets or after a comma.
-fn short_name(name: &str) -> &str {
-    name.split([',', '(']).next().unwrap_or(name).trim()
 }
 
 fn end_point(devices: &[Device], name: &str) -> Option<(f64, JoulesPerTerahash)> {

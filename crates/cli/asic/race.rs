@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use midstate_economics::hardware::Device;
 use midstate_economics::units::{Seconds, si};
 
-use super::ladder::LADDER;
+use super::ladder::is_on_ladder;
 use crate::choose::{HashArgs, bench_work, choose};
 use crate::exit::Failure;
 use crate::prose::{bar, fit};
@@ -26,10 +26,9 @@ struct Runner {
 
 /// Draws the race on a terminal, then the same on a linear scale.
 pub(super) fn run(hash: &HashArgs, rate: Option<f64>, devices: &[Device]) -> Result<(), Failure> {
-    let find = |name: &&str| devices.iter().find(|device| device.name.starts_with(*name));
-    let mut runners: Vec<_> = LADDER
+    let mut runners: Vec<_> = devices
         .iter()
-        .filter_map(find)
+        .filter(|device| is_on_ladder(device))
         .map(|device| Runner { name: device.name.clone(), rate: Some(device.rate.0) })
         .collect();
     runners.insert(4, Runner { name: "THIS MACHINE, hashing now".to_owned(), rate });

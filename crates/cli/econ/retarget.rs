@@ -55,7 +55,8 @@ pub(super) struct Args {
     svg: Option<PathBuf>,
 }
 
-/// Height of the retarget of February 2026, and the network's rate before it: 141.67 T x 2^32 / 600.
+/// Height of the retarget of February 2026, and the network's rate before it: 141.67 T x 2^32 /
+/// 600.
 const FEB2026: (u32, HashesPerSecond) = (935_424, HashesPerSecond::from_exa(1_014.0));
 
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]

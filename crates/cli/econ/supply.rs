@@ -8,6 +8,7 @@ use midstate_economics::units::{Satoshi, grouped};
 use serde_json::json;
 
 use super::sheet::Sheet;
+use crate::inputs::positive;
 use crate::output::Output;
 
 /// Flags of `econ halving`.
@@ -20,7 +21,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "GROWTH", allow_negative_numbers = true, default_value_t = 0.0)]
     hash_growth: f64,
     /// Years over which one halving is made up for
-    #[arg(long, value_name = "YEARS", default_value_t = 4.0, value_parser = crate::inputs::positive)]
+    #[arg(long, value_name = "YEARS", default_value_t = 4.0, value_parser = positive)]
     years: f64,
 }
 

@@ -78,8 +78,8 @@ fn extrapolate(rate: HashesPerSecond, out: &mut Output) -> Result<(), Failure> {
     out.line("");
     let text = format!(
         "Every bit more doubles the tries. The p-value says how often luck alone is as far from \
-         the mean: anything above 0.01 or so is ordinary. Mainnet asks for {bits:.1} bits, {} tries: \
-         at the {rate} of the last setting, {wait}. Turning the dial from 28 bits to there takes \
+         the mean: anything above 0.01 or so is ordinary. Mainnet asks for {bits:.1} bits, {} \
+         tries: at the {rate} of the last setting, {wait}. Turning the dial from 28 bits to there takes \
          {:.0} more doublings.",
         significant(target.expected_hashes_f64()),
         bits - 28.0

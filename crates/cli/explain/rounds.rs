@@ -1,5 +1,5 @@
-//! SHA-256 with everything left standing: the state after each of its 64 rounds. Written to be looked
-//! at, not to be fast; a test holds it against the hasher. Source: FIPS 180-4.
+//! SHA-256 with everything left standing: the state after each of its 64 rounds. Written to be
+//! looked at, not to be fast; a test holds it against the hasher. Source: FIPS 180-4.
 
 /// The eight working variables, `a` to `h`.
 pub(super) type State = [u32; 8];

@@ -164,9 +164,9 @@ impl<'a> Walk<'a> {
             Target::from_number(U256::from_le_bytes(bytes_of(&hash.third.result))).difficulty();
         let expected = target.expected_hashes_f64();
         self.say(&format!(
-            "bits {} = byte {:02x}, then {:06x}: the target is 0x{:06x} x 256^({} - 3). The hash has \
-             {zeros} zero bits in front and {}: it would have done for difficulty {}. One hash in {} \
-             meets this target, and nothing tells beforehand which nonce will.",
+            "bits {} = byte {:02x}, then {:06x}: the target is 0x{:06x} x 256^({} - 3). The hash \
+             has {zeros} zero bits in front and {}: it would have done for difficulty {}. One hash \
+             in {} meets this target, and nothing tells beforehand which nonce will.",
             header.bits,
             header.bits.to_consensus() >> 24,
             header.bits.to_consensus() & 0x00ff_ffff,
@@ -202,8 +202,8 @@ impl<'a> Walk<'a> {
             self.line(format!("  {name} at its end     {changed:>3} {strip}"));
         }
         self.say(
-            "Half of all bits, like the toss of 256 coins. A try says nothing about the next: there \
-             is no getting closer, only more tries. So the one who tries most for the least power \
+            "Half of all bits, like the toss of 256 coins. A try says nothing about the next: \
+             there is no getting closer, only more tries. So the one who tries most for the least power \
              wins, and that is why the machines that do nothing else win. `midstate asic` shows \
              them.",
         );

@@ -208,7 +208,7 @@ pub const CLAIMS: &[Claim] = &[
         articles: &[0],
         says: "revenue was $38,700 per EH/s and day in December 2025, a third less in a year",
         verdict: Estimate,
-        command: "midstate econ hashprice --hashprice 38.7 --before 57.1 --cost 21.6 --efficiency 20",
+        command: "midstate econ hashprice --before 57.1 --cost 21.6 --efficiency 20",
         compute: || {
             let price = implied_price(HASHPRICE, NETWORK, Btc(3.125));
             let power = implied_power_price(Dollars(21_600.0), JoulesPerTerahash(20.0));

@@ -114,6 +114,17 @@ pub enum Marker {
     Hidden,
 }
 
+impl Marker {
+    /// How far it reaches from its point, with a little air.
+    fn radius(self) -> f64 {
+        match self {
+            Self::Hidden => 0.0,
+            Self::Star => RADIUS * 2.2 + 1.0,
+            Self::Circle | Self::Square | Self::Triangle | Self::Diamond => RADIUS * 1.3 + 1.0,
+        }
+    }
+}
+
 impl Ink {
     pub(crate) fn class(self) -> &'static str {
         match self {
@@ -253,11 +264,12 @@ impl Chart {
             match layer {
                 Layer::Points(points) if points.marker != Marker::Hidden => {
                     let places = points.points.iter().filter_map(|p| self.at(p.x, p.y, frame));
-                    places.for_each(|(x, y)| placement.block_point(x, y, RADIUS + 1.0));
+                    places.for_each(|(x, y)| placement.block_point(x, y, points.marker.radius()));
                 }
                 Layer::Line(line) => {
                     let places = line.points.iter().filter_map(|&(x, y)| self.at(x, y, frame));
-                    places.for_each(|(x, y)| placement.block_point(x, y, 2.0));
+                    let places: Vec<_> = places.collect();
+                    places.windows(2).for_each(|pair| placement.block_line(pair[0], pair[1]));
                 }
                 Layer::Points(_) | Layer::Rule(_) => {}
             }
@@ -282,7 +294,7 @@ impl Chart {
             above(right - text_width - 4.0, y + 1.0),
         ];
         if let Some(area) = candidates.into_iter().find(|area| placement.is_free(area)) {
-            placement.block(area);
+            placement.block_label(area);
             draw_text(&rule.label, area.left, area.bottom - 4.0, "start", "note", svg);
         }
     }
@@ -334,11 +346,9 @@ impl Chart {
             if point.label.is_empty() {
                 continue;
             }
-            if let Some(place) = placement.take(&point.label, x, y) {
+            if let Some(place) = placement.take(&point.label, x, y, points.marker.radius()) {
                 let area = place.area;
-                if place.far {
-                    let end = x.clamp(area.left, area.right);
-                    let edge = y.clamp(area.top, area.bottom);
+                if let Some((end, edge)) = place.leader {
                     push(
                         labels,
                         format_args!(

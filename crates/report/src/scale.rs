@@ -43,7 +43,10 @@ impl Axis {
         let range = match scale {
             _ if low > high => (1.0, 10.0),
             Scale::Linear => {
-                let room = ((high - low) * 0.04).max(high.abs() * 1e-3).max(1e-9);
+                let room = match high - low {
+                    0.0 => (high.abs() * 1e-3).max(1e-9),
+                    length => length * 0.04,
+                };
                 (low - room, high + room)
             }
             Scale::Log => {
