@@ -275,7 +275,7 @@ impl Link {
             let at = old.iter().position(is_same);
             let seat = match at.and_then(|at| old[at].take()) {
                 Some(seat) => seat,
-                None => self.occupy(account),
+                None => self.occupy(account, Duration::ZERO),
             };
             kept.push(at);
             self.seats.push(seat);
@@ -288,7 +288,7 @@ impl Link {
         self.failover.set_pools(now, &kept);
     }
 
-    fn occupy(&mut self, account: Account) -> Occupied {
+    fn occupy(&mut self, account: Account, wait: Duration) -> Occupied {
         let id = self.next_seat;
         self.next_seat += 1;
         let (orders, ordered) = watch::channel(Order::Rest);
@@ -296,7 +296,8 @@ impl Link {
         let reports = self.reporter.clone();
         let channels = Channels { shares: given, orders: ordered, reports };
         let (limits, dial) = (self.limits.clone(), Arc::clone(&self.dial));
-        self.tasks.spawn(Seat::new(id, account.clone(), limits, dial, channels).run());
+        let seat = Seat::new(id, account.clone(), limits, dial, channels).after(wait);
+        self.tasks.spawn(seat.run());
         Occupied { id, name: account.url.to_string().into(), account, orders, shares, job: None }
     }
 
@@ -308,7 +309,8 @@ impl Link {
             let account = self.seats[rank].account.clone();
             let text = format!("a bug, please report it: {panic}; connecting anew");
             self.tell(self.seats[rank].id, Happened::Warning(text));
-            let seat = self.occupy(account);
+            // What happened once may happen again at once.
+            let seat = self.occupy(account, self.limits.backoff_cap);
             self.leaving.push(std::mem::replace(&mut self.seats[rank], seat));
             let kept: Vec<_> = (0..self.seats.len()).map(|at| (at != rank).then_some(at)).collect();
             let now = self.now();

@@ -81,6 +81,8 @@ pub(crate) struct Seat {
     /// Where to connect: the account's URL, or where that redirects to.
     target: PoolUrl,
     warned_of_plaintext: bool,
+    /// Before the first attempt.
+    first_wait: Duration,
 }
 
 /// The seat's end of the channels to its link.
@@ -129,7 +131,14 @@ impl Seat {
             orders,
             reports,
             warned_of_plaintext: false,
+            first_wait: Duration::ZERO,
         }
+    }
+
+    /// Waits before the first attempt, as after a failure.
+    pub(crate) fn after(mut self, wait: Duration) -> Self {
+        self.first_wait = wait;
+        self
     }
 
     /// Until it is told to leave. Every share it was given has its verdict by then.
@@ -142,6 +151,10 @@ impl Seat {
                     continue;
                 }
                 Order::Run => {}
+            }
+            let first_wait = std::mem::take(&mut self.first_wait);
+            if self.offline(sleep(first_wait)).await.is_none() {
+                continue;
             }
             let wait = match self.attempt().await {
                 Ending::Ordered => continue,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use midstate_net::End;
+use midstate_net::{End, Trust};
 use midstate_stratum::Verdict;
 
 use crate::pipes::{Mood, Pools, Running, account};
@@ -206,4 +206,36 @@ async fn a_new_list_leaves_the_pools_that_stay_alone() {
     assert_eq!(link.count(Verdict::Accepted), 2, "what was found for the old pool went there");
     assert_eq!(pools.accepted("one").len(), 2);
     link.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn s8_plaintext_in_public_is_warned_of_once_and_tls_without_trust_every_time() {
+    for (url, trust, word, at_least) in [
+        ("one:3333", Trust::System, "not encrypted", 1),
+        ("stratum+tls://one:3333", Trust::Anybody, "--tls-insecure", 4),
+    ] {
+        let pools = pools(&[("one", Mood::Good)]);
+        let mut account = account(url);
+        account.route.trust = trust;
+        let mut link = Running::start_at(&pools, vec![account], None);
+        for _ in 0..4 {
+            link.until_working_for("one").await;
+            pools.set("one", Mood::Good);
+            link.until(|link| link.job.is_none()).await;
+        }
+        let warnings = link.warnings.iter().filter(|text| text.contains(word)).count();
+        assert_eq!(warnings, at_least, "{:?}", link.warnings);
+        link.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s14_a_panic_at_one_pool_does_not_end_the_mining() {
+    let pools = pools(&[("one", Mood::Panicking), ("two", Mood::Good)]);
+    let mut link = Running::start(&pools, &["one", "two"]);
+    link.until_working_for("two").await;
+    assert!(link.warnings.iter().any(|text| text.contains("a bug, please report it")));
+    pools.set("one", Mood::Good);
+    link.until_working_for("one").await;
+    assert_eq!(link.stop().await, End::Stopped);
 }

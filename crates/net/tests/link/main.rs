@@ -3,4 +3,5 @@
 
 mod failover;
 mod pipes;
+mod socks;
 mod tls;

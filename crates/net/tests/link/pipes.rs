@@ -36,6 +36,8 @@ pub(crate) enum Mood {
     Redirecting(u16),
     /// Takes shares and answers none.
     Mute,
+    /// Dialling it runs into a bug of ours.
+    Panicking,
 }
 
 /// Some pools by the names of their hosts.
@@ -80,6 +82,10 @@ impl Dial for Pools {
             })?;
             let mut mood = pool.mood.subscribe();
             let present = *mood.borrow_and_update();
+            if present == Mood::Panicking {
+                drop(pools);
+                panic!("a bug");
+            }
             if present == Mood::Refusing {
                 return Err(DialError::Refused(url.to_string()));
             }
@@ -93,7 +99,9 @@ impl Dial for Pools {
                     _ = mood.changed() => {}
                 }
             });
-            Ok(Connection { transport: Box::new(ours), peer: None })
+            // A public address, for what is said about those.
+            let peer = Some([192, 0, 2, 1].into());
+            Ok(Connection { transport: Box::new(ours), peer })
         })
     }
 }

@@ -199,6 +199,19 @@ async fn s8_a_handshake_that_is_cut_is_refused() {
 }
 
 #[tokio::test]
+async fn s8_a_pool_that_speaks_only_old_tls_is_refused() {
+    let (listener, url) = listen().await;
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut greeting = vec![0; 1024];
+        let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut greeting).await;
+        // What a server of TLS 1.1 answers: fatal alert 70, protocol version.
+        stream.write_all(&[21, 3, 2, 0, 2, 2, 70]).await.unwrap();
+    });
+    assert_refused(connect(&url, Trust::Anybody).await, &["1.2 or newer"]);
+}
+
+#[tokio::test]
 async fn s8_a_plaintext_pool_is_refused_and_not_spoken_to_in_plaintext() {
     let (listener, url) = listen().await;
     let heard = tokio::spawn(async move {
