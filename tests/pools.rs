@@ -53,7 +53,7 @@ fn notify(id: &str) -> String {
     format!("{}\n", json!({"id": null, "method": "mining.notify", "params": params}))
 }
 
-/// Answers the handshake; on `mining.authorize` sends the difficulty and a job named after the pool.
+/// Answers the handshake; on `mining.authorize` sends a job that is named after the pool.
 fn friendly(name: &'static str) -> impl Fn(&Value, &mut TcpStream) + Clone + Send + 'static {
     move |request, stream| match request["method"].as_str().unwrap() {
         "mining.subscribe" => {

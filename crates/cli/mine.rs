@@ -29,7 +29,12 @@ pub(crate) const VERSION_MASK: u32 = 0x1fff_e000;
 pub(crate) struct Args {
     /// Pool to mine at, stratum+tcp://HOST:PORT or HOST:PORT, or a Bitcoin Core node,
     /// http://HOST:PORT; several are tried in order [default, with --address: the local node]
-    #[arg(short = 'o', long, value_name = "URL", required_unless_present_any = ["address", "config", "print_limits"])]
+    #[arg(
+        short = 'o',
+        long,
+        value_name = "URL",
+        required_unless_present_any = ["address", "config", "print_limits"]
+    )]
     url: Vec<Server>,
     /// User name at the pool or node, one for each URL or one for all
     #[arg(short, long, value_name = "USER")]

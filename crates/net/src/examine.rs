@@ -138,7 +138,9 @@ impl Examination<'_> {
             let due = client.poll_timeout().unwrap_or(Duration::MAX).min(job_by);
             tokio::select! {
                 exchanged = wire.exchange() => match exchanged {
-                    Ok(Exchanged::Received(bytes)) => client.handle_bytes(started.elapsed(), &bytes),
+                    Ok(Exchanged::Received(bytes)) => {
+                        client.handle_bytes(started.elapsed(), &bytes);
+                    }
                     Ok(Exchanged::Sent) => {}
                     Err(error) => return Err(format!("the pool ended the connection: {error}")),
                 },

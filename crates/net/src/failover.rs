@@ -1,10 +1,10 @@
 //! Which pool to work for, and which to be connected to: a decision without sockets or clocks.
 //!
-//! The rule: the best pool that works. The list is walked from its top; a pool further down is tried
-//! only when all above it were passed over (nobody listens there, several failures in a row, or no
-//! work for some seconds), and those above stay tried all the while. One of them that is healthy
-//! again gets the work back only after it has been so for a time, so that a pool which comes and
-//! goes costs nothing.
+//! The rule: the best pool that works. The list is walked from its top; a pool further down is
+//! tried only when all above it were passed over (nobody listens there, several failures in a row,
+//! or no work for some seconds), and those above stay tried all the while. One of them that is
+//! healthy again gets the work back only after it has been so for a time, so that a pool which
+//! comes and goes costs nothing.
 
 use std::time::Duration;
 

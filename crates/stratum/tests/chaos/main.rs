@@ -2,8 +2,8 @@
 //!
 //! Every fault is played over several seeds, a few times in each run, at moments that the seed
 //! chooses; then the pool is good again and the client must come back to work. What holds in every
-//! run: each share that was found has exactly one verdict, the pool never counts one twice, it never
-//! gets one that misses its target, what the client books as accepted is what the pool accepted,
+//! run: each share that was found has exactly one verdict, the pool never counts one twice, it
+//! never gets one that misses its target, what the client books as accepted the pool has accepted,
 //! nothing panics, and no timer spins.
 //!
 //! `CHAOS_SEEDS` sets the number of seeds; `cargo xtask chaos --seeds N` sets it, and builds for

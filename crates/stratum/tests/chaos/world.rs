@@ -287,11 +287,7 @@ impl World {
             match event {
                 Event::Job(job) => self.job = Some(job),
                 Event::Close(_) => self.disconnect(),
-                Event::Redirect { .. } => {
-                    if self.number().is_multiple_of(2) {
-                        self.disconnect();
-                    }
-                }
+                Event::Redirect { .. } if self.number().is_multiple_of(2) => self.disconnect(),
                 Event::Verdict { share, verdict, .. } => {
                     let entry = self.found.get_mut(share.hash.as_bytes()).expect("it was found");
                     assert_eq!(entry.replace(verdict), None, "one verdict each");
