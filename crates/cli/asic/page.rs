@@ -144,7 +144,8 @@ fn software(kernels: &[(Kernel, Estimate)]) -> Part {
         }),
         caption: format!(
             "Every kernel of this program on this machine, all threads, median of windows of 50 \
-             ms; the thin line is the 95 % interval. The whole ladder of software is a factor of {}.",
+             ms; the thin line is the 95 % interval. The whole ladder of software is a factor \
+             of {}.",
             significant(gain)
         ),
     }

@@ -132,9 +132,9 @@ impl Verdict {
 pub(super) const ANSWER: &str = "A CPU spends its energy on deciding what to do: it fetches, \
     decodes and schedules instructions, keeps caches and registers, and then now and then adds two \
     numbers. An ASIC has no instructions. Its 128 rounds are laid out as wires, one after the \
-    other, so that a whole new hash leaves the pipeline at every tick, and nearly all of the chip does \
-    rounds: in Intel's BZM1 258 such engines fill 90 % of the area. Since nothing in it is in a \
-    hurry, it runs at 0.355 V, near the threshold of its transistors, and the energy of a switch \
+    other, so that a whole new hash leaves the pipeline at every tick, and nearly all of the chip \
+    does rounds: in Intel's BZM1 258 such engines fill 90 % of the area. Since nothing in it is in \
+    a hurry, it runs at 0.355 V, near the threshold of its transistors, and the energy of a switch \
     goes with the square of the voltage. No fetch and decode, an unrolled pipeline, near-threshold \
     voltage: a CPU can have none of the three, and software cannot add them.";
 

@@ -22,7 +22,7 @@ const TIME: f64 = 0.5;
 /// .. or found this many.
 const ENOUGH: u64 = 1_000;
 /// A setting that would take longer than this, on average, is left out.
-const PATIENCE: f64 = 30.0;
+const PATIENCE: f64 = 60.0;
 
 pub(super) fn run(hash: &HashArgs, seed: u64, out: &mut Output) -> Result<(), Failure> {
     let choice = choose(hash)?;
@@ -79,8 +79,8 @@ fn extrapolate(rate: HashesPerSecond, out: &mut Output) -> Result<(), Failure> {
     let text = format!(
         "Every bit more doubles the tries. The p-value says how often luck alone is as far from \
          the mean: anything above 0.01 or so is ordinary. Mainnet asks for {bits:.1} bits, {} \
-         tries: at the {rate} of the last setting, {wait}. Turning the dial from 28 bits to there takes \
-         {:.0} more doublings.",
+         tries: at the {rate} of the last setting, {wait}. Turning the dial from 28 bits to there \
+         takes {:.0} more doublings.",
         significant(target.expected_hashes_f64()),
         bits - 28.0
     );

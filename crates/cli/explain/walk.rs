@@ -203,9 +203,9 @@ impl<'a> Walk<'a> {
         }
         self.say(
             "Half of all bits, like the toss of 256 coins. A try says nothing about the next: \
-             there is no getting closer, only more tries. So the one who tries most for the least power \
-             wins, and that is why the machines that do nothing else win. `midstate asic` shows \
-             them.",
+             there is no getting closer, only more tries. So the one who tries most for the least \
+             power wins, and that is why the machines that do nothing else win. `midstate asic` \
+             shows them.",
         );
         Ok(())
     }
