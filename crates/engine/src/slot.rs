@@ -2,8 +2,21 @@
 //! newest value and a counter that tells when it was replaced. Nothing queues up, so a flood of
 //! jobs costs no memory and the newest one always wins.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+#[cfg(all(test, loom))]
+mod model;
+
+use std::sync::{Arc, PoisonError};
+
+#[cfg(all(test, loom))]
+use loom::sync::{
+    Condvar, Mutex, MutexGuard,
+    atomic::{AtomicU64, Ordering},
+};
+#[cfg(not(all(test, loom)))]
+use std::sync::{
+    Condvar, Mutex, MutexGuard,
+    atomic::{AtomicU64, Ordering},
+};
 
 /// Holds the newest `T` for any number of readers.
 pub(crate) struct Slot<T> {

@@ -1,0 +1,24 @@
+//! Any result of `getblocktemplate`: refused, or it makes work whose block is as heavy as allowed
+//! (S16, I17).
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use midstate_gbt::{BIP320_MASK, Payout, Template, Work};
+
+fuzz_target!(|json: &str| {
+    let Ok(template) = Template::parse(json) else { return };
+    assert!(template.height > 0);
+    assert_eq!(template.bits.to_target().as_ref(), Ok(&template.target));
+    let payout = Payout {
+        script: vec![0x51],
+        tag: b"fuzz".to_vec(),
+        extranonce1: vec![0; 4],
+        version_mask: u32::MAX,
+    };
+    let (transactions, required) = (template.transactions.len(), template.required_version_bits);
+    let Ok(work) = Work::new(template, &payout, "1".into(), true) else { return };
+    let job = work.job();
+    assert_eq!(job.version_mask & (!BIP320_MASK | required), 0);
+    assert_eq!(job.branch.is_empty(), transactions == 0);
+    assert!(!work.proposal().is_empty());
+});

@@ -1,0 +1,100 @@
+//! What the targets share: a Stratum client, and the pool that the fuzzer speaks for.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use midstate_chain::{Job, Share};
+use midstate_stratum::{Client, ClientConfig, Event, Limits};
+use serde_json::Value;
+
+/// The version bits that the client would roll.
+pub const MASK: u32 = 0x1fff_e000;
+/// Any time will do.
+pub const NOW: Duration = Duration::from_secs(1000);
+/// A job that is always good.
+pub const JOB: &str = r#"{"id":null,"method":"mining.notify","params":["good","00000000000000000000000000000000000000000000000000000000000000ff","0100","00",[],"20000000","1d00ffff","65000000",true]}"#;
+/// So easy that every hash is a share.
+pub const EASY: &str = r#"{"id":null,"method":"mining.set_difficulty","params":[1e-10]}"#;
+
+/// A connected client, its requests not yet answered.
+pub fn connected() -> Client {
+    let mut client = Client::new(ClientConfig {
+        user: "address.worker".into(),
+        password: "x".into(),
+        user_agent: "midstate/fuzz".into(),
+        version_mask: MASK,
+        suggest_difficulty: None,
+        limits: Limits::default(),
+    });
+    client.handle_connected(NOW);
+    client
+}
+
+/// A client at work, and its job.
+pub fn working() -> (Client, Arc<Job>) {
+    let mut client = connected();
+    for request in sent(&mut client) {
+        let result = match request["method"].as_str() {
+            Some("mining.configure") => {
+                r#"{"version-rolling":true,"version-rolling.mask":"1fffe000"}"#
+            }
+            Some("mining.subscribe") => r#"[[["mining.notify","s"]],"a1b2c3d4",4]"#,
+            _ => "true",
+        };
+        answer(&mut client, &request, result.as_bytes());
+    }
+    say(&mut client, EASY.as_bytes());
+    say(&mut client, JOB.as_bytes());
+    let job = newest_job(&mut client).expect("the job is good");
+    (client, job)
+}
+
+/// The pool says a line.
+pub fn say(client: &mut Client, line: &[u8]) {
+    client.handle_bytes(NOW, line);
+    client.handle_bytes(NOW, b"\n");
+}
+
+/// The pool answers a request with this, be it what it may.
+pub fn answer(client: &mut Client, request: &Value, result: &[u8]) {
+    let head = format!(r#"{{"id":{},"error":null,"result":"#, request["id"]);
+    say(client, &[head.as_bytes(), result, b"}"].concat());
+}
+
+/// The client's requests, each of which pools can read (S12).
+pub fn sent(client: &mut Client) -> Vec<Value> {
+    std::iter::from_fn(|| client.poll_transmit())
+        .map(|line| {
+            assert!(line.len() <= 1024 && line.ends_with(b"\n"), "S12: {} bytes", line.len());
+            serde_json::from_slice(&line).expect("the client writes JSON")
+        })
+        .collect()
+}
+
+/// Everything that happened.
+pub fn events(client: &mut Client) -> Vec<Event> {
+    std::iter::from_fn(|| client.poll_event()).collect()
+}
+
+/// The last job among the events, which are all taken.
+pub fn newest_job(client: &mut Client) -> Option<Arc<Job>> {
+    events(client).into_iter().rev().find_map(|event| match event {
+        Event::Job(job) => Some(job),
+        _ => None,
+    })
+}
+
+/// A share of this job.
+pub fn share(job: &Arc<Job>, nonce: u32) -> Share {
+    let mut share = Share {
+        job: Arc::clone(job),
+        extranonce2: vec![0; job.extranonce2_size],
+        version: job.version,
+        time: job.time,
+        nonce,
+        hash: Default::default(),
+    };
+    share.hash = share.header().hash();
+    share
+}
