@@ -313,9 +313,19 @@ fn a_job_makes_headers_from_all_of_its_parts() {
     assert_eq!(header.merkle_root, fold_branch(coinbase_id, &ids(2)));
     assert_eq!((header.version, header.time, header.nonce), (job.version, job.time, 0));
     assert_eq!((header.prev_hash, header.bits), (job.prev_hash, job.bits));
-    // A set bit is not rolled; a block is sent although the pool asks for more.
-    assert_eq!(job.rollable_bits(), 0x1fff_a000);
-    assert_eq!(job.submit_target(), job.network_target);
+    assert_eq!(job.rollable_bits(), 0x1fff_a000, "a set bit is not rolled");
+}
+
+#[test]
+fn a_block_is_sent_although_the_pool_asks_for_more_unless_blocks_are_a_toy() {
+    let hard = Target::from_difficulty(1e6).unwrap();
+    let signet = Network::Signet.limit().to_target().unwrap();
+    let earnest = Job { network_target: signet, share_target: hard, ..job() };
+    assert_eq!((earnest.submit_target(), earnest.block_target()), (signet, signet));
+    let easy_share = Job { network_target: hard, share_target: signet, ..job() };
+    assert_eq!((easy_share.submit_target(), easy_share.block_target()), (signet, hard));
+    let toy = Job { share_target: hard, ..job() };
+    assert_eq!((toy.submit_target(), toy.block_target()), (hard, hard));
 }
 
 #[test]
