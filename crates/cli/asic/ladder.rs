@@ -94,10 +94,10 @@ fn print_here(comparison: &Comparison, out: &mut Output) {
     let (low, high) = here.efficiency();
     out.line(format!("This machine: {}", here.name));
     let interval = here.interval.map_or_else(String::new, |(low, high, windows)| {
-        format!(", 95 % {} .. {} of {windows} windows", rate(low), rate(high))
+        format!(", median of {windows} windows in {} .. {}", rate(low), rate(high))
     });
     out.line(format!("  rate    {}{interval}", here.rate));
-    out.line(format!("          {}", here.rate_source));
+    out.line(format!("          {}; other work on the machine slows it", here.rate_source));
     let watts = band(here.watts.0.to_string(), here.watts.1.to_string());
     out.line(format!("  power   {watts} ({})", here.power_source));
     let efficiency = band(short(low), short(high));
@@ -145,7 +145,10 @@ fn print_energy(comparison: &Comparison, rungs: &[Rung], out: &mut Output) {
     let verdict = &comparison.verdict;
     let best = verdict.best.efficiency;
     let top = &verdict.floors[2];
-    out.line("\nJoules for a terahash (10^12 hashes), and how often that of today's best ASIC");
+    out.line(
+        "\nJoules for a terahash (10^12 hashes), and how often that of the best ASIC (of a band: its \
+         geometric\nmean, by which the rows are ordered)",
+    );
     let mut by_energy: Vec<_> = rungs
         .iter()
         .filter_map(|rung| rung.efficiency.map(|(low, high)| (rung, low, high)))
@@ -182,7 +185,10 @@ fn print_energy(comparison: &Comparison, rungs: &[Rung], out: &mut Output) {
 fn print_blocks(comparison: &Comparison, out: &mut Output) {
     let verdict = &comparison.verdict;
     let price = comparison.inputs.household();
-    out.line(format!("\nOne block on this machine, with power at {} c/kWh", number(price.cents())));
+    out.line(format!(
+        "\nOne block on this machine, with the power above and a price of {} c/kWh",
+        number(price.cents())
+    ));
     for Block { network, difficulty, hashes, wait, energy, cost } in &verdict.blocks {
         out.line(format!(
             "  {network:<9} difficulty {}, {} hashes: {wait} on average",
@@ -196,12 +202,25 @@ fn print_blocks(comparison: &Comparison, out: &mut Output) {
             band(cost.0.to_string(), cost.1.to_string()),
         ));
     }
-    out.line(format!(
-        "  A block of mainnet brings {}. Mining there with this machine earns nothing: the wait \
-         is\n  a mean, every try starts anew, and the bill for power is certain.",
-        verdict.reward
-    ));
-    out.line("  testnet4 is that cheap only when its last block is 20 minutes old (BIP94).");
+    let text = format!(
+        "A block of mainnet brings {} BTC x {} $ = {}. Mining there with this machine earns \
+         nothing: for that sum it burns {} of power, and since every try starts anew, the past \
+         ones never begin to pay. One {} waits {} for a block on average, which is why miners \
+         share in pools.",
+        comparison.inputs.reward().0,
+        number(comparison.inputs.price().0),
+        verdict.reward,
+        band(verdict.blocks[0].cost.0.to_string(), verdict.blocks[0].cost.1.to_string()),
+        verdict.best.name,
+        verdict.best_wait,
+    );
+    for line in wrap(&text, WIDTH - 2) {
+        out.line(format!("  {line}"));
+    }
+    out.line(
+        "  testnet4 is that cheap only when its last block is 20 minutes old (BIP94); before that \
+         it is\n  as hard as its other miners make it.",
+    );
 }
 
 fn power_of_ten(value: f64) -> String {

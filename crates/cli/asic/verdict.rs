@@ -27,6 +27,8 @@ pub(super) struct Verdict {
     pub(super) one_second: Seconds,
     /// A block here, by network.
     pub(super) blocks: [Block; 3],
+    /// How long the best machine waits for a block of mainnet.
+    pub(super) best_wait: Seconds,
     /// What a block of mainnet brings.
     pub(super) reward: Dollars,
     /// By what factor this machine and the best one are above each floor.
@@ -89,6 +91,7 @@ impl Verdict {
             rate_ratio: best.rate / here.rate,
             energy_ratio: (low / best.efficiency, high / best.efficiency),
             one_second: Seconds(best.rate / here.rate),
+            best_wait: mean_wait(mainnet, best.rate),
             blocks: [
                 block("mainnet", mainnet),
                 block("testnet4", testnet4),
@@ -131,10 +134,10 @@ impl Verdict {
 /// Why, in a paragraph.
 pub(super) const ANSWER: &str = "A CPU spends its energy on deciding what to do: it fetches, \
     decodes and schedules instructions, keeps caches and registers, and then now and then adds two \
-    numbers. An ASIC has no instructions. Its 128 rounds are laid out as wires, one after the \
+    numbers. An ASIC has no instructions. The 2 x 64 rounds of a try are laid out as wires, one after the \
     other, so that a whole new hash leaves the pipeline at every tick, and nearly all of the chip \
-    does rounds: in Intel's BZM1 258 such engines fill 90 % of the area. Since nothing in it is in \
-    a hurry, it runs at 0.355 V, near the threshold of its transistors, and the energy of a switch \
+    does rounds: in Intel's BZM1 258 such engines fill 90 % of the area. With so many \
+    engines none has to be fast, so that chip runs at 0.355 V, near the threshold of its transistors, and the energy of a switch \
     goes with the square of the voltage. No fetch and decode, an unrolled pipeline, near-threshold \
     voltage: a CPU can have none of the three, and software cannot add them.";
 

@@ -89,8 +89,9 @@ impl<'a> Walk<'a> {
             }
         }
         self.say(
-            "Numbers stand with their lowest byte first. Whoever changes one transaction changes \
-             the merkle root, and with it the hash: the work has to be done again.",
+            "Everything is shown as it is stored: numbers with their lowest byte first. Difficulty d \
+             means 4.30e9 x d hashes on average. Whoever changes one transaction changes the \
+             merkle root, and with it the hash: the work has to be done again.",
         );
         Ok(())
     }
@@ -102,16 +103,19 @@ impl<'a> Walk<'a> {
         self.line(format!("  block 1  {}", hex::encode(&bytes[..32])));
         self.line(format!("           {}", hex::encode(&bytes[32..64])));
         self.line(format!(
-            "  block 2  {}  then padding: 80, zeros, length 640 bits",
+            "  block 2  {}  then padding: byte 0x80, zeros, length 640",
             hex::encode(&bytes[64..])
         ));
         self.line(format!("  start    {}", words(&START)));
         self.line(format!("  MIDSTATE {}", words(&hash.first.result)));
         self.say(
-            "SHA-256 eats 64 bytes at a time and keeps a state of eight 32-bit words, a to h. The \
-             nonce sits in the second block, so the state after the first, the midstate, is the \
-             same for all 4,294,967,296 nonces: it is computed once. That saves a third of the \
-             work: two compressions for a try in place of three.",
+            "SHA-256 eats 64 bytes at a time: a compression mixes them, in 64 rounds, into a state \
+             of eight 32-bit words, a to h, which begins at fixed constants (start). A try takes \
+             three compressions: block 1, block 2, and one for the second hash. The nonce sits in \
+             block 2, so the state after block 1, the midstate, is the same for all 4,294,967,296 \
+             nonces: it is computed once, and two compressions are left. When the nonces run out, \
+             the miner changes a transaction of its own or some bits of the version, which makes a \
+             new midstate, and begins again.",
         );
         self.rounds("first block", &hash.first)
     }
@@ -120,13 +124,16 @@ impl<'a> Walk<'a> {
         let Self { header, hash, .. } = *self;
         self.title("3. The first hash: 64 rounds over the second block");
         let message = &hash.second.schedule;
-        self.line(format!("  message  {:08x} end of the merkle root", message[0]));
-        self.line(format!("           {:08x} time, {:08x} bits", message[1], message[2]));
-        self.line(format!("           {:08x} the nonce {}", message[3], header.nonce));
+        self.line(format!("  word 0   {:08x} end of the merkle root", message[0]));
+        self.line(format!("  word 1   {:08x} time", message[1]));
+        self.line(format!("  word 2   {:08x} bits", message[2]));
+        self.line(format!("  word 3   {:08x} the nonce {}", message[3], header.nonce));
         self.line(format!("  first    {}", words(&hash.second.result)));
         self.say(
-            "Round r mixes message word r into the state. The nonce is word 3: rounds 0, 1 and 2 \
-             do not see it, so their result, like the midstate, is computed once for all nonces.",
+            "The rounds start from the midstate. Rounds 0 to 15 mix in the block's sixteen words, \
+             one each; rounds 16 to 63 mix in words made from those. The nonce is word 3: rounds \
+             0, 1 and 2 do not see it, so their result, like the midstate, is computed once for \
+             all nonces.",
         );
         self.rounds("second block", &hash.second)
     }
@@ -141,9 +148,10 @@ impl<'a> Walk<'a> {
         self.say(
             "The 32 bytes are read as one number with the LAST byte the highest, which is why \
              people print them reversed and see the zeros in front. The highest 32 bits are \
-             therefore word 7. A good hash starts with zeros, so word 7 has to be zero or nearly: \
-             a miner computes word 7 alone, three rounds early and without the other seven, looks \
-             whether it is small enough, and only finishes the one in four billion that is.",
+             therefore word 7. At difficulty 1 and above it must be 0, which one hash in \
+             4,294,967,296 is. In the last rounds a state word only moves from place to place, so \
+             that word 7 is known three rounds before the end: a miner computes it alone, looks, \
+             and finishes only the hashes that pass.",
         );
         self.rounds("second hash", &hash.third)
     }
@@ -164,10 +172,11 @@ impl<'a> Walk<'a> {
             Target::from_number(U256::from_le_bytes(bytes_of(&hash.third.result))).difficulty();
         let expected = target.expected_hashes_f64();
         self.say(&format!(
-            "bits {} = byte {:02x}, then {:06x}: the target is 0x{:06x} x 256^({} - 3). The hash \
-             has {zeros} zero bits in front and {}: it would have done for difficulty {}. One hash \
+            "bits {} say that the target is {} bytes long (0x{:02x}) and begins with {:06x}: it is \
+             0x{:06x} x 256^({} - 3), since three bytes are given. The hash has {zeros} zero bits in front and {}: it would have done for difficulty {}. One hash \
              in {} meets this target, and nothing tells beforehand which nonce will.",
             header.bits,
+            header.bits.to_consensus() >> 24,
             header.bits.to_consensus() >> 24,
             header.bits.to_consensus() & 0x00ff_ffff,
             header.bits.to_consensus() & 0x007f_ffff,
@@ -202,7 +211,7 @@ impl<'a> Walk<'a> {
             self.line(format!("  {name} at its end     {changed:>3} {strip}"));
         }
         self.say(
-            "Half of all bits, like the toss of 256 coins. A try says nothing about the next: \
+            "Half of all bits, like the toss of 256 coins (128, give or take 8). A try says nothing about the next: \
              there is no getting closer, only more tries. So the one who tries most for the least \
              power wins, and that is why the machines that do nothing else win. `midstate asic` \
              shows them.",
