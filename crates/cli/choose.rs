@@ -17,8 +17,8 @@ const MIDSTATES: usize = 32;
 const UNIT: Duration = Duration::from_micros(500);
 /// How long one takes when the rate is limited: few enough hashes that the limit is kept evenly.
 const LIMITED_UNIT: Duration = Duration::from_millis(50);
-/// How each kernel is tried: in turns with the others, so often and so shortly that on a busy machine
-/// too some trials run from end to end without a break. The best one counts.
+/// How each kernel is tried: in turns with the others, so often and so shortly that on a busy
+/// machine too some trials run from end to end without a break. The best one counts.
 const TRIAL: Duration = Duration::from_micros(500);
 const TRIALS: usize = 12;
 

@@ -146,8 +146,8 @@ fn print_energy(comparison: &Comparison, rungs: &[Rung], out: &mut Output) {
     let best = verdict.best.efficiency;
     let top = &verdict.floors[2];
     out.line(
-        "\nJoules for a terahash (10^12 hashes), and how often that of the best ASIC (of a band: its \
-         geometric\nmean, by which the rows are ordered)",
+        "\nJoules for a terahash (10^12 hashes), and how often that of the best ASIC (of a band: \
+         its\ngeometric mean, by which the rows are ordered)",
     );
     let mut by_energy: Vec<_> = rungs
         .iter()

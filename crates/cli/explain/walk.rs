@@ -89,8 +89,8 @@ impl<'a> Walk<'a> {
             }
         }
         self.say(
-            "Everything is shown as it is stored: numbers with their lowest byte first. Difficulty d \
-             means 4.30e9 x d hashes on average. Whoever changes one transaction changes the \
+            "Everything is shown as it is stored: numbers with their lowest byte first. Difficulty \
+             d means 4.30e9 x d hashes on average. Whoever changes one transaction changes the \
              merkle root, and with it the hash: the work has to be done again.",
         );
         Ok(())
@@ -173,8 +173,9 @@ impl<'a> Walk<'a> {
         let expected = target.expected_hashes_f64();
         self.say(&format!(
             "bits {} say that the target is {} bytes long (0x{:02x}) and begins with {:06x}: it is \
-             0x{:06x} x 256^({} - 3), since three bytes are given. The hash has {zeros} zero bits in front and {}: it would have done for difficulty {}. One hash \
-             in {} meets this target, and nothing tells beforehand which nonce will.",
+             0x{:06x} x 256^({} - 3), since three bytes are given. The hash has {zeros} zero bits \
+             in front and {}: it would have done for difficulty {}. One hash in {} meets this \
+             target, and nothing tells beforehand which nonce will.",
             header.bits,
             header.bits.to_consensus() >> 24,
             header.bits.to_consensus() >> 24,
@@ -211,10 +212,10 @@ impl<'a> Walk<'a> {
             self.line(format!("  {name} at its end     {changed:>3} {strip}"));
         }
         self.say(
-            "Half of all bits, like the toss of 256 coins (128, give or take 8). A try says nothing about the next: \
-             there is no getting closer, only more tries. So the one who tries most for the least \
-             power wins, and that is why the machines that do nothing else win. `midstate asic` \
-             shows them.",
+            "Half of all bits, like the toss of 256 coins (128, give or take 8). A try says nothing \
+             about the next: there is no getting closer, only more tries. So the one who tries \
+             most for the least power wins, and that is why the machines that do nothing else win. \
+             `midstate asic` shows them.",
         );
         Ok(())
     }

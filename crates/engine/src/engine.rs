@@ -123,9 +123,9 @@ impl Engine {
         });
     }
 
-    /// Bounds the hashes since the start, all threads together; they rest when it is reached, and go
-    /// on when it is raised. A unit that was begun is finished, so that it may be exceeded by one unit
-    /// a thread. This is how a hash rate is limited without a clock in here.
+    /// Bounds the hashes since the start, all threads together; they rest when it is reached, and
+    /// go on when it is raised. A unit that was begun is finished, so that it may be exceeded by
+    /// one unit a thread. This is how a hash rate is limited without a clock in here.
     pub fn set_allowance(&self, hashes: u64) {
         self.shared.allowance.store(hashes, Ordering::Relaxed);
         self.shared.slot.replace(|current| current.cloned());

@@ -29,7 +29,8 @@ proptest! {
                 unresolved -= u64::from(verdict != Verdict::Unresolved);
             }
             prop_assert_eq!(ledger.unresolved(), unresolved);
-            let settled = ledger.accepted() + ledger.rejected() + ledger.stale() + ledger.throttled();
+            let judged = ledger.accepted() + ledger.rejected();
+            let settled = judged + ledger.stale() + ledger.throttled();
             prop_assert_eq!(ledger.found(), settled + ledger.unresolved());
         }
     }
