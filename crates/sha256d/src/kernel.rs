@@ -37,6 +37,10 @@ macro_rules! isas {
                 match self { $($(#[$cfg])? Self::$isa(_) => $isa::LANES,)+ }
             }
 
+            fn independent_rounds(self, turns: u32) -> Option<u64> {
+                match self { $($(#[$cfg])? Self::$isa(token) => token.independent_rounds(turns),)+ }
+            }
+
             fn find(self, work: &Work, batches: Batches, candidates: &mut Candidates) -> u32 {
                 match self {
                     $($(#[$cfg])? Self::$isa(token) => token.find(work, batches, candidates),)+
@@ -109,5 +113,15 @@ impl Kernel {
     /// or whoever emulates it, is broken.
     pub fn self_test(self) -> bool {
         self_test::finds_block_125552(self) && self_test::finds_every_lane(self)
+    }
+
+    /// Executes rounds that do not wait for one another, to be timed by the caller: what bounds a
+    /// vector kernel. A round here is its two big sigmas, choice, majority and six additions, on
+    /// registers alone; four of them in each of [`Self::lanes`] lanes make a turn.
+    ///
+    /// Returns the number of rounds, lanes counted, or `None` for a kernel that is not bound by
+    /// vector operations: `scalar` and those of SHA instructions.
+    pub fn independent_rounds(self, turns: u32) -> Option<u64> {
+        self.0.independent_rounds(turns)
     }
 }

@@ -49,6 +49,7 @@
 #[cfg(feature = "std")]
 extern crate std;
 
+mod bound;
 mod kernel;
 mod lanes;
 mod midstate;

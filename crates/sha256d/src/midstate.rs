@@ -21,6 +21,21 @@ impl Midstate {
     pub fn words(&self) -> [u32; 8] {
         self.0
     }
+
+    /// The hash of the header that goes on with `tail` and `nonce`, in internal byte order.
+    ///
+    /// By the definition alone, with nothing else left out: what a kernel claims is checked
+    /// against it.
+    pub fn header_hash(&self, tail: &Tail, nonce: u32) -> [u8; 32] {
+        let mut block = [0; 16];
+        block[..3].copy_from_slice(&tail.0);
+        block[3] = nonce.swap_bytes(); // little-endian in the header, read big-endian by SHA-256
+        block[4] = scalar::PAD;
+        block[15] = 80 * 8;
+        let mut state = self.0;
+        scalar::compress(&mut state, &block);
+        scalar::sha256(&scalar::to_bytes(&state))
+    }
 }
 
 /// The twelve header bytes before the nonce: the merkle root's last four, time, and bits.
@@ -41,18 +56,4 @@ impl Tail {
     pub(crate) fn words(&self) -> [u32; 3] {
         self.0
     }
-}
-
-/// The hash of the header `midstate`, `tail`, `nonce`, in internal byte order.
-///
-/// By the definition alone, without anything folded: what a kernel claims is checked against it.
-pub(crate) fn header_hash(midstate: &Midstate, tail: &Tail, nonce: u32) -> [u8; 32] {
-    let mut block = [0; 16];
-    block[..3].copy_from_slice(&tail.0);
-    block[3] = nonce.swap_bytes(); // little-endian in the header, read big-endian by SHA-256
-    block[4] = scalar::PAD;
-    block[15] = 80 * 8;
-    let mut state = midstate.0;
-    scalar::compress(&mut state, &block);
-    scalar::sha256(&scalar::to_bytes(&state))
 }

@@ -23,6 +23,11 @@ impl Scalar {
     pub(crate) fn find(self, work: &Work, batches: Batches, candidates: &mut Candidates) -> u32 {
         lanes::find::<Word>(self, work, batches, candidates)
     }
+
+    /// Plain words: a compiler may make vectors of them, and then it measures those.
+    pub(crate) fn independent_rounds(self, _turns: u32) -> Option<u64> {
+        None
+    }
 }
 
 /// One word.

@@ -3,7 +3,6 @@
 
 use core::fmt;
 
-use crate::midstate::header_hash;
 use crate::scalar::{self, K, PAD};
 use crate::{Midstate, Tail};
 
@@ -103,7 +102,7 @@ impl Work {
 
     /// The hash of one header of this work if it is at or below the target.
     pub(crate) fn check(&self, midstate: usize, nonce: u32) -> Option<[u8; 32]> {
-        let hash = header_hash(&self.midstates[midstate], &self.tail, nonce);
+        let hash = self.midstates[midstate].header_hash(&self.tail, nonce);
         hash.iter().rev().le(self.target.iter().rev()).then_some(hash)
     }
 }

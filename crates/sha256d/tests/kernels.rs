@@ -57,6 +57,24 @@ fn a_midstate_is_the_standards_state_after_one_block() {
 }
 
 #[test]
+fn a_midstate_goes_on_to_the_headers_hash() {
+    let header = suite::header_of_block_125552();
+    let midstate = Midstate::of(header[..64].try_into().unwrap());
+    let tail = Tail::from_bytes(header[64..76].try_into().unwrap());
+    assert_eq!(midstate.header_hash(&tail, 0x9546_a142), sha256d(&header));
+    assert_ne!(midstate.header_hash(&tail, 0x9546_a143), sha256d(&header));
+}
+
+#[test]
+fn independent_rounds_are_counted_by_lanes() {
+    for kernel in Kernel::available() {
+        let by_vectors = !matches!(kernel.name(), "scalar" | "sha-ni" | "sha2");
+        let rounds = by_vectors.then_some(10 * 4 * kernel.lanes() as u64);
+        assert_eq!(kernel.independent_rounds(10), rounds, "{}", kernel.name());
+    }
+}
+
+#[test]
 fn work_holds_one_to_64_midstates() {
     let midstate = Midstate::of(&[0; 64]);
     let tail = Tail::from_bytes([0; 12]);

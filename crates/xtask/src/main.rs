@@ -9,8 +9,10 @@ mod bitcoind;
 mod chaos;
 mod cross;
 mod instructions;
+mod loom;
 mod soak;
 mod tidy;
+mod torture;
 
 use std::env;
 use std::path::PathBuf;
@@ -28,8 +30,11 @@ usage: cargo xtask <command>
              count a hash's instructions with callgrind; fail on growth
   cross-test aarch64
              the hasher's suite under qemu's user-mode emulation
+  torture [--pairs N]
+             random headers through every kernel, against two other crates; 10^9 pairs
   chaos --seeds N
              forty faults of pools, each over N seeds, against the Stratum client
+  loom       explore every interleaving of the slot between network and threads
   soak --hours H
              the program for a long time, through a proxy with a fault every 30 s
   bitcoind   print the path of a bitcoind for the tests, building one if there is none
@@ -48,7 +53,10 @@ fn main() -> ExitCode {
         ["asm", triple] => repository().and_then(|root| asm::run(&root, Some(triple))),
         ["instructions"] => repository().and_then(|root| instructions::run(&root)),
         ["cross-test", target] => repository().and_then(|root| cross::run(&root, target)),
+        ["torture"] => repository().and_then(|root| torture::run(&root, torture::PAIRS)),
+        ["torture", "--pairs", pairs] => repository().and_then(|root| torture::run(&root, pairs)),
         ["chaos", "--seeds", seeds] => repository().and_then(|root| chaos::run(&root, seeds)),
+        ["loom"] => repository().and_then(|root| loom::run(&root)),
         ["soak", "--hours", hours] => repository().and_then(|root| soak::run(&root, hours)),
         ["bitcoind"] => bitcoind::run(),
         ["help" | "--help" | "-h"] => {

@@ -3,9 +3,9 @@
 use core::arch::aarch64::*;
 use core::ops::{Add, BitAnd, BitXor};
 
-use crate::Work;
 use crate::lanes::{self, Lanes};
 use crate::scan::{Batches, Candidates};
+use crate::{Work, bound};
 
 /// The proof that the CPU has NEON, as every aarch64 with an operating system does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,6 +25,15 @@ impl Neon {
         }
         // SAFETY: the token proves that the CPU has NEON.
         unsafe { find(self, work, batches, candidates) }
+    }
+
+    pub(crate) fn independent_rounds(self, turns: u32) -> Option<u64> {
+        #[target_feature(enable = "neon")]
+        fn rounds(token: Neon, turns: u32) -> u64 {
+            bound::independent_rounds::<Vector>(token, turns)
+        }
+        // SAFETY: the token proves that the CPU has NEON.
+        Some(unsafe { rounds(self, turns) })
     }
 }
 

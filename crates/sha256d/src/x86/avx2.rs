@@ -3,9 +3,9 @@
 use core::arch::x86_64::*;
 use core::ops::{Add, BitAnd, BitXor};
 
-use crate::Work;
 use crate::lanes::{self, Lanes};
 use crate::scan::{Batches, Candidates};
+use crate::{Work, bound};
 
 /// The proof that the CPU has AVX2.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,6 +25,15 @@ impl Avx2 {
         }
         // SAFETY: the token proves that the CPU has AVX2.
         unsafe { find(self, work, batches, candidates) }
+    }
+
+    pub(crate) fn independent_rounds(self, turns: u32) -> Option<u64> {
+        #[target_feature(enable = "avx2")]
+        fn rounds(token: Avx2, turns: u32) -> u64 {
+            bound::independent_rounds::<Vector>(token, turns)
+        }
+        // SAFETY: the token proves that the CPU has AVX2.
+        Some(unsafe { rounds(self, turns) })
     }
 }
 

@@ -4,9 +4,9 @@
 use core::arch::x86_64::*;
 use core::ops::{Add, BitAnd, BitXor};
 
-use crate::Work;
 use crate::lanes::{self, Lanes};
 use crate::scan::{Batches, Candidates};
+use crate::{Work, bound};
 
 /// The proof that the CPU has AVX-512F.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,6 +26,15 @@ impl Avx512 {
         }
         // SAFETY: the token proves that the CPU has AVX-512F.
         unsafe { find(self, work, batches, candidates) }
+    }
+
+    pub(crate) fn independent_rounds(self, turns: u32) -> Option<u64> {
+        #[target_feature(enable = "avx512f")]
+        fn rounds(token: Avx512, turns: u32) -> u64 {
+            bound::independent_rounds::<Vector>(token, turns)
+        }
+        // SAFETY: the token proves that the CPU has AVX-512F.
+        Some(unsafe { rounds(self, turns) })
     }
 }
 

@@ -32,6 +32,11 @@ impl ShaNi {
         // SAFETY: the token proves that the CPU has the SHA extensions and AVX.
         unsafe { find(work, batches, candidates) }
     }
+
+    /// An instruction does two rounds; the vector ports are not what bounds it.
+    pub(crate) fn independent_rounds(self, _turns: u32) -> Option<u64> {
+        None
+    }
 }
 
 /// A state in the order of the instructions, the last letter in the lowest lane.

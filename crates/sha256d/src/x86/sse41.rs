@@ -5,9 +5,9 @@ use core::arch::asm;
 use core::arch::x86_64::*;
 use core::ops::{Add, BitAnd, BitXor};
 
-use crate::Work;
 use crate::lanes::{self, Lanes};
 use crate::scan::{Batches, Candidates};
+use crate::{Work, bound};
 
 /// The proof that the CPU has SSE4.1.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,6 +27,15 @@ impl Sse41 {
         }
         // SAFETY: the token proves that the CPU has SSE4.1.
         unsafe { find(self, work, batches, candidates) }
+    }
+
+    pub(crate) fn independent_rounds(self, turns: u32) -> Option<u64> {
+        #[target_feature(enable = "sse4.1")]
+        fn rounds(token: Sse41, turns: u32) -> u64 {
+            bound::independent_rounds::<Vector>(token, turns)
+        }
+        // SAFETY: the token proves that the CPU has SSE4.1.
+        Some(unsafe { rounds(self, turns) })
     }
 }
 
