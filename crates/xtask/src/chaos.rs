@@ -1,4 +1,4 @@
-//! `cargo xtask chaos --seeds N`: the forty faults of `crates/stratum/tests/chaos`, each over N
+//! `cargo xtask chaos --seeds N`: the faults of `crates/stratum/tests/chaos`, each over N
 //! seeds, built for speed.
 
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The forty faults: each is done to the world at some moment, and is over after a while.
+//! The faults: each is done to the world at some moment, and is over after a while.
 
 use serde_json::json;
 
@@ -169,4 +169,6 @@ pub(crate) const FAULTS: &[Fault] = &[
         }
         w.call("mining.notify", json!([]));
     }),
+    fault("the process stalls for 20 s", |w| w.sleep(20)),
+    fault("the machine is suspended for an hour", |w| w.sleep(3600)),
 ];

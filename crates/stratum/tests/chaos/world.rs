@@ -15,6 +15,9 @@ use crate::pool::{Pool, QUARTER};
 
 const LATENCY: Duration = Duration::from_millis(10);
 const REFRESH: Duration = Duration::from_secs(30);
+/// However much comes in one packet: a verdict for each share that waits, and a few of each other
+/// kind (S6).
+const MOST_EVENTS: usize = 200;
 /// Nothing in a run makes more steps than this; what does, spins.
 const MOST_STEPS: u64 = 1_000_000;
 
@@ -67,6 +70,8 @@ pub(crate) struct World {
     share_at: Duration,
     next_nonce: u32,
     found: HashMap<[u8; 32], Option<Verdict>>,
+    /// Of those, how many have no verdict.
+    open: usize,
     steps: u64,
 }
 
@@ -139,6 +144,7 @@ impl World {
             share_at: now,
             next_nonce: 0,
             found: HashMap::new(),
+            open: 0,
             steps: 0,
         }
     }
@@ -283,7 +289,9 @@ impl World {
                 self.line.to_pool.insert((at, self.line.sent), bytes);
             }
         }
+        let mut events = 0;
         while let Some(event) = self.client.poll_event() {
+            events += 1;
             match event {
                 Event::Job(job) => self.job = Some(job),
                 Event::Close(_) => self.disconnect(),
@@ -291,10 +299,14 @@ impl World {
                 Event::Verdict { share, verdict, .. } => {
                     let entry = self.found.get_mut(share.hash.as_bytes()).expect("it was found");
                     assert_eq!(entry.replace(verdict), None, "one verdict each");
+                    self.open -= 1;
                 }
                 _ => {}
             }
         }
+        assert!(events <= MOST_EVENTS, "{events} events at once");
+        // I9: the books add up at every instant.
+        assert_eq!(self.client.pending(), self.open, "shares without a verdict");
     }
 
     /// The miner is as lucky as the moment says.
@@ -311,6 +323,7 @@ impl World {
             share.hash = share.header().hash();
             if share.meets_share_target() {
                 self.found.insert(*share.hash.as_bytes(), None);
+                self.open += 1;
                 return self.client.submit(self.now, share);
             }
         }
@@ -447,6 +460,11 @@ impl World {
         }
         self.pump();
         self.disconnect();
+    }
+
+    /// Nobody looks at socket or clock for so long; what came in between waits in the socket.
+    pub(crate) fn sleep(&mut self, seconds: u64) {
+        self.now += Duration::from_secs(seconds);
     }
 
     pub(crate) fn refuse(&mut self, seconds: u64) {
