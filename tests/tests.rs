@@ -1,6 +1,7 @@
 //! The program from outside: run as its users run it, judged by code that is not ours.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod bench;
 mod bitcoind;
 mod classroom;
 mod coins;

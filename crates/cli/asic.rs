@@ -7,9 +7,8 @@ mod race;
 mod verdict;
 
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context;
 use midstate_economics::hardware::{self, Device};
 use midstate_economics::inputs::Inputs;
 use midstate_report::Figure;
@@ -75,17 +74,11 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
     send(&comparison, out);
     if let Some(path) = &args.html {
         let kernels = here::kernels(&args.hash, args.rate, args.seconds)?;
-        write(path, &page::page(&comparison, &kernels).to_html(), out)?;
+        out.save(path, &page::page(&comparison, &kernels).to_html())?;
     }
     if let Some(path) = &args.svg {
-        write(path, &Figure::Chart(page::energy_by_year(&comparison)).to_svg(), out)?;
+        out.save(path, &Figure::Chart(page::energy_by_year(&comparison)).to_svg())?;
     }
-    Ok(())
-}
-
-fn write(path: &Path, text: &str, out: &mut Output) -> Result<(), Failure> {
-    std::fs::write(path, text).with_context(|| format!("{}: cannot be written", path.display()))?;
-    out.note(format!("wrote {}", path.display()));
     Ok(())
 }
 

@@ -14,6 +14,7 @@ mod exit;
 mod explain;
 mod grind;
 mod inputs;
+mod meter;
 mod mine;
 mod mining;
 mod node;

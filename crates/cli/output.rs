@@ -2,9 +2,13 @@
 //! object a line and nothing but that.
 
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 
+use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
+
+use crate::exit::Failure;
 
 /// Version of the JSON events' shape.
 const SCHEMA: u32 = 1;
@@ -142,6 +146,14 @@ impl Output {
         if std::mem::take(&mut self.status_shown) {
             eprint!("\r\x1b[K");
         }
+    }
+
+    /// Writes a file that was asked for, and says so.
+    pub(crate) fn save(&mut self, path: &Path, text: &str) -> Result<(), Failure> {
+        std::fs::write(path, text)
+            .with_context(|| format!("{}: cannot be written", path.display()))?;
+        self.note(format!("wrote {}", path.display()));
+        Ok(())
     }
 
     fn print(&mut self, line: &str) {

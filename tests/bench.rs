@@ -1,0 +1,90 @@
+//! `bench` as scripts read it: the lines and fields of the contract. No test asserts a speed.
+
+use serde_json::Value;
+
+use crate::program::{events, fail, run};
+
+fn json(arguments: &[&str]) -> Vec<Value> {
+    let output = run(&[&["bench", "--json", "--seconds", "0.05"], arguments].concat());
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {stderr}");
+    events(&output.stdout)
+}
+
+fn of_kind<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    events.iter().filter(|event| event["event"] == kind).collect()
+}
+
+fn number(event: &Value, field: &str) -> f64 {
+    event[field].as_f64().unwrap_or_else(|| panic!("{field} is a number in {event}"))
+}
+
+#[test]
+fn the_lines_and_fields_of_the_contract() {
+    let events = json(&["--kernel", "scalar", "--threads", "1"]);
+    let machines = of_kind(&events, "machine");
+    assert_eq!(machines.len(), 1);
+    assert!(machines[0]["cpu"].is_string() && machines[0]["flags"].is_string());
+    assert_eq!(machines[0]["kernels"][0], "scalar");
+    let baselines = of_kind(&events, "baseline");
+    assert_eq!(baselines.len(), 1);
+    assert_eq!(baselines[0]["name"], "sha2");
+    assert!(number(baselines[0], "hps") > 0.0);
+
+    let lines = of_kind(&events, "bench");
+    let midstates: Vec<_> = lines.iter().map(|line| line["midstates"].as_u64()).collect();
+    assert_eq!(midstates, [1, 4, 16, 64].map(Some));
+    for line in lines {
+        assert_eq!((&line["kernel"], &line["lanes"]), (&"scalar".into(), &1.into()));
+        assert_eq!(line["threads"], 1);
+        assert!(number(line, "samples") >= 1.0);
+        assert!(number(line, "hps_low") <= number(line, "hps"));
+        assert!(number(line, "hps") <= number(line, "hps_high"));
+        assert!(number(line, "cycles_per_hash") > 0.0);
+        assert_eq!(line.get("roofline"), Some(&Value::Null), "no vectors, no bound of theirs");
+        assert!(line["watts"].is_null() == line["j_per_th"].is_null(), "{line}");
+    }
+}
+
+#[test]
+fn a_vector_kernel_has_a_share_of_its_bound() {
+    let Some(kernel) = ["avx2", "sse41"].into_iter().find(|name| has(name)) else {
+        println!("skipped: this CPU has neither AVX2 nor SSE4.1");
+        return;
+    };
+    for line in of_kind(&json(&["--kernel", kernel, "--threads", "1"]), "bench") {
+        assert!(number(line, "roofline") > 0.0, "{line}");
+    }
+}
+
+fn has(kernel: &str) -> bool {
+    midstate_sha256d::Kernel::named(kernel).is_some()
+}
+
+#[test]
+fn the_factors_of_the_ladder_multiply_to_its_total() {
+    let events = json(&["--ladder", "--threads", "2"]);
+    let steps = of_kind(&events, "ladder");
+    let names: Vec<_> = steps.iter().filter_map(|step| step["step"].as_str()).collect();
+    assert_eq!(names[..3], ["naive", "midstate", "folded, early stop"]);
+    assert_eq!(names[names.len() - 2..], ["schedule shared by 16", "all threads"]);
+    assert_eq!(number(steps[0], "factor"), 1.0);
+    assert_eq!(steps[names.len() - 1]["threads"], 2);
+
+    let product: f64 = steps.iter().map(|step| number(step, "factor")).product();
+    let measured = number(steps[names.len() - 1], "hps") / number(steps[0], "hps");
+    let totals = of_kind(&events, "ladder_total");
+    assert_eq!(totals.len(), 1);
+    for total in [product, number(totals[0], "factor"), number(totals[0], "product")] {
+        assert!((total / measured - 1.0).abs() < 1e-9, "{total} is not {measured}");
+    }
+    let operations = |step: usize| number(steps[step], "operations");
+    assert!(operations(0) > operations(1) && operations(1) > operations(2));
+}
+
+#[test]
+fn the_ladder_takes_every_kernel_or_none() {
+    let (code, message) = fail(&["bench", "--ladder", "--kernel", "scalar"]);
+    assert_eq!(code, 2);
+    assert!(message.contains("--kernel"), "{message}");
+}
