@@ -201,7 +201,7 @@ impl Machine {
             }
         }
         out.line(
-            "* double SHA-256 of an 80-byte header with the sha2 crate, one thread, in the same run",
+            "* double SHA-256 of an 80-byte header by the sha2 crate, one thread, in the same run",
         );
         out.line("of bound: of what the vector ports of this CPU did in the same run at best");
     }
@@ -250,7 +250,10 @@ impl Machine {
 
 /// Rounds of a lane per second that the kernel's operations would do if none had to wait.
 fn bound(lines: &[Line], of: Kernel, with: usize) -> Option<f64> {
-    let is_it = |subject: &Subject| matches!(subject, Subject::Bound { kernel, threads } if (*kernel, *threads) == (of, with));
+    let is_it = |subject: &Subject| match subject {
+        Subject::Bound { kernel, threads } => (*kernel, *threads) == (of, with),
+        _ => false,
+    };
     lines.iter().find(|line| is_it(&line.subject)).map(|line| line.rate().median)
 }
 

@@ -25,8 +25,9 @@ pub(super) fn page(machine: &Machine, lines: &[Line], seconds: f64) -> Page {
         ),
         parts,
         footer: format!(
-            "Made by midstate {} with `midstate bench --html`. Each line was measured for {seconds} \
-             s, in turns with the others; shown is the median window with its 95 % interval.",
+            "Made by midstate {} with `midstate bench --html`. Each line was measured for \
+             {seconds} s, in turns with the others; shown is the median window with its 95 % \
+             interval.",
             env!("CARGO_PKG_VERSION")
         ),
     }

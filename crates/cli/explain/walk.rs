@@ -212,10 +212,10 @@ impl<'a> Walk<'a> {
             self.line(format!("  {name} at its end     {changed:>3} {strip}"));
         }
         self.say(
-            "Half of all bits, like the toss of 256 coins (128, give or take 8). A try says nothing \
-             about the next: there is no getting closer, only more tries. So the one who tries \
-             most for the least power wins, and that is why the machines that do nothing else win. \
-             `midstate asic` shows them.",
+            "Half of all bits, like the toss of 256 coins (128, give or take 8). A try says \
+             nothing about the next: there is no getting closer, only more tries. So the one who \
+             tries most for the least power wins, and that is why the machines that do nothing \
+             else win. `midstate asic` shows them.",
         );
         Ok(())
     }

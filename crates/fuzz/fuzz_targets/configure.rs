@@ -1,4 +1,5 @@
-//! Any answer to `mining.configure`: nothing is rolled that we did not offer (I14), and work goes on.
+//! Any answer to `mining.configure`: nothing is rolled that we did not offer (I14), and work goes
+//! on.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

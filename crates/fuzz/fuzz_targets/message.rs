@@ -1,5 +1,5 @@
-//! Any lines from a pool, while shares wait for their answers: each share ends exactly once (I9), no
-//! line is too long, and time does not spin.
+//! Any lines from a pool, while shares wait for their answers: each share ends exactly once (I9),
+//! no line is too long, and time does not spin.
 #![no_main]
 
 use std::time::Duration;

@@ -13,7 +13,11 @@ pub const MASK: u32 = 0x1fff_e000;
 /// Any time will do.
 pub const NOW: Duration = Duration::from_secs(1000);
 /// A job that is always good.
-pub const JOB: &str = r#"{"id":null,"method":"mining.notify","params":["good","00000000000000000000000000000000000000000000000000000000000000ff","0100","00",[],"20000000","1d00ffff","65000000",true]}"#;
+pub const JOB: &str = concat!(
+    r#"{"id":null,"method":"mining.notify","params":["good","#,
+    r#""00000000000000000000000000000000000000000000000000000000000000ff","#,
+    r#""0100","00",[],"20000000","1d00ffff","65000000",true]}"#,
+);
 /// So easy that every hash is a share.
 pub const EASY: &str = r#"{"id":null,"method":"mining.set_difficulty","params":[1e-10]}"#;
 

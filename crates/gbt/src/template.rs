@@ -209,7 +209,7 @@ impl Template {
             raw.weightlimit.unwrap_or(DEFAULT_WEIGHT_LIMIT),
         )?;
         let scale = if segwit { 1 } else { SIGOP_SCALE };
-        let sigops_left = scale * left("sigops", sigops, raw.sigoplimit)?;
+        let sigops_left = left("sigops", sigops, raw.sigoplimit)?.saturating_mul(scale);
 
         Ok(Self {
             height: raw.height,

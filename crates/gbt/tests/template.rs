@@ -76,6 +76,15 @@ fn damaged_templates_are_refused_with_the_field_and_the_value() {
 }
 
 #[test]
+fn s16_limits_beyond_all_reason_do_not_overflow() {
+    let template = parse(&with(json!({
+        "rules": ["csv"], "sigoplimit": u64::MAX, "weightlimit": u64::MAX,
+        "default_witness_commitment": null,
+    })));
+    assert_eq!(template.unwrap().sigops_left, u64::MAX);
+}
+
+#[test]
 fn transactions_are_checked_against_their_hashes() {
     let changed = |key: &str, value: &str| {
         let mut template = with(json!({}));

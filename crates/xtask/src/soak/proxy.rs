@@ -85,7 +85,8 @@ impl Fault {
                  {\"id\":null,\"result\":false,\"error\":[23,\"low\",null]}\n",
             ),
             Self::Redirect => Some(
-                "{\"id\":null,\"method\":\"client.reconnect\",\"params\":[\"evil.example\",3333,0]}\n",
+                "{\"id\":null,\"method\":\"client.reconnect\",\
+                 \"params\":[\"evil.example\",3333,0]}\n",
             ),
             _ => None,
         }
