@@ -171,7 +171,7 @@ mod tests {
             ("[[pool]]\nuser = 'a'", ["line 1", "missing field `url`"]),
             ("proxy = 'http://a:1'", ["line 1", "expected socks5://HOST:PORT"]),
             ("threads = 0", ["line 1", "nonzero"]),
-            ("threads = ", ["line 1", "invalid"]),
+            ("threads = ", ["line 1", "TOML parse error"]),
         ] {
             let error = error(text);
             for word in words {

@@ -74,12 +74,11 @@ fn main() -> ExitCode {
     let Cli { output, command } = Cli::parse();
     init_logging(&output);
     let mut out = Output::new(&output);
-    match run(command, &mut out) {
+    let result = run(command, &mut out);
+    out.finish();
+    match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            out.end_status();
-            failure.report()
-        }
+        Err(failure) => failure.report(),
     }
 }
 

@@ -593,7 +593,7 @@ impl<'a> Miner<'a> {
         let hps = hashes as f64 / seconds;
         let kernel = choice.config.kernel.name();
         let midstates = choice.config.cut.midstates;
-        out.event(&Event::Summary {
+        out.last_event(&Event::Summary {
             seconds,
             hashes,
             hps,

@@ -69,6 +69,8 @@ pub(crate) struct Output {
     status_shown: bool,
     /// Whoever read stdout has gone.
     closed: bool,
+    /// The event that comes after all others.
+    last: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -86,6 +88,7 @@ impl Output {
             terminal: std::io::stderr().is_terminal(),
             status_shown: false,
             closed: false,
+            last: None,
         }
     }
 
@@ -106,9 +109,22 @@ impl Output {
     /// An event for programs; people do not see it.
     pub(crate) fn event(&mut self, event: &impl Serialize) {
         if self.json {
-            let envelope = Envelope { schema: SCHEMA, event };
-            let line = serde_json::to_string(&envelope)
-                .expect("events are structs with string keys and finite numbers or null");
+            self.print(&to_json(event));
+        }
+    }
+
+    /// The event that comes last: it is printed by [`finish`](Self::finish), after whatever else
+    /// there is to tell.
+    pub(crate) fn last_event(&mut self, event: &impl Serialize) {
+        if self.json {
+            self.last = Some(to_json(event));
+        }
+    }
+
+    /// The program has nothing more to tell.
+    pub(crate) fn finish(&mut self) {
+        self.end_status();
+        if let Some(line) = self.last.take() {
             self.print(&line);
         }
     }
@@ -163,4 +179,9 @@ impl Output {
             self.closed = true;
         }
     }
+}
+
+fn to_json(event: &impl Serialize) -> String {
+    serde_json::to_string(&Envelope { schema: SCHEMA, event })
+        .expect("events are structs with string keys and finite numbers or null")
 }
