@@ -33,7 +33,7 @@ usage: cargo xtask <command>
   torture [--pairs N]
              random headers through every kernel, against two other crates; 10^9 pairs
   chaos --seeds N
-             forty faults of pools, each over N seeds, against the Stratum client
+             the faults of pools, each over N seeds, against the Stratum client
   loom       explore every interleaving of the slot between network and threads
   soak --hours H
              the program for a long time, through a proxy with a fault every 30 s
