@@ -1,12 +1,12 @@
 //! The threads and what they share.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use midstate_chain::{Header, Job, Share};
 use midstate_sha256d::{Kernel, Work};
-use midstate_work::{Claim, Cut, Page, SearchSpace, Unit};
+use midstate_work::{Claim, Cut, Frontier, Page, PageName, SearchSpace};
 
 use crate::slot::Slot;
 
@@ -58,10 +58,8 @@ struct Assignment {
 }
 
 /// How far the search of a job is; outlives the assignment when the same work is sent again.
-#[derive(Default)]
 struct Search {
-    /// Number of the next unit.
-    next: AtomicU64,
+    frontier: Mutex<Frontier>,
     /// Seconds since the job came.
     elapsed: AtomicU32,
 }
@@ -105,11 +103,13 @@ impl Engine {
         let cut = &self.shared.cut;
         self.shared.slot.replace(|current| {
             let job = job?;
-            let search = match current {
-                Some(current) if current.space.job().same_work(&job) => Arc::clone(&current.search),
-                _ => Arc::default(),
+            let same = current.filter(|current| current.space.job().same_work(&job));
+            let space = SearchSpace::new(job, cut.clone());
+            let search = match same {
+                Some(current) => Arc::clone(&current.search),
+                None => Arc::new(Search::new(&space)),
             };
-            Some(Arc::new(Assignment { space: SearchSpace::new(job, cut.clone()), search }))
+            Some(Arc::new(Assignment { space, search }))
         });
     }
 
@@ -145,8 +145,7 @@ impl Engine {
     pub fn progress(&self) -> Progress {
         let Some(assignment) = self.shared.slot.get() else { return Progress::Idle };
         let Assignment { space, search } = &*assignment;
-        let next = search.next.load(Ordering::Relaxed);
-        match space.unit(next, search.elapsed.load(Ordering::Relaxed)) {
+        match search.frontier().peek(space, search.elapsed.load(Ordering::Relaxed)) {
             Claim::Unit(_) => Progress::Searching,
             Claim::NotYet => Progress::WaitingForTime,
             Claim::Exhausted => Progress::Exhausted,
@@ -187,63 +186,60 @@ impl Shared {
                 self.slot.wait_past(epoch);
                 return;
             }
-            let Some(unit) = search.claim(space) else {
+            let elapsed = search.elapsed.load(Ordering::Relaxed);
+            let Claim::Unit(unit) = search.frontier().claim(space, elapsed) else {
                 self.slot.wait_past(epoch);
                 return;
             };
+            self.claimed.fetch_add(space.hashes(&unit), Ordering::Relaxed);
             let PreparedPage { page, work, .. } = match prepared.take() {
-                Some(page) if page.number == unit.page => prepared.insert(page),
+                Some(page) if page.name == unit.page => prepared.insert(page),
                 _ => prepared.insert(PreparedPage::new(space, unit.page)),
             };
-            let nonces = unit.nonces.end - unit.nonces.start;
-            self.claimed.fetch_add(nonces * page.headers.len() as u64, Ordering::Relaxed);
             let hashes = self.kernel.scan(work, unit.nonces, &mut |hit| {
                 (self.on_share)(space.share(page, hit.midstate, hit.nonce, hit.hash));
             });
             self.counters[thread].0.fetch_add(hashes, Ordering::Relaxed);
-        }
-    }
-}
-
-impl Search {
-    /// Takes the next unit: nobody else gets it, and whoever gets it hashes it to its end. `None`
-    /// when there is none now.
-    fn claim(&self, space: &SearchSpace) -> Option<Unit> {
-        let elapsed = self.elapsed.load(Ordering::Relaxed);
-        let mut index = self.next.load(Ordering::Relaxed);
-        loop {
-            match space.unit(index, elapsed) {
-                Claim::Unit(unit) => {
-                    match self.next.compare_exchange_weak(
-                        index,
-                        index + 1,
-                        Ordering::Relaxed,
-                        Ordering::Relaxed,
-                    ) {
-                        Ok(_) => return Some(unit),
-                        Err(present) => index = present,
-                    }
-                }
-                Claim::NotYet | Claim::Exhausted => return None,
+            if self.slot.epoch() == epoch {
+                search.look_for_a_pair(space);
             }
         }
     }
 }
 
+impl Search {
+    fn new(space: &SearchSpace) -> Self {
+        Self { frontier: Mutex::new(Frontier::new(space)), elapsed: AtomicU32::new(0) }
+    }
+
+    /// A step of the search for pairs, if it is due: shorter than a unit, and nobody waits for it.
+    fn look_for_a_pair(&self, space: &SearchSpace) {
+        let Some(mut search) = self.frontier().lend_search(space) else { return };
+        let found = search.step(space);
+        self.frontier().return_search(search, found);
+    }
+
+    /// Held for a claim and no longer. A panic elsewhere cannot leave it half changed: claims do not
+    /// panic.
+    fn frontier(&self) -> MutexGuard<'_, Frontier> {
+        self.frontier.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// A page as the kernel takes it.
 struct PreparedPage {
-    number: u64,
+    name: PageName,
     page: Page,
     work: Work,
 }
 
 impl PreparedPage {
-    fn new(space: &SearchSpace, number: u64) -> Self {
-        let page = space.page(number);
+    fn new(space: &SearchSpace, name: PageName) -> Self {
+        let page = space.page(name);
         let midstates: Vec<_> = page.headers.iter().map(Header::midstate).collect();
         let target = space.job().submit_target().to_le_bytes();
         let work = Work::new(&midstates, page.headers[0].tail(), &target)
             .expect("a page has between 1 and Work::MAX_MIDSTATES headers");
-        Self { number, page, work }
+        Self { name, page, work }
     }
 }

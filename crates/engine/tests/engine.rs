@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use midstate_chain::{Bits, Hash256, Job, Share, Target};
 use midstate_engine::{Config, Engine, Meter, Progress};
@@ -46,7 +46,7 @@ fn i2_i3_i4_threads_cover_the_space_once_and_count_it_exactly() {
         for threads in [1, 2, 3, 8, 64] {
             for version_mask in [0, 0x0000_e000] {
                 let shares = Arc::new(Mutex::new(Vec::<Share>::new()));
-                let cut = Cut { midstates: 4, unit: 37, nonces: (1 << 32) - 1000..1 << 32 };
+                let cut = Cut { midstates: 4, hashes: 148, nonces: (1 << 32) - 1000..1 << 32 };
                 let mut engine = Engine::start(Config { kernel, threads, cut }, {
                     let shares = Arc::clone(&shares);
                     move |share| shares.lock().unwrap().push(share)
@@ -72,7 +72,7 @@ fn i2_i3_i4_threads_cover_the_space_once_and_count_it_exactly() {
 #[test]
 fn i1_the_same_work_again_goes_on_and_a_new_target_counts_at_once() {
     let shares = Arc::new(Mutex::new(Vec::<Share>::new()));
-    let cut = Cut { midstates: 1, unit: 10, nonces: 0..500 };
+    let cut = Cut { midstates: 1, hashes: 10, nonces: 0..500 };
     let mut engine = Engine::start(Config { kernel: Kernel::SCALAR, threads: 2, cut }, {
         let shares = Arc::clone(&shares);
         move |share| shares.lock().unwrap().push(share)
@@ -101,7 +101,7 @@ fn i1_the_same_work_again_goes_on_and_a_new_target_counts_at_once() {
 #[test]
 fn i10_a_new_job_replaces_the_old_one_and_no_job_stops_the_search() {
     let (found, shares) = mpsc::channel();
-    let cut = Cut { midstates: 1, unit: 64, nonces: 0..1 << 32 };
+    let cut = Cut { midstates: 1, hashes: 64, nonces: 0..1 << 32 };
     let easy = Target::from_difficulty(1e-7).unwrap();
     let mut engine =
         Engine::start(Config { kernel: Kernel::SCALAR, threads: 2, cut }, move |share| {
@@ -138,15 +138,48 @@ fn the_meter_averages_over_its_windows() {
     assert_eq!(meter.rate(second(60)), Some(7.5));
 }
 
+/// A pool that forbids to roll the version: what is hashed side by side is two extranonce2 values.
+#[test]
+fn i2_pairs_of_extranonces_are_hashed_and_give_good_shares() {
+    let kernel = Kernel::available().last().expect("there is the scalar kernel");
+    let easy = Target::from_difficulty(1e-5).unwrap();
+    let narrow = Job { extranonce2_size: 4, ..(*job("narrow", 0, easy)).clone() };
+    let (found, shares) = mpsc::channel();
+    let cut = Cut::by_hashes(32, 4_000);
+    let mut engine = Engine::start(Config { kernel, threads: 2, cut }, move |share: Share| {
+        let _ = found.send(share);
+    });
+    engine.set_job(Some(Arc::new(narrow)));
+    let mut distinct = HashSet::new();
+    let mut extranonces = HashSet::new();
+    let started = Instant::now();
+    while extranonces.len() < 3 {
+        assert!(started.elapsed() < Duration::from_secs(60), "no pair: {extranonces:?}");
+        let share = shares.recv_timeout(Duration::from_secs(20)).unwrap();
+        assert_eq!(share.header().hash(), share.hash);
+        assert!(easy.is_met_by(&share.hash));
+        assert!(distinct.insert(share.header().to_bytes()), "hashed twice");
+        extranonces.insert(share.extranonce2);
+    }
+    engine.stop();
+    let mut ends: Vec<_> = (extranonces.iter())
+        .map(|value| job("narrow", 0, easy).merkle_root(value).as_bytes()[28..].to_vec())
+        .collect();
+    ends.sort();
+    assert!(ends[0] == ends[1] || ends[1] == ends[2], "two of three end alike: {ends:?}");
+    let doubles = shares.try_iter().filter(|share| !distinct.insert(share.header().to_bytes()));
+    assert_eq!(doubles.count(), 0, "hashed twice");
+}
+
 #[test]
 fn an_allowance_is_used_up_and_exceeded_by_a_unit_a_thread_at_most() {
-    let (threads, unit) = (3, 100);
-    let cut = Cut { midstates: 4, unit, nonces: 0..1 << 32 };
+    let (threads, unit) = (3, 400);
+    let cut = Cut { midstates: 4, hashes: unit, nonces: 0..1 << 32 };
     let kernel = Kernel::available().next().unwrap();
     let mut engine = Engine::start(Config { kernel, threads, cut }, |_| {});
     engine.set_allowance(0);
     engine.set_job(Some(job("limited", 0x0000_e000, Target::DIFFICULTY_1)));
-    let most = threads as u64 * unit * 4;
+    let most = threads as u64 * unit;
     for allowance in [10_000, 10_001, 50_000] {
         engine.set_allowance(allowance);
         wait_until("the allowance is used up", || engine.hashes() >= allowance);

@@ -5,6 +5,9 @@
 //! *unit* is a page and a range of nonces, small enough that a thread always finishes it: so there
 //! are no half-done units, no gaps (I3) and no doubles (I2), and a new job waits for one unit at
 //! most.
+//!
+//! Beside the line lie the pages of two extranonce2 values ([`pairs`](crate::pairs)); in which order
+//! all of them are worked off is for [`Frontier`](crate::Frontier).
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,6 +16,8 @@ use midstate_chain::{Hash256, Header, Job, Share};
 
 /// Seconds that a header's time may run ahead of its job's, however long the job lasts (I11).
 pub const MAX_TIME_ROLL: u32 = 600;
+/// A multiple of every kernel's lanes.
+const BATCHES: u64 = 64;
 
 /// How a search space is cut.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,17 +25,16 @@ pub struct Cut {
     /// Versions hashed side by side (they share the message schedule), rounded down to a power of
     /// two. A job with too few rollable bits gets as many as it has.
     pub midstates: usize,
-    /// Nonces in a unit, at least 1.
-    pub unit: u64,
+    /// Hashes in a unit at most, but for a unit of one nonce.
+    pub hashes: u64,
     /// The nonces of a page: normally all, `0..2^32`.
     pub nonces: Range<u64>,
 }
 
 impl Cut {
-    /// All nonces, in units of about `hashes` hashes.
+    /// All nonces, in units of `hashes` hashes.
     pub fn by_hashes(midstates: usize, hashes: u64) -> Self {
-        let unit = (hashes / midstates.max(1) as u64).clamp(1, 1 << 32);
-        Self { midstates, unit, nonces: 0..1 << 32 }
+        Self { midstates, hashes, nonces: 0..1 << 32 }
     }
 }
 
@@ -45,15 +49,23 @@ pub struct SearchSpace {
     version_groups: u64,
     /// Values of extranonce2; saturates, since no search gets to the end of 2^64.
     extranonces: u64,
-    units_per_page: u64,
+}
+
+/// Names a page of a job: equal names mean equal [`Page`]s.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PageName {
+    /// By its number in the line: one extranonce2, as many versions as are hashed side by side.
+    InLine(u64),
+    /// By the counters of its two extranonce2 values.
+    Pair([u64; 2]),
 }
 
 /// A piece of work that one thread does in one go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unit {
-    /// Number of the page: equal numbers mean equal [`Page`]s.
-    pub page: u64,
-    /// Nonces to hash, each with every midstate of the page.
+    /// Whose headers.
+    pub page: PageName,
+    /// Nonces to hash, each with every header of the page.
     pub nonces: Range<u64>,
 }
 
@@ -71,10 +83,17 @@ pub enum Claim {
 /// The headers of a page, nonce 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
-    /// Our part of the extranonce.
-    pub extranonce2: Vec<u8>,
-    /// One for each version, equal in their last 16 bytes.
+    /// Equal in their last 16 bytes.
     pub headers: Vec<Header>,
+    /// Our part of the extranonce: of all headers, or of each.
+    extranonce2: Vec<Vec<u8>>,
+}
+
+impl Page {
+    /// Our part of the extranonce in header number `index`.
+    pub fn extranonce2(&self, index: usize) -> &[u8] {
+        &self.extranonce2[index % self.extranonce2.len()]
+    }
 }
 
 impl SearchSpace {
@@ -88,7 +107,6 @@ impl SearchSpace {
             midstates,
             version_groups: versions / midstates,
             extranonces: 1u64.checked_shl(extranonce_bits).unwrap_or(u64::MAX),
-            units_per_page: (cut.nonces.end - cut.nonces.start).div_ceil(cut.unit.max(1)),
             job,
             cut,
         }
@@ -104,13 +122,14 @@ impl SearchSpace {
         self.midstates as usize
     }
 
-    /// Unit number `index`. `elapsed` is the number of seconds since the job came: the time may be
-    /// rolled that far, and it is only when every extranonce2 is used up.
+    /// Unit number `index` of the line. `elapsed` is the number of seconds since the job came: the
+    /// time may be rolled that far, and it is only when every extranonce2 is used up.
     pub fn unit(&self, index: u64, elapsed: u32) -> Claim {
-        if self.units_per_page == 0 {
+        let units = self.units_in_page(self.midstates);
+        if units == 0 {
             return Claim::Exhausted;
         }
-        let page = index / self.units_per_page;
+        let page = index / units;
         let roll = self.time_roll(page);
         if roll > u64::from(MAX_TIME_ROLL) {
             return Claim::Exhausted;
@@ -118,25 +137,54 @@ impl SearchSpace {
         if roll > u64::from(elapsed) {
             return Claim::NotYet;
         }
-        let start = self.cut.nonces.start + index % self.units_per_page * self.cut.unit;
-        let end = (start + self.cut.unit).min(self.cut.nonces.end);
-        Claim::Unit(Unit { page, nonces: start..end })
+        let nonces = self.nonces(self.midstates, index % units);
+        Claim::Unit(Unit { page: PageName::InLine(page), nonces })
     }
 
-    /// The headers of page `number`.
-    pub fn page(&self, number: u64) -> Page {
-        let group = number % self.version_groups;
-        let counter = number / self.version_groups % self.extranonces;
-        let mut extranonce2 = vec![0; self.job.extranonce2_size];
-        for (byte, value) in extranonce2.iter_mut().zip(counter.to_le_bytes()) {
-            *byte = value;
-        }
-        let mut base = self.job.header(&extranonce2);
-        base.time = base.time.saturating_add(self.time_roll(number) as u32);
-        let headers = (group * self.midstates..(group + 1) * self.midstates)
-            .map(|version| Header { version: self.version(version), ..base })
-            .collect();
-        Page { extranonce2, headers }
+    /// Number of the first unit in the line after this page.
+    pub(crate) fn after(&self, page: u64) -> u64 {
+        (page + 1) * self.units_in_page(self.midstates)
+    }
+
+    /// Unit number `index` of the page of a pair.
+    pub(crate) fn unit_of_pair(&self, pair: [u64; 2], index: u64) -> Unit {
+        Unit { page: PageName::Pair(pair), nonces: self.nonces(2, index) }
+    }
+
+    /// How many units a pair has.
+    pub(crate) fn units_of_pair(&self) -> u64 {
+        self.units_in_page(2)
+    }
+
+    /// Hashes in a unit.
+    pub fn hashes(&self, unit: &Unit) -> u64 {
+        let headers = match unit.page {
+            PageName::InLine(_) => self.midstates,
+            PageName::Pair(_) => 2,
+        };
+        headers * (unit.nonces.end - unit.nonces.start)
+    }
+
+    /// The headers of a page.
+    pub fn page(&self, name: PageName) -> Page {
+        let counters = match name {
+            PageName::InLine(number) => vec![number / self.version_groups % self.extranonces],
+            PageName::Pair(counters) => counters.to_vec(),
+        };
+        let extranonce2: Vec<_> =
+            counters.into_iter().map(|counter| self.extranonce2(counter)).collect();
+        let headers = match name {
+            PageName::InLine(number) => {
+                let group = number % self.version_groups;
+                let mut base = self.job.header(&extranonce2[0]);
+                base.time = base.time.saturating_add(self.time_roll(number) as u32);
+                (group * self.midstates..(group + 1) * self.midstates)
+                    .map(|version| Header { version: self.version(version), ..base })
+                    .collect()
+            }
+            PageName::Pair(_) => extranonce2.iter().map(|value| self.job.header(value)).collect(),
+        };
+        Page { headers, extranonce2 }
     }
 
     /// The share for a hit in a page.
@@ -144,11 +192,56 @@ impl SearchSpace {
         let Header { version, time, .. } = page.headers[midstate];
         Share {
             job: Arc::clone(&self.job),
-            extranonce2: page.extranonce2.clone(),
+            extranonce2: page.extranonce2(midstate).to_vec(),
             version,
             time,
             nonce,
             hash: Hash256::from_bytes(hash),
+        }
+    }
+
+    /// How many values extranonce2 has.
+    pub(crate) fn extranonces(&self) -> u64 {
+        self.extranonces
+    }
+
+    /// Whether more headers side by side are wanted than this job has versions for.
+    pub(crate) fn wants_pairs(&self) -> bool {
+        self.cut.midstates > 1 && self.midstates * self.version_groups == 1
+    }
+
+    /// The counter of the extranonce2 of a page in the line, if the page has the job's own time.
+    pub(crate) fn counter(&self, page: u64) -> Option<u64> {
+        let counter = page / self.version_groups;
+        (counter < self.extranonces).then_some(counter)
+    }
+
+    /// Value number `counter`, little-endian.
+    pub(crate) fn extranonce2(&self, counter: u64) -> Vec<u8> {
+        let mut extranonce2 = vec![0; self.job.extranonce2_size];
+        for (byte, value) in extranonce2.iter_mut().zip(counter.to_le_bytes()) {
+            *byte = value;
+        }
+        extranonce2
+    }
+
+    fn nonces(&self, headers: u64, index: u64) -> Range<u64> {
+        let unit = self.nonces_in_unit(headers);
+        let start = self.cut.nonces.start + index * unit;
+        start..(start + unit).min(self.cut.nonces.end)
+    }
+
+    fn units_in_page(&self, headers: u64) -> u64 {
+        let nonces = self.cut.nonces.end - self.cut.nonces.start;
+        nonces.div_ceil(self.nonces_in_unit(headers))
+    }
+
+    /// The more headers a page has, the fewer nonces a unit. Whole batches of any kernel where there
+    /// are so many: the nonces of a batch that two units share are hashed for both.
+    fn nonces_in_unit(&self, headers: u64) -> u64 {
+        match (self.cut.hashes / headers).clamp(1, 1 << 32) {
+            few @ ..BATCHES => few,
+            many => many - many % BATCHES,
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use midstate_chain::{Bits, Hash256, Header, Job, Target};
-use midstate_work::{Claim, Cut, MAX_TIME_ROLL, SearchSpace};
+use midstate_work::{Claim, Cut, Frontier, MAX_TIME_ROLL, PageName, SearchSpace};
 use proptest::prelude::*;
 
 fn job(version_mask: u32, extranonce2_size: usize) -> Arc<Job> {
@@ -35,14 +35,15 @@ type Headers = HashSet<(Vec<u8>, [u8; 80])>;
 /// on a double.
 fn drain(space: &SearchSpace, elapsed: u32) -> (Headers, Claim) {
     let mut seen = HashSet::new();
-    for index in 0.. {
-        match space.unit(index, elapsed) {
+    let mut frontier = Frontier::new(space);
+    loop {
+        match frontier.claim(space, elapsed) {
             Claim::Unit(unit) => {
                 let page = space.page(unit.page);
-                for header in &page.headers {
+                for (index, header) in page.headers.iter().enumerate() {
                     for nonce in unit.nonces.clone() {
                         let header = Header { nonce: nonce as u32, ..*header };
-                        let entry = (page.extranonce2.clone(), header.to_bytes());
+                        let entry = (page.extranonce2(index).to_vec(), header.to_bytes());
                         assert!(seen.insert(entry), "hashed twice: {header}");
                     }
                 }
@@ -50,7 +51,6 @@ fn drain(space: &SearchSpace, elapsed: u32) -> (Headers, Claim) {
             end => return (seen, end),
         }
     }
-    unreachable!("a search space ends")
 }
 
 proptest! {
@@ -61,7 +61,7 @@ proptest! {
         mask_bits in 0u32..4,
         extranonce2_size in 0usize..=1,
         midstates in 1usize..=9,
-        unit in 1u64..20,
+        hashes in 1u64..40,
         start in prop_oneof![Just(0u64), Just((1 << 32) - 7), 5u64..1000],
         elapsed in 0u32..3,
     ) {
@@ -70,7 +70,7 @@ proptest! {
         let mask = ((1 << mask_bits) - 1) << 13;
         let space = SearchSpace::new(
             job(mask, extranonce2_size),
-            Cut { midstates, unit, nonces },
+            Cut { midstates, hashes, nonces },
         );
         let (seen, end) = drain(&space, elapsed);
         let per_second = count << mask_bits << (8 * extranonce2_size);
@@ -81,7 +81,7 @@ proptest! {
 
 #[test]
 fn i11_time_is_rolled_last_and_never_beyond_its_bound() {
-    let space = SearchSpace::new(job(0, 0), Cut { midstates: 4, unit: 2, nonces: 0..2 });
+    let space = SearchSpace::new(job(0, 0), Cut { midstates: 4, hashes: 2, nonces: 0..2 });
     let (seen, end) = drain(&space, u32::MAX);
     assert_eq!(end, Claim::Exhausted);
     let times: HashSet<_> = seen.iter().map(|(_, bytes)| Header::from_bytes(bytes).time).collect();
@@ -96,13 +96,35 @@ fn i14_only_bits_that_are_free_in_the_job_are_rolled() {
     job.version = 0x2000_6000;
     let space = SearchSpace::new(Arc::new(job), Cut::by_hashes(64, 1 << 20));
     for number in [0, 1, 7, (1 << 14) / 64 - 1] {
-        for header in space.page(number).headers {
+        for header in space.page(PageName::InLine(number)).headers {
             assert_eq!(header.version & !0x1fff_e000, 0x2000_0000);
             assert_eq!(header.version & 0x6000, 0x6000, "bits set by the job stay set");
         }
     }
-    assert_eq!(space.page(0).extranonce2, space.page((1 << 14) / 64 - 1).extranonce2);
-    assert_ne!(space.page(0).extranonce2, space.page((1 << 14) / 64).extranonce2);
+    let extranonce2 = |number| space.page(PageName::InLine(number)).extranonce2(0).to_vec();
+    assert_eq!(extranonce2(0), extranonce2((1 << 14) / 64 - 1));
+    assert_ne!(extranonce2(0), extranonce2((1 << 14) / 64));
+}
+
+/// What a stop has to wait for: the hashes between two looks at the slot, with any number of
+/// midstates, with and without versions to roll.
+#[test]
+fn i10_a_unit_has_no_more_hashes_than_it_was_cut_to() {
+    const HASHES: u64 = 1000;
+    for version_mask in [0, 0x2000, 0x1fff_e000] {
+        for midstates in 1..=64 {
+            let cut = Cut::by_hashes(midstates, HASHES);
+            let space = SearchSpace::new(job(version_mask, 4), cut);
+            let mut frontier = Frontier::new(&space);
+            for _ in 0..100 {
+                let Claim::Unit(unit) = frontier.claim(&space, 0) else { panic!("there is work") };
+                let headers = space.page(unit.page).headers.len() as u64;
+                let hashes = headers * (unit.nonces.end - unit.nonces.start);
+                assert!((HASHES / 2..=HASHES).contains(&hashes), "{hashes} with {midstates}");
+                assert_eq!(hashes, space.hashes(&unit));
+            }
+        }
+    }
 }
 
 #[test]
@@ -110,12 +132,12 @@ fn i15_wide_extranonces_do_not_overflow() {
     for size in [7, 8, 14, 32] {
         let space = SearchSpace::new(job(0x1fff_e000, size), Cut::by_hashes(16, 1 << 16));
         assert!(matches!(space.unit(u64::MAX, 0), Claim::Unit(_)));
-        assert_eq!(space.page(3).extranonce2.len(), size);
+        assert_eq!(space.page(PageName::InLine(3)).extranonce2(0).len(), size);
     }
 }
 
 #[test]
 fn an_empty_range_is_exhausted() {
-    let space = SearchSpace::new(job(0, 1), Cut { midstates: 1, unit: 1, nonces: 9..9 });
+    let space = SearchSpace::new(job(0, 1), Cut { midstates: 1, hashes: 1, nonces: 9..9 });
     assert_eq!(space.unit(0, 0), Claim::Exhausted);
 }

@@ -1,0 +1,118 @@
+//! What pairs of extranonce2 values gain where a pool forbids version rolling, from end to end: an
+//! engine that may pair them and one that may not, in turns, each with a job of its own every time.
+//! `pairs [ROUNDS [SECONDS [THREADS [KERNEL]]]]`, by default 10 rounds of jobs of 30 s on one thread.
+//!
+//! Seconds are those that a thread had a core, where the system tells them (Linux): what others do on
+//! the machine takes time from both, and not alike.
+
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+use midstate_chain::{Bits, Hash256, Job, Target};
+use midstate_engine::{Config, Engine};
+use midstate_sha256d::{Kernel, Midstate, Tail, Work};
+use midstate_work::Cut;
+
+/// How long a unit lasts in `midstate mine`.
+const UNIT: f64 = 500e-6;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = |at: usize, default| {
+        arguments.get(at).map_or(default, |text| text.parse().expect("a whole number"))
+    };
+    let (rounds, seconds, threads) = (number(0, 10), number(1, 30), number(2, 1));
+    let named = arguments.get(3).map(|name| Kernel::named(name).expect("a kernel of this CPU"));
+    let kernels: Vec<_> = named.map_or_else(|| Kernel::available().collect(), |one| vec![one]);
+    let (kernel, rate) = kernels
+        .into_iter()
+        .map(|kernel| (kernel, rate(kernel)))
+        .max_by(|a, b| a.1.total_cmp(&b.1))
+        .expect("there is the scalar kernel");
+    println!("{}, {threads} threads, jobs of {seconds} s", kernel.name());
+
+    let window = |midstates, number| {
+        let cut = Cut::by_hashes(midstates, (rate * UNIT) as u64);
+        let config = Config { kernel, threads: threads as usize, cut };
+        let mut engine = Engine::start(config, |_| {});
+        let begin = seconds_of_a_thread(threads);
+        engine.set_job(Some(job(number)));
+        let elapsed = loop {
+            std::thread::sleep(Duration::from_millis(50));
+            let elapsed = seconds_of_a_thread(threads) - begin;
+            if elapsed >= seconds as f64 {
+                break elapsed;
+            }
+        };
+        let hashes = engine.hashes();
+        engine.stop();
+        hashes as f64 / elapsed / 1e6
+    };
+    let mut gains = Vec::new();
+    for round in 0..rounds {
+        // Whoever begins may find the machine in another state.
+        let [alone, paired] = match round % 2 {
+            0 => [1, 2].map(|midstates| window(midstates, round)),
+            _ => {
+                let [paired, alone] = [2, 1].map(|midstates| window(midstates, round));
+                [alone, paired]
+            }
+        };
+        let gain = 100.0 * (paired / alone - 1.0);
+        println!("{alone:7.2} MH/s alone, {paired:7.2} in pairs: {gain:+.1} %");
+        gains.push(gain);
+    }
+    gains.sort_by(f64::total_cmp);
+    let Some((lowest, highest)) = gains.first().zip(gains.last()) else { return };
+    let median = gains[gains.len() / 2];
+    println!("gain {median:+.1} % (median of {rounds}; {lowest:+.1} to {highest:+.1} %)");
+}
+
+/// The time that a hashing thread had a core so far, on average; the clock's, where that is not told.
+fn seconds_of_a_thread(threads: u64) -> f64 {
+    static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let nanoseconds = |task: std::fs::DirEntry| {
+        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse::<f64>().ok()
+    };
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    match tasks.filter_map(nanoseconds).sum::<f64>() {
+        0.0 => STARTED.elapsed().as_secs_f64(),
+        sum => sum / 1e9 / threads as f64,
+    }
+}
+
+/// Hashes per second with one midstate; the best of some short windows.
+fn rate(kernel: Kernel) -> f64 {
+    let midstate = Midstate::of(&[1; 64]);
+    let work = Work::new(&[midstate], Tail::from_bytes([7; 12]), &[0; 32]).expect("one midstate");
+    let window = || {
+        let (started, mut hashes) = (Instant::now(), 0);
+        while started.elapsed() < Duration::from_millis(2) {
+            hashes += kernel.scan(&work, 0..2048, &mut |_| {});
+        }
+        hashes as f64 / started.elapsed().as_secs_f64()
+    };
+    (0..10).map(|_| window()).fold(0.0, f64::max)
+}
+
+/// As pools send them: a coinbase of 250 bytes, a block of some 4,000 transactions, no version bits.
+fn job(number: u64) -> Arc<Job> {
+    Arc::new(Job {
+        id: number.to_string(),
+        session: 1,
+        version: 0x2000_0000,
+        version_mask: 0,
+        prev_hash: Hash256::of(&number.to_le_bytes()),
+        coinbase_prefix: vec![number as u8; 90],
+        extranonce1: vec![1, 2, 3, 4],
+        extranonce2_size: 8,
+        coinbase_suffix: vec![5; 148],
+        branch: (0..12u8).map(|level| Hash256::of(&[level])).collect(),
+        bits: Bits::from_consensus(0x1703_255b),
+        time: 1_700_000_000,
+        share_target: Target::DIFFICULTY_1,
+        network_target: Target::DIFFICULTY_1,
+        clean: true,
+    })
+}

@@ -1,0 +1,121 @@
+//! How far the search of a job is, and what comes next: the pages of pairs as soon as there are any,
+//! else the line. Every header once, whenever a pair is found: the pairs' extranonce2 values are
+//! taken from the far end of the line, and the line leaves them out when it gets there.
+//!
+//! One frontier serves all threads of a search, each of which holds it for the moment of a claim.
+//! The search for pairs is lent to one of them at a time, so that nobody waits for a step of it.
+
+use crate::pairs::{self, PairSearch};
+use crate::{Claim, PageName, SearchSpace, Unit};
+
+/// Hashes that a job has to last for before pairs are searched: about what a search costs. A job
+/// that is replaced at once has cost nothing.
+const PATIENCE: u64 = 1 << 23;
+
+/// See the [module](self) page.
+pub struct Frontier {
+    /// Number of the next unit in the line.
+    next: u64,
+    /// Pairs in the order they were found; the units of all of them are numbered in that order.
+    pairs: Vec<[u64; 2]>,
+    next_of_pairs: u64,
+    claimed: u64,
+    search: Search,
+}
+
+/// Where the search for pairs is.
+enum Search {
+    NotBegun,
+    Here(PairSearch),
+    /// Lent to whoever takes a step.
+    Away,
+    /// Every value was tried or is claimed, or there is nothing to search.
+    Over,
+}
+
+impl Frontier {
+    /// Nothing of `space` is claimed.
+    pub fn new(space: &SearchSpace) -> Self {
+        let nothing = pairs::searched(space).is_empty();
+        let search = if nothing { Search::Over } else { Search::NotBegun };
+        Self { next: 0, pairs: Vec::new(), next_of_pairs: 0, claimed: 0, search }
+    }
+
+    /// Takes the next unit: nobody else gets it, and whoever gets it hashes it to its end. `elapsed`
+    /// is that of [`SearchSpace::unit`], and `space` the same at every call, but for the targets of
+    /// its job.
+    pub fn claim(&mut self, space: &SearchSpace, elapsed: u32) -> Claim {
+        let claim = self.peek(space, elapsed);
+        if let Claim::Unit(unit) = &claim {
+            match unit.page {
+                PageName::InLine(_) => self.next += 1,
+                PageName::Pair(_) => self.next_of_pairs += 1,
+            }
+            self.claimed = self.claimed.saturating_add(space.hashes(unit));
+        }
+        claim
+    }
+
+    /// What the next claim will be, if nobody finds a pair before.
+    pub fn peek(&mut self, space: &SearchSpace, elapsed: u32) -> Claim {
+        if let Some(unit) = self.unit_of_a_pair(space) {
+            return Claim::Unit(unit);
+        }
+        loop {
+            match space.unit(self.next, elapsed) {
+                Claim::Unit(Unit { page: PageName::InLine(page), .. })
+                    if self.is_in_a_pair(space, page) =>
+                {
+                    self.next = space.after(page);
+                }
+                claim => return claim,
+            }
+        }
+    }
+
+    /// The search for pairs, if a step of it is due and nobody else has it. To be given back.
+    pub fn lend_search(&mut self, space: &SearchSpace) -> Option<PairSearch> {
+        let enough = space.units_of_pair() / 2;
+        if self.claimed < PATIENCE || self.units_of_pairs(space) - self.next_of_pairs > enough {
+            return None;
+        }
+        match std::mem::replace(&mut self.search, Search::Away) {
+            Search::NotBegun => PairSearch::new(space),
+            Search::Here(search) => Some(search),
+            other => {
+                self.search = other;
+                None
+            }
+        }
+    }
+
+    /// The search comes back, with what the step has found.
+    pub fn return_search(&mut self, search: PairSearch, found: Option<[u64; 2]>) {
+        // Meanwhile the line may have come to the values of the pair.
+        if !matches!(self.search, Search::Over) {
+            self.pairs.extend(found);
+            self.search = if search.is_over() { Search::Over } else { Search::Here(search) };
+        }
+    }
+
+    fn unit_of_a_pair(&self, space: &SearchSpace) -> Option<Unit> {
+        let units = space.units_of_pair();
+        let pair = self.pairs.get(usize::try_from(self.next_of_pairs.checked_div(units)?).ok()?)?;
+        Some(space.unit_of_pair(*pair, self.next_of_pairs % units))
+    }
+
+    fn units_of_pairs(&self, space: &SearchSpace) -> u64 {
+        self.pairs.len() as u64 * space.units_of_pair()
+    }
+
+    /// Whether the headers of this page in the line are those of a pair, or half of them.
+    fn is_in_a_pair(&mut self, space: &SearchSpace, page: u64) -> bool {
+        let searched = pairs::searched(space);
+        let Some(counter) = space.counter(page).filter(|counter| searched.contains(counter)) else {
+            return false;
+        };
+        // The line is at its far end. From here on it is all there is.
+        self.search = Search::Over;
+        self.pairs.iter().flatten().any(|&paired| paired == counter)
+    }
+}

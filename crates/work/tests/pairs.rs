@@ -1,0 +1,163 @@
+//! Pairs of extranonce2 values through the public door: their roots do end alike, and whenever one
+//! is found, every header is hashed once (I2, I3).
+
+use std::sync::Arc;
+
+use midstate_chain::{Bits, Hash256, Job, Target};
+use midstate_work::{Claim, Cut, Frontier, PageName, PairSearch, SearchSpace, Unit};
+
+fn job(seed: u8, version_mask: u32, extranonce2_size: usize) -> Arc<Job> {
+    Arc::new(Job {
+        id: "1".into(),
+        session: 1,
+        version: 0x2000_0000,
+        version_mask,
+        prev_hash: Hash256::of(b"previous"),
+        coinbase_prefix: vec![seed; 70],
+        extranonce1: vec![4, 5],
+        extranonce2_size,
+        coinbase_suffix: vec![6; 9],
+        branch: vec![Hash256::of(b"sibling"), Hash256::of(b"cousin")],
+        bits: Bits::from_consensus(0x207f_ffff),
+        time: 1_700_000_000,
+        share_target: Target::MAX,
+        network_target: Target::MAX,
+        clean: true,
+    })
+}
+
+/// All pairs that a search finds, at most so many.
+fn pairs(space: &SearchSpace, most: usize) -> Vec<[u64; 2]> {
+    let mut search = PairSearch::new(space).expect("a search pays");
+    let mut pairs = Vec::new();
+    while pairs.len() < most && !search.is_over() {
+        pairs.extend(search.step(space));
+    }
+    pairs
+}
+
+#[test]
+fn the_headers_of_a_pair_are_those_of_its_values_and_have_one_tail() {
+    let space = SearchSpace::new(job(1, 0, 8), Cut::by_hashes(16, 1000));
+    let pairs = pairs(&space, 6);
+    assert_eq!(pairs.len(), 6);
+    let mut values = Vec::new();
+    for pair in pairs {
+        let page = space.page(PageName::Pair(pair));
+        let [first, second] = page.headers[..] else { panic!("{} headers", page.headers.len()) };
+        assert_eq!(first.tail(), second.tail());
+        for (index, header) in page.headers.iter().enumerate() {
+            assert_eq!(*header, space.job().header(page.extranonce2(index)));
+            values.push(page.extranonce2(index).to_vec());
+        }
+    }
+    values.sort();
+    values.dedup();
+    assert_eq!(values.len(), 12, "no value is in two pairs");
+}
+
+#[test]
+fn pairs_are_searched_where_they_pay_and_nowhere_else() {
+    let searches = |job: &Job, midstates| {
+        let space = SearchSpace::new(Arc::new(job.clone()), Cut::by_hashes(midstates, 1000));
+        PairSearch::new(&space).is_some()
+    };
+    for size in [2, 4, 8, 32] {
+        assert!(searches(&job(1, 0, size), 2), "{size} bytes");
+    }
+    assert!(!searches(&job(1, 0, 1), 32), "too few values");
+    assert!(!searches(&job(1, 0, 0), 32), "one value");
+    assert!(!searches(&job(1, 0, 4), 1), "one midstate is asked for");
+    assert!(!searches(&job(1, 0x2000, 4), 32), "versions are cheaper");
+    let mut long = (*job(1, 0, 4)).clone();
+    long.coinbase_suffix = vec![0; 50_000];
+    assert!(!searches(&long, 32), "a root costs too much");
+}
+
+#[test]
+fn a_search_is_lent_when_the_job_has_lasted_and_to_one_at_a_time() {
+    let space = SearchSpace::new(job(1, 0, 4), Cut::by_hashes(32, 1 << 20));
+    let mut frontier = Frontier::new(&space);
+    let mut lent = None;
+    for claims in 0.. {
+        lent = frontier.lend_search(&space);
+        if lent.is_some() {
+            assert_eq!(claims << 20, 1 << 23, "hashes before it pays");
+            break;
+        }
+        frontier.claim(&space, 0);
+    }
+    assert!(frontier.lend_search(&space).is_none(), "somebody has it");
+
+    let mut search = lent.expect("the loop ends with one");
+    let pair = loop {
+        if let Some(pair) = search.step(&space) {
+            break pair;
+        }
+    };
+    frontier.return_search(search, Some(pair));
+    assert!(frontier.lend_search(&space).is_none(), "a whole pair is ahead");
+    let units = 1 << (33 - 20);
+    for unit in 0..units {
+        let Claim::Unit(Unit { page, nonces }) = frontier.claim(&space, 0) else { panic!("work") };
+        assert_eq!((page, nonces.start), (PageName::Pair(pair), unit << 19));
+        let due = frontier.lend_search(&space).map(|search| frontier.return_search(search, None));
+        assert_eq!(due.is_some(), unit >= units / 2 - 1, "unit {unit}");
+    }
+    let Claim::Unit(unit) = frontier.claim(&space, 0) else { panic!("the line goes on") };
+    assert_eq!((unit.page, unit.nonces.start), (PageName::InLine(0), 8 << 20));
+}
+
+/// A bitmap of all (extranonce2, nonce): each once, be the pair found at any time, or too late.
+#[test]
+fn i2_i3_every_header_once_whenever_a_pair_is_found() {
+    const NONCES: u64 = 3;
+    // Every third space of 2^16 values has a pair.
+    let cut = |hashes| Cut { midstates: 2, hashes, nonces: 5..5 + NONCES };
+    let (job, pair) = (0..=u8::MAX)
+        .find_map(|seed| {
+            let job = job(seed, 0, 2);
+            let space = SearchSpace::new(Arc::clone(&job), cut(1));
+            pairs(&space, 1).first().map(|&pair| (job, pair))
+        })
+        .expect("one in 256 has one");
+
+    let (reserve, all) = (NONCES << 12, NONCES << 16);
+    for (hashes, found_at) in
+        [(1, 0), (7, reserve - 1), (1, reserve), (4, reserve + 1), (2, all - 1)]
+    {
+        let space = SearchSpace::new(Arc::clone(&job), cut(hashes));
+        let mut frontier = Frontier::new(&space);
+        let mut search = Some(PairSearch::new(&space).expect("a search pays"));
+        let mut page = (PageName::InLine(0), space.page(PageName::InLine(0)));
+        let mut seen = vec![false; all as usize];
+        let (mut hashed, mut in_pairs) = (0, 0);
+        while let Claim::Unit(unit) = frontier.claim(&space, 0) {
+            if unit.page != page.0 {
+                page = (unit.page, space.page(unit.page));
+            }
+            let headers = page.1.headers.len();
+            for index in 0..headers {
+                let value = u16::from_le_bytes(page.1.extranonce2(index).try_into().unwrap());
+                for nonce in unit.nonces.clone() {
+                    let seen = &mut seen[(u64::from(value) * NONCES + nonce - 5) as usize];
+                    assert!(!std::mem::replace(seen, true), "{value} twice at {nonce}");
+                    hashed += 1;
+                    in_pairs += u64::from(headers == 2);
+                }
+            }
+            if hashed >= found_at
+                && let Some(search) = search.take()
+            {
+                frontier.return_search(search, Some(pair));
+            }
+        }
+        assert_eq!(hashed, all, "found at {found_at}");
+        // Of the reserve's last page some nonces are left when the pair still counts.
+        assert_eq!(in_pairs, if found_at <= reserve { 2 * NONCES } else { 0 }, "{found_at}");
+        assert_eq!(frontier.claim(&space, 0), Claim::NotYet);
+        // In the next second all of it can be hashed again.
+        let Claim::Unit(unit) = frontier.claim(&space, 1) else { panic!("there is work") };
+        assert_eq!(unit.page, PageName::InLine(1 << 16));
+    }
+}
