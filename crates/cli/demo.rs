@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::choose::{self, Choice, HashArgs};
 use crate::exit::Failure;
 use crate::mine::{USER_AGENT, VERSION_MASK};
-use crate::mining::{self, Goals, Source};
+use crate::mining::{self, Goals, Lines, Source, Views};
 use crate::node::NodeArgs;
 use crate::output::Output;
 use crate::pools::Pools;
@@ -193,7 +193,9 @@ async fn serve<B: Backend>(
     let url = PoolUrl { host, port: address.port(), tls: false };
     let account = Account { url, client, route: Route::default(), follow_redirects: false };
     let goals = Goals { blocks: Some(args.blocks), ..Goals::default() };
-    mining::mine(choice, Source::Pools(Box::new(Pools::new(vec![account]))), goals, out).await?;
+    let source = Source::Pools(Box::new(Pools::new(vec![account])));
+    let (_, commands) = mpsc::unbounded_channel();
+    mining::mine(choice, source, goals, Views::new(Lines::new(out)), commands).await?;
     Ok(server.stop().await.context("the pool stopped early")?)
 }
 

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use midstate_gbt::conf::Login;
 use midstate_net::{NodeUrl, PoolUrl};
+use tokio::sync::mpsc;
 
 use crate::choose::{self, HashArgs};
 use crate::config::Config;
 use crate::exit::Failure;
-use crate::mining::{self, Goals, Source};
+use crate::mining::{self, Goals, Lines, Source, Views};
 use crate::node::NodeArgs;
 use crate::output::Output;
 use crate::pools::{self, Login as PoolLogin, PoolArgs, Pools};
@@ -110,7 +111,8 @@ pub(crate) fn run(mut args: Args, out: &mut Output) -> Result<(), Failure> {
     };
     let choice = choose::choose(&args.hash)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(mining::mine(choice, source, goals, out))
+    let (_, commands) = mpsc::unbounded_channel();
+    runtime.block_on(mining::mine(choice, source, goals, Views::new(Lines::new(out)), commands))
 }
 
 impl Args {

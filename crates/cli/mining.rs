@@ -1,33 +1,39 @@
-//! Mining, whoever the jobs come from: joins a link and the engine, keeps the books, tells what
-//! happens, and knows when to stop. Used by `demo` and `mine`.
+//! Mining, whoever the jobs come from: joins a link and the engine, keeps the books, tells whoever
+//! watches, does what it is told, and knows when to stop. Used by `demo` and `mine`.
+
+mod books;
+pub(crate) mod event;
+pub(crate) mod status;
+mod view;
+pub(crate) mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use midstate_chain::{Hash256, Job, Share, Verdict};
-use midstate_engine::{Engine, Meter, Progress};
+use midstate_chain::{Header, Job, Share, Target, Verdict};
+use midstate_engine::{Engine, Progress};
 use midstate_net::{Account, End, Happened, Link, LinkEvent, LinkState, NodeLink, NodeLinkConfig};
-use midstate_work::{BlockLedger, Ledger};
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use self::books::{Allowance, Books};
+use self::event::{BlockEvent, Event, JobEvent, PoolEvent, RateEvent, ShareEvent, Summary, name};
+use self::status::{HeaderStatus, JobStatus, State, Status};
+pub(crate) use self::view::{Lines, View, Views};
 use crate::backlog::Backlog;
-use crate::choose::Choice;
+use crate::choose::{self, Choice};
 use crate::exit::{Failure, INTERRUPTED_TWICE, Kind};
-use crate::output::Output;
 use crate::pools::{Pools, Reloader};
 use crate::signals::{Request, Requests, interrupted};
 use crate::turnstile::Turnstile;
 use crate::units;
 
-/// How often counts are read and times are checked.
+/// How often counts are read, times are checked, and views are shown how things stand.
 const TICK: Duration = Duration::from_millis(250);
-/// How often the rate is told where it cannot be refreshed in place.
+/// How often the rate is an event.
 const RATE_EVERY: Duration = Duration::from_secs(10);
 const SECONDS_A_YEAR: f64 = 365.25 * 86400.0;
-const WINDOWS: [Duration; 3] =
-    [Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(15 * 60)];
 
 /// Where the jobs come from.
 pub(crate) enum Source {
@@ -59,12 +65,26 @@ pub(crate) enum Reason {
     Error,
 }
 
-/// Mines until a goal is met, Ctrl-C, or the link ends. Prints everything, the summary too.
+/// What somebody who watches may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(dead_code, reason = "the live view of a terminal, to come, gives these")]
+pub(crate) enum Command {
+    /// Stop, as after Ctrl-C.
+    Quit,
+    /// Rest, or go on where the search stands.
+    TogglePause,
+    /// Hash with a thread more, or with one fewer but never none.
+    AddThread,
+    RemoveThread,
+}
+
+/// Mines until a goal is met, Ctrl-C, or the link ends. The summary is the last event.
 pub(crate) async fn mine(
     choice: Choice,
     source: Source,
     goals: Goals,
-    out: &mut Output,
+    views: Views<'_>,
+    mut commands: mpsc::UnboundedReceiver<Command>,
 ) -> Result<(), Failure> {
     let (found, mut found_shares) = mpsc::unbounded_channel();
     let (outbox, shares) = mpsc::unbounded_channel();
@@ -98,17 +118,20 @@ pub(crate) async fn mine(
         engine.set_allowance(0);
     }
 
-    let mut miner = Miner::new(&choice, engine, turnstile, backlog, out);
+    let mut miner = Miner::new(choice, engine, turnstile, backlog, views);
     let mut interrupted = std::pin::pin!(interrupted());
     let mut requests = Requests::listen();
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let reason = loop {
         // In this order, what is rare is never held up by what is not, and shares that are done
-        // make room for new ones.
+        // make room for new ones. A view is first called when a signal would already be noticed.
         tokio::select! {
             biased;
             () = &mut interrupted => break Reason::Interrupted,
+            Some(command) = commands.recv() => if miner.handle_command(command) {
+                break Reason::Interrupted;
+            },
             request = requests.next() => miner.handle_request(request, &reloader, &reloads),
             _ = ticks.tick() => miner.tick(),
             event = inbox.recv() => match event {
@@ -117,7 +140,7 @@ pub(crate) async fn mine(
                 None => break Reason::Error,
             },
             Some(share) = found_shares.recv() => {
-                miner.record_found(&share);
+                miner.books.record_found(&share);
                 let _ = outbox.send(share);
             }
         }
@@ -127,6 +150,7 @@ pub(crate) async fn mine(
     };
 
     // From here on a second Ctrl-C ends the program at once.
+    miner.views.ending();
     tokio::spawn(async {
         crate::signals::interrupted().await;
         std::process::exit(INTERRUPTED_TWICE);
@@ -134,7 +158,7 @@ pub(crate) async fn mine(
     miner.engine.stop();
     miner.record_turned_away();
     while let Ok(share) = found_shares.try_recv() {
-        miner.record_found(&share);
+        miner.books.record_found(&share);
         let _ = outbox.send(share);
     }
     let _ = stop.send(());
@@ -159,150 +183,74 @@ pub(crate) fn outcome(end: End) -> Result<(), Failure> {
     }
 }
 
-fn name(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Accepted => "accepted",
-        Verdict::Rejected => "rejected",
-        Verdict::Stale => "stale",
-        Verdict::Throttled => "throttled",
-        Verdict::Unresolved => "unresolved",
-    }
-}
-
-/// A block that was held back or too late was never offered: no verdict on it.
-fn block_name(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Accepted | Verdict::Rejected => name(verdict),
-        Verdict::Stale | Verdict::Throttled | Verdict::Unresolved => name(Verdict::Unresolved),
-    }
+/// What is being hashed.
+struct Work {
+    job: Arc<Job>,
+    pool: Arc<str>,
+    since: Instant,
 }
 
 struct Miner<'a> {
-    choice: &'a Choice,
+    choice: Choice,
     engine: Engine,
     turnstile: Arc<Turnstile>,
     backlog: Arc<Backlog>,
-    out: &'a mut Output,
+    views: Views<'a>,
     started: Instant,
-    meter: Meter,
-    job: Option<(Arc<Job>, Instant)>,
-    shares: Ledger,
-    blocks: BlockLedger,
-    best_difficulty: f64,
-    /// When the last block was accepted, and the hashes done by then.
-    last_block: (Instant, u64),
+    books: Books,
+    allowance: Option<Allowance>,
+    work: Option<Work>,
+    /// A header about to be hashed.
+    header: Option<Header>,
+    /// The newest state of a connection, and whose.
+    link: Option<(Arc<str>, LinkState)>,
+    /// Threads that hash, unless they rest.
+    threads: usize,
+    paused: bool,
     rate_told: Instant,
-    /// Hashes that `--max-hashrate` allows so far, and when that was worked out.
-    granted: (f64, Duration),
     odds_told: bool,
-}
-
-#[derive(Serialize)]
-#[serde(tag = "event", rename_all = "lowercase")]
-enum Event<'a> {
-    Pool {
-        url: &'a str,
-        state: &'static str,
-        reason: Option<&'a str>,
-    },
-    Job {
-        pool: &'a str,
-        job_id: &'a str,
-        height: Option<u32>,
-        difficulty: f64,
-        network_difficulty: f64,
-        clean: bool,
-    },
-    Share {
-        pool: &'a str,
-        job_id: &'a str,
-        extranonce2: String,
-        ntime: String,
-        nonce: String,
-        version: String,
-        hash: String,
-        difficulty: f64,
-        target_difficulty: f64,
-        verdict: &'static str,
-        code: Option<i64>,
-        reason: Option<&'a str>,
-        latency_ms: f64,
-        block: bool,
-    },
-    Block {
-        hash: String,
-        height: Option<u32>,
-        verdict: &'static str,
-        reason: Option<&'a str>,
-    },
-    Rate {
-        hps_10s: Option<f64>,
-        hps_60s: Option<f64>,
-        hps_15m: Option<f64>,
-        hashes: u64,
-    },
-    Summary {
-        seconds: f64,
-        hashes: u64,
-        hps: f64,
-        kernel: &'static str,
-        threads: usize,
-        midstates: usize,
-        shares: ShareCounts,
-        blocks: BlockCounts,
-        best_difficulty: f64,
-        reason: Reason,
-    },
-}
-
-#[derive(Serialize)]
-struct ShareCounts {
-    found: u64,
-    accepted: u64,
-    rejected: u64,
-    stale: u64,
-    throttled: u64,
-    unresolved: u64,
-}
-
-#[derive(Serialize)]
-struct BlockCounts {
-    found: u64,
-    accepted: u64,
-    rejected: u64,
 }
 
 impl<'a> Miner<'a> {
     fn new(
-        choice: &'a Choice,
+        choice: Choice,
         engine: Engine,
         turnstile: Arc<Turnstile>,
         backlog: Arc<Backlog>,
-        out: &'a mut Output,
+        views: Views<'a>,
     ) -> Self {
         let now = Instant::now();
         Self {
-            choice,
+            threads: engine.threads(),
             engine,
             turnstile,
             backlog,
-            out,
+            views,
             started: now,
-            meter: Meter::new(WINDOWS[2], Duration::ZERO, 0),
-            job: None,
-            shares: Ledger::default(),
-            blocks: BlockLedger::default(),
-            best_difficulty: 0.0,
-            last_block: (now, 0),
+            books: Books::new(),
+            allowance: choice.max_rate.map(Allowance::new),
+            choice,
+            work: None,
+            header: None,
+            link: None,
+            paused: false,
             rate_told: now,
-            granted: (0.0, Duration::ZERO),
             odds_told: false,
         }
     }
 
-    fn record_found(&mut self, share: &Share) {
-        self.shares.record_found();
-        self.best_difficulty = self.best_difficulty.max(share.difficulty());
+    /// Does what a viewer asks for; whether that is to stop.
+    fn handle_command(&mut self, command: Command) -> bool {
+        let most = choose::available_threads().max(self.choice.config.threads);
+        match command {
+            Command::Quit => return true,
+            Command::TogglePause => self.paused = !self.paused,
+            Command::AddThread => self.threads = (self.threads + 1).min(most),
+            Command::RemoveThread => self.threads = (self.threads - 1).max(1),
+        }
+        self.engine.set_threads(if self.paused { 0 } else { self.threads });
+        self.views.tick(&self.status());
+        false
     }
 
     /// What a signal asks for. Nothing of it ends the program.
@@ -312,101 +260,67 @@ impl<'a> Miner<'a> {
         reloader: &Reloader,
         reloads: &mpsc::UnboundedSender<Vec<Account>>,
     ) {
-        match request {
-            Request::Status => self.tell_status(),
+        let words = match request {
+            Request::Status => words::full_status(&self.status()),
             Request::Reload => match reloader.accounts() {
-                None => self.out.note("nothing to read again: there is no configuration file"),
-                Some(Err(failure)) => {
-                    self.out.note(format!("kept the pools as they were: {failure}"))
-                }
+                None => "nothing to read again: there is no configuration file".to_owned(),
+                Some(Err(failure)) => format!("kept the pools as they were: {failure}"),
                 Some(Ok(accounts)) => {
-                    self.out
-                        .note(format!("read the configuration again: {} pools", accounts.len()));
+                    let words = format!("read the configuration again: {} pools", accounts.len());
                     // A link that has ended says so itself.
                     let _ = reloads.send(accounts);
+                    words
                 }
             },
-        }
+        };
+        self.views.note(&words);
     }
 
-    /// All there is to know, on stderr.
-    fn tell_status(&mut self) {
-        let pool = self.job.as_ref().map_or("none", |(job, _)| job.id.as_str()).to_owned();
-        let (status, shares) = (self.status(), self.shares);
-        self.out.note(format!(
-            "status: {status}; job {pool}; shares {} = {} accepted + {} rejected + {} stale + {} \
-             throttled + {} unresolved; up {}",
-            shares.found(),
-            shares.accepted(),
-            shares.rejected(),
-            shares.stale(),
-            shares.throttled(),
-            shares.unresolved(),
-            units::duration(self.started.elapsed()),
-        ));
-    }
-
-    /// Shares that the threads found and nobody could have taken.
     fn record_turned_away(&mut self) {
-        for _ in 0..self.backlog.take_turned_away() {
-            self.shares.record_found();
-            self.shares.record_verdict(Verdict::Throttled);
-        }
+        self.books.record_turned_away(self.backlog.take_turned_away());
     }
 
     fn handle(&mut self, LinkEvent { url, what }: LinkEvent) {
         match what {
-            Happened::State { state, reason } => self.handle_state(&url, state, reason.as_deref()),
-            Happened::Job(job) => self.handle_job(&url, job),
+            Happened::State { state, reason } => {
+                self.link = Some((Arc::clone(&url), state));
+                self.tell(Event::Pool(PoolEvent { url: url.to_string(), state, reason }));
+            }
+            Happened::Job(job) => self.handle_job(url, job),
             Happened::Pause => {
-                self.job = None;
+                self.work = None;
                 self.engine.set_job(None);
             }
             Happened::Verdict { share, verdict, code, reason, advice, latency } => {
-                self.handle_verdict(&url, &share, verdict, code, reason.as_deref(), latency);
+                self.books.record_verdict(verdict, latency);
+                self.backlog.settled();
+                self.tell_verdict(
+                    &share,
+                    ShareEvent::new(&url, &share, verdict, code, reason, latency),
+                );
                 if let Some(advice) = advice {
-                    self.out.note(format!("  {advice}"));
+                    self.views.note(&format!("  {advice}"));
                 }
             }
             Happened::Revised { hash, height, was, verdict, reason } => {
-                self.handle_revised(&hash, height, was, verdict, reason.as_deref());
+                self.books.blocks.revise(was, verdict);
+                let block = BlockEvent::revised(&url, &hash, height, [was, verdict], reason);
+                self.tell(Event::Block(block));
             }
-            Happened::Message(text) => self.out.note(format!("{url} says: {text}")),
-            Happened::Warning(text) => self.out.note(format!("warning: {url}: {text}")),
+            Happened::Message(text) => self.views.note(&format!("{url} says: {text}")),
+            Happened::Warning(text) => self.views.note(&format!("warning: {url}: {text}")),
         }
     }
 
-    fn handle_state(&mut self, url: &str, state: LinkState, reason: Option<&str>) {
-        let (name, words) = match state {
-            LinkState::Connecting => ("connecting", "connecting to"),
-            LinkState::Connected => ("connected", "connected to"),
-            LinkState::Authorized => ("authorized", "authorized at"),
-            LinkState::Lost => ("lost", "lost"),
-            LinkState::Failover => ("failover", "going over to"),
-        };
-        self.out.event(&Event::Pool { url, state: name, reason });
-        match (state, reason) {
-            (_, Some(reason)) => self.out.note(format!("{words} {url}: {reason}")),
-            // The steps that go well are of interest to programs, the last one to people.
-            (LinkState::Connecting | LinkState::Connected, None) => {}
-            (_, None) => self.out.note(format!("{words} {url}")),
-        }
-    }
-
-    fn handle_job(&mut self, pool: &str, job: Arc<Job>) {
+    fn handle_job(&mut self, pool: Arc<str>, job: Arc<Job>) {
         self.turnstile.open(&job);
         self.engine.set_job(Some(Arc::clone(&job)));
-        self.out.event(&Event::Job {
-            pool,
-            job_id: &job.id,
-            height: job.height(),
-            difficulty: job.share_target.difficulty(),
-            network_difficulty: job.network_target.difficulty(),
-            clean: job.clean,
-        });
         tracing::debug!(id = job.id, height = job.height(), clean = job.clean, "job");
+        self.header = None;
+        let event = JobEvent::new(&pool, &job);
+        self.work = Some(Work { job: Arc::clone(&job), pool, since: Instant::now() });
+        self.tell(Event::Job(event));
         self.tell_odds(&job);
-        self.job = Some((job, Instant::now()));
     }
 
     /// The honest word to whoever mines for a block that will not come.
@@ -414,7 +328,7 @@ impl<'a> Miner<'a> {
         let solo = job.share_target == job.network_target;
         let years = job.network_target.expected_hashes_f64() / self.choice.rate() / SECONDS_A_YEAR;
         if solo && years > 1.0 && !std::mem::replace(&mut self.odds_told, true) {
-            self.out.note(format!(
+            self.views.note(&format!(
                 "honest odds: at {} a block takes {}years on average; each day finds one with \
                  probability 1 in {}",
                 units::rate(self.choice.rate()),
@@ -424,219 +338,116 @@ impl<'a> Miner<'a> {
         }
     }
 
-    fn handle_verdict(
-        &mut self,
-        pool: &str,
-        share: &Share,
-        verdict: Verdict,
-        code: Option<i64>,
-        reason: Option<&str>,
-        latency: Duration,
-    ) {
-        self.shares.record_verdict(verdict);
-        self.backlog.settled();
-        let name = name(verdict);
-        let block = share.is_block();
-        self.out.event(&Event::Share {
-            pool,
-            job_id: &share.job.id,
-            extranonce2: hex::encode(&share.extranonce2),
-            ntime: format!("{:08x}", share.time),
-            nonce: format!("{:08x}", share.nonce),
-            version: format!("{:08x}", share.version_bits()),
-            hash: share.hash.to_string(),
-            difficulty: share.difficulty(),
-            target_difficulty: share.job.share_target.difficulty(),
-            verdict: name,
-            code,
-            reason,
-            latency_ms: latency.as_secs_f64() * 1e3,
-            block,
+    fn tell_verdict(&mut self, share: &Share, event: ShareEvent) {
+        let verdict = event.verdict;
+        if matches!(verdict, Verdict::Throttled | Verdict::Unresolved) {
+            tracing::debug!(hash = event.hash, reason = event.reason, "{}", name(verdict));
+        }
+        let block = event.block.then(|| {
+            let (now, hashes) = (self.started.elapsed(), self.engine.hashes());
+            let effort = self.books.record_block(share, verdict, now, hashes);
+            BlockEvent::first(&event, share.job.height(), effort)
         });
-        if block {
-            self.blocks.record(verdict);
-            let (hash, height) = (share.hash.to_string(), share.job.height());
-            self.out.event(&Event::Block { hash, height, verdict: block_name(verdict), reason });
-        }
-        match verdict {
-            Verdict::Accepted if block => self.tell_block(share),
-            Verdict::Accepted => {
-                let (accepted, found) = (self.shares.accepted(), self.shares.found());
-                let percent = 100.0 * accepted as f64 / found as f64;
-                self.out.line(format!(
-                    "accepted {accepted}/{found} ({percent:.2}%)  difficulty {:.4}  {:.0} ms",
-                    share.difficulty(),
-                    latency.as_secs_f64() * 1e3
-                ));
-            }
-            Verdict::Rejected | Verdict::Stale => {
-                let reason = reason.unwrap_or("no reason given");
-                let code = code.map(|code| format!(" (code {code})")).unwrap_or_default();
-                self.out.line(format!("{name} share {}{code}: {reason}", share.hash));
-            }
-            Verdict::Unresolved if block => {
-                let reason = reason.unwrap_or("no verdict came");
-                self.out.line(format!("block {} has no verdict: {reason}", share.hash));
-            }
-            Verdict::Throttled | Verdict::Unresolved => {
-                tracing::debug!(hash = %share.hash, reason, "{name}");
-            }
+        self.tell(Event::Share(event));
+        if let Some(block) = block {
+            self.tell(Event::Block(block));
         }
     }
 
-    /// A block got another verdict than the one it had.
-    fn handle_revised(
-        &mut self,
-        hash: &Hash256,
-        height: u32,
-        was: Verdict,
-        verdict: Verdict,
-        reason: Option<&str>,
-    ) {
-        self.blocks.revise(was, verdict);
-        let name = block_name(verdict);
-        let words = reason.unwrap_or("it is in the best chain now");
-        self.out.line(format!("block {height} {hash} is {name}: {words}"));
-        let (hash, height) = (hash.to_string(), Some(height));
-        self.out.event(&Event::Block { hash, height, verdict: name, reason });
-    }
-
-    /// The line of an accepted block: how long and how many tries it took, against what was to be
-    /// expected.
-    fn tell_block(&mut self, share: &Share) {
-        let (now, hashes) = (Instant::now(), self.engine.hashes());
-        let (then, before) = std::mem::replace(&mut self.last_block, (now, hashes));
-        let tries = (hashes - before) as f64;
-        let expected = share.job.block_target().expected_hashes_f64();
-        let height = share.job.height().map(|height| height.to_string());
-        self.out.line(format!(
-            "block {:<4} {}  after {:<8} {}hashes, {:.2} of the expected {}",
-            height.as_deref().unwrap_or("?"),
-            share.hash,
-            units::duration(now - then),
-            units::si(tries),
-            tries / expected,
-            units::si(expected).trim_end(),
-        ));
+    fn tell(&mut self, event: Event) {
+        self.views.event(&event, &self.status());
     }
 
     fn tick(&mut self) {
         self.record_turned_away();
-        let now = self.started.elapsed();
-        self.meter.record(now, self.engine.hashes());
-        self.grant(now);
-        if let Some((_, since)) = &self.job
+        let (now, hashes) = (self.started.elapsed(), self.engine.hashes());
+        self.books.record_hashes(now, hashes);
+        if let Some(allowance) = &mut self.allowance {
+            self.engine.set_allowance(allowance.grant(now, hashes, TICK));
+        }
+        if let Some(Work { since, .. }) = &self.work
             && self.engine.progress() != Progress::Searching
         {
             let elapsed = u32::try_from(since.elapsed().as_secs()).unwrap_or(u32::MAX);
             self.engine.set_elapsed(elapsed);
         }
-        let due = self.rate_told.elapsed() >= RATE_EVERY;
-        if due || (self.out.is_live() && !self.out.is_json()) {
-            self.out.status(&self.status());
-        }
-        if due {
+        self.header = self.engine.next_header();
+        if self.rate_told.elapsed() >= RATE_EVERY {
             self.rate_told = Instant::now();
-            let [hps_10s, hps_60s, hps_15m] = WINDOWS.map(|window| self.meter.rate(window));
-            let hashes = self.engine.hashes();
-            self.out.event(&Event::Rate { hps_10s, hps_60s, hps_15m, hashes });
+            let rates = self.books.rates();
+            self.tell(Event::Rate(RateEvent { rates, hashes }));
+        }
+        self.views.tick(&self.status());
+    }
+
+    fn status(&self) -> Status {
+        let rates = self.books.rates();
+        // A rate that is as good as none gives no time worth telling.
+        let wait = |target: Target| {
+            let rate = rates.hps_10s.filter(|&rate| rate >= 1.0)?;
+            Some(target.expected_hashes_f64() / rate)
+        };
+        let work = self.work.as_ref();
+        let pool = work.map(|work| &work.pool).or(self.link.as_ref().map(|(url, _)| url));
+        Status {
+            seconds: self.started.elapsed().as_secs_f64(),
+            state: self.state(),
+            url: pool.map(|pool| pool.to_string()),
+            kernel: self.choice.config.kernel.name(),
+            threads: self.threads,
+            midstates: self.choice.config.cut.midstates,
+            job: work.map(|work| JobStatus::new(&work.job, work.since.elapsed().as_secs_f64())),
+            header: self.header.as_ref().map(HeaderStatus::from),
+            rates,
+            hashes: self.engine.hashes(),
+            shares: (&self.books.shares).into(),
+            blocks: (&self.books.blocks).into(),
+            best_difficulty: self.books.best_difficulty,
+            latency_ms: self.books.latency.map(|latency| latency.as_secs_f64() * 1e3),
+            seconds_to_share: work.and_then(|work| wait(work.job.submit_target())),
+            seconds_to_block: work.and_then(|work| wait(work.job.block_target())),
         }
     }
 
-    /// Keeps to `--max-hashrate`: time that passes is turned into hashes that may be done. What was
-    /// not used, for want of a job, is not saved up.
-    fn grant(&mut self, now: Duration) {
-        let Some(limit) = self.choice.max_rate else { return };
-        let (granted, then) = self.granted;
-        let saved_up = self.engine.hashes() as f64 + limit * TICK.as_secs_f64();
-        let granted = (granted + limit * (now - then).as_secs_f64()).min(saved_up);
-        self.granted = (granted, now);
-        self.engine.set_allowance(granted as u64);
-    }
-
-    fn status(&self) -> String {
-        let rates = WINDOWS.map(|window| self.meter.rate(window).unwrap_or(0.0));
-        let (accepted, found) = (self.shares.accepted(), self.shares.found());
-        let Some((job, _)) = &self.job else {
-            return format!("no job yet, shares {accepted}/{found}");
-        };
-        let expected = job.submit_target().expected_hashes_f64() / rates[0].max(1.0);
-        let next = Duration::try_from_secs_f64(expected)
-            .map_or_else(|_| "ages".to_owned(), units::duration);
-        format!(
-            "{} (60 s: {}, 15 min: {})  shares {accepted}/{found}  one every {next}",
-            units::rate(rates[0]),
-            units::rate(rates[1]),
-            units::rate(rates[2]),
-        )
+    fn state(&self) -> State {
+        let let_in = matches!(self.link, Some((_, LinkState::Authorized)));
+        match &self.work {
+            _ if self.paused => State::Paused,
+            Some(_) if self.engine.progress() == Progress::Searching => State::Mining,
+            None if !let_in => State::Connecting,
+            _ => State::Waiting,
+        }
     }
 
     fn goal_met(&self, goals: &Goals) -> Option<Reason> {
-        if goals.blocks.is_some_and(|goal| self.blocks.accepted >= goal) {
+        let Books { shares, blocks, .. } = &self.books;
+        if goals.blocks.is_some_and(|goal| blocks.accepted >= goal) {
             return Some(Reason::Blocks);
         }
-        if goals.shares.is_some_and(|goal| self.shares.accepted() >= goal) {
+        if goals.shares.is_some_and(|goal| shares.accepted() >= goal) {
             return Some(Reason::Shares);
         }
         if goals.time.is_some_and(|limit| self.started.elapsed() >= limit) {
             return Some(Reason::TimeLimit);
         }
-        self.out.is_closed().then_some(Reason::Interrupted)
+        self.views.is_gone().then_some(Reason::Interrupted)
     }
 
-    /// Stops hashing and prints the summary.
-    fn finish(self, reason: Reason) {
-        let Self { choice, engine, out, started, shares, blocks, best_difficulty, .. } = self;
-        let seconds = started.elapsed().as_secs_f64();
-        let threads = engine.threads();
-        let hashes = engine.hashes();
-        let hps = hashes as f64 / seconds;
-        let kernel = choice.config.kernel.name();
-        let midstates = choice.config.cut.midstates;
-        out.last_event(&Event::Summary {
+    /// The last event, with the last counts.
+    fn finish(mut self, reason: Reason) {
+        let Status { seconds, hashes, kernel, threads, midstates, shares, blocks, .. } =
+            self.status();
+        self.tell(Event::Summary(Summary {
             seconds,
             hashes,
-            hps,
+            hps: hashes as f64 / seconds,
             kernel,
             threads,
             midstates,
-            shares: ShareCounts {
-                found: shares.found(),
-                accepted: shares.accepted(),
-                rejected: shares.rejected(),
-                stale: shares.stale(),
-                throttled: shares.throttled(),
-                unresolved: shares.unresolved(),
-            },
-            blocks: BlockCounts {
-                found: blocks.found,
-                accepted: blocks.accepted,
-                rejected: blocks.rejected,
-            },
-            best_difficulty,
+            shares,
+            blocks,
+            best_difficulty: self.books.best_difficulty,
             reason,
-        });
-        out.line(format!(
-            "{}hashes in {}: {} with {kernel}, {threads} threads, {midstates} midstates",
-            units::si(hashes as f64),
-            units::duration(Duration::from_secs_f64(seconds)),
-            units::rate(hps),
-        ));
-        out.line(format!(
-            "shares {} = {} accepted + {} rejected + {} stale + {} throttled + {} unresolved; \
-             best difficulty {best_difficulty:.4}",
-            shares.found(),
-            shares.accepted(),
-            shares.rejected(),
-            shares.stale(),
-            shares.throttled(),
-            shares.unresolved(),
-        ));
-        if blocks.found > 0 {
-            out.line(format!(
-                "blocks {} found, {} accepted, {} rejected",
-                blocks.found, blocks.accepted, blocks.rejected
-            ));
-        }
+        }));
     }
 }

@@ -1,6 +1,6 @@
 //! The threads and what they share.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -15,7 +15,7 @@ use crate::slot::Slot;
 pub struct Config {
     /// The kernel, the same for all threads.
     pub kernel: Kernel,
-    /// Number of threads, at least 1.
+    /// Number of threads to begin with.
     pub threads: usize,
     /// How each job's search space is cut. Units should last well under a millisecond.
     pub cut: Cut,
@@ -24,7 +24,14 @@ pub struct Config {
 /// A running set of hashing threads. Dropping it stops them.
 pub struct Engine {
     shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
+    /// Every thread there ever was: those above the number that is asked for rest.
+    workers: Vec<Worker>,
+}
+
+struct Worker {
+    /// `None` once it has ended.
+    thread: Option<JoinHandle<()>>,
+    hashes: Arc<Counter>,
 }
 
 /// Where the search stands.
@@ -42,7 +49,8 @@ pub enum Progress {
 
 struct Shared {
     slot: Slot<Assignment>,
-    counters: Vec<Counter>,
+    /// How many threads hash: the ones with lower numbers.
+    threads: AtomicUsize,
     /// Hashes handed out, and how many may be.
     claimed: AtomicU64,
     allowance: AtomicU64,
@@ -73,28 +81,38 @@ impl Engine {
     /// Starts the threads; they wait for a job. `on_share` runs on a hashing thread and must not
     /// block.
     pub fn start(config: Config, on_share: impl Fn(Share) + Send + Sync + 'static) -> Self {
-        let threads = config.threads.max(1);
         let mut cut = config.cut;
         cut.midstates = cut.midstates.min(Work::MAX_MIDSTATES);
         let shared = Arc::new(Shared {
             slot: Slot::new(),
-            counters: (0..threads).map(|_| Counter::default()).collect(),
+            threads: AtomicUsize::new(0),
             claimed: AtomicU64::new(0),
             allowance: AtomicU64::new(u64::MAX),
             cut,
             kernel: config.kernel,
             on_share: Box::new(on_share),
         });
-        let threads = (0..threads)
-            .map(|index| {
-                let shared = Arc::clone(&shared);
-                std::thread::Builder::new()
-                    .name(format!("hash-{index}"))
-                    .spawn(move || shared.run(index))
-                    .expect("the system lets a process of a few threads start another one")
-            })
-            .collect();
-        Self { shared, threads }
+        let mut engine = Self { shared, workers: Vec::new() };
+        engine.set_threads(config.threads);
+        engine
+    }
+
+    /// Hashes with so many threads from now on; with none, the search stands still and can go on
+    /// where it stands. A thread that is to rest finishes its unit before, so that nothing is
+    /// skipped, hashed twice or lost.
+    pub fn set_threads(&mut self, threads: usize) {
+        while self.workers.len() < threads {
+            let (index, shared) = (self.workers.len(), Arc::clone(&self.shared));
+            let hashes = Arc::<Counter>::default();
+            let counter = Arc::clone(&hashes);
+            let thread = std::thread::Builder::new()
+                .name(format!("hash-{index}"))
+                .spawn(move || shared.run(index, &counter))
+                .expect("the system lets a process of a few threads start another one");
+            self.workers.push(Worker { thread: Some(thread), hashes });
+        }
+        self.shared.threads.store(threads, Ordering::Relaxed);
+        self.shared.slot.replace(|current| current.cloned());
     }
 
     /// Gives all threads a new job, or none. If it is the work they have (see [`Job::same_work`]),
@@ -133,12 +151,12 @@ impl Engine {
 
     /// Hashes finished since the start, by all threads.
     pub fn hashes(&self) -> u64 {
-        self.shared.counters.iter().map(|counter| counter.0.load(Ordering::Relaxed)).sum()
+        self.workers.iter().map(|worker| worker.hashes.0.load(Ordering::Relaxed)).sum()
     }
 
-    /// Number of hashing threads.
+    /// Number of threads that hash.
     pub fn threads(&self) -> usize {
-        self.shared.counters.len()
+        self.shared.threads.load(Ordering::Relaxed)
     }
 
     /// Where the search stands.
@@ -152,11 +170,22 @@ impl Engine {
         }
     }
 
+    /// The header that is hashed next, for people to watch the search by. `None` when there is
+    /// nothing to hash now.
+    pub fn next_header(&self) -> Option<Header> {
+        let assignment = self.shared.slot.get()?;
+        let Assignment { space, search } = &*assignment;
+        let elapsed = search.elapsed.load(Ordering::Relaxed);
+        let Claim::Unit(unit) = search.frontier().peek(space, elapsed) else { return None };
+        let header = *space.page(unit.page).headers.first()?;
+        Some(Header { nonce: unit.nonces.start as u32, ..header })
+    }
+
     /// Stops the threads, each after its present unit. Every share has been handed out and every
     /// hash counted by the time this returns.
     pub fn stop(&mut self) {
         self.shared.slot.close();
-        for thread in self.threads.drain(..) {
+        for thread in self.workers.iter_mut().filter_map(|worker| worker.thread.take()) {
             // A thread that panicked has said so on stderr; the others' work still counts.
             let _ = thread.join();
         }
@@ -171,18 +200,24 @@ impl Drop for Engine {
 
 impl Shared {
     /// A hashing thread, from start to stop.
-    fn run(&self, thread: usize) {
+    fn run(&self, thread: usize, hashes: &Counter) {
         while let Some((epoch, assignment)) = self.slot.wait() {
-            self.search(thread, epoch, &assignment);
+            self.search(thread, hashes, epoch, &assignment);
         }
     }
 
+    /// Whether this thread is to take a unit now. What changes that changes the slot's epoch, too.
+    fn is_to_hash(&self, thread: usize) -> bool {
+        thread < self.threads.load(Ordering::Relaxed)
+            && self.claimed.load(Ordering::Relaxed) < self.allowance.load(Ordering::Relaxed)
+    }
+
     /// Hashes units of `assignment` until the slot moves on.
-    fn search(&self, thread: usize, epoch: u64, assignment: &Assignment) {
+    fn search(&self, thread: usize, hashes: &Counter, epoch: u64, assignment: &Assignment) {
         let Assignment { space, search } = assignment;
         let mut prepared: Option<PreparedPage> = None;
         while self.slot.epoch() == epoch {
-            if self.claimed.load(Ordering::Relaxed) >= self.allowance.load(Ordering::Relaxed) {
+            if !self.is_to_hash(thread) {
                 self.slot.wait_past(epoch);
                 return;
             }
@@ -196,10 +231,10 @@ impl Shared {
                 Some(page) if page.name == unit.page => prepared.insert(page),
                 _ => prepared.insert(PreparedPage::new(space, unit.page)),
             };
-            let hashes = self.kernel.scan(work, unit.nonces, &mut |hit| {
+            let scanned = self.kernel.scan(work, unit.nonces, &mut |hit| {
                 (self.on_share)(space.share(page, hit.midstate, hit.nonce, hit.hash));
             });
-            self.counters[thread].0.fetch_add(hashes, Ordering::Relaxed);
+            hashes.0.fetch_add(scanned, Ordering::Relaxed);
             if self.slot.epoch() == epoch {
                 search.look_for_a_pair(space);
             }

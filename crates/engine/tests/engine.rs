@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use midstate_chain::{Bits, Hash256, Job, Share, Target};
+use midstate_chain::{Bits, Hash256, Header, Job, Share, Target};
 use midstate_engine::{Config, Engine, Meter, Progress};
 use midstate_sha256d::Kernel;
 use midstate_work::Cut;
@@ -189,4 +189,60 @@ fn an_allowance_is_used_up_and_exceeded_by_a_unit_a_thread_at_most() {
     engine.set_allowance(u64::MAX);
     wait_until("all holds are off", || engine.hashes() > 1_000_000);
     engine.stop();
+}
+
+/// Threads come and go in the middle of the search, and it is none the worse for it.
+#[test]
+fn i2_i3_i4_the_number_of_threads_may_change_at_any_time() {
+    let (found, shares) = mpsc::channel();
+    let (space, easy) = (400_000, Target::from_difficulty(1e-7).unwrap());
+    let cut = Cut { midstates: 1, hashes: 64, nonces: 0..space };
+    let mut engine =
+        Engine::start(Config { kernel: Kernel::SCALAR, threads: 1, cut }, move |share| {
+            found.send(share).unwrap();
+        });
+    let job = job("changing", 0, easy);
+    engine.set_job(Some(Arc::clone(&job)));
+    wait_until("one thread has begun", || engine.hashes() > 0);
+    for threads in [3, 1, 2, 0, 4].into_iter().cycle().take(50) {
+        engine.set_threads(threads);
+        assert_eq!(engine.threads(), threads);
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    wait_until("the space is searched", || engine.hashes() == space);
+    engine.stop();
+    assert_eq!(engine.hashes(), space);
+
+    let found: Vec<_> = shares.try_iter().map(|share| share.nonce).collect();
+    let distinct: HashSet<_> = found.iter().copied().collect();
+    assert_eq!(distinct.len(), found.len(), "nothing is found twice");
+    let header = job.header(&[]);
+    let hits = |nonce: &u32| easy.is_met_by(&Header { nonce: *nonce, ..header }.hash());
+    let expected: HashSet<_> = (0..space as u32).filter(hits).collect();
+    assert!(expected.len() > 100, "{}", expected.len());
+    assert_eq!(distinct, expected, "nothing is lost");
+}
+
+#[test]
+fn without_threads_the_search_stands_still_and_goes_on_where_it_stood() {
+    let cut = Cut { midstates: 1, hashes: 64, nonces: 0..1 << 32 };
+    let mut engine = Engine::start(Config { kernel: Kernel::SCALAR, threads: 2, cut }, |_| {});
+    let job = job("paused", 0, Target::DIFFICULTY_1);
+    engine.set_job(Some(Arc::clone(&job)));
+    wait_until("the search has begun", || engine.hashes() > 0);
+    engine.set_threads(0);
+    let mut before = engine.hashes();
+    wait_until("the last units end", || {
+        std::thread::sleep(Duration::from_millis(20));
+        std::mem::replace(&mut before, engine.hashes()) == engine.hashes()
+    });
+    // Every unit that was taken is done, so that the next one begins where the count stands.
+    let next = engine.next_header().unwrap();
+    assert_eq!(u64::from(next.nonce), engine.hashes());
+    assert_eq!(Header { nonce: 0, ..next }, job.header(&[]));
+    assert_eq!(engine.progress(), Progress::Searching, "there is more to do");
+    engine.set_threads(1);
+    wait_until("it goes on", || engine.hashes() > before);
+    engine.set_job(None);
+    assert_eq!(engine.next_header(), None);
 }

@@ -1,0 +1,234 @@
+//! What happens while mining, as programs are told it: the JSON events are a contract with scripts
+//! (fields may be added). Owned, so that an event can be kept and handed round.
+//!
+//! [`Miner`](super) makes them; every [`View`](super::View) gets them. What they say to people is
+//! in [`words`](super::words).
+
+use std::time::Duration;
+
+use midstate_chain::{Hash256, Job, Share, Verdict};
+use midstate_net::LinkState;
+use serde::{Serialize, Serializer};
+
+use super::Reason;
+use super::status::{BlockCounts, Rates, ShareCounts};
+
+/// One line of `--json`.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+pub(crate) enum Event {
+    Pool(PoolEvent),
+    Job(JobEvent),
+    Share(ShareEvent),
+    Block(BlockEvent),
+    Rate(RateEvent),
+    /// The last one, always.
+    Summary(Summary),
+}
+
+/// The connection to a pool or node changed.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct PoolEvent {
+    pub(crate) url: String,
+    #[serde(serialize_with = "state")]
+    pub(crate) state: LinkState,
+    pub(crate) reason: Option<String>,
+}
+
+/// There is new work.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct JobEvent {
+    pub(crate) pool: String,
+    pub(crate) job_id: String,
+    pub(crate) height: Option<u32>,
+    pub(crate) difficulty: f64,
+    pub(crate) network_difficulty: f64,
+    pub(crate) clean: bool,
+}
+
+/// A share got its verdict. Numbers of the header in hex, as they were submitted.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ShareEvent {
+    pub(crate) pool: String,
+    pub(crate) job_id: String,
+    pub(crate) extranonce2: String,
+    pub(crate) ntime: String,
+    pub(crate) nonce: String,
+    pub(crate) version: String,
+    pub(crate) hash: String,
+    pub(crate) difficulty: f64,
+    pub(crate) target_difficulty: f64,
+    #[serde(serialize_with = "verdict")]
+    pub(crate) verdict: Verdict,
+    pub(crate) code: Option<i64>,
+    pub(crate) reason: Option<String>,
+    pub(crate) latency_ms: f64,
+    pub(crate) block: bool,
+}
+
+/// A block got its verdict, or another one than it had.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct BlockEvent {
+    pub(crate) pool: String,
+    pub(crate) hash: String,
+    pub(crate) height: Option<u32>,
+    #[serde(serialize_with = "verdict")]
+    pub(crate) verdict: Verdict,
+    pub(crate) reason: Option<String>,
+    /// The verdict until now, where this one takes its place.
+    #[serde(serialize_with = "verdict_or_null")]
+    pub(crate) was: Option<Verdict>,
+    /// What it took, told with the first verdict if that is good.
+    #[serde(flatten)]
+    pub(crate) effort: Option<Effort>,
+}
+
+/// What an accepted block took.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Effort {
+    /// Since the accepted block before it, or since the start.
+    pub(crate) seconds: f64,
+    /// Hashes done in that time, and how many are needed on average.
+    pub(crate) hashes: u64,
+    pub(crate) expected_hashes: f64,
+}
+
+/// The rates, now and then.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct RateEvent {
+    #[serde(flatten)]
+    pub(crate) rates: Rates,
+    pub(crate) hashes: u64,
+}
+
+/// How it all ended.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Summary {
+    pub(crate) seconds: f64,
+    pub(crate) hashes: u64,
+    pub(crate) hps: f64,
+    pub(crate) kernel: &'static str,
+    pub(crate) threads: usize,
+    pub(crate) midstates: usize,
+    pub(crate) shares: ShareCounts,
+    pub(crate) blocks: BlockCounts,
+    pub(crate) best_difficulty: f64,
+    pub(crate) reason: Reason,
+}
+
+impl JobEvent {
+    pub(crate) fn new(pool: &str, job: &Job) -> Self {
+        Self {
+            pool: pool.to_owned(),
+            job_id: job.id.clone(),
+            height: job.height(),
+            difficulty: job.share_target.difficulty(),
+            network_difficulty: job.network_target.difficulty(),
+            clean: job.clean,
+        }
+    }
+}
+
+impl ShareEvent {
+    pub(crate) fn new(
+        pool: &str,
+        share: &Share,
+        verdict: Verdict,
+        code: Option<i64>,
+        reason: Option<String>,
+        latency: Duration,
+    ) -> Self {
+        Self {
+            pool: pool.to_owned(),
+            job_id: share.job.id.clone(),
+            extranonce2: hex::encode(&share.extranonce2),
+            ntime: format!("{:08x}", share.time),
+            nonce: format!("{:08x}", share.nonce),
+            version: format!("{:08x}", share.version_bits()),
+            hash: share.hash.to_string(),
+            difficulty: share.difficulty(),
+            target_difficulty: share.job.share_target.difficulty(),
+            verdict,
+            code,
+            reason,
+            latency_ms: latency.as_secs_f64() * 1e3,
+            block: share.is_block(),
+        }
+    }
+}
+
+impl BlockEvent {
+    /// The first verdict on a share that is a block.
+    pub(crate) fn first(share: &ShareEvent, height: Option<u32>, effort: Option<Effort>) -> Self {
+        Self {
+            pool: share.pool.clone(),
+            hash: share.hash.clone(),
+            height,
+            verdict: of_block(share.verdict),
+            reason: share.reason.clone(),
+            was: None,
+            effort,
+        }
+    }
+
+    /// The best chain took a block up, or left it.
+    pub(crate) fn revised(
+        pool: &str,
+        hash: &Hash256,
+        height: u32,
+        [was, verdict]: [Verdict; 2],
+        reason: Option<String>,
+    ) -> Self {
+        Self {
+            pool: pool.to_owned(),
+            hash: hash.to_string(),
+            height: Some(height),
+            verdict: of_block(verdict),
+            reason,
+            was: Some(of_block(was)),
+            effort: None,
+        }
+    }
+}
+
+/// A block that was held back or too late was never offered: no verdict on it.
+fn of_block(verdict: Verdict) -> Verdict {
+    match verdict {
+        Verdict::Accepted | Verdict::Rejected => verdict,
+        Verdict::Stale | Verdict::Throttled | Verdict::Unresolved => Verdict::Unresolved,
+    }
+}
+
+/// The verdict's name in events and in words.
+pub(crate) fn name(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Accepted => "accepted",
+        Verdict::Rejected => "rejected",
+        Verdict::Stale => "stale",
+        Verdict::Throttled => "throttled",
+        Verdict::Unresolved => "unresolved",
+    }
+}
+
+// `chain` and `net` know no serde: what their types are called in JSON is our affair.
+
+fn verdict<S: Serializer>(verdict: &Verdict, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(name(*verdict))
+}
+
+fn verdict_or_null<S: Serializer>(
+    verdict: &Option<Verdict>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    verdict.map(name).serialize(serializer)
+}
+
+fn state<S: Serializer>(state: &LinkState, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(match state {
+        LinkState::Connecting => "connecting",
+        LinkState::Connected => "connected",
+        LinkState::Authorized => "authorized",
+        LinkState::Lost => "lost",
+        LinkState::Failover => "failover",
+    })
+}

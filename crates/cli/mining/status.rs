@@ -1,0 +1,145 @@
+//! All that mining is at one instant, as numbers: what every view shows, and programs can ask for.
+//! The same counts as the summary's.
+
+use midstate_chain::{Header, Job};
+use midstate_work::{BlockLedger, Ledger};
+use serde::Serialize;
+
+/// See the [module](self) page.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Status {
+    /// Since the start.
+    pub(crate) seconds: f64,
+    pub(crate) state: State,
+    /// Where the job comes from; without a job, who was heard of last.
+    pub(crate) url: Option<String>,
+    pub(crate) kernel: &'static str,
+    /// Hashing threads, those of a pause included.
+    pub(crate) threads: usize,
+    pub(crate) midstates: usize,
+    pub(crate) job: Option<JobStatus>,
+    /// A header that is about to be hashed, sampled a few times a second.
+    pub(crate) header: Option<HeaderStatus>,
+    #[serde(flatten)]
+    pub(crate) rates: Rates,
+    pub(crate) hashes: u64,
+    pub(crate) shares: ShareCounts,
+    pub(crate) blocks: BlockCounts,
+    pub(crate) best_difficulty: f64,
+    /// From sending the newest answered share to its answer.
+    pub(crate) latency_ms: Option<f64>,
+    /// Mean wait for a share, and for a block, at the rate of the last ten seconds.
+    pub(crate) seconds_to_share: Option<f64>,
+    pub(crate) seconds_to_block: Option<f64>,
+}
+
+/// What is going on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum State {
+    /// No pool or node has let us in.
+    Connecting,
+    /// Let in, and nothing to hash: there is no job, or all of it is hashed.
+    Waiting,
+    /// Hashing.
+    Mining,
+    /// Resting, because somebody asked for it.
+    Paused,
+}
+
+/// The job in work.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct JobStatus {
+    pub(crate) job_id: String,
+    pub(crate) height: Option<u32>,
+    pub(crate) difficulty: f64,
+    pub(crate) network_difficulty: f64,
+    /// Seconds since it came.
+    pub(crate) age: f64,
+}
+
+/// A header, field by field: numbers and hashes in hex as people write them (big-endian), and the
+/// 80 bytes as they are hashed.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct HeaderStatus {
+    pub(crate) version: String,
+    pub(crate) prev_hash: String,
+    pub(crate) merkle_root: String,
+    pub(crate) time: u32,
+    pub(crate) bits: String,
+    pub(crate) nonce: u32,
+    pub(crate) bytes: String,
+}
+
+/// Hashes per second over the last windows of time; null before the first reading.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Rates {
+    pub(crate) hps_10s: Option<f64>,
+    pub(crate) hps_60s: Option<f64>,
+    pub(crate) hps_15m: Option<f64>,
+}
+
+/// The ledger of shares: `found` is the sum of the others.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct ShareCounts {
+    pub(crate) found: u64,
+    pub(crate) accepted: u64,
+    pub(crate) rejected: u64,
+    pub(crate) stale: u64,
+    pub(crate) throttled: u64,
+    pub(crate) unresolved: u64,
+}
+
+/// The ledger of blocks; `found` counts those without a verdict, too.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct BlockCounts {
+    pub(crate) found: u64,
+    pub(crate) accepted: u64,
+    pub(crate) rejected: u64,
+}
+
+impl JobStatus {
+    pub(crate) fn new(job: &Job, age: f64) -> Self {
+        Self {
+            job_id: job.id.clone(),
+            height: job.height(),
+            difficulty: job.share_target.difficulty(),
+            network_difficulty: job.network_target.difficulty(),
+            age,
+        }
+    }
+}
+
+impl From<&Header> for HeaderStatus {
+    fn from(header: &Header) -> Self {
+        Self {
+            version: format!("{:08x}", header.version),
+            prev_hash: header.prev_hash.to_string(),
+            merkle_root: header.merkle_root.to_string(),
+            time: header.time,
+            bits: format!("{:08x}", header.bits.to_consensus()),
+            nonce: header.nonce,
+            bytes: header.to_string(),
+        }
+    }
+}
+
+impl From<&Ledger> for ShareCounts {
+    fn from(ledger: &Ledger) -> Self {
+        Self {
+            found: ledger.found(),
+            accepted: ledger.accepted(),
+            rejected: ledger.rejected(),
+            stale: ledger.stale(),
+            throttled: ledger.throttled(),
+            unresolved: ledger.unresolved(),
+        }
+    }
+}
+
+impl From<&BlockLedger> for BlockCounts {
+    fn from(ledger: &BlockLedger) -> Self {
+        let &BlockLedger { found, accepted, rejected } = ledger;
+        Self { found, accepted, rejected }
+    }
+}

@@ -1,0 +1,109 @@
+//! The seam between mining and whoever watches it: pipes, people at a terminal, a web page.
+
+use super::event::Event;
+use super::status::Status;
+use super::words::{self, Said};
+use crate::output::Output;
+
+/// Somebody who watches. Called on the mining loop between two events, so it must never wait.
+pub(crate) trait View {
+    /// Something happened, and this is how things stand since.
+    fn event(&mut self, event: &Event, status: &Status);
+
+    /// A quarter of a second has passed.
+    fn tick(&mut self, _status: &Status) {}
+
+    /// A sentence that is no event: a warning, a pool's message, an answer to a signal.
+    fn note(&mut self, _text: &str) {}
+
+    /// Hashing has ended. What is left to come are verdicts, for seconds perhaps, and the summary.
+    fn ending(&mut self) {}
+
+    /// Whether those for whom all this is done have gone.
+    fn is_gone(&self) -> bool {
+        false
+    }
+}
+
+/// All who watch; what one is told, all are told.
+pub(crate) struct Views<'a>(Vec<Box<dyn View + 'a>>);
+
+impl<'a> Views<'a> {
+    pub(crate) fn new(first: impl View + 'a) -> Self {
+        Self(vec![Box::new(first)])
+    }
+}
+
+impl View for Views<'_> {
+    fn event(&mut self, event: &Event, status: &Status) {
+        self.0.iter_mut().for_each(|view| view.event(event, status));
+    }
+
+    fn tick(&mut self, status: &Status) {
+        self.0.iter_mut().for_each(|view| view.tick(status));
+    }
+
+    fn note(&mut self, text: &str) {
+        self.0.iter_mut().for_each(|view| view.note(text));
+    }
+
+    fn ending(&mut self) {
+        self.0.iter_mut().for_each(|view| view.ending());
+    }
+
+    fn is_gone(&self) -> bool {
+        self.0.iter().any(|view| view.is_gone())
+    }
+}
+
+/// Lines: JSON events on stdout for programs, or words on stdout and stderr for people. Which of
+/// both, [`Output`] knows.
+pub(crate) struct Lines<'a> {
+    out: &'a mut Output,
+}
+
+impl<'a> Lines<'a> {
+    pub(crate) fn new(out: &'a mut Output) -> Self {
+        Self { out }
+    }
+
+    /// Whether the status is refreshed in place; elsewhere it comes with the rates.
+    fn refreshes(&self) -> bool {
+        self.out.is_live() && !self.out.is_json()
+    }
+}
+
+impl View for Lines<'_> {
+    fn event(&mut self, event: &Event, status: &Status) {
+        if let Event::Summary(summary) = event {
+            self.out.last_event(event);
+            for line in words::summary(summary) {
+                self.out.line(line);
+            }
+            return;
+        }
+        self.out.event(event);
+        match words::of(event, status) {
+            Some(Said::Line(line)) => self.out.line(line),
+            Some(Said::Note(note)) => self.out.note(note),
+            None => {}
+        }
+        if matches!(event, Event::Rate(_)) && !self.refreshes() {
+            self.out.status(&words::status(status));
+        }
+    }
+
+    fn tick(&mut self, status: &Status) {
+        if self.refreshes() {
+            self.out.status(&words::status(status));
+        }
+    }
+
+    fn note(&mut self, text: &str) {
+        self.out.note(text);
+    }
+
+    fn is_gone(&self) -> bool {
+        self.out.is_closed()
+    }
+}

@@ -1,0 +1,164 @@
+//! What happens, in words for people. No output here: [`Lines`](super::Lines) prints them, the live
+//! view shows them.
+
+use std::time::Duration;
+
+use midstate_chain::Verdict;
+use midstate_net::LinkState;
+
+use super::event::{BlockEvent, Effort, Event, PoolEvent, ShareEvent, Summary, name};
+use super::status::Status;
+use crate::units;
+
+/// Words, and where they belong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// A result: stdout.
+    Line(String),
+    /// What is going on: stderr.
+    Note(String),
+}
+
+/// What people are told of `event`; not everything is of interest to them. The summary has
+/// [words of its own](summary).
+pub(crate) fn of(event: &Event, status: &Status) -> Option<Said> {
+    match event {
+        Event::Pool(pool) => of_pool(pool).map(Said::Note),
+        Event::Share(share) => of_share(share, status).map(Said::Line),
+        Event::Block(block) => of_block(block).map(Said::Line),
+        Event::Job(_) | Event::Rate(_) | Event::Summary(_) => None,
+    }
+}
+
+/// The rates and the shares in one line.
+pub(crate) fn status(status: &Status) -> String {
+    let [now, minute, quarter] =
+        [status.rates.hps_10s, status.rates.hps_60s, status.rates.hps_15m].map(rate);
+    let (accepted, found) = (status.shares.accepted, status.shares.found);
+    if status.job.is_none() {
+        return format!("no job yet, shares {accepted}/{found}");
+    }
+    let next = wait(status.seconds_to_share);
+    format!(
+        "{now} (60 s: {minute}, 15 min: {quarter})  shares {accepted}/{found}  one every {next}"
+    )
+}
+
+/// All there is to know, in one line.
+pub(crate) fn full_status(now: &Status) -> String {
+    let job = now.job.as_ref().map_or("none", |job| job.job_id.as_str());
+    let (status, shares, up) = (status(now), &now.shares, Duration::from_secs_f64(now.seconds));
+    format!(
+        "status: {status}; job {job}; shares {} = {} accepted + {} rejected + {} stale + {} \
+         throttled + {} unresolved; up {}",
+        shares.found,
+        shares.accepted,
+        shares.rejected,
+        shares.stale,
+        shares.throttled,
+        shares.unresolved,
+        units::duration(up),
+    )
+}
+
+/// How it all ended.
+pub(crate) fn summary(summary: &Summary) -> Vec<String> {
+    let Summary { kernel, threads, midstates, shares, blocks, .. } = summary;
+    let mut lines = vec![
+        format!(
+            "{}hashes in {}: {} with {kernel}, {threads} threads, {midstates} midstates",
+            units::si(summary.hashes as f64),
+            units::duration(Duration::from_secs_f64(summary.seconds)),
+            units::rate(summary.hps),
+        ),
+        format!(
+            "shares {} = {} accepted + {} rejected + {} stale + {} throttled + {} unresolved; \
+             best difficulty {:.4}",
+            shares.found,
+            shares.accepted,
+            shares.rejected,
+            shares.stale,
+            shares.throttled,
+            shares.unresolved,
+            summary.best_difficulty,
+        ),
+    ];
+    if blocks.found > 0 {
+        lines.push(format!(
+            "blocks {} found, {} accepted, {} rejected",
+            blocks.found, blocks.accepted, blocks.rejected
+        ));
+    }
+    lines
+}
+
+/// A mean wait.
+pub(crate) fn wait(seconds: Option<f64>) -> String {
+    seconds
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .map_or_else(|| "ages".to_owned(), units::duration)
+}
+
+fn rate(hashes_per_second: Option<f64>) -> String {
+    units::rate(hashes_per_second.unwrap_or(0.0))
+}
+
+fn of_pool(PoolEvent { url, state, reason }: &PoolEvent) -> Option<String> {
+    let words = match state {
+        LinkState::Connecting => "connecting to",
+        LinkState::Connected => "connected to",
+        LinkState::Authorized => "authorized at",
+        LinkState::Lost => "lost",
+        LinkState::Failover => "going over to",
+    };
+    match (state, reason) {
+        (_, Some(reason)) => Some(format!("{words} {url}: {reason}")),
+        // The steps that go well are of interest to programs, the last one to people.
+        (LinkState::Connecting | LinkState::Connected, None) => None,
+        (_, None) => Some(format!("{words} {url}")),
+    }
+}
+
+fn of_share(share: &ShareEvent, status: &Status) -> Option<String> {
+    let ShareEvent { hash, verdict, code, reason, .. } = share;
+    match verdict {
+        // A block has a line of its own.
+        Verdict::Accepted if share.block => None,
+        Verdict::Accepted => {
+            let (accepted, found) = (status.shares.accepted, status.shares.found);
+            let percent = 100.0 * accepted as f64 / found as f64;
+            Some(format!(
+                "accepted {accepted}/{found} ({percent:.2}%)  difficulty {:.4}  {:.0} ms",
+                share.difficulty, share.latency_ms
+            ))
+        }
+        Verdict::Rejected | Verdict::Stale => {
+            let reason = reason.as_deref().unwrap_or("no reason given");
+            let code = code.map(|code| format!(" (code {code})")).unwrap_or_default();
+            Some(format!("{} share {hash}{code}: {reason}", name(*verdict)))
+        }
+        Verdict::Unresolved if share.block => {
+            let reason = reason.as_deref().unwrap_or("no verdict came");
+            Some(format!("block {hash} has no verdict: {reason}"))
+        }
+        Verdict::Throttled | Verdict::Unresolved => None,
+    }
+}
+
+fn of_block(block: &BlockEvent) -> Option<String> {
+    let BlockEvent { hash, height, verdict, reason, .. } = block;
+    let height = height.map_or_else(|| "?".to_owned(), |height| height.to_string());
+    if block.was.is_some() {
+        let reason = reason.as_deref().unwrap_or("it is in the best chain now");
+        return Some(format!("block {height} {hash} is {}: {reason}", name(*verdict)));
+    }
+    // How long and how many tries it took, against what was to be expected.
+    let Effort { seconds, hashes, expected_hashes } = block.effort?;
+    Some(format!(
+        "block {height:<4} {hash}  after {:<8} {}hashes, {:.2} of the expected {}",
+        units::duration(Duration::from_secs_f64(seconds)),
+        units::si(hashes as f64),
+        hashes as f64 / expected_hashes,
+        units::si(expected_hashes).trim_end(),
+    ))
+}
