@@ -288,7 +288,7 @@ impl<'a> Miner<'a> {
             }
             Happened::Job(job) => self.handle_job(url, job),
             Happened::Pause => {
-                self.work = None;
+                (self.work, self.header) = (None, None);
                 self.engine.set_job(None);
             }
             Happened::Verdict { share, verdict, code, reason, advice, latency } => {
