@@ -104,7 +104,7 @@ pub(crate) async fn mine(
     };
     let backlog = Arc::new(Backlog::default());
     let bound = Arc::clone(&backlog);
-    let turnstile = Arc::new(Turnstile::default());
+    let turnstile = Arc::new(Turnstile::new(goals.blocks));
     let entrance = Arc::clone(&turnstile);
     let engine = Engine::start(choice.config.clone(), move |share| {
         if entrance.admits(&share) && bound.admits(&share) {
@@ -304,6 +304,9 @@ impl<'a> Miner<'a> {
             }
             Happened::Revised { hash, height, was, verdict, reason } => {
                 self.books.blocks.revise(was, verdict);
+                if was == Verdict::Accepted && verdict != Verdict::Accepted {
+                    self.turnstile.take_back();
+                }
                 let block = BlockEvent::revised(&url, &hash, height, [was, verdict], reason);
                 self.tell(Event::Block(block));
             }
@@ -340,6 +343,9 @@ impl<'a> Miner<'a> {
 
     fn tell_verdict(&mut self, share: &Share, event: ShareEvent) {
         let verdict = event.verdict;
+        if event.block && verdict != Verdict::Accepted {
+            self.turnstile.take_back();
+        }
         if matches!(verdict, Verdict::Throttled | Verdict::Unresolved) {
             tracing::debug!(hash = event.hash, reason = event.reason, "{}", name(verdict));
         }

@@ -2,21 +2,30 @@
 //! the threads would hand out hundreds of thousands in the millisecond until they are told to stop,
 //! and all but the first would compete with each other for the same tip.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use midstate_chain::{Job, Network, Share, Target};
 
 /// See the [module](self) page. Where blocks are earnest, everything passes.
-#[derive(Default)]
-pub(crate) struct Turnstile {
+pub(crate) struct Turnstile(Mutex<Gate>);
+
+struct Gate {
     /// The job whose first block has yet to come.
-    open_for: Mutex<Option<Arc<Job>>>,
+    open_for: Option<Arc<Job>>,
+    /// Blocks that may still pass: who asks for ten gets ten, though the eleventh is found before
+    /// the verdict on the tenth is known. Without a goal there is no end.
+    left: Option<u64>,
 }
 
 impl Turnstile {
+    /// Lets no more than `goal` blocks through, less those that came to nothing.
+    pub(crate) fn new(goal: Option<u64>) -> Self {
+        Self(Mutex::new(Gate { open_for: None, left: goal }))
+    }
+
     /// Lets the first block of this job through.
     pub(crate) fn open(&self, job: &Arc<Job>) {
-        *self.open_for.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(job));
+        self.gate().open_for = Some(Arc::clone(job));
     }
 
     /// Whether to hand this share on. Called on hashing threads.
@@ -24,8 +33,26 @@ impl Turnstile {
         if !is_toy(&share.job) {
             return true;
         }
-        let mut open_for = self.open_for.lock().unwrap_or_else(PoisonError::into_inner);
-        open_for.take_if(|job| Arc::ptr_eq(job, &share.job)).is_some()
+        let mut gate = self.gate();
+        if gate.left == Some(0) {
+            return false;
+        }
+        let admitted = gate.open_for.take_if(|job| Arc::ptr_eq(job, &share.job)).is_some();
+        if admitted && let Some(left) = &mut gate.left {
+            *left -= 1;
+        }
+        admitted
+    }
+
+    /// A block that was let through is not in the chain, or no longer: another may pass for it.
+    pub(crate) fn take_back(&self) {
+        if let Some(left) = &mut self.gate().left {
+            *left += 1;
+        }
+    }
+
+    fn gate(&self) -> MutexGuard<'_, Gate> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
