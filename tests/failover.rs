@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use crate::program::Running;
 
 /// A pool on a port, and what it thinks of every share.
-struct Pool {
+pub(crate) struct Pool {
     address: SocketAddr,
     server: Option<ServerHandle<RegtestPool>>,
     /// What is left of it while it is dead.
@@ -26,7 +26,7 @@ struct Pool {
 }
 
 impl Pool {
-    fn start(runtime: &Runtime) -> Self {
+    pub(crate) fn start(runtime: &Runtime) -> Self {
         let config = PoolConfig { difficulty: 2e-5, limits: Limits::default() };
         let pool = RegtestPool::new(config, b"/test/".to_vec(), PoolServer::now()).unwrap();
         let (told, events) = mpsc::unbounded_channel();
@@ -46,12 +46,12 @@ impl Pool {
         });
     }
 
-    fn kill(&mut self, runtime: &Runtime) {
+    pub(crate) fn kill(&mut self, runtime: &Runtime) {
         let server = self.server.take().expect("it is alive");
         self.remains = runtime.block_on(server.stop());
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("stratum+tcp://{}", self.address)
     }
 

@@ -3,6 +3,8 @@
 
 mod bench;
 mod bitcoind;
+#[cfg(unix)]
+mod browser;
 mod classroom;
 mod coins;
 mod demo;
@@ -22,3 +24,5 @@ mod report;
 mod signals;
 mod solo;
 mod troubles;
+#[cfg(unix)]
+mod web;

@@ -19,6 +19,7 @@ use crate::exit::Failure;
 use crate::inputs::{InputArgs, positive};
 use crate::output::Output;
 use here::Here;
+pub(crate) use ladder::short_name;
 use verdict::Verdict;
 
 /// Flags of `asic`.

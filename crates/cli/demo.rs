@@ -25,10 +25,13 @@ use crate::node::NodeArgs;
 use crate::output::Output;
 use crate::pools::Pools;
 use crate::units;
+use crate::web::{Page, PoolSide, WebArgs};
 
 /// Seconds that a block should take if no difficulty is asked for.
 const PACE: f64 = 3.0;
 const TAG: &[u8] = b"/midstate demo/";
+/// Our own name at the pool.
+const WORKER: &str = "demo";
 
 /// Flags of `demo`.
 ///
@@ -59,6 +62,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     solo: NodeArgs,
     #[command(flatten)]
+    web: WebArgs,
+    #[command(flatten)]
     hash: HashArgs,
 }
 
@@ -70,10 +75,15 @@ async fn demo(args: Args, out: &mut Output) -> Result<(), Failure> {
     let choice = choose::choose(&args.hash)?;
     let difficulty = args.difficulty.unwrap_or_else(|| easy(choice.rate() * PACE / 2f64.powi(32)));
     let config = PoolConfig { difficulty, limits: Limits::default() };
-    match args.node.clone() {
-        None => in_memory(&args, choice, config, out).await,
-        Some(url) => at_node(&args, url, choice, config, out).await,
+    let page = args.web.open(out).await?;
+    let mined = match args.node.clone() {
+        None => in_memory(&args, choice, config, page.as_ref(), out).await,
+        Some(url) => at_node(&args, url, choice, config, page.as_ref(), out).await,
+    };
+    if let Some(page) = page {
+        page.close().await;
     }
+    mined
 }
 
 /// The pool on a chain of its own.
@@ -81,13 +91,15 @@ async fn in_memory(
     args: &Args,
     choice: Choice,
     config: PoolConfig,
+    page: Option<&Page>,
     out: &mut Output,
 ) -> Result<(), Failure> {
     let pool = RegtestPool::new(config.clone(), TAG.to_vec(), PoolServer::now())
         .map_err(|error| Failure::usage(format!("--difficulty: {error}")))?;
     let (events, pool_events) = mpsc::unbounded_channel();
-    let visitors = tokio::spawn(note_visitors(pool_events, None));
-    let pool = serve(args, choice, pool, config.difficulty, events, out).await?;
+    let pool_side = page.map(|page| page.pool_side(config.difficulty, WORKER));
+    let visitors = tokio::spawn(note_visitors(pool_events, pool_side, None));
+    let pool = serve(args, choice, pool, config.difficulty, events, page, out).await?;
     visitors.abort();
 
     let blocks = pool.chain().blocks();
@@ -112,6 +124,7 @@ async fn at_node(
     url: NodeUrl,
     choice: Choice,
     config: PoolConfig,
+    page: Option<&Page>,
     out: &mut Output,
 ) -> Result<(), Failure> {
     let link = args.solo.link(vec![url], |_| None, VERSION_MASK, out)?;
@@ -127,9 +140,10 @@ async fn at_node(
         Pool::new(config).map_err(|error| Failure::usage(format!("--difficulty: {error}")))?;
     let pool = NodePool { pool, templates };
     let (events, pool_events) = mpsc::unbounded_channel();
-    let visitors = tokio::spawn(note_visitors(pool_events, Some(blocks)));
+    let pool_side = page.map(|page| page.pool_side(difficulty, WORKER));
+    let visitors = tokio::spawn(note_visitors(pool_events, pool_side, Some(blocks)));
     let pool = tokio::select! {
-        pool = serve(args, choice, pool, difficulty, events, out) => pool?,
+        pool = serve(args, choice, pool, difficulty, events, page, out) => pool?,
         // It ends by itself only when the node cannot be mined at.
         end = &mut link => return mining::outcome(end?),
     };
@@ -157,6 +171,7 @@ async fn serve<B: Backend>(
     pool: B,
     difficulty: f64,
     events: mpsc::UnboundedSender<Event>,
+    page: Option<&Page>,
     out: &mut Output,
 ) -> Result<B, Failure> {
     let listen = args.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
@@ -177,7 +192,7 @@ async fn serve<B: Backend>(
     ));
 
     let client = ClientConfig {
-        user: "demo".into(),
+        user: WORKER.into(),
         password: "x".into(),
         user_agent: USER_AGENT.into(),
         version_mask: VERSION_MASK,
@@ -195,7 +210,8 @@ async fn serve<B: Backend>(
     let goals = Goals { blocks: Some(args.blocks), ..Goals::default() };
     let source = Source::Pools(Box::new(Pools::new(vec![account])));
     let (_, commands) = mpsc::unbounded_channel();
-    mining::mine(choice, source, goals, Views::new(Lines::new(out)), commands).await?;
+    let views = Views::new(Lines::new(out)).and(page.map(Page::view));
+    mining::mine(choice, source, goals, views, commands).await?;
     Ok(server.stop().await.context("the pool stopped early")?)
 }
 
@@ -206,7 +222,7 @@ fn tell_workers(pool: &Pool, out: &mut Output) {
             "accepted": stats.accepted, "rejected": stats.rejected,
         }));
     }
-    for (worker, stats) in pool.workers().iter().filter(|(worker, _)| *worker != "demo") {
+    for (worker, stats) in pool.workers().iter().filter(|(worker, _)| *worker != WORKER) {
         out.line(format!(
             "worker {worker}: {} blocks, {} shares accepted, {} rejected",
             stats.blocks, stats.accepted, stats.rejected
@@ -252,13 +268,17 @@ fn easy(difficulty: f64) -> f64 {
     ((difficulty / unit).round() * unit).max(1e-9)
 }
 
-/// Says who joins, and passes blocks on. The rest of what the pool has to tell comes back to our
-/// own client anyway. Ends with the pool.
+/// Says who joins, and passes blocks on; the page gets everything. The rest of what the pool has to
+/// tell comes back to our own client anyway. Ends with the pool.
 async fn note_visitors(
     mut events: mpsc::UnboundedReceiver<Event>,
+    page: Option<PoolSide>,
     blocks: Option<mpsc::UnboundedSender<Vec<u8>>>,
 ) {
     while let Some(event) = events.recv().await {
+        if let Some(page) = &page {
+            page.event(&event);
+        }
         match event {
             Event::Joined { worker, .. } => tracing::info!(worker, "joined"),
             Event::Block { worker, height, raw, .. } => {

@@ -24,6 +24,7 @@ mod prose;
 mod signals;
 mod turnstile;
 mod units;
+mod web;
 
 use std::process::ExitCode;
 

@@ -15,6 +15,7 @@ use crate::mining::{self, Goals, Lines, Source, Views};
 use crate::node::NodeArgs;
 use crate::output::Output;
 use crate::pools::{self, Login as PoolLogin, PoolArgs, Pools};
+use crate::web::{Page, WebArgs};
 
 /// How we call ourselves to pools.
 pub(crate) const USER_AGENT: &str = concat!("midstate/", env!("CARGO_PKG_VERSION"));
@@ -75,6 +76,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     node: NodeArgs,
     #[command(flatten)]
+    web: WebArgs,
+    #[command(flatten)]
     hash: HashArgs,
 }
 
@@ -111,8 +114,16 @@ pub(crate) fn run(mut args: Args, out: &mut Output) -> Result<(), Failure> {
     };
     let choice = choose::choose(&args.hash)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (_, commands) = mpsc::unbounded_channel();
-    runtime.block_on(mining::mine(choice, source, goals, Views::new(Lines::new(out)), commands))
+    runtime.block_on(async {
+        let page = args.web.open(out).await?;
+        let (_, commands) = mpsc::unbounded_channel();
+        let views = Views::new(Lines::new(out)).and(page.as_ref().map(Page::view));
+        let mined = mining::mine(choice, source, goals, views, commands).await;
+        if let Some(page) = page {
+            page.close().await;
+        }
+        mined
+    })
 }
 
 impl Args {

@@ -181,7 +181,8 @@ impl Output {
     }
 }
 
-fn to_json(event: &impl Serialize) -> String {
+/// An event as programs get it, here and elsewhere: one line, with the version of its shape.
+pub(crate) fn to_json(event: &impl Serialize) -> String {
     serde_json::to_string(&Envelope { schema: SCHEMA, event })
         .expect("events are structs with string keys and finite numbers or null")
 }

@@ -47,7 +47,7 @@ pub(super) fn is_on_ladder(device: &Device) -> bool {
 }
 
 /// A name without what stands in brackets or after a comma.
-pub(super) fn short_name(name: &str) -> &str {
+pub(crate) fn short_name(name: &str) -> &str {
     name.split([',', '(']).next().unwrap_or(name).trim()
 }
 

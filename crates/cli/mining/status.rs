@@ -54,12 +54,14 @@ pub(crate) struct JobStatus {
     pub(crate) height: Option<u32>,
     pub(crate) difficulty: f64,
     pub(crate) network_difficulty: f64,
+    /// What a hash has to be below to be a share, in hex.
+    pub(crate) target: String,
     /// Seconds since it came.
     pub(crate) age: f64,
 }
 
 /// A header, field by field: numbers and hashes in hex as people write them (big-endian), and the
-/// 80 bytes as they are hashed.
+/// 80 bytes as they are hashed, with their hash.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct HeaderStatus {
     pub(crate) version: String,
@@ -69,6 +71,7 @@ pub(crate) struct HeaderStatus {
     pub(crate) bits: String,
     pub(crate) nonce: u32,
     pub(crate) bytes: String,
+    pub(crate) hash: String,
 }
 
 /// Hashes per second over the last windows of time; null before the first reading.
@@ -105,6 +108,7 @@ impl JobStatus {
             height: job.height(),
             difficulty: job.share_target.difficulty(),
             network_difficulty: job.network_target.difficulty(),
+            target: job.submit_target().to_string(),
             age,
         }
     }
@@ -120,6 +124,7 @@ impl From<&Header> for HeaderStatus {
             bits: format!("{:08x}", header.bits.to_consensus()),
             nonce: header.nonce,
             bytes: header.to_string(),
+            hash: header.hash().to_string(),
         }
     }
 }

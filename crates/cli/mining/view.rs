@@ -32,6 +32,12 @@ impl<'a> Views<'a> {
     pub(crate) fn new(first: impl View + 'a) -> Self {
         Self(vec![Box::new(first)])
     }
+
+    /// One more, if there is one.
+    pub(crate) fn and(mut self, next: Option<impl View + 'a>) -> Self {
+        self.0.extend(next.map(|next| Box::new(next) as Box<dyn View + 'a>));
+        self
+    }
 }
 
 impl View for Views<'_> {

@@ -1,0 +1,120 @@
+//! Mining, watched in a browser and read by machines: `--web` serves one page, the events behind
+//! it, the status as JSON and the same numbers as metrics. Read-only, and for this machine alone
+//! unless there is a token. Used by `mine` and `demo`; `docs/web.md` has what is served.
+//!
+//! [`feed`] is a view of mining, beside the terminal's; it keeps a [`board`] and passes events on.
+//! [`server`] hands them out to whom [`guard`] lets in.
+
+mod board;
+mod feed;
+mod guard;
+mod machines;
+mod metrics;
+mod server;
+mod token;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::exit::Failure;
+use crate::mining::View;
+use crate::output::Output;
+use feed::{Feed, FeedView};
+use guard::Guard;
+use token::{Origin, Token};
+
+/// Flags about the page.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct WebArgs {
+    /// Show the mining in a browser: serve a page here, as 127.0.0.1:8080 (port 0: a free one)
+    #[arg(long, value_name = "ADDR:PORT")]
+    web: Option<SocketAddr>,
+    /// Let browsers of other machines see the page, with the token in this file; it is made if
+    /// there is none
+    #[arg(long, value_name = "FILE", requires = "web")]
+    web_token: Option<PathBuf>,
+}
+
+/// A page that is served.
+pub(crate) struct Page {
+    feed: Arc<Feed>,
+    stop: oneshot::Sender<()>,
+    server: JoinHandle<()>,
+}
+
+/// Where the embedded pool tells the page what happens.
+#[derive(Clone)]
+pub(crate) struct PoolSide(Arc<Feed>);
+
+impl WebArgs {
+    /// Starts to serve the page, if it is asked for, and says where.
+    pub(crate) async fn open(&self, out: &mut Output) -> Result<Option<Page>, Failure> {
+        let Some(address) = self.web else { return Ok(None) };
+        if self.web_token.is_none() && !address.ip().is_loopback() {
+            return Err(Failure::usage(format!(
+                "--web {address} shows the page to other machines: add --web-token FILE (a token \
+                 is made there if there is none), or keep it here with --web 127.0.0.1:{}",
+                address.port()
+            )));
+        }
+        let token = self.web_token.as_deref().map(Token::read_or_make).transpose()?;
+        let listener = TcpListener::bind(address).await.with_context(|| {
+            format!("cannot serve the page on {address}; take a free port with {}:0", address.ip())
+        })?;
+        let address = listener.local_addr()?;
+        let url = format!("http://{address}/");
+        out.event(&serde_json::json!({ "event": "web", "url": url }));
+        out.note(match (&token, &self.web_token) {
+            // Once: afterwards it is in the file, and not in every log.
+            (Some((token, Origin::Made)), _) => format!(
+                "page on {url}?token={} (from another machine: with this one's name)",
+                token.reveal()
+            ),
+            (Some((_, Origin::Read)), Some(file)) => {
+                format!("page on {url}?token=.. with the token in {}", file.display())
+            }
+            _ => format!("page on {url}"),
+        });
+        let guard = Guard::new(address.ip(), address.port(), token.map(|(token, _)| token));
+        let feed = Arc::new(Feed::new());
+        let (stop, stopped) = oneshot::channel();
+        let server = tokio::spawn(server::serve(listener, guard, Arc::clone(&feed), stopped));
+        Ok(Some(Page { feed, stop, server }))
+    }
+}
+
+impl Page {
+    /// What mining tells the page.
+    pub(crate) fn view(&self) -> impl View + use<> {
+        FeedView(Arc::clone(&self.feed))
+    }
+
+    /// What the embedded pool tells the page: its shares have this difficulty, and `own` is our
+    /// worker there.
+    pub(crate) fn pool_side(&self, difficulty: f64, own: &str) -> PoolSide {
+        self.feed.open_pool(difficulty, own);
+        PoolSide(Arc::clone(&self.feed))
+    }
+
+    /// Mining is over: whoever watches gets the last words, then nobody gets anything any more.
+    pub(crate) async fn close(self) {
+        self.feed.close();
+        drop(self.stop);
+        // A server that has panicked has said so.
+        let _ = self.server.await;
+    }
+}
+
+impl PoolSide {
+    /// Something happened at the pool.
+    pub(crate) fn event(&self, event: &midstate_pool::Event) {
+        self.0.pool_event(event);
+    }
+}

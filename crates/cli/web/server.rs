@@ -1,0 +1,213 @@
+//! The HTTP side: connections within their limits, one route for each thing there is to read, and
+//! the headers that keep a browser on our side. It changes nothing: there is no request that could.
+
+use std::convert::Infallible;
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header::{ALLOW, CONTENT_TYPE, HeaderName, SET_COOKIE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::sse::{Event, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use futures_util::stream::{self, Stream, StreamExt};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::feed::{Feed, News};
+use super::guard::{Guard, Pass, Refusal};
+use super::{machines, metrics};
+
+/// Connections at a time; one more is closed at once.
+const MAX_CONNECTIONS: usize = 32;
+/// Bytes of a request's head.
+const MAX_HEAD: usize = 8 * 1024;
+/// Time for a request's head, from the opening of the connection or the end of the last answer on.
+const HEAD_TIME: Duration = Duration::from_secs(5);
+/// A connection does not get older, so that a browser that was put to sleep does not keep its
+/// place. One that is awake connects again by itself.
+const MAX_AGE: Duration = Duration::from_secs(10 * 60);
+/// How long the browsers may take to read the last words.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// How long a browser waits before it connects again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// For every answer. No `Access-Control-Allow-Origin`: other sites' scripts get nothing to read.
+const HEADERS: [(&str, &str); 6] = [
+    (
+        "content-security-policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+         img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    ("x-content-type-options", "nosniff"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
+    // The first URL may hold the token.
+    ("referrer-policy", "no-referrer"),
+    ("cache-control", "no-store"),
+];
+
+const PAGE: &str = include_str!("page.html");
+const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("page.js");
+
+/// Serves until `stop` is dropped or used, then says goodbye.
+pub(super) async fn serve(
+    listener: TcpListener,
+    guard: Guard,
+    feed: Arc<Feed>,
+    mut stop: oneshot::Receiver<()>,
+) {
+    let router = router(guard, feed);
+    let mut connections = JoinSet::new();
+    let (closing, closed) = watch::channel(());
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) if connections.len() < MAX_CONNECTIONS => {
+                    connections.spawn(serve_connection(stream, router.clone(), closed.clone()));
+                }
+                Ok((stream, _)) => turn_away(stream),
+                Err(error) => {
+                    // Out of descriptors, usually: the others' connections go on.
+                    tracing::warn!(%error, "the page cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+            _ = &mut stop => break,
+        }
+    }
+    drop((listener, closing));
+    // Who reads slower than that is left behind.
+    let _ = timeout(FAREWELL, async { while connections.join_next().await.is_some() {} }).await;
+}
+
+async fn serve_connection(stream: TcpStream, router: Router, mut closed: watch::Receiver<()>) {
+    let mut connection = std::pin::pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIME)
+            .max_header_size(MAX_HEAD)
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+    );
+    let served = timeout(MAX_AGE, async {
+        tokio::select! {
+            served = connection.as_mut() => return served,
+            _ = closed.changed() => connection.as_mut().graceful_shutdown(),
+        }
+        connection.await
+    });
+    if let Ok(Err(error)) = served.await {
+        tracing::debug!(%error, "a connection to the page");
+    }
+}
+
+/// Tells one too many so, if that can be done without waiting.
+fn turn_away(stream: TcpStream) {
+    const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\
+        Content-Type: text/plain\r\n\r\ntoo many are watching, try again in a minute\n";
+    // Its buffer is empty, so the words fit; if they do not, it is closed without them.
+    let _ = stream.into_std().and_then(|mut stream| stream.write_all(FULL));
+}
+
+fn router(guard: Guard, feed: Arc<Feed>) -> Router {
+    Router::new()
+        .route("/", get(|| async { text("text/html; charset=utf-8", PAGE) }))
+        .route("/page.css", get(|| async { text("text/css; charset=utf-8", STYLE) }))
+        .route("/page.js", get(|| async { text("text/javascript; charset=utf-8", SCRIPT) }))
+        .route("/events", get(events))
+        .route("/api/v1/status", get(status))
+        .route("/api/v1/machines", get(|| async { json(machines::to_json_text()) }))
+        .route("/metrics", get(metrics))
+        .with_state(feed)
+        .fallback(|| async { plain(StatusCode::NOT_FOUND, "there is no such page; try /\n") })
+        .layer(from_fn_with_state(Arc::new(guard), admit))
+}
+
+/// Through the guard, and out with the headers.
+async fn admit(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+    let (head, body) = request.into_parts();
+    let mut response = match guard.admit(&head) {
+        Ok(pass) => {
+            let mut response = next.run(Request::from_parts(head, body)).await;
+            if let Pass::WithCookie(cookie) = pass {
+                let cookie = HeaderValue::try_from(cookie)
+                    .expect("a token has letters, digits, - and _ only");
+                response.headers_mut().insert(SET_COOKIE, cookie);
+            }
+            response
+        }
+        Err(refusal) => {
+            let (status, words) = refusal.answer();
+            let mut response = plain(status, words);
+            if refusal == Refusal::Method {
+                response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
+            }
+            response
+        }
+    };
+    for (name, value) in HEADERS {
+        let name = HeaderName::from_static(name);
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// How things stand, then all that happens. Who reads too slowly misses some of it; the next status
+/// tells how things stand.
+async fn events(
+    State(feed): State<Arc<Feed>>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let (first, news) = feed.subscribe();
+    let first = stream::iter(first.map(|news| to_event(&news).retry(RETRY)));
+    let rest = stream::unfold(news, |news| async {
+        let mut news = news?;
+        loop {
+            match news.recv().await {
+                Ok(item) => return Some((to_event(&item), Some(news))),
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    });
+    Sse::new(first.chain(rest).map(Ok))
+}
+
+fn to_event(news: &News) -> Event {
+    Event::default().event(news.name).data(&news.data)
+}
+
+async fn status(State(feed): State<Arc<Feed>>) -> Response {
+    feed.status().map_or_else(not_yet, json)
+}
+
+async fn metrics(State(feed): State<Arc<Feed>>) -> Response {
+    feed.metrics().map_or_else(not_yet, |body| text(metrics::MEDIA_TYPE, body))
+}
+
+fn not_yet() -> Response {
+    plain(StatusCode::SERVICE_UNAVAILABLE, "mining has not begun; try again in a second\n")
+}
+
+fn json(body: String) -> Response {
+    text("application/json", body)
+}
+
+fn plain(status: StatusCode, words: &'static str) -> Response {
+    (status, text("text/plain; charset=utf-8", words)).into_response()
+}
+
+fn text(media_type: &'static str, body: impl IntoResponse) -> Response {
+    ([(CONTENT_TYPE, media_type)], body).into_response()
+}

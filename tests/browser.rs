@@ -1,0 +1,148 @@
+//! Drives a headless Chromium over its pipe (the DevTools protocol: JSON, each message ended by a
+//! zero byte). No more of the protocol than the tests need.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use serde_json::{Value, json};
+
+const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+
+/// A browser with one page; ended when dropped.
+pub(crate) struct Browser {
+    child: Child,
+    to: Option<ChildStdin>,
+    from: BufReader<ChildStdout>,
+    session: Option<String>,
+    calls: u64,
+    profile: PathBuf,
+    /// What the page had to complain about: exceptions, refused loads, violated policies.
+    pub(crate) complaints: Vec<String>,
+}
+
+impl Browser {
+    /// `None`, and a word about it, where there is no Chromium.
+    pub(crate) fn start(name: &str) -> Option<Self> {
+        let path = std::env::var_os("PATH")?;
+        let programs = NAMES
+            .iter()
+            .flat_map(|name| std::env::split_paths(&path).map(move |folder| folder.join(name)));
+        let Some(program) = programs.into_iter().find(|program| program.is_file()) else {
+            println!("skipped: none of {NAMES:?} is in PATH");
+            return None;
+        };
+        let profile = std::env::temp_dir().join(format!("midstate-{name}-{}", std::process::id()));
+        // The browser reads from 3 and writes to 4; only a shell moves pipes there.
+        let mut child = Command::new("sh")
+            .args(["-c", r#"exec "$0" "$@" 3<&0 4>&1 </dev/null >/dev/null 2>/dev/null"#])
+            .arg(program)
+            .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"])
+            .args(["--no-first-run", "--disable-background-networking", "--disable-sync"])
+            .args(["--disable-component-update", "--hide-scrollbars", "--disable-dev-shm-usage"])
+            .args(["--remote-debugging-pipe", "about:blank"])
+            .arg(format!("--user-data-dir={}", profile.display()))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a shell starts");
+        let to = child.stdin.take();
+        let from = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        let (session, complaints) = (None, Vec::new());
+        let mut browser = Self { child, to, from, session, calls: 0, profile, complaints };
+        let target = browser.call("Target.createTarget", json!({ "url": "about:blank" }));
+        let attach = json!({ "targetId": target["targetId"], "flatten": true });
+        let attached = browser.call("Target.attachToTarget", attach);
+        browser.session = attached["sessionId"].as_str().map(str::to_owned);
+        for domain in ["Page.enable", "Runtime.enable", "Log.enable"] {
+            browser.call(domain, json!({}));
+        }
+        Some(browser)
+    }
+
+    /// Goes to a page, at a size in pixels.
+    pub(crate) fn open(&mut self, url: &str, size: (u32, u32)) {
+        self.resize(size);
+        self.call("Page.navigate", json!({ "url": url }));
+    }
+
+    pub(crate) fn resize(&mut self, (width, height): (u32, u32)) {
+        let metrics = json!({
+            "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500,
+        });
+        self.call("Emulation.setDeviceMetricsOverride", metrics);
+    }
+
+    /// The value of an expression in the page.
+    pub(crate) fn evaluate(&mut self, expression: &str) -> Value {
+        let evaluation =
+            json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
+        let evaluated = self.call("Runtime.evaluate", evaluation);
+        assert_eq!(evaluated["exceptionDetails"], Value::Null, "{expression}");
+        evaluated["result"]["value"].clone()
+    }
+
+    /// Waits until an expression is true, for half a minute at most.
+    pub(crate) fn wait_until(&mut self, condition: &str) {
+        let waited = self.evaluate(&format!(
+            "new Promise(done => {{
+               const started = Date.now();
+               const timer = setInterval(() => {{
+                 const met = Boolean({condition});
+                 if (!met && Date.now() - started < 30000) return;
+                 clearInterval(timer);
+                 done(met);
+               }}, 50);
+             }})"
+        ));
+        assert_eq!(
+            waited,
+            true,
+            "{condition}; the page: {}",
+            self.evaluate("document.body.innerText")
+        );
+    }
+
+    /// The text of an element.
+    pub(crate) fn text(&mut self, id: &str) -> String {
+        let text = self.evaluate(&format!("document.getElementById('{id}').textContent"));
+        text.as_str().expect("the element is there").to_owned()
+    }
+
+    fn call(&mut self, method: &str, params: Value) -> Value {
+        self.calls += 1;
+        let mut message = json!({ "id": self.calls, "method": method, "params": params });
+        if let Some(session) = &self.session {
+            message["sessionId"] = json!(session);
+        }
+        let to = self.to.as_mut().expect("the browser is not yet told to end");
+        write!(to, "{message}\0").expect("the browser listens");
+        loop {
+            let answer = self.receive();
+            if answer["id"] == self.calls {
+                assert_eq!(answer["error"], Value::Null, "{method}");
+                return answer["result"].clone();
+            }
+            let complains = ["Runtime.exceptionThrown", "Log.entryAdded"];
+            if complains.contains(&answer["method"].as_str().unwrap_or_default()) {
+                self.complaints.push(answer["params"].to_string());
+            }
+        }
+    }
+
+    fn receive(&mut self) -> Value {
+        let mut message = Vec::new();
+        self.from.read_until(0, &mut message).expect("the browser can be read");
+        assert_eq!(message.pop(), Some(0), "the browser has ended");
+        serde_json::from_slice(&message).expect("the browser speaks JSON")
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // Without its pipe it ends by itself. The rest is best effort: the folder is temporary.
+        drop(self.to.take());
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.profile);
+    }
+}
