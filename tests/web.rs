@@ -375,16 +375,17 @@ fn the_page_shows_what_the_events_and_the_summary_tell() {
 
     drop(visitor);
     let mut blocks = Vec::new();
-    while blocks.len() < 3 {
-        blocks.push(miner.wait_for(|event| event["event"] == "block"));
-    }
-    miner.signal("INT");
-    let summary = miner.wait_for(|event| {
-        if event["event"] == "block" {
-            panic!("the miner is stopped: {event}");
+    let summary = loop {
+        let event =
+            miner.wait_for(|event| event["event"] == "block" || event["event"] == "summary");
+        if event["event"] == "summary" {
+            break event;
         }
-        event["event"] == "summary"
-    });
+        blocks.push(event);
+        if blocks.len() == 3 {
+            miner.signal("INT");
+        }
+    };
     assert_eq!(miner.exit_code(), Some(0));
     browser.wait_until("document.body.dataset.state === 'ended'");
     assert_eq!(browser.text("state"), "ended: interrupted");
