@@ -210,7 +210,10 @@ async fn serve<B: Backend>(
     let goals = Goals { blocks: Some(args.blocks), ..Goals::default() };
     let source = Source::Pools(Box::new(Pools::new(vec![account])));
     let (_, commands) = mpsc::unbounded_channel();
-    let views = Views::new(Lines::new(out)).and(page.map(Page::view));
+    let mut views = Views::new(Lines::new(out));
+    if let Some(page) = page {
+        views = page.join(views);
+    }
     mining::mine(choice, source, goals, views, commands).await?;
     Ok(server.stop().await.context("the pool stopped early")?)
 }

@@ -15,7 +15,7 @@ use crate::mining::{self, Goals, Lines, Source, Views};
 use crate::node::NodeArgs;
 use crate::output::Output;
 use crate::pools::{self, Login as PoolLogin, PoolArgs, Pools};
-use crate::web::{Page, WebArgs};
+use crate::web::WebArgs;
 
 /// How we call ourselves to pools.
 pub(crate) const USER_AGENT: &str = concat!("midstate/", env!("CARGO_PKG_VERSION"));
@@ -117,7 +117,10 @@ pub(crate) fn run(mut args: Args, out: &mut Output) -> Result<(), Failure> {
     runtime.block_on(async {
         let page = args.web.open(out).await?;
         let (_, commands) = mpsc::unbounded_channel();
-        let views = Views::new(Lines::new(out)).and(page.as_ref().map(Page::view));
+        let mut views = Views::new(Lines::new(out));
+        if let Some(page) = &page {
+            views = page.join(views);
+        }
         let mined = mining::mine(choice, source, goals, views, commands).await;
         if let Some(page) = page {
             page.close().await;

@@ -24,7 +24,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::exit::Failure;
-use crate::mining::View;
+use crate::mining::{View, Views};
 use crate::output::Output;
 use feed::{Feed, FeedView};
 use guard::Guard;
@@ -33,8 +33,8 @@ use token::{Origin, Token};
 /// Flags about the page.
 #[derive(Args, Debug, Clone)]
 pub(crate) struct WebArgs {
-    /// Show the mining in a browser: serve a page here, as 127.0.0.1:8080 (port 0: a free one)
-    #[arg(long, value_name = "ADDR:PORT")]
+    /// Show the mining in a browser: serve a page here, as 127.0.0.1:8080 or 8080 (0: a free port)
+    #[arg(long, value_name = "ADDR:PORT", value_parser = parse_address)]
     web: Option<SocketAddr>,
     /// Let browsers of other machines see the page, with the token in this file; it is made if
     /// there is none
@@ -44,6 +44,8 @@ pub(crate) struct WebArgs {
 
 /// A page that is served.
 pub(crate) struct Page {
+    /// Where, in words.
+    place: String,
     feed: Arc<Feed>,
     stop: oneshot::Sender<()>,
     server: JoinHandle<()>,
@@ -53,8 +55,18 @@ pub(crate) struct Page {
 #[derive(Clone)]
 pub(crate) struct PoolSide(Arc<Feed>);
 
+/// A socket's address; a port alone is one of this machine.
+fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    let port = text.strip_prefix("localhost:").unwrap_or(text);
+    match (text.parse(), port.parse()) {
+        (Ok(address), _) => Ok(address),
+        (_, Ok(port)) => Ok(SocketAddr::from(([127, 0, 0, 1], port))),
+        _ => Err("expected an address and a port, as 127.0.0.1:8080, or a port".to_owned()),
+    }
+}
+
 impl WebArgs {
-    /// Starts to serve the page, if it is asked for, and says where.
+    /// Starts to serve the page, if it is asked for.
     pub(crate) async fn open(&self, out: &mut Output) -> Result<Option<Page>, Failure> {
         let Some(address) = self.web else { return Ok(None) };
         if self.web_token.is_none() && !address.ip().is_loopback() {
@@ -71,29 +83,35 @@ impl WebArgs {
         let address = listener.local_addr()?;
         let url = format!("http://{address}/");
         out.event(&serde_json::json!({ "event": "web", "url": url }));
-        out.note(match (&token, &self.web_token) {
+        let link = match address.ip() {
+            ip if ip.is_unspecified() => format!("http://127.0.0.1:{}/", address.port()),
+            _ => url,
+        };
+        let place = match (&token, &self.web_token) {
             // Once: afterwards it is in the file, and not in every log.
             (Some((token, Origin::Made)), _) => format!(
-                "page on {url}?token={} (from another machine: with this one's name)",
+                "page on {link}?token={}, elsewhere with this machine's name",
                 token.reveal()
             ),
             (Some((_, Origin::Read)), Some(file)) => {
-                format!("page on {url}?token=.. with the token in {}", file.display())
+                format!("page on {link}?token=.. with the token in {}", file.display())
             }
-            _ => format!("page on {url}"),
-        });
+            _ => format!("page on {link}"),
+        };
         let guard = Guard::new(address.ip(), address.port(), token.map(|(token, _)| token));
         let feed = Arc::new(Feed::new());
         let (stop, stopped) = oneshot::channel();
         let server = tokio::spawn(server::serve(listener, guard, Arc::clone(&feed), stopped));
-        Ok(Some(Page { feed, stop, server }))
+        Ok(Some(Page { place, feed, stop, server }))
     }
 }
 
 impl Page {
-    /// What mining tells the page.
-    pub(crate) fn view(&self) -> impl View + use<> {
-        FeedView(Arc::clone(&self.feed))
+    /// Lets the page watch, too, and tells the others where it is.
+    pub(crate) fn join<'a>(&self, views: Views<'a>) -> Views<'a> {
+        let mut views = views.and(FeedView(Arc::clone(&self.feed)));
+        views.note(&self.place);
+        views
     }
 
     /// What the embedded pool tells the page: its shares have this difficulty, and `own` is our

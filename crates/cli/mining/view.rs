@@ -33,9 +33,9 @@ impl<'a> Views<'a> {
         Self(vec![Box::new(first)])
     }
 
-    /// One more, if there is one.
-    pub(crate) fn and(mut self, next: Option<impl View + 'a>) -> Self {
-        self.0.extend(next.map(|next| Box::new(next) as Box<dyn View + 'a>));
+    /// One more.
+    pub(crate) fn and(mut self, next: impl View + 'a) -> Self {
+        self.0.push(Box::new(next));
         self
     }
 }
