@@ -381,7 +381,10 @@ fn the_page_shows_what_the_events_and_the_summary_tell() {
         if event["event"] == "summary" {
             break event;
         }
-        blocks.push(event);
+        // The visitor may have been first with another one.
+        if event["verdict"] == "accepted" {
+            blocks.push(event);
+        }
         if blocks.len() == 3 {
             miner.signal("INT");
         }
@@ -507,6 +510,8 @@ fn the_page_follows_a_failover_and_all_numbers_agree_when_the_work_is_gone() {
         ("midstate_state{state=\"connecting\"}", &Value::from(1)),
         ("midstate_state{state=\"mining\"}", &Value::from(0)),
     ] {
-        assert_eq!(metrics.get(name).copied(), value.as_f64(), "{name}");
+        let (metric, value) = (metrics[name], value.as_f64().unwrap());
+        // serde_json reads some numbers with their last bit wrong.
+        assert!((metric - value).abs() <= value * 1e-15, "{name}: {metric}, not {value}");
     }
 }
