@@ -15,6 +15,7 @@ mod grind;
 mod kernels;
 mod latency;
 mod lessons;
+mod minerd;
 mod pace;
 mod pools;
 mod program;

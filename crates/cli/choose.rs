@@ -39,6 +39,13 @@ pub(crate) struct HashArgs {
     pub(crate) max_hashrate: Option<f64>,
 }
 
+impl HashArgs {
+    /// Nothing asked but the number of threads.
+    pub(crate) fn with_threads(threads: Option<NonZeroUsize>) -> Self {
+        Self { threads, kernel: None, midstates: Midstates(MIDSTATES), max_hashrate: None }
+    }
+}
+
 /// How many midstates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Midstates(usize);

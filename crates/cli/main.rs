@@ -16,6 +16,7 @@ mod grind;
 mod inputs;
 mod meter;
 mod mine;
+mod minerd;
 mod mining;
 mod node;
 mod output;
@@ -72,11 +73,19 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    let command_line: Vec<_> = std::env::args_os().collect();
+    if let Some(arguments) = minerd::arguments(&command_line) {
+        return exit_code(minerd::run(arguments));
+    }
     let Cli { output, command } = Cli::parse();
     init_logging(&output);
     let mut out = Output::new(&output);
     let result = run(command, &mut out);
     out.finish();
+    exit_code(result)
+}
+
+fn exit_code(result: Result<(), Failure>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),

@@ -8,7 +8,7 @@ use midstate_gbt::conf::Login;
 use midstate_net::{NodeUrl, PoolUrl};
 use tokio::sync::mpsc;
 
-use crate::choose::{self, HashArgs};
+use crate::choose::{self, Choice, HashArgs};
 use crate::config::Config;
 use crate::exit::Failure;
 use crate::mining::{self, Goals, Lines, Source, Views};
@@ -101,18 +101,12 @@ impl FromStr for Server {
     }
 }
 
-pub(crate) fn run(mut args: Args, out: &mut Output) -> Result<(), Failure> {
+pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
     if args.print_limits {
         pools::print_limits(out);
         return Ok(());
     }
-    let source = args.source(out)?;
-    let goals = Goals {
-        blocks: args.blocks,
-        shares: args.shares,
-        time: args.time_limit.map(Duration::from_secs),
-    };
-    let choice = choose::choose(&args.hash)?;
+    let Plan { choice, source, goals } = args.plan(out)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let page = args.web.open(out).await?;
@@ -129,7 +123,25 @@ pub(crate) fn run(mut args: Args, out: &mut Output) -> Result<(), Failure> {
     })
 }
 
+/// What the flags come to.
+pub(crate) struct Plan {
+    pub(crate) choice: Choice,
+    pub(crate) source: Source,
+    pub(crate) goals: Goals,
+}
+
 impl Args {
+    /// What they come to; measures the kernels.
+    pub(crate) fn plan(mut self, out: &mut Output) -> Result<Plan, Failure> {
+        let source = self.source(out)?;
+        let goals = Goals {
+            blocks: self.blocks,
+            shares: self.shares,
+            time: self.time_limit.map(Duration::from_secs),
+        };
+        Ok(Plan { choice: choose::choose(&self.hash)?, source, goals })
+    }
+
     /// Pools or nodes: their jobs are not alike, so that one cannot stand in for the other.
     fn source(&mut self, out: &mut Output) -> Result<Source, Failure> {
         let config = match &self.config {

@@ -406,6 +406,7 @@ impl<'a> Miner<'a> {
             header: self.header.as_ref().map(HeaderStatus::from),
             rates,
             hashes: self.engine.hashes(),
+            thread_hashes: self.engine.thread_hashes().collect(),
             shares: (&self.books.shares).into(),
             blocks: (&self.books.blocks).into(),
             best_difficulty: self.books.best_difficulty,

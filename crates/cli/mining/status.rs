@@ -23,6 +23,8 @@ pub(crate) struct Status {
     #[serde(flatten)]
     pub(crate) rates: Rates,
     pub(crate) hashes: u64,
+    /// Of each thread.
+    pub(crate) thread_hashes: Vec<u64>,
     pub(crate) shares: ShareCounts,
     pub(crate) blocks: BlockCounts,
     pub(crate) best_difficulty: f64,

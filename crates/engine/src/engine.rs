@@ -151,7 +151,12 @@ impl Engine {
 
     /// Hashes finished since the start, by all threads.
     pub fn hashes(&self) -> u64 {
-        self.workers.iter().map(|worker| worker.hashes.0.load(Ordering::Relaxed)).sum()
+        self.thread_hashes().sum()
+    }
+
+    /// The same for each thread that ever was.
+    pub fn thread_hashes(&self) -> impl Iterator<Item = u64> {
+        self.workers.iter().map(|worker| worker.hashes.0.load(Ordering::Relaxed))
     }
 
     /// Number of threads that hash.

@@ -1,0 +1,64 @@
+//! The voice of another miner: called as `minerd`, or as `midstate --compat minerd ...`, the
+//! program takes the flags of minerd 2.5.1 (pooler's cpuminer) and prints its lines, so that
+//! scripts and test suites that drive it run unmodified. What each flag becomes: `docs/minerd.md`.
+//!
+//! Nothing is mined here: flags become those of [`mine`](crate::mine), words become a
+//! [`View`](crate::mining::View).
+
+mod benchmark;
+mod config;
+mod flags;
+mod voice;
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use tokio::sync::mpsc;
+
+use self::flags::Flags;
+use self::voice::Voice;
+use crate::choose;
+use crate::exit::Failure;
+use crate::mine::Plan;
+use crate::mining::{self, Source, Views};
+use crate::output::Output;
+
+const NAME: &str = "minerd";
+
+/// minerd's arguments, if the program is called by that name or told to go by it.
+pub(crate) fn arguments(command_line: &[OsString]) -> Option<&[OsString]> {
+    let (program, arguments) = command_line.split_first()?;
+    if Path::new(program).file_stem() == Some(OsStr::new(NAME)) {
+        return Some(arguments);
+    }
+    match arguments {
+        [flag, name, arguments @ ..] if flag == "--compat" && name == NAME => Some(arguments),
+        [flag, arguments @ ..] if flag == "--compat=minerd" => Some(arguments),
+        _ => None,
+    }
+}
+
+/// Mines, or measures, as minerd would.
+pub(crate) fn run(arguments: &[OsString]) -> Result<(), Failure> {
+    let flags = Flags::read(arguments)?;
+    let mut voice = Voice::new(&flags)?;
+    if flags.benchmark {
+        let choice = choose::choose(&flags.hash_args())?;
+        return benchmark::run(choice, &mut voice);
+    }
+    let (output, args) = flags.as_mine()?;
+    crate::init_logging(&output);
+    let Plan { choice, mut source, goals } = args.plan(&mut Output::new(&output))?;
+    match &mut source {
+        Source::Pools(pools) => {
+            pools.link.give_up = flags.give_up();
+            pools.link.limits.backoff_first = flags.retry_pause();
+            pools.link.limits.backoff_cap = flags.retry_pause();
+        }
+        Source::Nodes(nodes) => nodes.give_up = flags.give_up(),
+    }
+    voice.started(choice.config.threads);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (_, commands) = mpsc::unbounded_channel();
+    runtime.block_on(mining::mine(choice, source, goals, Views::new(voice), commands))
+}

@@ -1,0 +1,56 @@
+//! `minerd --benchmark`: hashes without a server, on a job in which nothing is ever found, and
+//! prints rates until the program is killed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use midstate_chain::{Bits, Hash256, Job, Target};
+use midstate_engine::Engine;
+
+use super::voice::Voice;
+use crate::choose::Choice;
+use crate::exit::Failure;
+use crate::mine::VERSION_MASK;
+
+/// Until the first line. Whoever measures with minerd does not wait long: the Stratum reference
+/// implementation's tests kill it after three seconds.
+const FIRST: Duration = Duration::from_secs(1);
+/// A hash that meets it would be the first of its kind.
+const DIFFICULTY: f64 = 1e60;
+
+/// Ends when the program is killed, and never by itself.
+pub(super) fn run(choice: Choice, voice: &mut Voice) -> Result<(), Failure> {
+    let threads = choice.config.threads;
+    let engine = Engine::start(choice.config, |_| {});
+    engine.set_job(Some(Arc::new(job()?)));
+    voice.started(threads);
+    let mut pause = FIRST;
+    loop {
+        std::thread::sleep(pause);
+        voice.count(engine.thread_hashes());
+        voice.total();
+        pause = voice.scantime();
+    }
+}
+
+/// More headers than any run lasts.
+fn job() -> Result<Job, Failure> {
+    let target = Target::from_difficulty(DIFFICULTY)?;
+    Ok(Job {
+        id: "benchmark".into(),
+        session: 0,
+        version: 0x2000_0000,
+        version_mask: VERSION_MASK,
+        prev_hash: Hash256::default(),
+        coinbase_prefix: Vec::new(),
+        extranonce1: Vec::new(),
+        extranonce2_size: 8,
+        coinbase_suffix: Vec::new(),
+        branch: Vec::new(),
+        bits: Bits::from_consensus(0x1d00_ffff),
+        time: 0,
+        share_target: target,
+        network_target: target,
+        clean: true,
+    })
+}

@@ -1,0 +1,291 @@
+//! minerd's flags, and what they are in midstate's own words.
+
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{CommandFactory, FromArgMatches, Parser};
+use midstate_gbt::Address;
+use midstate_net::ProxyUrl;
+
+use super::{NAME, config};
+use crate::choose::HashArgs;
+use crate::exit::Failure;
+use crate::mine;
+use crate::output::OutputArgs;
+
+const ALGORITHM: &str = "sha256d";
+
+/// Mine as minerd would; what each flag becomes is in docs/minerd.md.
+#[derive(Parser, Debug)]
+#[command(
+    name = "cpuminer",
+    bin_name = NAME,
+    version = concat!("2.5.1, played by midstate ", env!("CARGO_PKG_VERSION")),
+    infer_long_args = true,
+    args_override_self = true,
+    max_term_width = 100,
+    after_help = "Example: minerd -a sha256d -o stratum+tcp://127.0.0.1:3333 -O worker:x",
+)]
+pub(super) struct Flags {
+    /// The algorithm: sha256d, and no other
+    #[arg(short, long, value_name = "ALGO", default_value = ALGORITHM)]
+    algo: String,
+    /// Pool, stratum+tcp://HOST:PORT or stratum+tcps://HOST:PORT, or node, http://HOST:PORT
+    #[arg(short = 'o', long, value_name = "URL")]
+    url: Option<String>,
+    /// User name and password in one
+    #[arg(short = 'O', long, value_name = "USER:PASS", allow_hyphen_values = true)]
+    userpass: Option<String>,
+    /// User name
+    #[arg(short, long, value_name = "USER", allow_hyphen_values = true)]
+    user: Option<String>,
+    /// Password
+    #[arg(short, long, value_name = "PASS", allow_hyphen_values = true)]
+    pass: Option<String>,
+    /// Believe the authorities in this PEM file instead of the system's
+    #[arg(long, value_name = "FILE")]
+    cert: Option<PathBuf>,
+    /// Connect to the pool through this SOCKS5 proxy
+    #[arg(
+        short = 'x', long, value_name = "socks5://HOST:PORT", value_parser = checked::<ProxyUrl>
+    )]
+    proxy: Option<String>,
+    /// Hashing threads [default: all that this process may use]
+    #[arg(short, long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+    /// Give up after so many failures to reach the server; -1: never
+    #[arg(
+        short, long, value_name = "N", default_value_t = -1, allow_negative_numbers = true,
+        value_parser = clap::value_parser!(i32).range(-1..=9999)
+    )]
+    retries: i32,
+    /// Longest pause between two tries, in seconds
+    #[arg(
+        short = 'R', long, value_name = "N", default_value_t = 30,
+        value_parser = clap::value_parser!(u64).range(1..=9999)
+    )]
+    retry_pause: u64,
+    /// Without effect: a silent server is given up by limits of our own
+    #[arg(
+        short = 'T', long, value_name = "N",
+        value_parser = clap::value_parser!(u64).range(1..=99_999)
+    )]
+    timeout: Option<u64>,
+    /// Seconds between two hashmeter lines of a thread
+    #[arg(
+        short, long, value_name = "N", default_value_t = 5,
+        value_parser = clap::value_parser!(u64).range(1..=9999)
+    )]
+    scantime: u64,
+    /// Who is paid, when mining at a node
+    #[arg(long, value_name = "ADDR", value_parser = checked::<Address>)]
+    coinbase_addr: Option<String>,
+    /// Text in the coinbase of our blocks, when mining at a node
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    coinbase_sig: Option<String>,
+    /// Without effect: a node is asked by long poll, always
+    #[arg(long)]
+    no_longpoll: bool,
+    /// Without effect: getwork is spoken by nobody any more, nor by us
+    #[arg(long)]
+    no_getwork: bool,
+    /// Refused with a node, which can be mined at in no other way
+    #[arg(long)]
+    no_gbt: bool,
+    /// Without effect: no server is left for another because of an HTTP header
+    #[arg(long)]
+    no_stratum: bool,
+    /// Stay where you are when a pool says client.reconnect
+    #[arg(long)]
+    no_redirect: bool,
+    /// Without effect: the lines have no colour
+    #[arg(long)]
+    no_color: bool,
+    /// No hashmeter lines of threads
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+    /// Print what minerd prints for debugging
+    #[arg(short = 'D', long)]
+    pub(super) debug: bool,
+    /// Log the events of the protocol
+    #[arg(short = 'P', long)]
+    protocol_dump: bool,
+    /// Print to the system's log
+    #[arg(short = 'S', long)]
+    pub(super) syslog: bool,
+    /// Refused: leave that to the shell or to the system
+    #[arg(short = 'B', long)]
+    background: bool,
+    /// Measure, without a server, until stopped
+    #[arg(long)]
+    pub(super) benchmark: bool,
+    /// Read flags from this JSON file; the command line wins
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// User name and password, whichever flag said them last.
+    #[arg(skip)]
+    login: Login,
+}
+
+#[derive(Debug, Default)]
+struct Login {
+    user: Option<String>,
+    pass: Option<String>,
+}
+
+/// `mine`, as it is called.
+#[derive(Parser)]
+struct Mine {
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    args: mine::Args,
+}
+
+impl Flags {
+    /// Reads the flags, those of a configuration file first, and refuses what cannot be done.
+    pub(super) fn read(arguments: &[OsString]) -> Result<Self, Failure> {
+        let mut flags = Self::parse_all(arguments.iter().cloned())?;
+        if let Some(file) = &flags.config {
+            let from_file = config::arguments(file, &Self::command())?;
+            let from_file = from_file.into_iter().map(OsString::from);
+            flags = Self::parse_all(from_file.chain(arguments.iter().cloned()))?;
+        }
+        flags.check()?;
+        Ok(flags)
+    }
+
+    /// Ends the program where clap does: after `--help`, `--version` and mistakes.
+    fn parse_all(arguments: impl Iterator<Item = OsString>) -> Result<Self, Failure> {
+        let program = std::iter::once(OsString::from(NAME));
+        let matches = Self::command().get_matches_from(program.chain(arguments));
+        let mut flags = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        let said_last = |one, other| matches.index_of(one) > matches.index_of(other);
+        let (mut user, mut pass) = (flags.user.clone(), flags.pass.clone());
+        if let Some(userpass) = &flags.userpass {
+            let (first, second) = userpass
+                .split_once(':')
+                .ok_or_else(|| Failure::usage("--userpass has no colon, expected USER:PASS"))?;
+            user = user.filter(|_| said_last("user", "userpass")).or(Some(first.to_owned()));
+            pass = pass.filter(|_| said_last("pass", "userpass")).or(Some(second.to_owned()));
+        }
+        flags.login = Login { user, pass };
+        Ok(flags)
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        if self.background {
+            return Err(Failure::usage(
+                "--background is refused: end the command with &, or run midstate as a service \
+                 (contrib/systemd/midstate.service)",
+            ));
+        }
+        if self.algo != ALGORITHM {
+            return Err(Failure::usage(format!(
+                "unknown algorithm {:?}: midstate hashes {ALGORITHM} and nothing else; for \
+                 scrypt and the rest take the original minerd",
+                self.algo
+            )));
+        }
+        if !self.benchmark && self.url.is_none() {
+            return Err(Failure::usage("no URL supplied: add --url stratum+tcp://HOST:PORT"));
+        }
+        if self.is_node() && !self.benchmark {
+            self.check_node()?;
+        }
+        Ok(())
+    }
+
+    fn check_node(&self) -> Result<(), Failure> {
+        let refused = match self {
+            Self { no_gbt: true, .. } => {
+                "--no-gbt leaves getwork, which no node answers: take it away"
+            }
+            Self { proxy: Some(_), .. } => "--proxy is for pools: reach a node by ssh -L",
+            Self { cert: Some(_), .. } => "--cert is for pools: reach a node by ssh -L",
+            Self { coinbase_addr: None, .. } => {
+                "a node wants to know whom to pay: add --coinbase-addr ADDR; a pool is \
+                 stratum+tcp://HOST:PORT"
+            }
+            _ => return Ok(()),
+        };
+        Err(Failure::usage(refused))
+    }
+
+    /// As in minerd, what has no scheme is HTTP.
+    fn is_node(&self) -> bool {
+        let scheme = self.url.as_deref().map(|url| url.split_once("://").map(|(name, _)| name));
+        match scheme {
+            None => false,
+            Some(None) => true,
+            Some(Some(name)) => name.to_ascii_lowercase().starts_with("http"),
+        }
+    }
+
+    /// The same in the flags of `mine`.
+    pub(super) fn as_mine(&self) -> Result<(OutputArgs, mine::Args), Failure> {
+        let url = self.url.as_deref().unwrap_or_default();
+        let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+        let (login, address) = match rest.rsplit_once('@') {
+            Some((login, address)) => (Some(login), address),
+            None => (None, rest),
+        };
+        let (user, pass) = match login.map(|login| login.split_once(':')) {
+            Some(Some((user, pass))) => (Some(user), Some(pass)),
+            Some(None) => (login, None),
+            None => (None, None),
+        };
+        // A pool wants to know somebody; minerd sends a name without letters.
+        let nobody = (!self.is_node()).then_some(NAME);
+        let user = self.login.user.as_deref().or(user).filter(|user| !user.is_empty()).or(nobody);
+        let pass = self.login.pass.as_deref().or(pass);
+
+        let mut flags = vec![NAME.to_owned(), format!("--url={scheme}://{address}")];
+        let mut add = |name: &str, value: Option<String>| {
+            flags.extend(value.map(|value| format!("--{name}={value}")));
+        };
+        add("user", user.map(str::to_owned));
+        add("pass", pass.filter(|_| user.is_some()).map(str::to_owned));
+        add("cert", self.cert.as_ref().map(|file| file.display().to_string()));
+        add("proxy", self.proxy.clone());
+        add("threads", self.threads.map(|threads| threads.to_string()));
+        if self.is_node() {
+            add("address", self.coinbase_addr.clone());
+            add("coinbase-tag", self.coinbase_sig.clone());
+        }
+        flags.extend(self.no_redirect.then(|| "--no-redirect".to_owned()));
+        flags.extend(self.protocol_dump.then(|| "--verbose".to_owned()));
+        let Mine { output, args } = Mine::try_parse_from(flags).map_err(|error| {
+            let words = error.to_string();
+            Failure::usage(words.lines().next().unwrap_or_default().replacen("error: ", "", 1))
+        })?;
+        Ok((output, args))
+    }
+
+    /// How to hash; the rest is ours to choose.
+    pub(super) fn hash_args(&self) -> HashArgs {
+        HashArgs::with_threads(self.threads)
+    }
+
+    /// `--retries` as a time: so many pauses, and the one before the first try.
+    pub(super) fn give_up(&self) -> Option<Duration> {
+        let retries = u32::try_from(self.retries).ok()?;
+        Some(self.retry_pause() * (retries + 1))
+    }
+
+    pub(super) fn retry_pause(&self) -> Duration {
+        Duration::from_secs(self.retry_pause)
+    }
+
+    pub(super) fn scantime(&self) -> Duration {
+        Duration::from_secs(self.scantime)
+    }
+}
+
+/// The text as it is, if it reads as a `T`.
+fn checked<T: FromStr>(text: &str) -> Result<String, T::Err> {
+    text.parse().map(|_: T| text.to_owned())
+}

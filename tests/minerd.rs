@@ -1,0 +1,327 @@
+//! The drop-in for minerd: command lines of those who drive minerd, and the lines they look for.
+//! The table in docs/minerd.md is held to its word.
+#![cfg(unix)]
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Stdio};
+
+use crate::bitcoind::Bitcoind;
+use crate::program::{Running, fail, midstate};
+
+const ADDRESS: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
+/// Every flag of minerd 2.5.1, by its long name.
+const FLAGS: [&str; 28] = [
+    "algo",
+    "background",
+    "benchmark",
+    "cert",
+    "coinbase-addr",
+    "coinbase-sig",
+    "config",
+    "debug",
+    "help",
+    "no-gbt",
+    "no-getwork",
+    "no-longpoll",
+    "no-redirect",
+    "no-stratum",
+    "pass",
+    "protocol-dump",
+    "proxy",
+    "quiet",
+    "retries",
+    "retry-pause",
+    "scantime",
+    "syslog",
+    "threads",
+    "timeout",
+    "url",
+    "user",
+    "userpass",
+    "version",
+];
+
+/// A directory of this test's own, gone with it.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("midstate-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    /// The program by the name of minerd.
+    fn minerd(&self) -> Command {
+        let link = self.0.join("minerd");
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_midstate"), &link).unwrap();
+        Command::new(link)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A minerd in the background; killed when dropped.
+struct Minerd {
+    child: Child,
+    lines: std::io::Lines<BufReader<ChildStderr>>,
+}
+
+impl Minerd {
+    fn start(command: &mut Command) -> Self {
+        let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        Self { child, lines }
+    }
+
+    /// The words of the next line that holds `wanted`; every line on the way has minerd's form.
+    fn wait_for(&mut self, wanted: &str) -> String {
+        self.lines
+            .by_ref()
+            .map(|line| words_of(&line.unwrap()))
+            .find(|words| words.contains(wanted))
+            .unwrap_or_else(|| panic!("minerd ended without {wanted:?}"))
+    }
+
+    fn terminate(&mut self) -> Option<i32> {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").arg(pid).status().unwrap().success());
+        self.lines.by_ref().for_each(drop);
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Minerd {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What follows `[YYYY-MM-DD HH:MM:SS] `.
+fn words_of(line: &str) -> String {
+    let (time, words) = line.split_at_checked(22).unwrap_or_else(|| panic!("no time: {line:?}"));
+    let form: String = time.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    assert_eq!(form, "[0000-00-00 00:00:00] ", "{line}");
+    words.to_owned()
+}
+
+/// As those who drive minerd find a rate: the word before ` khash/s`.
+fn khash_in(words: &str) -> Option<f64> {
+    let (before, _) = words.split_once(" khash/s")?;
+    before.rsplit(' ').next()?.parse().ok()
+}
+
+/// A pool whose own miner hardly gets to work.
+fn pool() -> (Running, String) {
+    let mut pool = Running::start(&[
+        "demo",
+        "--listen",
+        "127.0.0.1:0",
+        "--blocks",
+        "100000",
+        "--difficulty",
+        "0.00005",
+        "--threads",
+        "1",
+        "--max-hashrate",
+        "1",
+    ]);
+    let url = format!("stratum+tcp://{}", pool.pool_address());
+    (pool, url)
+}
+
+#[test]
+fn the_reference_implementations_command_line_mines() {
+    let ((_pool, url), directory) = (pool(), Directory::new("minerd-sri"));
+    let mut minerd = directory.minerd();
+    minerd.args(["-a", "sha256d", "--threads", "1", "--retry-pause", "1", "--url", &url]);
+    minerd.args(["--userpass", "u:p", "--scantime", "1"]);
+    let mut minerd = Minerd::start(&mut minerd);
+    minerd.wait_for("1 miner threads started, using 'sha256d' algorithm.");
+    assert_eq!(minerd.wait_for("Starting"), format!("Starting Stratum on {url}"));
+    assert_eq!(minerd.wait_for("work"), "Stratum requested work restart");
+    let accepted = minerd.wait_for("accepted: 3/3 (100.00%), ");
+    assert!(accepted.ends_with(" khash/s (yay!!!)"), "{accepted}");
+    assert!(khash_in(&accepted).unwrap() > 0.0, "{accepted}");
+    let thread = minerd.wait_for("thread 0: ");
+    assert!(thread.contains(" hashes, ") && khash_in(&thread).unwrap() > 0.0, "{thread}");
+    assert_eq!(minerd.terminate(), Some(0));
+}
+
+#[test]
+fn a_pool_does_without_a_name() {
+    let (_pool, url) = pool();
+    let minerd = ["--compat", "minerd", "-a", "sha256d", "-t1", "-qD", "--url", &url];
+    let mut minerd = Minerd::start(&mut midstate(&minerd));
+    minerd.wait_for("DEBUG: job_id='");
+    minerd.wait_for("accepted: 1/1");
+    assert_eq!(minerd.terminate(), Some(0));
+}
+
+#[test]
+fn a_quiet_benchmark_says_the_total_alone() {
+    let minerd = ["--compat=minerd", "-a", "sha256d", "-t", "1", "--benchmark", "-q"];
+    let mut minerd = Minerd::start(&mut midstate(&minerd));
+    let first = minerd.wait_for(" khash/s");
+    assert!(first.starts_with("Total: "), "{first}");
+    assert!(khash_in(&first).unwrap() > 0.0, "{first}");
+}
+
+#[test]
+fn a_benchmark_says_what_each_thread_does() {
+    let minerd = ["--compat", "minerd", "-t", "2", "--benchmark", "-s", "1"];
+    let mut minerd = Minerd::start(&mut midstate(&minerd));
+    for _ in 0..2 {
+        let [first, second, total] =
+            ["thread 0: ", "thread 1: ", "Total: "].map(|start| minerd.wait_for(start));
+        let sum = khash_in(&first).unwrap() + khash_in(&second).unwrap();
+        let total = khash_in(&total).unwrap();
+        assert!((sum - total).abs() <= 1.0, "{first}, {second}: {total}");
+    }
+}
+
+#[test]
+fn a_server_that_is_not_there_is_given_up_after_so_many_pauses() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("stratum+tcp://{free}");
+    let (code, stderr) =
+        fail(&["--compat", "minerd", "-o", &url, "-O", "u:p", "-r", "1", "-R", "1"]);
+    assert_eq!(code, 5, "{stderr}");
+    for words in ["] Stratum connection failed: ", "] ...retry after 1 seconds"] {
+        assert!(stderr.contains(words), "{stderr}");
+    }
+}
+
+#[test]
+fn a_configuration_file_speaks_first() {
+    let ((_pool, url), directory) = (pool(), Directory::new("minerd-config"));
+    let file = directory.0.join("minerd.json");
+    let write = |text: &str| std::fs::write(&file, text).unwrap();
+    let path = file.to_str().unwrap();
+    write(&format!(
+        r#"{{"_comment": "ours", "algo": "scrypt", "url": "{url}", "user": "me", "threads": "1"}}"#
+    ));
+    let (code, stderr) = fail(&["--compat", "minerd", "-c", path]);
+    assert!(code == 2 && stderr.contains("scrypt"), "{stderr}");
+    let mut minerd = midstate(&["--compat", "minerd", "-c", path, "-a", "sha256d"]);
+    Minerd::start(&mut minerd).wait_for("accepted: 1/1");
+
+    for (text, words) in [
+        (r#"{"config": "more.json"}"#, "not allowed here"),
+        (r#"{"quiet": "yes"}"#, "expected true"),
+        (r#"{"user": true}"#, "expected a text"),
+        (r#"{"user": "me",}"#, "line 1"),
+        (r#"{"usr": "me"}"#, "nobody knows the option \"usr\""),
+    ] {
+        write(text);
+        let (code, stderr) = fail(&["--compat", "minerd", "-c", path]);
+        assert!(code == 2 && stderr.contains(words), "{words:?} is not in: {stderr}");
+    }
+}
+
+#[test]
+fn mistakes_say_what_to_do() {
+    for (arguments, words) in [
+        (&["-a", "scrypt"][..], "midstate hashes sha256d and nothing else"),
+        (&["--algo=x11"], "unknown algorithm \"x11\""),
+        (&["-t", "1"], "no URL supplied"),
+        (&["-o", "stratum+tcp://a:1", "-O", "nocolon"], "expected USER:PASS"),
+        (&["-o", "127.0.0.1:1"], "--coinbase-addr"),
+        (&["-o", "http://a:1", "--coinbase-addr", ADDRESS, "--no-gbt"], "--no-gbt"),
+        (&["-o", "http://a:1", "-x", "socks5://a:1", "--coinbase-addr", ADDRESS], "--proxy"),
+        (&["-o", "gopher://a:1"], "unknown scheme \"gopher\""),
+        (&["-o", "stratum+tcp://a:1", "-x", "http://a:1"], "expected socks5://HOST:PORT"),
+        (&["--thread", "0"], "--threads"),
+        (&["--treads", "1"], "'--threads'"),
+    ] {
+        let (code, stderr) = fail(&[&["--compat", "minerd"], arguments].concat());
+        assert!(code == 2 && stderr.contains(words), "{words:?} is not in: {stderr}");
+    }
+}
+
+#[test]
+fn at_a_node_blocks_are_mined() {
+    let Some(node) = Bitcoind::regtest() else { return };
+    let login = std::fs::read_to_string(node.cookie()).unwrap();
+    let url = format!("http://127.0.0.1:{}", node.port);
+    let directory = Directory::new("minerd-node");
+    let mut minerd = midstate(&["--compat", "minerd", "-o", &url, "-O", &login]);
+    minerd.args(["--coinbase-addr", ADDRESS, "--coinbase-sig", "/m/", "-t", "1"]);
+    let mut minerd = Minerd::start(minerd.env("XDG_STATE_HOME", &directory.0));
+    minerd.wait_for("Long-polling activated for http://127.0.0.1");
+    minerd.wait_for("LONGPOLL pushed new work");
+    minerd.wait_for("accepted: 2/2 (100.00%)");
+    assert_eq!(minerd.terminate(), Some(0));
+    assert!(node.height() >= 2);
+}
+
+/// A row of the table: names, value, verdict.
+type Row = (Vec<String>, String, String);
+
+fn table() -> Vec<Row> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/minerd.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let bare = |cell: &str| cell.trim().trim_matches('`').to_owned();
+    let rows = text.lines().filter(|line| line.starts_with("| `-"));
+    rows.map(|row| {
+        let cells: Vec<_> = row.split('|').collect();
+        (cells[1].split(',').map(bare).collect(), bare(cells[2]), bare(cells[3]))
+    })
+    .collect()
+}
+
+#[test]
+fn the_table_names_every_flag_once() {
+    let rows = table();
+    let longs = || rows.iter().flat_map(|(names, ..)| names).filter_map(|n| n.strip_prefix("--"));
+    for flag in FLAGS {
+        assert_eq!(longs().filter(|&long| long == flag).count(), 1, "{flag}");
+    }
+    let help = String::from_utf8(midstate(&["--compat", "minerd", "-h"]).output().unwrap().stdout);
+    let help = help.unwrap();
+    for (names, ..) in &rows {
+        let all = names.join(", ");
+        assert!(help.lines().any(|line| line.trim_start().starts_with(&all)), "{all}: {help}");
+    }
+    let in_help = help.lines().filter(|line| line.trim_start().starts_with('-')).count();
+    assert_eq!(in_help, rows.len(), "{help}");
+}
+
+#[test]
+fn every_flag_is_taken_or_refused_as_the_table_says() {
+    let file = Directory::new("minerd-flags");
+    let config = file.0.join("minerd.json");
+    std::fs::write(&config, "{}").unwrap();
+    for (names, value, verdict) in table() {
+        for name in &names {
+            let mut arguments = vec!["--compat", "minerd", name];
+            match value.as_str() {
+                "" => {}
+                "minerd.json" => arguments.push(config.to_str().unwrap()),
+                value => arguments.push(value),
+            }
+            // The algorithm is judged last, and this one not taken: nothing is mined here.
+            arguments.extend(["-a", "scrypt"]);
+            let (code, stderr) = fail(&arguments);
+            let is_taken = match name.as_str() {
+                "-V" | "--version" | "-h" | "--help" => code == 0,
+                _ => code == 2 && stderr.contains("unknown algorithm"),
+            };
+            match verdict.as_str() {
+                "honoured" | "no effect" => assert!(is_taken, "{name}: {stderr}"),
+                "refused" => {
+                    let says_so = stderr.contains("is refused");
+                    assert!(!is_taken && code == 2 && says_so, "{name}: {stderr}");
+                }
+                other => panic!("{name}: the table says {other:?}"),
+            }
+        }
+    }
+}
