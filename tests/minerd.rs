@@ -2,11 +2,14 @@
 //! The table in docs/minerd.md is held to its word.
 #![cfg(unix)]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 
+use serde_json::json;
+
 use crate::bitcoind::Bitcoind;
+use crate::pools;
 use crate::program::{Running, fail, midstate};
 
 const ADDRESS: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
@@ -163,6 +166,30 @@ fn a_pool_does_without_a_name() {
     minerd.wait_for("DEBUG: job_id='");
     minerd.wait_for("accepted: 1/1");
     assert_eq!(minerd.terminate(), Some(0));
+}
+
+#[test]
+fn a_pool_that_wants_no_share_is_booed() {
+    let address = pools::pool(|request, stream| match request["method"].as_str().unwrap() {
+        "mining.subscribe" => {
+            pools::answer(stream, request, &json!([[["mining.notify", "1"]], "00000001", 4]));
+        }
+        "mining.authorize" => {
+            pools::answer(stream, request, &json!(true));
+            let easy = json!({"id": null, "method": "mining.set_difficulty", "params": [1e-5]});
+            let _ = write!(stream, "{easy}\n{}", pools::notify("1"));
+        }
+        "mining.submit" => {
+            let error = json!([20, "not today", null]);
+            let _ = writeln!(stream, "{}", json!({"id": request["id"], "error": error}));
+        }
+        _ => pools::answer(stream, request, &json!(false)),
+    });
+    let url = format!("stratum+tcp://{address}");
+    let mut minerd = Minerd::start(&mut midstate(&["--compat", "minerd", "-D", "--url", &url]));
+    let booed = minerd.wait_for("accepted: 0/2 (0.00%), ");
+    assert!(booed.ends_with(" khash/s (booooo)"), "{booed}");
+    assert_eq!(minerd.wait_for("reason"), "DEBUG: reject reason: not today");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::program::{Running, fail, midstate, run};
 
 /// A pool that calls `serve` for every line of every connection, on a free port.
-fn pool(serve: impl Fn(&Value, &mut TcpStream) + Clone + Send + 'static) -> String {
+pub(crate) fn pool(serve: impl Fn(&Value, &mut TcpStream) + Clone + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     thread::spawn(move || {
@@ -31,13 +31,13 @@ fn pool(serve: impl Fn(&Value, &mut TcpStream) + Clone + Send + 'static) -> Stri
     address
 }
 
-fn answer(stream: &mut TcpStream, request: &Value, result: &Value) {
+pub(crate) fn answer(stream: &mut TcpStream, request: &Value, result: &Value) {
     let answer = json!({"id": request["id"], "result": result, "error": null});
     // A miner that hung up wants no answer.
     let _ = writeln!(stream, "{answer}");
 }
 
-fn notify(id: &str) -> String {
+pub(crate) fn notify(id: &str) -> String {
     let coinbase = format!("02000000{}ffffffff0a510000", "00".repeat(37));
     let params = json!([
         id,

@@ -101,7 +101,7 @@ impl FromStr for Server {
     }
 }
 
-pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
+pub(crate) fn run(mut args: Args, out: &mut Output) -> Result<(), Failure> {
     if args.print_limits {
         pools::print_limits(out);
         return Ok(());
@@ -132,7 +132,7 @@ pub(crate) struct Plan {
 
 impl Args {
     /// What they come to; measures the kernels.
-    pub(crate) fn plan(mut self, out: &mut Output) -> Result<Plan, Failure> {
+    pub(crate) fn plan(&mut self, out: &mut Output) -> Result<Plan, Failure> {
         let source = self.source(out)?;
         let goals = Goals {
             blocks: self.blocks,

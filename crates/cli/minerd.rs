@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<(), Failure> {
         let choice = choose::choose(&flags.hash_args())?;
         return benchmark::run(choice, &mut voice);
     }
-    let (output, args) = flags.as_mine()?;
+    let (output, mut args) = flags.as_mine()?;
     crate::init_logging(&output);
     let Plan { choice, mut source, goals } = args.plan(&mut Output::new(&output))?;
     match &mut source {
