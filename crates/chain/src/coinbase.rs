@@ -46,8 +46,8 @@ pub struct CoinbaseParts {
 pub enum CoinbaseError {
     /// Consensus allows 100 bytes of input script.
     #[error(
-        "a coinbase script has at most 100 bytes: height, tag and extranonce take {0}; \
-         shorten the tag"
+        "a coinbase script has at most 100 bytes; height, what the node adds, tag and extranonce \
+         take {0}: shorten the tag"
     )]
     ScriptTooLong(usize),
 }

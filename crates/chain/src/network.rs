@@ -94,6 +94,12 @@ impl FromStr for Network {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
+        if matches!(name, "test" | "testnet" | "testnet3") {
+            return Err(format!(
+                "chain {name:?} is testnet3, which Bitcoin Core has deprecated and midstate does \
+                 not mine on: use testnet4 (bitcoind -testnet4), signet or regtest"
+            ));
+        }
         Self::ALL.into_iter().find(|network| network.name() == name).ok_or_else(|| {
             format!("unknown chain {name:?}, expected main, testnet4, signet or regtest")
         })

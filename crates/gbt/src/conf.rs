@@ -186,6 +186,16 @@ pub enum Credentials {
     Cookie(PathBuf),
 }
 
+/// For people, without the password (S15).
+impl fmt::Display for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Password { user, .. } => write!(f, "the user name {user:?} and its password"),
+            Self::Cookie(path) => write!(f, "the cookie {}", path.display()),
+        }
+    }
+}
+
 /// Passwords stay out of logs (S15).
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,4 +1,4 @@
-//! JSON-RPC as Bitcoin Core speaks it: the five calls a solo miner needs, their answers, and the
+//! JSON-RPC as Bitcoin Core speaks it: the calls a solo miner needs, their answers, and the
 //! words for everything that can go wrong. The bytes travel elsewhere (`net`).
 //!
 //! Requests state version 2.0; nodes before 28.0 take it for 1.0 and answer in that shape, so both
@@ -26,6 +26,8 @@ const MAX_WORDS: usize = 256;
 pub enum Call {
     /// `getblockchaininfo`: which chain, and is the node ready. Answer: [`ChainInfo`].
     ChainInfo,
+    /// `getnetworkinfo`: who it is and whom it knows. Answer: [`NetworkInfo`].
+    NetworkInfo,
     /// `getblocktemplate`. With an id from an earlier template the node answers when it has a
     /// better one (BIP22 long polling). Answer: parse with [`Template`](crate::Template).
     Template {
@@ -55,6 +57,7 @@ impl Call {
     pub fn method(&self) -> &'static str {
         match self {
             Self::ChainInfo => "getblockchaininfo",
+            Self::NetworkInfo => "getnetworkinfo",
             Self::Template { .. } | Self::Proposal { .. } => "getblocktemplate",
             Self::Submit { .. } => "submitblock",
             Self::Header(_) => "getblockheader",
@@ -64,7 +67,7 @@ impl Call {
     /// The body of the HTTP request.
     pub fn body(&self, id: u64) -> Vec<u8> {
         let params = match self {
-            Self::ChainInfo => json!([]),
+            Self::ChainInfo | Self::NetworkInfo => json!([]),
             Self::Template { longpoll_id } => {
                 // Rules we know how to keep; naming "signet" elsewhere does no harm.
                 let mut request = json!({
@@ -100,8 +103,8 @@ pub struct Answer {
 /// Why a call brought no result. The words say what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RpcError {
-    /// No answer at all.
-    #[error("no answer from the node: {0}; is bitcoind running, with server=1, on this port?")]
+    /// No answer at all. What to do depends on why, and is said by whoever asked.
+    #[error("no answer from the node: {0}")]
     Unreachable(String),
     /// HTTP 401.
     #[error(
@@ -166,13 +169,19 @@ fn cure(code: i64, message: &str) -> &'static str {
             "; it is still downloading the chain: work comes when it has caught up \
              (bitcoin-cli getblockchaininfo shows how far it is)"
         }
-        code::IN_WARMUP => "; it is starting: trying again",
+        code::IN_WARMUP => "; it is starting, and answers in a while",
         code::METHOD_NOT_FOUND => "; is this a Bitcoin Core node?",
         _ => "",
     }
 }
 
 impl Answer {
+    /// Whether this is a web server's word instead of the node's: one in between that waits no
+    /// longer, or Core's own, which has too much to do.
+    pub fn is_no_answer(&self) -> bool {
+        matches!(self.status, 502..=504)
+    }
+
     /// The result of a call, or why there is none.
     pub fn result<T: DeserializeOwned>(&self) -> Result<T, RpcError> {
         serde_json::from_str(self.raw_result()?.get())
@@ -272,9 +281,27 @@ pub struct ChainInfo {
     pub chain: String,
     /// Height of the tip.
     pub blocks: u32,
+    /// Height of the best header: blocks up to there are known, and may be missing.
+    #[serde(default)]
+    pub headers: u32,
     /// Whether the node still catches up.
     #[serde(default, rename = "initialblockdownload")]
     pub initial_download: bool,
+}
+
+/// What we read of `getnetworkinfo`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct NetworkInfo {
+    /// Peers, in both directions.
+    pub connections: u32,
+    subversion: String,
+}
+
+impl NetworkInfo {
+    /// What the node calls itself (BIP14), fit to be printed.
+    pub fn agent(&self) -> String {
+        printable(&self.subversion)
+    }
 }
 
 /// What we read of `getblockheader`.

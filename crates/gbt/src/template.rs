@@ -4,6 +4,7 @@
 //! Sources: BIP22 (fields), BIP9 (rules), BIP145 (weight, commitment), Core's `rpc/mining.cpp`.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use midstate_chain::{Bits, BitsError, Hash256, Target, witness_commitment};
 use serde::Deserialize;
@@ -29,6 +30,8 @@ pub struct Template {
     pub time: u32,
     /// Subsidy and fees, in satoshi.
     pub coinbase_value: u64,
+    /// What the node wants in the coinbase's input script (`coinbaseaux`); mostly nothing.
+    pub coinbase_aux: Vec<u8>,
     /// Everything but the coinbase, in block order.
     pub transactions: Vec<Transaction>,
     /// What the coinbase has to commit to; `None` where SegWit is not active.
@@ -144,6 +147,9 @@ struct Raw<'a> {
     previousblockhash: Cow<'a, str>,
     #[serde(borrow)]
     transactions: Vec<RawTransaction<'a>>,
+    /// Only the values count (BIP22). Sorted by name, so that two templates can be compared.
+    #[serde(default)]
+    coinbaseaux: BTreeMap<String, String>,
     coinbasevalue: u64,
     #[serde(default, borrow)]
     longpollid: Option<Cow<'a, str>>,
@@ -220,6 +226,7 @@ impl Template {
             target,
             time: raw.curtime.max(raw.mintime),
             coinbase_value: raw.coinbasevalue,
+            coinbase_aux: aux(&raw.coinbaseaux)?,
             witness_commitment: segwit.then(|| commitment(&raw, &transactions)).transpose()?,
             transactions: transactions.into_iter().map(|(transaction, _)| transaction).collect(),
             weight_left,
@@ -254,6 +261,14 @@ fn check_rules(raw: &Raw<'_>) -> Result<bool, TemplateError> {
         }
         _ => Ok(segwit),
     }
+}
+
+/// The values one after the other, without their names.
+fn aux(values: &BTreeMap<String, String>) -> Result<Vec<u8>, TemplateError> {
+    let bytes = values.values().map(|value| {
+        hex::decode(value).map_err(|_| field("coinbaseaux", value, "an even number of hex digits"))
+    });
+    Ok(bytes.collect::<Result<Vec<_>, _>>()?.concat())
 }
 
 /// A transaction and its witness id, which is the hash of its bytes.

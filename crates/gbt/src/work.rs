@@ -1,8 +1,8 @@
 //! Work: a template joined with who is paid. It gives the job to hash, the proposal to have checked
 //! first, and the block in the end.
 //!
-//! The coinbase's input script is: height (BIP34), a push of the tag, a push of the extranonce. As
-//! pushes their bytes are data; loose bytes would be counted as opcodes, and an extranonce that
+//! The coinbase's input script is: height (BIP34), a push of what the node wants there (BIP22), a
+//! push of the tag, a push of the extranonce. As pushes their bytes are data; loose bytes would be counted as opcodes, and an extranonce that
 //! happens to hold `OP_CHECKMULTISIG` costs 80 signature operations (that is how mainnet's block at
 //! 783426 became invalid).
 
@@ -70,7 +70,7 @@ impl Work {
         let output = TxOut { value: template.coinbase_value, script: payout.script.clone() };
         let parts = Coinbase {
             height: template.height,
-            tag: &script_tail(&payout.tag, extranonce_size)?,
+            tag: &script_tail(&template.coinbase_aux, &payout.tag, extranonce_size)?,
             extranonce_size,
             outputs: &[output],
             witness_commitment: template.witness_commitment,
@@ -133,18 +133,27 @@ impl Work {
 }
 
 /// What follows the height in the input script, up to the extranonce.
-fn script_tail(tag: &[u8], extranonce_size: usize) -> Result<Vec<u8>, WorkError> {
+fn script_tail(aux: &[u8], tag: &[u8], extranonce_size: usize) -> Result<Vec<u8>, WorkError> {
     if tag.len() > MAX_TAG {
         return Err(WorkError::LongTag(tag.len()));
     }
-    let mut tail = Vec::with_capacity(tag.len() + 2);
-    if !tag.is_empty() {
-        tail.push(tag.len() as u8);
-        tail.extend(tag);
+    let mut tail = Vec::with_capacity(aux.len() + tag.len() + 4);
+    for data in [aux, tag].into_iter().filter(|data| !data.is_empty()) {
+        push_length(&mut tail, data.len());
+        tail.extend(data);
     }
-    // Above 75 this is no push; but then the script is above 100 bytes, and refused for that.
-    tail.push(extranonce_size.min(MAX_TAG) as u8);
+    push_length(&mut tail, extranonce_size);
     Ok(tail)
+}
+
+/// The start of a push. Beyond 255 bytes it would have another form; but then the script is above
+/// 100 bytes, and refused for that.
+fn push_length(script: &mut Vec<u8>, len: usize) {
+    const OP_PUSHDATA1: u8 = 0x4c;
+    if len >= usize::from(OP_PUSHDATA1) {
+        script.push(OP_PUSHDATA1);
+    }
+    script.push(len.min(255) as u8);
 }
 
 /// Core leaves room for 400 signature operations and at least 2000 units of weight; other template

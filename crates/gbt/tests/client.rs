@@ -85,11 +85,28 @@ fn i8_an_answer_that_is_lost_leads_to_duplicate_which_is_accepted() {
     let mut world = World::new(vec![Core::new()]);
     world.settle();
     world.cores[0].mute_submit = true;
+    world.cores[0].deaf = true;
     world.mine();
     world.cores[0].mute_submit = false;
     world.pass(2);
     assert_eq!(world.verdicts(), [Verdict::Accepted]);
     assert_eq!(world.sent.len(), 2);
+}
+
+#[test]
+fn i8_a_template_on_top_of_a_block_is_an_answer_before_the_next_job() {
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    world.cores[0].mute_submit = true;
+    world.events.clear();
+    world.mine();
+    assert_eq!(world.verdicts(), [Verdict::Accepted]);
+    let at = |wanted: fn(&Event) -> bool| world.events.iter().position(wanted).unwrap();
+    let verdict = at(|event| matches!(event, Event::Block(_)));
+    let next_job = at(|event| matches!(event, Event::Job { height: 2, .. }));
+    assert!(verdict < next_job, "{:?}", world.events);
+    world.pass(60);
+    assert_eq!(world.sent.len(), 1, "nothing is sent again");
 }
 
 #[test]
@@ -304,12 +321,17 @@ fn without_long_poll_the_node_is_asked_every_5_seconds() {
 
 #[test]
 fn a_long_poll_that_breaks_at_once_gives_way_to_polling() {
-    let mut world = World::new(vec![Core::new()]);
-    world.cores[0].cuts_longpolls = true;
-    world.pass(120);
-    assert!(world.warnings()[0].contains("long polling does not work"));
-    assert_eq!(world.cores[0].seen("longpoll"), 3);
-    assert!((20..40).contains(&world.cores[0].seen("getblocktemplate")));
+    // The connection breaks, or a web server in front of the node has no patience.
+    for status in [0, 502, 504] {
+        let mut world = World::new(vec![Core::new()]);
+        world.cores[0].cuts_longpolls = Some(status);
+        world.pass(120);
+        assert!(world.warnings()[0].contains("long polling does not work"));
+        assert_eq!(world.cores[0].seen("longpoll"), 3);
+        assert!((20..40).contains(&world.cores[0].seen("getblocktemplate")));
+        let lost = |event: &Event| matches!(event, Event::Node { state: NodeState::Lost, .. });
+        assert!(!world.events.iter().any(lost), "{status}: the node itself is well");
+    }
 }
 
 #[test]

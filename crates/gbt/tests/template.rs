@@ -140,6 +140,38 @@ fn i16_coinbases_of_the_awkward_heights_are_valid() {
 }
 
 #[test]
+fn what_the_node_wants_in_the_coinbase_is_there() {
+    // BIP22: the values, not the names.
+    let aux = json!({"coinbaseaux": {"flags": "062f503253482f", "b": "aced"}, "height": 128});
+    let template = parse(&with(aux)).unwrap();
+    let work = Work::new(template, &payout(b"tag"), "1".to_owned(), true).unwrap();
+    let block: Block = deserialize_hex(&work.proposal()).unwrap();
+    let script = &block.txdata[0].input[0].script_sig;
+    let pushes: Vec<_> = script
+        .instructions()
+        .map(|i| i.unwrap().push_bytes().unwrap().as_bytes().to_vec())
+        .collect();
+    assert_eq!(pushes[0], [0x80, 0x00], "the height comes first");
+    assert_eq!(hex::encode(&pushes[1]), "aced062f503253482f");
+    assert_eq!(pushes[2], b"tag");
+    assert_eq!(script.count_sigops_legacy(), 0);
+
+    let with_aux = |bytes: usize| {
+        let template = parse(&with(json!({"coinbaseaux": {"": "00".repeat(bytes)}}))).unwrap();
+        let work = Work::new(template, &payout(b""), "1".to_owned(), true)?;
+        let block: Block = deserialize_hex(&work.proposal()).unwrap();
+        let script = &block.txdata[0].input[0].script_sig;
+        let longest = script.instructions().filter_map(|i| Some(i.ok()?.push_bytes()?.len())).max();
+        assert_eq!(longest, Some(bytes), "a push of {bytes} bytes");
+        Ok::<_, WorkError>(())
+    };
+    assert!(with_aux(75).is_ok() && with_aux(76).is_ok() && with_aux(84).is_ok());
+    assert!(with_aux(85).is_err() && with_aux(300).is_err());
+    let error = parse(&with(json!({"coinbaseaux": {"": "xy"}}))).unwrap_err();
+    assert!(error.to_string().contains("coinbaseaux \"xy\""), "{error}");
+}
+
+#[test]
 fn before_segwit_nothing_is_committed_to() {
     let mut core = Core::new();
     core.template_extras =

@@ -247,6 +247,21 @@ impl Blocks {
         self.settle(now, hash, events);
     }
 
+    /// A template of the node builds on this block: the node has it, whatever answer is on its way,
+    /// late or lost. So the verdict on a block comes before the next job, and nothing is sent again.
+    pub(super) fn built_upon(
+        &mut self,
+        now: Duration,
+        node: usize,
+        hash: Hash256,
+        events: &mut VecDeque<Event>,
+    ) {
+        if let Some(block) = self.blocks.iter_mut().find(|block| block.spooled.hash == hash) {
+            block.deliveries[node] = Delivery::Taken;
+            self.settle(now, hash, events);
+        }
+    }
+
     /// `getblockheader` was answered: `None` when the node does not know the block.
     pub(super) fn handle_header(
         &mut self,

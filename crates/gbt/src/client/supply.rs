@@ -36,7 +36,7 @@ impl Client {
         // One that was given up on has nothing to say any more.
         let Some(poll) = self.nodes[index].longpoll.take_if(|poll| poll.id == id) else { return };
         let lasted = now.saturating_sub(poll.sent_at);
-        if outcome.is_err() {
+        if outcome.as_ref().map_or(true, Answer::is_no_answer) {
             // The node may be down, or something between us cuts long answers: a plain fetch tells.
             let short = lasted < SHORT;
             if short {
@@ -90,6 +90,7 @@ impl Client {
         if std::mem::take(&mut self.nodes[index].doubtful) {
             self.blocks.recheck(now, index, u32::MAX);
         }
+        self.blocks.built_upon(now, index, template.prev_hash, &mut self.events);
         if index != self.active || self.finishing {
             return;
         }
@@ -138,6 +139,7 @@ impl Client {
         let Some(old) = newest.or(self.works.last()).map(Work::template) else { return true };
         let head = |t: &Template| (t.height, t.version, t.prev_hash, t.bits, t.coinbase_value);
         head(old) != head(new)
+            || old.coinbase_aux != new.coinbase_aux
             || old.transactions.len() != new.transactions.len()
             || old.transactions.iter().zip(&new.transactions).any(|(old, new)| old.txid != new.txid)
             || new.time >= old.time.saturating_add(MAX_JOB_AGE)

@@ -63,8 +63,8 @@ pub(crate) struct Core {
     pub(crate) longpolls: Vec<(u64, BlockHash)>,
     /// Long polls are never answered.
     pub(crate) deaf: bool,
-    /// Long polls end at once with an error.
-    pub(crate) cuts_longpolls: bool,
+    /// How long polls end at once, if they do: with this HTTP status, or (0) with the connection.
+    pub(crate) cuts_longpolls: Option<u16>,
     pub(crate) clock: u32,
 }
 
@@ -83,7 +83,7 @@ impl Core {
             seen: HashMap::new(),
             longpolls: Vec::new(),
             deaf: false,
-            cuts_longpolls: false,
+            cuts_longpolls: None,
             clock: START,
         }
     }
@@ -197,8 +197,10 @@ impl Core {
                 "chain": self.chain, "blocks": self.height(), "initialblockdownload": false,
             }),
             Call::Template { longpoll_id: Some(poll) } => {
-                if self.cuts_longpolls {
-                    return Some(Err("connection closed".to_owned()));
+                match self.cuts_longpolls {
+                    Some(0) => return Some(Err("connection closed".to_owned())),
+                    Some(status) => return Some(Ok(Answer { status, body: Vec::new() })),
+                    None => {}
                 }
                 let tip: BlockHash = poll[..64].parse().unwrap();
                 if tip == self.tip() || self.deaf {
@@ -207,6 +209,7 @@ impl Core {
                 }
                 self.template()
             }
+            Call::NetworkInfo => unreachable!("mining does not ask for it"),
             Call::Template { longpoll_id: None } => self.template(),
             Call::Proposal { block } => match self.refuse_proposals {
                 Some(reason) => json!(reason),
