@@ -12,7 +12,7 @@ use midstate_chain::{Header, Job, Target};
 use midstate_engine::{Config, Engine};
 use midstate_gbt::conf::Credentials;
 use midstate_gbt::{Payout, Template, Work, client};
-use midstate_net::{Happened, NodeLink, NodeLinkConfig};
+use midstate_net::{Happened, NodeAccess, NodeLink, NodeLinkConfig, Route};
 use midstate_sha256d::Kernel;
 use midstate_work::Cut;
 use serde_json::{Value, json};
@@ -41,7 +41,11 @@ fn foreign_block(node: &Bitcoind) -> (String, String) {
 fn new_tip_to_last_thread_on_new_work() {
     let Some(node) = Bitcoind::regtest() else { return };
     let link = NodeLinkConfig {
-        nodes: vec![(node.url().parse().unwrap(), Credentials::Cookie(node.cookie()))],
+        nodes: vec![NodeAccess {
+            url: node.url().parse().unwrap(),
+            route: Route::default(),
+            credentials: Credentials::Cookie(node.cookie()),
+        }],
         client: client::Config {
             chain: None,
             address: ADDRESS.parse().unwrap(),
@@ -118,7 +122,7 @@ fn new_tip_to_last_thread_on_new_work() {
     let at = |percent: usize| times[(TIPS - 1) * percent / 100].as_secs_f64() * 1e3;
     println!(
         "submitblock sent to last of {threads} threads on new work, {TIPS} tips: \
-         p50 {:.1} ms, p90 {:.1} ms, p99 {:.1} ms, max {:.1} ms",
+         median {:.1} ms, p90 {:.1} ms, p99 {:.1} ms, max {:.1} ms",
         at(50),
         at(90),
         at(99),

@@ -23,7 +23,7 @@ use crate::mine::{USER_AGENT, VERSION_MASK};
 use crate::mining::{self, Goals, Lines, Source, Views};
 use crate::node::NodeArgs;
 use crate::output::Output;
-use crate::pools::Pools;
+use crate::pools::{Pools, RouteArgs};
 use crate::units;
 use crate::web::{Page, PoolSide, WebArgs};
 
@@ -59,6 +59,8 @@ pub(crate) struct Args {
     /// test, which pays one address and nobody else. For real fleets use ckpool or datum_gateway
     #[arg(long, value_name = "URL", requires = "address")]
     node: Option<NodeUrl>,
+    #[command(flatten)]
+    route: RouteArgs,
     #[command(flatten)]
     solo: NodeArgs,
     #[command(flatten)]
@@ -127,7 +129,7 @@ async fn at_node(
     page: Option<&Page>,
     out: &mut Output,
 ) -> Result<(), Failure> {
-    let link = args.solo.link(vec![url], |_| None, VERSION_MASK, out)?;
+    let link = args.solo.link(vec![url], |_| None, &args.route, VERSION_MASK, out)?;
     let (blocks, solved) = mpsc::unbounded_channel();
     let (work, templates) = mpsc::unbounded_channel();
     let (node_events, told) = midstate_net::events();

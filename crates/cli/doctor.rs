@@ -1,20 +1,25 @@
-//! `midstate doctor`: what this machine can do, and a pool if one is named. One line per finding,
-//! each with its cure.
+//! `midstate doctor`: what this machine can do, or how a pool or a node does if one is named. One
+//! line per finding, each with its cure.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use midstate_chain::{Job, Network};
-use midstate_net::{PoolUrl, Stage, Step};
+use midstate_gbt::conf::Login;
+use midstate_net::{NodeUrl, Outcome, PoolUrl, Stage, Step};
 use midstate_sha256d::Kernel;
 use serde::Serialize;
 
 use crate::bench::cpu_name;
 use crate::choose::{self, HashArgs};
 use crate::exit::{Failure, Kind};
-use crate::mine::VERSION_MASK;
+use crate::mine::{Server, VERSION_MASK};
+use crate::node::EntryArgs;
 use crate::output::Output;
-use crate::pools::{Login, PoolArgs};
+use crate::pools::{Login as PoolLogin, PoolArgs};
 use crate::units;
+
+/// Who we are at pools that are not told.
+const POOL_USER: &str = "midstate.doctor";
 
 /// Jobs are as old as the pool's last look at its node, so a smaller difference means nothing.
 const CLOCK_SKEW: u64 = 120;
@@ -22,19 +27,23 @@ const CLOCK_SKEW: u64 = 120;
 /// Flags of `doctor`.
 ///
 /// Example: midstate doctor stratum+tcp://127.0.0.1:3333 -u worker
+///
+/// Example: midstate doctor http://127.0.0.1:18443
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// Examine this pool instead of this machine
+    /// Examine this pool or this Bitcoin Core node instead of this machine
     #[arg(value_name = "URL")]
-    url: Option<PoolUrl>,
-    /// User name at the pool
-    #[arg(short, long, value_name = "USER", default_value = "midstate.doctor", requires = "url")]
-    user: String,
-    /// Password at the pool
+    url: Option<Server>,
+    /// User name at the pool or node [default: midstate.doctor at a pool, the cookie at a node]
+    #[arg(short, long, value_name = "USER", requires = "url")]
+    user: Option<String>,
+    /// Password at the pool or node
     #[arg(short, long, value_name = "PASS", requires = "url")]
     pass: Option<String>,
     #[command(flatten)]
     way: PoolArgs,
+    #[command(flatten)]
+    entry: EntryArgs,
     #[command(flatten)]
     hash: HashArgs,
 }
@@ -56,9 +65,14 @@ struct Finding {
 }
 
 pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
-    if let Some(url) = &args.url {
-        return examine_pool(url, &args, out);
+    match &args.url {
+        None => examine_machine(&args, out),
+        Some(Server::Pool(url)) => examine_pool(url, &args, out),
+        Some(Server::Node(url)) => examine_node(url, &args, out),
     }
+}
+
+fn examine_machine(args: &Args, out: &mut Output) -> Result<(), Failure> {
     let mut findings = vec![cpu()];
     findings.extend(Kernel::available().map(kernel));
     findings.push(clock());
@@ -78,52 +92,108 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
 
 /// One connection to a pool, step by step.
 fn examine_pool(url: &PoolUrl, args: &Args, out: &mut Output) -> Result<(), Failure> {
-    let login = Login { user: args.user.clone(), pass: args.pass.clone() };
+    let user = args.user.clone().unwrap_or_else(|| POOL_USER.to_owned());
+    let login = PoolLogin { user, pass: args.pass.clone() };
     let account = args.way.account(url, login, VERSION_MASK)?;
     let network = midstate_net::Network::default();
-    let mut failed = None;
-    let mut told = |step: Step| {
-        if let Err(problem) = &step.outcome {
-            failed = Some((step.stage, problem.clone()));
-        }
-        tell(&examined(step), out);
-    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let job = runtime.block_on(midstate_net::examine(&account, &network, &mut told));
+    let mut steps = Steps { out, failed: None };
+    let examination = midstate_net::examine_pool(&account, &network, |step| steps.tell(step));
+    let job = runtime.block_on(examination);
+    steps.verdict()?;
     if let Some(job) = job {
         tell(&pool_clock(&job), out);
     }
-    match failed {
-        None => Ok(()),
-        Some((stage, problem)) => {
-            let kind = match stage {
-                Stage::Name | Stage::Connect | Stage::Tls => Kind::Unreachable,
-                Stage::Authorize => Kind::Refused,
-                Stage::Subscribe | Stage::Job => Kind::Runtime,
-            };
-            Err(Failure::new(kind, anyhow::Error::msg(problem)))
+    Ok(())
+}
+
+/// All that mining at a node needs of it, step by step.
+fn examine_node(url: &NodeUrl, args: &Args, out: &mut Output) -> Result<(), Failure> {
+    let login = match (&args.user, &args.pass) {
+        (Some(user), Some(password)) => {
+            Some(Login { user: user.clone(), password: password.clone() })
         }
+        (None, None) => None,
+        _ => return Err(Failure::usage("a node wants both --user and --pass, or neither")),
+    };
+    let node = args.entry.node(url.clone(), login, &args.way.route, out)?;
+    let network = midstate_net::Network::default();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut steps = Steps { out, failed: None };
+    let wanted = args.entry.chain;
+    runtime.block_on(midstate_net::examine_node(&node, wanted, &network, |s| steps.tell(s)));
+    steps.verdict()
+}
+
+/// Tells the steps of an examination, and remembers the one that failed.
+struct Steps<'a> {
+    out: &'a mut Output,
+    failed: Option<(Stage, String)>,
+}
+
+impl Steps<'_> {
+    fn tell(&mut self, step: Step) {
+        if let Outcome::Bad(problem) = &step.outcome {
+            self.failed = Some((step.stage, problem.clone()));
+        }
+        tell(&examined(step), self.out);
+    }
+
+    fn verdict(self) -> Result<(), Failure> {
+        let Some((stage, problem)) = self.failed else { return Ok(()) };
+        let kind = match stage {
+            Stage::Name | Stage::Connect | Stage::Tls => Kind::Unreachable,
+            Stage::Authorize | Stage::Credentials => Kind::Refused,
+            _ => Kind::Runtime,
+        };
+        Err(Failure::new(kind, anyhow::Error::msg(problem)))
     }
 }
 
 fn examined(Step { stage, took, outcome }: Step) -> Finding {
+    // Where the node's answer or ours to it names the cure, there is no other.
     let (check, cure) = match stage {
-        Stage::Name => ("name", "check the spelling, and whether other names can be found"),
-        Stage::Connect => ("connection", "check the port, the firewall and whether the pool is up"),
+        Stage::Name => ("name", Some("check the spelling, and whether other names can be found")),
+        Stage::Connect => {
+            ("connection", Some("check the port, the firewall and whether the server is up"))
+        }
         Stage::Tls => {
-            ("TLS", "what is wrong stands above; never use --tls-insecure to get around it")
+            ("TLS", Some("what is wrong stands above; never use --tls-insecure to get around it"))
         }
-        Stage::Subscribe => ("subscribe", "is it a Stratum v1 port for SHA-256? Ask the pool"),
+        Stage::Subscribe => {
+            ("subscribe", Some("is it a Stratum v1 port for SHA-256? Ask the pool"))
+        }
         Stage::Authorize => {
-            ("authorize", "check --user and --pass; pools want an address or account")
+            ("authorize", Some("check --user and --pass; pools want an address or account"))
         }
-        Stage::Job => ("first job", "the pool has no work: its node may be down or catching up"),
+        Stage::Job => {
+            ("first job", Some("the pool has no work: its node may be down or catching up"))
+        }
+        Stage::Credentials => ("credentials", None),
+        Stage::Chain => ("chain", None),
+        Stage::Sync => {
+            ("sync", Some("wait until it has caught up: what is mined before then is stale"))
+        }
+        Stage::Peers => (
+            "peers",
+            Some("check the node's network: a block that nobody hears of is lost to the next one"),
+        ),
+        Stage::Template => ("template", Some("see above, and the node's debug.log")),
+        Stage::Challenge => ("signet challenge", None),
+        Stage::Clock => (
+            "clock",
+            Some(
+                "set both clocks with NTP; the times of test networks may run ahead, but a block \
+                 more than two hours ahead is refused",
+            ),
+        ),
     };
     let (health, found) = match outcome {
-        Ok(found) => (Health::Ok, found),
-        Err(problem) => (Health::Fail, problem),
+        Outcome::Good(found) => (Health::Ok, found),
+        Outcome::Doubtful(found) => (Health::Warn, found),
+        Outcome::Bad(problem) => (Health::Fail, problem),
     };
-    let cure = (health == Health::Fail).then_some(cure);
+    let cure = cure.filter(|_| health != Health::Ok);
     Finding { check: check.to_owned(), health, found, cure, took: Some(took) }
 }
 

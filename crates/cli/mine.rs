@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use midstate_gbt::conf::Login;
-use midstate_net::{NodeUrl, PoolUrl};
+use midstate_net::{NodeUrl, NodeUrlError, PoolUrl};
 use tokio::sync::mpsc;
 
 use crate::choose::{self, Choice, HashArgs};
@@ -30,7 +30,7 @@ pub(crate) const VERSION_MASK: u32 = 0x1fff_e000;
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// Pool to mine at, stratum+tcp://HOST:PORT or HOST:PORT, or a Bitcoin Core node,
-    /// http://HOST:PORT; several are tried in order [default, with --address: the local node]
+    /// http://HOST:PORT or https://HOST; several are tried in order [default, with --address: the local node]
     #[arg(
         short = 'o',
         long,
@@ -83,7 +83,7 @@ pub(crate) struct Args {
 
 /// Where jobs can come from.
 #[derive(Debug, Clone)]
-enum Server {
+pub(crate) enum Server {
     Pool(PoolUrl),
     Node(NodeUrl),
 }
@@ -92,9 +92,10 @@ impl FromStr for Server {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once("://") {
-            Some(("http" | "https", _)) => {
-                text.parse().map(Self::Node).map_err(|error| error.to_string())
+        let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+        match scheme.as_deref() {
+            Some("http" | "https") => {
+                text.parse().map(Self::Node).map_err(|error: NodeUrlError| error.to_string())
             }
             _ => text.parse().map(Self::Pool).map_err(|error| error.to_string()),
         }
@@ -195,7 +196,8 @@ impl Args {
                     let (user, password) = user.as_ref().zip(password.as_ref())?;
                     Some(Login { user: user(index), password: password(index) })
                 };
-                let link = self.node.link(nodes, login, self.version_mask, out)?;
+                let mask = self.version_mask;
+                let link = self.node.link(nodes, login, &self.way.route, mask, out)?;
                 Ok(Source::Nodes(Box::new(midstate_net::NodeLinkConfig { give_up, ..link })))
             }
         }
@@ -254,7 +256,7 @@ fn spread<'a>(
     }
 }
 
-fn parse_mask(text: &str) -> Result<u32, String> {
+pub(crate) fn parse_mask(text: &str) -> Result<u32, String> {
     if text == "off" {
         return Ok(0);
     }

@@ -11,14 +11,29 @@ use midstate_chain::Network;
 use midstate_gbt::client::Config;
 use midstate_gbt::conf::{self, CONF_NAME, Conf, Login, Platform, Said};
 use midstate_gbt::{Address, MAX_TAG};
-use midstate_net::{NodeLinkConfig, NodeUrl};
+use midstate_net::{NodeAccess, NodeLinkConfig, NodeUrl};
 
 use crate::exit::Failure;
 use crate::output::Output;
+use crate::pools::RouteArgs;
 
 /// User name and password for a node, where they should not stand on a command line.
 const USER_VARIABLE: &str = "MIDSTATE_RPC_USER";
 const PASSWORD_VARIABLE: &str = "MIDSTATE_RPC_PASSWORD";
+
+/// Flags about being let in by a node.
+#[derive(clap::Args, Debug, Clone)]
+pub(crate) struct EntryArgs {
+    /// The chain that the node must be on: main, testnet4, signet or regtest
+    #[arg(long, value_name = "NAME")]
+    pub(crate) chain: Option<Network>,
+    /// The node's data directory [default: Bitcoin Core's own]
+    #[arg(long, value_name = "DIR")]
+    datadir: Option<PathBuf>,
+    /// The node's cookie file [default: in its data directory]
+    #[arg(long, value_name = "FILE")]
+    rpccookiefile: Option<PathBuf>,
+}
 
 /// Flags of `mine` that are about nodes.
 #[derive(clap::Args, Debug, Clone)]
@@ -30,21 +45,22 @@ pub(crate) struct NodeArgs {
     /// Text in the coinbase of our blocks
     #[arg(long, value_name = "TEXT", default_value = "/midstate/", value_parser = parse_tag)]
     coinbase_tag: String,
-    /// The chain that the node must be on: main, testnet4, signet or regtest
-    #[arg(long, value_name = "NAME")]
-    chain: Option<Network>,
-    /// The node's data directory [default: Bitcoin Core's own]
-    #[arg(long, value_name = "DIR")]
-    datadir: Option<PathBuf>,
-    /// The node's cookie file [default: in its data directory]
-    #[arg(long, value_name = "FILE")]
-    rpccookiefile: Option<PathBuf>,
+    #[command(flatten)]
+    entry: EntryArgs,
     /// Find no more than one block in this many seconds
     #[arg(long, value_name = "SECS", default_value = "0", value_parser = parse_seconds)]
     block_interval: Duration,
     /// Where solved blocks wait until they are safe [default: in the state directory of the user]
     #[arg(long, value_name = "DIR")]
     spool: Option<PathBuf>,
+}
+
+/// What Core's files on this machine say about a node.
+struct Files {
+    datadir: PathBuf,
+    conf: Conf,
+    /// Whose port and cookie to look for; the node has the last word on which it is on.
+    chain: Network,
 }
 
 impl NodeArgs {
@@ -54,41 +70,27 @@ impl NodeArgs {
         &self,
         urls: Vec<NodeUrl>,
         login: impl Fn(usize) -> Option<Login>,
+        route: &RouteArgs,
         version_mask: u32,
         out: &mut Output,
     ) -> Result<NodeLinkConfig, Failure> {
         let address = self.address.clone().ok_or_else(|| {
             Failure::usage("mining at a node wants an address to pay: add --address ADDR")
         })?;
-        let datadir = self.datadir()?;
-        let mut conf = read_conf(&datadir)?;
-        let chain = self.guess_chain(&address, urls.first(), &conf)?;
-        read_includes(&mut conf, &datadir, chain)?;
-
+        let chain = |conf: &Conf| self.chain_of(&address, urls.first(), conf);
+        let files = self.entry.files(chain)?;
         let urls = match urls.is_empty() {
-            true => vec![conf::local_url(&conf, chain).parse()?],
+            true => vec![conf::local_url(&files.conf, files.chain).parse()?],
             false => urls,
         };
         let nodes = urls.into_iter().enumerate().map(|(index, url)| {
-            if !url.is_local() {
-                out.note(format!(
-                    "warning: {url} is asked over plain HTTP: whoever is on the way can read the \
-                     password and change the payout; forward the port with ssh -L instead"
-                ));
-            }
-            let said = Said {
-                cookie_file: self.rpccookiefile.clone(),
-                flags: login(index).or_else(|| url.login.clone()),
-                environment: login_from_environment(),
-            };
-            let credentials = conf::credentials(&said, &conf, &datadir, chain, Path::exists);
-            let port = Some(url.port.unwrap_or(conf::default_port(chain)));
-            (NodeUrl { port, ..url }, credentials)
+            warn_of_eavesdroppers(&url, out);
+            self.entry.access(url, login(index), route, &files)
         });
-        let nodes: Vec<_> = nodes.collect();
+        let nodes = nodes.collect::<Result<Vec<_>, _>>()?;
         let client = Config {
-            chain: self.chain,
-            address,
+            chain: self.entry.chain,
+            address: address.clone(),
             tag: self.coinbase_tag.clone().into_bytes(),
             extranonce1: Vec::new(),
             version_mask,
@@ -100,6 +102,83 @@ impl NodeArgs {
             None => state_directory()?.join("blocks"),
         };
         Ok(NodeLinkConfig { nodes, client, spool, give_up: None })
+    }
+
+    /// The chain to look for, on which the address must mean something.
+    fn chain_of(
+        &self,
+        address: &Address,
+        url: Option<&NodeUrl>,
+        conf: &Conf,
+    ) -> Result<Network, Failure> {
+        if let Some(chain) = self.entry.chain {
+            address.script_for(chain).map_err(|error| Failure::usage(error.to_string()))?;
+            return Ok(chain);
+        }
+        let chains = address.chains();
+        let hint = hints(url, conf).find(|chain| chains.contains(chain));
+        match (hint, chains) {
+            (Some(chain), _) => Ok(chain),
+            (None, &[chain]) => Ok(chain),
+            // A port of its own and an address of several test chains: its cookie may be anywhere.
+            (None, _) => {
+                conf.chain().map_err(Failure::usage)?;
+                let names: Vec<_> = chains.iter().map(|chain| chain.name()).collect();
+                Err(Failure::usage(format!(
+                    "the address can be paid on several chains: add --chain {}",
+                    names.join(" or --chain ")
+                )))
+            }
+        }
+    }
+}
+
+impl EntryArgs {
+    /// A node to look at, whoever is paid. Without a hint it is taken for one on the main chain, as
+    /// Core would.
+    pub(crate) fn node(
+        &self,
+        url: NodeUrl,
+        login: Option<Login>,
+        route: &RouteArgs,
+        out: &mut Output,
+    ) -> Result<NodeAccess, Failure> {
+        let hinted = |conf: &Conf| hints(Some(&url), conf).next().unwrap_or(Network::Mainnet);
+        let files = self.files(|conf| Ok(self.chain.unwrap_or_else(|| hinted(conf))))?;
+        warn_of_eavesdroppers(&url, out);
+        self.access(url, login, route, &files)
+    }
+
+    /// Where the node is and what opens its door.
+    fn access(
+        &self,
+        url: NodeUrl,
+        login: Option<Login>,
+        route: &RouteArgs,
+        files: &Files,
+    ) -> Result<NodeAccess, Failure> {
+        let route = route.route(&url, (!url.tls).then_some("https://"))?;
+        let said = Said {
+            cookie_file: self.rpccookiefile.clone(),
+            flags: login.or_else(|| url.login.clone()),
+            environment: login_from_environment(),
+        };
+        let Files { datadir, conf, chain } = files;
+        let credentials = conf::credentials(&said, conf, datadir, *chain, Path::exists);
+        let port = Some(url.port.unwrap_or(conf::default_port(*chain)));
+        Ok(NodeAccess { url: NodeUrl { port, ..url }, route, credentials })
+    }
+
+    /// Core's files; which chain they are read for may depend on what they say.
+    fn files(
+        &self,
+        chain: impl FnOnce(&Conf) -> Result<Network, Failure>,
+    ) -> Result<Files, Failure> {
+        let datadir = self.datadir()?;
+        let mut conf = read_conf(&datadir)?;
+        let chain = chain(&conf)?;
+        read_includes(&mut conf, &datadir, chain)?;
+        Ok(Files { datadir, conf, chain })
     }
 
     /// Core's data directory: the one named, else the default one.
@@ -117,36 +196,23 @@ impl NodeArgs {
         let home = home.ok_or_else(|| Failure::usage("no home directory: add --datadir DIR"))?;
         Ok(conf::default_datadir(platform, &home))
     }
+}
 
-    /// The chain whose port and cookie to look for; the node has the last word on which it is on.
-    fn guess_chain(
-        &self,
-        address: &Address,
-        url: Option<&NodeUrl>,
-        conf: &Conf,
-    ) -> Result<Network, Failure> {
-        if let Some(chain) = self.chain {
-            address.script_for(chain).map_err(|error| Failure::usage(error.to_string()))?;
-            return Ok(chain);
-        }
-        let chains = address.chains();
-        let by_port = url.and_then(|url| url.port).and_then(|port| {
-            Network::ALL.into_iter().find(|&chain| conf::default_port(chain) == port)
-        });
-        let by_conf = conf.chain().ok().flatten();
-        let guess = [by_port, by_conf].into_iter().flatten().find(|chain| chains.contains(chain));
-        match (guess, chains) {
-            (Some(chain), _) => Ok(chain),
-            (None, &[chain]) => Ok(chain),
-            // A port of its own and an address of several test chains: its cookie may be anywhere.
-            (None, _) => {
-                let names: Vec<_> = chains.iter().map(|chain| chain.name()).collect();
-                Err(Failure::usage(format!(
-                    "the address can be paid on several chains: add --chain {}",
-                    names.join(" or --chain ")
-                )))
-            }
-        }
+/// Chains that a URL's port and `bitcoin.conf` speak for, the likeliest first.
+fn hints(url: Option<&NodeUrl>, conf: &Conf) -> impl Iterator<Item = Network> {
+    let port = url.and_then(|url| url.port);
+    let by_port = port
+        .and_then(|port| Network::ALL.into_iter().find(|&chain| conf::default_port(chain) == port));
+    [by_port, conf.chain().ok().flatten()].into_iter().flatten()
+}
+
+fn warn_of_eavesdroppers(url: &NodeUrl, out: &mut Output) {
+    if !url.tls && !url.is_local() {
+        out.note(format!(
+            "warning: {url} is asked over plain HTTP: whoever is on the way can read the password \
+             and change the payout; put TLS in front of the node (https://), or forward its port \
+             with ssh -L"
+        ));
     }
 }
 

@@ -1,5 +1,7 @@
-//! The pools to mine at and how to get there: from the flags, or from the configuration file.
+//! The pools to mine at and how to get there: from the flags, or from the configuration file. The
+//! way to a node is the same.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,9 +14,9 @@ use crate::exit::Failure;
 use crate::mine::USER_AGENT;
 use crate::output::Output;
 
-/// Flags about the way to a pool.
+/// Flags about the way to a server.
 #[derive(Args, Debug, Clone, Default)]
-pub(crate) struct PoolArgs {
+pub(crate) struct RouteArgs {
     /// Believe the authorities in this PEM file instead of the system's
     #[arg(long, value_name = "FILE", conflicts_with_all = ["tls_pin", "tls_insecure"])]
     cert: Option<PathBuf>,
@@ -27,6 +29,13 @@ pub(crate) struct PoolArgs {
     /// Connect through a SOCKS5 proxy, which also looks up the names
     #[arg(long, value_name = "URL")]
     proxy: Option<ProxyUrl>,
+}
+
+/// Flags about the way to a pool.
+#[derive(Args, Debug, Clone, Default)]
+pub(crate) struct PoolArgs {
+    #[command(flatten)]
+    pub(crate) route: RouteArgs,
     /// Stay where you are when a pool says client.reconnect
     #[arg(long)]
     no_redirect: bool,
@@ -101,6 +110,24 @@ impl Reloader {
     }
 }
 
+impl RouteArgs {
+    /// The way to `url`; `without_tls` names the scheme it should have had, if it
+    /// has no TLS.
+    pub(crate) fn route(
+        &self,
+        url: &dyn Display,
+        without_tls: Option<&str>,
+    ) -> Result<Route, Failure> {
+        let trust = trust(self.cert.as_deref(), self.tls_pin.as_deref(), self.tls_insecure)?;
+        match without_tls {
+            Some(scheme) if trust != Trust::System => Err(Failure::usage(format!(
+                "--cert, --tls-pin and --tls-insecure need TLS, and {url} has none: use {scheme}"
+            ))),
+            _ => Ok(Route { trust, proxy: self.proxy.clone() }),
+        }
+    }
+}
+
 impl PoolArgs {
     /// An account at a pool that was named by a flag.
     pub(crate) fn account(
@@ -109,14 +136,7 @@ impl PoolArgs {
         login: Login,
         version_mask: u32,
     ) -> Result<Account, Failure> {
-        let trust = trust(self.cert.as_deref(), self.tls_pin.as_deref(), self.tls_insecure)?;
-        if !url.tls && trust != Trust::System {
-            return Err(Failure::usage(format!(
-                "--cert, --tls-pin and --tls-insecure need TLS, and {url} has none: use \
-                 stratum+tls://"
-            )));
-        }
-        let route = Route { trust, proxy: self.proxy.clone() };
+        let route = self.route.route(url, (!url.tls).then_some("stratum+tls://"))?;
         account(url, login, version_mask, route, !self.no_redirect)
     }
 }
@@ -140,13 +160,15 @@ fn accounts(
         })?;
         let pass = pool.pass.as_ref().or(config.pass.as_ref());
         let login = Login { user: user.clone(), pass: pass.cloned() };
-        let flags = PoolArgs {
-            cert: way.cert.clone().or_else(|| pool.cert.clone()),
-            tls_pin: way.tls_pin.clone().or_else(|| pool.tls_pin.clone()),
-            tls_insecure: way.tls_insecure || pool.tls_insecure,
-            proxy: [&way.proxy, &pool.proxy, &config.proxy].into_iter().flatten().next().cloned(),
-            no_redirect: way.no_redirect || pool.no_redirect,
+        let said = &way.route;
+        let proxies = [&said.proxy, &pool.proxy, &config.proxy];
+        let route = RouteArgs {
+            cert: said.cert.clone().or_else(|| pool.cert.clone()),
+            tls_pin: said.tls_pin.clone().or_else(|| pool.tls_pin.clone()),
+            tls_insecure: said.tls_insecure || pool.tls_insecure,
+            proxy: proxies.into_iter().flatten().next().cloned(),
         };
+        let flags = PoolArgs { route, no_redirect: way.no_redirect || pool.no_redirect };
         flags.account(&pool.url, login, version_mask)
     };
     config.pool.iter().map(account_of).collect()

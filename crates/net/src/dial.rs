@@ -1,7 +1,8 @@
-//! From an account to an open connection: names, several addresses, a proxy, TLS. Used by the link
-//! and by `doctor`.
+//! From an account to an open connection: names, several addresses, a proxy, TLS. Used by the links
+//! to pools and to nodes, and by `doctor`.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -14,6 +15,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_socks::tcp::Socks5Stream;
 
@@ -31,6 +33,17 @@ pub struct Connection {
     pub transport: Box<dyn Transport>,
     /// The address at the other end, where there is no proxy in between.
     pub peer: Option<IpAddr>,
+}
+
+/// Where a server listens, and how people write that.
+#[derive(Clone, Copy)]
+pub(crate) struct Endpoint<'a> {
+    /// Name or address; IPv6 without brackets.
+    pub(crate) host: &'a str,
+    /// TCP port.
+    pub(crate) port: u16,
+    /// The URL.
+    pub(crate) url: &'a (dyn fmt::Display + Sync),
 }
 
 /// How to get to a server.
@@ -124,13 +137,17 @@ pub struct Network {
 impl Dial for Network {
     fn dial<'a>(&'a self, url: &'a PoolUrl, route: &'a Route) -> Dialling<'a> {
         Box::pin(async move {
-            let stream = self.connect(url, route).await?;
+            let endpoint = url.endpoint();
+            let stream = self.connect(endpoint, route).await?;
             let peer = match route.proxy {
                 Some(_) => None,
                 None => stream.peer_addr().ok().map(|address| address.ip()),
             };
             let transport = match url.tls {
-                true => self.secure(stream, url, &route.trust).await?,
+                true => {
+                    let config = route.trust.client_config(&url.host)?;
+                    self.secure(stream, endpoint, config).await?
+                }
                 false => Box::new(stream),
             };
             Ok(Connection { transport, peer })
@@ -142,41 +159,41 @@ impl Network {
     /// An open TCP connection to the server, by way of the proxy if there is one.
     pub(crate) async fn connect(
         &self,
-        url: &PoolUrl,
+        to: Endpoint<'_>,
         route: &Route,
     ) -> Result<TcpStream, DialError> {
         let limit = self.limits.connect;
         let stream = timeout(limit, async {
             match &route.proxy {
-                None => self.connect_tcp(&url.host, url.port).await,
-                Some(proxy) => self.connect_by_proxy(proxy, url).await,
+                None => self.connect_tcp(to.host, to.port).await,
+                Some(proxy) => self.connect_by_proxy(proxy, to).await,
             }
         });
-        let timed_out = |_| DialError::TimedOut { to: url.to_string(), what: "answer", limit };
+        let timed_out = |_| DialError::TimedOut { to: to.url.to_string(), what: "answer", limit };
         let stream = stream.await.map_err(timed_out)??;
         self.configure_socket(&stream);
         Ok(stream)
     }
 
-    /// TLS over an open connection.
+    /// TLS over an open connection. The settings are those of a [`Trust`].
     pub(crate) async fn secure(
         &self,
         stream: TcpStream,
-        url: &PoolUrl,
-        trust: &Trust,
+        to: Endpoint<'_>,
+        config: Arc<ClientConfig>,
     ) -> Result<Box<dyn Transport>, DialError> {
-        let config = trust.client_config(&url.host)?;
-        let to = || url.to_string();
-        let name = ServerName::try_from(url.host.clone()).map_err(|error| DialError::Tls {
-            to: to(),
-            why: format!("{} is no name that a certificate can have: {error}", url.host),
+        let refused = |why| DialError::Tls { to: to.url.to_string(), why };
+        let name = ServerName::try_from(to.host.to_owned()).map_err(|error| {
+            refused(format!("{} is no name that a certificate can have: {error}", to.host))
         })?;
-        let handshake = TlsConnector::from(Arc::new(config)).connect(name, stream);
+        let handshake = TlsConnector::from(config).connect(name, stream);
         let limit = self.limits.tls;
         match timeout(limit, handshake).await {
             Ok(Ok(stream)) => Ok(Box::new(stream)),
-            Ok(Err(error)) => Err(DialError::Tls { to: to(), why: handshake_failure(&error) }),
-            Err(_) => Err(DialError::TimedOut { to: to(), what: "TLS handshake", limit }),
+            Ok(Err(error)) => Err(refused(handshake_failure(&error))),
+            Err(_) => {
+                Err(DialError::TimedOut { to: to.url.to_string(), what: "TLS handshake", limit })
+            }
         }
     }
 
@@ -228,11 +245,11 @@ impl Network {
     async fn connect_by_proxy(
         &self,
         proxy: &ProxyUrl,
-        url: &PoolUrl,
+        to: Endpoint<'_>,
     ) -> Result<TcpStream, DialError> {
         let stream = self.connect_tcp(&proxy.host, proxy.port).await?;
         // The name goes to the proxy as it is.
-        let target = (url.host.as_str(), url.port);
+        let target = (to.host, to.port);
         let connected = match &proxy.login {
             None => Socks5Stream::connect_with_socket(stream, target).await,
             Some((user, password)) => {
@@ -240,7 +257,7 @@ impl Network {
             }
         };
         let failed =
-            |error| DialError::Proxy { proxy: proxy.to_string(), to: url.to_string(), error };
+            |error| DialError::Proxy { proxy: proxy.to_string(), to: to.url.to_string(), error };
         Ok(connected.map_err(failed)?.into_inner())
     }
 

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod backoff;
+mod connector;
 mod dial;
 mod event;
 mod examine;
@@ -11,6 +12,7 @@ mod failover;
 mod limits;
 mod link;
 mod node_link;
+mod node_url;
 mod pool_server;
 mod proxy;
 mod rpc;
@@ -22,13 +24,14 @@ mod wire;
 
 pub use dial::{Connection, Dial, DialError, Dialling, Network, Route, Transport};
 pub use event::{End, EventReceiver, EventSender, Happened, LinkEvent, LinkState, events};
-pub use examine::{Stage, Step, examine};
+pub use examine::{Outcome, Stage, Step, examine_node, examine_pool};
 pub use limits::LinkLimits;
 pub use link::{Link, LinkConfig};
 pub use node_link::{NodeLink, NodeLinkConfig};
+pub use node_url::{NodeUrl, NodeUrlError};
 pub use pool_server::{Backend, NodePool, PoolServer, ServerHandle};
 pub use proxy::{ProxyError, ProxyUrl};
-pub use rpc::{NodeUrl, NodeUrlError, RpcClient};
+pub use rpc::{NodeAccess, RpcClient};
 pub use seat::Account;
 pub use spool::Spool;
 pub use tls::{Pin, Trust, TrustError};

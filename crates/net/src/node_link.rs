@@ -8,7 +8,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use midstate_chain::{Hash256, Job, Network, Share, Verdict};
 use midstate_gbt::client::{BlockOutcome, Config, Event, Fatal, NodeState};
-use midstate_gbt::conf::Credentials;
 use midstate_gbt::rpc::Answer;
 use midstate_gbt::spool::SpooledBlock;
 use midstate_gbt::{Client, EXTRANONCE2_SIZE, Work};
@@ -16,7 +15,7 @@ use midstate_pool::{Pool, Template};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 
-use crate::rpc::{NodeUrl, RpcClient};
+use crate::rpc::{NodeAccess, RpcClient};
 use crate::spool::Spool;
 use crate::{End, EventSender, Happened, LinkEvent, LinkState};
 
@@ -28,7 +27,7 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 #[derive(Debug, Clone)]
 pub struct NodeLinkConfig {
     /// In order of preference; at least one.
-    pub nodes: Vec<(NodeUrl, Credentials)>,
+    pub nodes: Vec<NodeAccess>,
     /// Who is paid, and how. The number of nodes is filled in here, and the extranonce for a miner.
     pub client: Config,
     /// Where solved blocks are kept, in a directory for each chain.
@@ -71,6 +70,8 @@ enum Customer {
 struct Node {
     /// The URL as people see it.
     name: Arc<str>,
+    /// Whether it has proved who it is, where it has to: false for `--tls-insecure`.
+    proved: bool,
     rpc: Arc<RpcClient>,
 }
 
@@ -138,9 +139,10 @@ impl NodeLink {
         let nodes = config
             .nodes
             .iter()
-            .map(|(url, credentials)| Node {
-                name: url.to_string().into(),
-                rpc: Arc::new(RpcClient::new(url, credentials.clone())),
+            .map(|access| Node {
+                name: access.url.to_string().into(),
+                proved: !access.url.tls || access.route.trust.is_verified(),
+                rpc: Arc::new(RpcClient::new(access)),
             })
             .collect();
         Self { config, nodes, started: Instant::now(), inbox, customer, events, stop }
@@ -308,6 +310,10 @@ impl Running {
             }
         };
         self.tell(node, state, reason);
+        if state == LinkState::Authorized && !self.nodes[node].proved {
+            let text = "--tls-insecure: anybody may be answering as this node, and take the work";
+            self.say(node, Happened::Warning(text.to_owned()));
+        }
     }
 
     /// Each chain has its own directory: a block of one must never be offered to another.

@@ -1,5 +1,5 @@
-//! Who is believed to be the pool (S8): TLS by rustls, verified unless it is told otherwise in so
-//! many words. A connection that cannot be verified is not made; nothing falls back to plaintext.
+//! Who is believed to be the pool or the node (S8): TLS by rustls, verified unless it is told
+//! otherwise in so many words. A connection that cannot be verified is not made; nothing falls back to plaintext.
 
 use std::fmt;
 use std::path::Path;
@@ -22,10 +22,10 @@ use tokio_rustls::rustls::{
 /// Whom to believe.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Trust {
-    /// Certificates for the pool's name under the authorities of the operating system.
+    /// Certificates for the server's name under the authorities of the operating system.
     #[default]
     System,
-    /// Certificates for the pool's name under these authorities and no others.
+    /// Certificates for the server's name under these authorities and no others.
     Authorities(Arc<[CertificateDer<'static>]>),
     /// The one certificate, or any certificate of the one key. Name, dates and authorities do not
     /// matter: who pins knows better than they do.
@@ -62,43 +62,43 @@ pub enum TrustError {
     /// A machine without authorities believes nobody.
     #[error(
         "this machine has no list of certificate authorities: install it (Debian: \
-         ca-certificates), or name the pool's with --cert FILE or --tls-pin HEX"
+         ca-certificates), or name the server's with --cert FILE or --tls-pin HEX"
     )]
     NoSystemRoots,
 }
 
-/// What is wrong with a pool's certificate, in a sentence that names the cure.
+/// What is wrong with a server's certificate, in a sentence that names the cure.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 enum Distrust {
     #[error(
-        "the pool's certificate has expired (or this machine's clock is wrong): tell the pool, or \
-         set the clock"
+        "the server's certificate has expired (or this machine's clock is wrong): tell its operator, \
+         or set the clock"
     )]
     Expired,
-    #[error("the pool's certificate is not valid yet: is this machine's clock right?")]
+    #[error("the server's certificate is not valid yet: is this machine's clock right?")]
     NotYetValid,
     #[error(
-        "the pool's certificate is for another name than {0}: check the URL; somebody else may be \
+        "the server's certificate is for another name than {0}: check the URL; somebody else may be \
          answering"
     )]
     OtherName(String),
     #[error(
-        "the pool's certificate is signed by no authority that is trusted here, perhaps by itself \
-         (SHA-256 {0}): if the pool's operator confirms it, use --tls-pin, or --cert with the \
+        "the server's certificate is signed by no authority that is trusted here, perhaps by itself \
+         (SHA-256 {0}): if its operator confirms it, use --tls-pin, or --cert with the \
          authority's file"
     )]
     UnknownAuthority(Pin),
     #[error(
-        "the pool has another certificate (SHA-256 {certificate}, of its key {key}) than the \
-         pinned one: somebody else may be answering, or the pool has a new key"
+        "the server has another certificate (SHA-256 {certificate}, of its key {key}) than the \
+         pinned one: somebody else may be answering, or the server has a new key"
     )]
     OtherThanPinned { certificate: Pin, key: Pin },
     #[error(
-        "the pool's certificate (SHA-256 {certificate}) is not fit for a server: {why}; if the \
-         pool's operator confirms it, use --tls-pin"
+        "the server's certificate (SHA-256 {certificate}) is not fit for a server: {why}; if its \
+         operator confirms it, use --tls-pin"
     )]
     Unfit { why: String, certificate: Pin },
-    #[error("the pool's certificate cannot be judged: {0}")]
+    #[error("the server's certificate cannot be judged: {0}")]
     Other(String),
 }
 
@@ -141,13 +141,13 @@ impl Trust {
         }
     }
 
-    /// Whether a pool that passes has proved who it is.
+    /// Whether a server that passes has proved who it is.
     pub fn is_verified(&self) -> bool {
         !matches!(self, Self::Anybody)
     }
 
     /// The settings of rustls for a connection that believes this and no more.
-    pub(crate) fn client_config(&self, host: &str) -> Result<ClientConfig, TrustError> {
+    pub(crate) fn client_config(&self, host: &str) -> Result<Arc<ClientConfig>, TrustError> {
         let provider = Arc::new(crypto::ring::default_provider());
         let authorities = match self {
             Self::System => Some(system_roots()?),
@@ -166,12 +166,13 @@ impl Trust {
             authorities,
             algorithms: provider.signature_verification_algorithms,
         };
-        Ok(ClientConfig::builder_with_provider(provider)
+        let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("ring has the cipher suites of TLS 1.2 and 1.3")
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth())
+            .with_no_client_auth();
+        Ok(Arc::new(config))
     }
 }
 
@@ -313,12 +314,15 @@ pub(crate) fn handshake_failure(error: &std::io::Error) -> String {
             why.to_string()
         }
         Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
-            "what answers there does not speak TLS: is it the plaintext port (stratum+tcp)?".into()
+            "what answers there does not speak TLS: is it the plaintext port (stratum+tcp, http)?"
+                .into()
         }
         Some(
             Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13)
             | Error::AlertReceived(AlertDescription::ProtocolVersion),
-        ) => "the pool speaks only versions of TLS that are broken; 1.2 or newer is wanted".into(),
+        ) => {
+            "the server speaks only versions of TLS that are broken; 1.2 or newer is wanted".into()
+        }
         Some(error) => format!("the TLS handshake failed: {error}"),
         None if error.kind() == std::io::ErrorKind::UnexpectedEof => {
             "the connection was closed in the middle of the TLS handshake: is it the TLS port?"

@@ -4,6 +4,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::dial::Endpoint;
+
 /// Address of a Stratum pool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolUrl {
@@ -31,6 +33,12 @@ pub enum UrlError {
     /// No port, or none that exists.
     #[error("{0:?} has no port from 1 to 65535, expected stratum+tcp://HOST:PORT")]
     Port(String),
+}
+
+impl PoolUrl {
+    pub(crate) fn endpoint(&self) -> Endpoint<'_> {
+        Endpoint { host: &self.host, port: self.port, url: self }
+    }
 }
 
 impl FromStr for PoolUrl {

@@ -1,0 +1,99 @@
+//! How hyper gets to a node: by the code that gets to pools, so that names, proxies and TLS are the
+//! same for both. Used by [`RpcClient`](crate::RpcClient) alone.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+
+use hyper::Uri;
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use hyper_util::rt::TokioIo;
+use tokio_rustls::rustls::ClientConfig;
+use tower_service::Service;
+
+use crate::dial::{Network, Transport};
+use crate::{DialError, NodeUrl, Route};
+
+/// Opens connections to one node.
+#[derive(Clone)]
+pub(crate) struct Connector(Arc<Way>);
+
+struct Way {
+    url: NodeUrl,
+    route: Route,
+    network: Network,
+    /// Made at the first connection and kept: reading the system's authorities takes longer than a
+    /// solved block should wait, and the next handshake resumes the session.
+    tls: OnceLock<Arc<ClientConfig>>,
+}
+
+/// Why there is no connection, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectError {
+    /// Nobody there.
+    #[error("{0}; is bitcoind running, with server=1, on this port?")]
+    Unanswered(DialError),
+    /// Its words name the cure.
+    #[error("{0}")]
+    Refused(DialError),
+}
+
+impl Connector {
+    pub(crate) fn new(url: NodeUrl, route: Route) -> Self {
+        let (network, tls) = (Network::default(), OnceLock::new());
+        Self(Arc::new(Way { url, route, network, tls }))
+    }
+}
+
+impl Service<Uri> for Connector {
+    type Response = TokioIo<Box<dyn Transport>>;
+    type Error = ConnectError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, ConnectError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// There is one node at the end of this way, whatever the URI says.
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let way = Arc::clone(&self.0);
+        Box::pin(async move {
+            match way.open().await {
+                Ok(transport) => Ok(TokioIo::new(transport)),
+                Err(
+                    error @ (DialError::Refused(_)
+                    | DialError::Connect { .. }
+                    | DialError::TimedOut { .. }),
+                ) => Err(ConnectError::Unanswered(error)),
+                Err(error) => Err(ConnectError::Refused(error)),
+            }
+        })
+    }
+}
+
+impl Way {
+    async fn open(&self) -> Result<Box<dyn Transport>, DialError> {
+        let endpoint = self.url.endpoint();
+        let stream = self.network.connect(endpoint, &self.route).await?;
+        match self.url.tls {
+            true => self.network.secure(stream, endpoint, self.tls()?).await,
+            false => Ok(Box::new(stream)),
+        }
+    }
+
+    fn tls(&self) -> Result<Arc<ClientConfig>, DialError> {
+        if let Some(config) = self.tls.get() {
+            return Ok(Arc::clone(config));
+        }
+        let config = self.route.trust.client_config(&self.url.host)?;
+        // Another connection may have been first: either will do.
+        Ok(Arc::clone(self.tls.get_or_init(|| config)))
+    }
+}
+
+impl Connection for Box<dyn Transport> {
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
+}

@@ -1,0 +1,153 @@
+//! A Bitcoin Core node: from its name to its clock. Asks for what mining asks for, and changes
+//! nothing.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use midstate_chain::Network as Chain;
+use midstate_gbt::rpc::{Answer, Call, ChainInfo, NetworkInfo, RpcError};
+use midstate_gbt::{Template, TemplateError};
+
+use super::{Examination, Outcome, Stage, Step};
+use crate::dial::Network;
+use crate::rpc::{NodeAccess, RpcClient};
+
+/// A node that thinks longer about one call is not fit to be mined at.
+const PATIENCE: Duration = Duration::from_secs(10);
+const SATOSHI_A_COIN: f64 = 1e8;
+
+/// Examines a node and tells every step; `wanted` is the chain that it must be on, if one was
+/// named. Ends at the first step that fails.
+pub async fn examine_node(
+    node: &NodeAccess,
+    wanted: Option<Chain>,
+    network: &Network,
+    mut told: impl FnMut(Step),
+) {
+    let mut examination = Examination::new(&mut told);
+    if let Err(problem) = examination.node(node, wanted, network).await {
+        examination.tell(Outcome::Bad(problem));
+    }
+}
+
+impl Examination<'_> {
+    async fn node(
+        &mut self,
+        node: &NodeAccess,
+        wanted: Option<Chain>,
+        network: &Network,
+    ) -> Result<(), String> {
+        let (url, route) = (&node.url, &node.route);
+        let next = if url.tls { Stage::Tls } else { Stage::Credentials };
+        let stream = self.reach(url.endpoint(), route, network, next).await?;
+        if url.tls {
+            self.secure(stream, url.endpoint(), route, network, Stage::Credentials).await?;
+        }
+
+        let rpc = RpcClient::new(node);
+        let info = self.log_in(node, &rpc).await?;
+        let chain = on_the_chain(&info, wanted)?;
+        self.good(chain.to_string(), Stage::Sync);
+        self.done(caught_up(&info, chain), Stage::Peers);
+        let peers = ask(&rpc, &Call::NetworkInfo).await.and_then(|answer| answer.result());
+        self.done(has_peers(peers, chain), Stage::Template);
+        self.template(chain, &rpc).await
+    }
+
+    /// The first call: what opens the door, and what stands behind it.
+    async fn log_in(&mut self, node: &NodeAccess, rpc: &RpcClient) -> Result<ChainInfo, String> {
+        rpc.read_credentials()?;
+        let answer = ask(rpc, &Call::ChainInfo).await;
+        let info = answer.and_then(|answer| answer.result::<ChainInfo>());
+        match &info {
+            // A node that has something to say has let us in.
+            Ok(_) | Err(RpcError::Node { .. }) => {
+                self.good(format!("let in with {}", node.credentials), Stage::Chain);
+            }
+            Err(RpcError::Unauthorized | RpcError::Forbidden) => {}
+            // No answer at all: nobody has looked at them.
+            Err(_) => self.stage = Stage::Chain,
+        }
+        info.map_err(|error| error.to_string())
+    }
+
+    /// `getblocktemplate`, and what can be read from it.
+    async fn template(&mut self, chain: Chain, rpc: &RpcClient) -> Result<(), String> {
+        let answer = ask(rpc, &Call::Template { longpoll_id: None }).await;
+        let parsed = answer.and_then(|answer| Ok(Template::parse(answer.raw_result()?.get())));
+        let template = match parsed.map_err(|error| error.to_string())? {
+            Ok(template) => template,
+            Err(signed @ TemplateError::SignedSignet(_)) => {
+                self.good("a template came".to_owned(), Stage::Challenge);
+                return Err(signed.to_string());
+            }
+            Err(error) => return Err(error.to_string()),
+        };
+        let signet = chain == Chain::Signet;
+        self.done(described(&template), if signet { Stage::Challenge } else { Stage::Clock });
+        if signet {
+            self.good("OP_TRUE: anybody may mine here".to_owned(), Stage::Clock);
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        self.tell(match template.clock_skew(now) {
+            None => Outcome::Good("no more than 2 minutes from ours".to_owned()),
+            Some(skew) => Outcome::Doubtful(format!(
+                "{} s {} ours",
+                skew.abs(),
+                if skew > 0 { "ahead of" } else { "behind" }
+            )),
+        });
+        Ok(())
+    }
+}
+
+async fn ask(rpc: &RpcClient, call: &Call) -> Result<Answer, RpcError> {
+    rpc.post(call.body(0), PATIENCE).await.map_err(RpcError::Unreachable)
+}
+
+/// The chain, if it is the right one.
+fn on_the_chain(info: &ChainInfo, wanted: Option<Chain>) -> Result<Chain, String> {
+    let chain: Chain = info.chain.parse()?;
+    match wanted.filter(|&wanted| wanted != chain) {
+        Some(wanted) => Err(format!("the node is on {chain}, but --chain says {wanted}")),
+        None => Ok(chain),
+    }
+}
+
+fn caught_up(info: &ChainInfo, chain: Chain) -> Outcome {
+    let ChainInfo { blocks, headers, initial_download, .. } = *info;
+    match initial_download || headers > blocks {
+        // A fresh regtest node would say so for ever.
+        true if chain != Chain::Regtest => {
+            Outcome::Doubtful(format!("block {blocks} of {headers} that it has heard of"))
+        }
+        _ => Outcome::Good(format!("block {blocks} is the tip")),
+    }
+}
+
+fn has_peers(network: Result<NetworkInfo, RpcError>, chain: Chain) -> Outcome {
+    let network = match network {
+        Ok(network) => network,
+        Err(error) => return Outcome::Doubtful(error.to_string()),
+    };
+    let found = format!("{} connections, {}", network.connections, network.agent());
+    match network.connections {
+        0 if chain == Chain::Regtest => Outcome::Good(format!("{found}; regtest needs none")),
+        0 => Outcome::Doubtful(found),
+        _ => Outcome::Good(found),
+    }
+}
+
+fn described(template: &Template) -> Outcome {
+    let found = format!(
+        "block {} with {} transactions, {:.8} for the coinbase, difficulty {}",
+        template.height,
+        template.transactions.len(),
+        template.coinbase_value as f64 / SATOSHI_A_COIN,
+        template.target.difficulty(),
+    );
+    match (&template.longpoll_id, template.can_propose) {
+        (Some(_), true) => Outcome::Good(format!("{found}; long poll and proposals")),
+        (None, _) => Outcome::Doubtful(format!("{found}; no long poll")),
+        (_, false) => Outcome::Doubtful(format!("{found}; no proposals")),
+    }
+}

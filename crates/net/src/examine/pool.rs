@@ -1,0 +1,100 @@
+//! A pool: from its name to its first job.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use midstate_chain::Job;
+use midstate_stratum::{Client, Event};
+use tokio::time::{Instant, sleep};
+
+use super::{Examination, Outcome, Stage, Step};
+use crate::Account;
+use crate::dial::{Network, Transport};
+use crate::wire::{Exchanged, Wire};
+
+/// A pool that has let us in and has no work for so long is of no use.
+const FIRST_JOB: Duration = Duration::from_secs(30);
+
+/// Connects to a pool, tells every step, and returns the first job. Ends at the first step that
+/// fails.
+pub async fn examine_pool(
+    account: &Account,
+    network: &Network,
+    mut told: impl FnMut(Step),
+) -> Option<Arc<Job>> {
+    let mut examination = Examination::new(&mut told);
+    match examination.pool(account, network).await {
+        Ok(job) => Some(job),
+        Err(problem) => {
+            examination.tell(Outcome::Bad(problem));
+            None
+        }
+    }
+}
+
+impl Examination<'_> {
+    async fn pool(&mut self, account: &Account, network: &Network) -> Result<Arc<Job>, String> {
+        let (url, route) = (&account.url, &account.route);
+        let next = if url.tls { Stage::Tls } else { Stage::Subscribe };
+        let stream = self.reach(url.endpoint(), route, network, next).await?;
+        let transport: Box<dyn Transport> = match url.tls {
+            true => self.secure(stream, url.endpoint(), route, network, Stage::Subscribe).await?,
+            false => Box::new(stream),
+        };
+        self.speak(account, Wire::new(transport)).await
+    }
+
+    /// The handshake, up to the first job and our admission, whichever comes first.
+    async fn speak(&mut self, account: &Account, mut wire: Wire) -> Result<Arc<Job>, String> {
+        let started = Instant::now();
+        let mut client = Client::new(account.client.clone());
+        client.handle_connected(Duration::ZERO);
+        let (mut let_in, mut job) = (false, None);
+        loop {
+            while let Some(line) = client.poll_transmit() {
+                wire.send(&line);
+            }
+            while let Some(event) = client.poll_event() {
+                match event {
+                    Event::Subscribed { extranonce1, extranonce2_size, .. } => {
+                        let found = format!(
+                            "{} bytes of extranonce are the pool's, {extranonce2_size} ours",
+                            extranonce1.len()
+                        );
+                        self.good(found, Stage::Authorize);
+                    }
+                    Event::Authorized => {
+                        let_in = true;
+                        self.good(format!("{} is let in", account.client.user), Stage::Job);
+                    }
+                    Event::Job(first) => job = Some(first),
+                    Event::Close(reason) => return Err(reason.to_string()),
+                    _ => {}
+                }
+            }
+            if let Some(job) = job.take_if(|_| let_in) {
+                let difficulty = job.share_target.difficulty();
+                let height =
+                    job.height().map_or_else(String::new, |height| format!("for block {height}, "));
+                self.good(format!("{height}difficulty {difficulty}"), Stage::Job);
+                return Ok(job);
+            }
+            let now = started.elapsed();
+            let job_by = if let_in { self.since - started + FIRST_JOB } else { Duration::MAX };
+            if now >= job_by {
+                return Err(format!("no job within {} s", FIRST_JOB.as_secs()));
+            }
+            let due = client.poll_timeout().unwrap_or(Duration::MAX).min(job_by);
+            tokio::select! {
+                exchanged = wire.exchange() => match exchanged {
+                    Ok(Exchanged::Received(bytes)) => {
+                        client.handle_bytes(started.elapsed(), &bytes);
+                    }
+                    Ok(Exchanged::Sent) => {}
+                    Err(error) => return Err(format!("the pool ended the connection: {error}")),
+                },
+                () = sleep(due.saturating_sub(now)) => client.handle_timeout(started.elapsed()),
+            }
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! `midstate doctor http://node` (U10): every step with its finding and the cure, at a real node and
+//! at one that plays what a real one does only now and then.
+
+use serde_json::{Value, json};
+
+use crate::bitcoind::Bitcoind;
+use crate::program::{events, midstate};
+use crate::proxy::scripted;
+
+/// What the doctor found: `(check, health)`, the words of all findings and errors, the exit code.
+struct Diagnosis {
+    found: Vec<(String, String)>,
+    words: String,
+    code: i32,
+}
+
+fn examine(url: &str, flags: &[&str]) -> Diagnosis {
+    let output = midstate(&["doctor", url, "--json"]).args(flags).output().unwrap();
+    let events = events(&output.stdout);
+    let text = |event: &Value, key: &str| event[key].as_str().unwrap_or_default().to_owned();
+    let found = events.iter().map(|event| (text(event, "check"), text(event, "health"))).collect();
+    let words: Vec<_> =
+        events.iter().map(|event| text(event, "found") + " " + &text(event, "cure")).collect();
+    let words = words.join("\n") + &String::from_utf8(output.stderr).unwrap();
+    Diagnosis { found, words, code: output.status.code().unwrap() }
+}
+
+impl Diagnosis {
+    /// Asserts the checks that were made, in order: those named are not ok, but as stated.
+    #[track_caller]
+    fn assert(&self, code: i32, checks: &[&str], not_ok: &[(&str, &str)], words: &[&str]) {
+        let health = |check: &str| not_ok.iter().find(|(name, _)| *name == check);
+        let expected: Vec<_> = checks
+            .iter()
+            .map(|check| (check.to_string(), health(check).map_or("ok", |(_, h)| h).to_owned()))
+            .collect();
+        assert_eq!(self.found, expected, "{}", self.words);
+        assert_eq!(self.code, code, "{}", self.words);
+        for word in words {
+            assert!(self.words.contains(word), "{word:?} is not in: {}", self.words);
+        }
+    }
+}
+
+const ALL: [&str; 8] =
+    ["name", "connection", "credentials", "chain", "sync", "peers", "template", "clock"];
+
+fn datadir(node: &Bitcoind) -> [&str; 2] {
+    ["--datadir", node.datadir.to_str().unwrap()]
+}
+
+#[test]
+fn u10_a_healthy_node_is_told_so_step_by_step() {
+    let Some(node) = Bitcoind::regtest() else { return };
+    node.generate(1);
+    let flags = [&datadir(&node)[..], &["--chain", "regtest"]].concat();
+    let healthy = examine(&node.url(), &flags);
+    let words = ["the cookie ", "regtest", "block 1 is the tip", "/Satoshi:", "block 2 with 0"];
+    healthy.assert(0, &ALL, &[], &words);
+    // Nothing was mined by looking.
+    assert_eq!(node.height(), 1);
+
+    // An hour ahead of us.
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    node.call("setmocktime", json!([now.as_secs() + 3_600]));
+    examine(&node.url(), &flags).assert(0, &ALL, &[("clock", "warn")], &["ahead of ours", "NTP"]);
+}
+
+#[test]
+fn u10_what_is_wrong_with_us_is_named_with_the_cure() {
+    let Some(node) = Bitcoind::regtest() else { return };
+    let url = node.url();
+    let datadir = datadir(&node);
+    let at_the_door = ["name", "connection", "credentials"];
+    let locked = [("credentials", "fail")];
+
+    let wrong = node.datadir.join("wrong");
+    std::fs::write(&wrong, "__cookie__:wrong").unwrap();
+    let cookie = ["--chain", "regtest", "--rpccookiefile", wrong.to_str().unwrap()];
+    examine(&url, &cookie).assert(3, &at_the_door, &locked, &["(401)", "--datadir"]);
+    let absent = ["--chain", "regtest", "--rpccookiefile", "/nowhere/.cookie"];
+    examine(&url, &absent).assert(
+        3,
+        &at_the_door,
+        &locked,
+        &["/nowhere/.cookie", "when it starts"],
+    );
+    examine(&url, &["-u", "me", "-p", "wrong"]).assert(3, &at_the_door, &locked, &["(401)"]);
+
+    let elsewhere = [&datadir[..], &["--chain", "signet", "-u", "me"]].concat();
+    let half = examine(&url, &elsewhere);
+    assert_eq!(half.code, 2, "{}", half.words);
+    assert!(half.words.contains("both --user and --pass"), "{}", half.words);
+    let cookie = node.cookie();
+    let other_chain = ["--chain", "signet", "--rpccookiefile", cookie.to_str().unwrap()];
+    let found = examine(&url, &other_chain);
+    let words = ["is on regtest", "--chain says signet"];
+    found.assert(1, &ALL[..4], &[("chain", "fail")], &words);
+}
+
+#[test]
+fn u10_a_port_where_nobody_listens() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let found = examine(&format!("http://{free}"), &["-u", "me", "-p", "x"]);
+    found.assert(5, &ALL[..2], &[("connection", "fail")], &["refused", "check the port"]);
+}
+
+/// What a node answers when all is well on main.
+fn answer(method: &str) -> Value {
+    match method {
+        "getblockchaininfo" => json!({
+            "chain": "main", "blocks": 900_000, "headers": 900_000, "initialblockdownload": false,
+        }),
+        "getnetworkinfo" => json!({"connections": 8, "subversion": "/Satoshi:31.0.0/"}),
+        other => panic!("the doctor asked for {other}"),
+    }
+}
+
+/// A node with one trouble: what it says to `method` instead.
+fn troubled(method: &'static str, status: u16, said: &Value) -> String {
+    let said = said.clone();
+    scripted(move |call| {
+        let asked = call["method"].as_str().unwrap();
+        match asked == method {
+            true => (status, said.clone()),
+            false => (200, json!({"id": 0, "result": answer(asked)})),
+        }
+    })
+}
+
+fn error(code: i64, message: &str) -> Value {
+    json!({"id": 0, "result": null, "error": {"code": code, "message": message}})
+}
+
+#[test]
+fn u10_what_a_node_goes_through_is_told_with_the_cure() {
+    let login = ["-u", "me", "-p", "x"];
+    let warming_up = error(-28, "Loading block index\u{2026}");
+    let url = troubled("getblockchaininfo", 500, &warming_up);
+    let words = ["Loading block index", "(-28)", "it is starting"];
+    examine(&url, &login).assert(1, &ALL[..4], &[("chain", "fail")], &words);
+
+    let testnet3 = json!({"id": 0, "result": {"chain": "test", "blocks": 1}});
+    let url = troubled("getblockchaininfo", 200, &testnet3);
+    let words = ["testnet3", "use testnet4"];
+    examine(&url, &login).assert(1, &ALL[..4], &[("chain", "fail")], &words);
+
+    let downloading = error(-10, "Bitcoin Core is in initial sync and waiting for blocks...");
+    let url = troubled("getblocktemplate", 500, &downloading);
+    let words = ["in initial sync", "still downloading the chain"];
+    examine(&url, &login).assert(1, &ALL[..7], &[("template", "fail")], &words);
+
+    let behind = json!({"id": 0, "result": {
+        "chain": "main", "blocks": 5, "headers": 900_000, "initialblockdownload": true,
+    }});
+    let alone = json!({"connections": 0, "subversion": "/Satoshi:31.0.0/\u{1b}[31m"});
+    let url = scripted(move |call| match call["method"].as_str().unwrap() {
+        "getblockchaininfo" => (200, behind.clone()),
+        "getnetworkinfo" => (200, json!({"id": 0, "result": alone})),
+        _ => (500, error(-9, "Bitcoin Core is not connected!")),
+    });
+    let found = examine(&url, &login);
+    let not_ok = [("sync", "warn"), ("peers", "warn"), ("template", "fail")];
+    let words = ["block 5 of 900000", "0 connections", "gives no work without peers"];
+    found.assert(1, &ALL[..7], &not_ok, &words);
+    assert!(!found.words.contains('\u{1b}'), "S11");
+
+    let forbidden = troubled("getblockchaininfo", 403, &json!("no"));
+    let found = examine(&forbidden, &login);
+    found.assert(3, &ALL[..3], &[("credentials", "fail")], &["rpcallowip"]);
+    let no_node = troubled("getblockchaininfo", 404, &json!("<html>"));
+    let found = examine(&no_node, &login);
+    let words = ["HTTP status 404", "Bitcoin Core RPC port"];
+    found.assert(1, &["name", "connection", "chain"], &[("chain", "fail")], &words);
+}
+
+#[test]
+fn u10_signets_are_told_apart_by_who_may_mine() {
+    let checks = [&ALL[..7], &["signet challenge", "clock"]].concat();
+    let not_ok = [("sync", "warn"), ("peers", "warn")];
+    let Some(open) = Bitcoind::start("signet", &["-signet", "-signetchallenge=51"]) else { return };
+    let flags = [&datadir(&open)[..], &["--chain", "signet"]].concat();
+    let found = examine(&open.url(), &flags);
+    found.assert(0, &checks, &not_ok, &["anybody may mine here"]);
+    drop(open);
+
+    let Some(signed) = Bitcoind::start("signet", &["-signet"]) else { return };
+    let flags = [&datadir(&signed)[..], &["--chain", "signet"]].concat();
+    let found = examine(&signed.url(), &flags);
+    let not_ok = [&not_ok[..], &[("signet challenge", "fail")]].concat();
+    found.assert(1, &checks[..8], &not_ok, &["must be signed by the holders of its key"]);
+}

@@ -1,0 +1,106 @@
+//! Nodes behind TLS (S8, S16): the same trust as for pools, and nothing ever in the clear.
+
+use std::net::TcpListener;
+
+use crate::bitcoind::Bitcoind;
+use crate::program::{events, fail, midstate, run};
+use crate::tls_front::Authority;
+
+const ADDRESS: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
+
+/// Mines two blocks at a node by this URL; what was said on stderr.
+fn mine(node: &Bitcoind, url: &str, trust: &[&str]) -> String {
+    let mut flags = node.miner_flags();
+    flags[1] = url.to_owned();
+    let output = midstate(&["mine", "--json", "--blocks", "2", "--address", ADDRESS])
+        .args(flags)
+        .args(trust)
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    assert_eq!(events(&output.stdout).last().unwrap()["blocks"]["accepted"], 2);
+    stderr
+}
+
+#[test]
+fn blocks_travel_through_tls_to_a_real_node() {
+    let Some(node) = Bitcoind::regtest() else { return };
+    let authority = Authority::new("good");
+    let identity = authority.sign("localhost", |_| {});
+    let url = identity.front(node.port);
+
+    let stderr = mine(&node, &url, &["--cert", authority.file.to_str().unwrap()]);
+    assert!(!stderr.contains("warning"), "{stderr}");
+    mine(&node, &url, &["--tls-pin", &identity.pin()]);
+    let stderr = mine(&node, &url, &["--tls-insecure"]);
+    assert!(stderr.contains("anybody may be answering as this node"), "{stderr}");
+    assert_eq!(node.height(), 6);
+}
+
+#[test]
+fn s8_a_node_that_cannot_prove_itself_is_not_spoken_to() {
+    let (authority, stranger) = (Authority::new("trusted"), Authority::new("stranger"));
+    let good = authority.sign("localhost", |_| {});
+    let expired = authority.sign("localhost", |params| {
+        params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    });
+    // Nobody listens behind the front: what the program says is about the front.
+    let behind = free_port();
+    let cert = authority.file.to_str().unwrap();
+    let zeros = "00".repeat(32);
+    let cases: [(String, &[&str], &[&str]); 4] = [
+        (
+            stranger.sign("localhost", |_| {}).front(behind),
+            &["--cert", cert],
+            &["no authority that is trusted here", "--tls-pin", "--cert"],
+        ),
+        (
+            authority.sign("other.example", |_| {}).front(behind),
+            &["--cert", cert],
+            &["for another name than localhost", "check the URL"],
+        ),
+        (expired.front(behind), &["--cert", cert], &["expired", "set the clock"]),
+        (good.front(behind), &["--tls-pin", &zeros], &["than the pinned one", &good.pin()]),
+    ];
+    for (url, trust, words) in &cases {
+        let login = ["-u", "me", "-p", "secret", "--chain", "regtest"];
+        let (code, stderr) = fail(&[&["doctor", url], *trust, &login[..]].concat());
+        assert_eq!(code, 5, "{stderr}");
+        for word in *words {
+            assert!(stderr.contains(word), "{word:?} is not in: {stderr}");
+        }
+        let mine = ["mine", "-o", url, "--address", ADDRESS, "--give-up", "1"];
+        let (code, stderr) = fail(&[&mine, *trust, &login[..]].concat());
+        assert_eq!(code, 5, "{stderr}");
+        for word in *words {
+            assert!(stderr.contains(word), "{word:?} is not in: {stderr}");
+        }
+    }
+}
+
+#[test]
+fn s8_a_plaintext_port_is_no_port_for_https() {
+    let Some(node) = Bitcoind::regtest() else { return };
+    let url = format!("https://localhost:{}", node.port);
+    let (code, stderr) = fail(&["doctor", &url, "--tls-insecure", "-u", "me", "-p", "x"]);
+    assert_eq!(code, 5, "{stderr}");
+    // Core hangs up on what is no HTTP.
+    assert!(stderr.contains("TLS"), "{stderr}");
+}
+
+#[test]
+fn s8_trust_for_a_node_without_tls_is_usage() {
+    for command in [&["mine", "--address", ADDRESS, "-o"][..], &["doctor"]] {
+        let (code, stderr) =
+            fail(&[command, &["http://127.0.0.1:18443", "--tls-insecure"]].concat());
+        assert_eq!(code, 2, "{stderr}");
+        assert!(stderr.contains("use https://"), "{stderr}");
+    }
+    let help = String::from_utf8(run(&["mine", "--help"]).stdout).unwrap();
+    assert!(help.contains("https://HOST"), "{help}");
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
