@@ -185,6 +185,17 @@ impl Drop for Bitcoind {
     }
 }
 
+/// Core's `bitcoin-util`, which `cargo xtask bitcoind` builds beside the node; `None` (and the
+/// reason on stderr) where it is not there.
+pub(crate) fn util() -> Option<PathBuf> {
+    let util = find().map(|node| node.with_file_name("bitcoin-util"));
+    let util = util.filter(|util| util.is_file());
+    if util.is_none() {
+        eprintln!("skipped: no bitcoin-util beside a bitcoind; cargo xtask bitcoind builds both");
+    }
+    util
+}
+
 fn find() -> Option<PathBuf> {
     if let Some(named) = std::env::var_os("BITCOIND_EXE").filter(|named| !named.is_empty()) {
         return Some(named.into());

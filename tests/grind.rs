@@ -1,9 +1,16 @@
 //! `grind`: what `bitcoin-util grind` does, as scripts call it.
 
+use std::process::{Command, Stdio};
+
 use bitcoin::block::Header;
 use bitcoin::consensus::deserialize;
 
-use crate::program::{fail, run};
+use crate::bitcoind;
+use crate::program::{fail, midstate, run};
+
+/// Block 125552 at another time, an easier target, and without its nonce: the first one is 314,981.
+const FAR_BETWEEN: &str = "0100000081cd02ab7e569e8bcd9317e2fe99f2de44d49ab2b8851ba4a308000000000000\
+     e320b6c2fffc8d750423db8b1eb942ae710e951ed797f7affc8892b0f1fc122b02f5d74dffff001e00000000";
 
 /// Block 125552, without its nonce and at an easier target.
 fn header(bits: &str) -> String {
@@ -32,19 +39,68 @@ fn the_answer_is_the_lowest_nonce_whatever_the_threads() {
     assert_eq!(solve("1"), solve("3"));
 }
 
+/// What a program in the place of `bitcoin-util` said: exit code, stdout, stderr.
+fn grind(mut command: Command, argument: &str) -> (Option<i32>, String, String) {
+    let output = command.args(["grind", argument]).stdin(Stdio::null()).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
 #[test]
-fn what_is_not_a_header_is_refused_with_its_length() {
+fn bitcoin_util_says_the_same_byte_for_byte() {
+    let Some(util) = bitcoind::util() else { return };
+    let good = header("ffff7f20");
+    let cases = [
+        // Its threads take turns, and of two solutions side by side it may find the second first:
+        // of these there is one in 16 million.
+        FAR_BETWEEN.to_owned(),
+        good[..158].to_owned(),
+        good[..159].to_owned(),
+        good.replace("c7f5", "c7g5"),
+        String::new(),
+        header("00000000"),
+        header("ffffff21"),
+        header("ffff8020"),
+        // What follows the header is of no interest.
+        format!("{FAR_BETWEEN}00ff"),
+        FAR_BETWEEN.to_uppercase(),
+    ];
+    for case in &cases {
+        let theirs = grind(Command::new(&util), case);
+        let ours = grind(midstate(&[]), case);
+        assert_eq!((ours.0, &ours.1), (theirs.0, &theirs.1), "{case}: {ours:?} {theirs:?}");
+        assert!(ours.2.contains(theirs.2.trim()), "{case}: {ours:?} {theirs:?}");
+    }
+    // Where it may choose, the form is still the same.
+    let (ours, theirs) = (grind(midstate(&[]), &good).1, grind(Command::new(&util), &good).1);
+    assert_eq!((ours.len(), &ours[..152]), (theirs.len(), &theirs[..152]));
+}
+
+#[test]
+fn more_than_the_nonce_is_changed_only_if_a_flag_says_so() {
+    // This header is solved by its nonces: flags or not, they come first.
+    let plain = run(&["grind", &header("ffff001f")]).stdout;
+    let flags = ["--roll-version", "1fffe000", "--roll-time", "600"];
+    let rolled = run(&[&["grind", &header("ffff001f")], &flags[..]].concat()).stdout;
+    assert_eq!(plain, rolled);
+    let help = String::from_utf8(run(&["grind", "--help"]).stdout).unwrap();
+    for words in ["Only the nonce is changed", "--roll-version", "--roll-time", "signed signet"] {
+        assert!(help.contains(words), "{words:?} is not in: {help}");
+    }
+}
+
+#[test]
+fn what_is_not_a_header_is_refused_with_the_reason() {
     let good = header("ffff001e");
     for (header, words) in [
-        (&good[..158], "got 79 bytes"),
-        (&format!("{good}00"), "got 81 bytes"),
+        (&good[..158], "expected 80 bytes, got 79"),
         (&good[..159], "Odd number of digits"),
         (&good.replace("c7f5", "c7g5"), "Invalid character 'g'"),
-        (&header("ffffff21"), "target"),
+        (&header("ffffff21"), "Could not satisfy difficulty target: "),
         (&header("00000000"), "zero"),
     ] {
         let (code, stderr) = fail(&["grind", header]);
-        assert_eq!(code, 2, "{stderr}");
+        assert_eq!(code, 1, "as bitcoin-util does: {stderr}");
         assert!(stderr.contains(words), "{words:?} in {stderr}");
     }
 }

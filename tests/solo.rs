@@ -67,19 +67,18 @@ fn addresses() -> Vec<(&'static str, Address)> {
 }
 
 #[test]
-fn i8_two_hundred_blocks_in_a_row_to_every_type_of_address() {
+fn i8_two_hundred_blocks_in_a_row_and_every_type_of_address() {
     let Some(node) = Bitcoind::regtest() else { return };
-    let addresses = addresses();
-    for (turn, (kind, address)) in addresses.iter().enumerate() {
-        let address = address.to_string();
-        let events = mine(&node, &address, 40, &[]);
-        let first = 40 * turn as u64 + 1;
+    let mut first = 1;
+    for (turn, (kind, address)) in addresses().iter().enumerate() {
+        let (address, blocks) = (address.to_string(), if turn == 0 { 200 } else { 10 });
+        let events = mine(&node, &address, blocks, &[]);
 
         let summary = events.last().unwrap();
         assert_eq!(summary["reason"], "blocks");
-        assert_eq!(summary["blocks"], json!({"found": 40, "accepted": 40, "rejected": 0}));
+        assert_eq!(summary["blocks"], json!({"found": blocks, "accepted": blocks, "rejected": 0}));
         let told: Vec<_> = of(&events, "block");
-        for (height, told) in (first..first + 40).zip(told) {
+        for (height, told) in (first..first + blocks).zip(told) {
             let block = node.block(height);
             assert_eq!(told["hash"], block["hash"]);
             assert_eq!(told["height"], height);
@@ -90,8 +89,9 @@ fn i8_two_hundred_blocks_in_a_row_to_every_type_of_address() {
             assert_eq!(block["tx"][0]["locktime"], height - 1);
             assert_eq!(block["tx"][0]["vin"][0]["sequence"], 0xffff_fffe_u32);
         }
+        first += blocks;
     }
-    assert_eq!(node.height(), 200);
+    assert_eq!(node.height(), 240);
     // What is not 6 deep is kept, should the node crash and forget; the rest is gone.
     assert_eq!(node.spooled().len(), 5);
 }
@@ -194,10 +194,11 @@ fn u4_a_local_node_is_found_by_its_address_alone() {
 
 #[test]
 fn grind_solves_what_the_signet_miner_of_core_feeds_it() {
-    let Some(node) = Bitcoind::regtest() else { return };
-    // As contrib/signet/miner does: a block without its proof of work, 80 bytes of it to a program,
-    // 80 bytes back.
-    let request = json!([{"rules": ["segwit"]}]);
+    let open = ["-signet", "-signetchallenge=51"];
+    let Some(node) = Bitcoind::start("signet", &open) else { return };
+    // As contrib/signet/miner does: a block without its proof of work, 80 bytes of it to a program
+    // as the last argument, 80 bytes back on stdout, and the nonce of those into the block.
+    let request = json!([{"rules": ["segwit", "signet"]}]);
     let template = node.call("getblocktemplate", request).to_string();
     let template = midstate_gbt::Template::parse(&template).unwrap();
     let payout = midstate_gbt::Payout {
@@ -213,12 +214,10 @@ fn grind_solves_what_the_signet_miner_of_core_feeds_it() {
     assert!(output.stderr.is_empty());
     let solved = String::from_utf8(output.stdout).unwrap();
     assert_eq!(solved.len(), 161, "one line: {solved:?}");
-    assert!(
-        solved
-            .trim_end()
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
-    );
-    let block = format!("{}{}", solved.trim_end(), &block[160..]);
+    assert_eq!(solved[..152], block[..152], "only the nonce is changed");
+    let is_lower_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    assert!(solved.trim_end().bytes().all(is_lower_hex));
+    let block = format!("{}{}{}", &block[..152], &solved[152..160], &block[160..]);
     assert_eq!(node.call("submitblock", json!([block])), Value::Null);
+    assert_eq!(node.height(), 1);
 }
