@@ -1,5 +1,5 @@
-//! `midstate doctor http://node` (U10): every step with its finding and the cure, at a real node and
-//! at one that plays what a real one does only now and then.
+//! `midstate doctor http://node` (U10): every step with its finding and the cure, at a real node
+//! and at one that plays what a real one does only now and then.
 
 use serde_json::{Value, json};
 

@@ -30,7 +30,8 @@ pub(crate) const VERSION_MASK: u32 = 0x1fff_e000;
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// Pool to mine at, stratum+tcp://HOST:PORT or HOST:PORT, or a Bitcoin Core node,
-    /// http://HOST:PORT or https://HOST; several are tried in order [default, with --address: the local node]
+    /// http://HOST:PORT or https://HOST; several are tried in order [default, with --address: the
+    /// local node]
     #[arg(
         short = 'o',
         long,

@@ -2,9 +2,9 @@
 //! first, and the block in the end.
 //!
 //! The coinbase's input script is: height (BIP34), a push of what the node wants there (BIP22), a
-//! push of the tag, a push of the extranonce. As pushes their bytes are data; loose bytes would be counted as opcodes, and an extranonce that
-//! happens to hold `OP_CHECKMULTISIG` costs 80 signature operations (that is how mainnet's block at
-//! 783426 became invalid).
+//! push of the tag, a push of the extranonce. As pushes their bytes are data; loose bytes would be
+//! counted as opcodes, and an extranonce that happens to hold `OP_CHECKMULTISIG` costs 80 signature
+//! operations (that is how mainnet's block at 783426 became invalid).
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Where a node answers: `http://host:port`, or `https://host` where something in front of it speaks
-//! TLS.
+//! Where a node answers: `http://host:port`, or `https://host` where something in front of it
+//! speaks TLS.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -17,8 +17,8 @@ const HTTPS_PORT: u16 = 443;
 pub struct NodeUrl {
     /// Name or address; IPv6 without brackets.
     pub host: String,
-    /// `None`: the default port of the chain. With TLS there always is one: Core itself speaks none,
-    /// and what stands in front of it listens where web servers do.
+    /// `None`: the default port of the chain. With TLS there always is one: Core itself speaks no
+    /// TLS, and what stands in front of it listens where web servers do.
     pub port: Option<u16>,
     /// Whether the connection is TLS. Nothing ever falls back to plaintext.
     pub tls: bool,

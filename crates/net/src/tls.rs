@@ -1,5 +1,6 @@
 //! Who is believed to be the pool or the node (S8): TLS by rustls, verified unless it is told
-//! otherwise in so many words. A connection that cannot be verified is not made; nothing falls back to plaintext.
+//! otherwise in so many words. A connection that cannot be verified is not made; nothing falls back
+//! to plaintext.
 
 use std::fmt;
 use std::path::Path;
@@ -71,20 +72,20 @@ pub enum TrustError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 enum Distrust {
     #[error(
-        "the server's certificate has expired (or this machine's clock is wrong): tell its operator, \
-         or set the clock"
+        "the server's certificate has expired (or this machine's clock is wrong): tell its \
+         operator, or set the clock"
     )]
     Expired,
     #[error("the server's certificate is not valid yet: is this machine's clock right?")]
     NotYetValid,
     #[error(
-        "the server's certificate is for another name than {0}: check the URL; somebody else may be \
-         answering"
+        "the server's certificate is for another name than {0}: check the URL; somebody else may \
+         be answering"
     )]
     OtherName(String),
     #[error(
-        "the server's certificate is signed by no authority that is trusted here, perhaps by itself \
-         (SHA-256 {0}): if its operator confirms it, use --tls-pin, or --cert with the \
+        "the server's certificate is signed by no authority that is trusted here, perhaps by \
+         itself (SHA-256 {0}): if its operator confirms it, use --tls-pin, or --cert with the \
          authority's file"
     )]
     UnknownAuthority(Pin),

@@ -248,7 +248,8 @@ impl Blocks {
     }
 
     /// A template of the node builds on this block: the node has it, whatever answer is on its way,
-    /// late or lost. So the verdict on a block comes before the next job, and nothing is sent again.
+    /// late or lost. So the verdict on a block comes before the next job, and it is not sent
+    /// again.
     pub(super) fn built_upon(
         &mut self,
         now: Duration,
