@@ -20,10 +20,11 @@ use tokio::sync::{mpsc, oneshot};
 use crate::choose::{self, Choice, HashArgs};
 use crate::exit::Failure;
 use crate::mine::{USER_AGENT, VERSION_MASK};
-use crate::mining::{self, Goals, Lines, Source, Views};
+use crate::mining::{self, Goals, Source};
 use crate::node::NodeArgs;
 use crate::output::Output;
 use crate::pools::{Pools, RouteArgs};
+use crate::tui::{self, ViewArgs};
 use crate::units;
 use crate::web::{Page, PoolSide, WebArgs};
 
@@ -67,6 +68,8 @@ pub(crate) struct Args {
     web: WebArgs,
     #[command(flatten)]
     hash: HashArgs,
+    #[command(flatten)]
+    view: ViewArgs,
 }
 
 pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
@@ -211,8 +214,7 @@ async fn serve<B: Backend>(
     let account = Account { url, client, route: Route::default(), follow_redirects: false };
     let goals = Goals { blocks: Some(args.blocks), ..Goals::default() };
     let source = Source::Pools(Box::new(Pools::new(vec![account])));
-    let (_, commands) = mpsc::unbounded_channel();
-    let mut views = Views::new(Lines::new(out));
+    let (mut views, commands) = tui::views(&args.view, out);
     if let Some(page) = page {
         views = page.join(views);
     }

@@ -14,6 +14,7 @@ mod exit;
 mod explain;
 mod grind;
 mod inputs;
+mod logs;
 mod meter;
 mod mine;
 mod minerd;
@@ -23,6 +24,7 @@ mod output;
 mod pools;
 mod prose;
 mod signals;
+mod tui;
 mod turnstile;
 mod units;
 mod web;
@@ -30,9 +32,9 @@ mod web;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
 use crate::exit::Failure;
+use crate::logs::Logs;
 use crate::output::{Output, OutputArgs};
 
 /// Mine with a CPU on regtest, testnet4 and signet, measure hashing, and see why ASICs dominate.
@@ -78,8 +80,8 @@ fn main() -> ExitCode {
         return exit_code(minerd::run(arguments));
     }
     let Cli { output, command } = Cli::parse();
-    init_logging(&output);
-    let mut out = Output::new(&output);
+    let logs = Logs::init(&output);
+    let mut out = Output::new(&output, logs);
     let result = run(command, &mut out);
     out.finish();
     exit_code(result)
@@ -107,17 +109,4 @@ fn run(command: Command, out: &mut Output) -> Result<(), Failure> {
             Ok(())
         }
     }
-}
-
-/// Logs go to stderr. `MIDSTATE_LOG` takes tracing's filter syntax and wins over `-v` and `-q`.
-fn init_logging(args: &OutputArgs) {
-    let filter = EnvFilter::try_from_env("MIDSTATE_LOG")
-        .unwrap_or_else(|_| EnvFilter::new(args.log_level()));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(args.stderr_colour())
-        .with_target(false)
-        .without_time()
-        .init();
 }

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use midstate_gbt::conf::Login;
 use midstate_net::{NodeUrl, NodeUrlError, PoolUrl};
-use tokio::sync::mpsc;
 
 use crate::choose::{self, Choice, HashArgs};
 use crate::config::Config;
 use crate::exit::Failure;
-use crate::mining::{self, Goals, Lines, Source, Views};
+use crate::mining::{self, Goals, Source};
 use crate::node::NodeArgs;
 use crate::output::Output;
 use crate::pools::{self, Login as PoolLogin, PoolArgs, Pools};
+use crate::tui::{self, ViewArgs};
 use crate::web::WebArgs;
 
 /// How we call ourselves to pools.
@@ -80,6 +80,8 @@ pub(crate) struct Args {
     web: WebArgs,
     #[command(flatten)]
     hash: HashArgs,
+    #[command(flatten)]
+    view: ViewArgs,
 }
 
 /// Where jobs can come from.
@@ -112,8 +114,7 @@ pub(crate) fn run(mut args: Args, out: &mut Output) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let page = args.web.open(out).await?;
-        let (_, commands) = mpsc::unbounded_channel();
-        let mut views = Views::new(Lines::new(out));
+        let (mut views, commands) = tui::views(&args.view, out);
         if let Some(page) = &page {
             views = page.join(views);
         }

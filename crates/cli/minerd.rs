@@ -19,6 +19,7 @@ use self::flags::Flags;
 use self::voice::Voice;
 use crate::choose;
 use crate::exit::Failure;
+use crate::logs::Logs;
 use crate::mine::Plan;
 use crate::mining::{self, Source, Views};
 use crate::output::Output;
@@ -47,8 +48,8 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<(), Failure> {
         return benchmark::run(choice, &mut voice);
     }
     let (output, mut args) = flags.as_mine()?;
-    crate::init_logging(&output);
-    let Plan { choice, mut source, goals } = args.plan(&mut Output::new(&output))?;
+    let logs = Logs::init(&output);
+    let Plan { choice, mut source, goals } = args.plan(&mut Output::new(&output, logs))?;
     match &mut source {
         Source::Pools(pools) => {
             pools.link.give_up = flags.give_up();

@@ -67,7 +67,6 @@ pub(crate) enum Reason {
 
 /// What somebody who watches may ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(dead_code, reason = "the live view of a terminal, to come, gives these")]
 pub(crate) enum Command {
     /// Stop, as after Ctrl-C.
     Quit,

@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use crate::exit::Failure;
+use crate::logs::Logs;
 
 /// Version of the JSON events' shape.
 const SCHEMA: u32 = 1;
@@ -71,6 +72,9 @@ pub(crate) struct Output {
     closed: bool,
     /// The event that comes after all others.
     last: Option<String>,
+    /// Whether stderr is coloured.
+    colour: bool,
+    logs: Logs,
 }
 
 #[derive(Serialize)]
@@ -81,7 +85,7 @@ struct Envelope<'a, E: Serialize> {
 }
 
 impl Output {
-    pub(crate) fn new(args: &OutputArgs) -> Self {
+    pub(crate) fn new(args: &OutputArgs, logs: Logs) -> Self {
         Self {
             json: args.json,
             quiet: args.quiet,
@@ -89,7 +93,19 @@ impl Output {
             status_shown: false,
             closed: false,
             last: None,
+            colour: args.stderr_colour(),
+            logs,
         }
+    }
+
+    /// Whether what is written to stderr may be coloured.
+    pub(crate) fn is_coloured(&self) -> bool {
+        self.colour
+    }
+
+    /// Where the log goes.
+    pub(crate) fn logs(&self) -> &Logs {
+        &self.logs
     }
 
     pub(crate) fn is_json(&self) -> bool {
@@ -140,7 +156,7 @@ impl Output {
     pub(crate) fn note(&mut self, text: impl AsRef<str>) {
         if !self.quiet {
             self.end_status();
-            eprintln!("{}", text.as_ref());
+            self.write_stderr(format_args!("{}\n", text.as_ref()));
         }
     }
 
@@ -150,17 +166,17 @@ impl Output {
             return;
         }
         if self.terminal {
-            eprint!("\r\x1b[K{text}");
+            self.write_stderr(format_args!("\r\x1b[K{text}"));
             self.status_shown = true;
         } else {
-            eprintln!("{text}");
+            self.write_stderr(format_args!("{text}\n"));
         }
     }
 
     /// Takes the status line off the terminal.
     pub(crate) fn end_status(&mut self) {
         if std::mem::take(&mut self.status_shown) {
-            eprint!("\r\x1b[K");
+            self.write_stderr(format_args!("\r\x1b[K"));
         }
     }
 
@@ -170,6 +186,12 @@ impl Output {
             .with_context(|| format!("{}: cannot be written", path.display()))?;
         self.note(format!("wrote {}", path.display()));
         Ok(())
+    }
+
+    /// Nobody is left to be told where that fails, as when the terminal was closed; `eprintln`
+    /// would panic.
+    fn write_stderr(&self, text: std::fmt::Arguments) {
+        let _ = std::io::stderr().lock().write_fmt(text);
     }
 
     fn print(&mut self, line: &str) {

@@ -36,6 +36,27 @@ pub(crate) fn duration(duration: Duration) -> String {
     }
 }
 
+/// A mean wait, which may be beyond all hours: `5 min 12 s`, `38 days`, `2.10 Myears`.
+pub(crate) fn long_duration(seconds: f64) -> String {
+    const DAY: f64 = 86400.0;
+    const YEAR: f64 = 365.25 * DAY;
+    match seconds {
+        hours if hours < 2.0 * DAY => duration(Duration::from_secs_f64(hours.max(0.0))),
+        days if days < 2.0 * YEAR => format!("{:.0} days", days / DAY),
+        years => format!("{}years", si(years / YEAR)),
+    }
+}
+
+/// A difficulty, from regtest's to mainnet's: `4.66e-10`, `0.0123`, `42.0`, `155 T`.
+pub(crate) fn difficulty(difficulty: f64) -> String {
+    match difficulty {
+        0.0 => "0".to_owned(),
+        tiny if tiny < 0.001 => format!("{tiny:.2e}"),
+        small if small < 1.0 => format!("{small:.4}"),
+        large => si(large).trim_end().to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,5 +85,13 @@ mod tests {
         assert_eq!(text(48.9), "48 s");
         assert_eq!(text(312.0), "5 min 12 s");
         assert_eq!(text(11_220.0), "3 h 07 min");
+    }
+
+    #[test]
+    fn waits_and_difficulties_read_well_at_every_size() {
+        let texts = [0.35, 90_000.0, 40.0 * 86400.0, 1e14].map(long_duration);
+        assert_eq!(texts, ["0.3 s", "25 h 00 min", "40 days", "3.17 Myears"]);
+        let texts = [0.0, 4.656e-10, 0.01234, 42.0, 1.55e14].map(difficulty);
+        assert_eq!(texts, ["0", "4.66e-10", "0.0123", "42.0", "155 T"]);
     }
 }

@@ -73,6 +73,19 @@ impl<'a> Lines<'a> {
         Self { out }
     }
 
+    /// Where the lines go.
+    pub(crate) fn out(&self) -> &Output {
+        self.out
+    }
+
+    /// Prints words where they belong.
+    pub(crate) fn say(&mut self, said: Said) {
+        match said {
+            Said::Line(line) => self.out.line(line),
+            Said::Note(note) => self.out.note(note),
+        }
+    }
+
     /// Whether the status is refreshed in place; elsewhere it comes with the rates.
     fn refreshes(&self) -> bool {
         self.out.is_live() && !self.out.is_json()
@@ -89,10 +102,8 @@ impl View for Lines<'_> {
             return;
         }
         self.out.event(event);
-        match words::of(event, status) {
-            Some(Said::Line(line)) => self.out.line(line),
-            Some(Said::Note(note)) => self.out.note(note),
-            None => {}
+        if let Some(said) = words::of(event, status) {
+            self.say(said);
         }
         if matches!(event, Event::Rate(_)) && !self.refreshes() {
             self.out.status(&words::status(status));

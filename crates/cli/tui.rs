@@ -1,0 +1,156 @@
+//! The live view of a terminal. Chosen when somebody sits there, that is when stdin, stdout and
+//! stderr are all a terminal; pipes, `--plain`, `--json` and `-q` get [`Lines`].
+//!
+//! Nothing here waits for the terminal: mining leaves what there is to see in a [`Scene`], and a
+//! thread of the [`Screen`] draws it four times a second.
+
+mod scene;
+mod screen;
+
+use std::io::IsTerminal;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::mpsc;
+
+use self::scene::Scene;
+use self::screen::Screen;
+use crate::mining::event::Event;
+use crate::mining::status::Status;
+use crate::mining::words::{self, Said};
+use crate::mining::{Command, Lines, View, Views};
+use crate::output::Output;
+
+/// Flags about what is shown while mining.
+#[derive(clap::Args, Debug, Clone)]
+pub(crate) struct ViewArgs {
+    /// Print lines on a terminal too, instead of the live view
+    #[arg(long)]
+    plain: bool,
+}
+
+/// What suits whoever is there, and what they ask for.
+pub(crate) fn views<'a>(
+    args: &ViewArgs,
+    out: &'a mut Output,
+) -> (Views<'a>, mpsc::UnboundedReceiver<Command>) {
+    let (keys, commands) = mpsc::unbounded_channel();
+    let views = if !args.plain && out.is_live() && !out.is_json() && is_interactive() {
+        Views::new(Live::new(out, keys))
+    } else {
+        Views::new(Lines::new(out))
+    };
+    (views, commands)
+}
+
+/// Whether there is a terminal at all ends, and one that can do more than print.
+fn is_interactive() -> bool {
+    let ends = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    ends && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
+}
+
+/// The view of a terminal: a screen while hashing goes on, and lines before and after it.
+struct Live<'a> {
+    lines: Lines<'a>,
+    scene: Arc<Mutex<Scene>>,
+    keys: mpsc::UnboundedSender<Command>,
+    stage: Stage,
+}
+
+enum Stage {
+    /// Nothing has been shown.
+    Before,
+    Up(Screen),
+    After,
+}
+
+impl<'a> Live<'a> {
+    fn new(out: &'a mut Output, keys: mpsc::UnboundedSender<Command>) -> Self {
+        let scene = Arc::new(Mutex::new(Scene::new(out.is_coloured())));
+        Self { lines: Lines::new(out), scene, keys, stage: Stage::Before }
+    }
+
+    /// Takes the terminal over; if that cannot be, there are lines.
+    fn enter(&mut self) {
+        self.stage = match Screen::enter(Arc::clone(&self.scene), self.keys.clone()) {
+            Ok(screen) => {
+                let scene = Arc::clone(&self.scene);
+                self.lines.out().logs().divert(move |line| lock(&scene).say(Said::Note(line)));
+                Stage::Up(screen)
+            }
+            Err(error) => {
+                self.lines.note(&format!("warning: no live view on this terminal: {error}"));
+                Stage::After
+            }
+        };
+    }
+
+    /// Gives the terminal back, and prints there what would have been printed.
+    fn leave(&mut self) {
+        let Stage::Up(screen) = std::mem::replace(&mut self.stage, Stage::After) else { return };
+        screen.leave();
+        self.lines.out().logs().restore();
+        let kept = lock(&self.scene).take_kept();
+        kept.into_iter().for_each(|said| self.lines.say(said));
+    }
+
+    /// Whether there is something to see. A panic, wherever it is, takes the screen down.
+    fn is_up(&mut self) -> bool {
+        if matches!(&self.stage, Stage::Up(screen) if !screen.is_up()) {
+            self.leave();
+        }
+        matches!(self.stage, Stage::Up(_))
+    }
+}
+
+impl View for Live<'_> {
+    fn event(&mut self, event: &Event, status: &Status) {
+        if !self.is_up() {
+            return self.lines.event(event, status);
+        }
+        let mut scene = lock(&self.scene);
+        scene.set_status(status);
+        if let Some(said) = words::of(event, status) {
+            scene.hear(event, said);
+        }
+    }
+
+    fn tick(&mut self, status: &Status) {
+        lock(&self.scene).set_status(status);
+        if matches!(self.stage, Stage::Before) {
+            self.enter();
+        } else if !self.is_up() {
+            self.lines.tick(status);
+        }
+    }
+
+    fn note(&mut self, text: &str) {
+        let note = Said::Note(text.to_owned());
+        if self.is_up() {
+            return lock(&self.scene).say(note);
+        }
+        self.lines.note(text);
+        if matches!(self.stage, Stage::Before) {
+            lock(&self.scene).show(note);
+        }
+    }
+
+    /// From here on Ctrl-C is a signal again, and a second one ends the program.
+    fn ending(&mut self) {
+        self.leave();
+    }
+
+    fn is_gone(&self) -> bool {
+        self.lines.is_gone()
+    }
+}
+
+impl Drop for Live<'_> {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+/// A panic elsewhere cannot leave a scene half painted.
+fn lock(scene: &Mutex<Scene>) -> MutexGuard<'_, Scene> {
+    scene.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,191 @@
+//! The terminal while the live view has it: raw mode, the alternate screen, no cursor. However the
+//! program ends, short of being killed, it gets the terminal back: `leave`, a drop, or a panic.
+
+use std::io::{self, Read, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use ratatui::crossterm::cursor::{Hide, Show};
+use ratatui::crossterm::execute;
+use ratatui::crossterm::terminal::{
+    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::lock;
+use super::scene::Scene;
+use crate::mining::Command;
+
+/// Between two frames.
+const FRAME: Duration = Duration::from_millis(250);
+/// What Ctrl-C is in raw mode, where it makes no signal.
+const CTRL_C: u8 = 3;
+const ESCAPE: u8 = 27;
+
+/// A terminal taken over. Dropping it gives the terminal back.
+pub(super) struct Screen {
+    up: Arc<AtomicBool>,
+    /// Dropping it ends the painter.
+    hold: Option<Sender<()>>,
+    painter: Option<JoinHandle<()>>,
+}
+
+impl Screen {
+    /// Takes the terminal over and paints the scene until [`leave`](Self::leave). Keys become
+    /// commands.
+    pub(super) fn enter(
+        scene: Arc<Mutex<Scene>>,
+        keys: UnboundedSender<Command>,
+    ) -> io::Result<Self> {
+        let up = Arc::new(AtomicBool::new(true));
+        restore_on_panic(Arc::clone(&up));
+        let (hold, held) = mpsc::channel();
+        // From here on, whatever fails, the drop restores.
+        let mut screen = Self { up: Arc::clone(&up), hold: Some(hold), painter: None };
+        enable_raw_mode()?;
+        execute!(io::stderr(), EnterAlternateScreen, Hide)?;
+        let frames = Frames { up: Arc::clone(&up), waiting: Vec::new() };
+        let mut terminal = Terminal::new(CrosstermBackend::new(frames))?;
+        let paint = move || {
+            loop {
+                let painted = terminal.draw(|frame| lock(&scene).draw(frame));
+                let over = held.recv_timeout(FRAME) != Err(RecvTimeoutError::Timeout);
+                if over || painted.is_err() || !up.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+            take_down(&up);
+        };
+        screen.painter = Some(std::thread::Builder::new().name("screen".into()).spawn(paint)?);
+        std::thread::Builder::new().name("keys".into()).spawn(move || read_keys(&keys))?;
+        Ok(screen)
+    }
+
+    /// Whether it still has the terminal.
+    pub(super) fn is_up(&self) -> bool {
+        self.up.load(Ordering::Relaxed)
+    }
+
+    /// Gives the terminal back.
+    pub(super) fn leave(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        self.hold = None;
+        if let Some(painter) = self.painter.take() {
+            // If it panicked, the terminal is restored already.
+            let _ = painter.join();
+        }
+        take_down(&self.up);
+    }
+}
+
+/// What the painter writes: whole frames, and nothing once the screen is down.
+struct Frames {
+    up: Arc<AtomicBool>,
+    waiting: Vec<u8>,
+}
+
+impl Write for Frames {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.waiting.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        // Under the lock that `take_down` takes, too: a frame comes before it or not at all.
+        let mut stderr = io::stderr().lock();
+        if self.up.load(Ordering::Relaxed) {
+            stderr.write_all(&self.waiting)?;
+        }
+        self.waiting.clear();
+        Ok(())
+    }
+}
+
+/// Puts the terminal as it was, once. What fails here cannot be mended: the terminal has gone.
+fn take_down(up: &AtomicBool) {
+    let mut stderr = io::stderr().lock();
+    if up.swap(false, Ordering::Relaxed) {
+        let _ = execute!(stderr, LeaveAlternateScreen, Show);
+        let _ = disable_raw_mode();
+    }
+}
+
+/// A panic's message is written where it can be read, and stays there.
+fn restore_on_panic(up: Arc<AtomicBool>) {
+    let told = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        take_down(&up);
+        told(panic);
+    }));
+}
+
+/// Until the terminal has gone. After the screen is down the thread may still wait for a key, and
+/// ends with the program. (crossterm's own reader would do, but turns in circles when the terminal
+/// is closed.)
+fn read_keys(keys: &UnboundedSender<Command>) {
+    let mut bytes = [0; 64];
+    while let Ok(count @ 1..) = io::stdin().read(&mut bytes) {
+        // Mining that has ended takes no more commands.
+        if commands(&bytes[..count]).into_iter().try_for_each(|command| keys.send(command)).is_err()
+        {
+            return;
+        }
+    }
+}
+
+/// What the keys ask for. Keys with longer names have letters in them that mean nothing here: F1 is
+/// `ESC O P`, an arrow `ESC [ A`.
+fn commands(keys: &[u8]) -> Vec<Command> {
+    let (mut commands, mut keys) = (Vec::new(), keys.iter());
+    while let Some(key) = keys.next() {
+        match key {
+            &ESCAPE => match keys.next() {
+                Some(b'[') => drop(keys.find(|end| (b'@'..=b'~').contains(end))),
+                Some(b'O') => drop(keys.next()),
+                _ => {}
+            },
+            key => commands.extend(command(*key)),
+        }
+    }
+    commands
+}
+
+fn command(key: u8) -> Option<Command> {
+    match key {
+        b'q' | b'Q' | CTRL_C => Some(Command::Quit),
+        b'p' | b'P' | b' ' => Some(Command::TogglePause),
+        b'+' | b'=' => Some(Command::AddThread),
+        b'-' | b'_' => Some(Command::RemoveThread),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_told_from_the_letters_in_the_names_of_others() {
+        let [quit, pause] = [Command::Quit, Command::TogglePause];
+        assert_eq!(commands(b"+p-q"), [Command::AddThread, pause, Command::RemoveThread, quit]);
+        assert_eq!(commands(&[CTRL_C]), [quit]);
+        // F1, up, shift-F5, alt-q, escape.
+        for named in ["\x1bOP", "\x1b[A", "\x1b[15;2~", "\x1bq", "\x1b"] {
+            assert_eq!(commands(named.as_bytes()), [], "{named:?}");
+            let then = if named == "\x1b" { "" } else { "p" };
+            let expected = &[pause][..then.len()];
+            assert_eq!(commands(format!("{named}{then}").as_bytes()), expected, "{named:?}");
+        }
+        assert_eq!(commands(b"xyz\r\n"), []);
+    }
+}

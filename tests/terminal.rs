@@ -1,0 +1,259 @@
+//! The live view on a pseudo-terminal: what is to be seen there, and that the terminal is as it was
+//! afterwards, however the program ended.
+#![cfg(unix)]
+
+use std::io::{Read, Write};
+use std::num::NonZeroU16;
+use std::process::{Child, Command};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use pty_process::Size;
+use pty_process::blocking::Pty;
+use rustix::termios::{LocalModes, tcgetattr};
+use vt100::{Parser, Screen};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+const TAKE_OVER: &[u8] = b"\x1b[?1049h";
+
+/// A program on a terminal of its own; killed when dropped.
+struct Terminal {
+    pty: Arc<Pty>,
+    child: Child,
+    display: Arc<Display>,
+    reader: Option<JoinHandle<()>>,
+}
+
+/// What the terminal shows.
+struct Display {
+    seen: Mutex<Seen>,
+    changed: Condvar,
+}
+
+struct Seen {
+    parser: Parser,
+    bytes: Vec<u8>,
+    is_over: bool,
+}
+
+impl Terminal {
+    /// A terminal of 100 by 30.
+    fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let (pty, end) = pty_process::blocking::open().unwrap();
+        pty.resize(Size::new(30, 100)).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_midstate"));
+        command.args(arguments).env("TERM", "xterm-256color").env_remove("NO_COLOR");
+        command.envs(environment.iter().copied());
+        let child = pty_process::blocking::Command::from(command).spawn(end).unwrap();
+        let pty = Arc::new(pty);
+        let seen = Seen {
+            parser: Parser::new(nonzero(30), nonzero(100), 1000),
+            bytes: Vec::new(),
+            is_over: false,
+        };
+        let display = Arc::new(Display { seen: Mutex::new(seen), changed: Condvar::new() });
+        let (source, shown) = (Arc::clone(&pty), Arc::clone(&display));
+        let reader = std::thread::spawn(move || shown.follow(&source));
+        Self { pty, child, display, reader: Some(reader) }
+    }
+
+    /// A demo with one thread and no end, on screen.
+    fn demo(more: &[&str], environment: &[(&str, &str)]) -> Self {
+        let arguments = ["demo", "--blocks", "1000000", "--difficulty", "0.001", "--threads", "1"];
+        let terminal = Self::start(&[&arguments, more].concat(), environment);
+        terminal.wait_for("the view", |screen| shows(screen, "mining  "));
+        terminal
+    }
+
+    fn press(&self, keys: &str) {
+        (&*self.pty).write_all(keys.as_bytes()).unwrap();
+    }
+
+    fn resize(&self, rows: u16, columns: u16) {
+        self.display
+            .seen
+            .lock()
+            .unwrap()
+            .parser
+            .screen_mut()
+            .set_size(nonzero(rows), nonzero(columns));
+        self.pty.resize(Size::new(rows, columns)).unwrap();
+    }
+
+    fn wait_for(&self, what: &str, mut wanted: impl FnMut(&Screen) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        let mut seen = self.display.seen.lock().unwrap();
+        while !wanted(seen.parser.screen()) {
+            let contents = seen.parser.screen().contents();
+            assert!(!seen.is_over, "the program ended before {what}:\n{contents}");
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "did not come: {what}\n{contents}");
+            seen = self.display.changed.wait_timeout(seen, left).unwrap().0;
+        }
+    }
+
+    /// Waits for the end: the exit code if it exited by itself, what stands on the terminal, and
+    /// all that was written to it. Asserts that the terminal is as it was.
+    fn end(mut self) -> (Option<i32>, String, Vec<u8>) {
+        let deadline = Instant::now() + PATIENCE;
+        let mut seen = self.display.seen.lock().unwrap();
+        while !seen.is_over {
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "it goes on:\n{}", seen.parser.screen().contents());
+            seen = self.display.changed.wait_timeout(seen, left).unwrap().0;
+        }
+        let code = self.child.wait().unwrap().code();
+        let screen = seen.parser.screen();
+        let contents = screen.contents();
+        assert!(!screen.alternate_screen(), "on the alternate screen:\n{contents}");
+        assert!(!screen.hide_cursor(), "the cursor is hidden:\n{contents}");
+        let modes = tcgetattr(&*self.pty).unwrap().local_modes;
+        let cooked = LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG;
+        assert!(modes.contains(cooked), "in raw mode:\n{contents}");
+        (code, contents, seen.bytes.clone())
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = self.reader.take().map(JoinHandle::join);
+    }
+}
+
+impl Display {
+    /// Until the program has ended: reading fails then.
+    fn follow(&self, mut pty: &Pty) {
+        let mut bytes = [0; 4096];
+        while let Ok(count @ 1..) = pty.read(&mut bytes) {
+            let mut seen = self.seen.lock().unwrap();
+            seen.parser.process(&bytes[..count]);
+            seen.bytes.extend_from_slice(&bytes[..count]);
+            self.changed.notify_all();
+        }
+        self.seen.lock().unwrap().is_over = true;
+        self.changed.notify_all();
+    }
+}
+
+/// A size that is one.
+fn nonzero(count: u16) -> NonZeroU16 {
+    NonZeroU16::new(count).unwrap()
+}
+
+fn shows(screen: &Screen, words: &str) -> bool {
+    screen.contents().contains(words)
+}
+
+fn has(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
+#[test]
+fn u5_the_live_view_takes_keys_survives_resizing_and_leaves_the_summary() {
+    let terminal = Terminal::demo(&[], &[]);
+    terminal.wait_for("a cursor out of the way", Screen::hide_cursor);
+    for words in ["kernel   ", "pool     stratum+tcp://127.0.0.1:", "share every", "1 thread,"] {
+        terminal.wait_for(words, |screen| shows(screen, words));
+    }
+    terminal.wait_for("a block among the words", |screen| {
+        screen.contents().lines().any(|line| line.starts_with("block ") && line.contains("after"))
+    });
+
+    for (rows, columns) in [(20, 60), (8, 30), (2, 10), (40, 120)] {
+        terminal.resize(rows, columns);
+        // Whole lines: nothing runs over an edge.
+        terminal.wait_for("the view at its new size", |screen| {
+            let contents = screen.contents();
+            let starts = |label| contents.lines().filter(|line| line.starts_with(label)).count();
+            starts("mining ") == 1 && starts("rate ") == 1
+        });
+    }
+
+    terminal.press("p");
+    terminal.wait_for("a pause", |screen| shows(screen, "paused  "));
+    // A key with a name of its own, which has a P in it.
+    terminal.press("\x1bOP");
+    terminal.press("p");
+    terminal.wait_for("the end of the pause", |screen| shows(screen, "mining  "));
+    if std::thread::available_parallelism().unwrap().get() > 1 {
+        terminal.press("+");
+        terminal.wait_for("a second thread", |screen| shows(screen, ", 2 threads,"));
+        terminal.press("-");
+        terminal.wait_for("one thread", |screen| shows(screen, ", 1 thread,"));
+    } else {
+        println!("skipped the keys for threads: this machine has one");
+    }
+    terminal.press("q");
+    let (code, contents, bytes) = terminal.end();
+    assert_eq!(code, Some(0), "{contents}");
+    assert!(has(&bytes, TAKE_OVER));
+    for words in ["block ", "hashes in ", "shares ", "proved: "] {
+        assert!(contents.contains(words), "{words:?} is not on the terminal:\n{contents}");
+    }
+}
+
+#[test]
+fn ctrl_c_at_any_moment_gives_the_terminal_back() {
+    let arguments = ["demo", "--blocks", "1000000", "--difficulty", "0.001", "--threads", "1"];
+    for milliseconds in [0, 5, 20, 50, 100, 150, 200, 250, 300, 400, 600] {
+        let terminal = Terminal::start(&arguments, &[]);
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        terminal.press("\x03");
+        // Before anything was set up, it is the signal that ends the program.
+        let (code, contents, bytes) = terminal.end();
+        let was_up = has(&bytes, TAKE_OVER);
+        println!("Ctrl-C after {milliseconds} ms: live view {was_up}, exit code {code:?}");
+        assert!(code == Some(0) || (code.is_none() && !was_up), "{code:?}\n{contents}");
+        assert!(!was_up || contents.contains("shares "), "no summary:\n{contents}");
+    }
+}
+
+#[test]
+fn a_signal_gives_the_terminal_back() {
+    let terminal = Terminal::demo(&[], &[]);
+    let pid = terminal.child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let (code, contents, _) = terminal.end();
+    assert_eq!(code, Some(0), "{contents}");
+    assert!(contents.contains("shares "), "{contents}");
+}
+
+#[test]
+fn the_log_is_shown_among_the_words_and_does_not_tear_the_view() {
+    let terminal = Terminal::demo(&["-v"], &[("MIDSTATE_LOG", "midstate=debug")]);
+    terminal.wait_for("a line of the log", |screen| {
+        let contents = screen.contents();
+        contents.starts_with("mining ") && contents.lines().any(|line| line.starts_with("DEBUG"))
+    });
+    terminal.press("q");
+    assert_eq!(terminal.end().0, Some(0));
+}
+
+#[test]
+fn u5_no_color_means_none() {
+    const A_COLOUR: &[u8] = b"\x1b[38;5;";
+    for (environment, coloured) in [(&[][..], true), (&[("NO_COLOR", "1")], false)] {
+        let terminal = Terminal::demo(&[], environment);
+        terminal.press("q");
+        let (_, contents, bytes) = terminal.end();
+        assert_eq!(has(&bytes, A_COLOUR), coloured, "{environment:?}\n{contents}");
+    }
+}
+
+#[test]
+fn plain_json_quiet_and_dumb_terminals_get_lines() {
+    let demo = ["demo", "--blocks", "1", "--difficulty", "0.0001", "--threads", "1"];
+    for (flag, environment) in
+        [("--plain", &[][..]), ("--json", &[]), ("-q", &[]), ("--color=auto", &[("TERM", "dumb")])]
+    {
+        let terminal = Terminal::start(&[&demo[..], &[flag]].concat(), environment);
+        let (code, contents, bytes) = terminal.end();
+        assert_eq!(code, Some(0), "{flag}\n{contents}");
+        assert!(!has(&bytes, TAKE_OVER), "{flag}\n{contents}");
+        assert!(contents.contains("shares"), "{flag}\n{contents}");
+    }
+}
