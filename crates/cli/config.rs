@@ -22,6 +22,8 @@ use std::str::FromStr;
 use midstate_net::{PoolUrl, ProxyUrl};
 use serde::{Deserialize, Deserializer};
 
+use crate::payout::Payout;
+
 /// All that a file can say.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -57,6 +59,10 @@ pub(crate) struct Pool {
     pub(crate) tls_insecure: bool,
     #[serde(default)]
     pub(crate) no_redirect: bool,
+    #[serde(default, deserialize_with = "some_parsed")]
+    pub(crate) expect_payout: Option<Payout>,
+    #[serde(default)]
+    pub(crate) payout_strict: bool,
 }
 
 /// Why a file cannot be used.
@@ -83,7 +89,8 @@ impl Config {
         })
     }
 
-    fn parse(text: &str) -> Result<Self, (toml::de::Error, Option<String>)> {
+    /// Reads its text; an error may come with a suggestion.
+    pub(crate) fn parse(text: &str) -> Result<Self, (toml::de::Error, Option<String>)> {
         toml::from_str(text).map_err(|error| {
             let suggestion = suggest(&error, text);
             (error, suggestion)
@@ -170,6 +177,7 @@ mod tests {
             ("[[pool]]\nurl = 'gopher://a:1'", ["line 2", "unknown scheme \"gopher\""]),
             ("[[pool]]\nuser = 'a'", ["line 1", "missing field `url`"]),
             ("proxy = 'http://a:1'", ["line 1", "expected socks5://HOST:PORT"]),
+            ("[[pool]]\nurl = 'a:1'\nexpect-payout = 'x'", ["line 3", "no Bitcoin address"]),
             ("threads = 0", ["line 1", "nonzero"]),
             ("threads = ", ["line 1", "TOML parse error"]),
         ] {

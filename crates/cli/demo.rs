@@ -202,6 +202,7 @@ async fn serve<B: Backend>(
         user_agent: USER_AGENT.into(),
         version_mask: VERSION_MASK,
         suggest_difficulty: None,
+        expect_payout: None,
         limits: Limits::default(),
     };
     // The pool listens everywhere if it was told to; we live next door.

@@ -7,6 +7,7 @@ use midstate_chain::{Job, Network};
 use midstate_gbt::conf::Login;
 use midstate_net::{NodeUrl, Outcome, PoolUrl, Stage, Step};
 use midstate_sha256d::Kernel;
+use midstate_stratum::ExpectedPayout;
 use serde::Serialize;
 
 use crate::bench::cpu_name;
@@ -103,6 +104,9 @@ fn examine_pool(url: &PoolUrl, args: &Args, out: &mut Output) -> Result<(), Fail
     steps.verdict()?;
     if let Some(job) = job {
         tell(&pool_clock(&job), out);
+        if let Some(expected) = &account.client.expect_payout {
+            tell(&payout(expected, &job), out);
+        }
     }
     Ok(())
 }
@@ -195,6 +199,17 @@ fn examined(Step { stage, took, outcome }: Step) -> Finding {
     };
     let cure = cure.filter(|_| health != Health::Ok);
     Finding { check: check.to_owned(), health, found, cure, took: Some(took) }
+}
+
+/// Whom the job's coinbase pays. With `--payout-strict` a job that does not pay is none.
+fn payout(expected: &ExpectedPayout, job: &Job) -> Finding {
+    let (health, found) = match expected.check(job) {
+        Ok(()) => (Health::Ok, format!("the job's coinbase pays {}", expected.address)),
+        Err(why) => (Health::Warn, why.to_string()),
+    };
+    let cure = "ask the pool how it pays: most pay later, from an address of their own";
+    let cure = (health != Health::Ok).then_some(cure);
+    Finding { check: "payout".to_owned(), health, found, cure, took: None }
 }
 
 /// The pool's time against ours: a job's time is the earliest that a header may carry.

@@ -21,6 +21,7 @@ mod minerd;
 mod mining;
 mod node;
 mod output;
+mod payout;
 mod pools;
 mod prose;
 mod signals;
@@ -54,7 +55,7 @@ enum Command {
     /// Mine blocks on an embedded regtest pool: the whole path, with nothing installed
     Demo(demo::Args),
     /// Mine at a pool, or solo at a Bitcoin Core node
-    Mine(mine::Args),
+    Mine(Box<mine::Args>),
     /// Find a nonce for an 80-byte header, as `bitcoin-util grind` does
     Grind(grind::Args),
     /// Measure every kernel of this CPU
@@ -97,7 +98,7 @@ fn exit_code(result: Result<(), Failure>) -> ExitCode {
 fn run(command: Command, out: &mut Output) -> Result<(), Failure> {
     match command {
         Command::Demo(args) => demo::run(args, out),
-        Command::Mine(args) => mine::run(args, out),
+        Command::Mine(args) => mine::run(*args, out),
         Command::Grind(args) => grind::run(args, out),
         Command::Bench(args) => bench::run(args, out),
         Command::Asic(args) => asic::run(args, out),

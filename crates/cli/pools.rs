@@ -13,6 +13,7 @@ use crate::config::{self, Config};
 use crate::exit::Failure;
 use crate::mine::USER_AGENT;
 use crate::output::Output;
+use crate::payout::Payout;
 
 /// Flags about the way to a server.
 #[derive(Args, Debug, Clone, Default)]
@@ -39,6 +40,13 @@ pub(crate) struct PoolArgs {
     /// Stay where you are when a pool says client.reconnect
     #[arg(long)]
     no_redirect: bool,
+    /// Look into the coinbase of every job: it has to pay this address, and at least PCT percent of
+    /// all it pays; warn if it does not
+    #[arg(long, value_name = "ADDR[:PCT]")]
+    expect_payout: Option<Payout>,
+    /// Leave a pool whose job does not pay as --expect-payout says
+    #[arg(long)]
+    payout_strict: bool,
 }
 
 /// Pools, and how to read the list again.
@@ -137,7 +145,23 @@ impl PoolArgs {
         version_mask: u32,
     ) -> Result<Account, Failure> {
         let route = self.route.route(url, (!url.tls).then_some("stratum+tls://"))?;
-        account(url, login, version_mask, route, !self.no_redirect)
+        if self.payout_strict && self.expect_payout.is_none() {
+            return Err(Failure::usage(format!(
+                "--payout-strict is about --expect-payout, and there is none for {url}"
+            )));
+        }
+        let Login { user, pass } = login;
+        let client = ClientConfig {
+            user,
+            password: pass.unwrap_or_else(|| "x".to_owned()),
+            user_agent: USER_AGENT.to_owned(),
+            version_mask,
+            suggest_difficulty: None,
+            expect_payout: self.expect_payout.as_ref().map(|of| of.expected(self.payout_strict)),
+            limits: Limits::default(),
+        };
+        client.check().map_err(|error| Failure::usage(error.to_string()))?;
+        Ok(Account { url: url.clone(), client, route, follow_redirects: !self.no_redirect })
     }
 }
 
@@ -168,29 +192,15 @@ fn accounts(
             tls_insecure: said.tls_insecure || pool.tls_insecure,
             proxy: proxies.into_iter().flatten().next().cloned(),
         };
-        let flags = PoolArgs { route, no_redirect: way.no_redirect || pool.no_redirect };
+        let flags = PoolArgs {
+            route,
+            no_redirect: way.no_redirect || pool.no_redirect,
+            expect_payout: way.expect_payout.clone().or_else(|| pool.expect_payout.clone()),
+            payout_strict: way.payout_strict || pool.payout_strict,
+        };
         flags.account(&pool.url, login, version_mask)
     };
     config.pool.iter().map(account_of).collect()
-}
-
-fn account(
-    url: &PoolUrl,
-    Login { user, pass }: Login,
-    version_mask: u32,
-    route: Route,
-    follow_redirects: bool,
-) -> Result<Account, Failure> {
-    let client = ClientConfig {
-        user,
-        password: pass.unwrap_or_else(|| "x".to_owned()),
-        user_agent: USER_AGENT.to_owned(),
-        version_mask,
-        suggest_difficulty: None,
-        limits: Limits::default(),
-    };
-    client.check().map_err(|error| Failure::usage(error.to_string()))?;
-    Ok(Account { url: url.clone(), client, route, follow_redirects })
 }
 
 fn trust(cert: Option<&Path>, pin: Option<&str>, insecure: bool) -> Result<Trust, Failure> {

@@ -5,7 +5,7 @@
 //! coinbases can be equal), and Core's bound of 2 to 100 bytes on the input script.
 
 use crate::Hash256;
-use crate::script::{height_push, push_compact_size, read_height_push};
+use crate::script::{height_push, push_compact_size, read_height_push, take_compact_size};
 
 /// What a coinbase is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +107,28 @@ pub fn with_witness(coinbase: &[u8]) -> Option<Vec<u8>> {
     full.extend([0; 32]);
     full.extend(lock_time);
     Some(full)
+}
+
+/// What a coinbase without witness pays, and to whom. `None` if it is no transaction of one input
+/// from its first byte to its last.
+pub fn coinbase_outputs(coinbase: &[u8]) -> Option<Vec<TxOut>> {
+    let mut rest = coinbase;
+    rest.split_off(..4)?; // version
+    let (1, _outpoint) = (take_compact_size(&mut rest)?, rest.split_off(..36)?) else {
+        return None;
+    };
+    let script_len = take_compact_size(&mut rest)?;
+    rest.split_off(..script_len)?;
+    rest.split_off(..4)?; // sequence
+    let count = take_compact_size(&mut rest)?;
+    let mut outputs = Vec::new();
+    for _ in 0..count {
+        let value = u64::from_le_bytes(*rest.split_off(..8)?.first_chunk()?);
+        let script_len = take_compact_size(&mut rest)?;
+        outputs.push(TxOut { value, script: rest.split_off(..script_len)?.to_vec() });
+    }
+    rest.split_off(..4)?; // lock time
+    rest.is_empty().then_some(outputs)
 }
 
 /// The height that a coinbase states (BIP34), read from its first bytes (`coinb1` is enough).

@@ -21,7 +21,9 @@ mod share;
 mod target;
 
 pub use block::serialize_block;
-pub use coinbase::{Coinbase, CoinbaseError, CoinbaseParts, TxOut, coinbase_height, with_witness};
+pub use coinbase::{
+    Coinbase, CoinbaseError, CoinbaseParts, TxOut, coinbase_height, coinbase_outputs, with_witness,
+};
 pub use hash::{Hash256, HashError};
 pub use header::{Header, HeaderError};
 pub use job::Job;

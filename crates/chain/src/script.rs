@@ -20,6 +20,22 @@ pub(crate) fn push_compact_size(out: &mut Vec<u8>, count: usize) {
     }
 }
 
+/// Takes a variable-length count from the front of `bytes`. `None` where they end before it does, or
+/// it is more than memory holds.
+pub(crate) fn take_compact_size(bytes: &mut &[u8]) -> Option<usize> {
+    let (&first, rest) = bytes.split_first()?;
+    *bytes = rest;
+    let width = match first {
+        0xfd => 2,
+        0xfe => 4,
+        0xff => 8,
+        count => return Some(count.into()),
+    };
+    let number = bytes.split_off(..width)?;
+    let number = number.iter().rev().fold(0u64, |n, &byte| n << 8 | u64::from(byte));
+    usize::try_from(number).ok()
+}
+
 /// The shortest push of a block height: `OP_0`, `OP_1`..`OP_16`, else a minimal script number
 /// (BIP34 as Core checks it: `CScript() << nHeight`).
 pub(crate) fn height_push(height: u32) -> Vec<u8> {

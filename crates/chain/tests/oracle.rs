@@ -7,8 +7,8 @@ use bitcoin::consensus::deserialize;
 use bitcoin::hashes::Hash as _;
 use midstate_chain::{
     Bits, BitsError, Coinbase, CoinbaseError, DifficultyError, Hash256, Header, Job, Network,
-    Share, Target, TxOut, U256, coinbase_branch, coinbase_height, fold_branch, merkle_root,
-    serialize_block, with_witness, witness_commitment,
+    Share, Target, TxOut, U256, coinbase_branch, coinbase_height, coinbase_outputs, fold_branch,
+    merkle_root, serialize_block, with_witness, witness_commitment,
 };
 use proptest::prelude::*;
 
@@ -211,6 +211,12 @@ fn coinbases_are_what_the_oracle_reads_at_every_awkward_height() {
             assert_eq!(ours.value, theirs.value.to_sat());
             assert_eq!(ours.script, theirs.script_pubkey.as_bytes());
         }
+        let read = coinbase_outputs(&bare).expect("it is a transaction");
+        let theirs = coinbase.output.iter().map(|output| TxOut {
+            value: output.value.to_sat(),
+            script: output.script_pubkey.to_bytes(),
+        });
+        assert_eq!(read, theirs.collect::<Vec<_>>());
         let last = coinbase.output.last().unwrap();
         assert_eq!(last.value.to_sat(), 0);
         let expected = [&[0x6a, 0x24, 0xaa, 0x21, 0xa9, 0xed], &commitment.as_bytes()[..]].concat();
@@ -237,6 +243,23 @@ fn a_coinbase_before_segwit_has_no_commitment_and_an_empty_one_is_padded() {
     let long = Coinbase { tag: &[b'x'; 96], extranonce_size: 4, ..bare.clone() };
     assert_eq!(long.build(), Err(CoinbaseError::ScriptTooLong(101)));
     assert!(Coinbase { tag: &[b'x'; 95], ..long }.build().is_ok());
+}
+
+#[test]
+fn outputs_are_read_from_a_whole_coinbase_and_from_nothing_else() {
+    let (full, bare) = built(840_000, &[7; 8], Some(Hash256::ZERO));
+    assert_eq!(coinbase_outputs(&full), None, "with witness");
+    for cut in 0..bare.len() {
+        assert_eq!(coinbase_outputs(&bare[..cut]), None, "{cut} bytes");
+    }
+    assert_eq!(coinbase_outputs(&[&bare[..], &[0]].concat()), None, "a byte too many");
+    // Counts that no memory holds, in all three widths.
+    for count in ["fdffff", "feffffffff", "ffffffffffffffffff"] {
+        let mut huge = bare[..bare.len() - 4].to_vec();
+        let outputs_at = huge.iter().rposition(|&byte| byte == 0xff).unwrap() + 1;
+        huge.splice(outputs_at..=outputs_at, hex::decode(count).unwrap());
+        assert_eq!(coinbase_outputs(&huge), None, "{count}");
+    }
 }
 
 #[test]

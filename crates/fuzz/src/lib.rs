@@ -29,6 +29,7 @@ pub fn connected() -> Client {
         user_agent: "midstate/fuzz".into(),
         version_mask: MASK,
         suggest_difficulty: None,
+        expect_payout: None,
         limits: Limits::default(),
     });
     client.handle_connected(NOW);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_chain::{Job, Share};
-use midstate_stratum::{Client, ClientConfig, Event, redirect};
+use midstate_stratum::{Client, ClientConfig, CloseReason, Event, redirect};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 
@@ -319,7 +319,12 @@ impl Seat {
                 }
                 // A refusal closes too, and has said more.
                 Event::Close(reason) => {
-                    ending = ending.or_else(|| Some(Ending::failed(reason.to_string())));
+                    let how = match reason {
+                        // Its next job will be no better.
+                        CloseReason::Payout { .. } => Failure::Hopeless,
+                        _ => Failure::Passing,
+                    };
+                    ending = ending.or_else(|| Some(Ending::Failed(how, reason.to_string())));
                 }
                 Event::Redirect { host, port, wait } => match self.redirect(host, port) {
                     Ok(to) => ending = ending.or(Some(Ending::Redirected { to, wait })),

@@ -13,9 +13,10 @@ mod rate;
 mod shares;
 mod watch;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use midstate_chain::Share;
+use midstate_chain::{Job, Share};
 use serde_json::{Value, json};
 
 use crate::difficulty::Difficulty;
@@ -230,7 +231,7 @@ impl Client {
             Ok(notify) => {
                 self.watch.job(now);
                 if let Some(job) = self.jobs.notify(notify) {
-                    self.output.emit_job(job);
+                    self.hand_out(now, job);
                 }
             }
             Err(error) => self.output.warn(now, &format!("refused a job: {error}")),
@@ -355,7 +356,7 @@ impl Client {
         self.handshake.subscribed(subscription.into_session_id());
         self.watch.waits_for(self.handshake.missing());
         if let Some(job) = self.jobs.subscribed(extranonce) {
-            self.output.emit_job(job);
+            self.hand_out(now, job);
         }
         self.flush(now);
     }
@@ -377,6 +378,20 @@ impl Client {
                 self.close(CloseReason::AuthorizationRefused(reason));
             }
         }
+    }
+
+    /// A new job goes out to be hashed, unless it is for somebody else (S13).
+    fn hand_out(&mut self, now: Duration, job: Arc<Job>) {
+        if let Some(expected) = &self.config.expect_payout
+            && let Err(why) = expected.check(&job)
+        {
+            let job = job.id.clone();
+            if expected.strict {
+                return self.close(CloseReason::Payout { job, why });
+            }
+            self.output.warn(now, &format!("job {job}: {why}"));
+        }
+        self.output.emit_job(job);
     }
 
     /// What is rolled is what both sides allow: pools name masks that were not asked for.

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::ConfigError;
+use crate::{ConfigError, PayoutError};
 
 /// Why the caller must drop the transport. The text names the limit and what came.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CloseReason {
     /// The configuration cannot be sent; connecting again does not help.
@@ -53,6 +53,14 @@ pub enum CloseReason {
     /// S9: data flows, but no work.
     #[error("no job came for {} s, though the connection is up; try another pool", .0.as_secs())]
     NoJob(Duration),
+    /// S13: the job is for somebody else, and [`strict`](crate::ExpectedPayout::strict) was asked for.
+    #[error("job {job}: {why}")]
+    Payout {
+        /// The id of the job.
+        job: String,
+        /// What is wrong with it.
+        why: PayoutError,
+    },
     /// S9: it forgot who we are.
     #[error("the pool answered \"unauthorized\" to {0} shares in a row")]
     Unauthorized(u32),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use midstate_net::{End, Trust};
-use midstate_stratum::Verdict;
+use midstate_stratum::{ExpectedPayout, Verdict};
 
 use crate::pipes::{Mood, Pools, Running, account};
 
@@ -58,6 +58,25 @@ async fn s9_a_primary_that_comes_and_goes_costs_no_work() {
         assert_eq!(link.pool(), Some("two"));
     }
     assert_eq!(pools.connections("two"), 1, "it was never left");
+    link.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn s13_a_pool_whose_jobs_pay_somebody_else_is_left_at_once() {
+    let pools = pools(&[("one", Mood::Good), ("two", Mood::Good)]);
+    let mut strict = account("one:3333");
+    strict.client.expect_payout = Some(ExpectedPayout {
+        address: "bc1qours".into(),
+        script: vec![0x51],
+        least_percent: None,
+        strict: true,
+    });
+    let mut link = Running::start_at(&pools, vec![strict, account("two:3333")], None);
+    let moved = link.until_working_for("two").await;
+    assert!(moved < Duration::from_secs(2), "{moved:?}");
+    link.pass(300).await;
+    assert_eq!(link.pool(), Some("two"), "the first stays tried and stays left");
+    assert!(pools.connections("one") > 2);
     link.stop().await;
 }
 

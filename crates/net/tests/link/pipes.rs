@@ -194,6 +194,7 @@ pub(crate) fn account(url: &str) -> Account {
         user_agent: "midstate/test".into(),
         version_mask: 0,
         suggest_difficulty: None,
+        expect_payout: None,
         limits: Limits::default(),
     };
     let url = url.parse().unwrap();

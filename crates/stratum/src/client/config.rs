@@ -1,7 +1,7 @@
 //! What a client is told before it connects, and what of it cannot be sent.
 
-use crate::Limits;
 use crate::sanitize::is_printable;
+use crate::{ExpectedPayout, Limits};
 
 /// Who we are to a pool, and what we ask of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +17,8 @@ pub struct ClientConfig {
     pub version_mask: u32,
     /// Asked of the pool; few obey.
     pub suggest_difficulty: Option<f64>,
+    /// Whom every job has to pay (S13); `None` does not look.
+    pub expect_payout: Option<ExpectedPayout>,
     /// What the pool may do.
     pub limits: Limits,
 }

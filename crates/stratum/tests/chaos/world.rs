@@ -119,6 +119,7 @@ impl World {
             user_agent: "midstate/chaos".into(),
             version_mask: 0x1fff_e000,
             suggest_difficulty: None,
+            expect_payout: None,
             limits: Limits::default(),
         };
         let now = Duration::from_secs(1000);

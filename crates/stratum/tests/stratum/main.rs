@@ -10,6 +10,7 @@ mod liveness;
 mod mock;
 mod oracle;
 mod pair;
+mod payout;
 mod properties;
 mod server;
 mod shares;

@@ -41,6 +41,7 @@ pub(crate) fn config() -> ClientConfig {
         user_agent: "midstate/0.1".into(),
         version_mask: 0x1fff_e000,
         suggest_difficulty: None,
+        expect_payout: None,
         limits: Limits::default(),
     }
 }

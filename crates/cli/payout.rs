@@ -1,0 +1,66 @@
+//! `--expect-payout ADDR[:PCT]`, from text to what the Stratum client looks for (S13).
+
+use std::str::FromStr;
+
+use midstate_gbt::Address;
+use midstate_stratum::ExpectedPayout;
+
+/// Whom every job has to pay, and how much of it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Payout(ExpectedPayout);
+
+impl Payout {
+    /// For the client. `strict`: leave a pool whose job does not pay.
+    pub(crate) fn expected(&self, strict: bool) -> ExpectedPayout {
+        ExpectedPayout { strict, ..self.0.clone() }
+    }
+}
+
+impl FromStr for Payout {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // No address has a colon.
+        let (text, percent) = match text.split_once(':') {
+            Some((address, percent)) => (address, Some(percent)),
+            None => (text, None),
+        };
+        let address: Address = text.parse().map_err(|error| format!("{error}"))?;
+        let least_percent = percent.map(parse_percent).transpose()?;
+        // Scripts do not tell the chain, and which one the pool is on need not be known.
+        let script = address.chains().first().and_then(|&chain| address.script_for(chain).ok());
+        let script = script.ok_or("this address belongs to no chain")?.to_vec();
+        let address = text.to_owned();
+        Ok(Self(ExpectedPayout { address, script, least_percent, strict: false }))
+    }
+}
+
+fn parse_percent(text: &str) -> Result<f64, String> {
+    let percent = text.strip_suffix('%').unwrap_or(text).parse().ok();
+    percent
+        .filter(|percent| *percent > 0.0 && *percent <= 100.0)
+        .ok_or_else(|| format!("{text:?} is no part of a payout, expected percent, as 98.5"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADDRESS: &str = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4";
+
+    #[test]
+    fn s13_an_address_and_perhaps_a_part() {
+        let parse = |text: &str| text.parse::<Payout>().map(|payout| payout.expected(true));
+        let whole = parse(ADDRESS).unwrap();
+        assert_eq!((whole.least_percent, whole.strict), (None, true));
+        assert_eq!(whole.script.len(), 22);
+        let part = parse(&format!("{ADDRESS}:98.5")).unwrap();
+        assert_eq!(part, ExpectedPayout { least_percent: Some(98.5), ..whole.clone() });
+        assert_eq!(parse(&format!("{ADDRESS}:98.5%")).unwrap(), part);
+        for wrong in ["0", "-1", "101", "NaN", "", "all"] {
+            let error = parse(&format!("{ADDRESS}:{wrong}")).unwrap_err();
+            assert!(error.contains("expected percent"), "{error}");
+        }
+        assert!(parse("bc1qw508").unwrap_err().contains("no Bitcoin address"));
+    }
+}

@@ -1,0 +1,71 @@
+//! Whether a job pays whom it should (S13): a look into the coinbase that the pool had us hash. A pool
+//! that promises to pay an address in the block itself can be held to it, and whoever sits between
+//! us and an unencrypted pool cannot quietly put another address there.
+
+use midstate_chain::{Job, coinbase_outputs};
+
+/// Who is to be paid in every job's coinbase.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExpectedPayout {
+    /// As people write it, for what is said.
+    pub address: String,
+    /// The address's locking script.
+    pub script: Vec<u8>,
+    /// The part of all that the coinbase pays that has to go there, in percent. `None`: anything.
+    pub least_percent: Option<f64>,
+    /// Whether to leave a pool whose job does not pay; otherwise it is said, and work goes on.
+    pub strict: bool,
+}
+
+/// How a job fails to pay.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum PayoutError {
+    /// It cannot be told.
+    #[error("its coinbase cannot be read, so nobody knows whether it pays {0}")]
+    Unreadable(String),
+    /// No output, or one of nothing.
+    #[error("its coinbase pays {address} nothing; it pays {total} satoshi to others")]
+    Absent {
+        /// Who was to be paid.
+        address: String,
+        /// What the coinbase pays, in satoshi.
+        total: u64,
+    },
+    /// Less than was asked for.
+    #[error("its coinbase pays {address} {percent:.2} %, expected were at least {least} %")]
+    TooLittle {
+        /// Who was to be paid.
+        address: String,
+        /// What of all goes there.
+        percent: f64,
+        /// What should.
+        least: f64,
+    },
+}
+
+impl ExpectedPayout {
+    /// Looks into the coinbase of `job`.
+    ///
+    /// # Errors
+    /// When it does not pay what is expected, or cannot be read.
+    pub fn check(&self, job: &Job) -> Result<(), PayoutError> {
+        let address = || self.address.clone();
+        let outputs = coinbase_outputs(&job.coinbase(&vec![0; job.extranonce2_size]))
+            .ok_or_else(|| PayoutError::Unreadable(address()))?;
+        // Values are the pool's to choose, so that sums may be beyond all reason.
+        let sum = |values: &mut dyn Iterator<Item = u64>| values.fold(0, u64::saturating_add);
+        let total = sum(&mut outputs.iter().map(|output| output.value));
+        let ours = outputs.iter().filter(|output| output.script == self.script);
+        let paid = sum(&mut ours.map(|output| output.value));
+        if paid == 0 {
+            return Err(PayoutError::Absent { address: address(), total });
+        }
+        let Some(least) = self.least_percent else { return Ok(()) };
+        // Pools round to whole satoshi, to their side.
+        if paid.saturating_add(1) as f64 >= total as f64 * least / 100.0 {
+            return Ok(());
+        }
+        let percent = 100.0 * paid as f64 / total as f64;
+        Err(PayoutError::TooLittle { address: address(), percent, least })
+    }
+}
