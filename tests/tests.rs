@@ -27,6 +27,7 @@ mod proxy;
 mod report;
 mod signals;
 mod solo;
+mod switch;
 mod terminal;
 mod tls_front;
 mod troubles;
