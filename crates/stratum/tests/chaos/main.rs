@@ -14,6 +14,8 @@ mod faults;
 mod pool;
 mod world;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use faults::FAULTS;
 use world::{Outcome, World};
 
@@ -30,18 +32,29 @@ fn seeds() -> u64 {
 #[test]
 fn s14_no_fault_loses_doubles_or_invents_a_share_or_stops_the_client() {
     let wanted = std::env::var("CHAOS_FAULT").unwrap_or_default();
-    let chosen = FAULTS.iter().enumerate().filter(|(_, fault)| fault.name.contains(&wanted));
-    let mut total = Outcome::default();
-    let mut runs = 0;
-    for (number, fault) in chosen {
-        let mut sum = Outcome::default();
-        for seed in 0..seeds() {
-            sum += World::run(*fault, seed * 1000 + number as u64);
+    let chosen: Vec<_> =
+        FAULTS.iter().zip(0..).filter(|(fault, _)| fault.name.contains(&wanted)).collect();
+    assert!(!chosen.is_empty(), "no fault's name contains {wanted:?}");
+    let next = AtomicUsize::new(0);
+    let play = || {
+        let mut total = Outcome::default();
+        while let Some(&(fault, number)) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let mut sum = Outcome::default();
+            for seed in 0..seeds() {
+                sum += World::run(*fault, seed * 1000 + number);
+            }
+            println!("{:>2} {:<44} {sum}", number + 1, fault.name);
+            total += sum;
         }
-        println!("{:>2} {:<44} {sum}", number + 1, fault.name);
-        total += sum;
-        runs += seeds();
-    }
-    assert!(runs > 0, "no fault's name contains {wanted:?}");
-    println!("{runs} runs: {total}");
+        total
+    };
+    let total = std::thread::scope(|scope| {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let players: Vec<_> = (0..threads).map(|_| scope.spawn(play)).collect();
+        players.into_iter().fold(Outcome::default(), |mut total, player| {
+            total += player.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            total
+        })
+    });
+    println!("{} runs: {total}", chosen.len() as u64 * seeds());
 }
