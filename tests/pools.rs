@@ -124,6 +124,8 @@ fn s8_trust_that_makes_no_sense_is_usage() {
         (&["-o", "stratum+tls://a:1", "--cert", "/nowhere/ca.pem"], "/nowhere/ca.pem"),
         (&["-o", "stratum+tls://a:1", "--tls-insecure", "--tls-pin", "abc"], "cannot be used"),
         (&["-o", "a:1", "--proxy", "http://b:2"], "socks5://"),
+        (&["-o", "a:1", "--payout-strict"], "--expect-payout"),
+        (&["-o", "a:1", "--expect-payout", "bc1qw508"], "no Bitcoin address"),
     ] {
         let (code, stderr) = fail(&[&["mine", "-u", "me"], arguments].concat());
         assert_eq!(code, 2, "{stderr}");
@@ -204,6 +206,30 @@ fn u10_doctor_examines_a_pool_step_by_step() {
     let (code, stderr) = fail(&["doctor", &free]);
     assert_eq!(code, 5, "{stderr}");
     assert!(stderr.contains("refused"), "{stderr}");
+}
+
+#[test]
+fn s11_the_summary_counts_refusals_by_reason() {
+    let address = pool(move |request, stream| match request["method"].as_str().unwrap() {
+        "mining.submit" => {
+            let error = json!([23, "low difficulty", null]);
+            let refusal = json!({"id": request["id"], "result": null, "error": error});
+            let _ = writeln!(stream, "{refusal}");
+        }
+        "mining.authorize" => {
+            let easy = json!({"id": null, "method": "mining.set_difficulty", "params": [1e-5]});
+            writeln!(stream, "{easy}").unwrap();
+            friendly("a")(request, stream);
+        }
+        _ => friendly("a")(request, stream),
+    });
+    let limits = ["--threads", "1", "--time-limit", "1", "--json"];
+    let output = run(&[&["mine", "-o", &address, "-u", "me"][..], &limits].concat());
+    let summary = crate::program::events(&output.stdout).pop().unwrap();
+    let rejected = &summary["shares"]["rejected"];
+    assert!(rejected.as_u64().unwrap() > 0, "{summary}");
+    let reason = json!({"reason": "low difficulty (code 23)", "count": rejected});
+    assert_eq!(summary["rejects"], json!([reason]), "{summary}");
 }
 
 /// Resident memory of a process, in bytes.

@@ -18,7 +18,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use self::books::{Allowance, Books};
-use self::event::{BlockEvent, Event, JobEvent, PoolEvent, RateEvent, ShareEvent, Summary, name};
+use self::event::{
+    BlockEvent, Event, JobEvent, PoolEvent, RateEvent, RejectCount, ShareEvent, Summary, name,
+};
 use self::status::{HeaderStatus, JobStatus, State, Status};
 pub(crate) use self::view::{Lines, View, Views};
 use crate::backlog::Backlog;
@@ -260,7 +262,9 @@ impl<'a> Miner<'a> {
         reloads: &mpsc::UnboundedSender<Vec<Account>>,
     ) {
         let words = match request {
-            Request::Status => words::full_status(&self.status()),
+            Request::Status => {
+                words::full_status(&self.status(), &RejectCount::rows(&self.books.rejects))
+            }
             Request::Reload => match reloader.accounts() {
                 None => "nothing to read again: there is no configuration file".to_owned(),
                 Some(Err(failure)) => format!("kept the pools as they were: {failure}"),
@@ -292,6 +296,9 @@ impl<'a> Miner<'a> {
             }
             Happened::Verdict { share, verdict, code, reason, advice, latency } => {
                 self.books.record_verdict(verdict, latency);
+                if verdict == Verdict::Rejected {
+                    self.books.record_reject(code, reason.as_deref());
+                }
                 self.backlog.settled();
                 self.tell_verdict(
                     &share,
@@ -452,6 +459,7 @@ impl<'a> Miner<'a> {
             midstates,
             shares,
             blocks,
+            rejects: RejectCount::rows(&self.books.rejects),
             best_difficulty: self.books.best_difficulty,
             reason,
         }));

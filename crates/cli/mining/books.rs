@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use midstate_chain::{Share, Verdict};
 use midstate_engine::Meter;
-use midstate_work::{BlockLedger, Ledger};
+use midstate_work::{BlockLedger, Ledger, Rejects};
 
 use super::event::Effort;
 use super::status::Rates;
@@ -17,6 +17,7 @@ const WINDOWS: [Duration; 3] =
 pub(super) struct Books {
     pub(super) shares: Ledger,
     pub(super) blocks: BlockLedger,
+    pub(super) rejects: Rejects,
     pub(super) best_difficulty: f64,
     /// Of the newest share that was answered.
     pub(super) latency: Option<Duration>,
@@ -30,6 +31,7 @@ impl Books {
         Self {
             shares: Ledger::default(),
             blocks: BlockLedger::default(),
+            rejects: Rejects::default(),
             best_difficulty: 0.0,
             latency: None,
             meter: Meter::new(WINDOWS[2], Duration::ZERO, 0),
@@ -54,6 +56,15 @@ impl Books {
         self.shares.record_verdict(verdict);
         if matches!(verdict, Verdict::Accepted | Verdict::Rejected) {
             self.latency = Some(latency);
+        }
+    }
+
+    /// Why a share was refused, in the pool's words or ours.
+    pub(super) fn record_reject(&mut self, code: Option<i64>, reason: Option<&str>) {
+        let reason = reason.unwrap_or("no reason given");
+        match code {
+            Some(code) => self.rejects.record(&format!("{reason} (code {code})")),
+            None => self.rejects.record(reason),
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use midstate_chain::{Hash256, Job, Share, Verdict};
 use midstate_net::LinkState;
+use midstate_work::Rejects;
 use serde::{Serialize, Serializer};
 
 use super::Reason;
@@ -112,8 +113,25 @@ pub(crate) struct Summary {
     pub(crate) midstates: usize,
     pub(crate) shares: ShareCounts,
     pub(crate) blocks: BlockCounts,
+    /// The most frequent first; at most 32, and the rest as "other".
+    pub(crate) rejects: Vec<RejectCount>,
     pub(crate) best_difficulty: f64,
     pub(crate) reason: Reason,
+}
+
+/// How many shares were refused for a reason.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct RejectCount {
+    pub(crate) reason: String,
+    pub(crate) count: u64,
+}
+
+impl RejectCount {
+    /// The table that was kept.
+    pub(crate) fn rows(rejects: &Rejects) -> Vec<Self> {
+        let row = |(reason, count): (&str, u64)| Self { reason: reason.to_owned(), count };
+        rejects.rows().into_iter().map(row).collect()
+    }
 }
 
 impl JobEvent {

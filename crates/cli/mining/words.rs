@@ -6,7 +6,7 @@ use std::time::Duration;
 use midstate_chain::Verdict;
 use midstate_net::LinkState;
 
-use super::event::{BlockEvent, Effort, Event, PoolEvent, ShareEvent, Summary, name};
+use super::event::{BlockEvent, Effort, Event, PoolEvent, RejectCount, ShareEvent, Summary, name};
 use super::status::Status;
 use crate::units;
 
@@ -45,12 +45,12 @@ pub(crate) fn status(status: &Status) -> String {
 }
 
 /// All there is to know, in one line.
-pub(crate) fn full_status(now: &Status) -> String {
+pub(crate) fn full_status(now: &Status, rejects: &[RejectCount]) -> String {
     let job = now.job.as_ref().map_or("none", |job| job.job_id.as_str());
     let (status, shares, up) = (status(now), &now.shares, Duration::from_secs_f64(now.seconds));
     format!(
         "status: {status}; job {job}; shares {} = {} accepted + {} rejected + {} stale + {} \
-         throttled + {} unresolved; up {}",
+         throttled + {} unresolved; up {}{}",
         shares.found,
         shares.accepted,
         shares.rejected,
@@ -58,6 +58,7 @@ pub(crate) fn full_status(now: &Status) -> String {
         shares.throttled,
         shares.unresolved,
         units::duration(up),
+        reasons(rejects).map(|reasons| format!("; {reasons}")).unwrap_or_default(),
     )
 }
 
@@ -83,6 +84,7 @@ pub(crate) fn summary(summary: &Summary) -> Vec<String> {
             summary.best_difficulty,
         ),
     ];
+    lines.extend(reasons(&summary.rejects));
     if blocks.found > 0 {
         lines.push(format!(
             "blocks {} found, {} accepted, {} rejected",
@@ -90,6 +92,13 @@ pub(crate) fn summary(summary: &Summary) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// Why shares were refused, if any were.
+fn reasons(rejects: &[RejectCount]) -> Option<String> {
+    let rows: Vec<_> =
+        rejects.iter().map(|row| format!("{} x {}", row.count, row.reason)).collect();
+    (!rows.is_empty()).then(|| format!("rejected for: {}", rows.join(", ")))
 }
 
 /// A mean wait.
