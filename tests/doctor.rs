@@ -168,6 +168,9 @@ fn u10_what_a_node_goes_through_is_told_with_the_cure() {
     let forbidden = troubled("getblockchaininfo", 403, &json!("no"));
     let found = examine(&forbidden, &login);
     found.assert(3, &ALL[..3], &[("credentials", "fail")], &["rpcallowip"]);
+    let small = troubled("getblockchaininfo", 413, &json!("<html>"));
+    let found = examine(&small, &login);
+    assert!(found.words.contains("client_max_body_size"), "{}", found.words);
     let no_node = troubled("getblockchaininfo", 404, &json!("<html>"));
     let found = examine(&no_node, &login);
     let words = ["HTTP status 404", "Bitcoin Core RPC port"];

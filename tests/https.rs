@@ -101,6 +101,17 @@ fn s8_trust_for_a_node_without_tls_is_usage() {
     assert!(help.contains("https://HOST"), "{help}");
 }
 
+#[test]
+fn s16_plain_http_to_another_machine_is_warned_of() {
+    // A name that never resolves: the warning comes before anything is sent.
+    let away = ["-o", "http://node.invalid:18443", "-u", "me", "-p", "secret"];
+    let (code, stderr) =
+        fail(&[&["mine", "--address", ADDRESS, "--give-up", "1"], &away[..]].concat());
+    assert_eq!(code, 5, "{stderr}");
+    assert!(stderr.contains("http://node.invalid:18443 is asked over plain HTTP"), "{stderr}");
+    assert!(!stderr.contains("secret"), "S15: {stderr}");
+}
+
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

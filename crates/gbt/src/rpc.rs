@@ -119,7 +119,7 @@ pub enum RpcError {
     )]
     Forbidden,
     /// Another HTTP status, without JSON-RPC in it.
-    #[error("HTTP status {status} instead of an answer: {words}; is this a Bitcoin Core RPC port?")]
+    #[error("HTTP status {status} instead of an answer: {words}; {}", cure_for_status(*.status))]
     Status {
         /// HTTP status.
         status: u16,
@@ -172,6 +172,17 @@ fn cure(code: i64, message: &str) -> &'static str {
         code::IN_WARMUP => "; it is starting, and answers in a while",
         code::METHOD_NOT_FOUND => "; is this a Bitcoin Core node?",
         _ => "",
+    }
+}
+
+fn cure_for_status(status: u16) -> &'static str {
+    match status {
+        413 => {
+            "the web server in front of the node takes no body as long as a block: raise its limit \
+             (nginx: client_max_body_size 20m)"
+        }
+        502..=504 => "is bitcoind running behind it, and not overloaded?",
+        _ => "is this a Bitcoin Core RPC port?",
     }
 }
 

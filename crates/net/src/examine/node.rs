@@ -139,7 +139,7 @@ fn has_peers(network: Result<NetworkInfo, RpcError>, chain: Chain) -> Outcome {
 
 fn described(template: &Template) -> Outcome {
     let found = format!(
-        "block {} with {} transactions, {:.8} for the coinbase, difficulty {}",
+        "block {} with {} transactions, {:.8} for the coinbase, difficulty {:.4e}",
         template.height,
         template.transactions.len(),
         template.coinbase_value as f64 / SATOSHI_A_COIN,

@@ -1,11 +1,19 @@
-//! SOCKS5: the proxy gets the pool's name, and nobody else is asked about it.
+//! SOCKS5: the proxy gets the name of the pool or the node, and nobody else is asked about it.
 
-use midstate_net::{Dial, DialError, Network, PoolUrl, Route, Trust};
+use std::time::Duration;
+
+use midstate_gbt::conf::Credentials;
+use midstate_net::{Dial, DialError, Network, NodeAccess, PoolUrl, Route, RpcClient, Trust};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// A proxy that gives this reply; what it was asked for, and a word from the pool behind it.
-async fn proxy(reply: u8) -> (String, tokio::task::JoinHandle<Vec<u8>>) {
+/// A proxy that gives this reply, with a server behind it that says `word` after so many bytes; its
+/// URL, and what it was asked for.
+async fn proxy(
+    reply: u8,
+    after: usize,
+    word: &'static [u8],
+) -> (String, tokio::task::JoinHandle<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("socks5://{}", listener.local_addr().unwrap());
     let asked = tokio::spawn(async move {
@@ -16,7 +24,8 @@ async fn proxy(reply: u8) -> (String, tokio::task::JoinHandle<Vec<u8>>) {
         assert_eq!(head[..4], [5, 1, 0, 3], "connect, to a name");
         let asked = read(&mut stream, usize::from(head[4]) + 2).await;
         stream.write_all(&[5, reply, 0, 1, 0, 0, 0, 0, 0, 0]).await.unwrap();
-        let _ = stream.write_all(b"hello\n").await;
+        read(&mut stream, after).await;
+        let _ = stream.write_all(word).await;
         asked
     });
     (url, asked)
@@ -30,7 +39,7 @@ async fn read(stream: &mut TcpStream, count: usize) -> Vec<u8> {
 
 #[tokio::test]
 async fn the_proxy_looks_up_the_name() {
-    let (proxy, asked) = proxy(0).await;
+    let (proxy, asked) = proxy(0, 0, b"hello\n").await;
     let url: PoolUrl = "stratum+tcp://pool.invalid:3333".parse().unwrap();
     let route = Route { trust: Trust::System, proxy: Some(proxy.parse().unwrap()) };
     let mut connection =
@@ -43,8 +52,23 @@ async fn the_proxy_looks_up_the_name() {
 }
 
 #[tokio::test]
+async fn a_node_is_reached_by_the_proxy_as_a_pool_is() {
+    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+    let (proxy, asked) = proxy(0, 100, answer).await;
+    let node = NodeAccess {
+        url: "http://node.invalid:8332".parse().unwrap(),
+        route: Route { trust: Trust::System, proxy: Some(proxy.parse().unwrap()) },
+        credentials: Credentials::Password { user: "me".to_owned(), password: "x".to_owned() },
+    };
+    let answer = RpcClient::new(&node).post(b"{}".to_vec(), Duration::from_secs(10)).await;
+    let answer = answer.unwrap();
+    assert_eq!((answer.status, &answer.body[..]), (200, &b"{}"[..]));
+    assert_eq!(asked.await.unwrap(), [b"node.invalid", &8332u16.to_be_bytes()[..]].concat());
+}
+
+#[tokio::test]
 async fn a_proxy_that_cannot_connect_says_so() {
-    let (proxy, _asked) = proxy(4).await;
+    let (proxy, _asked) = proxy(4, 0, b"").await;
     let url: PoolUrl = "pool.invalid:3333".parse().unwrap();
     let route = Route { trust: Trust::System, proxy: Some(proxy.parse().unwrap()) };
     let error = Network::default().dial(&url, &route).await.err().expect("host unreachable");
