@@ -243,13 +243,17 @@ impl<'a> Miner<'a> {
     /// Does what a viewer asks for; whether that is to stop.
     fn handle_command(&mut self, command: Command) -> bool {
         let most = choose::available_threads().max(self.choice.config.threads);
+        let (mut threads, mut paused) = (self.threads, self.paused);
         match command {
             Command::Quit => return true,
-            Command::TogglePause => self.paused = !self.paused,
-            Command::AddThread => self.threads = (self.threads + 1).min(most),
-            Command::RemoveThread => self.threads = (self.threads - 1).max(1),
+            Command::TogglePause => paused = !paused,
+            Command::AddThread => threads = (threads + 1).min(most),
+            Command::RemoveThread => threads = (threads - 1).max(1),
         }
-        self.engine.set_threads(if self.paused { 0 } else { self.threads });
+        match self.engine.set_threads(if paused { 0 } else { threads }) {
+            Ok(()) => (self.threads, self.paused) = (threads, paused),
+            Err(error) => self.views.note(&format!("warning: no other thread: {error}")),
+        }
         self.views.tick(&self.status());
         false
     }

@@ -1,5 +1,6 @@
 //! The threads and what they share.
 
+use std::io;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -93,26 +94,30 @@ impl Engine {
             on_share: Box::new(on_share),
         });
         let mut engine = Self { shared, workers: Vec::new() };
-        engine.set_threads(config.threads);
+        engine
+            .set_threads(config.threads)
+            .expect("the system lets a process of a few threads start another one");
         engine
     }
 
     /// Hashes with so many threads from now on; with none, the search stands still and can go on
     /// where it stands. A thread that is to rest finishes its unit before, so that nothing is
     /// skipped, hashed twice or lost.
-    pub fn set_threads(&mut self, threads: usize) {
+    ///
+    /// Where the system refuses to start another thread, those that hash go on as before.
+    pub fn set_threads(&mut self, threads: usize) -> io::Result<()> {
         while self.workers.len() < threads {
             let (index, shared) = (self.workers.len(), Arc::clone(&self.shared));
             let hashes = Arc::<Counter>::default();
             let counter = Arc::clone(&hashes);
             let thread = std::thread::Builder::new()
                 .name(format!("hash-{index}"))
-                .spawn(move || shared.run(index, &counter))
-                .expect("the system lets a process of a few threads start another one");
+                .spawn(move || shared.run(index, &counter))?;
             self.workers.push(Worker { thread: Some(thread), hashes });
         }
         self.shared.threads.store(threads, Ordering::Relaxed);
         self.shared.slot.replace(|current| current.cloned());
+        Ok(())
     }
 
     /// Gives all threads a new job, or none. If it is the work they have (see [`Job::same_work`]),

@@ -205,7 +205,7 @@ fn i2_i3_i4_the_number_of_threads_may_change_at_any_time() {
     engine.set_job(Some(Arc::clone(&job)));
     wait_until("one thread has begun", || engine.hashes() > 0);
     for threads in [3, 1, 2, 0, 4].into_iter().cycle().take(50) {
-        engine.set_threads(threads);
+        engine.set_threads(threads).unwrap();
         assert_eq!(engine.threads(), threads);
         std::thread::sleep(Duration::from_micros(200));
     }
@@ -230,7 +230,7 @@ fn without_threads_the_search_stands_still_and_goes_on_where_it_stood() {
     let job = job("paused", 0, Target::DIFFICULTY_1);
     engine.set_job(Some(Arc::clone(&job)));
     wait_until("the search has begun", || engine.hashes() > 0);
-    engine.set_threads(0);
+    engine.set_threads(0).unwrap();
     let mut before = engine.hashes();
     wait_until("the last units end", || {
         std::thread::sleep(Duration::from_millis(20));
@@ -241,7 +241,7 @@ fn without_threads_the_search_stands_still_and_goes_on_where_it_stood() {
     assert_eq!(u64::from(next.nonce), engine.hashes());
     assert_eq!(Header { nonce: 0, ..next }, job.header(&[]));
     assert_eq!(engine.progress(), Progress::Searching, "there is more to do");
-    engine.set_threads(1);
+    engine.set_threads(1).unwrap();
     wait_until("it goes on", || engine.hashes() > before);
     engine.set_job(None);
     assert_eq!(engine.next_header(), None);
