@@ -59,6 +59,22 @@ fn a_port_where_nobody_listens_ends_after_give_up() {
 }
 
 #[test]
+fn what_is_misspelt_gets_a_suggestion() {
+    for (arguments, word) in [
+        (&["dmo"][..], "'demo'"),
+        (&["econ", "hashprise"], "'hashprice'"),
+        (&["demo", "--block", "1"], "'--blocks'"),
+        (&["mine", "--adress", "x"], "'--address'"),
+        (&["econ", "odds", "--dais", "3"], "'--days'"),
+        (&["demo", "--color", "nevr"], "'never'"),
+        (&["completions", "bsh"], "'bash'"),
+        (&["econ", "retarget", "--replay", "us-exi"], "'us-exit'"),
+    ] {
+        check(arguments, 2, &["tip:", word]);
+    }
+}
+
+#[test]
 fn values_out_of_range_are_usage() {
     check(&["demo", "--difficulty", "0"], 2, &["difficulty", "got 0"]);
     check(&["demo", "--blocks", "0"], 2, &["blocks"]);

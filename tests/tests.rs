@@ -18,6 +18,7 @@ mod https;
 mod kernels;
 mod latency;
 mod lessons;
+mod manual;
 mod minerd;
 mod pace;
 mod pools;

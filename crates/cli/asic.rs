@@ -26,9 +26,8 @@ use verdict::Verdict;
 ///
 /// Power is read from the CPU's own meter (RAPL) where this user may, else taken from --watts, else
 /// assumed as a band that is printed with its reason.
-///
-/// Example: midstate asic --watts 65 --html report.html
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Example: midstate asic --watts 65 --html report.html")]
 pub(crate) struct Args {
     /// Hashes per second of this machine, in place of measuring them
     #[arg(long, value_name = "H/S", value_parser = positive)]

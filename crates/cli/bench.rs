@@ -25,9 +25,8 @@ use crate::units;
 const MIDSTATES: [usize; 4] = [1, 4, 16, 64];
 
 /// Flags of `bench`.
-///
-/// Example: midstate bench --kernel avx2 --seconds 5
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Example: midstate bench --kernel scalar --seconds 0.5")]
 pub(crate) struct Args {
     /// Measuring time per line
     #[arg(long, value_name = "SECS", default_value_t = 2.0, value_parser = parse_seconds)]

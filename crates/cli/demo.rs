@@ -35,11 +35,12 @@ const TAG: &[u8] = b"/midstate demo/";
 const WORKER: &str = "demo";
 
 /// Flags of `demo`.
-///
-/// Example: midstate demo --blocks 3 --json --out blocks.hex
-///
-/// Example: midstate demo --node http://127.0.0.1:18443 --address bcrt1q.. --listen 0.0.0.0:3333
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  midstate demo --blocks 3 --json --out blocks.hex
+  midstate demo --listen 0.0.0.0:3333 --web 8080
+  midstate demo --node http://127.0.0.1:18443 \
+                --address bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080")]
 pub(crate) struct Args {
     /// Stop after this many blocks
     #[arg(

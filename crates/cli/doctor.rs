@@ -26,11 +26,11 @@ const POOL_USER: &str = "midstate.doctor";
 const CLOCK_SKEW: u64 = 120;
 
 /// Flags of `doctor`.
-///
-/// Example: midstate doctor stratum+tcp://127.0.0.1:3333 -u worker
-///
-/// Example: midstate doctor http://127.0.0.1:18443
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  midstate doctor
+  midstate doctor stratum+tcp://127.0.0.1:3333 -u worker
+  midstate doctor http://127.0.0.1:18443")]
 pub(crate) struct Args {
     /// Examine this pool or this Bitcoin Core node instead of this machine
     #[arg(value_name = "URL")]

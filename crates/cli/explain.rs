@@ -26,9 +26,10 @@ const FAMOUS: [(&str, &str); 2] = [
 ];
 
 /// Flags of `explain`.
-///
-/// Example: midstate explain 125552 --step
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  midstate explain 125552 --step
+  midstate explain --dial")]
 pub(crate) struct Args {
     /// A header: 160 hex digits, or genesis, 1, 125552 (blocks of mainnet) or regtest
     #[arg(value_name = "HEADER", default_value = "genesis")]

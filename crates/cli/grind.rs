@@ -23,11 +23,14 @@ target\" mean that none of the 2^32 will do.
 With --roll-version and --roll-time the search goes on: all nonces for each version, all \
 versions for each second. Take all 80 bytes back then. Bitcoin Core's contrib/signet/miner takes \
 back the nonce alone, and the signature on a block of a signed signet covers version and time: \
-leave these flags out there.";
+leave these flags out there.
+
+Example, the first block of regtest:
+  midstate grind 0100000000000000000000000000000000000000000000000000000000000000\
+000000003ba3edfd7a7b12b27ac72c3e67768f617fc81bc3888a51323a9fb8aa4b1e5e4a\
+dae5494dffff7f2002000000";
 
 /// Flags of `grind`.
-///
-/// Example: midstate grind 0100000000000000...1dac2b7c
 #[derive(clap::Args, Debug)]
 #[command(after_help = WHAT_IS_CHANGED)]
 pub(crate) struct Args {

@@ -13,6 +13,7 @@ mod econ;
 mod exit;
 mod explain;
 mod grind;
+mod help;
 mod inputs;
 mod logs;
 mod meter;
@@ -38,11 +39,25 @@ use crate::exit::Failure;
 use crate::logs::Logs;
 use crate::output::{Output, OutputArgs};
 
-/// Mine with a CPU on regtest, testnet4 and signet, measure hashing, and see why ASICs dominate.
-///
-/// On mainnet a CPU earns nothing: it would find a block once in millions of years.
+/// Fits a screen of 24 lines.
+const HELP: &str = "\
+{about}
+{usage-heading} {usage}
+
+{subcommands}
+
+{options}{after-help}";
+
+/// Mine with a CPU on regtest, testnet4 and signet, and see why ASICs dominate.
 #[derive(Parser)]
-#[command(name = "midstate", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "midstate",
+    version,
+    propagate_version = true,
+    max_term_width = 100,
+    help_template = HELP,
+    after_help = "On mainnet a CPU earns nothing. To begin with: midstate demo",
+)]
 struct Cli {
     #[command(flatten)]
     output: OutputArgs,
@@ -52,7 +67,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Mine blocks on an embedded regtest pool: the whole path, with nothing installed
+    /// Mine blocks on an embedded regtest pool, with nothing installed
     Demo(demo::Args),
     /// Mine at a pool, or solo at a Bitcoin Core node
     Mine(Box<mine::Args>),
@@ -60,19 +75,18 @@ enum Command {
     Grind(grind::Args),
     /// Measure every kernel of this CPU
     Bench(bench::Args),
-    /// Show why ASICs dominate: this machine beside fifteen years of hardware
+    /// Show why ASICs dominate: this machine beside all of them
     Asic(asic::Args),
-    /// Walk through one header's hash: fields, midstate, both hashes, target
+    /// Walk through one header's hash, from its fields to the target
     Explain(explain::Args),
     /// Work the economics of mining out in the open
     Econ(econ::Args),
     /// Tell what this machine can do, and how to cure what it cannot
     Doctor(doctor::Args),
     /// Print a completion script for a shell
-    Completions {
-        /// Which shell
-        shell: clap_complete::Shell,
-    },
+    Completions(help::CompletionsArgs),
+    /// Print the manual's page, or write the pages of all commands
+    Man(help::ManArgs),
 }
 
 fn main() -> ExitCode {
@@ -105,9 +119,10 @@ fn run(command: Command, out: &mut Output) -> Result<(), Failure> {
         Command::Explain(args) => explain::run(&args, out),
         Command::Econ(args) => econ::run(args, out),
         Command::Doctor(args) => doctor::run(args, out),
-        Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "midstate", &mut std::io::stdout());
+        Command::Completions(args) => {
+            help::completions(&args, Cli::command());
             Ok(())
         }
+        Command::Man(args) => help::man(&args, Cli::command(), out),
     }
 }

@@ -23,11 +23,10 @@ pub(crate) const USER_AGENT: &str = concat!("midstate/", env!("CARGO_PKG_VERSION
 pub(crate) const VERSION_MASK: u32 = 0x1fff_e000;
 
 /// Flags of `mine`.
-///
-/// Example: midstate mine -o stratum+tcp://127.0.0.1:3333 -u worker -p x
-///
-/// Example: midstate mine --address bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080 --blocks 10
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  midstate mine -o stratum+tcp://127.0.0.1:3333 -u worker -p x
+  midstate mine --address bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080 --blocks 10")]
 pub(crate) struct Args {
     /// Pool to mine at, stratum+tcp://HOST:PORT or HOST:PORT, or a Bitcoin Core node,
     /// http://HOST:PORT or https://HOST; several are tried in order [default, with --address: the

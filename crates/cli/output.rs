@@ -26,8 +26,14 @@ pub(crate) struct OutputArgs {
     /// Log errors only, and show no hash rate while running
     #[arg(short, long, global = true)]
     quiet: bool,
-    /// Use colour
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    /// Use colour: auto, always or never
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = true
+    )]
     color: When,
 }
 

@@ -1,0 +1,122 @@
+//! Help, the manual's pages and the completions: of every command, readable by those who show them.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::program::{midstate, run};
+
+const COMMANDS: [&str; 10] =
+    ["demo", "mine", "grind", "bench", "asic", "explain", "econ", "doctor", "completions", "man"];
+
+fn stdout(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The flags that `--help` lists, by their long names.
+fn flags(command: &[&str]) -> Vec<String> {
+    let help = stdout(&[command, &["--help"]].concat());
+    let lines = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
+    let longs = lines.filter_map(|line| {
+        let word = line.split([' ', ',']).find(|word| word.starts_with("--"))?;
+        Some(word.trim_end_matches(['.', ']', '[']).to_owned())
+    });
+    longs.collect()
+}
+
+/// What groff makes of a page, and what it finds wrong with it; `None` where there is no groff.
+fn render(page: &Path) -> Option<(String, String)> {
+    let mut groff = Command::new("groff");
+    groff.args(["-man", "-Tutf8", "-P-cbou", "-ww", "-rLL=78n"]).arg(page);
+    let output = groff.stdin(Stdio::null()).output().ok()?;
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Some((text(output.stdout), text(output.stderr)))
+}
+
+#[test]
+fn help_fits_a_screen() {
+    for flag in ["--help", "-h"] {
+        let output = midstate(&[flag]).env("COLUMNS", "80").output().unwrap();
+        let help = String::from_utf8(output.stdout).unwrap();
+        assert!(help.lines().count() <= 24, "{} lines:\n{help}", help.lines().count());
+        assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
+        for command in COMMANDS {
+            assert!(help.contains(&format!("\n  {command} ")), "{help}");
+        }
+    }
+}
+
+#[test]
+fn every_example_of_help_is_at_its_end() {
+    for command in COMMANDS {
+        let help = stdout(&[command, "--help"]);
+        let last = help.trim_end().rsplit("\n\n").next().unwrap();
+        let is_example = last.starts_with("Example") && last.contains("midstate ");
+        assert!(is_example, "{help}");
+    }
+}
+
+#[test]
+fn there_is_a_page_for_every_command_with_every_flag() {
+    let directory = std::env::temp_dir().join(format!("midstate-man-{}", std::process::id()));
+    assert_eq!(stdout(&["man", directory.to_str().unwrap()]), "");
+    let mut skipped = false;
+    for command in [&[][..], &["demo"], &["mine"], &["grind"], &["econ"], &["econ", "odds"]] {
+        let name = [&["midstate"], command].concat().join("-");
+        let path = directory.join(format!("{name}.1"));
+        let page = std::fs::read_to_string(&path).unwrap();
+        assert!(page.contains(&format!(".TH {name} 1")), "{page}");
+        for section in [".SH NAME", ".SH SYNOPSIS", ".SH OPTIONS"] {
+            assert!(page.contains(section), "{name}: {section}: {page}");
+        }
+        let plain = page.replace('\\', "");
+        let flags = flags(command);
+        assert!(flags.len() > 4, "{flags:?}");
+        for flag in flags {
+            assert!(plain.contains(&flag), "{name}: {flag}: {page}");
+        }
+        assert!(plain.contains("midstate demo") || plain.contains("Example"), "{name}: {page}");
+        match render(&path) {
+            Some((text, complaints)) => {
+                assert!(complaints.is_empty(), "{name}: {complaints}");
+                assert!(text.contains("SYNOPSIS"), "{text}");
+            }
+            None => skipped = true,
+        }
+    }
+    for command in COMMANDS {
+        assert!(directory.join(format!("midstate-{command}.1")).exists(), "{command}");
+    }
+    // One page on stdout is the page in the file.
+    let file = std::fs::read_to_string(directory.join("midstate.1")).unwrap();
+    assert_eq!(stdout(&["man"]), file);
+    std::fs::remove_dir_all(&directory).unwrap();
+    if skipped {
+        eprintln!("skipped: no groff to show the pages with");
+    }
+}
+
+#[test]
+fn completions_know_every_command() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = stdout(&["completions", shell]);
+        for command in COMMANDS {
+            assert!(script.contains(command), "{shell}: {command}");
+        }
+        for flag in ["blocks", "userpass", "version-mask"] {
+            assert!(script.contains(flag), "{shell}: {flag}");
+        }
+    }
+}
+
+#[test]
+fn the_shell_itself_reads_its_completions() {
+    let script = stdout(&["completions", "bash"]);
+    let bash = Command::new("bash").args(["-n", "-c", &script]).output();
+    let Ok(output) = bash else {
+        eprintln!("skipped: no bash to read its completions");
+        return;
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
