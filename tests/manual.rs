@@ -28,7 +28,7 @@ fn flags(command: &[&str]) -> Vec<String> {
 /// What groff makes of a page, and what it finds wrong with it; `None` where there is no groff.
 fn render(page: &Path) -> Option<(String, String)> {
     let mut groff = Command::new("groff");
-    groff.args(["-man", "-Tutf8", "-P-cbou", "-ww", "-rLL=78n"]).arg(page);
+    groff.args(["-man", "-Tutf8", "-P-cbou", "-ww", "-Wbreak", "-rLL=78n"]).arg(page);
     let output = groff.stdin(Stdio::null()).output().ok()?;
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Some((text(output.stdout), text(output.stderr)))
