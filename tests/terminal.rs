@@ -213,13 +213,28 @@ fn ctrl_c_at_any_moment_gives_the_terminal_back() {
 }
 
 #[test]
-fn a_signal_gives_the_terminal_back() {
+fn signals_are_answered_in_the_view_and_give_the_terminal_back() {
     let terminal = Terminal::demo(&[], &[]);
     let pid = terminal.child.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let signal = |name: &str| {
+        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+    };
+    signal("-USR1");
+    terminal.wait_for("the status", |screen| shows(screen, "status: "));
+    signal("-TERM");
     let (code, contents, _) = terminal.end();
     assert_eq!(code, Some(0), "{contents}");
     assert!(contents.contains("shares "), "{contents}");
+    assert!(contents.contains("status: "), "what was said is printed after all:\n{contents}");
+}
+
+#[test]
+fn the_view_tells_where_the_page_is() {
+    let terminal = Terminal::demo(&["--web", "127.0.0.1:0"], &[]);
+    terminal.wait_for("the page", |screen| shows(screen, "page on http://127.0.0.1:"));
+    terminal.press("q");
+    let (_, contents, _) = terminal.end();
+    assert_eq!(contents.matches("page on http://").count(), 1, "said once:\n{contents}");
 }
 
 #[test]
