@@ -1,7 +1,7 @@
-//! From a job on the pool's socket to the last hashing thread on it, over real TCP, on a machine that
-//! has nothing else to do and on one whose cores are all taken: measured and printed (`cargo test
-//! --release --test integration switch -- --nocapture`). No test asserts a speed; this one asserts
-//! that every job reaches every thread.
+//! From a job on the pool's socket to the last hashing thread on it, over real TCP, on a machine
+//! that has nothing else to do and on one whose cores are all taken: measured and printed (`cargo
+//! test --release --test integration switch -- --nocapture`). No test asserts a speed; this one
+//! asserts that every job reaches every thread.
 
 use std::cell::RefCell;
 use std::collections::HashSet;

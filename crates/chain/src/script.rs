@@ -20,8 +20,8 @@ pub(crate) fn push_compact_size(out: &mut Vec<u8>, count: usize) {
     }
 }
 
-/// Takes a variable-length count from the front of `bytes`. `None` where they end before it does, or
-/// it is more than memory holds.
+/// Takes a variable-length count from the front of `bytes`. `None` where they end before it does,
+/// or it is more than memory holds.
 pub(crate) fn take_compact_size(bytes: &mut &[u8]) -> Option<usize> {
     let (&first, rest) = bytes.split_first()?;
     *bytes = rest;

@@ -1,9 +1,10 @@
 //! What pairs of extranonce2 values gain where a pool forbids version rolling, from end to end: an
 //! engine that may pair them and one that may not, in turns, each with a job of its own every time.
-//! `pairs [ROUNDS [SECONDS [THREADS [KERNEL]]]]`, by default 10 rounds of jobs of 30 s on one thread.
+//! `pairs [ROUNDS [SECONDS [THREADS [KERNEL]]]]`, by default 10 rounds of jobs of 30 s on one
+//! thread.
 //!
-//! Seconds are those that a thread had a core, where the system tells them (Linux): what others do on
-//! the machine takes time from both, and not alike.
+//! Seconds are those that a thread had a core, where the system tells them (Linux): what others do
+//! on the machine takes time from both, and not alike.
 
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
@@ -68,7 +69,8 @@ fn main() {
     println!("gain {median:+.1} % (median of {rounds}; {lowest:+.1} to {highest:+.1} %)");
 }
 
-/// The time that a hashing thread had a core so far, on average; the clock's, where that is not told.
+/// The time that a hashing thread had a core so far, on average; the clock's, where that is not
+/// told.
 fn seconds_of_a_thread(threads: u64) -> f64 {
     static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
     let nanoseconds = |task: std::fs::DirEntry| {
@@ -96,7 +98,8 @@ fn rate(kernel: Kernel) -> f64 {
     (0..10).map(|_| window()).fold(0.0, f64::max)
 }
 
-/// As pools send them: a coinbase of 250 bytes, a block of some 4,000 transactions, no version bits.
+/// As pools send them: a coinbase of 250 bytes, a block of some 4,000 transactions, no version
+/// bits.
 fn job(number: u64) -> Arc<Job> {
     Arc::new(Job {
         id: number.to_string(),

@@ -1,6 +1,6 @@
 //! How long hashing goes on when it shall stop, for every number of midstates: `stop [STOPS
-//! [THREADS]]`, by default 200 stops on all threads. Printed beside it is what bounds it: the longest
-//! a thread goes without a look at the slot, a unit of work.
+//! [THREADS]]`, by default 200 stops on all threads. Printed beside it is what bounds it: the
+//! longest a thread goes without a look at the slot, a unit of work.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

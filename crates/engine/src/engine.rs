@@ -264,8 +264,8 @@ impl Search {
         self.frontier().return_search(search, found);
     }
 
-    /// Held for a claim and no longer. A panic elsewhere cannot leave it half changed: claims do not
-    /// panic.
+    /// Held for a claim and no longer. A panic elsewhere cannot leave it half changed: claims do
+    /// not panic.
     fn frontier(&self) -> MutexGuard<'_, Frontier> {
         self.frontier.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -53,7 +53,8 @@ pub enum CloseReason {
     /// S9: data flows, but no work.
     #[error("no job came for {} s, though the connection is up; try another pool", .0.as_secs())]
     NoJob(Duration),
-    /// S13: the job is for somebody else, and [`strict`](crate::ExpectedPayout::strict) was asked for.
+    /// S13: the job is for somebody else, and [`strict`](crate::ExpectedPayout::strict) was asked
+    /// for.
     #[error("job {job}: {why}")]
     Payout {
         /// The id of the job.

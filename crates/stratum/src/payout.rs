@@ -1,6 +1,6 @@
-//! Whether a job pays whom it should (S13): a look into the coinbase that the pool had us hash. A pool
-//! that promises to pay an address in the block itself can be held to it, and whoever sits between
-//! us and an unencrypted pool cannot quietly put another address there.
+//! Whether a job pays whom it should (S13): a look into the coinbase that the pool had us hash. A
+//! pool that promises to pay an address in the block itself can be held to it, and whoever sits
+//! between us and an unencrypted pool cannot quietly put another address there.
 
 use midstate_chain::{Job, coinbase_outputs};
 

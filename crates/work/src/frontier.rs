@@ -1,6 +1,6 @@
-//! How far the search of a job is, and what comes next: the pages of pairs as soon as there are any,
-//! else the line. Every header once, whenever a pair is found: the pairs' extranonce2 values are
-//! taken from the far end of the line, and the line leaves them out when it gets there.
+//! How far the search of a job is, and what comes next: the pages of pairs as soon as there are
+//! any, else the line. Every header once, whenever a pair is found: the pairs' extranonce2 values
+//! are taken from the far end of the line, and the line leaves them out when it gets there.
 //!
 //! One frontier serves all threads of a search, each of which holds it for the moment of a claim.
 //! The search for pairs is lent to one of them at a time, so that nobody waits for a step of it.
@@ -41,9 +41,9 @@ impl Frontier {
         Self { next: 0, pairs: Vec::new(), next_of_pairs: 0, claimed: 0, search }
     }
 
-    /// Takes the next unit: nobody else gets it, and whoever gets it hashes it to its end. `elapsed`
-    /// is that of [`SearchSpace::unit`], and `space` the same at every call, but for the targets of
-    /// its job.
+    /// Takes the next unit: nobody else gets it, and whoever gets it hashes it to its end.
+    /// `elapsed` is that of [`SearchSpace::unit`], and `space` the same at every call, but for the
+    /// targets of its job.
     pub fn claim(&mut self, space: &SearchSpace, elapsed: u32) -> Claim {
         let claim = self.peek(space, elapsed);
         if let Claim::Unit(unit) = &claim {

@@ -3,8 +3,9 @@
 //!
 //! A job leaves four things free: its part of the extranonce, the rollable version bits, the nonce
 //! and, when those run out, the time. [`SearchSpace`] lays them out on one line of numbered units,
-//! each a pure function of its number. Where the version is not free, [`PairSearch`] finds values of
-//! extranonce2 that can be hashed side by side instead. [`Frontier`] is how far threads have come.
+//! each a pure function of its number. Where the version is not free, [`PairSearch`] finds values
+//! of extranonce2 that can be hashed side by side instead. [`Frontier`] is how far threads have
+//! come.
 //!
 //! No threads, no clock here: `engine` owns those.
 #![forbid(unsafe_code)]

@@ -1,5 +1,5 @@
-//! Why shares were refused, counted by reason: pools word the same thing in a hundred ways, and some
-//! put numbers into it, so the table has an end (S11).
+//! Why shares were refused, counted by reason: pools word the same thing in a hundred ways, and
+//! some put numbers into it, so the table has an end (S11).
 
 use std::collections::BTreeMap;
 

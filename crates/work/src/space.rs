@@ -6,8 +6,8 @@
 //! are no half-done units, no gaps (I3) and no doubles (I2), and a new job waits for one unit at
 //! most.
 //!
-//! Beside the line lie the pages of two extranonce2 values ([`pairs`](crate::pairs)); in which order
-//! all of them are worked off is for [`Frontier`](crate::Frontier).
+//! Beside the line lie the pages of two extranonce2 values ([`pairs`](crate::pairs)); in which
+//! order all of them are worked off is for [`Frontier`](crate::Frontier).
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -236,8 +236,8 @@ impl SearchSpace {
         nonces.div_ceil(self.nonces_in_unit(headers))
     }
 
-    /// The more headers a page has, the fewer nonces a unit. Whole batches of any kernel where there
-    /// are so many: the nonces of a batch that two units share are hashed for both.
+    /// The more headers a page has, the fewer nonces a unit. Whole batches of any kernel where
+    /// there are so many: the nonces of a batch that two units share are hashed for both.
     fn nonces_in_unit(&self, headers: u64) -> u64 {
         match (self.cut.hashes / headers).clamp(1, 1 << 32) {
             few @ ..BATCHES => few,
