@@ -350,6 +350,16 @@ const CHAIN: &str = "[...document.querySelectorAll('#chain .block:not(#next)')].
     [block.querySelector('.height').textContent, block.title,
      block.querySelector('.finder').textContent])";
 
+/// Collects what Chromium calls layout shifts: things that move without anybody's doing. Frames
+/// just after a change of the window's size are let pass.
+const WATCH_SHIFTS: &str = "new Promise(done => setTimeout(() => {
+    window.shifted = [];
+    new PerformanceObserver(list => list.getEntries().forEach(entry => entry.sources.forEach(source =>
+      window.shifted.push(source.node && source.node.outerHTML.slice(0, 99)))))
+      .observe({ type: 'layout-shift' });
+    done(0);
+  }, 1000))";
+
 #[test]
 fn the_page_shows_what_the_events_and_the_summary_tell() {
     let Some(mut browser) = Browser::start("page") else { return };
@@ -372,6 +382,10 @@ fn the_page_shows_what_the_events_and_the_summary_tell() {
     browser.resize(PROJECTOR);
     let below = browser.evaluate("document.documentElement.scrollHeight - innerHeight");
     assert_eq!(below, 0, "all of it is on the projector");
+    browser.evaluate(WATCH_SHIFTS);
+
+    let join = format!("midstate mine -u NAME -o {pool}");
+    assert_eq!(browser.evaluate("document.querySelector('#join code').textContent"), join);
 
     drop(visitor);
     let mut blocks = Vec::new();
@@ -400,6 +414,7 @@ fn the_page_shows_what_the_events_and_the_summary_tell() {
     assert_eq!(browser.evaluate(exact), summary["hashes"]);
     let exact = "Number(document.getElementById('best').dataset.exact)";
     assert_eq!(browser.evaluate(exact), summary["best_difficulty"]);
+    assert_eq!(browser.evaluate("window.shifted"), serde_json::json!([]), "the page jumps");
     let shown = browser.evaluate(CHAIN);
     let shown = shown.as_array().unwrap();
     for block in &blocks {

@@ -218,6 +218,7 @@ async fn serve<B: Backend>(
     let source = Source::Pools(Box::new(Pools::new(vec![account])));
     let (mut views, commands) = tui::views(&args.view, out);
     if let Some(page) = page {
+        page.pool_listens(address);
         views = page.join(views);
     }
     mining::mine(choice, source, goals, views, commands).await?;

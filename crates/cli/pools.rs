@@ -14,6 +14,7 @@ use crate::exit::Failure;
 use crate::mine::USER_AGENT;
 use crate::output::Output;
 use crate::payout::Payout;
+use crate::web;
 
 /// Flags about the way to a server.
 #[derive(Args, Debug, Clone, Default)]
@@ -236,8 +237,11 @@ pub(crate) fn warn_of_secrets(file: &Path, config: &Config, out: &mut Output) {
 pub(crate) fn print_limits(out: &mut Output) {
     let protocol = Limits::default().rows();
     let link = LinkLimits::default().rows();
-    for (title, rows) in [("what a pool may send, and we", protocol), ("how patient we are", link)]
-    {
+    for (title, rows) in [
+        ("what a pool may send, and we", protocol),
+        ("how patient we are", link),
+        ("what a browser may ask", web::limits()),
+    ] {
         out.line(title);
         for (name, value, consequence) in rows {
             out.event(&serde_json::json!({

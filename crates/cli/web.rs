@@ -28,6 +28,7 @@ use crate::mining::{View, Views};
 use crate::output::Output;
 use feed::{Feed, FeedView};
 use guard::Guard;
+pub(crate) use server::limits;
 use token::{Origin, Token};
 
 /// Flags about the page.
@@ -119,6 +120,11 @@ impl Page {
     pub(crate) fn pool_side(&self, difficulty: f64, own: &str) -> PoolSide {
         self.feed.open_pool(difficulty, own);
         PoolSide(Arc::clone(&self.feed))
+    }
+
+    /// Where the embedded pool listens, for others to join.
+    pub(crate) fn pool_listens(&self, address: SocketAddr) {
+        self.feed.pool_listens(address);
     }
 
     /// Mining is over: whoever watches gets the last words, then nobody gets anything any more.

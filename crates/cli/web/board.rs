@@ -3,6 +3,7 @@
 //! whatever comes. No clock: `now` is the time since the page was opened.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use midstate_chain::{Header, Verdict};
@@ -48,6 +49,7 @@ pub(super) struct Board {
 struct Pool {
     /// Of its shares.
     difficulty: f64,
+    listens: Option<SocketAddr>,
     /// The worker that is this machine.
     own: String,
     workers: BTreeMap<String, Worker>,
@@ -91,6 +93,13 @@ pub(super) struct WorkerStatus {
     pub(super) silent: f64,
 }
 
+/// The pool in this program, for who wants to join.
+#[derive(Serialize)]
+pub(super) struct PoolStatus {
+    listens: Option<SocketAddr>,
+    difficulty: f64,
+}
+
 /// All of it at one instant, as it is sent.
 #[derive(Serialize)]
 pub(super) struct Snapshot<'a> {
@@ -103,7 +112,9 @@ pub(super) struct Snapshot<'a> {
     chain: &'a VecDeque<Block>,
     /// Seconds since the newest block of the chain came, or since the page was opened.
     tip_age: f64,
-    /// Fastest first; null where no pool runs in this program.
+    /// Null where no pool runs in this program.
+    pool: Option<PoolStatus>,
+    /// Fastest first; null likewise.
     pub(super) workers: Option<Vec<WorkerStatus>>,
     /// The rate of ten seconds, one a second, oldest first.
     rates: &'a VecDeque<f64>,
@@ -112,7 +123,15 @@ pub(super) struct Snapshot<'a> {
 impl Board {
     /// A pool of this difficulty runs in this program, and `own` is our worker there.
     pub(super) fn open_pool(&mut self, difficulty: f64, own: &str) {
-        self.pool = Some(Pool { difficulty, own: own.to_owned(), workers: BTreeMap::new() });
+        let (own, workers) = (own.to_owned(), BTreeMap::new());
+        self.pool = Some(Pool { difficulty, listens: None, own, workers });
+    }
+
+    /// Where that pool can be joined.
+    pub(super) fn pool_listens(&mut self, address: SocketAddr) {
+        if let Some(pool) = &mut self.pool {
+            pool.listens = Some(address);
+        }
     }
 
     /// How our mining stands.
@@ -174,6 +193,10 @@ impl Board {
             ended: self.ended,
             chain: &self.chain,
             tip_age: (now - self.tip_at.unwrap_or_default()).as_secs_f64(),
+            pool: self
+                .pool
+                .as_ref()
+                .map(|&Pool { listens, difficulty, .. }| PoolStatus { listens, difficulty }),
             workers: self.pool.as_ref().map(|pool| pool.statuses(now)),
             rates: &self.rates,
         })

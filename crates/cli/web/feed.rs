@@ -1,6 +1,7 @@
 //! From mining to browsers: keeps the board, and tells everybody who listens what happens, in the
 //! words of `--json`. Never waits for a browser: who is too slow misses something.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -72,6 +73,11 @@ impl Feed {
     /// See [`Board::open_pool`].
     pub(super) fn open_pool(&self, difficulty: f64, own: &str) {
         self.lock().board.open_pool(difficulty, own);
+    }
+
+    /// See [`Board::pool_listens`].
+    pub(super) fn pool_listens(&self, address: SocketAddr) {
+        self.lock().board.pool_listens(address);
     }
 
     /// Something happened at the pool in this program.

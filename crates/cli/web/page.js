@@ -12,7 +12,7 @@ const calm = matchMedia('(prefers-reduced-motion: reduce)');
 const STALE_AFTER = 3500;
 // Before another attempt, where the browser makes none by itself.
 const RETRY_AFTER = 2000;
-const MOST_MINERS = 6;
+const MOST_MINERS = 5;
 const MOST_BLOCKS = 16;
 // The scale runs from 10^-6 to 10^15 hashes a second.
 const SCALE = { low: -6, high: 15 };
@@ -98,6 +98,7 @@ function drawState() {
     state = 'stale';
     words = 'no word for ' + Math.floor(silent / 1000) + ' s';
   }
+  if (document.body.dataset.state !== state) put('said', words);
   document.body.dataset.state = state;
   put('state', words);
 }
@@ -151,7 +152,7 @@ function drawRate() {
   put('rate-15m', rate(status.hps_15m));
   put('hashes', si(status.hashes).trim());
   byId('hashes').dataset.exact = status.hashes;
-  put('kernel', status.kernel + ', ' + count(status.threads, 'thread'));
+  put('kernel', status.threads + ' × ' + status.kernel);
   const rates = status.rates;
   const top = Math.max(...rates, 1) * 1.1;
   const x = index => 240 - (rates.length - 1 - index) * 2;
@@ -228,6 +229,12 @@ function drawMiners() {
   byId('miners').replaceChildren(...rows);
   const more = workers.length - rows.length;
   put('miners-more', more > 0 ? 'and ' + more + ' more' : '');
+  const pool = status.pool.listens;
+  byId('join').hidden = pool === null;
+  if (pool === null) return;
+  // A pool that listens everywhere goes by the name that this page was found under.
+  const place = pool.replace(/^(0\.0\.0\.0|\[::\])(?=:)/, location.hostname);
+  document.querySelector('#join code').textContent = 'midstate mine -u NAME -o ' + place;
 }
 
 function drawShares() {

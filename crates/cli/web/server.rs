@@ -61,6 +61,17 @@ const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
+/// Each limit as (name, value, what happens over it).
+pub(crate) fn limits() -> Vec<(&'static str, String, &'static str)> {
+    let time = |time: Duration| format!("{} s", time.as_secs_f64());
+    vec![
+        ("request head", format!("{MAX_HEAD} B"), "answered 431 and closed"),
+        ("time for a head, or between two", time(HEAD_TIME), "closed"),
+        ("connections", MAX_CONNECTIONS.to_string(), "answered 503 and closed"),
+        ("age of a connection", time(MAX_AGE), "closed; a browser connects again"),
+    ]
+}
+
 /// Serves until `stop` is dropped or used, then says goodbye.
 pub(super) async fn serve(
     listener: TcpListener,
