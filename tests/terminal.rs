@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const TAKE_OVER: &[u8] = b"\x1b[?1049h";
 
 /// A program on a terminal of its own; killed when dropped.
-struct Terminal {
+pub(crate) struct Terminal {
     pty: Arc<Pty>,
     child: Child,
     display: Arc<Display>,
@@ -59,14 +59,14 @@ impl Terminal {
     }
 
     /// A demo with one thread and no end, on screen.
-    fn demo(more: &[&str], environment: &[(&str, &str)]) -> Self {
+    pub(crate) fn demo(more: &[&str], environment: &[(&str, &str)]) -> Self {
         let arguments = ["demo", "--blocks", "1000000", "--difficulty", "0.001", "--threads", "1"];
         let terminal = Self::start(&[&arguments, more].concat(), environment);
         terminal.wait_for("the view", |screen| shows(screen, "mining  "));
         terminal
     }
 
-    fn press(&self, keys: &str) {
+    pub(crate) fn press(&self, keys: &str) {
         (&*self.pty).write_all(keys.as_bytes()).unwrap();
     }
 
@@ -81,7 +81,7 @@ impl Terminal {
         self.pty.resize(Size::new(rows, columns)).unwrap();
     }
 
-    fn wait_for(&self, what: &str, mut wanted: impl FnMut(&Screen) -> bool) {
+    pub(crate) fn wait_for(&self, what: &str, mut wanted: impl FnMut(&Screen) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         let mut seen = self.display.seen.lock().unwrap();
         while !wanted(seen.parser.screen()) {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::browser::Browser;
 use crate::failover::Pool;
 use crate::program::{Running, fail};
+use crate::terminal::Terminal;
 
 const PROJECTOR: (u32, u32) = (1920, 1080);
 const PHONE: (u32, u32) = (390, 844);
@@ -398,9 +399,9 @@ fn the_page_shows_what_the_events_and_the_summary_tell() {
         // The visitor may have been first with another one.
         if event["verdict"] == "accepted" {
             blocks.push(event);
-        }
-        if blocks.len() == 3 {
-            miner.signal("INT");
+            if blocks.len() == 3 {
+                miner.signal("INT");
+            }
         }
     };
     assert_eq!(miner.exit_code(), Some(0));
@@ -445,6 +446,35 @@ fn the_page_says_when_it_is_old_and_comes_back_by_itself() {
     browser.wait_until("document.body.dataset.state === 'stale'");
     let _again = demo(&["--web", &address, "--difficulty", "1"]);
     browser.wait_until("document.body.dataset.state === 'mining'");
+}
+
+#[test]
+fn the_page_rests_with_a_pause_and_goes_on_after_it() {
+    let Some(mut browser) = Browser::start("pause") else { return };
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let terminal = Terminal::demo(&["--max-hashrate", "1M", "--web", &free], &[]);
+    let place = format!("page on http://{free}/");
+    terminal.wait_for("where the page is", |screen| screen.contents().contains(&place));
+    browser.open(&format!("http://{free}/"), PROJECTOR);
+    browser.wait_until("document.body.dataset.state === 'mining'");
+
+    terminal.press("p");
+    browser.wait_until("document.body.dataset.state === 'paused'");
+    // The last units that were begun are finished.
+    let mut before = Value::Null;
+    let rested = wait_for("rest", || {
+        let now = status(&free);
+        std::thread::sleep(Duration::from_millis(500));
+        let same = now["hashes"] == std::mem::replace(&mut before, now["hashes"].clone());
+        same.then_some(now["hashes"].clone())
+    });
+    browser.wait_until(&format!("document.getElementById('hashes').dataset.exact === '{rested}'"));
+    assert_eq!(samples(&get(&free, "/metrics"))["midstate_state{state=\"paused\"}"], 1.0);
+
+    terminal.press("p");
+    browser.wait_until("document.body.dataset.state === 'mining'");
+    browser.wait_until(&format!("document.getElementById('hashes').dataset.exact > {rested}"));
+    assert_eq!(browser.complaints, [""; 0]);
 }
 
 #[test]
