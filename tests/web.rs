@@ -355,8 +355,8 @@ const CHAIN: &str = "[...document.querySelectorAll('#chain .block:not(#next)')].
 /// just after a change of the window's size are let pass.
 const WATCH_SHIFTS: &str = "new Promise(done => setTimeout(() => {
     window.shifted = [];
-    new PerformanceObserver(list => list.getEntries().forEach(entry => entry.sources.forEach(source =>
-      window.shifted.push(source.node && source.node.outerHTML.slice(0, 99)))))
+    const keep = ({ node }) => window.shifted.push(node && node.outerHTML.slice(0, 99));
+    new PerformanceObserver(list => list.getEntries().forEach(it => it.sources.forEach(keep)))
       .observe({ type: 'layout-shift' });
     done(0);
   }, 1000))";
