@@ -2,6 +2,8 @@
 #
 #   docker build -t midstate .
 #   docker run --rm midstate demo
+#
+# Linted (hadolint) and not yet built: where midstate is made there is no Docker.
 FROM rust:1-alpine AS build
 # For ring, whose assembly and C want a compiler's headers; no version is better than the image's.
 # hadolint ignore=DL3018

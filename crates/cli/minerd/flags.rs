@@ -33,7 +33,7 @@ pub(super) struct Flags {
     /// The algorithm: sha256d, and no other
     #[arg(short, long, value_name = "ALGO", default_value = ALGORITHM)]
     algo: String,
-    /// Pool, stratum+tcp://HOST:PORT or stratum+tcps://HOST:PORT, or node, http://HOST:PORT
+    /// Pool, stratum+tcp://HOST:PORT or stratum+tcps://HOST:PORT, or node, http(s)://HOST:PORT
     #[arg(short = 'o', long, value_name = "URL")]
     url: Option<String>,
     /// User name and password in one
@@ -48,7 +48,7 @@ pub(super) struct Flags {
     /// Believe the authorities in this PEM file instead of the system's
     #[arg(long, value_name = "FILE")]
     cert: Option<PathBuf>,
-    /// Connect to the pool through this SOCKS5 proxy
+    /// Connect through this SOCKS5 proxy
     #[arg(
         short = 'x', long, value_name = "socks5://HOST:PORT", value_parser = checked::<ProxyUrl>
     )]
@@ -200,19 +200,18 @@ impl Flags {
     }
 
     fn check_node(&self) -> Result<(), Failure> {
-        let refused = match self {
-            Self { no_gbt: true, .. } => {
-                "--no-gbt leaves getwork, which no node answers: take it away"
-            }
-            Self { proxy: Some(_), .. } => "--proxy is for pools: reach a node by ssh -L",
-            Self { cert: Some(_), .. } => "--cert is for pools: reach a node by ssh -L",
-            Self { coinbase_addr: None, .. } => {
+        if self.no_gbt {
+            return Err(Failure::usage(
+                "--no-gbt leaves getwork, which no node answers: take it away",
+            ));
+        }
+        if self.coinbase_addr.is_none() {
+            return Err(Failure::usage(
                 "a node wants to know whom to pay: add --coinbase-addr ADDR; a pool is \
-                 stratum+tcp://HOST:PORT"
-            }
-            _ => return Ok(()),
-        };
-        Err(Failure::usage(refused))
+                 stratum+tcp://HOST:PORT",
+            ));
+        }
+        Ok(())
     }
 
     /// As in minerd, what has no scheme is HTTP.
