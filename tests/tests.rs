@@ -3,11 +3,11 @@
 
 mod bench;
 mod bitcoind;
-#[cfg(unix)]
 mod browser;
 mod classroom;
 mod coins;
 mod demo;
+mod docs;
 mod doctor;
 mod errors;
 mod failover;
@@ -32,5 +32,4 @@ mod switch;
 mod terminal;
 mod tls_front;
 mod troubles;
-#[cfg(unix)]
 mod web;

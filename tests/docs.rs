@@ -1,0 +1,207 @@
+//! The documentation is true: what README and docs tell people to type can be typed, and the
+//! reference is what the program says of itself.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::program::{fail, run};
+
+/// A command in a page: its words as a shell would cut them.
+struct Typed {
+    page: PathBuf,
+    line: String,
+    words: Vec<String>,
+}
+
+/// All pages for users, from the root of the repository.
+fn pages() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages = vec![root.join("README.md")];
+    for entry in std::fs::read_dir(root.join("docs")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "md") {
+            pages.push(path);
+        }
+    }
+    pages.sort();
+    pages
+}
+
+/// What stands after `$ ` in a fence marked `console`, up to a comment.
+fn typed() -> Vec<Typed> {
+    let mut all = Vec::new();
+    for page in pages() {
+        let text = std::fs::read_to_string(&page).unwrap();
+        let mut inside = false;
+        for line in text.lines() {
+            match line.strip_prefix("```") {
+                Some(rest) => inside = !inside && rest == "console",
+                None if inside => {
+                    let command = line.strip_prefix("$ ").unwrap_or_else(|| {
+                        panic!("{}: console blocks hold commands: {line}", page.display())
+                    });
+                    let command = command.split("  #").next().unwrap().trim();
+                    let words = command.split_whitespace().map(str::to_owned).collect();
+                    all.push(Typed { page: page.clone(), line: command.to_owned(), words });
+                }
+                None => {}
+            }
+        }
+    }
+    all
+}
+
+/// The commands that end by themselves, without a network, in seconds; the others are read by the
+/// program's own parser and go no further.
+fn can_be_run(words: &[&str]) -> bool {
+    let has = |word: &str| words.contains(&word);
+    match words.first() {
+        Some(&"demo") => !has("--listen") && has("--difficulty"),
+        Some(&("explain" | "completions" | "econ")) => !has("--step") && !has("--dial"),
+        Some(&"doctor") => words.len() == 1,
+        Some(&"mine") => has("--print-limits"),
+        _ => false,
+    }
+}
+
+#[test]
+fn what_the_pages_say_can_be_typed() {
+    let mut ran = 0;
+    let directory = std::env::temp_dir().join(format!("midstate-docs-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let commands = typed();
+    assert!(commands.len() > 30, "{} commands: are the fences still marked?", commands.len());
+    for Typed { page, line, words } in &commands {
+        let page = page.display();
+        let Some(("midstate", words)) = words.split_first().map(|(name, rest)| (&**name, rest))
+        else {
+            continue;
+        };
+        let pipe = words.iter().position(|word| word == "|" || word == ">").unwrap_or(words.len());
+        let words: Vec<_> = words[..pipe].iter().map(String::as_str).collect();
+        if words.iter().any(|word| word.starts_with("$(")) {
+            // What stands for an argument here came out of another command.
+            continue;
+        }
+        if can_be_run(&words) {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_midstate"));
+            let output = command.args(&words).current_dir(&directory).output().unwrap();
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{page}: {line}\n{stderr}");
+            ran += 1;
+        } else {
+            let parsed = run(&[&words[..], &["--help"]].concat());
+            let stderr = String::from_utf8_lossy(&parsed.stderr);
+            assert!(parsed.status.success(), "{page}: {line}\n{stderr}");
+        }
+    }
+    assert!(ran > 5, "only {ran} commands were run");
+    std::fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn a_flag_that_does_not_exist_would_be_noticed() {
+    let (code, stderr) = fail(&["mine", "-o", "pool.example:3333", "--wroker", "x", "--help"]);
+    assert_eq!(code, 2, "{stderr}");
+}
+
+/// `cargo xtask NAME` and `cargo test --test NAME` in the pages name what there is.
+#[test]
+fn the_developers_commands_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let tasks = std::fs::read_to_string(root.join("crates/xtask/src/main.rs")).unwrap();
+    let mut seen = BTreeSet::new();
+    for page in pages() {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for rest in text.split("cargo xtask ").skip(1) {
+            let name: String =
+                rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect();
+            let known = name == "help" || tasks.contains(&format!("\"{name}\""));
+            assert!(known, "{}: cargo xtask {name}", page.display());
+            seen.insert(name);
+        }
+    }
+    assert!(seen.len() > 5, "{seen:?}");
+}
+
+#[test]
+fn links_between_pages_lead_somewhere() {
+    for page in pages() {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split_once(')')) {
+            let target = target.0;
+            if target.starts_with("http") {
+                continue;
+            }
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let path = match file {
+                "" => page.clone(),
+                file => page.parent().unwrap().join(file),
+            };
+            assert!(path.exists(), "{}: {target}", page.display());
+            if !anchor.is_empty() {
+                let text = std::fs::read_to_string(&path).unwrap();
+                assert!(anchors(&text).any(|known| known == anchor), "{}: {target}", page.display());
+            }
+        }
+    }
+}
+
+/// The names of headings, as forges make them.
+fn anchors(text: &str) -> impl Iterator<Item = String> + '_ {
+    text.lines().filter(|line| line.starts_with('#')).map(|line| {
+        let words = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = words.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    })
+}
+
+/// Every name of a command, as `--help` lists them.
+fn commands(help: &str) -> Vec<&str> {
+    let list = help.split_once("Commands:\n").unwrap().1;
+    let list = list.split_once("\n\n").unwrap().0;
+    // A name is indented by two, what continues a description by more.
+    let names = list.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    names.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").collect()
+}
+
+fn text_of(arguments: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_midstate"));
+    let output = command.args(arguments).env("COLUMNS", "100").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// `docs/reference.md` between its marks, made from the program's own words.
+fn generated() -> String {
+    let help = text_of(&["--help"]);
+    let mut page = String::new();
+    for name in commands(&help) {
+        let text = text_of(&[name, "--help"]);
+        page += &format!("### `midstate {name}`\n\n```text\n{}\n```\n\n", text.trim_end());
+    }
+    page += &format!(
+        "## Limits\n\n`midstate mine --print-limits`, and what happens over each:\n\n```text\n{}\n```\n",
+        text_of(&["mine", "--print-limits"]).trim_end()
+    );
+    page
+}
+
+#[test]
+fn the_reference_is_what_the_program_says() {
+    const MARK: &str = "<!-- From here on: MIDSTATE_WRITE_DOCS=1 cargo test the_reference -->\n";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference.md");
+    let page = std::fs::read_to_string(&path).unwrap();
+    let (by_hand, by_program) = page.split_once(MARK).expect("the mark stands in the page");
+    let generated = generated();
+    if std::env::var_os("MIDSTATE_WRITE_DOCS").is_some() {
+        std::fs::write(&path, format!("{by_hand}{MARK}\n{generated}")).unwrap();
+        return;
+    }
+    assert!(
+        by_program.trim() == generated.trim(),
+        "the program's help has changed; write the reference again with \
+         MIDSTATE_WRITE_DOCS=1 cargo test the_reference"
+    );
+}
