@@ -14,7 +14,9 @@ use crate::prose::{bar, fit};
 
 const LENGTH: Duration = Duration::from_secs(8);
 const FRAME: Duration = Duration::from_millis(80);
-const COLUMNS: usize = 40;
+/// With name and number the lines fit a terminal of 80 columns: one that wraps is not drawn over.
+const COLUMNS: usize = 32;
+const NAME: usize = 36;
 /// The end of the log scale: what the fastest machine has hashed when the race ends.
 const DECADES: f64 = 16.0;
 
@@ -74,7 +76,7 @@ fn show(runners: &[Runner], done: &AtomicU64) -> std::io::Result<()> {
     writeln!(stdout, "\nThe same on a LINEAR scale")?;
     for (runner, hashes) in runners.iter().zip(&hashes) {
         let bar = bar(hashes / most, COLUMNS, false);
-        writeln!(stdout, "{} {:>7} {bar}", fit(&runner.name, 40), si(*hashes))?;
+        writeln!(stdout, "{} {:>7} {bar}", fit(&runner.name, NAME), si(*hashes))?;
     }
     let here = runners.iter().zip(&hashes).find(|(runner, _)| runner.name.starts_with("THIS"));
     if let Some((_, here)) = here {
@@ -94,7 +96,7 @@ fn draw(runners: &[Runner], hashes: &[f64], out: &mut impl Write) -> std::io::Re
     for (runner, hashes) in runners.iter().zip(hashes) {
         let share = hashes.max(1.0).log10() / DECADES;
         let bar = bar(share, COLUMNS, false);
-        writeln!(out, "\x1b[K{} {:>7} {bar}", fit(&runner.name, 40), si(*hashes))?;
+        writeln!(out, "\x1b[K{} {:>7} {bar}", fit(&runner.name, NAME), si(*hashes))?;
     }
     out.flush()
 }
