@@ -28,24 +28,23 @@ fn pages() -> Vec<PathBuf> {
     pages
 }
 
-/// What stands after `$ ` in a fence marked `console`, up to a comment.
+/// What stands after `$ ` in a fence marked `console`, up to a comment, and what is indented.
 fn typed() -> Vec<Typed> {
     let mut all = Vec::new();
     for page in pages() {
         let text = std::fs::read_to_string(&page).unwrap();
         let mut inside = false;
         for line in text.lines() {
-            match line.strip_prefix("```") {
-                Some(rest) => inside = !inside && rest == "console",
-                None if inside => {
-                    // The others show what was answered.
-                    let Some(command) = line.strip_prefix("$ ") else { continue };
-                    let command = command.split("  #").next().unwrap().trim();
-                    let words = command.split_whitespace().map(str::to_owned).collect();
-                    all.push(Typed { page: page.clone(), line: command.to_owned(), words });
-                }
-                None => {}
+            if let Some(language) = line.strip_prefix("```") {
+                inside = !inside && language == "console";
+                continue;
             }
+            // What has neither mark is an answer, or prose.
+            let mark = if inside { "$ " } else { "    " };
+            let Some(command) = line.strip_prefix(mark) else { continue };
+            let command = command.split("  #").next().unwrap().trim();
+            let words = command.split_whitespace().map(str::to_owned).collect();
+            all.push(Typed { page: page.clone(), line: command.to_owned(), words });
         }
     }
     all
@@ -58,7 +57,7 @@ fn can_be_run(words: &[&str]) -> bool {
     match words.first() {
         Some(&"demo") => !has("--listen") && has("--difficulty"),
         Some(&("explain" | "completions" | "econ")) => !has("--step") && !has("--dial"),
-        Some(&"doctor") => words.len() == 1,
+        Some(&("doctor" | "asic")) => words.len() == 1,
         Some(&"mine") => has("--print-limits"),
         _ => false,
     }
@@ -141,7 +140,11 @@ fn links_between_pages_lead_somewhere() {
             assert!(path.exists(), "{}: {target}", page.display());
             if !anchor.is_empty() {
                 let text = std::fs::read_to_string(&path).unwrap();
-                assert!(anchors(&text).any(|known| known == anchor), "{}: {target}", page.display());
+                assert!(
+                    anchors(&text).any(|known| known == anchor),
+                    "{}: {target}",
+                    page.display()
+                );
             }
         }
     }
@@ -156,13 +159,12 @@ fn anchors(text: &str) -> impl Iterator<Item = String> + '_ {
     })
 }
 
-/// Every name of a command, as `--help` lists them.
+/// Every name of a command, as `--help` lists them: indented by two, unlike flags.
 fn commands(help: &str) -> Vec<&str> {
-    let list = help.split_once("Commands:\n").unwrap().1;
-    let list = list.split_once("\n\n").unwrap().0;
-    // A name is indented by two, what continues a description by more.
-    let names = list.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
-    names.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").collect()
+    let entries = help.lines().filter_map(|line| line.strip_prefix("  "));
+    let commands = entries.filter(|entry| entry.starts_with(|c: char| c.is_ascii_lowercase()));
+    let names = commands.filter_map(|entry| entry.split_whitespace().next());
+    names.filter(|name| *name != "help").collect()
 }
 
 fn text_of(arguments: &[&str]) -> String {
@@ -181,7 +183,8 @@ fn generated() -> String {
         page += &format!("### `midstate {name}`\n\n```text\n{}\n```\n\n", text.trim_end());
     }
     page += &format!(
-        "## Limits\n\n`midstate mine --print-limits`, and what happens over each:\n\n```text\n{}\n```\n",
+        "## Limits\n\n`midstate mine --print-limits`, and what happens over each:\n\n\
+         ```text\n{}\n```\n",
         text_of(&["mine", "--print-limits"]).trim_end()
     );
     page
