@@ -32,7 +32,7 @@ fn asic_fits_a_pipe_and_names_a_band_with_its_reason() {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains("needs 67.1 days"), "one second of an S23 Hyd");
     assert!(text.contains("171 million years"));
-    assert!(text.contains("assumed: 2 to 10 W a thread"));
+    assert!(text.contains("assumed: 2 to 10 W for each of"));
     assert!(text.contains("earns nothing"));
 }
 
@@ -177,7 +177,7 @@ fn explain_walks_from_the_fields_to_the_target() {
     assert!(genesis.contains("MIDSTATE bc909a33 6358bff0"));
     // Wherever the line breaks.
     let words = genesis.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(words.contains("IS at or below the target"));
+    assert!(words.contains("is at or below the target"));
     // Without a terminal --step waits for nobody and shows all rounds.
     let rounds = text(&["explain", "genesis", "--step"]);
     assert_eq!(rounds.matches("\n  round  word").count(), 3);

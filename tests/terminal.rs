@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use pty_process::Size;
 use pty_process::blocking::Pty;
 use rustix::termios::{LocalModes, tcgetattr};
+use tokio::signal::unix::{SignalKind, signal};
 use vt100::{Parser, Screen};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -42,6 +43,7 @@ impl Terminal {
     fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let (pty, end) = pty_process::blocking::open().unwrap();
         pty.resize(Size::new(30, 100)).unwrap();
+        heed_interrupts();
         let mut command = Command::new(env!("CARGO_BIN_EXE_midstate"));
         command.args(arguments).env("TERM", "xterm-256color").env_remove("NO_COLOR");
         command.envs(environment.iter().copied());
@@ -112,6 +114,20 @@ impl Terminal {
         let cooked = LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG;
         assert!(modes.contains(cooked), "in raw mode:\n{contents}");
         (code, contents, seen.bytes.clone())
+    }
+}
+
+/// Whoever runs these tests in the background may have told us to ignore Ctrl-C. The program would
+/// inherit that, and keep to it until it listens itself; a signal that is handled is not inherited.
+fn heed_interrupts() {
+    let ignored = std::fs::read_to_string("/proc/self/status").is_ok_and(|status| {
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        mask.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).unwrap() & 1 << (2 - 1) != 0)
+    });
+    if ignored {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        // The handler stays when the runtime has gone.
+        drop(runtime.block_on(async { signal(SignalKind::interrupt()) }).unwrap());
     }
 }
 

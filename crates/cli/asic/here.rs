@@ -81,7 +81,7 @@ impl Here {
                 let band = WATTS_PER_THREAD;
                 let count = threads as f64;
                 let source = format!(
-                    "assumed: {} to {} W a thread, as in TDPs; {}",
+                    "assumed: {} to {} W for each of {threads} threads, as in a TDP; {}",
                     band.0,
                     band.1,
                     Meter::why_not()

@@ -1,6 +1,7 @@
 //! The comparison as text: at most 100 columns, no colour needed.
 
 use midstate_economics::hardware::Device;
+use midstate_economics::physics::{ROOM, landauer};
 use midstate_economics::units::{HashesPerSecond, JoulesPerTerahash, Watts, si, significant};
 
 use super::Comparison;
@@ -117,7 +118,8 @@ fn print_rates(rungs: &[Rung], out: &mut Output) {
     let low = slowest.rate.0.log10().floor();
     let decades = fastest.rate.0.log10() - low;
     out.line(format!(
-        "\nHashes per second, LOG scale: {:.1} columns are ten times more",
+        "\nHashes (tries) per second, LOG scale: {:.1} columns more mean ten times as many. ASIC: a \
+         chip\nmade for this hash alone; FPGA: one whose wires can be laid anew",
         COLUMNS as f64 / decades
     ));
     for rung in rungs {
@@ -146,8 +148,8 @@ fn print_energy(comparison: &Comparison, rungs: &[Rung], out: &mut Output) {
     let best = verdict.best.efficiency;
     let top = &verdict.floors[2];
     out.line(
-        "\nJoules for a terahash (10^12 hashes), and how often that of the best ASIC (of a band: \
-         its\ngeometric mean, by which the rows are ordered)",
+        "\nJoules for a terahash (10^12 hashes), and how often that of the best ASIC (of a range: \
+         its\nmiddle on a log scale, by which the rows are ordered)",
     );
     let mut by_energy: Vec<_> = rungs
         .iter()
@@ -165,15 +167,18 @@ fn print_energy(comparison: &Comparison, rungs: &[Rung], out: &mut Output) {
             significant(middle)
         ));
     }
-    out.line(
-        "  The floor that physics sets at 300 K (Landauer), by what a hash is thought to erase:",
-    );
+    out.line(format!(
+        "  The floor that physics sets: to erase a bit costs {:.2e} J at {ROOM} K (Landauer). By what \
+         a\n  hash is thought to erase, and how far above it are this machine and the best ASIC:",
+        landauer(ROOM).0
+    ));
     for floor in &verdict.floors {
         out.line(format!(
-            "       {} {:>14} J/TH, {} times below this machine",
+            "       {} {:>14} J/TH {:>9} x {:>9} x",
             fit(floor.model.name(), NAME - 5),
             short(floor.efficiency),
-            significant(floor.here)
+            power_of_ten(floor.here),
+            power_of_ten(floor.best)
         ));
     }
     out.line(format!(
@@ -204,8 +209,8 @@ fn print_blocks(comparison: &Comparison, out: &mut Output) {
     }
     let text = format!(
         "A block of mainnet brings {} BTC x {} $ = {}. Mining there with this machine earns \
-         nothing: for that sum it burns {} of power, and since every try starts anew, the past \
-         ones never begin to pay. One {} waits {} for a block on average, which is why miners \
+         nothing: for that sum it burns {} of power, and since every try starts anew, past ones \
+         bring it no nearer. One {} waits {} for a block on average, which is why miners \
          share in pools.",
         comparison.inputs.reward().0,
         number(comparison.inputs.price().0),
@@ -218,8 +223,9 @@ fn print_blocks(comparison: &Comparison, out: &mut Output) {
         out.line(format!("  {line}"));
     }
     out.line(
-        "  testnet4 is that cheap only when its last block is 20 minutes old (BIP94); before that \
-         it is\n  as hard as its other miners make it.",
+        "  mainnet is Bitcoin; testnet4 is for tests, and that cheap only when its last block is \
+         20\n  minutes old (BIP94): before that it is as hard as its other miners make it. regtest is \
+         a chain\n  of your own, where every second hash is a block.",
     );
 }
 

@@ -71,7 +71,7 @@ impl<'a> Walk<'a> {
         );
         let rows = [
             (0..4, "version", format!("{:08x}", header.version)),
-            (4..36, "previous", "hash of the block before, in the byte order of SHA-256".into()),
+            (4..36, "previous", "hash of the block before, its lowest byte first".into()),
             (36..68, "merkle root", "one hash that stands for all transactions".into()),
             (68..72, "time", format!("{} = {date} {hour:02}:{minute:02}:{second:02}", header.time)),
             (72..76, "bits", format!("{}: the target in short; {difficulty}", header.bits)),
@@ -89,9 +89,12 @@ impl<'a> Walk<'a> {
             }
         }
         self.say(
-            "Everything is shown as it is stored: numbers with their lowest byte first. Difficulty \
-             d means 4.30e9 x d hashes on average. Whoever changes one transaction changes the \
-             merkle root, and with it the hash: the work has to be done again.",
+            "Everything is shown as it is stored: numbers with their lowest byte first. A miner \
+             hashes these 80 bytes with SHA-256 and the result with SHA-256 again: one such try is \
+             called a hash. It is good if, read as a number, it is not above the target. The \
+             smaller the target, the higher the difficulty: difficulty d takes 4.295 billion x d \
+             tries on average. Whoever changes one transaction changes the merkle root, and with \
+             it the hash: the work has to be done again.",
         );
         Ok(())
     }
@@ -100,10 +103,10 @@ impl<'a> Walk<'a> {
         let Self { header, hash, .. } = *self;
         self.title("2. The midstate: what the first 64 bytes leave behind");
         let bytes = header.to_bytes();
-        self.line(format!("  block 1  {}", hex::encode(&bytes[..32])));
+        self.line(format!("  piece 1  {}", hex::encode(&bytes[..32])));
         self.line(format!("           {}", hex::encode(&bytes[32..64])));
         self.line(format!(
-            "  block 2  {}  then padding: byte 0x80, zeros, length 640",
+            "  piece 2  {}  then padding: byte 0x80, zeros, 640 bits",
             hex::encode(&bytes[64..])
         ));
         self.line(format!("  start    {}", words(&START)));
@@ -111,37 +114,38 @@ impl<'a> Walk<'a> {
         self.say(
             "SHA-256 eats 64 bytes at a time: a compression mixes them, in 64 rounds, into a state \
              of eight 32-bit words, a to h, which begins at fixed constants (start). A try takes \
-             three compressions: block 1, block 2, and one for the second hash. The nonce sits in \
-             block 2, so the state after block 1, the midstate, is the same for all 4,294,967,296 \
-             nonces: it is computed once, and two compressions are left. When the nonces run out, \
-             the miner changes a transaction of its own or some bits of the version, which makes a \
-             new midstate, and begins again.",
+             three compressions: piece 1, piece 2, and one for the second SHA-256. The nonce sits \
+             in piece 2, so the state after piece 1, the midstate, is the same for all \
+             4,294,967,296 nonces: it is computed once, and two compressions are left. When the \
+             nonces run out, the miner changes some bits of the version, or the transaction that \
+             pays it and so the merkle root. Both stand in piece 1: there is a new midstate, and \
+             the nonces begin again.",
         );
-        self.rounds("first block", &hash.first)
+        self.rounds("first piece", &hash.first)
     }
 
     fn first_hash(&mut self) -> Result<(), Failure> {
         let Self { header, hash, .. } = *self;
-        self.title("3. The first hash: 64 rounds over the second block");
+        self.title("3. The first SHA-256 ends: 64 rounds over the second piece");
         let message = &hash.second.schedule;
         self.line(format!("  word 0   {:08x} end of the merkle root", message[0]));
         self.line(format!("  word 1   {:08x} time", message[1]));
         self.line(format!("  word 2   {:08x} bits", message[2]));
         self.line(format!("  word 3   {:08x} the nonce {}", message[3], header.nonce));
-        self.line(format!("  first    {}", words(&hash.second.result)));
+        self.line(format!("  RESULT 1 {}", words(&hash.second.result)));
         self.say(
-            "The rounds start from the midstate. Rounds 0 to 15 mix in the block's sixteen words, \
+            "The rounds start from the midstate. Rounds 0 to 15 mix in the piece's sixteen words, \
              one each; rounds 16 to 63 mix in words made from those. The nonce is word 3: rounds \
              0, 1 and 2 do not see it, so their result, like the midstate, is computed once for \
              all nonces.",
         );
-        self.rounds("second block", &hash.second)
+        self.rounds("second piece", &hash.second)
     }
 
     fn second_hash(&mut self) -> Result<(), Failure> {
         let hash = self.hash;
-        self.title("4. The second hash: SHA-256 of the first");
-        self.line(format!("  result   {}", words(&hash.third.result)));
+        self.title("4. The second SHA-256: of the 32 bytes of result 1");
+        self.line(format!("  RESULT 2 {}", words(&hash.third.result)));
         self.line("  word     0        1        2        3        4        5        6        7");
         self.line(format!("  bytes    {}", hex::encode(bytes_of(&hash.third.result))));
         self.line(format!("  reversed {}", reversed(&hash.third.result)));
@@ -149,11 +153,12 @@ impl<'a> Walk<'a> {
             "The 32 bytes are read as one number with the LAST byte the highest, which is why \
              people print them reversed and see the zeros in front. The highest 32 bits are \
              therefore word 7. At difficulty 1 and above it must be 0, which one hash in \
-             4,294,967,296 is. In the last rounds a state word only moves from place to place, so \
-             that word 7 is known three rounds before the end: a miner computes it alone, looks, \
-             and finishes only the hashes that pass.",
+             4,294,967,296 is. Word 7 comes from place h of the state, and a round makes new words \
+             for a and e only: the others move on, e to f, f to g, g to h. So what is in e three \
+             rounds before the end is word 7: a miner computes it, looks, and finishes only the \
+             hashes that pass.",
         );
-        self.rounds("second hash", &hash.third)
+        self.rounds("second SHA-256", &hash.third)
     }
 
     fn compare(&mut self) -> Result<(), Failure> {
@@ -174,15 +179,16 @@ impl<'a> Walk<'a> {
         self.say(&format!(
             "bits {} say that the target is {} bytes long (0x{:02x}) and begins with {:06x}: it is \
              0x{:06x} x 256^({} - 3), since three bytes are given. The hash has {zeros} zero bits \
-             in front and {}: it would have done for difficulty {}. One hash in {} meets this \
-             target, and nothing tells beforehand which nonce will.",
+             in front and {}. It would have done for difficulty {}: so many times smaller than the \
+             target of difficulty 1 it is. One hash in {} meets this target, and nothing tells \
+             beforehand which nonce will.",
             header.bits,
             header.bits.to_consensus() >> 24,
             header.bits.to_consensus() >> 24,
             header.bits.to_consensus() & 0x00ff_ffff,
             header.bits.to_consensus() & 0x007f_ffff,
             header.bits.to_consensus() >> 24,
-            if met { "IS at or below the target" } else { "is NOT below the target" },
+            if met { "is at or below the target" } else { "is not at or below the target" },
             significant(reached),
             significant(expected),
         ));
@@ -201,18 +207,19 @@ impl<'a> Walk<'a> {
         for round in shown {
             let changed = distance(&hash.second.rounds[round], &flipped.second.rounds[round]);
             let strip = bar(f64::from(changed) / 256.0, 64, changed > 0);
-            self.line(format!("  first hash, round {round:>2}  {changed:>3} {strip}"));
+            self.line(format!("  piece 2, round {round:>2}  {changed:>3} {strip}"));
         }
         for (name, one, two) in [
-            ("first hash", &hash.second.result, &flipped.second.result),
-            ("block hash", &hash.third.result, &flipped.third.result),
+            ("result 1", &hash.second.result, &flipped.second.result),
+            ("result 2", &hash.third.result, &flipped.third.result),
         ] {
             let changed = distance(one, two);
             let strip = bar(f64::from(changed) / 256.0, 64, true);
-            self.line(format!("  {name} at its end     {changed:>3} {strip}"));
+            self.line(format!("  {name:<17}  {changed:>3} {strip}"));
         }
         self.say(
-            "Half of all bits, like the toss of 256 coins (128, give or take 8). A try says \
+            "Half of all bits, like the toss of 256 coins (128, most often give or take 8; result \
+             1 is the midstate added to the last round, and result 2 its hash). A try says \
              nothing about the next: there is no getting closer, only more tries. So the one who \
              tries most for the least power wins, and that is why the machines that do nothing \
              else win. `midstate asic` shows them.",
