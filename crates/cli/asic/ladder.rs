@@ -118,8 +118,8 @@ fn print_rates(rungs: &[Rung], out: &mut Output) {
     let low = slowest.rate.0.log10().floor();
     let decades = fastest.rate.0.log10() - low;
     out.line(format!(
-        "\nHashes (tries) per second, LOG scale: {:.1} columns more mean ten times as many. ASIC: a \
-         chip\nmade for this hash alone; FPGA: one whose wires can be laid anew",
+        "\nHashes (tries) per second, LOG scale: {:.1} columns more mean ten times as many. ASIC: \
+         a chip\nmade for this hash alone; FPGA: one whose wires can be laid anew",
         COLUMNS as f64 / decades
     ));
     for rung in rungs {
@@ -168,8 +168,9 @@ fn print_energy(comparison: &Comparison, rungs: &[Rung], out: &mut Output) {
         ));
     }
     out.line(format!(
-        "  The floor that physics sets: to erase a bit costs {:.2e} J at {ROOM} K (Landauer). By what \
-         a\n  hash is thought to erase, and how far above it are this machine and the best ASIC:",
+        "  The floor that physics sets: to erase a bit costs {:.2e} J at {ROOM} K (Landauer). By \
+         what a\n  hash is thought to erase, and how far above it are this machine and the best \
+         ASIC:",
         landauer(ROOM).0
     ));
     for floor in &verdict.floors {
@@ -224,8 +225,8 @@ fn print_blocks(comparison: &Comparison, out: &mut Output) {
     }
     out.line(
         "  mainnet is Bitcoin; testnet4 is for tests, and that cheap only when its last block is \
-         20\n  minutes old (BIP94): before that it is as hard as its other miners make it. regtest is \
-         a chain\n  of your own, where every second hash is a block.",
+         20\n  minutes old (BIP94): before that it is as hard as its other miners make it. \
+         regtest is a chain\n  of your own, where every second hash is a block.",
     );
 }
 

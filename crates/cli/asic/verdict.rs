@@ -138,9 +138,9 @@ pub(super) const ANSWER: &str = "A CPU spends its energy on deciding what to do:
     one after the other, so that a whole new hash leaves the pipeline at every tick, and nearly \
     all of the chip does rounds: in Intel's BZM1 258 such engines fill 90 % of the area. With so \
     many engines none has to be fast, so that chip runs at 0.355 V, just enough for its \
-    transistors to switch, and the energy of a switch goes with the square of the voltage. No fetch and \
-    decode, an unrolled pipeline, near-threshold voltage: a CPU can have none of the three, and \
-    software cannot add them.";
+    transistors to switch, and the energy of a switch goes with the square of the voltage. No \
+    fetch and decode, an unrolled pipeline, near-threshold voltage: a CPU can have none of the \
+    three, and software cannot add them.";
 
 fn best(devices: &[Device]) -> Result<Best, Failure> {
     let efficiency = |device: &&Device| {
