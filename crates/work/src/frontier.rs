@@ -12,7 +12,8 @@ use crate::{Claim, PageName, SearchSpace, Unit};
 /// that is replaced at once has cost nothing.
 const PATIENCE: u64 = 1 << 23;
 
-/// See the [module](self) page.
+/// How far the search of a job is: which unit comes next, and the search for pairs. One serves all
+/// threads of a search, each of which holds it for the moment of a claim.
 pub struct Frontier {
     /// Number of the next unit in the line.
     next: u64,
