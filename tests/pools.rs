@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::program::{Running, fail, midstate, run};
+use crate::program::{Lines, Running, fail, midstate, run};
 
 /// A pool that calls `serve` for every line of every connection, on a free port.
 pub(crate) fn pool(serve: impl Fn(&Value, &mut TcpStream) + Clone + Send + 'static) -> String {
@@ -144,13 +144,12 @@ fn u6_hangup_reads_the_pools_again_and_user1_prints_the_status() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut stdout = Lines::of(child.stdout.take().unwrap());
     let mut wait_for_job = |id: &str| {
-        let is_it = |line: &String| {
+        stdout.find(|line| {
             let event: Value = serde_json::from_str(line).unwrap();
-            event["event"] == "job" && event["job_id"] == id
-        };
-        stdout.by_ref().map(Result::unwrap).find(is_it).expect("the program goes on");
+            (event["event"] == "job" && event["job_id"] == id).then_some(())
+        });
     };
     let pid = child.id().to_string();
     let signal = |name: &str| {
@@ -167,7 +166,7 @@ fn u6_hangup_reads_the_pools_again_and_user1_prints_the_status() {
     signal("HUP");
     wait_for_job("second");
     signal("INT");
-    stdout.by_ref().for_each(drop);
+    stdout.drain();
     assert_eq!(child.wait().unwrap().code(), Some(0));
     let mut stderr = String::new();
     child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();

@@ -1,9 +1,15 @@
 //! Runs the program for the tests.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+/// How long a test waits for something that is sure to come. A busy machine may need long; a test
+/// that waits for ever tells nobody what it waits for.
+const PATIENCE: Duration = Duration::from_secs(200);
 
 /// The program with these arguments.
 pub(crate) fn midstate(arguments: &[&str]) -> Command {
@@ -37,10 +43,57 @@ fn event(line: &str) -> Value {
     event
 }
 
+/// The lines that a program writes. They are taken off it as they come, whether or not the test
+/// looks at them: a full pipe would stop the program.
+pub(crate) struct Lines(Receiver<String>);
+
+impl Lines {
+    pub(crate) fn of(stream: impl Read + Send + 'static) -> Self {
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            let lines = BufReader::new(stream).lines().map_while(Result::ok);
+            // A test that is over takes no more of them; they are still read.
+            lines.for_each(|line| drop(sender.send(line)));
+        });
+        Self(lines)
+    }
+
+    /// The first line of which `wanted` makes something; panics if it does not come.
+    pub(crate) fn find<T>(&mut self, mut wanted: impl FnMut(&str) -> Option<T>) -> T {
+        let deadline = Instant::now() + PATIENCE;
+        let mut last = String::new();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.0.recv_timeout(left) {
+                Ok(line) => match wanted(&line) {
+                    Some(found) => return found,
+                    None => last = line,
+                },
+                Err(RecvTimeoutError::Timeout) => panic!("it did not come; the last line: {last}"),
+                Err(RecvTimeoutError::Disconnected) => {
+                    panic!("the program ended without it; its last line: {last}")
+                }
+            }
+        }
+    }
+
+    /// Drops what is left, until the program closes the stream.
+    pub(crate) fn drain(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.0.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(_) => {}
+                Err(RecvTimeoutError::Timeout) => panic!("the program goes on"),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+}
+
 /// A program that runs in the background with `--json`; killed when dropped.
 pub(crate) struct Running {
     pub(crate) child: Child,
-    lines: std::io::Lines<BufReader<ChildStdout>>,
+    lines: Lines,
 }
 
 impl Running {
@@ -52,18 +105,15 @@ impl Running {
             .spawn()
             .expect("the program starts");
         let stdout = child.stdout.take().expect("stdout is piped");
-        Self { child, lines: BufReader::new(stdout).lines() }
+        Self { child, lines: Lines::of(stdout) }
     }
 
     /// The next event that `wanted` wants; panics if there is none.
     pub(crate) fn wait_for(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
-        for line in self.lines.by_ref() {
-            let event = event(&line.expect("stdout can be read"));
-            if wanted(&event) {
-                return event;
-            }
-        }
-        panic!("the program ended without the event");
+        self.lines.find(|line| {
+            let event = event(line);
+            wanted(&event).then_some(event)
+        })
     }
 
     /// Where the embedded pool of a `demo` listens, as HOST:PORT.
@@ -82,7 +132,7 @@ impl Running {
 
     /// The exit code; the rest of stdout is dropped.
     pub(crate) fn exit_code(&mut self) -> Option<i32> {
-        self.lines.by_ref().for_each(drop);
+        self.lines.drain();
         self.child.wait().expect("the program can be waited for").code()
     }
 }
