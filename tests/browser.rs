@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use base64::Engine;
 use serde_json::{Value, json};
 
 const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
@@ -101,6 +102,18 @@ impl Browser {
             "{condition}; the page: {}",
             self.evaluate("document.body.innerText")
         );
+    }
+
+    /// The page as it is printed, or as it is shown on a screen (the default).
+    pub(crate) fn set_medium(&mut self, medium: &str) {
+        self.call("Emulation.setEmulatedMedia", json!({ "media": medium }));
+    }
+
+    /// What can be seen of the page now, as PNG.
+    pub(crate) fn screenshot(&mut self) -> Vec<u8> {
+        let shot = self.call("Page.captureScreenshot", json!({ "format": "png" }));
+        let encoded = shot["data"].as_str().expect("a picture");
+        base64::engine::general_purpose::STANDARD.decode(encoded).expect("it is in base64")
     }
 
     /// The text of an element.

@@ -418,6 +418,10 @@ fn the_page_shows_what_the_events_and_the_summary_tell() {
     assert_eq!(browser.evaluate("window.shifted"), serde_json::json!([]), "the page jumps");
     let shown = browser.evaluate(CHAIN);
     let shown = shown.as_array().unwrap();
+    // A chain that grew fast has left the page at its far end.
+    let lowest: u64 = shown.last().unwrap()[0].as_str().unwrap().parse().unwrap();
+    blocks.retain(|block| block["height"].as_u64() >= Some(lowest));
+    assert!(!blocks.is_empty(), "none of ours is in {shown:?}");
     for block in &blocks {
         let height = block["height"].to_string();
         let block = serde_json::json!([height, block["hash"], "this machine"]);
