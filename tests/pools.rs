@@ -5,7 +5,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -229,6 +230,45 @@ fn s11_the_summary_counts_refusals_by_reason() {
     assert!(rejected.as_u64().unwrap() > 0, "{summary}");
     let reason = json!({"reason": "low difficulty (code 23)", "count": rejected});
     assert_eq!(summary["rejects"], json!([reason]), "{summary}");
+}
+
+#[test]
+fn whoever_does_not_read_does_not_stop_the_mining() {
+    // More than any pipe holds.
+    const SHARES: usize = 600;
+    let submitted = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&submitted);
+    let address = pool(move |request, stream| match request["method"].as_str().unwrap() {
+        "mining.submit" => {
+            count.fetch_add(1, Ordering::Relaxed);
+            answer(stream, request, &json!(true));
+        }
+        "mining.authorize" => {
+            let easy = json!({"id": null, "method": "mining.set_difficulty", "params": [1e-6]});
+            writeln!(stream, "{easy}").unwrap();
+            friendly("a")(request, stream);
+        }
+        _ => friendly("a")(request, stream),
+    });
+    let mut child = midstate(&["mine", "-o", &address, "-u", "me", "--threads", "1", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    while submitted.load(Ordering::Relaxed) < SHARES {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{submitted:?} shares and no more");
+        thread::sleep(Duration::from_millis(20));
+    }
+    let pid = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let mut told = Vec::new();
+    child.stdout.take().unwrap().read_to_end(&mut told).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let events = crate::program::events(&told);
+    let shares = events.iter().filter(|event| event["event"] == "share").count();
+    assert!(shares >= SHARES, "{shares} shares");
+    assert_eq!(events.last().unwrap()["shares"]["found"], shares, "every share was told");
 }
 
 /// Resident memory of a process, in bytes.

@@ -7,18 +7,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::output::OutputArgs;
+use crate::output::{OutputArgs, Printer, Stream};
 
 type Listener = Box<dyn Fn(String) + Send>;
 
 /// Where the log goes; all clones are one.
-#[derive(Clone, Default)]
-pub(crate) struct Logs(Arc<Mutex<Option<Listener>>>);
+#[derive(Clone)]
+pub(crate) struct Logs {
+    listener: Arc<Mutex<Option<Listener>>>,
+    printer: Printer,
+}
 
 impl Logs {
     /// Starts logging. `MIDSTATE_LOG` takes tracing's filter syntax and wins over `-v` and `-q`.
-    pub(crate) fn init(args: &OutputArgs) -> Self {
-        let logs = Self::default();
+    pub(crate) fn init(args: &OutputArgs, printer: Printer) -> Self {
+        let logs = Self { listener: Arc::default(), printer };
         let filter = EnvFilter::try_from_env("MIDSTATE_LOG")
             .unwrap_or_else(|_| EnvFilter::new(args.log_level()));
         tracing_subscriber::fmt()
@@ -42,7 +45,7 @@ impl Logs {
     }
 
     fn listener(&self) -> MutexGuard<'_, Option<Listener>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.listener.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -57,9 +60,10 @@ impl MakeWriter<'_> for Logs {
 /// tracing writes each event at once, with its line end.
 impl Write for Logs {
     fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
         match &*self.listener() {
-            Some(listener) => listener(without_colour(&String::from_utf8_lossy(line))),
-            None => std::io::stderr().lock().write_all(line)?,
+            Some(listener) => listener(without_colour(&text)),
+            None => self.printer.offer(Stream::Stderr, text.into_owned()),
         }
         Ok(line.len())
     }

@@ -37,7 +37,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::exit::Failure;
 use crate::logs::Logs;
-use crate::output::{Output, OutputArgs};
+use crate::output::{Output, OutputArgs, Printer};
 
 /// Fits a screen of 24 lines.
 const HELP: &str = "\
@@ -95,8 +95,12 @@ fn main() -> ExitCode {
         return exit_code(minerd::run(arguments));
     }
     let Cli { output, command } = Cli::parse();
-    let logs = Logs::init(&output);
-    let mut out = Output::new(&output, logs);
+    let printer = match Printer::start() {
+        Ok(printer) => printer,
+        Err(error) => return exit_code(Err(error.into())),
+    };
+    let logs = Logs::init(&output, printer.clone());
+    let mut out = Output::new(&output, printer, logs);
     let result = run(command, &mut out);
     out.finish();
     exit_code(result)

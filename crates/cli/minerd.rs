@@ -22,7 +22,7 @@ use crate::exit::Failure;
 use crate::logs::Logs;
 use crate::mine::Plan;
 use crate::mining::{self, Source, Views};
-use crate::output::Output;
+use crate::output::{Output, Printer};
 
 const NAME: &str = "minerd";
 
@@ -42,14 +42,22 @@ pub(crate) fn arguments(command_line: &[OsString]) -> Option<&[OsString]> {
 /// Mines, or measures, as minerd would.
 pub(crate) fn run(arguments: &[OsString]) -> Result<(), Failure> {
     let flags = Flags::read(arguments)?;
-    let mut voice = Voice::new(&flags)?;
+    let printer = Printer::start()?;
+    let result = run_as(flags, &printer);
+    printer.flush();
+    result
+}
+
+fn run_as(flags: Flags, printer: &Printer) -> Result<(), Failure> {
+    let mut voice = Voice::new(&flags, printer.clone())?;
     if flags.benchmark {
         let choice = choose::choose(&flags.hash_args())?;
         return benchmark::run(choice, &mut voice);
     }
     let (output, mut args) = flags.as_mine()?;
-    let logs = Logs::init(&output);
-    let Plan { choice, mut source, goals } = args.plan(&mut Output::new(&output, logs))?;
+    let logs = Logs::init(&output, printer.clone());
+    let mut out = Output::new(&output, printer.clone(), logs);
+    let Plan { choice, mut source, goals } = args.plan(&mut out)?;
     match &mut source {
         Source::Pools(pools) => {
             pools.link.give_up = flags.give_up();

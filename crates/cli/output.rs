@@ -1,13 +1,16 @@
 //! What goes where: stdout is data, stderr is everything else. With `--json` stdout is one JSON
 //! object a line and nothing but that.
 
-use std::io::{IsTerminal, Write};
+mod printer;
+
+use std::io::IsTerminal;
 use std::path::Path;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+pub(crate) use self::printer::{Printer, Stream, limits};
 use crate::exit::Failure;
 use crate::logs::Logs;
 
@@ -74,12 +77,13 @@ pub(crate) struct Output {
     terminal: bool,
     /// A status line stands on the terminal, without a line end.
     status_shown: bool,
-    /// Whoever read stdout has gone.
-    closed: bool,
+    /// Nothing waits for a reader: what does not fit is left out.
+    hurried: bool,
     /// The event that comes after all others.
     last: Option<String>,
     /// Whether stderr is coloured.
     colour: bool,
+    printer: Printer,
     logs: Logs,
 }
 
@@ -91,15 +95,16 @@ struct Envelope<'a, E: Serialize> {
 }
 
 impl Output {
-    pub(crate) fn new(args: &OutputArgs, logs: Logs) -> Self {
+    pub(crate) fn new(args: &OutputArgs, printer: Printer, logs: Logs) -> Self {
         Self {
             json: args.json,
             quiet: args.quiet,
             terminal: std::io::stderr().is_terminal(),
             status_shown: false,
-            closed: false,
+            hurried: false,
             last: None,
             colour: args.stderr_colour(),
+            printer,
             logs,
         }
     }
@@ -125,7 +130,17 @@ impl Output {
 
     /// Whether the reader of stdout has gone, so that there is nobody left to work for.
     pub(crate) fn is_closed(&self) -> bool {
-        self.closed
+        self.printer.is_closed()
+    }
+
+    /// From now on nothing here waits for whoever reads, or all of it does again.
+    pub(crate) fn set_hurried(&mut self, hurried: bool) {
+        self.hurried = hurried;
+    }
+
+    /// Waits until everything is written.
+    pub(crate) fn flush(&self) {
+        self.printer.flush();
     }
 
     /// An event for programs; people do not see it.
@@ -149,6 +164,7 @@ impl Output {
         if let Some(line) = self.last.take() {
             self.print(&line);
         }
+        self.flush();
     }
 
     /// A line of data for people; programs do not see it.
@@ -162,7 +178,7 @@ impl Output {
     pub(crate) fn note(&mut self, text: impl AsRef<str>) {
         if !self.quiet {
             self.end_status();
-            self.write_stderr(format_args!("{}\n", text.as_ref()));
+            self.write(Stream::Stderr, format!("{}\n", text.as_ref()));
         }
     }
 
@@ -172,17 +188,17 @@ impl Output {
             return;
         }
         if self.terminal {
-            self.write_stderr(format_args!("\r\x1b[K{text}"));
+            self.write(Stream::Stderr, format!("\r\x1b[K{text}"));
             self.status_shown = true;
         } else {
-            self.write_stderr(format_args!("{text}\n"));
+            self.write(Stream::Stderr, format!("{text}\n"));
         }
     }
 
     /// Takes the status line off the terminal.
     pub(crate) fn end_status(&mut self) {
         if std::mem::take(&mut self.status_shown) {
-            self.write_stderr(format_args!("\r\x1b[K"));
+            self.write(Stream::Stderr, "\r\x1b[K".to_owned());
         }
     }
 
@@ -194,17 +210,15 @@ impl Output {
         Ok(())
     }
 
-    /// Nobody is left to be told where that fails, as when the terminal was closed; `eprintln`
-    /// would panic.
-    fn write_stderr(&self, text: std::fmt::Arguments) {
-        let _ = std::io::stderr().lock().write_fmt(text);
-    }
-
     fn print(&mut self, line: &str) {
         self.end_status();
-        let mut stdout = std::io::stdout().lock();
-        if writeln!(stdout, "{line}").and_then(|()| stdout.flush()).is_err() {
-            self.closed = true;
+        self.write(Stream::Stdout, format!("{line}\n"));
+    }
+
+    fn write(&self, stream: Stream, text: String) {
+        match self.hurried {
+            true => self.printer.offer(stream, text),
+            false => self.printer.print(stream, text),
         }
     }
 }

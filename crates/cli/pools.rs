@@ -12,7 +12,7 @@ use midstate_stratum::{ClientConfig, Limits};
 use crate::config::{self, Config};
 use crate::exit::Failure;
 use crate::mine::USER_AGENT;
-use crate::output::Output;
+use crate::output::{self, Output};
 use crate::payout::Payout;
 use crate::web;
 
@@ -241,6 +241,7 @@ pub(crate) fn print_limits(out: &mut Output) {
         ("what a pool may send, and we", protocol),
         ("how patient we are", link),
         ("what a browser may ask", web::limits()),
+        ("whoever reads what we print", output::limits()),
     ] {
         out.line(title);
         for (name, value, consequence) in rows {

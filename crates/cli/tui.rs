@@ -71,6 +71,7 @@ impl<'a> Live<'a> {
 
     /// Takes the terminal over; if that cannot be, there are lines.
     fn enter(&mut self) {
+        self.lines.out().flush();
         self.stage = match Screen::enter(Arc::clone(&self.scene), self.keys.clone()) {
             Ok(screen) => {
                 let scene = Arc::clone(&self.scene);

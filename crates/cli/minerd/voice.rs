@@ -1,7 +1,6 @@
 //! minerd's lines: what happens, in the words that scripts look for, on stderr or in the system's
 //! log. The times are UTC.
 
-use std::io::Write;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use midstate_chain::Verdict;
@@ -13,6 +12,7 @@ use crate::exit::Failure;
 use crate::mining::View;
 use crate::mining::event::{Event, JobEvent, PoolEvent, ShareEvent};
 use crate::mining::status::{State, Status};
+use crate::output::{Printer, Stream};
 
 /// Where the system's log listens.
 const DEV_LOG: &str = "/dev/log";
@@ -30,7 +30,7 @@ enum Level {
 
 /// Where the lines go.
 enum Sink {
-    Stderr,
+    Stderr(Printer),
     #[cfg(unix)]
     Syslog(std::os::unix::net::UnixDatagram),
 }
@@ -54,8 +54,8 @@ pub(super) struct Voice {
 }
 
 impl Voice {
-    pub(super) fn new(flags: &Flags) -> Result<Self, Failure> {
-        let sink = if flags.syslog { Sink::syslog(DEV_LOG)? } else { Sink::Stderr };
+    pub(super) fn new(flags: &Flags, printer: Printer) -> Result<Self, Failure> {
+        let sink = if flags.syslog { Sink::syslog(DEV_LOG)? } else { Sink::Stderr(printer) };
         Ok(Self {
             sink,
             quiet: flags.quiet,
@@ -228,6 +228,7 @@ impl Sink {
         let open = || {
             let socket = std::os::unix::net::UnixDatagram::unbound()?;
             socket.connect(path)?;
+            socket.set_nonblocking(true)?;
             std::io::Result::Ok(socket)
         };
         Ok(Self::Syslog(open().with_context(|| format!("no system log answers at {path}"))?))
@@ -239,10 +240,10 @@ impl Sink {
     }
 
     fn print(&self, level: Level, text: &str) {
-        // Nobody who reads is no reason to stop, nor is there anybody to tell.
+        // Nobody who reads is no reason to stop or to wait, nor is there anybody to tell.
         match self {
-            Self::Stderr => {
-                let _ = writeln!(std::io::stderr(), "[{}] {text}", now());
+            Self::Stderr(printer) => {
+                printer.offer(Stream::Stderr, format!("[{}] {text}\n", now()));
             }
             #[cfg(unix)]
             Self::Syslog(socket) => {

@@ -63,13 +63,14 @@ impl View for Views<'_> {
 }
 
 /// Lines: JSON events on stdout for programs, or words on stdout and stderr for people. Which of
-/// both, [`Output`] knows.
+/// both, [`Output`] knows; it is hurried as long as this lives.
 pub(crate) struct Lines<'a> {
     out: &'a mut Output,
 }
 
 impl<'a> Lines<'a> {
     pub(crate) fn new(out: &'a mut Output) -> Self {
+        out.set_hurried(true);
         Self { out }
     }
 
@@ -92,9 +93,17 @@ impl<'a> Lines<'a> {
     }
 }
 
+impl Drop for Lines<'_> {
+    fn drop(&mut self) {
+        self.out.set_hurried(false);
+    }
+}
+
 impl View for Lines<'_> {
     fn event(&mut self, event: &Event, status: &Status) {
         if let Event::Summary(summary) = event {
+            // There is nothing left to be late for.
+            self.out.set_hurried(false);
             self.out.last_event(event);
             for line in words::summary(summary) {
                 self.out.line(line);
