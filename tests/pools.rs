@@ -118,6 +118,47 @@ fn u8_mistakes_in_the_configuration_are_usage() {
 }
 
 #[test]
+fn u8_a_dry_run_says_what_would_be_done_and_does_nothing() {
+    let (pin, address) = ("5a".repeat(32), "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080");
+    let text = format!(
+        "user = 'me'\nproxy = 'socks5://127.0.0.1:9050'\n\
+         [[pool]]\nurl = 'stratum+tls://nowhere.invalid:443'\ntls-pin = '{pin}'\n\
+         [[pool]]\nurl = 'nowhere.invalid:3333'\nuser = 'other'\n"
+    );
+    let path = file("dry.toml", &text);
+    let flags = ["--dry-run", "--kernel", "scalar", "--threads", "2", "--blocks", "3"];
+    let at_pools = [&["mine", "-c", path.to_str().unwrap()][..], &flags].concat();
+    let output = run(&at_pools);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    for words in [
+        "mine at stratum+tls://nowhere.invalid:443 as me, vouched for by --tls-pin, through socks5",
+        "or else at stratum+tcp://nowhere.invalid:3333 as other, through socks5",
+        "with scalar on 2 threads",
+        "until 3 blocks are accepted",
+    ] {
+        assert!(text.contains(words), "{words:?} is not in: {text}");
+    }
+
+    let plan = crate::program::events(&run(&[&at_pools[..], &["--json"]].concat()).stdout);
+    let [plan] = &plan[..] else { panic!("one event: {plan:?}") };
+    assert_eq!((&plan["event"], &plan["kernel"]), (&"plan".into(), &"scalar".into()));
+    assert_eq!((&plan["threads"], &plan["blocks"]), (&2.into(), &3.into()));
+    assert_eq!(plan["servers"][1]["user"], "other");
+    assert_eq!(plan["servers"][1]["trust"], Value::Null, "there is no TLS");
+
+    let spool = std::env::temp_dir().join("midstate-dry-run-spool");
+    let spool = spool.to_str().unwrap();
+    let node = ["mine", "-o", "http://127.0.0.1:1", "--address", address, "--spool", spool];
+    let output = run(&[&node[..], &flags, &["-u", "a", "-p", "b"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let words = format!("mine at http://127.0.0.1:1\nsolved blocks wait in {spool}\n");
+    assert!(text.starts_with(&words), "{text}");
+    assert!(!std::path::Path::new(spool).exists(), "nothing is written");
+}
+
+#[test]
 fn s8_trust_that_makes_no_sense_is_usage() {
     for (arguments, word) in [
         (&["-o", "a:1", "--tls-insecure"][..], "stratum+tls://"),

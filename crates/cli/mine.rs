@@ -1,5 +1,7 @@
 //! `midstate mine`: mine at a pool, or solo at a node.
 
+mod plan;
+
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -7,7 +9,8 @@ use std::time::Duration;
 use midstate_gbt::conf::Login;
 use midstate_net::{NodeUrl, NodeUrlError, PoolUrl};
 
-use crate::choose::{self, Choice, HashArgs};
+pub(crate) use self::plan::Plan;
+use crate::choose::{self, HashArgs};
 use crate::config::Config;
 use crate::exit::Failure;
 use crate::mining::{self, Goals, Source};
@@ -68,6 +71,9 @@ pub(crate) struct Args {
     /// Read pools and defaults from this TOML file; SIGHUP reads the pools again
     #[arg(short, long, value_name = "FILE", conflicts_with = "address")]
     config: Option<PathBuf>,
+    /// Check the flags and the configuration, say what they come to, and stop there
+    #[arg(long)]
+    dry_run: bool,
     /// Print every limit on what a pool may do, and what happens over it
     #[arg(long)]
     print_limits: bool,
@@ -109,7 +115,12 @@ pub(crate) fn run(mut args: Args, out: &mut Output) -> Result<(), Failure> {
         pools::print_limits(out);
         return Ok(());
     }
-    let Plan { choice, source, goals } = args.plan(out)?;
+    let plan = args.plan(out)?;
+    if args.dry_run {
+        plan.tell(out);
+        return Ok(());
+    }
+    let Plan { choice, source, goals } = plan;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let page = args.web.open(out).await?;
@@ -123,13 +134,6 @@ pub(crate) fn run(mut args: Args, out: &mut Output) -> Result<(), Failure> {
         }
         mined
     })
-}
-
-/// What the flags come to.
-pub(crate) struct Plan {
-    pub(crate) choice: Choice,
-    pub(crate) source: Source,
-    pub(crate) goals: Goals,
 }
 
 impl Args {

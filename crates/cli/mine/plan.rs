@@ -1,0 +1,128 @@
+//! What the flags and the configuration come to, and the telling of it (`--dry-run`).
+
+use std::fmt::Display;
+
+use midstate_net::{Account, NodeAccess, Route, Trust};
+use serde::Serialize;
+
+use crate::choose::Choice;
+use crate::mining::{Goals, Source};
+use crate::output::Output;
+use crate::units;
+
+/// All there is to know before the first connection.
+pub(crate) struct Plan {
+    pub(crate) choice: Choice,
+    pub(crate) source: Source,
+    pub(crate) goals: Goals,
+}
+
+/// What a dry run says to programs.
+#[derive(Serialize)]
+#[serde(tag = "event", rename = "plan")]
+struct Told {
+    /// Pools or nodes, in order of preference.
+    servers: Vec<Server>,
+    kernel: &'static str,
+    threads: usize,
+    midstates: usize,
+    /// Hashes per second, as far as a short trial can tell.
+    hps: f64,
+    blocks: Option<u64>,
+    shares: Option<u64>,
+    time_limit: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Server {
+    url: String,
+    /// At a pool; a node is told apart by its `None`.
+    user: Option<String>,
+    /// Who vouches for the server; `None` without TLS.
+    trust: Option<&'static str>,
+    proxy: Option<String>,
+}
+
+impl Plan {
+    /// Says what would be done.
+    pub(super) fn tell(&self, out: &mut Output) {
+        let Self { choice, source, goals } = self;
+        let config = &choice.config;
+        let told = Told {
+            servers: match source {
+                Source::Pools(pools) => pools.link.accounts.iter().map(Server::of_pool).collect(),
+                Source::Nodes(nodes) => nodes.nodes.iter().map(Server::of_node).collect(),
+            },
+            kernel: config.kernel.name(),
+            threads: config.threads,
+            midstates: config.cut.midstates,
+            hps: choice.rate(),
+            blocks: goals.blocks,
+            shares: goals.shares,
+            time_limit: goals.time.map(|time| time.as_secs()),
+        };
+        out.event(&told);
+        for (place, server) in told.servers.iter().enumerate() {
+            let place = if place == 0 { "mine at" } else { "or else at" };
+            out.line(format!("{place} {}", server.words()));
+        }
+        if let Source::Nodes(nodes) = source {
+            out.line(format!("solved blocks wait in {}", nodes.spool.display()));
+        }
+        out.line(format!(
+            "with {} on {} threads, {} midstates: about {}",
+            told.kernel,
+            told.threads,
+            told.midstates,
+            units::rate(told.hps)
+        ));
+        out.line(format!("until {}", until(goals)));
+    }
+}
+
+impl Server {
+    fn of_pool(Account { url, client, route, .. }: &Account) -> Self {
+        Self { user: Some(client.user.clone()), ..Self::at(url, url.tls, route) }
+    }
+
+    fn of_node(NodeAccess { url, route, .. }: &NodeAccess) -> Self {
+        Self::at(url, url.tls, route)
+    }
+
+    fn at(url: &impl Display, tls: bool, Route { trust, proxy }: &Route) -> Self {
+        let trust = match trust {
+            Trust::System => "the system's authorities",
+            Trust::Authorities(_) => "the authorities of --cert",
+            Trust::Pin(_) => "--tls-pin",
+            Trust::Anybody => "nobody (--tls-insecure)",
+        };
+        Self {
+            url: url.to_string(),
+            user: None,
+            trust: tls.then_some(trust),
+            proxy: proxy.as_ref().map(ToString::to_string),
+        }
+    }
+
+    fn words(&self) -> String {
+        let mut words = self.url.clone();
+        for (before, what) in [
+            (" as ", self.user.as_deref()),
+            (", vouched for by ", self.trust),
+            (", through ", self.proxy.as_deref()),
+        ] {
+            words.extend(what.into_iter().flat_map(|what| [before, what]));
+        }
+        words
+    }
+}
+
+fn until(Goals { blocks, shares, time }: &Goals) -> String {
+    let goals = [
+        blocks.map(|count| format!("{count} blocks are accepted")),
+        shares.map(|count| format!("{count} shares are accepted")),
+        time.map(|time| format!("{} have passed", units::duration(time))),
+    ];
+    let goals: Vec<_> = goals.into_iter().flatten().collect();
+    if goals.is_empty() { "Ctrl-C".to_owned() } else { goals.join(" or ") }
+}
