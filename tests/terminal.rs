@@ -15,6 +15,8 @@ use rustix::termios::{LocalModes, tcgetattr};
 use tokio::signal::unix::{SignalKind, signal};
 use vt100::{Parser, Screen};
 
+use crate::program::run;
+
 const PATIENCE: Duration = Duration::from_secs(30);
 const TAKE_OVER: &[u8] = b"\x1b[?1049h";
 
@@ -251,6 +253,27 @@ fn the_view_tells_where_the_page_is() {
     terminal.press("q");
     let (_, contents, _) = terminal.end();
     assert_eq!(contents.matches("page on http://").count(), 1, "said once:\n{contents}");
+}
+
+#[test]
+fn the_view_tells_who_else_is_at_the_pool_and_what_they_found() {
+    let terminal = Terminal::demo(&["--max-hashrate", "1", "--midstates", "1"], &[]);
+    let mut address = None;
+    terminal.wait_for("the pool's address", |screen| {
+        let contents = screen.contents();
+        address = contents
+            .split_once("stratum+tcp://")
+            .and_then(|(_, rest)| rest.split_ascii_whitespace().next().map(str::to_owned));
+        address.is_some()
+    });
+    let visit = ["mine", "-o", &address.unwrap(), "-u", "ann", "--shares", "1", "--threads", "1"];
+    assert!(run(&visit).status.success());
+    for words in ["ann joined from 127.0.0.1", "found by ann", "ann left after "] {
+        terminal.wait_for(words, |screen| shows(screen, words));
+    }
+    terminal.press("q");
+    let (_, contents, _) = terminal.end();
+    assert!(contents.contains("ann left after "), "and is printed after all:\n{contents}");
 }
 
 #[test]

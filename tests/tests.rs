@@ -32,4 +32,5 @@ mod switch;
 mod terminal;
 mod tls_front;
 mod troubles;
+mod visitors;
 mod web;

@@ -152,7 +152,8 @@ impl Machine {
         let Estimate { median: hps, low: hps_low, high: hps_high, samples } =
             rate(|subject| matches!(subject, Subject::Baseline));
         let (cpu, threads) = (cpu_name(), available_threads());
-        out.line(format!("{cpu}, {threads} threads, {:.2} GHz", clock / 1e9));
+        let ours = units::count(threads, "thread");
+        out.line(format!("{cpu}, {ours}, {:.2} GHz", clock / 1e9));
         out.event(&Event::Machine {
             cpu: &cpu,
             flags: &cpu_flags(),

@@ -2,6 +2,8 @@
 //! port, the real Stratum client over real TCP, real hashing, a real chain. With `--node` the
 //! chain is a Bitcoin Core node's, so that a class shares it through plain Stratum.
 
+mod visitors;
+
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,7 +14,7 @@ use midstate_net::{
     Account, Backend, EventReceiver, Happened, NodeLink, NodePool, NodeUrl, PoolServer, PoolUrl,
     Route,
 };
-use midstate_pool::{Event, Pool, PoolConfig, RegtestPool};
+use midstate_pool::{Pool, PoolConfig, RegtestPool};
 use midstate_stratum::{ClientConfig, Limits};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
@@ -26,7 +28,7 @@ use crate::output::Output;
 use crate::pools::{Pools, RouteArgs};
 use crate::tui::{self, ViewArgs};
 use crate::units;
-use crate::web::{Page, PoolSide, WebArgs};
+use crate::web::{Page, WebArgs};
 
 /// Seconds that a block should take if no difficulty is asked for.
 const PACE: f64 = 3.0;
@@ -102,11 +104,7 @@ async fn in_memory(
 ) -> Result<(), Failure> {
     let pool = RegtestPool::new(config.clone(), TAG.to_vec(), PoolServer::now())
         .map_err(|error| Failure::usage(format!("--difficulty: {error}")))?;
-    let (events, pool_events) = mpsc::unbounded_channel();
-    let pool_side = page.map(|page| page.pool_side(config.difficulty, WORKER));
-    let visitors = tokio::spawn(note_visitors(pool_events, pool_side, None));
-    let pool = serve(args, choice, pool, config.difficulty, events, page, out).await?;
-    visitors.abort();
+    let pool = serve(args, choice, pool, config.difficulty, None, page, out).await?;
 
     let blocks = pool.chain().blocks();
     if let Some(path) = &args.out {
@@ -115,9 +113,9 @@ async fn in_memory(
     tell_workers(pool.pool(), out);
     if let Some(tip) = blocks.last() {
         out.line(format!(
-            "proved: {} blocks on regtest's own genesis block, every hash recomputed by the pool \
-             with the sha2 crate; tip {}",
-            blocks.len(),
+            "proved: {} on regtest's own genesis block, every hash recomputed by the pool with \
+             the sha2 crate; tip {}",
+            units::count(blocks.len(), "block"),
             tip.hash
         ));
     }
@@ -145,16 +143,11 @@ async fn at_node(
     let pool =
         Pool::new(config).map_err(|error| Failure::usage(format!("--difficulty: {error}")))?;
     let pool = NodePool { pool, templates };
-    let (events, pool_events) = mpsc::unbounded_channel();
-    let pool_side = page.map(|page| page.pool_side(difficulty, WORKER));
-    let visitors = tokio::spawn(note_visitors(pool_events, pool_side, Some(blocks)));
     let pool = tokio::select! {
-        pool = serve(args, choice, pool, difficulty, events, page, out) => pool?,
+        pool = serve(args, choice, pool, difficulty, Some(blocks), page, out) => pool?,
         // It ends by itself only when the node cannot be mined at.
         end = &mut link => return mining::outcome(end?),
     };
-    // The last block may still be on its way from pool to node.
-    visitors.await?;
     let _ = stop.send(());
     link.await?;
     let verdicts = verdicts.await?;
@@ -164,19 +157,21 @@ async fn at_node(
         "event": "node", "accepted": accepted, "rejected": rejected, "other": other,
     }));
     out.line(format!(
-        "the node took {accepted} blocks, refused {rejected}, and had another one first {other} \
-         times"
+        "the node took {}, refused {rejected}, and had another one first {}",
+        units::count(accepted, "block"),
+        units::count(other, "time"),
     ));
     Ok(())
 }
 
-/// Serves `pool` to whoever comes, ourselves first, until we have found our blocks.
+/// Serves `pool` to whoever comes, ourselves first, until we have found our blocks. They go to
+/// `node`, too, if there is one.
 async fn serve<B: Backend>(
     args: &Args,
     choice: Choice,
     pool: B,
     difficulty: f64,
-    events: mpsc::UnboundedSender<Event>,
+    node: Option<mpsc::UnboundedSender<Vec<u8>>>,
     page: Option<&Page>,
     out: &mut Output,
 ) -> Result<B, Failure> {
@@ -184,17 +179,23 @@ async fn serve<B: Backend>(
     let listener = TcpListener::bind(listen).await.with_context(|| {
         format!("cannot listen on {listen}; take a free port with --listen {}:0", listen.ip())
     })?;
+    let (events, pool_events) = mpsc::unbounded_channel();
+    let (miners, others) = mpsc::unbounded_channel();
+    let pool_side = page.map(|page| page.pool_side(difficulty, WORKER));
+    let listeners = visitors::Listeners { page: pool_side, miners, node };
+    let visitors = tokio::spawn(visitors::tell(pool_events, WORKER, listeners));
     let server = PoolServer::new(pool, listener, events).spawn()?;
     let address = server.address();
     out.note(format!(
-        "pool on stratum+tcp://{address}, difficulty {difficulty:.4}: about {}hashes a share",
+        "pool on stratum+tcp://{address}, difficulty {}: about {}hashes a share",
+        units::difficulty(difficulty),
         units::si(difficulty * 2f64.powi(32)),
     ));
     out.note(format!(
-        "mining {} blocks with {}, {} threads",
-        args.blocks,
+        "mining {} with {}, {}",
+        units::count(args.blocks, "block"),
         choice.config.kernel.name(),
-        choice.config.threads
+        units::count(choice.config.threads, "thread")
     ));
 
     let client = ClientConfig {
@@ -221,8 +222,11 @@ async fn serve<B: Backend>(
         page.pool_listens(address);
         views = page.join(views);
     }
-    mining::mine(choice, source, goals, views, commands).await?;
-    Ok(server.stop().await.context("the pool stopped early")?)
+    mining::mine(choice, source, goals, views, commands, others).await?;
+    let pool = server.stop().await.context("the pool stopped early")?;
+    // The last block may still be on its way from pool to node.
+    visitors.await?;
+    Ok(pool)
 }
 
 fn tell_workers(pool: &Pool, out: &mut Output) {
@@ -234,8 +238,10 @@ fn tell_workers(pool: &Pool, out: &mut Output) {
     }
     for (worker, stats) in pool.workers().iter().filter(|(worker, _)| *worker != WORKER) {
         out.line(format!(
-            "worker {worker}: {} blocks, {} shares accepted, {} rejected",
-            stats.blocks, stats.accepted, stats.rejected
+            "worker {worker}: {}, {} accepted, {} rejected",
+            units::count(stats.blocks, "block"),
+            units::count(stats.accepted, "share"),
+            stats.rejected
         ));
     }
 }
@@ -276,29 +282,6 @@ async fn count_verdicts(mut events: EventReceiver) -> Verdicts {
 fn easy(difficulty: f64) -> f64 {
     let unit = 10f64.powf(difficulty.log10().floor() - 1.0);
     ((difficulty / unit).round() * unit).max(1e-9)
-}
-
-/// Says who joins, and passes blocks on; the page gets everything. The rest of what the pool has to
-/// tell comes back to our own client anyway. Ends with the pool.
-async fn note_visitors(
-    mut events: mpsc::UnboundedReceiver<Event>,
-    page: Option<PoolSide>,
-    blocks: Option<mpsc::UnboundedSender<Vec<u8>>>,
-) {
-    while let Some(event) = events.recv().await {
-        if let Some(page) = &page {
-            page.event(&event);
-        }
-        match event {
-            Event::Joined { worker, .. } => tracing::info!(worker, "joined"),
-            Event::Block { worker, height, raw, .. } => {
-                tracing::info!(worker, height, "block");
-                // A link that has ended takes no more blocks, and has said why.
-                let _ = blocks.as_ref().map(|blocks| blocks.send(raw));
-            }
-            _ => {}
-        }
-    }
 }
 
 fn write_blocks<'a>(

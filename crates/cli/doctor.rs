@@ -247,7 +247,8 @@ fn tell(Finding { check, health, found, cure, took }: &Finding, out: &mut Output
 }
 
 fn cpu() -> Finding {
-    let found = format!("{}, {} threads for us", cpu_name(), choose::available_threads());
+    let threads = units::count(choose::available_threads(), "thread");
+    let found = format!("{}, {threads} for us", cpu_name());
     Finding { check: "cpu".into(), health: Health::Ok, found, cure: None, took: None }
 }
 
@@ -285,10 +286,10 @@ fn speed(choice: &choose::Choice) -> Finding {
         check: "speed".into(),
         health: Health::Ok,
         found: format!(
-            "{} is the fastest kernel, about {} with {} threads",
+            "{} is the fastest kernel, about {} with {}",
             config.kernel.name(),
             units::rate(choice.rate()),
-            config.threads
+            units::count(config.threads, "thread")
         ),
         cure: None,
         took: None,

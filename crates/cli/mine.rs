@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use midstate_gbt::conf::Login;
 use midstate_net::{NodeUrl, NodeUrlError, PoolUrl};
+use tokio::sync::mpsc;
 
 pub(crate) use self::plan::Plan;
 use crate::choose::{self, HashArgs};
@@ -128,7 +129,8 @@ pub(crate) fn run(mut args: Args, out: &mut Output) -> Result<(), Failure> {
         if let Some(page) = &page {
             views = page.join(views);
         }
-        let mined = mining::mine(choice, source, goals, views, commands).await;
+        let (_, others) = mpsc::unbounded_channel();
+        let mined = mining::mine(choice, source, goals, views, commands, others).await;
         if let Some(page) = page {
             page.close().await;
         }

@@ -19,7 +19,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use self::books::{Allowance, Books};
 use self::event::{
-    BlockEvent, Event, JobEvent, PoolEvent, RateEvent, RejectCount, ShareEvent, Summary, name,
+    BlockEvent, Event, JobEvent, MinerEvent, PoolEvent, RateEvent, RejectCount, ShareEvent,
+    Summary, name,
 };
 use self::status::{HeaderStatus, JobStatus, State, Status};
 pub(crate) use self::view::{Lines, View, Views};
@@ -79,13 +80,15 @@ pub(crate) enum Command {
     RemoveThread,
 }
 
-/// Mines until a goal is met, Ctrl-C, or the link ends. The summary is the last event.
+/// Mines until a goal is met, Ctrl-C, or the link ends. The summary is the last event. `others`
+/// brings news of whoever else mines at a pool in this program; elsewhere it is closed.
 pub(crate) async fn mine(
     choice: Choice,
     source: Source,
     goals: Goals,
     views: Views<'_>,
     mut commands: mpsc::UnboundedReceiver<Command>,
+    mut others: mpsc::UnboundedReceiver<MinerEvent>,
 ) -> Result<(), Failure> {
     let (found, mut found_shares) = mpsc::unbounded_channel();
     let (outbox, shares) = mpsc::unbounded_channel();
@@ -140,6 +143,7 @@ pub(crate) async fn mine(
                 // The link has ended by itself; its end tells why.
                 None => break Reason::Error,
             },
+            Some(news) = others.recv() => miner.tell(Event::Miner(news)),
             Some(share) = found_shares.recv() => {
                 miner.books.record_found(&share);
                 let _ = outbox.send(share);
@@ -165,6 +169,9 @@ pub(crate) async fn mine(
     let _ = stop.send(());
     while let Some(event) = inbox.recv().await {
         miner.handle(event);
+    }
+    while let Ok(news) = others.try_recv() {
+        miner.tell(Event::Miner(news));
     }
     let end = link.await?;
     miner.finish(reason);
@@ -273,7 +280,8 @@ impl<'a> Miner<'a> {
                 None => "nothing to read again: there is no configuration file".to_owned(),
                 Some(Err(failure)) => format!("kept the pools as they were: {failure}"),
                 Some(Ok(accounts)) => {
-                    let words = format!("read the configuration again: {} pools", accounts.len());
+                    let pools = units::count(accounts.len(), "pool");
+                    let words = format!("read the configuration again: {pools}");
                     // A link that has ended says so itself.
                     let _ = reloads.send(accounts);
                     words

@@ -1,5 +1,6 @@
 //! Numbers as people read them.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 /// Three significant digits and an SI prefix: `23.4 M`, `1.20 k`, `0.50 `. The unit goes after it.
@@ -47,12 +48,21 @@ pub(crate) fn long_duration(seconds: f64) -> String {
     }
 }
 
-/// A difficulty, from regtest's to mainnet's: `4.66e-10`, `0.0123`, `42.0`, `155 T`.
+/// How many of a thing: `1 block`, `6 blocks`.
+pub(crate) fn count<N: Display + PartialEq + From<u8>>(count: N, thing: &str) -> String {
+    let plural = if count == N::from(1) { "" } else { "s" };
+    format!("{count} {thing}{plural}")
+}
+
+/// A difficulty, from regtest's to mainnet's, in three significant digits: `4.66e-10`, `0.00123`,
+/// `0.123`, `42.0`, `155 T`.
 pub(crate) fn difficulty(difficulty: f64) -> String {
     match difficulty {
         0.0 => "0".to_owned(),
-        tiny if tiny < 0.001 => format!("{tiny:.2e}"),
-        small if small < 1.0 => format!("{small:.4}"),
+        tiny if tiny < 0.000_999_5 => format!("{tiny:.2e}"),
+        small if small < 0.009_995 => format!("{small:.5}"),
+        small if small < 0.099_95 => format!("{small:.4}"),
+        small if small < 0.999_5 => format!("{small:.3}"),
         large => si(large).trim_end().to_owned(),
     }
 }
@@ -91,7 +101,20 @@ mod tests {
     fn waits_and_difficulties_read_well_at_every_size() {
         let texts = [0.35, 90_000.0, 40.0 * 86400.0, 1e14].map(long_duration);
         assert_eq!(texts, ["0.3 s", "25 h 00 min", "40 days", "3.17 Myears"]);
-        let texts = [0.0, 4.656e-10, 0.01234, 42.0, 1.55e14].map(difficulty);
-        assert_eq!(texts, ["0", "4.66e-10", "0.0123", "42.0", "155 T"]);
+        let texts = [0.0, 4.656e-10, 9.994e-4, 0.001, 0.01234, 0.06, 0.5, 0.9996, 42.0, 1.55e14];
+        assert_eq!(
+            texts.map(difficulty),
+            [
+                "0", "4.66e-10", "9.99e-4", "0.00100", "0.0123", "0.0600", "0.500", "1.00", "42.0",
+                "155 T"
+            ]
+        );
+    }
+
+    #[test]
+    fn one_is_not_many() {
+        let texts = [0u64, 1, 2].map(|blocks| count(blocks, "block"));
+        assert_eq!(texts, ["0 blocks", "1 block", "2 blocks"]);
+        assert_eq!(count(1usize, "thread"), "1 thread");
     }
 }

@@ -11,6 +11,7 @@ use crate::choose::{HashArgs, available_threads, choose};
 use crate::exit::Failure;
 use crate::meter::Meter;
 use crate::output::Output;
+use crate::units;
 
 /// What a hardware thread is assumed to draw when nobody can be asked: the TDPs of the CPUs in the
 /// table, by their threads, lie between 4 and 8 W; servers with many slow cores are below.
@@ -67,9 +68,10 @@ impl Here {
                 }
                 let Estimate { median, low, high, samples } = estimate;
                 let source = format!(
-                    "measured now: kernel {}, {threads} threads, {} midstates",
+                    "measured now: kernel {}, {}, {}",
                     config.kernel.name(),
-                    config.cut.midstates
+                    units::count(threads, "thread"),
+                    units::count(config.cut.midstates, "midstate")
                 );
                 (median, Some((low, high, samples)), source, Some(config.kernel.name()))
             }
@@ -81,9 +83,10 @@ impl Here {
                 let band = WATTS_PER_THREAD;
                 let count = threads as f64;
                 let source = format!(
-                    "assumed: {} to {} W for each of {threads} threads, as in a TDP; {}",
+                    "assumed: {} to {} W for each of {}, as in a TDP; {}",
                     band.0,
                     band.1,
+                    units::count(threads, "thread"),
                     Meter::why_not()
                 );
                 ((Watts(band.0 * count), Watts(band.1 * count)), source)

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::choose::bench_work;
 use crate::meter::Meter;
 use crate::output::Output;
+use crate::units;
 
 const WINDOW: Duration = Duration::from_millis(50);
 /// Hashes between two looks at the clock, where a hash is slow.
@@ -62,7 +63,8 @@ pub(super) fn in_turns(subjects: Vec<Subject>, seconds: f64, out: &mut Output) -
     let rounds = rounds_in(seconds);
     for round in 1..=rounds {
         if out.is_live() {
-            out.status(&format!("round {round} of {rounds}, {} lines", lines.len()));
+            let lines = units::count(lines.len(), "line");
+            out.status(&format!("round {round} of {rounds}, {lines}"));
         }
         for line in &mut lines {
             line.measure(meter.as_ref());

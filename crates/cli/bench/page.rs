@@ -55,13 +55,13 @@ fn kernels(lines: &[Line]) -> impl Iterator<Item = Row> {
 
 fn rates(lines: &[Line], threads: usize) -> Part {
     let bar = |row: Row| Bar {
-        name: format!("{}, {} midstates", row.name, row.midstates),
+        name: format!("{}, {}", row.name, units::count(row.midstates, "midstate")),
         value: row.rate.median,
         interval: Some((row.rate.low, row.rate.high)),
         text: units::rate(row.rate.median),
         ink: Ink::Green,
     };
-    let who = if threads == 1 { "one thread".to_owned() } else { format!("{threads} threads") };
+    let who = units::count(threads, "thread");
     Part::Figure {
         figure: Figure::Bars(Bars {
             title: format!("Hashes per second, {who}"),

@@ -4,6 +4,7 @@
 //! [`Miner`](super) makes them; every [`View`](super::View) gets them. What they say to people is
 //! in [`words`](super::words).
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use midstate_chain::{Hash256, Job, Share, Verdict};
@@ -23,6 +24,7 @@ pub(crate) enum Event {
     Share(ShareEvent),
     Block(BlockEvent),
     Rate(RateEvent),
+    Miner(MinerEvent),
     /// The last one, always.
     Summary(Summary),
 }
@@ -100,6 +102,35 @@ pub(crate) struct RateEvent {
     #[serde(flatten)]
     pub(crate) rates: Rates,
     pub(crate) hashes: u64,
+}
+
+/// News of another miner at the pool in this program.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct MinerEvent {
+    pub(crate) worker: String,
+    #[serde(flatten)]
+    pub(crate) news: MinerNews,
+}
+
+/// What a miner did.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+pub(crate) enum MinerNews {
+    Joined {
+        address: SocketAddr,
+    },
+    /// It found one.
+    Block {
+        height: u32,
+        hash: String,
+    },
+    /// Its connection has ended, over which so many shares came.
+    Left {
+        address: SocketAddr,
+        accepted: u64,
+        rejected: u64,
+        blocks: u64,
+    },
 }
 
 /// How it all ended.

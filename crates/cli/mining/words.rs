@@ -6,8 +6,11 @@ use std::time::Duration;
 use midstate_chain::Verdict;
 use midstate_net::LinkState;
 
-use super::event::{BlockEvent, Effort, Event, PoolEvent, RejectCount, ShareEvent, Summary, name};
-use super::status::Status;
+use super::event::{
+    BlockEvent, Effort, Event, MinerEvent, MinerNews, PoolEvent, RejectCount, ShareEvent, Summary,
+    name,
+};
+use super::status::{ShareCounts, Status};
 use crate::units;
 
 /// Words, and where they belong.
@@ -26,6 +29,7 @@ pub(crate) fn of(event: &Event, status: &Status) -> Option<Said> {
         Event::Pool(pool) => of_pool(pool).map(Said::Note),
         Event::Share(share) => of_share(share, status).map(Said::Line),
         Event::Block(block) => of_block(block).map(Said::Line),
+        Event::Miner(miner) => Some(of_miner(miner)),
         Event::Job(_) | Event::Rate(_) | Event::Summary(_) => None,
     }
 }
@@ -47,16 +51,10 @@ pub(crate) fn status(status: &Status) -> String {
 /// All there is to know, in one line.
 pub(crate) fn full_status(now: &Status, rejects: &[RejectCount]) -> String {
     let job = now.job.as_ref().map_or("none", |job| job.job_id.as_str());
-    let (status, shares, up) = (status(now), &now.shares, Duration::from_secs_f64(now.seconds));
+    let (status, up) = (status(now), Duration::from_secs_f64(now.seconds));
     format!(
-        "status: {status}; job {job}; shares {} = {} accepted + {} rejected + {} stale + {} \
-         throttled + {} unresolved; up {}{}",
-        shares.found,
-        shares.accepted,
-        shares.rejected,
-        shares.stale,
-        shares.throttled,
-        shares.unresolved,
+        "status: {status}; job {job}; shares {}; up {}{}",
+        ledger(&now.shares),
         units::duration(up),
         reasons(rejects).map(|reasons| format!("; {reasons}")).unwrap_or_default(),
     )
@@ -67,21 +65,17 @@ pub(crate) fn summary(summary: &Summary) -> Vec<String> {
     let Summary { kernel, threads, midstates, shares, blocks, .. } = summary;
     let mut lines = vec![
         format!(
-            "{}hashes in {}: {} with {kernel}, {threads} threads, {midstates} midstates",
+            "{}hashes in {}: {} with {kernel}, {}, {}",
             units::si(summary.hashes as f64),
             units::duration(Duration::from_secs_f64(summary.seconds)),
             units::rate(summary.hps),
+            units::count(*threads, "thread"),
+            units::count(*midstates, "midstate"),
         ),
         format!(
-            "shares {} = {} accepted + {} rejected + {} stale + {} throttled + {} unresolved; \
-             best difficulty {:.4}",
-            shares.found,
-            shares.accepted,
-            shares.rejected,
-            shares.stale,
-            shares.throttled,
-            shares.unresolved,
-            summary.best_difficulty,
+            "shares {}; best difficulty {}",
+            ledger(shares),
+            units::difficulty(summary.best_difficulty),
         ),
     ];
     lines.extend(reasons(&summary.rejects));
@@ -92,6 +86,15 @@ pub(crate) fn summary(summary: &Summary) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// All shares, and what became of them.
+pub(crate) fn ledger(shares: &ShareCounts) -> String {
+    let ShareCounts { found, accepted, rejected, stale, throttled, unresolved } = shares;
+    format!(
+        "{found} = {accepted} accepted + {rejected} rejected + {stale} stale + {throttled} \
+         throttled + {unresolved} unresolved"
+    )
 }
 
 /// Why shares were refused, if any were.
@@ -137,8 +140,9 @@ fn of_share(share: &ShareEvent, status: &Status) -> Option<String> {
             let (accepted, found) = (status.shares.accepted, status.shares.found);
             let percent = 100.0 * accepted as f64 / found as f64;
             Some(format!(
-                "accepted {accepted}/{found} ({percent:.2}%)  difficulty {:.4}  {:.0} ms",
-                share.difficulty, share.latency_ms
+                "accepted {accepted}/{found} ({percent:.2}%)  difficulty {}  {:.0} ms",
+                units::difficulty(share.difficulty),
+                share.latency_ms
             ))
         }
         Verdict::Rejected | Verdict::Stale => {
@@ -170,4 +174,20 @@ fn of_block(block: &BlockEvent) -> Option<String> {
         hashes as f64 / expected_hashes,
         units::si(expected_hashes).trim_end(),
     ))
+}
+
+fn of_miner(MinerEvent { worker, news }: &MinerEvent) -> Said {
+    match news {
+        MinerNews::Joined { address } => {
+            Said::Note(format!("{worker} joined from {}", address.ip()))
+        }
+        MinerNews::Block { height, hash } => {
+            Said::Line(format!("block {height:<4} {hash}  found by {worker}"))
+        }
+        MinerNews::Left { accepted, blocks, .. } => {
+            let [shares, blocks] = [(*accepted, "share"), (*blocks, "block")]
+                .map(|(count, what)| units::count(count, what));
+            Said::Note(format!("{worker} left after {shares}, {blocks}"))
+        }
+    }
 }

@@ -14,7 +14,7 @@ use ratatui::widgets::Sparkline;
 
 use crate::mining::event::Event;
 use crate::mining::status::{State, Status};
-use crate::mining::words::Said;
+use crate::mining::words::{self, Said};
 use crate::prose;
 use crate::units;
 
@@ -134,7 +134,8 @@ impl Scene {
             [status.rates.hps_10s, status.rates.hps_60s, status.rates.hps_15m]
                 .map(|rate| units::rate(rate.unwrap_or(0.0)));
         let (kernel, threads, midstates) = (status.kernel, status.threads, status.midstates);
-        let threads = if threads == 1 { "1 thread".into() } else { format!("{threads} threads") };
+        let (threads, midstates) =
+            (units::count(threads, "thread"), units::count(midstates, "midstate"));
         let mut rows = vec![
             Row {
                 style: self.style(colour, Modifier::BOLD),
@@ -166,10 +167,10 @@ impl Scene {
                 9,
                 [
                     format!(
-                        "{kernel}, {threads}, {midstates} midstates, {}hashes so far",
+                        "{kernel}, {threads}, {midstates}, {}hashes so far",
                         units::si(status.hashes as f64)
                     ),
-                    format!("{kernel}, {threads}, {midstates} midstates"),
+                    format!("{kernel}, {threads}, {midstates}"),
                     format!("{kernel}, {threads}"),
                 ],
             ),
@@ -204,16 +205,7 @@ impl Scene {
                 "shares",
                 2,
                 [
-                    format!(
-                        "{} = {} accepted + {} rejected + {} stale + {} throttled + {} unresolved\
-                     {latency}",
-                        shares.found,
-                        shares.accepted,
-                        shares.rejected,
-                        shares.stale,
-                        shares.throttled,
-                        shares.unresolved,
-                    ),
+                    format!("{}{latency}", words::ledger(shares)),
                     format!(
                         "{} found, {} accepted, {} rejected{latency}",
                         shares.found, shares.accepted, shares.rejected,

@@ -180,7 +180,7 @@ impl Board {
                 let finder = pool.shown_name(worker);
                 self.record_block(now, Some(*height), &hash_of(header), Some(&finder));
             }
-            PoolEvent::Close { .. } => {}
+            PoolEvent::Left { .. } | PoolEvent::Close { .. } => {}
         }
     }
 

@@ -103,7 +103,7 @@ impl Feed {
         match event {
             Event::Pool(_) | Event::Block(_) => state.told = None,
             Event::Summary(_) => state.tell_status(now),
-            Event::Job(_) | Event::Share(_) | Event::Rate(_) => {}
+            Event::Job(_) | Event::Share(_) | Event::Rate(_) | Event::Miner(_) => {}
         }
     }
 
@@ -157,6 +157,7 @@ fn name(event: &Event) -> &'static str {
         Event::Share(_) => "share",
         Event::Block(_) => "block",
         Event::Rate(_) => "rate",
+        Event::Miner(_) => "miner",
         Event::Summary(_) => "summary",
     }
 }

@@ -19,8 +19,8 @@ const OUTBOX: usize = 256;
 
 /// A pool, and whatever gives it work.
 pub trait Backend: Send + 'static {
-    /// A miner connected.
-    fn connect(&mut self) -> SessionId;
+    /// A miner connected from there.
+    fn connect(&mut self, from: SocketAddr) -> SessionId;
     /// A miner is gone.
     fn disconnect(&mut self, id: SessionId);
     /// Bytes from a miner.
@@ -34,8 +34,8 @@ pub trait Backend: Send + 'static {
 }
 
 impl Backend for RegtestPool {
-    fn connect(&mut self) -> SessionId {
-        self.connect()
+    fn connect(&mut self, from: SocketAddr) -> SessionId {
+        self.connect(from)
     }
 
     fn disconnect(&mut self, id: SessionId) {
@@ -70,8 +70,8 @@ pub struct NodePool {
 }
 
 impl Backend for NodePool {
-    fn connect(&mut self) -> SessionId {
-        self.pool.connect()
+    fn connect(&mut self, from: SocketAddr) -> SessionId {
+        self.pool.connect(from)
     }
 
     fn disconnect(&mut self, id: SessionId) {
@@ -154,7 +154,7 @@ impl<B: Backend> PoolServer<B> {
             tokio::select! {
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, peer)) => {
-                        let id = self.pool.connect();
+                        let id = self.pool.connect(peer);
                         tracing::debug!(%peer, ?id, "connected");
                         let (outbound, outbox) = mpsc::channel(OUTBOX);
                         outboxes.insert(id, outbound);

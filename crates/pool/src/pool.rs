@@ -1,6 +1,8 @@
 //! The pool: who is connected, which jobs are open, and what became of every share.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use midstate_chain::{Hash256, Header, Job, Target, serialize_block, with_witness};
@@ -57,6 +59,17 @@ pub enum Event {
         session: SessionId,
         /// The name it gave.
         worker: String,
+        /// Where it connected from.
+        from: SocketAddr,
+    },
+    /// A worker's connection has ended.
+    Left {
+        /// The name it had given.
+        worker: String,
+        /// Where it was connected from.
+        from: SocketAddr,
+        /// What came by this connection.
+        stats: WorkerStats,
     },
     /// A share was judged.
     Share {
@@ -87,7 +100,7 @@ pub enum Event {
     },
 }
 
-/// Shares of a worker, all its sessions together.
+/// Shares of a worker: all its sessions together, or one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct WorkerStats {
     /// Shares that were taken.
@@ -114,8 +127,11 @@ pub struct Pool {
 
 struct Session {
     server: Server,
+    from: SocketAddr,
     extranonce1: Vec<u8>,
     subscribed: bool,
+    /// Those it let in, with their shares.
+    workers: BTreeMap<String, WorkerStats>,
 }
 
 struct OpenJob {
@@ -147,8 +163,8 @@ impl Pool {
         })
     }
 
-    /// A miner connected.
-    pub fn connect(&mut self) -> SessionId {
+    /// A miner connected from there.
+    pub fn connect(&mut self, from: SocketAddr) -> SessionId {
         let id = SessionId(self.next_session);
         self.next_session += 1;
         let extranonce1 = id.0.to_be_bytes().to_vec();
@@ -158,13 +174,17 @@ impl Pool {
             version_mask: VERSION_MASK,
             limits: self.config.limits.clone(),
         });
-        self.sessions.insert(id, Session { server, extranonce1, subscribed: false });
+        let session =
+            Session { server, from, extranonce1, subscribed: false, workers: BTreeMap::new() };
+        self.sessions.insert(id, session);
         id
     }
 
     /// A miner is gone.
     pub fn disconnect(&mut self, id: SessionId) {
-        self.sessions.remove(&id);
+        let Some(Session { from, workers, .. }) = self.sessions.remove(&id) else { return };
+        let left = |(worker, stats)| Event::Left { worker, from, stats };
+        self.events.extend(workers.into_iter().map(left));
     }
 
     /// Bytes from a miner, cut anyhow.
@@ -231,7 +251,12 @@ impl Pool {
             ServerEvent::Authorize { ticket, user, .. } => {
                 session.server.answer(ticket, Ok(()));
                 self.workers.entry(user.clone()).or_default();
-                self.events.push_back(Event::Joined { session: id, worker: user });
+                // Some ask twice.
+                if let Entry::Vacant(place) = session.workers.entry(user.clone()) {
+                    place.insert(WorkerStats::default());
+                    let from = session.from;
+                    self.events.push_back(Event::Joined { session: id, worker: user, from });
+                }
             }
             ServerEvent::Submit { ticket, submission } => {
                 self.handle_submission(now, id, ticket, submission);
@@ -262,17 +287,14 @@ impl Pool {
             Ok(_) => Err(Reject::low_difficulty()),
             Err(reject) => Err(reject.clone()),
         };
-        if let Some(session) = self.sessions.get_mut(&id) {
-            session.server.answer(ticket, answer.clone());
-        }
-        let stats = self.workers.entry(worker.clone()).or_default();
-        match answer {
-            Ok(()) => stats.accepted += 1,
-            Err(_) => stats.rejected += 1,
-        }
         let hash = judged.as_ref().ok().map(|judgement| judgement.hash);
         let block = judged.ok().and_then(|judgement| judgement.block);
-        stats.blocks += u64::from(block.is_some());
+        self.workers.entry(worker.clone()).or_default().record(answer.is_ok(), block.is_some());
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.server.answer(ticket, answer.clone());
+            let stats = session.workers.entry(worker.clone()).or_default();
+            stats.record(answer.is_ok(), block.is_some());
+        }
         self.events.push_back(Event::Share {
             worker: worker.clone(),
             hash,
@@ -314,6 +336,14 @@ impl Pool {
             (*height, header, serialize_block(&header, &coinbase, transactions))
         });
         Ok(Judgement { hash, share: job.share_target.is_met_by(&hash), block })
+    }
+}
+
+impl WorkerStats {
+    fn record(&mut self, is_accepted: bool, is_block: bool) {
+        self.accepted += u64::from(is_accepted);
+        self.rejected += u64::from(!is_accepted);
+        self.blocks += u64::from(is_block);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The pool on a chain of its own: what `midstate demo` runs.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use midstate_chain::{CoinbaseError, DifficultyError};
@@ -51,14 +52,15 @@ impl RegtestPool {
         &self.pool
     }
 
-    /// A miner connected.
-    pub fn connect(&mut self) -> SessionId {
-        self.pool.connect()
+    /// A miner connected from there.
+    pub fn connect(&mut self, from: SocketAddr) -> SessionId {
+        self.pool.connect(from)
     }
 
     /// A miner is gone.
     pub fn disconnect(&mut self, id: SessionId) {
         self.pool.disconnect(id);
+        self.events.extend(std::iter::from_fn(|| self.pool.poll_event()));
     }
 
     /// Bytes from a miner.

@@ -1,0 +1,88 @@
+//! Who comes to the pool of a `demo`, goes, and finds a block there is told on its own side: as
+//! events, in lines, and (in `terminal`) in the live view.
+
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::foreign::Foreigner;
+use crate::program::{Lines, Running, midstate};
+
+/// A pool whose own miner is too slow to find anything.
+const POOL: [&str; 12] = [
+    "demo",
+    "--listen",
+    "127.0.0.1:0",
+    "--difficulty",
+    "0.00005",
+    "--max-hashrate",
+    "1",
+    "--threads",
+    "1",
+    "--midstates",
+    "1",
+    "--plain",
+];
+
+#[test]
+fn events_tell_who_joins_finds_a_block_and_leaves() {
+    let mut demo = Running::start(&POOL);
+    let address = demo.pool_address();
+    let mut ann =
+        Running::start(&["mine", "-o", &address, "-u", "ann", "--shares", "3", "--threads", "1"]);
+    let mut next = |state: &str| -> Value {
+        let event = demo.wait_for(|event| event["event"] == "miner");
+        assert_eq!((&event["worker"], &event["state"]), (&"ann".into(), &state.into()), "{event}");
+        event
+    };
+    let joined = next("joined");
+    assert!(joined["address"].as_str().unwrap().starts_with("127.0.0.1:"), "{joined}");
+    for height in 1..=3 {
+        let hers =
+            ann.wait_for(|event| event["event"] == "block" && event["verdict"] == "accepted");
+        let ours = next("block");
+        assert_eq!((&ours["height"], &ours["hash"]), (&height.into(), &hers["hash"]));
+    }
+    let summary = ann.wait_for(|event| event["event"] == "summary");
+    // She may have found more while the third was on its way.
+    let blocks = summary["blocks"]["accepted"].as_u64().unwrap();
+    (3..blocks).for_each(|_| drop(next("block")));
+    let left = next("left");
+    assert_eq!(left["address"], joined["address"]);
+    assert_eq!(left["accepted"], summary["shares"]["accepted"], "{left}");
+    assert_eq!(left["blocks"], blocks, "{left}");
+    demo.signal("INT");
+    let summary = demo.wait_for(|event| event["event"] == "summary");
+    assert_eq!(summary["blocks"]["found"], 0, "hers are not ours: {summary}");
+}
+
+#[test]
+fn lines_tell_it_in_words_and_one_is_not_many() {
+    let mut demo = midstate(&POOL);
+    let mut demo = demo.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut results = Lines::of(demo.stdout.take().unwrap());
+    let mut notes = Lines::of(demo.stderr.take().unwrap());
+    let address = notes.find(|line| {
+        let (_, rest) = line.split_once("pool on stratum+tcp://")?;
+        assert!(rest.contains("difficulty 5.00e-5: about 215 khashes a share"), "{line}");
+        Some(rest.split(',').next()?.to_owned())
+    });
+    notes.find(|line| line.starts_with("mining 6 blocks with ").then_some(()));
+
+    let mut ann = Foreigner::join(&address, "ann");
+    ann.deliver("ann");
+    drop(ann);
+    notes.find(|line| (line == "ann joined from 127.0.0.1").then_some(()));
+    notes.find(|line| (line == "ann left after 1 share, 1 block").then_some(()));
+    let block = results.find(|line| line.starts_with("block 1 ").then(|| line.to_owned()));
+    assert!(block.ends_with("  found by ann"), "{block}");
+
+    let pid = demo.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    results.find(|line| line.contains(", 1 thread, 1 midstate").then_some(()));
+    results.find(|line| line.ends_with("0 unresolved; best difficulty 0").then_some(()));
+    results
+        .find(|line| (line == "worker ann: 1 block, 1 share accepted, 0 rejected").then_some(()));
+    results.find(|line| line.starts_with("proved: 1 block on ").then_some(()));
+    assert!(demo.wait().unwrap().success());
+}
