@@ -1,20 +1,30 @@
 //! A classroom: several miners of ours and one that is not, all at one small pool on one real node.
 
+use serde_json::Value;
+
 use crate::bitcoind::Bitcoind;
+use crate::browser::Browser;
 use crate::foreign::Foreigner;
 use crate::program::Running;
+use crate::web::{address, status, wait_for};
 
 const ADDRESS: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
+
+/// A slow pool in front of a node.
+fn demo(node: &Bitcoind, more: &[&str]) -> Running {
+    let mut flags = node.miner_flags();
+    flags[0] = "--node".to_owned();
+    let fixed = ["demo", "--address", ADDRESS, "--blocks", "100000", "--difficulty", "0.0002"];
+    let slow = ["--kernel", "scalar", "--threads", "1"];
+    let arguments = fixed.iter().chain(&slow).chain(more).copied();
+    let arguments: Vec<_> = arguments.chain(flags.iter().map(String::as_str)).collect();
+    Running::start(&arguments)
+}
 
 #[test]
 fn a_class_shares_one_node_through_plain_stratum() {
     let Some(node) = Bitcoind::regtest() else { return };
-    let mut arguments = node.miner_flags();
-    arguments[0] = "--node".to_owned();
-    let fixed = ["demo", "--address", ADDRESS, "--blocks", "100000", "--difficulty", "0.0002"];
-    let slow = ["--kernel", "scalar", "--threads", "1"];
-    let arguments = fixed.iter().chain(&slow).copied().chain(arguments.iter().map(String::as_str));
-    let mut demo = Running::start(&arguments.collect::<Vec<_>>());
+    let mut demo = demo(&node, &[]);
     let address = demo.pool_address();
 
     let names = ["ada", "bob", "cyd"];
@@ -58,4 +68,37 @@ fn a_class_shares_one_node_through_plain_stratum() {
         let coinbase = &node.block(height)["tx"][0]["vout"][0]["scriptPubKey"];
         assert_eq!(coinbase["address"], ADDRESS);
     }
+}
+
+#[test]
+fn the_page_shows_a_class_at_a_node() {
+    let Some(node) = Bitcoind::regtest() else { return };
+    let mut demo = demo(&node, &["--web", "127.0.0.1:0"]);
+    let (page, pool) = (address(&mut demo), demo.pool_address());
+    let ada = ["mine", "-o", &pool, "-u", "ada", "--shares", "3", "--threads", "1"];
+    assert_eq!(Running::start(&ada).exit_code(), Some(0));
+    let found = demo.wait_for(|event| event["event"] == "miner" && event["state"] == "block");
+    demo.wait_for(|event| event["event"] == "miner" && event["state"] == "left");
+
+    let seen = wait_for("her blocks are on the page", || {
+        let seen = status(&page);
+        let hers = seen["workers"].as_array()?.iter().find(|worker| worker["name"] == "ada")?;
+        (hers["accepted"].as_u64() >= Some(3)).then(|| seen.clone())
+    });
+    assert_eq!(seen["pool"]["listens"], pool);
+    let block = |block: &&Value| block["hash"] == found["hash"];
+    let block = seen["chain"].as_array().unwrap().iter().find(block).unwrap();
+    assert_eq!((&block["finder"], &block["height"]), (&Value::from("ada"), &found["height"]));
+    // What the page calls the chain is the node's.
+    let height = found["height"].as_u64().unwrap();
+    assert_eq!(node.block(height)["hash"], found["hash"]);
+
+    if let Some(mut browser) = Browser::start("class") {
+        browser.open(&format!("http://{page}/"), (1280, 800));
+        browser.wait_until("document.body.dataset.state === 'mining'");
+        browser.wait_until("document.getElementById('miners').textContent.includes('ada')");
+        assert_eq!(browser.complaints, [""; 0]);
+    }
+    demo.signal("INT");
+    assert_eq!(demo.exit_code(), Some(0));
 }

@@ -25,7 +25,7 @@ fn demo(more: &[&str]) -> Running {
 }
 
 /// Where the page is, as HOST:PORT.
-fn address(miner: &mut Running) -> String {
+pub(crate) fn address(miner: &mut Running) -> String {
     let event = miner.wait_for(|event| event["event"] == "web");
     let url = event["url"].as_str().unwrap();
     url.strip_prefix("http://").unwrap().trim_end_matches('/').to_owned()
@@ -66,12 +66,12 @@ fn get(address: &str, path: &str) -> String {
     answer.body
 }
 
-fn status(address: &str) -> Value {
+pub(crate) fn status(address: &str) -> Value {
     serde_json::from_str(&get(address, "/api/v1/status")).unwrap()
 }
 
 /// Waits for something that has no event.
-fn wait_for<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(value) = check() {
@@ -112,6 +112,7 @@ fn s10_everything_is_read_only_under_our_own_name_and_closed_to_other_sites() {
         assert!(answer.head.contains("content-security-policy"), "refusals, too");
     }
     assert!(!get(&address, "/").contains("unsafe"));
+    assert!(get(&address, "/").contains("<noscript>"), "who has no JavaScript is told so");
     for method in ["POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"] {
         let head = format!("{method} / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
         let answer = send(&address, &head);
@@ -375,10 +376,13 @@ fn the_page_shows_what_the_events_and_the_summary_tell() {
     browser.wait_until("document.getElementById('miners').textContent.includes('<b>anna</b>')");
     browser.wait_until("document.querySelectorAll('#scale .row').length === 10");
 
-    for size in [PROJECTOR, PHONE, (1024, 768)] {
+    for size in [PROJECTOR, PHONE, (1024, 768), (1280, 800)] {
         browser.resize(size);
         let sideways = "document.documentElement.scrollWidth - innerWidth";
         assert_eq!(browser.evaluate(sideways), 0, "the page scrolls sideways at {size:?}");
+        let hidden =
+            "document.querySelector('#join code').getBoundingClientRect().bottom > innerHeight";
+        assert_eq!(browser.evaluate(hidden), false, "how to join is below the edge at {size:?}");
     }
     browser.resize(PROJECTOR);
     let below = browser.evaluate("document.documentElement.scrollHeight - innerHeight");
@@ -387,6 +391,15 @@ fn the_page_shows_what_the_events_and_the_summary_tell() {
 
     let join = format!("midstate mine -u NAME -o {pool}");
     assert_eq!(browser.evaluate("document.querySelector('#join code').textContent"), join);
+
+    assert!(browser.text("target-words").contains("The pool asks for the harder one"));
+    for (target, words) in [("7fffff", "below it is a block"), ("7fffffff", "it is a share")] {
+        let job = format!(
+            "{{ target: '{target}'.padEnd(64, '0'), difficulty: 1, network_difficulty: 2 }}"
+        );
+        let told = browser.evaluate(&format!("targetWords({job}, '207fffff')"));
+        assert!(told.as_str().unwrap().contains(words), "{target}: {told}");
+    }
 
     drop(visitor);
     let mut blocks = Vec::new();

@@ -79,6 +79,7 @@ function draw() {
   put('where', [status.url, status.job && 'job ' + status.job.job_id].filter(Boolean).join(', '));
   put('uptime', duration(status.seconds));
   put('version', 'midstate ' + status.version);
+  drawJoin();
   drawChain();
   drawRate();
   drawHeader();
@@ -110,7 +111,7 @@ function drawChain() {
   put('next-hash', status.job === null ? 'nothing to search' : 'being searched');
   put('next-height', height === null ? '?' : String(height));
   const wait = status.seconds_to_block;
-  put('next-odds', wait === null ? '' : 'alone: ' + duration(wait));
+  put('next-odds', wait === null ? '' : 'this machine: every ' + duration(wait));
   put('next-took', status.job === null ? 'no work' : duration(sinceTip()) + ' so far');
 
   const key = blocks.map(block => block.hash + block.finder).join();
@@ -128,7 +129,7 @@ function drawChain() {
       make('span', 'height', block.height === null ? '?' : String(block.height)),
       make('span', 'hash', short(block.hash)),
       make('span', 'finder', block.finder ?? (block.height === 0 ? 'genesis' : 'others')),
-      make('span', 'took', block.seconds === null ? 'before we came' : duration(block.seconds)));
+      make('span', 'took', block.seconds === null ? 'already there' : duration(block.seconds)));
     return item;
   });
   list.replaceChildren(byId('next'), ...items);
@@ -164,8 +165,8 @@ function drawRate() {
 
 const FIELDS = [
   ['version', 0, 4, header => '0x' + header.version],
-  ['prev', 4, 36, header => 'turned round: ' + short(header.prev_hash)],
-  ['merkle', 36, 68, header => 'turned round: ' + short(header.merkle_root)],
+  ['prev', 4, 36, header => 'last byte first: ' + short(header.prev_hash)],
+  ['merkle', 36, 68, header => 'last byte first: ' + short(header.merkle_root)],
   ['time', 68, 72, header => new Date(header.time * 1000).toISOString().replace('T', ' ').slice(0, 19)],
   ['bits', 72, 76, header => '0x' + header.bits],
 ];
@@ -185,6 +186,25 @@ function drawHeader() {
   const target = status.job === null ? '' : status.job.target;
   const room = target.match(/^0*/)[0];
   byId('target').replaceChildren(make('mark', '', room), target.slice(room.length));
+  put('target-words', status.job === null ? '' : targetWords(status.job, header.bits));
+}
+
+// What a hash is held against, beside the network's target that the bits stand for: three bytes, and
+// how long the number is.
+function targetWords({ target, difficulty, network_difficulty }, bits) {
+  const length = parseInt(bits.slice(0, 2), 16);
+  const ofBits = (bits.slice(2) + '00'.repeat(Math.max(length - 3, 0))).padStart(64, '0');
+  const times = factor => si(factor).trim() + ' times ';
+  if (target < ofBits) {
+    return 'The bits would do with a target ' + times(difficulty / network_difficulty) + 'easier, for '
+      + 'this chain is a toy. The pool asks for the harder one, so that blocks come slowly enough to '
+      + 'watch.';
+  }
+  if (target > ofBits) {
+    return 'Below this it is a share, which the pool counts. For a block the bits ask for a target '
+      + times(network_difficulty / difficulty) + 'harder.';
+  }
+  return 'This is what the bits stand for: below it is a block.';
 }
 
 // The nonce, between two samples; backwards it only goes when another page of work was begun.
@@ -229,12 +249,19 @@ function drawMiners() {
   byId('miners').replaceChildren(...rows);
   const more = workers.length - rows.length;
   put('miners-more', more > 0 ? 'and ' + more + ' more' : '');
-  const pool = status.pool.listens;
+}
+
+// For whoever wants to mine with us, where a pool runs in this program.
+function drawJoin() {
+  const pool = status.pool === null ? null : status.pool.listens;
   byId('join').hidden = pool === null;
+  byId('where').hidden = pool !== null;
   if (pool === null) return;
   // A pool that listens everywhere goes by the name that this page was found under.
   const place = pool.replace(/^(0\.0\.0\.0|\[::\])(?=:)/, location.hostname);
-  document.querySelector('#join code').textContent = 'midstate mine -u NAME -o ' + place;
+  const words = 'midstate mine -u NAME -o ' + place;
+  const code = document.querySelector('#join code');
+  if (code.textContent !== words) code.textContent = words;
 }
 
 function drawShares() {
