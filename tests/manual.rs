@@ -16,6 +16,7 @@ fn stdout(arguments: &[&str]) -> String {
 
 /// The flags that `--help` lists, by their long names.
 fn flags(command: &[&str]) -> Vec<String> {
+    let command = if command == ["minerd"] { &["--compat", "minerd"] } else { command };
     let help = stdout(&[command, &["--help"]].concat());
     let lines = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
     let longs = lines.filter_map(|line| {
@@ -44,6 +45,7 @@ fn help_fits_a_screen() {
         for command in COMMANDS {
             assert!(help.contains(&format!("\n  {command} ")), "{help}");
         }
+        assert!(help.contains("\n      --compat <NAME>"), "{help}");
     }
 }
 
@@ -62,8 +64,13 @@ fn there_is_a_page_for_every_command_with_every_flag() {
     let directory = std::env::temp_dir().join(format!("midstate-man-{}", std::process::id()));
     assert_eq!(stdout(&["man", directory.to_str().unwrap()]), "");
     let mut skipped = false;
-    for command in [&[][..], &["demo"], &["mine"], &["grind"], &["econ"], &["econ", "odds"]] {
-        let name = [&["midstate"], command].concat().join("-");
+    for command in
+        [&[][..], &["demo"], &["mine"], &["grind"], &["econ"], &["econ", "odds"], &["minerd"]]
+    {
+        let name = match command {
+            ["minerd"] => "minerd".to_owned(),
+            _ => [&["midstate"], command].concat().join("-"),
+        };
         let path = directory.join(format!("{name}.1"));
         let page = std::fs::read_to_string(&path).unwrap();
         assert!(page.contains(&format!(".TH {name} 1")), "{page}");
@@ -104,7 +111,7 @@ fn completions_know_every_command() {
         for command in COMMANDS {
             assert!(script.contains(command), "{shell}: {command}");
         }
-        for flag in ["blocks", "userpass", "version-mask"] {
+        for flag in ["blocks", "userpass", "version-mask", "compat"] {
             assert!(script.contains(flag), "{shell}: {flag}");
         }
     }

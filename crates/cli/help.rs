@@ -37,8 +37,14 @@ pub(crate) fn completions(args: &CompletionsArgs, mut program: Command) {
     clap_complete::generate(args.shell, &mut program, name, &mut stdout());
 }
 
-/// Prints the program's own page, or writes the pages of all commands.
-pub(crate) fn man(args: &ManArgs, program: Command, out: &mut Output) -> Result<(), Failure> {
+/// Prints the program's own page, or writes the pages of all commands, and of `other`, the name that
+/// the program goes by, too.
+pub(crate) fn man(
+    args: &ManArgs,
+    program: Command,
+    other: Command,
+    out: &mut Output,
+) -> Result<(), Failure> {
     let program = program.disable_help_subcommand(true);
     let Some(directory) = &args.directory else {
         return Ok(Man::new(program).render(&mut stdout())?);
@@ -46,6 +52,7 @@ pub(crate) fn man(args: &ManArgs, program: Command, out: &mut Output) -> Result<
     let shown = directory.display();
     std::fs::create_dir_all(directory)
         .and_then(|()| clap_mangen::generate_to(program, directory))
+        .and_then(|()| clap_mangen::generate_to(other, directory))
         .with_context(|| format!("the pages cannot be written to {shown}"))?;
     out.note(format!("wrote the page of each command to {shown}"));
     Ok(())

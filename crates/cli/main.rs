@@ -61,6 +61,9 @@ const HELP: &str = "\
 struct Cli {
     #[command(flatten)]
     output: OutputArgs,
+    /// Take another miner's flags, as the first of all: minerd
+    #[arg(long, value_name = "NAME", value_parser = [minerd::NAME], hide_possible_values = true)]
+    compat: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -94,7 +97,11 @@ fn main() -> ExitCode {
     if let Some(arguments) = minerd::arguments(&command_line) {
         return exit_code(minerd::run(arguments));
     }
-    let Cli { output, command } = Cli::parse();
+    let Cli { output, compat, command } = Cli::parse();
+    if let Some(name) = compat {
+        let words = format!("--compat comes before everything else: midstate --compat {name} ..");
+        return exit_code(Err(Failure::usage(words)));
+    }
     let printer = match Printer::start() {
         Ok(printer) => printer,
         Err(error) => return exit_code(Err(error.into())),
@@ -127,6 +134,6 @@ fn run(command: Command, out: &mut Output) -> Result<(), Failure> {
             help::completions(&args, Cli::command());
             Ok(())
         }
-        Command::Man(args) => help::man(&args, Cli::command(), out),
+        Command::Man(args) => help::man(&args, Cli::command(), minerd::command(), out),
     }
 }

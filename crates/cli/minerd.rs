@@ -13,6 +13,7 @@ mod voice;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
+use clap::CommandFactory;
 use tokio::sync::mpsc;
 
 use self::flags::Flags;
@@ -24,7 +25,8 @@ use crate::mine::Plan;
 use crate::mining::{self, Source, Views};
 use crate::output::{Output, Printer};
 
-const NAME: &str = "minerd";
+/// What we are called then.
+pub(crate) const NAME: &str = "minerd";
 
 /// minerd's arguments, if the program is called by that name or told to go by it.
 pub(crate) fn arguments(command_line: &[OsString]) -> Option<&[OsString]> {
@@ -37,6 +39,11 @@ pub(crate) fn arguments(command_line: &[OsString]) -> Option<&[OsString]> {
         [flag, arguments @ ..] if flag == "--compat=minerd" => Some(arguments),
         _ => None,
     }
+}
+
+/// The flags, for the manual.
+pub(crate) fn command() -> clap::Command {
+    Flags::command().name(NAME)
 }
 
 /// Mines, or measures, as minerd would.
@@ -69,5 +76,6 @@ fn run_as(flags: Flags, printer: &Printer) -> Result<(), Failure> {
     voice.started(choice.config.threads);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (_, commands) = mpsc::unbounded_channel();
-    runtime.block_on(mining::mine(choice, source, goals, Views::new(voice), commands))
+    let (_, others) = mpsc::unbounded_channel();
+    runtime.block_on(mining::mine(choice, source, goals, Views::new(voice), commands, others))
 }
