@@ -37,8 +37,8 @@ pub(crate) fn completions(args: &CompletionsArgs, mut program: Command) {
     clap_complete::generate(args.shell, &mut program, name, &mut stdout());
 }
 
-/// Prints the program's own page, or writes the pages of all commands, and of `other`, the name that
-/// the program goes by, too.
+/// Prints the program's own page, or writes the pages of all commands, and of `other`, which the
+/// program can be called as, too.
 pub(crate) fn man(
     args: &ManArgs,
     program: Command,
