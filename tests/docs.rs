@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::program::{fail, run};
+use crate::program::{fail, midstate, run};
 
 /// A command in a page: its words as a shell would cut them.
 struct Typed {
@@ -83,8 +83,7 @@ fn what_the_pages_say_can_be_typed() {
             continue;
         }
         if can_be_run(&words) {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_midstate"));
-            let output = command.args(&words).current_dir(&directory).output().unwrap();
+            let output = midstate(&words).current_dir(&directory).output().unwrap();
             let stderr = String::from_utf8_lossy(&output.stderr);
             assert!(output.status.success(), "{page}: {line}\n{stderr}");
             ran += 1;

@@ -278,6 +278,8 @@ fn mistakes_say_what_to_do() {
         let (code, stderr) = fail(&[&["--compat", "minerd"], arguments].concat());
         assert!(code == 2 && stderr.contains(words), "{words:?} is not in: {stderr}");
     }
+    let (code, stderr) = fail(&["--json", "--compat", "minerd", "demo"]);
+    assert!(code == 2 && stderr.contains("--compat comes before everything else"), "{stderr}");
 }
 
 #[test]

@@ -135,7 +135,7 @@ fn u8_a_dry_run_says_what_would_be_done_and_does_nothing() {
         "mine at stratum+tls://nowhere.invalid:443 as me, vouched for by --tls-pin, through socks5",
         "or else at stratum+tcp://nowhere.invalid:3333 as other, through socks5",
         "with scalar on 2 threads",
-        "until 3 blocks are accepted",
+        "until 3 accepted blocks",
     ] {
         assert!(text.contains(words), "{words:?} is not in: {text}");
     }

@@ -11,10 +11,15 @@ use serde_json::Value;
 /// that waits for ever tells nobody what it waits for.
 const PATIENCE: Duration = Duration::from_secs(200);
 
-/// The program with these arguments.
+/// The program with these arguments. It mines like any other program: on a machine that has a lot
+/// to do, a test would wait long for what is done only when there is nothing else.
 pub(crate) fn midstate(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_midstate"));
     command.args(arguments).stdin(Stdio::null());
+    let asks = arguments.iter().any(|argument| argument.starts_with("--priority"));
+    if matches!(arguments, ["demo" | "mine", ..]) && !asks {
+        command.args(["--priority", "normal"]);
+    }
     command
 }
 

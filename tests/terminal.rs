@@ -15,7 +15,7 @@ use rustix::termios::{LocalModes, tcgetattr};
 use tokio::signal::unix::{SignalKind, signal};
 use vt100::{Parser, Screen};
 
-use crate::program::run;
+use crate::program::{midstate, run};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const TAKE_OVER: &[u8] = b"\x1b[?1049h";
@@ -46,8 +46,8 @@ impl Terminal {
         let (pty, end) = pty_process::blocking::open().unwrap();
         pty.resize(Size::new(30, 100)).unwrap();
         heed_interrupts();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_midstate"));
-        command.args(arguments).env("TERM", "xterm-256color").env_remove("NO_COLOR");
+        let mut command = midstate(arguments);
+        command.env("TERM", "xterm-256color").env_remove("NO_COLOR");
         command.envs(environment.iter().copied());
         let child = pty_process::blocking::Command::from(command).spawn(end).unwrap();
         let pty = Arc::new(pty);

@@ -18,6 +18,7 @@ mod https;
 mod kernels;
 mod latency;
 mod lessons;
+mod manners;
 mod manual;
 mod minerd;
 mod pace;

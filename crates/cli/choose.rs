@@ -10,6 +10,7 @@ use midstate_sha256d::{Kernel, Midstate, Tail, Work};
 use midstate_work::Cut;
 
 use crate::exit::{Failure, Kind};
+use crate::priority::Priority;
 
 /// Midstates side by side when nothing else is asked: more gain less than a percent.
 const MIDSTATES: usize = 32;
@@ -25,7 +26,7 @@ const TRIALS: usize = 12;
 /// Flags about hashing.
 #[derive(Args, Debug, Clone)]
 pub(crate) struct HashArgs {
-    /// Hashing threads [default: all that this process may use]
+    /// Hashing threads [default: all that affinity and cgroup allow]
     #[arg(short, long)]
     pub(crate) threads: Option<NonZeroUsize>,
     /// Kernel: scalar, sse41, avx2, avx512, sha-ni, neon or sha2 [default: the fastest here]
@@ -80,6 +81,8 @@ pub(crate) struct Choice {
     pub(crate) thread_rate: f64,
     /// The user's limit, all threads together.
     pub(crate) max_rate: Option<f64>,
+    /// What the threads take; normal, unless whoever chose says otherwise.
+    pub(crate) priority: Priority,
 }
 
 impl Choice {
@@ -111,7 +114,8 @@ pub(crate) fn choose(args: &HashArgs) -> Result<Choice, Failure> {
     let limited = max_rate.map(|limit| limit / threads as f64 * LIMITED_UNIT.as_secs_f64());
     let unit = limited.map_or(unit, |limited| unit.min(limited));
     let cut = Cut::by_hashes(midstates, unit as u64);
-    Ok(Choice { config: Config { kernel, threads, cut }, thread_rate, max_rate })
+    let (config, priority) = (Config { kernel, threads, cut }, Priority::Normal);
+    Ok(Choice { config, thread_rate, max_rate, priority })
 }
 
 /// Threads that this process may use (affinity and cgroup count).

@@ -26,6 +26,7 @@ use crate::mining::{self, Goals, Source};
 use crate::node::NodeArgs;
 use crate::output::Output;
 use crate::pools::{Pools, RouteArgs};
+use crate::priority::PriorityArgs;
 use crate::tui::{self, ViewArgs};
 use crate::units;
 use crate::web::{Page, WebArgs};
@@ -72,6 +73,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     hash: HashArgs,
     #[command(flatten)]
+    manners: PriorityArgs,
+    #[command(flatten)]
     view: ViewArgs,
 }
 
@@ -80,7 +83,8 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
 }
 
 async fn demo(args: Args, out: &mut Output) -> Result<(), Failure> {
-    let choice = choose::choose(&args.hash)?;
+    let priority = args.manners.priority;
+    let choice = Choice { priority, ..choose::choose(&args.hash)? };
     let difficulty = args.difficulty.unwrap_or_else(|| easy(choice.rate() * PACE / 2f64.powi(32)));
     let config = PoolConfig { difficulty, limits: Limits::default() };
     let page = args.web.open(out).await?;

@@ -24,6 +24,7 @@ mod node;
 mod output;
 mod payout;
 mod pools;
+mod priority;
 mod prose;
 mod signals;
 mod tui;

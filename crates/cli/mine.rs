@@ -11,13 +11,14 @@ use midstate_net::{NodeUrl, NodeUrlError, PoolUrl};
 use tokio::sync::mpsc;
 
 pub(crate) use self::plan::Plan;
-use crate::choose::{self, HashArgs};
+use crate::choose::{self, Choice, HashArgs};
 use crate::config::Config;
 use crate::exit::Failure;
 use crate::mining::{self, Goals, Source};
 use crate::node::NodeArgs;
 use crate::output::Output;
 use crate::pools::{self, Login as PoolLogin, PoolArgs, Pools};
+use crate::priority::PriorityArgs;
 use crate::tui::{self, ViewArgs};
 use crate::web::WebArgs;
 
@@ -87,6 +88,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     hash: HashArgs,
     #[command(flatten)]
+    manners: PriorityArgs,
+    #[command(flatten)]
     view: ViewArgs,
 }
 
@@ -147,7 +150,9 @@ impl Args {
             shares: self.shares,
             time: self.time_limit.map(Duration::from_secs),
         };
-        Ok(Plan { choice: choose::choose(&self.hash)?, source, goals })
+        let priority = self.manners.priority;
+        let choice = Choice { priority, ..choose::choose(&self.hash)? };
+        Ok(Plan { choice, source, goals })
     }
 
     /// Pools or nodes: their jobs are not alike, so that one cannot stand in for the other.

@@ -70,10 +70,10 @@ impl Plan {
             out.line(format!("solved blocks wait in {}", nodes.spool.display()));
         }
         out.line(format!(
-            "with {} on {} threads, {} midstates: about {}",
+            "with {} on {}, {}: about {}",
             told.kernel,
-            told.threads,
-            told.midstates,
+            units::count(told.threads, "thread"),
+            units::count(told.midstates, "midstate"),
             units::rate(told.hps)
         ));
         out.line(format!("until {}", until(goals)));
@@ -119,8 +119,8 @@ impl Server {
 
 fn until(Goals { blocks, shares, time }: &Goals) -> String {
     let goals = [
-        blocks.map(|count| format!("{count} blocks are accepted")),
-        shares.map(|count| format!("{count} shares are accepted")),
+        blocks.map(|count| units::count(count, "accepted block")),
+        shares.map(|count| units::count(count, "accepted share")),
         time.map(|time| format!("{} have passed", units::duration(time))),
     ];
     let goals: Vec<_> = goals.into_iter().flatten().collect();

@@ -53,7 +53,7 @@ pub(super) struct Flags {
         short = 'x', long, value_name = "socks5://HOST:PORT", value_parser = checked::<ProxyUrl>
     )]
     proxy: Option<String>,
-    /// Hashing threads [default: all that this process may use]
+    /// Hashing threads [default: all that affinity and cgroup allow]
     #[arg(short, long, value_name = "N")]
     threads: Option<NonZeroUsize>,
     /// Give up after so many failures to reach the server; -1: never

@@ -57,6 +57,7 @@ struct Shared {
     allowance: AtomicU64,
     cut: Cut,
     kernel: Kernel,
+    on_start: Box<dyn Fn() + Send + Sync>,
     on_share: Box<dyn Fn(Share) + Send + Sync>,
 }
 
@@ -82,6 +83,16 @@ impl Engine {
     /// Starts the threads; they wait for a job. `on_share` runs on a hashing thread and must not
     /// block.
     pub fn start(config: Config, on_share: impl Fn(Share) + Send + Sync + 'static) -> Self {
+        Self::start_with(config, || {}, on_share)
+    }
+
+    /// As [`start`](Self::start); every hashing thread, those that come later included, calls
+    /// `on_start` first. It may change its priority there: the engine knows no operating system.
+    pub fn start_with(
+        config: Config,
+        on_start: impl Fn() + Send + Sync + 'static,
+        on_share: impl Fn(Share) + Send + Sync + 'static,
+    ) -> Self {
         let mut cut = config.cut;
         cut.midstates = cut.midstates.min(Work::MAX_MIDSTATES);
         let shared = Arc::new(Shared {
@@ -91,6 +102,7 @@ impl Engine {
             allowance: AtomicU64::new(u64::MAX),
             cut,
             kernel: config.kernel,
+            on_start: Box::new(on_start),
             on_share: Box::new(on_share),
         });
         let mut engine = Self { shared, workers: Vec::new() };
@@ -211,6 +223,7 @@ impl Drop for Engine {
 impl Shared {
     /// A hashing thread, from start to stop.
     fn run(&self, thread: usize, hashes: &Counter) {
+        (self.on_start)();
         while let Some((epoch, assignment)) = self.slot.wait() {
             self.search(thread, hashes, epoch, &assignment);
         }

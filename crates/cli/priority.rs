@@ -1,0 +1,35 @@
+//! Manners: threads that mine leave the CPU to whatever else wants it. Used by `demo` and `mine`;
+//! not by what measures (`bench`, `asic`), nor by what somebody waits for (`grind`).
+
+use clap::{Args, ValueEnum};
+
+/// Flags about manners.
+#[derive(Args, Debug, Clone, Copy)]
+pub(crate) struct PriorityArgs {
+    /// Hash when nothing else wants the CPU (idle), or like any other program (normal); Windows
+    /// knows no difference
+    #[arg(long, value_name = "HOW", default_value = "idle", hide_possible_values = true)]
+    pub(crate) priority: Priority,
+}
+
+/// How a thread stands among all others of the machine.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Priority {
+    Idle,
+    Normal,
+}
+
+impl Priority {
+    /// Puts the calling thread there. Linux has a priority for each thread; the other Unixes have
+    /// one for the process, and there the network's thread gives way, too.
+    pub(crate) fn take(self) {
+        #[cfg(unix)]
+        if self == Self::Idle {
+            /// The lowest, as minerd has it.
+            const NICE: i32 = 19;
+            // Whoever lowers himself needs no rights. Where a sandbox forbids even that, hashing
+            // goes on as it is.
+            let _ = rustix::process::setpriority_process(None, NICE);
+        }
+    }
+}
