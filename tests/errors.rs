@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use crate::program::fail;
+use crate::program::{fail, midstate};
 
 #[track_caller]
 fn check(arguments: &[&str], code: i32, words: &[&str]) {
@@ -42,6 +42,22 @@ fn a_missing_user_and_uneven_lists_are_usage() {
     let uneven = ["mine", "-o", "a:1", "-o", "b:1", "-o", "c:1", "-u", "x", "-u", "y"];
     check(&uneven, 2, &["--user is given 2 times for 3 pools"]);
     check(&["mine", "-o", "a:1", "-O", "nocolon"], 2, &["USER:PASS"]);
+}
+
+#[test]
+fn who_names_no_server_is_told_of_all_ways_to_mine() {
+    check(&["mine"], 2, &["nothing to mine at", "-o URL -u USER", "--address", "midstate demo"]);
+}
+
+/// As in `midstate .. 2>&1 | head -1`.
+#[cfg(unix)]
+#[test]
+fn an_error_that_nobody_reads_is_still_its_exit_code() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut mine = midstate(&["mine"]);
+    let (stdout, stderr) = (writer.try_clone().unwrap(), writer);
+    assert_eq!(mine.stdout(stdout).stderr(stderr).status().unwrap().code(), Some(2));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! How the program ends when something went wrong. The codes are part of the contract with scripts.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 /// What went wrong, and the exit code for it.
@@ -38,7 +39,8 @@ impl Failure {
 
     /// Says what went wrong, on stderr.
     pub(crate) fn report(&self) -> ExitCode {
-        eprintln!("error: {self}");
+        // `eprintln` would panic where nobody is left to be told.
+        let _ = writeln!(std::io::stderr(), "error: {self}");
         ExitCode::from(self.kind as u8)
     }
 }

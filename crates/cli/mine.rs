@@ -36,12 +36,7 @@ pub(crate) struct Args {
     /// Pool to mine at, stratum+tcp://HOST:PORT or HOST:PORT, or a Bitcoin Core node,
     /// http://HOST:PORT or https://HOST; several are tried in order [default, with --address: the
     /// local node]
-    #[arg(
-        short = 'o',
-        long,
-        value_name = "URL",
-        required_unless_present_any = ["address", "config", "print_limits"]
-    )]
+    #[arg(short = 'o', long, value_name = "URL")]
     url: Vec<Server>,
     /// User name at the pool or node, one for each URL or one for all
     #[arg(short, long, value_name = "USER")]
@@ -171,6 +166,12 @@ impl Args {
                 Server::Pool(url) => pools.push(url.clone()),
                 Server::Node(url) => nodes.push(url.clone()),
             }
+        }
+        if self.url.is_empty() && config.is_none() && self.node.address.is_none() {
+            return Err(Failure::usage(
+                "nothing to mine at: name a pool with -o URL -u USER, or say with --address who is \
+                 paid at the local Bitcoin Core node; midstate demo needs neither",
+            ));
         }
         let give_up = self.give_up.map(Duration::from_secs);
         if let Some((file, config)) = config.filter(|_| self.url.is_empty()) {

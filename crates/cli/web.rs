@@ -79,7 +79,10 @@ impl WebArgs {
         }
         let token = self.web_token.as_deref().map(Token::read_or_make).transpose()?;
         let listener = TcpListener::bind(address).await.with_context(|| {
-            format!("cannot serve the page on {address}; take a free port with {}:0", address.ip())
+            format!(
+                "cannot serve the page on {address}; take a free port with --web {}:0",
+                address.ip()
+            )
         })?;
         let address = listener.local_addr()?;
         let url = format!("http://{address}/");

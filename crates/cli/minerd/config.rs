@@ -1,6 +1,7 @@
 //! minerd's configuration file: a JSON object whose keys are long flags, each with the flag's value
 //! as a text, or `true` for a flag without one.
 
+use std::io::Write;
 use std::path::Path;
 
 use clap::Command;
@@ -22,7 +23,8 @@ pub(super) fn arguments(path: &Path, command: &Command) -> Result<Vec<String>, F
         let known = command.get_arguments().find(|flag| flag.get_long() == Some(key));
         let Some(flag) = known else {
             if !key.starts_with('_') {
-                eprintln!("{shown}: nobody knows the option {key:?}, left out");
+                let words = format!("{shown}: nobody knows the option {key:?}, left out");
+                let _ = writeln!(std::io::stderr(), "{words}");
             }
             continue;
         };
