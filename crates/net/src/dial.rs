@@ -5,14 +5,14 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, lookup_host};
-use tokio::task::JoinSet;
+use tokio::net::TcpStream;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
@@ -127,11 +127,23 @@ pub trait Dial: Send + Sync {
     fn dial<'a>(&'a self, url: &'a PoolUrl, route: &'a Route) -> Dialling<'a>;
 }
 
-/// The real thing.
-#[derive(Debug, Clone, Default)]
+/// The addresses of a host, for a port of it. May wait: it is called on a thread of its own.
+pub type Lookup = fn(&str, u16) -> io::Result<Vec<SocketAddr>>;
+
+/// The real thing. It remembers nothing: names are looked up anew for every connection, so that a
+/// pool may move.
+#[derive(Debug, Clone)]
 pub struct Network {
     /// How patient it is.
     pub limits: LinkLimits,
+    /// Who knows the names: the system, unless a test does.
+    pub lookup: Lookup,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self { limits: LinkLimits::default(), lookup: ask_the_system }
+    }
 }
 
 impl Dial for Network {
@@ -198,14 +210,20 @@ impl Network {
     }
 
     /// The addresses of a name, in the order in which to try them.
-    pub(crate) async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, DialError> {
-        let found = lookup_host((host, port)).await;
+    pub(crate) async fn resolve(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> Result<Vec<SocketAddr>, DialError> {
+        let (lookup, name) = (self.lookup, host.to_owned());
+        let found = spawn_blocking(move || lookup(&name, port)).await;
+        let found = found.unwrap_or_else(|panic| Err(io::Error::other(panic)));
         let found = found.map_err(|error| DialError::Name { host: host.to_owned(), error })?;
         Ok(alternate(found))
     }
 
     async fn connect_tcp(&self, host: &str, port: u16) -> Result<TcpStream, DialError> {
-        let addresses = Self::resolve(host, port).await?;
+        let addresses = self.resolve(host, port).await?;
         self.connect_any(addresses).await.map_err(|error| {
             let to = if host.contains(':') {
                 format!("[{host}]:{port}")
@@ -276,9 +294,13 @@ impl Network {
     }
 }
 
+/// What the system's resolver says.
+fn ask_the_system(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    (host, port).to_socket_addrs().map(Iterator::collect)
+}
+
 /// The resolver's order, but the families take turns.
-fn alternate(addresses: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
-    let addresses: Vec<_> = addresses.collect();
+fn alternate(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let Some(first) = addresses.first().map(SocketAddr::is_ipv6) else { return addresses };
     let (same, other): (Vec<_>, Vec<_>) =
         addresses.into_iter().partition(|address| address.is_ipv6() == first);
@@ -310,7 +332,7 @@ mod tests {
     #[test]
     fn address_families_take_turns() {
         let addresses = ["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "2.2.2.2:1"];
-        let order = alternate(addresses.into_iter().map(|text| text.parse().unwrap()));
+        let order = alternate(addresses.map(|text| text.parse().unwrap()).to_vec());
         let order: Vec<_> = order.iter().map(ToString::to_string).collect();
         assert_eq!(order, ["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "[::3]:1"]);
     }

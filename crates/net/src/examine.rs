@@ -91,7 +91,7 @@ impl<'a> Examination<'a> {
         match &route.proxy {
             Some(proxy) => self.good(format!("left to {proxy}"), Stage::Connect),
             None => {
-                let found = Network::resolve(to.host, to.port).await;
+                let found = network.resolve(to.host, to.port).await;
                 let addresses = found.map_err(|error| error.to_string())?;
                 let addresses: Vec<_> = addresses.iter().map(|a| a.ip().to_string()).collect();
                 self.good(addresses.join(", "), Stage::Connect);

@@ -22,7 +22,7 @@ mod tls;
 mod url;
 mod wire;
 
-pub use dial::{Connection, Dial, DialError, Dialling, Network, Route, Transport};
+pub use dial::{Connection, Dial, DialError, Dialling, Lookup, Network, Route, Transport};
 pub use event::{End, EventReceiver, EventSender, Happened, LinkEvent, LinkState, events};
 pub use examine::{Outcome, Stage, Step, examine_node, examine_pool};
 pub use limits::LinkLimits;

@@ -86,7 +86,7 @@ impl Link {
         events: EventSender,
         stop: oneshot::Receiver<()>,
     ) -> Self {
-        let dial = Arc::new(Network { limits: config.limits.clone() });
+        let dial = Arc::new(Network { limits: config.limits.clone(), ..Network::default() });
         Self::with_dial(config, dial, shares, events, stop)
     }
 

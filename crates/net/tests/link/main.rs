@@ -1,7 +1,9 @@
-//! The link to pools through its public door: over pipes in virtual time, and over real TLS.
+//! The link to pools through its public door: over pipes in virtual time, and over real sockets
+//! where names, proxies and TLS are concerned.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod failover;
+mod names;
 mod pipes;
 mod socks;
 mod tls;

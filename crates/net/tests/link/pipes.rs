@@ -213,6 +213,8 @@ pub(crate) struct Running {
     pub(crate) job: Option<Arc<Job>>,
     pub(crate) verdicts: Vec<(String, Verdict)>,
     pub(crate) warnings: Vec<String>,
+    /// Why connections were lost or did not come about.
+    pub(crate) lost: Vec<String>,
     next_nonce: u32,
 }
 
@@ -227,13 +229,20 @@ impl Running {
     }
 
     pub(crate) fn start_at(pools: &Pools, accounts: Vec<Account>, give_up: Option<u64>) -> Self {
+        Self::start_by(Arc::new(pools.clone()), accounts, give_up)
+    }
+
+    pub(crate) fn start_by(
+        dial: Arc<dyn Dial>,
+        accounts: Vec<Account>,
+        give_up: Option<u64>,
+    ) -> Self {
         let give_up = give_up.map(Duration::from_secs);
         let config = LinkConfig { accounts, give_up, limits: LinkLimits::default() };
         let (shares, given) = mpsc::unbounded_channel();
         let (reloads, reloaded) = mpsc::unbounded_channel();
         let (told, events) = events();
         let (stop, stopped) = oneshot::channel();
-        let dial = Arc::new(pools.clone());
         let link = Link::with_dial(config, dial, given, told, stopped).with_reloads(reloaded);
         Self {
             shares,
@@ -245,6 +254,7 @@ impl Running {
             job: None,
             verdicts: Vec::new(),
             warnings: Vec::new(),
+            lost: Vec::new(),
             next_nonce: 0,
         }
     }
@@ -338,7 +348,7 @@ impl Running {
                 self.verdicts.push(seen);
             }
             Happened::Warning(text) => self.warnings.push(text),
-            Happened::State { state: LinkState::Failover, .. } => {}
+            Happened::State { state: LinkState::Lost, reason } => self.lost.extend(reason),
             Happened::State { .. } | Happened::Message(_) | Happened::Revised { .. } => {}
         }
     }
