@@ -3,6 +3,7 @@
 
 mod books;
 pub(crate) mod event;
+mod stalls;
 pub(crate) mod status;
 mod view;
 pub(crate) mod words;
@@ -22,6 +23,7 @@ use self::event::{
     BlockEvent, Event, JobEvent, MinerEvent, PoolEvent, RateEvent, RejectCount, ShareEvent,
     Summary, name,
 };
+use self::stalls::Stalls;
 use self::status::{HeaderStatus, JobStatus, State, Status};
 pub(crate) use self::view::{Lines, View, Views};
 use crate::backlog::Backlog;
@@ -203,6 +205,7 @@ struct Work {
 struct Miner<'a> {
     choice: Choice,
     engine: Engine,
+    stalls: Stalls,
     turnstile: Arc<Turnstile>,
     backlog: Arc<Backlog>,
     views: Views<'a>,
@@ -233,6 +236,7 @@ impl<'a> Miner<'a> {
         Self {
             threads: engine.threads(),
             engine,
+            stalls: Stalls::default(),
             turnstile,
             backlog,
             views,
@@ -398,12 +402,33 @@ impl<'a> Miner<'a> {
             self.engine.set_elapsed(elapsed);
         }
         self.header = self.engine.next_header();
+        self.look_after_threads();
         if self.rate_told.elapsed() >= RATE_EVERY {
             self.rate_told = Instant::now();
             let rates = self.books.rates();
             self.tell(Event::Rate(RateEvent { rates, hashes }));
         }
         self.views.tick(&self.status());
+    }
+
+    /// Tells of hashing threads that fell or stand still. The fallen are replaced.
+    fn look_after_threads(&mut self) {
+        match self.engine.replace_fallen() {
+            Ok(fallen) => {
+                for (index, lost) in fallen {
+                    self.views.note(&format!(
+                        "warning: hashing thread {index} ended by a bug in this program and was \
+                         started anew; {lost} hashes of the job are left out"
+                    ));
+                }
+            }
+            Err(error) => self.views.note(&format!(
+                "warning: a hashing thread ended, and the system starts no other: {error}"
+            )),
+        }
+        for news in self.stalls.look(self.engine.thread_counts()) {
+            self.views.note(&news);
+        }
     }
 
     fn status(&self) -> Status {
@@ -426,7 +451,7 @@ impl<'a> Miner<'a> {
             header: self.header.as_ref().map(HeaderStatus::from),
             rates,
             hashes: self.engine.hashes(),
-            thread_hashes: self.engine.thread_hashes().collect(),
+            thread_hashes: self.engine.thread_counts().map(|count| count.hashes).collect(),
             shares: (&self.books.shares).into(),
             blocks: (&self.books.blocks).into(),
             best_difficulty: self.books.best_difficulty,

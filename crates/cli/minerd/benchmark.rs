@@ -27,7 +27,7 @@ pub(super) fn run(choice: Choice, voice: &mut Voice) -> Result<(), Failure> {
     let mut pause = FIRST;
     loop {
         std::thread::sleep(pause);
-        voice.count(engine.thread_hashes());
+        voice.count(engine.thread_counts().map(|count| count.hashes));
         voice.total();
         pause = voice.scantime();
     }

@@ -11,6 +11,12 @@ use midstate_work::{Claim, Cut, Frontier, Page, PageName, SearchSpace};
 
 use crate::slot::Slot;
 
+/// Units of a job that a thread hashes before it looks for the next one. Preparing a page takes a
+/// twentieth of the time of a unit: where a new job waits behind every unit (a flood, S6), that
+/// would be lost each time. So it is a hundredth, and the newest job comes 2 ms late at most; a job
+/// that has lasted longer than that is left after the unit at hand, as ever.
+const LEAST_UNITS: u32 = 4;
+
 /// How to hash.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -32,7 +38,17 @@ pub struct Engine {
 struct Worker {
     /// `None` once it has ended.
     thread: Option<JoinHandle<()>>,
-    hashes: Arc<Counter>,
+    count: Arc<Count>,
+}
+
+/// What a hashing thread has done and does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ThreadCount {
+    /// Hashes finished.
+    pub hashes: u64,
+    /// Hashes of the unit that it is at, 0 between two units. The same ones in hand for long, and
+    /// none finished: it is stuck, or the system gives it no time.
+    pub in_hand: u64,
 }
 
 /// Where the search stands.
@@ -74,10 +90,13 @@ struct Search {
     elapsed: AtomicU32,
 }
 
-/// Hashes finished by one thread, on a cache line of its own.
+/// A [`ThreadCount`] that its thread writes, on a cache line of its own.
 #[repr(align(128))]
 #[derive(Default)]
-struct Counter(AtomicU64);
+struct Count {
+    hashes: AtomicU64,
+    in_hand: AtomicU64,
+}
 
 impl Engine {
     /// Starts the threads; they wait for a job. `on_share` runs on a hashing thread and must not
@@ -119,17 +138,38 @@ impl Engine {
     /// Where the system refuses to start another thread, those that hash go on as before.
     pub fn set_threads(&mut self, threads: usize) -> io::Result<()> {
         while self.workers.len() < threads {
-            let (index, shared) = (self.workers.len(), Arc::clone(&self.shared));
-            let hashes = Arc::<Counter>::default();
-            let counter = Arc::clone(&hashes);
-            let thread = std::thread::Builder::new()
-                .name(format!("hash-{index}"))
-                .spawn(move || shared.run(index, &counter))?;
-            self.workers.push(Worker { thread: Some(thread), hashes });
+            let count = Arc::<Count>::default();
+            let thread = Some(self.spawn(self.workers.len(), &count)?);
+            self.workers.push(Worker { thread, count });
         }
         self.shared.threads.store(threads, Ordering::Relaxed);
         self.shared.slot.replace(|current| current.cloned());
         Ok(())
+    }
+
+    /// Puts a new thread in the place of each one that has ended by a panic: a bug, of which the
+    /// others know nothing. The hashes of the unit that such a thread was at are nobody's any more;
+    /// this tells how many they are, for each thread by its number.
+    ///
+    /// They are not handed out again: what one thread did not survive, the next would not.
+    pub fn replace_fallen(&mut self) -> io::Result<Vec<(usize, u64)>> {
+        let mut fallen = Vec::new();
+        for index in 0..self.workers.len() {
+            let Worker { thread, count } = &self.workers[index];
+            if thread.as_ref().is_some_and(JoinHandle::is_finished) {
+                let count = Arc::clone(count);
+                let lost = count.in_hand.load(Ordering::Relaxed);
+                self.workers[index].thread = Some(self.spawn(index, &count)?);
+                fallen.push((index, lost));
+            }
+        }
+        Ok(fallen)
+    }
+
+    fn spawn(&self, index: usize, count: &Arc<Count>) -> io::Result<JoinHandle<()>> {
+        let (shared, count) = (Arc::clone(&self.shared), Arc::clone(count));
+        let thread = std::thread::Builder::new().name(format!("hash-{index}"));
+        thread.spawn(move || shared.run(index, &count))
     }
 
     /// Gives all threads a new job, or none. If it is the work they have (see [`Job::same_work`]),
@@ -168,12 +208,15 @@ impl Engine {
 
     /// Hashes finished since the start, by all threads.
     pub fn hashes(&self) -> u64 {
-        self.thread_hashes().sum()
+        self.thread_counts().map(|count| count.hashes).sum()
     }
 
-    /// The same for each thread that ever was.
-    pub fn thread_hashes(&self) -> impl Iterator<Item = u64> {
-        self.workers.iter().map(|worker| worker.hashes.0.load(Ordering::Relaxed))
+    /// What each thread that ever was has done and does.
+    pub fn thread_counts(&self) -> impl Iterator<Item = ThreadCount> {
+        self.workers.iter().map(|Worker { count, .. }| ThreadCount {
+            hashes: count.hashes.load(Ordering::Relaxed),
+            in_hand: count.in_hand.load(Ordering::Relaxed),
+        })
     }
 
     /// Number of threads that hash.
@@ -222,10 +265,12 @@ impl Drop for Engine {
 
 impl Shared {
     /// A hashing thread, from start to stop.
-    fn run(&self, thread: usize, hashes: &Counter) {
+    fn run(&self, thread: usize, count: &Count) {
+        // Whoever was here before has fallen.
+        count.in_hand.store(0, Ordering::Relaxed);
         (self.on_start)();
         while let Some((epoch, assignment)) = self.slot.wait() {
-            self.search(thread, hashes, epoch, &assignment);
+            self.search(thread, count, epoch, &assignment);
         }
     }
 
@@ -235,11 +280,13 @@ impl Shared {
             && self.claimed.load(Ordering::Relaxed) < self.allowance.load(Ordering::Relaxed)
     }
 
-    /// Hashes units of `assignment` until the slot moves on.
-    fn search(&self, thread: usize, hashes: &Counter, epoch: u64, assignment: &Assignment) {
+    /// Hashes units of `assignment` until the slot moves on, and then some if there were few.
+    fn search(&self, thread: usize, count: &Count, epoch: u64, assignment: &Assignment) {
         let Assignment { space, search } = assignment;
         let mut prepared: Option<PreparedPage> = None;
-        while self.slot.epoch() == epoch {
+        let mut units = 0;
+        while self.slot.epoch() == epoch || units < LEAST_UNITS {
+            units = units.saturating_add(1);
             if !self.is_to_hash(thread) {
                 self.slot.wait_past(epoch);
                 return;
@@ -249,7 +296,9 @@ impl Shared {
                 self.slot.wait_past(epoch);
                 return;
             };
-            self.claimed.fetch_add(space.hashes(&unit), Ordering::Relaxed);
+            let in_hand = space.hashes(&unit);
+            count.in_hand.store(in_hand, Ordering::Relaxed);
+            self.claimed.fetch_add(in_hand, Ordering::Relaxed);
             let PreparedPage { page, work, .. } = match prepared.take() {
                 Some(page) if page.name == unit.page => prepared.insert(page),
                 _ => prepared.insert(PreparedPage::new(space, unit.page)),
@@ -257,7 +306,8 @@ impl Shared {
             let scanned = self.kernel.scan(work, unit.nonces, &mut |hit| {
                 (self.on_share)(space.share(page, hit.midstate, hit.nonce, hit.hash));
             });
-            hashes.0.fetch_add(scanned, Ordering::Relaxed);
+            count.hashes.fetch_add(scanned, Ordering::Relaxed);
+            count.in_hand.store(0, Ordering::Relaxed);
             if self.slot.epoch() == epoch {
                 search.look_for_a_pair(space);
             }

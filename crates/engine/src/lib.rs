@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Units last about half a millisecond, and every thread looks at the slot between two units: that
-//! is how fast a new job reaches all of them. No clock here: time that passes is told from outside.
+//! is how fast a new job reaches all of them. One that comes right behind another waits for a few
+//! units more. No clock here: time that passes is told from outside.
 #![forbid(unsafe_code)]
 
 mod engine;
@@ -16,6 +17,6 @@ mod grind;
 mod meter;
 mod slot;
 
-pub use engine::{Config, Engine, Progress};
+pub use engine::{Config, Engine, Progress, ThreadCount};
 pub use grind::grind;
 pub use meter::Meter;

@@ -1,6 +1,7 @@
 //! The engine with real threads: everything hashed once, exact counts, new jobs at once.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
@@ -245,4 +246,94 @@ fn without_threads_the_search_stands_still_and_goes_on_where_it_stood() {
     wait_until("it goes on", || engine.hashes() > before);
     engine.set_job(None);
     assert_eq!(engine.next_header(), None);
+}
+
+/// However fast jobs come (S6), none is begun for less than some units: to begin one has a price.
+#[test]
+fn s6_in_a_flood_of_jobs_each_that_is_begun_lasts_for_some_units() {
+    const UNIT: usize = 64;
+    let (found, shares) = mpsc::channel();
+    let cut = Cut { midstates: 1, hashes: UNIT as u64, nonces: 0..1 << 32 };
+    let mut engine =
+        Engine::start(Config { kernel: Kernel::SCALAR, threads: 1, cut }, move |share: Share| {
+            found.send(share.job.id.clone()).unwrap();
+        });
+    let mut hashed = HashMap::<String, usize>::new();
+    // Every hash is a share.
+    for sent in 0.. {
+        engine.set_job(Some(job(&sent.to_string(), 0, Target::MAX)));
+        shares.try_iter().for_each(|id| *hashed.entry(id).or_default() += 1);
+        if hashed.len() > 100 {
+            break;
+        }
+    }
+    engine.stop();
+    shares.try_iter().for_each(|id| *hashed.entry(id).or_default() += 1);
+    for (id, hashes) in hashed {
+        assert_eq!(hashes % UNIT, 0, "whole units of job {id}");
+        assert!(hashes >= 4 * UNIT, "{hashes} hashes of job {id}");
+    }
+}
+
+/// A thread that does not come back from a share of the job before: the others do not wait for it.
+#[test]
+fn i10_a_thread_that_stalls_holds_up_no_other_and_goes_on_where_it_stood() {
+    let (found, shares) = mpsc::channel();
+    let gate = Arc::new(Mutex::new(()));
+    let closed = gate.lock().unwrap();
+    let cut = Cut { midstates: 1, hashes: 64, nonces: 0..64_000 };
+    let config = Config { kernel: Kernel::SCALAR, threads: 2, cut };
+    let mut engine = Engine::start(config, {
+        let gate = Arc::clone(&gate);
+        move |share: Share| {
+            if share.job.id == "first" && share.nonce == 5 {
+                drop(gate.lock().unwrap());
+            }
+            found.send((share.job.id.clone(), share.nonce)).unwrap();
+        }
+    });
+    engine.set_job(Some(job("first", 0, Target::MAX)));
+    let stalled = |engine: &Engine| {
+        engine.thread_counts().position(|count| count.in_hand == 64 && count.hashes < 64_000)
+    };
+    // The unit with the gate, and all the others.
+    wait_until("one thread is left to hash", || engine.hashes() == 64_000 - 64);
+    let index = stalled(&engine).unwrap();
+    let before = engine.thread_counts().nth(index);
+    engine.set_job(Some(job("second", 0, Target::MAX)));
+    wait_until("the other has hashed it all", || engine.hashes() == 2 * 64_000 - 64);
+    assert_eq!(engine.thread_counts().nth(index), before, "it has not moved");
+
+    drop(closed);
+    wait_until("its unit is finished", || engine.hashes() == 2 * 64_000);
+    engine.set_job(Some(job("third", 0, Target::MAX)));
+    wait_until("both hash again", || engine.hashes() == 3 * 64_000);
+    engine.stop();
+    let found: Vec<_> = shares.try_iter().collect();
+    let distinct: HashSet<_> = found.iter().collect();
+    assert_eq!((found.len(), distinct.len()), (3 * 64_000, 3 * 64_000), "nothing lost or doubled");
+}
+
+#[test]
+fn a_thread_that_falls_is_told_with_what_is_lost_and_replaced() {
+    let fallen = AtomicBool::new(false);
+    let cut = Cut { midstates: 1, hashes: 64, nonces: 0..64_000 };
+    let config = Config { kernel: Kernel::SCALAR, threads: 1, cut };
+    let mut engine = Engine::start(config, move |share| {
+        let falls = share.nonce == 100 && !fallen.swap(true, Ordering::Relaxed);
+        assert!(!falls, "this panic is part of a test");
+    });
+    assert_eq!(engine.replace_fallen().unwrap(), []);
+    engine.set_job(Some(job("first", 0, Target::MAX)));
+    let mut told = Vec::new();
+    wait_until("the thread falls", || {
+        told = engine.replace_fallen().unwrap();
+        !told.is_empty()
+    });
+    assert_eq!(told, [(0, 64)], "the unit from nonce 64 on");
+    wait_until("the new one has hashed the rest", || engine.hashes() == 64_000 - 64);
+    wait_until("it rests", || engine.thread_counts().all(|count| count.in_hand == 0));
+    assert_eq!(engine.replace_fallen().unwrap(), []);
+    engine.stop();
+    assert_eq!(engine.hashes(), 64_000 - 64);
 }

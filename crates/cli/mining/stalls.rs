@@ -1,0 +1,74 @@
+//! Hashing threads that stand still in the middle of a unit: told in words by the mining loop. They
+//! cannot be helped from here, and the others go on without them.
+
+use midstate_engine::ThreadCount;
+
+use super::TICK;
+
+/// Looks at a thread, one a tick, that find it at the same unit before anybody is told: 10 s, and a
+/// unit takes half a millisecond. Not counted as time: a machine that was suspended has not looked.
+const PATIENCE: u32 = 40;
+
+/// What each thread was seen doing, by its number.
+#[derive(Default)]
+pub(super) struct Stalls(Vec<Seen>);
+
+struct Seen {
+    count: ThreadCount,
+    /// How often in a row.
+    times: u32,
+}
+
+impl Stalls {
+    /// A look at all threads. A sentence for each one that has stalled, or goes on after that.
+    pub(super) fn look(&mut self, counts: impl Iterator<Item = ThreadCount>) -> Vec<String> {
+        let mut news = Vec::new();
+        for (index, count) in counts.enumerate() {
+            match self.0.get_mut(index) {
+                None => self.0.push(Seen { count, times: 0 }),
+                Some(seen) if seen.count == count && count.in_hand > 0 => {
+                    seen.times = seen.times.saturating_add(1);
+                    if seen.times == PATIENCE {
+                        news.push(format!(
+                            "warning: hashing thread {index} has been at {} hashes for {} s: the \
+                             system gives it no time, or it is stuck; the others go on",
+                            count.in_hand,
+                            (TICK * PATIENCE).as_secs()
+                        ));
+                    }
+                }
+                Some(seen) => {
+                    if seen.times >= PATIENCE {
+                        news.push(format!("hashing thread {index} goes on"));
+                    }
+                    *seen = Seen { count, times: 0 };
+                }
+            }
+        }
+        news
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_stays_at_one_unit_is_told_once_and_again_when_it_goes_on() {
+        let mut stalls = Stalls::default();
+        let mut news = Vec::new();
+        let unit = |hashes, in_hand| ThreadCount { hashes, in_hand };
+        for look in 0..3 * u64::from(PATIENCE) {
+            // One hashes, one rests, one is stuck after its second unit.
+            let counts = [unit(100 * look, 100), unit(700, 0), unit(100 * look.min(1), 100)];
+            news.extend(stalls.look(counts.into_iter()));
+        }
+        assert_eq!(news.len(), 1, "{news:?}");
+        assert!(news[0].contains("thread 2 has been at 100 hashes for 10 s"), "{news:?}");
+        assert_eq!(
+            stalls.look([unit(0, 0), unit(700, 0), unit(200, 0)].into_iter()),
+            ["hashing thread 2 goes on"]
+        );
+        assert!(stalls.look([unit(0, 0), unit(700, 0), unit(200, 100)].into_iter()).is_empty());
+    }
+}
