@@ -10,7 +10,7 @@ use midstate_sha256d::{Kernel, Midstate, Tail, Work};
 use midstate_work::Cut;
 
 use crate::exit::{Failure, Kind};
-use crate::priority::Priority;
+use crate::priority::{Priority, PriorityArgs};
 
 /// Midstates side by side when nothing else is asked: more gain less than a percent.
 const MIDSTATES: usize = 32;
@@ -23,7 +23,7 @@ const LIMITED_UNIT: Duration = Duration::from_millis(50);
 const TRIAL: Duration = Duration::from_micros(500);
 const TRIALS: usize = 12;
 
-/// Flags about hashing.
+/// Flags of every command that hashes.
 #[derive(Args, Debug, Clone)]
 pub(crate) struct HashArgs {
     /// Hashing threads [default: all that affinity and cgroup allow]
@@ -32,18 +32,29 @@ pub(crate) struct HashArgs {
     /// Kernel: scalar, sse41, avx2, avx512, sha-ni, neon or sha2 [default: the fastest here]
     #[arg(long, value_name = "NAME")]
     pub(crate) kernel: Option<String>,
-    /// Versions hashed side by side: auto, or a power of two up to 64
-    #[arg(long, value_name = "N", default_value = "auto", value_parser = parse_midstates)]
-    pub(crate) midstates: Midstates,
-    /// Hash no faster than this, all threads together, in hashes per second; k, M and G are known
-    #[arg(long, value_name = "HS", value_parser = parse_rate)]
-    pub(crate) max_hashrate: Option<f64>,
 }
 
-impl HashArgs {
-    /// Nothing asked but the number of threads.
-    pub(crate) fn with_threads(threads: Option<NonZeroUsize>) -> Self {
-        Self { threads, kernel: None, midstates: Midstates(MIDSTATES), max_hashrate: None }
+/// Flags about the hashing of `demo` and `mine`.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Hashing")]
+pub(crate) struct MiningArgs {
+    #[command(flatten)]
+    pub(crate) hash: HashArgs,
+    /// Versions hashed side by side: auto, or a power of two up to 64
+    #[arg(long, value_name = "N", default_value = "auto", value_parser = parse_midstates)]
+    midstates: Midstates,
+    /// Hash no faster than this, all threads together, in hashes per second; k, M and G are known
+    #[arg(long, value_name = "HS", value_parser = parse_rate)]
+    max_hashrate: Option<f64>,
+    #[command(flatten)]
+    manners: PriorityArgs,
+}
+
+impl MiningArgs {
+    /// Tests and measures kernels, and decides.
+    pub(crate) fn choose(&self) -> Result<Choice, Failure> {
+        let priority = self.manners.priority;
+        Ok(Choice { priority, ..decide(&self.hash, self.midstates, self.max_hashrate)? })
     }
 }
 
@@ -95,7 +106,14 @@ impl Choice {
 
 /// Tests and measures kernels, and decides.
 pub(crate) fn choose(args: &HashArgs) -> Result<Choice, Failure> {
-    let midstates = args.midstates.0;
+    decide(args, Midstates(MIDSTATES), None)
+}
+
+fn decide(
+    args: &HashArgs,
+    Midstates(midstates): Midstates,
+    max_rate: Option<f64>,
+) -> Result<Choice, Failure> {
     let kernels = match &args.kernel {
         Some(name) => {
             let kernel = kernel_named(name)?;
@@ -110,7 +128,6 @@ pub(crate) fn choose(args: &HashArgs) -> Result<Choice, Failure> {
         .ok_or_else(|| self_test_failure(Kernel::SCALAR))?;
     let threads = args.threads.map_or_else(available_threads, NonZeroUsize::get);
     let unit = thread_rate * UNIT.as_secs_f64();
-    let max_rate = args.max_hashrate;
     let limited = max_rate.map(|limit| limit / threads as f64 * LIMITED_UNIT.as_secs_f64());
     let unit = limited.map_or(unit, |limited| unit.min(limited));
     let cut = Cut::by_hashes(midstates, unit as u64);

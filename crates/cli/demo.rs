@@ -19,14 +19,13 @@ use midstate_stratum::{ClientConfig, Limits};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::choose::{self, Choice, HashArgs};
+use crate::choose::{Choice, MiningArgs};
 use crate::exit::Failure;
 use crate::mine::{USER_AGENT, VERSION_MASK};
 use crate::mining::{self, Goals, Source};
 use crate::node::NodeArgs;
 use crate::output::Output;
 use crate::pools::{Pools, RouteArgs};
-use crate::priority::PriorityArgs;
 use crate::tui::{self, ViewArgs};
 use crate::units;
 use crate::web::{Page, WebArgs};
@@ -71,9 +70,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     web: WebArgs,
     #[command(flatten)]
-    hash: HashArgs,
-    #[command(flatten)]
-    manners: PriorityArgs,
+    mining: MiningArgs,
     #[command(flatten)]
     view: ViewArgs,
 }
@@ -83,8 +80,7 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
 }
 
 async fn demo(args: Args, out: &mut Output) -> Result<(), Failure> {
-    let priority = args.manners.priority;
-    let choice = Choice { priority, ..choose::choose(&args.hash)? };
+    let choice = args.mining.choose()?;
     let difficulty = args.difficulty.unwrap_or_else(|| easy(choice.rate() * PACE / 2f64.powi(32)));
     let config = PoolConfig { difficulty, limits: Limits::default() };
     let page = args.web.open(out).await?;

@@ -11,14 +11,13 @@ use midstate_net::{NodeUrl, NodeUrlError, PoolUrl};
 use tokio::sync::mpsc;
 
 pub(crate) use self::plan::Plan;
-use crate::choose::{self, Choice, HashArgs};
+use crate::choose::MiningArgs;
 use crate::config::Config;
 use crate::exit::Failure;
 use crate::mining::{self, Goals, Source};
 use crate::node::NodeArgs;
 use crate::output::Output;
 use crate::pools::{self, Login as PoolLogin, PoolArgs, Pools};
-use crate::priority::PriorityArgs;
 use crate::tui::{self, ViewArgs};
 use crate::web::WebArgs;
 
@@ -81,9 +80,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     web: WebArgs,
     #[command(flatten)]
-    hash: HashArgs,
-    #[command(flatten)]
-    manners: PriorityArgs,
+    mining: MiningArgs,
     #[command(flatten)]
     view: ViewArgs,
 }
@@ -145,8 +142,7 @@ impl Args {
             shares: self.shares,
             time: self.time_limit.map(Duration::from_secs),
         };
-        let priority = self.manners.priority;
-        let choice = Choice { priority, ..choose::choose(&self.hash)? };
+        let choice = self.mining.choose()?;
         Ok(Plan { choice, source, goals })
     }
 
@@ -246,8 +242,9 @@ impl Args {
     fn read_config(&mut self, file: &Path, out: &mut Output) -> Result<Config, Failure> {
         let config = Config::read(file).map_err(|error| Failure::usage(error.to_string()))?;
         pools::warn_of_secrets(file, &config, out);
-        self.hash.threads = self.hash.threads.or(config.threads);
-        self.hash.kernel = self.hash.kernel.take().or_else(|| config.kernel.clone());
+        let hash = &mut self.mining.hash;
+        hash.threads = hash.threads.or(config.threads);
+        hash.kernel = hash.kernel.take().or_else(|| config.kernel.clone());
         Ok(config)
     }
 }

@@ -22,6 +22,7 @@ use crate::output::Output;
 
 /// Flags about what is shown while mining.
 #[derive(clap::Args, Debug, Clone)]
+#[command(next_help_heading = "Watching")]
 pub(crate) struct ViewArgs {
     /// Print lines on a terminal too, instead of the live view
     #[arg(long)]

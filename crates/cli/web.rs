@@ -33,6 +33,7 @@ use token::{Origin, Token};
 
 /// Flags about the page.
 #[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Watching")]
 pub(crate) struct WebArgs {
     /// Show the mining in a browser: serve a page here, as 127.0.0.1:8080 or 8080 (0: a free port)
     #[arg(long, value_name = "ADDR:PORT", value_parser = parse_address)]

@@ -266,7 +266,7 @@ impl Flags {
 
     /// How to hash; the rest is ours to choose.
     pub(super) fn hash_args(&self) -> HashArgs {
-        HashArgs::with_threads(self.threads)
+        HashArgs { threads: self.threads, kernel: None }
     }
 
     /// `--retries` as a time: so many pauses, and the one before the first try.
