@@ -258,7 +258,7 @@ fn kernel(kernel: Kernel) -> Finding {
         check: format!("kernel {}", kernel.name()),
         health: if good { Health::Ok } else { Health::Fail },
         found: match good {
-            true => format!("{} lanes, solves block 125552", kernel.lanes()),
+            true => format!("{}, solves block 125552", units::count(kernel.lanes(), "lane")),
             false => "computes wrong hashes".into(),
         },
         cure: (!good).then_some("report it, with the CPU's name; use another one with --kernel"),

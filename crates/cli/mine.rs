@@ -19,6 +19,7 @@ use crate::node::NodeArgs;
 use crate::output::Output;
 use crate::pools::{self, Login as PoolLogin, PoolArgs, Pools};
 use crate::tui::{self, ViewArgs};
+use crate::units;
 use crate::web::WebArgs;
 
 /// How we call ourselves to pools.
@@ -261,7 +262,8 @@ fn spread<'a>(
             Ok(Some(move |index: usize| values[index.min(count - 1)].clone()))
         }
         count => Err(Failure::usage(format!(
-            "{flag} is given {count} times for {pools} pools: give it once, or once for each --url"
+            "{flag} is given {count} times for {}: give it once, or once for each --url",
+            units::count(pools, "pool")
         ))),
     }
 }

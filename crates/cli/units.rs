@@ -54,12 +54,13 @@ pub(crate) fn count<N: Display + PartialEq + From<u8>>(count: N, thing: &str) ->
     format!("{count} {thing}{plural}")
 }
 
-/// A difficulty, from regtest's to mainnet's, in three significant digits: `4.66e-10`, `0.00123`,
+/// A difficulty, from regtest's to mainnet's, in three significant digits: `4.66e-10`, `0.000283`,
 /// `0.123`, `42.0`, `155 T`.
 pub(crate) fn difficulty(difficulty: f64) -> String {
     match difficulty {
         0.0 => "0".to_owned(),
-        tiny if tiny < 0.000_999_5 => format!("{tiny:.2e}"),
+        tiny if tiny < 0.000_099_95 => format!("{tiny:.2e}"),
+        small if small < 0.000_999_5 => format!("{small:.6}"),
         small if small < 0.009_995 => format!("{small:.5}"),
         small if small < 0.099_95 => format!("{small:.4}"),
         small if small < 0.999_5 => format!("{small:.3}"),
@@ -101,12 +102,12 @@ mod tests {
     fn waits_and_difficulties_read_well_at_every_size() {
         let texts = [0.35, 90_000.0, 40.0 * 86400.0, 1e14].map(long_duration);
         assert_eq!(texts, ["0.3 s", "25 h 00 min", "40 days", "3.17 Myears"]);
-        let texts = [0.0, 4.656e-10, 9.994e-4, 0.001, 0.01234, 0.06, 0.5, 0.9996, 42.0, 1.55e14];
+        let texts = [0.0, 4.656e-10, 5e-4, 0.001, 0.01234, 0.06, 0.5, 0.9996, 42.0, 1.55e14];
         assert_eq!(
             texts.map(difficulty),
             [
-                "0", "4.66e-10", "9.99e-4", "0.00100", "0.0123", "0.0600", "0.500", "1.00", "42.0",
-                "155 T"
+                "0", "4.66e-10", "0.000500", "0.00100", "0.0123", "0.0600", "0.500", "1.00",
+                "42.0", "155 T"
             ]
         );
     }

@@ -9,6 +9,7 @@ use super::verdict::{ANSWER, Block};
 use crate::inputs::{number, say_source};
 use crate::output::Output;
 use crate::prose::{band, bar, fit, wrap};
+use crate::units;
 
 /// The machines that a person should have heard of, by their names without brackets.
 const LADDER: [&str; 14] = [
@@ -95,7 +96,8 @@ fn print_here(comparison: &Comparison, out: &mut Output) {
     let (low, high) = here.efficiency();
     out.line(format!("This machine: {}", here.name));
     let interval = here.interval.map_or_else(String::new, |(low, high, windows)| {
-        format!(", median of {windows} windows in {} .. {}", rate(low), rate(high))
+        let windows = units::count(windows, "window");
+        format!(", median of {windows} in {} .. {}", rate(low), rate(high))
     });
     out.line(format!("  rate    {}{interval}", here.rate));
     out.line(format!("          {}; other work on the machine slows it", here.rate_source));

@@ -18,6 +18,7 @@ use super::sheet::Sheet;
 use crate::exit::Failure;
 use crate::inputs::{not_negative, number, positive, share};
 use crate::output::Output;
+use crate::units;
 
 /// A week of made-up prices: cheap at noon, dear in the evening, one evening of scarcity.
 const EXAMPLE_WEEK: &str = include_str!("example-week.csv");
@@ -233,8 +234,13 @@ pub(super) fn host(args: &HostArgs, inputs: &Inputs, out: &mut Output) {
         "present value of hosting with 1 MW at the meter",
         "-capex + sum over years of rent x margin x (1 - default)^y / (1 + discount)^y",
         format!(
-            "-{} + sum of {} x {} x (1 - {})^y / (1 + {})^y, {} years",
-            hosting.capex, per_meter, args.margin, args.default_risk, args.discount, args.years
+            "-{} + sum of {} x {} x (1 - {})^y / (1 + {})^y, {}",
+            hosting.capex,
+            per_meter,
+            args.margin,
+            args.default_risk,
+            args.discount,
+            units::count(args.years, "year")
         ),
         rent.0 / 1e6,
         "million $",

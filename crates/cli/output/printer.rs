@@ -6,6 +6,8 @@ use std::collections::VecDeque;
 use std::io::{Write, stderr, stdout};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use crate::units;
+
 /// Pieces of text that may wait for a reader.
 const MOST_WAITING: usize = 10_000;
 
@@ -66,7 +68,8 @@ impl Printer {
         }
         let left_out = std::mem::take(&mut state.left_out);
         if left_out > 0 {
-            let words = format!("warning: {left_out} lines were left out: nobody read them\n");
+            let lines = units::count(left_out, "line");
+            let words = format!("warning: left out {lines} that nobody read\n");
             state.waiting.push_back((Stream::Stderr, words));
         }
         state.waiting.push_back((stream, text));
