@@ -21,7 +21,9 @@ pub(crate) enum Priority {
 
 impl Priority {
     /// Puts the calling thread there. Linux has a priority for each thread; the other Unixes have
-    /// one for the process, and there the network's thread gives way, too.
+    /// one for the process, and there the network's thread gives way, too. Linux may share the CPU
+    /// among sessions first (autogroups). What a session gets is not ours to change: the shell and
+    /// whatever else was started there would get less, too.
     pub(crate) fn take(self) {
         #[cfg(unix)]
         if self == Self::Idle {
