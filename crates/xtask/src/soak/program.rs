@@ -34,7 +34,8 @@ impl Program {
     pub(super) fn start(program: &Path, arguments: &[&str]) -> anyhow::Result<Self> {
         let mut child = Command::new(program)
             .args(arguments)
-            .args(["--json", "--quiet"])
+            // Not at the lowest priority: the figures are not to tell how busy the machine was.
+            .args(["--json", "--quiet", "--priority", "normal"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
