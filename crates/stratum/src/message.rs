@@ -181,6 +181,12 @@ fn id_number(id: &Value) -> Option<u64> {
 /// Whether brackets outside of strings nest deeper than `limit`. Counted before parsing, so that no
 /// parser recurses at a stranger's wish.
 fn deeper_than(text: &str, limit: usize) -> bool {
+    let is_opening = |byte: &u8| matches!(byte, b'[' | b'{');
+    // Nearly every line has so few of them, and to count is to look at many bytes at once: without
+    // this, a fifth of the time that a job takes goes into the loop below.
+    if text.bytes().filter(is_opening).count() <= limit {
+        return false;
+    }
     let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
     for byte in text.bytes() {
         match byte {

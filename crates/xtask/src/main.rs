@@ -8,8 +8,10 @@ mod asm;
 mod bitcoind;
 mod chaos;
 mod cross;
+mod flood;
 mod instructions;
 mod loom;
+mod program;
 mod soak;
 mod tidy;
 mod torture;
@@ -37,6 +39,8 @@ usage: cargo xtask <command>
   loom       explore every interleaving of the slot between network and threads
   soak --hours H
              the program for a long time, through a proxy with a fault every 30 s
+  flood --seconds S
+             what 10,000 jobs a second cost the program, against one job
   bitcoind   print the path of a bitcoind for the tests, building one if there is none
   help       print this
 ";
@@ -58,6 +62,7 @@ fn main() -> ExitCode {
         ["chaos", "--seeds", seeds] => repository().and_then(|root| chaos::run(&root, seeds)),
         ["loom"] => repository().and_then(|root| loom::run(&root)),
         ["soak", "--hours", hours] => repository().and_then(|root| soak::run(&root, hours)),
+        ["flood", "--seconds", seconds] => repository().and_then(|root| flood::run(&root, seconds)),
         ["bitcoind"] => bitcoind::run(),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");

@@ -5,19 +5,18 @@
 //! the scalar kernel: what is tried here is the endurance of the connection, not of the hashing.
 //! Needs `/proc`, so Linux.
 
-mod program;
 mod proxy;
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::path::Path;
+use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 
-use program::{Program, Use};
+use crate::program::{self, Program, Use};
 use proxy::{Fault, Proxy};
 
 const BETWEEN_FAULTS: Duration = Duration::from_secs(30);
@@ -33,7 +32,7 @@ const WORKER: &str = "soak";
 pub(crate) fn run(root: &Path, hours: &str) -> anyhow::Result<ExitCode> {
     let hours: f64 = hours.parse().with_context(|| format!("{hours:?} is no number of hours"))?;
     ensure!((0.01..=1000.0).contains(&hours), "--hours takes 0.01 to 1000, got {hours}");
-    let program = build(root)?;
+    let program = program::build(root)?;
     let hash = ["--threads", "1", "--kernel", "scalar"];
     let pool = ["demo", "--listen", "127.0.0.1:0", "--blocks", "1000000000"];
     let mut pool =
@@ -84,24 +83,6 @@ pub(crate) fn run(root: &Path, hours: &str) -> anyhow::Result<ExitCode> {
         println!("shares lost 0, duplicated 0, below target 0; the books of both ends agree");
     }
     Ok(if wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// The release build of the program. Cargo says where it lies.
-fn build(root: &Path) -> anyhow::Result<PathBuf> {
-    let output = Command::new("cargo")
-        .args(["build", "--locked", "--release", "--package", "midstate"])
-        .args(["--message-format", "json-render-diagnostics"])
-        .current_dir(root)
-        .stderr(Stdio::inherit())
-        .output()
-        .context("running cargo")?;
-    ensure!(output.status.success(), "cargo build failed ({})", output.status);
-    let messages = String::from_utf8(output.stdout).context("cargo speaks UTF-8")?;
-    let mut executables = messages.lines().filter_map(|line| {
-        let message: Value = serde_json::from_str(line).ok()?;
-        message["executable"].as_str().map(PathBuf::from)
-    });
-    executables.next_back().context("cargo named no executable")
 }
 
 /// What the miner said about its shares and its connection.
