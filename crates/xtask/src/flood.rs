@@ -93,8 +93,7 @@ impl Run {
         let pool = Pool::start(jobs_a_second, time)?;
         let (url, count) = (&pool.address, &threads.to_string());
         let mine = ["mine", "-o", url, "-u", "flood", "--threads", count];
-        // What else this machine has to do is not to decide.
-        let mut miner = Program::start(program, &[&mine[..], &["--priority", "normal"]].concat())?;
+        let mut miner = Program::start(program, &mine)?;
         let mut heard = Heard::default();
         let started = Instant::now();
         let (mut early, mut last) = (None, None);
