@@ -55,7 +55,8 @@ fn u10_a_healthy_node_is_told_so_step_by_step() {
     node.generate(1);
     let flags = [&datadir(&node)[..], &["--chain", "regtest"]].concat();
     let healthy = examine(&node.url(), &flags);
-    let words = ["the cookie ", "regtest", "block 1 is the tip", "/Satoshi:", "block 2 with 0"];
+    let words =
+        ["the cookie ", "regtest", "block 1 is the tip", "/Satoshi:", "block 2, transactions: 0"];
     healthy.assert(0, &ALL, &[], &words);
     // Nothing was mined by looking.
     assert_eq!(node.height(), 1);
@@ -161,7 +162,7 @@ fn u10_what_a_node_goes_through_is_told_with_the_cure() {
     });
     let found = examine(&url, &login);
     let not_ok = [("sync", "warn"), ("peers", "warn"), ("template", "fail")];
-    let words = ["block 5 of 900000", "0 connections", "gives no work without peers"];
+    let words = ["block 5 of 900000", "connections: 0", "gives no work without peers"];
     found.assert(1, &ALL[..7], &not_ok, &words);
     assert!(!found.words.contains('\u{1b}'), "S11");
 

@@ -129,7 +129,7 @@ fn has_peers(network: Result<NetworkInfo, RpcError>, chain: Chain) -> Outcome {
         Ok(network) => network,
         Err(error) => return Outcome::Doubtful(error.to_string()),
     };
-    let found = format!("{} connections, {}", network.connections, network.agent());
+    let found = format!("connections: {}, {}", network.connections, network.agent());
     match network.connections {
         0 if chain == Chain::Regtest => Outcome::Good(format!("{found}; regtest needs none")),
         0 => Outcome::Doubtful(found),
@@ -139,7 +139,7 @@ fn has_peers(network: Result<NetworkInfo, RpcError>, chain: Chain) -> Outcome {
 
 fn described(template: &Template) -> Outcome {
     let found = format!(
-        "block {} with {} transactions, {:.8} for the coinbase, difficulty {:.4e}",
+        "block {}, transactions: {}, {:.8} for the coinbase, difficulty {:.4e}",
         template.height,
         template.transactions.len(),
         template.coinbase_value as f64 / SATOSHI_A_COIN,
