@@ -165,8 +165,8 @@ fn a_foreign_miner_joins_the_demo_and_mines_a_block() {
         "100000",
         "--difficulty",
         "0.0001",
-        "--kernel",
-        "scalar",
+        "--max-hashrate",
+        "10k",
         "--threads",
         "1",
     ]);
