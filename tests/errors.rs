@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use crate::program::{fail, midstate};
+use crate::program::{fail, midstate, run};
 
 #[track_caller]
 fn check(arguments: &[&str], code: i32, words: &[&str]) {
@@ -97,4 +97,19 @@ fn values_out_of_range_are_usage() {
     check(&["demo", "--midstates", "3"], 2, &["power of two"]);
     check(&["bench", "--seconds", "0"], 2, &["--seconds"]);
     check(&["mine", "-o", "a:1", "-u", "x", "--version-mask", "zz"], 2, &["1fffe000"]);
+}
+
+#[test]
+fn hash_rates_take_a_unit_everywhere() {
+    for rate in ["54M", "5.4e7", "54000k"] {
+        let output = run(&["econ", "odds", "--rate", rate, "--json"]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{rate}");
+        assert!(text.contains("/ 54,000,000 H/s"), "{rate}: {text}");
+    }
+    for rate in ["54 potatoes", "0", "-1M", "M", "inf"] {
+        check(&["asic", &format!("--rate={rate}")], 2, &["expected hashes per second", "1.5M"]);
+        check(&["demo", &format!("--max-hashrate={rate}")], 2, &["expected hashes per second"]);
+    }
+    check(&["demo", "--max-hashrate", "0.5"], 2, &["1 or more"]);
 }

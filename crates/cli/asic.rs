@@ -16,7 +16,7 @@ use serde_json::json;
 
 use crate::choose::HashArgs;
 use crate::exit::Failure;
-use crate::inputs::{InputArgs, positive};
+use crate::inputs::{InputArgs, hash_rate, positive};
 use crate::output::Output;
 use here::Here;
 pub(crate) use ladder::short_name;
@@ -30,7 +30,7 @@ use verdict::Verdict;
 #[command(after_help = "Example: midstate asic --watts 65 --html report.html")]
 pub(crate) struct Args {
     /// Hashes per second of this machine, in place of measuring them
-    #[arg(long, value_name = "H/S", value_parser = positive)]
+    #[arg(long, value_name = "H/S", value_parser = hash_rate)]
     rate: Option<f64>,
     /// Watts of this machine, in place of reading or assuming them
     #[arg(long, value_name = "W", value_parser = positive)]

@@ -10,6 +10,7 @@ use midstate_sha256d::{Kernel, Midstate, Tail, Work};
 use midstate_work::Cut;
 
 use crate::exit::{Failure, Kind};
+use crate::inputs::hash_rate;
 use crate::priority::{Priority, PriorityArgs};
 
 /// Midstates side by side when nothing else is asked: more gain less than a percent.
@@ -44,7 +45,7 @@ pub(crate) struct MiningArgs {
     #[arg(long, value_name = "N", default_value = "auto", value_parser = parse_midstates)]
     midstates: Midstates,
     /// Hash no faster than this, all threads together, in hashes per second; k, M and G are known
-    #[arg(long, value_name = "HS", value_parser = parse_rate)]
+    #[arg(long, value_name = "HS", value_parser = parse_limit)]
     max_hashrate: Option<f64>,
     #[command(flatten)]
     manners: PriorityArgs,
@@ -72,16 +73,10 @@ fn parse_midstates(text: &str) -> Result<Midstates, String> {
     }
 }
 
-fn parse_rate(text: &str) -> Result<f64, String> {
-    let (digits, unit) = match text.char_indices().next_back() {
-        Some((at, 'k' | 'K')) => (&text[..at], 1e3),
-        Some((at, 'M')) => (&text[..at], 1e6),
-        Some((at, 'G')) => (&text[..at], 1e9),
-        _ => (text, 1.0),
-    };
-    let rate = digits.parse().ok().map(|rate: f64| rate * unit);
-    rate.filter(|rate| rate.is_finite() && *rate >= 1.0)
-        .ok_or_else(|| "expected hashes per second, as 50000 or 1.5M".to_owned())
+fn parse_limit(text: &str) -> Result<f64, String> {
+    // Less would be one hash in hours, and the first window would never end.
+    hash_rate(text)
+        .and_then(|rate| if rate < 1.0 { Err("expected 1 or more".into()) } else { Ok(rate) })
 }
 
 /// A choice, and what it was measured to do.

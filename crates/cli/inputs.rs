@@ -126,6 +126,19 @@ pub(crate) fn positive(text: &str) -> Result<f64, String> {
     parse(text, |value| value > 0.0, "a number above 0")
 }
 
+/// A flag's hash rate: hashes per second, above zero, with a unit from k to E or without.
+pub(crate) fn hash_rate(text: &str) -> Result<f64, String> {
+    const UNITS: &str = "kMGTPE";
+    let unit = text.char_indices().next_back();
+    let (digits, unit) = match unit.map(|(at, unit)| (at, UNITS.find(unit))) {
+        Some((at, Some(place))) => (&text[..at], 1000f64.powi(place as i32 + 1)),
+        _ => (text, 1.0),
+    };
+    let rate = digits.parse().ok().map(|rate: f64| rate * unit);
+    rate.filter(|rate| rate.is_finite() && *rate > 0.0)
+        .ok_or_else(|| "expected hashes per second, as 50000, 1.5M or 200T".to_owned())
+}
+
 /// A flag's value, zero or more.
 pub(crate) fn not_negative(text: &str) -> Result<f64, String> {
     parse(text, |value| value >= 0.0, "a number, 0 or more")

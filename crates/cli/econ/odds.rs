@@ -11,14 +11,14 @@ use serde_json::json;
 
 use super::sheet::Sheet;
 use crate::exit::Failure;
-use crate::inputs::{number, positive, share, target};
+use crate::inputs::{hash_rate, number, positive, share, target};
 use crate::output::Output;
 
 /// Flags of `econ odds`.
 #[derive(clap::Args, Debug)]
 pub(super) struct OddsArgs {
     /// A machine's rate, hashes per second
-    #[arg(long, value_name = "H/S", value_parser = positive, default_value_t = 100e6)]
+    #[arg(long, value_name = "H/S", value_parser = hash_rate, default_value_t = 100e6)]
     rate: f64,
     /// Days of hashing
     #[arg(long, value_name = "DAYS", value_parser = positive, default_value_t = 365.25)]
@@ -42,7 +42,7 @@ pub(super) struct PoolsArgs {
           value_parser = clap::value_parser!(u64).range(1..))]
     blocks: u64,
     /// A member's rate, hashes per second
-    #[arg(long, value_name = "H/S", value_parser = positive, default_value_t = 200e12)]
+    #[arg(long, value_name = "H/S", value_parser = hash_rate, default_value_t = 200e12)]
     rate: f64,
     /// What the pool keeps
     #[arg(long, value_name = "SHARE", value_parser = share, default_value_t = 0.02)]

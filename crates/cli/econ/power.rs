@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::sheet::Sheet;
 use crate::exit::Failure;
-use crate::inputs::{not_negative, number, positive, share};
+use crate::inputs::{hash_rate, not_negative, number, positive, share};
 use crate::output::Output;
 use crate::units;
 
@@ -39,7 +39,7 @@ pub(super) struct SiteArgs {
     #[arg(long, value_name = "N", group = "size")]
     rigs: Option<u64>,
     /// Rate of one rig, hashes per second
-    #[arg(long, value_name = "H/S", value_parser = positive, default_value_t = 200e12)]
+    #[arg(long, value_name = "H/S", value_parser = hash_rate, default_value_t = 200e12)]
     rig_rate: f64,
     /// Efficiencies, J/TH, separated by commas
     #[arg(long, value_name = "J/TH", value_delimiter = ',', value_parser = positive,

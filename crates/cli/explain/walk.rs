@@ -89,12 +89,15 @@ impl<'a> Walk<'a> {
             }
         }
         self.say(
-            "Everything is shown as it is stored: numbers with their lowest byte first. A miner \
-             hashes these 80 bytes with SHA-256 and the result with SHA-256 again: one such try is \
-             called a hash. It is good if, read as a number, it is not above the target. The \
-             smaller the target, the higher the difficulty: difficulty d takes 4.295 billion x d \
-             tries on average. Whoever changes one transaction changes the merkle root, and with \
-             it the hash: the work has to be done again.",
+            "A block is a page of a ledger that many keep: payments, called transactions, and a \
+             header that stands for them and names the block before. The first of all is called \
+             genesis. Everything is shown as it is stored: numbers with their lowest byte first. \
+             A miner hashes these 80 bytes with SHA-256 and the result with SHA-256 again; such a \
+             try is called a hash, as is what comes out. It is good if, read as a number, it is \
+             not above the target: whoever finds a good one has made the next block, and is paid \
+             for it. The smaller the target, the higher the difficulty: difficulty d takes 4.295 \
+             billion x d tries on average. Whoever changes one transaction changes the merkle \
+             root, and with it the hash: the work has to be done again.",
         );
         Ok(())
     }
@@ -106,7 +109,7 @@ impl<'a> Walk<'a> {
         self.line(format!("  piece 1  {}", hex::encode(&bytes[..32])));
         self.line(format!("           {}", hex::encode(&bytes[32..64])));
         self.line(format!(
-            "  piece 2  {}  then padding: byte 0x80, zeros, 640 bits",
+            "  piece 2  {}  then byte 0x80, zeros, and the length: 640 bits",
             hex::encode(&bytes[64..])
         ));
         self.line(format!("  start    {}", words(&START)));
@@ -155,8 +158,9 @@ impl<'a> Walk<'a> {
              therefore word 7. At difficulty 1 and above it must be 0, which one hash in \
              4,294,967,296 is. Word 7 comes from place h of the state, and a round makes new words \
              for a and e only: the others move on, e to f, f to g, g to h. So what is in e three \
-             rounds before the end is word 7: a miner computes it, looks, and finishes only the \
-             hashes that pass.",
+             rounds before the end leaves in h. At the end of a compression the state it began \
+             with is added, place by place, which gives word 7: a miner computes it three rounds \
+             early, looks, and finishes only the tries that pass.",
         );
         self.rounds("second SHA-256", &hash.third)
     }
@@ -220,9 +224,10 @@ impl<'a> Walk<'a> {
         self.say(
             "Half of all bits, like the toss of 256 coins (128, most often give or take 8; result \
              1 is the midstate added to the last round, and result 2 its hash). A try says \
-             nothing about the next: there is no getting closer, only more tries. So the one who \
-             tries most for the least power wins, and that is why the machines that do nothing \
-             else win. `midstate asic` shows them.",
+             nothing about the next: there is no getting closer, only more tries. So most \
+             blocks are made by those who can pay for the most tries, with the machines that need \
+             the least power for one, and such machines do nothing else. `midstate asic` shows \
+             them.",
         );
         Ok(())
     }
