@@ -100,7 +100,8 @@ fn print_here(comparison: &Comparison, out: &mut Output) {
         format!(", median of {windows} in {} .. {}", rate(low), rate(high))
     });
     out.line(format!("  rate    {}{interval}", here.rate));
-    out.line(format!("          {}; other work on the machine slows it", here.rate_source));
+    let slowed = if here.interval.is_some() { "; other work on the machine slows it" } else { "" };
+    out.line(format!("          {}{slowed}", here.rate_source));
     let watts = band(here.watts.0.to_string(), here.watts.1.to_string());
     out.line(format!("  power   {watts} ({})", here.power_source));
     let efficiency = band(short(low), short(high));
@@ -171,8 +172,8 @@ fn print_energy(comparison: &Comparison, rungs: &[Rung], out: &mut Output) {
     }
     out.line(format!(
         "  The floor that physics sets: to erase a bit costs {:.2e} J at {ROOM} K (Landauer). By \
-         what a\n  hash is thought to erase, and how far above it are this machine and the best \
-         ASIC:",
+         what a\n  hash is thought to erase, and how many times as much this machine takes, and the \
+         best ASIC:",
         landauer(ROOM).0
     ));
     for floor in &verdict.floors {

@@ -121,7 +121,7 @@ impl<'a> Walk<'a> {
              in piece 2, so the state after piece 1, the midstate, is the same for all \
              4,294,967,296 nonces: it is computed once, and two compressions are left. When the \
              nonces run out, the miner changes some bits of the version, or the transaction that \
-             pays it and so the merkle root. Both stand in piece 1: there is a new midstate, and \
+             pays it and so the merkle root. Either changes piece 1: there is a new midstate, and \
              the nonces begin again.",
         );
         self.rounds("first piece", &hash.first)
