@@ -182,8 +182,8 @@ fn u4_a_local_node_is_found_by_its_address_alone() {
         .unwrap();
     let cookie = |home: &std::path::Path| home.join("regtest/.cookie");
     std::fs::copy(cookie(&node.datadir), cookie(&usual)).unwrap();
-    let output = midstate(&["mine", "--blocks", "1", "--address"])
-        .arg("bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080")
+    let address = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
+    let output = midstate(&["mine", "--blocks", "1", "--address", address])
         .env("HOME", &home)
         .env_remove("XDG_STATE_HOME")
         .output()
