@@ -172,8 +172,8 @@ fn print_energy(comparison: &Comparison, rungs: &[Rung], out: &mut Output) {
     }
     out.line(format!(
         "  The floor that physics sets: to erase a bit costs {:.2e} J at {ROOM} K (Landauer). By \
-         what a\n  hash is thought to erase, and how many times as much this machine takes, and the \
-         best ASIC:",
+         what a\n  hash is thought to erase, and how many times as much this machine takes, and \
+         the best ASIC:",
         landauer(ROOM).0
     ));
     for floor in &verdict.floors {
