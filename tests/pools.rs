@@ -273,9 +273,9 @@ fn s11_the_summary_counts_refusals_by_reason() {
     assert_eq!(summary["rejects"], json!([reason]), "{summary}");
 }
 
-#[test]
-fn whoever_does_not_read_does_not_stop_the_mining() {
-    // More than any pipe holds.
+/// A miner that has found more than a pipe holds, and whose stdout nobody has read.
+#[cfg(unix)]
+fn unread_miner() -> (std::process::Child, usize) {
     const SHARES: usize = 600;
     let submitted = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&submitted);
@@ -291,7 +291,7 @@ fn whoever_does_not_read_does_not_stop_the_mining() {
         }
         _ => friendly("a")(request, stream),
     });
-    let mut child = midstate(&["mine", "-o", &address, "-u", "me", "--threads", "1", "--json"])
+    let child = midstate(&["mine", "-o", &address, "-u", "me", "--threads", "1", "--json"])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -301,15 +301,44 @@ fn whoever_does_not_read_does_not_stop_the_mining() {
         assert!(begun.elapsed() < Duration::from_secs(60), "{submitted:?} shares and no more");
         thread::sleep(Duration::from_millis(20));
     }
+    (child, SHARES)
+}
+
+#[cfg(unix)]
+fn interrupt(child: &std::process::Child) {
     let pid = child.id().to_string();
     assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+}
+
+#[cfg(unix)]
+#[test]
+fn whoever_does_not_read_does_not_stop_the_mining() {
+    let (mut child, least) = unread_miner();
+    interrupt(&child);
     let mut told = Vec::new();
     child.stdout.take().unwrap().read_to_end(&mut told).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
     let events = crate::program::events(&told);
     let shares = events.iter().filter(|event| event["event"] == "share").count();
-    assert!(shares >= SHARES, "{shares} shares");
+    assert!(shares >= least, "{shares} shares");
     assert_eq!(events.last().unwrap()["shares"]["found"], shares, "every share was told");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_second_ctrl_c_ends_it_though_nobody_reads_the_summary() {
+    let (mut child, _) = unread_miner();
+    let begun = Instant::now();
+    // The first one stops the mining; the summary then waits for a reader.
+    let code = loop {
+        interrupt(&child);
+        thread::sleep(Duration::from_millis(300));
+        if let Some(status) = child.try_wait().unwrap() {
+            break status.code();
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "it goes on");
+    };
+    assert_eq!(code, Some(130));
 }
 
 /// Resident memory of a process, in bytes.

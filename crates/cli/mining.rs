@@ -160,10 +160,7 @@ pub(crate) async fn mine(
 
     // From here on a second Ctrl-C ends the program at once.
     miner.views.ending();
-    tokio::spawn(async {
-        crate::signals::interrupted().await;
-        std::process::exit(INTERRUPTED_TWICE);
-    });
+    crate::signals::end_at_the_next(INTERRUPTED_TWICE);
     miner.engine.stop();
     miner.record_turned_away();
     while let Ok(share) = found_shares.try_recv() {

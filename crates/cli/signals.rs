@@ -56,6 +56,17 @@ impl Requests {
     }
 }
 
+/// From now on Ctrl-C ends the program at once. On a thread of its own: the one that mines may wait
+/// for a hashing thread, or for whoever reads the last lines.
+pub(crate) fn end_at_the_next(code: i32) {
+    std::thread::spawn(move || {
+        if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            runtime.block_on(interrupted());
+            std::process::exit(code);
+        }
+    });
+}
+
 /// Waits for Ctrl-C or, where there is such a thing, SIGTERM. Forever if neither can be had.
 pub(crate) async fn interrupted() {
     #[cfg(unix)]
