@@ -41,9 +41,9 @@ struct Answer {
 /// Sends some bytes and reads all that comes back.
 fn send(address: &str, request: &str) -> Answer {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.write_all(request.as_bytes()).unwrap();
+    // A server may answer and hang up before it has heard all: what came before that counts.
+    let _ = stream.write_all(request.as_bytes());
     let mut bytes = Vec::new();
-    // What came before a connection is cut off counts.
     let _ = stream.read_to_end(&mut bytes);
     let text = String::from_utf8(bytes).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or_default();
@@ -139,17 +139,21 @@ fn s10_heads_are_bounded_in_size_and_time_and_connections_in_number() {
 
     let listen = || {
         let mut stream = TcpStream::connect(&address).unwrap();
-        write!(stream, "GET /events HTTP/1.1\r\nHost: {address}\r\n\r\n").unwrap();
+        let request = format!("GET /events HTTP/1.1\r\nHost: {address}\r\n\r\n");
+        // One too many may be answered before it has asked.
+        let _ = stream.write_all(request.as_bytes());
         let mut first = [0; 15];
-        stream.read_exact(&mut first).map(|()| (stream, first))
+        stream.read_exact(&mut first).unwrap();
+        (stream, first)
     };
-    let mut listeners: Vec<_> = (0..32).map(|_| listen().unwrap()).collect();
+    let mut listeners: Vec<_> = (0..32).map(|_| listen()).collect();
     assert!(listeners.iter().all(|(_, first)| first == b"HTTP/1.1 200 OK"));
-    // It is told so, if it reads before its own words are thrown back.
-    assert!(listen().is_err() || &listen().unwrap().1 == b"HTTP/1.1 503 Se");
+    for _ in 0..20 {
+        assert_eq!(&listen().1, b"HTTP/1.1 503 Se", "one too many is told so");
+    }
     listeners.truncate(31);
     wait_for("a place is free again", || {
-        listen().ok().filter(|(_, first)| first == b"HTTP/1.1 200 OK")
+        Some(listen()).filter(|(_, first)| first == b"HTTP/1.1 200 OK")
     });
     drop(listeners);
     wait_for("the others, too", || {

@@ -2,7 +2,6 @@
 //! the headers that keep a browser on our side. It changes nothing: there is no request that could.
 
 use std::convert::Infallible;
-use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use futures_util::stream::{self, Stream, StreamExt};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{oneshot, watch};
@@ -80,7 +80,7 @@ pub(super) async fn serve(
     mut stop: oneshot::Receiver<()>,
 ) {
     let router = router(guard, feed);
-    let mut connections = JoinSet::new();
+    let (mut connections, mut refused) = (JoinSet::new(), JoinSet::new());
     let (closing, closed) = watch::channel(());
     loop {
         tokio::select! {
@@ -88,7 +88,11 @@ pub(super) async fn serve(
                 Ok((stream, _)) if connections.len() < MAX_CONNECTIONS => {
                     connections.spawn(serve_connection(stream, router.clone(), closed.clone()));
                 }
-                Ok((stream, _)) => turn_away(stream),
+                Ok((stream, _)) if refused.len() < MAX_CONNECTIONS => {
+                    refused.spawn(turn_away(stream));
+                }
+                // Nor are there words for a crowd.
+                Ok(_) => {}
                 Err(error) => {
                     // Out of descriptors, usually: the others' connections go on.
                     tracing::warn!(%error, "the page cannot accept a connection");
@@ -96,6 +100,7 @@ pub(super) async fn serve(
                 }
             },
             Some(_) = connections.join_next() => {}
+            Some(_) = refused.join_next() => {}
             _ = &mut stop => break,
         }
     }
@@ -124,12 +129,17 @@ async fn serve_connection(stream: TcpStream, router: Router, mut closed: watch::
     }
 }
 
-/// Tells one too many so, if that can be done without waiting.
-fn turn_away(stream: TcpStream) {
+/// Tells one too many so. What it asks is read, not heeded: a socket that is closed on unread bytes
+/// throws our own words away with them.
+async fn turn_away(mut stream: TcpStream) {
     const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\
         Content-Type: text/plain\r\n\r\ntoo many are watching, try again in a minute\n";
-    // Its buffer is empty, so the words fit; if they do not, it is closed without them.
-    let _ = stream.into_std().and_then(|mut stream| stream.write_all(FULL));
+    let _ = timeout(FAREWELL, async {
+        stream.write_all(FULL).await?;
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
+    })
+    .await;
 }
 
 fn router(guard: Guard, feed: Arc<Feed>) -> Router {
