@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::program::{fail, midstate, run};
 
@@ -167,8 +166,7 @@ fn commands(help: &str) -> Vec<&str> {
 }
 
 fn text_of(arguments: &[&str]) -> String {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_midstate"));
-    let output = command.args(arguments).env("COLUMNS", "100").output().unwrap();
+    let output = midstate(arguments).env("COLUMNS", "100").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }

@@ -9,13 +9,17 @@ use serde_json::Value;
 
 /// How long a test waits for something that is sure to come. A busy machine may need long; a test
 /// that waits for ever tells nobody what it waits for.
-const PATIENCE: Duration = Duration::from_secs(200);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(200);
 
 /// The program with these arguments. It mines like any other program: on a machine that has a lot
 /// to do, a test would wait long for what is done only when there is nothing else.
 pub(crate) fn midstate(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_midstate"));
     command.args(arguments).stdin(Stdio::null());
+    // What it heeds, and whoever runs the tests may have set.
+    for name in ["NO_COLOR", "CLICOLOR_FORCE", "COLUMNS", "MIDSTATE_LOG", "MIDSTATE_RPC_USER"] {
+        command.env_remove(name);
+    }
     let asks = arguments.iter().any(|argument| argument.starts_with("--priority"));
     if matches!(arguments, ["demo" | "mine", ..]) && !asks {
         command.args(["--priority", "normal"]);
