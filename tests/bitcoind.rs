@@ -5,7 +5,7 @@
 //! one the tests that need it print that they were skipped, and how to get one.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,8 +13,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-/// How long a node may take to start, to stop, or to reach what a test waits for.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+use crate::port::Port;
+
+/// How long a node may take to start, to stop, to answer, or to reach what a test waits for.
+const PATIENCE: Duration = Duration::from_secs(200);
 
 /// A node; killed and removed when dropped.
 pub(crate) struct Bitcoind {
@@ -22,6 +24,8 @@ pub(crate) struct Bitcoind {
     arguments: Vec<String>,
     pub(crate) datadir: PathBuf,
     pub(crate) port: u16,
+    /// Its own while it is down, too.
+    _held: Port,
     chain: &'static str,
     child: Child,
 }
@@ -49,12 +53,12 @@ impl Bitcoind {
         let name = format!("midstate-node-{}-{number}", std::process::id());
         let datadir = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&datadir).unwrap();
-        let port = free_port();
+        let held = Port::hold();
+        let port = held.number();
         let mut arguments: Vec<String> = flags.iter().map(ToString::to_string).collect();
         arguments.extend([
             format!("-datadir={}", datadir.display()),
             format!("-rpcport={port}"),
-            format!("-port={}", free_port()),
             "-server".into(),
             "-listen=0".into(),
             "-listenonion=0".into(),
@@ -63,7 +67,7 @@ impl Bitcoind {
             "-printtoconsole=0".into(),
         ]);
         let child = spawn(&program, &arguments);
-        let node = Self { program, arguments, datadir, port, chain, child };
+        let node = Self { program, arguments, datadir, port, _held: held, chain, child };
         node.wait_until_up();
         Some(node)
     }
@@ -216,10 +220,6 @@ fn spawn(program: &Path, arguments: &[String]) -> Child {
         .stderr(Stdio::null())
         .spawn()
         .unwrap()
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn text(path: &Path) -> &str {

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::bitcoind::Bitcoind;
+use crate::port::Port;
 use crate::program::{events, midstate};
 use crate::proxy::scripted;
 
@@ -101,8 +102,8 @@ fn u10_what_is_wrong_with_us_is_named_with_the_cure() {
 
 #[test]
 fn u10_a_port_where_nobody_listens() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let found = examine(&format!("http://{free}"), &["-u", "me", "-p", "x"]);
+    let free = Port::hold();
+    let found = examine(&format!("http://{}", free.address()), &["-u", "me", "-p", "x"]);
     found.assert(5, &ALL[..2], &[("connection", "fail")], &["refused", "check the port"]);
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 
+use crate::port::Port;
 use crate::program::{fail, midstate, run};
 
 #[track_caller]
@@ -69,8 +70,10 @@ fn a_busy_port_asks_for_another_one() {
 
 #[test]
 fn a_port_where_nobody_listens_ends_after_give_up() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let arguments = ["mine", "-o", &free, "-u", "me", "--give-up", "1"];
+    let port = Port::hold();
+    let free = port.address().to_string();
+    // Long enough for one attempt, however slow the machine is.
+    let arguments = ["mine", "-o", &free, "-u", "me", "--give-up", "10"];
     check(&arguments, 5, &["cannot connect", &free, "refused"]);
 }
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::bitcoind::Bitcoind;
 use crate::coins::OpenCoins;
+use crate::port::Port;
 use crate::program::{events, midstate, run};
 
 /// Runs `mine` at a node until it has found so many blocks; its events.
@@ -151,8 +152,9 @@ fn what_does_not_fit_is_refused_with_the_right_exit_code() {
     let mainnet = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4";
     let url = node.url();
     let cookie = node.cookie().to_str().unwrap().to_owned();
-    let nobody = format!("http://127.0.0.1:{}", node.port + 1);
-    let at_node: &[&str] = &["-o", &url, "--rpccookiefile", &cookie, "--time-limit", "60"];
+    let free = Port::hold();
+    let nobody = format!("http://{}", free.address());
+    let at_node: &[&str] = &["-o", &url, "--rpccookiefile", &cookie, "--time-limit", "200"];
     let cases: [(&[&str], i32, &str); 6] = [
         (&["--chain", "main", "--address", mainnet], 2, "the node is on regtest"),
         (&["--address", mainnet], 2, "is for main, but the node is on regtest"),
@@ -162,7 +164,7 @@ fn what_does_not_fit_is_refused_with_the_right_exit_code() {
         (&["-u", "x", "-p", "wrong", "--address", ours], 3, "--rpccookiefile"),
     ];
     let cases = cases.map(|(arguments, code, words)| ([at_node, arguments].concat(), code, words));
-    let away = ["-o", &nobody, "-u", "x", "-p", "y", "--address", ours, "--give-up", "1"];
+    let away = ["-o", &nobody, "-u", "x", "-p", "y", "--address", ours, "--give-up", "10"];
     for (arguments, code, words) in cases.into_iter().chain([(away.to_vec(), 5, "bitcoind")]) {
         let output = midstate(&["mine"]).args(&arguments).output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);

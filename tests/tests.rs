@@ -23,6 +23,7 @@ mod manual;
 mod minerd;
 mod pace;
 mod pools;
+mod port;
 mod program;
 mod proposals;
 mod proxy;
