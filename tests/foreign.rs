@@ -3,12 +3,11 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::program::Running;
+use crate::program::{PATIENCE, Running};
 
 pub(crate) struct Foreigner {
     reader: BufReader<TcpStream>,
@@ -25,7 +24,7 @@ fn sha256d(data: &[u8]) -> [u8; 32] {
 impl Foreigner {
     fn connect(address: &str) -> Self {
         let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let reader = BufReader::new(stream);
         let extranonce1 = Vec::new();
         Self { reader, extranonce1, extranonce2_size: 0, difficulty: 1.0, job: None }
@@ -52,9 +51,13 @@ impl Foreigner {
             if self.answer_to(&json!(id))["result"] == true {
                 return;
             }
-            // Somebody was faster: on to the next job.
-            self.job = None;
+            self.give_up(&job);
         }
+    }
+
+    /// Somebody was faster: on to the next job, if that is not here already.
+    fn give_up(&mut self, id: &str) {
+        self.job.take_if(|job| job[0] == id);
     }
 
     fn send(&mut self, message: &Value) {
@@ -214,7 +217,7 @@ fn a_foreign_miner_joins_the_demo_and_mines_a_block() {
             break;
         }
         assert_eq!(answer["error"][0], 21, "{answer}");
-        miner.job = None;
+        miner.give_up(&share[0]);
     }
     demo.signal("INT");
     assert_eq!(demo.exit_code(), Some(0));

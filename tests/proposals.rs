@@ -135,7 +135,7 @@ const HEADER: &[Breakage] = &[
     // The root stays the same: it cannot tell an odd row from one with its last entry twice.
     ("bad-txns-duplicate", |block| block.txdata.push(block.txdata[2].clone())),
     ("time-too-old", |block| block.header.time -= 3_600),
-    ("time-too-new", |block| block.header.time += 7_300),
+    ("time-too-new", |block| block.header.time += 10_800),
     ("bad-diffbits", |block| block.header.bits = CompactTarget::from_consensus(0x207f_fffe)),
     ("bad-version(0x00000001)", |block| block.header.version = Version::ONE),
     ("inconclusive-not-best-prevblk", |block| {

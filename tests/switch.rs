@@ -19,6 +19,8 @@ use midstate_stratum::{ClientConfig, Limits};
 use midstate_work::Cut;
 use serde_json::{Value, json};
 
+use crate::program::PATIENCE;
+
 const JOBS: usize = 200;
 const MOST_LOAD: Duration = Duration::from_secs(30);
 
@@ -135,7 +137,7 @@ fn switches(
             pool.write_all(line.as_bytes()).unwrap();
             let mut there = HashSet::new();
             loop {
-                let first = first_shares.recv_timeout(Duration::from_secs(20)).unwrap();
+                let first = first_shares.recv_timeout(PATIENCE).unwrap();
                 if first.job == number.to_string()
                     && there.insert(first.thread)
                     && there.len() == threads
@@ -167,7 +169,7 @@ fn i19_every_job_of_a_pool_reaches_every_thread() {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let (address, miner) = pool();
     let first_shares = mine(&address, threads);
-    let mut pool = miner.recv_timeout(Duration::from_secs(20)).unwrap();
+    let mut pool = miner.recv_timeout(PATIENCE).unwrap();
     switches(&mut pool, &first_shares, threads, 1..2);
     let times = switches(&mut pool, &first_shares, threads, 2..JOBS);
     print("nothing else running", threads, &times);
