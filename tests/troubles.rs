@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 
 use crate::bitcoind::Bitcoind;
-use crate::program::{Running, events, midstate};
+use crate::program::{PATIENCE, Running, events, midstate};
 use crate::proxy::{Fate, proxy};
 
 const ADDRESS: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
@@ -52,7 +52,7 @@ fn i8_a_node_killed_between_solving_and_submitting() {
         Fate::Pass
     });
     let mut miner = mine(&node, Some(&url), &["--blocks", "1"]);
-    arrivals.recv().unwrap();
+    arrivals.recv_timeout(PATIENCE).unwrap();
     node.kill();
     assert_eq!(node.spooled().len(), 1, "it was on disk before it was sent");
     go_on.send(()).unwrap();
@@ -82,7 +82,7 @@ fn a_node_restarted_in_the_middle_with_a_new_cookie() {
 #[test]
 fn i8_a_node_that_crashed_and_forgot_gets_its_blocks_again() {
     let Some(mut node) = Bitcoind::regtest() else { return };
-    let mut miner = mine(&node, None, &["--blocks", "4", "--block-interval", "1"]);
+    let mut miner = mine(&node, None, &["--blocks", "6", "--block-interval", "2"]);
     let mut told = vec![wait_for_block(&mut miner, "accepted")];
     told.push(wait_for_block(&mut miner, "accepted"));
     // A node writes its chain to disk now and then: what it took a second ago is gone.
@@ -96,13 +96,13 @@ fn i8_a_node_that_crashed_and_forgot_gets_its_blocks_again() {
         }
         told.push(event);
     };
-    assert_eq!(summary["blocks"]["accepted"], 4);
+    assert_eq!(summary["blocks"]["accepted"], 6);
     // A block that the restarted node built past gets another verdict: the last one counts.
     let is_accepted = |hash: &str| {
         let last = told.iter().rev().find(|block| block["hash"] == hash);
         last.is_some_and(|block| block["verdict"] == "accepted")
     };
-    for height in 1..=4 {
+    for height in 1..=6 {
         let hash = node.block_hash(height);
         assert!(is_accepted(&hash), "{hash} is in the chain and not told: {told:?}");
     }
@@ -146,7 +146,7 @@ fn a_second_miner_who_wins_the_race() {
         Fate::Pass
     });
     let mut miner = mine(&node, Some(&url), &["--blocks", "1"]);
-    arrivals.recv().unwrap();
+    arrivals.recv_timeout(PATIENCE).unwrap();
     let winner = node.generate(1);
     go_on.send(()).unwrap();
     let lost = wait_for_block(&mut miner, "unresolved");
@@ -167,12 +167,15 @@ fn a_reorganisation_under_the_miner() {
     let ours = [wait_for_block(&mut miner, "accepted"), wait_for_block(&mut miner, "accepted")];
     node.call("invalidateblock", serde_json::json!([ours[0]["hash"]]));
     node.generate(4);
-    let next = miner.wait_for(|event| {
+    // Above those four, in the chain that has them: on the other one, too, blocks may have come in
+    // the meantime.
+    miner.wait_for(|event| {
+        let hash = || node.ask("getblockhash", serde_json::json!([event["height"]]));
         event["event"] == "block"
             && event["verdict"] == "accepted"
             && event["height"].as_u64() > Some(4)
+            && hash().is_ok_and(|hash| hash == event["hash"])
     });
-    assert_eq!(node.block_hash(next["height"].as_u64().unwrap()), next["hash"]);
     miner.signal("INT");
     let summary = finish(miner);
     let blocks = &summary["blocks"];
@@ -194,7 +197,7 @@ fn i8_a_block_of_a_killed_miner_is_sent_at_the_next_start() {
         Fate::Pass
     });
     let miner = mine(&node, Some(&url), &[]);
-    arrivals.recv().unwrap();
+    arrivals.recv_timeout(PATIENCE).unwrap();
     drop(miner);
     let spooled = node.spooled();
     assert_eq!(spooled.len(), 1);
