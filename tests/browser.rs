@@ -3,10 +3,14 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use serde_json::{Value, json};
+
+use crate::program::PATIENCE;
 
 const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
@@ -14,7 +18,7 @@ const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 pub(crate) struct Browser {
     child: Child,
     to: Option<ChildStdin>,
-    from: BufReader<ChildStdout>,
+    from: Receiver<Vec<u8>>,
     session: Option<String>,
     calls: u64,
     profile: PathBuf,
@@ -48,7 +52,16 @@ impl Browser {
             .spawn()
             .expect("a shell starts");
         let to = child.stdin.take();
-        let from = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        let mut stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        let (sender, from) = channel();
+        std::thread::spawn(move || {
+            let mut message = Vec::new();
+            // To the end, which comes in the middle of no message.
+            while let Ok(1..) = stdout.read_until(0, &mut message)
+                && message.pop() == Some(0)
+                && sender.send(std::mem::take(&mut message)).is_ok()
+            {}
+        });
         let (session, complaints) = (None, Vec::new());
         let mut browser = Self { child, to, from, session, calls: 0, profile, complaints };
         let target = browser.call("Target.createTarget", json!({ "url": "about:blank" }));
@@ -83,25 +96,23 @@ impl Browser {
         evaluated["result"]["value"].clone()
     }
 
-    /// Waits until an expression is true, for half a minute at most.
+    /// Waits until an expression is true.
     pub(crate) fn wait_until(&mut self, condition: &str) {
-        let waited = self.evaluate(&format!(
-            "new Promise(done => {{
-               const started = Date.now();
-               const timer = setInterval(() => {{
-                 const met = Boolean({condition});
-                 if (!met && Date.now() - started < 30000) return;
-                 clearInterval(timer);
-                 done(met);
-               }}, 50);
-             }})"
-        ));
-        assert_eq!(
-            waited,
-            true,
-            "{condition}; the page: {}",
-            self.evaluate("document.body.innerText")
+        let begun = Instant::now();
+        let expression = format!(
+            "(() => {{ try {{ return Boolean({condition}) }} catch {{ return false }} }})()"
         );
+        let evaluation = json!({ "expression": expression, "returnByValue": true });
+        // A page that is just being left or not yet there cannot be asked: it meets no condition.
+        while !self
+            .ask("Runtime.evaluate", evaluation.clone())
+            .is_ok_and(|evaluated| evaluated["result"]["value"] == true)
+        {
+            if begun.elapsed() > PATIENCE {
+                panic!("{condition}; the page: {}", self.evaluate("document.body.innerText"));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// The page as it is printed, or as it is shown on a screen (the default).
@@ -123,6 +134,11 @@ impl Browser {
     }
 
     fn call(&mut self, method: &str, params: Value) -> Value {
+        self.ask(method, params).unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// The answer to a call, or the error that it is answered with.
+    fn ask(&mut self, method: &str, params: Value) -> Result<Value, Value> {
         self.calls += 1;
         let mut message = json!({ "id": self.calls, "method": method, "params": params });
         if let Some(session) = &self.session {
@@ -133,8 +149,10 @@ impl Browser {
         loop {
             let answer = self.receive();
             if answer["id"] == self.calls {
-                assert_eq!(answer["error"], Value::Null, "{method}");
-                return answer["result"].clone();
+                return match &answer["error"] {
+                    Value::Null => Ok(answer["result"].clone()),
+                    error => Err(error.clone()),
+                };
             }
             let complains = ["Runtime.exceptionThrown", "Log.entryAdded"];
             if complains.contains(&answer["method"].as_str().unwrap_or_default()) {
@@ -144,9 +162,7 @@ impl Browser {
     }
 
     fn receive(&mut self) -> Value {
-        let mut message = Vec::new();
-        self.from.read_until(0, &mut message).expect("the browser can be read");
-        assert_eq!(message.pop(), Some(0), "the browser has ended");
+        let message = self.from.recv_timeout(PATIENCE).expect("the browser answers");
         serde_json::from_slice(&message).expect("the browser speaks JSON")
     }
 }
@@ -155,6 +171,11 @@ impl Drop for Browser {
     fn drop(&mut self) {
         // Without its pipe it ends by itself. The rest is best effort: the folder is temporary.
         drop(self.to.take());
+        let begun = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) && begun.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = std::fs::remove_dir_all(&self.profile);
     }

@@ -35,11 +35,12 @@ fn a_class_shares_one_node_through_plain_stratum() {
     let mut foreigner = Foreigner::join(&address, "foreigner");
     foreigner.deliver("foreigner");
 
-    let mut told = vec![("foreigner", 1)];
+    let mut told = vec![("foreigner", 1, 0)];
     for (name, mut miner) in miners {
         let summary = miner.wait_for(|event| event["event"] == "summary");
         assert_eq!(miner.exit_code(), Some(0), "{summary}");
-        told.push((name, summary["shares"]["accepted"].as_u64().unwrap()));
+        let count = |verdict: &str| summary["shares"][verdict].as_u64().unwrap();
+        told.push((name, count("accepted"), count("unresolved")));
     }
     demo.signal("INT");
     let mut blocks = 0;
@@ -55,9 +56,11 @@ fn a_class_shares_one_node_through_plain_stratum() {
     };
     assert_eq!(demo.exit_code(), Some(0));
 
-    for (name, accepted) in told {
+    for (name, accepted, unresolved) in told {
         let counted = workers.iter().find(|(worker, _)| worker == name).unwrap().1;
-        assert_eq!(counted, accepted, "{name}: pool and miner count alike");
+        // What has no answer when the miner leaves may have been taken.
+        let alike = accepted..=accepted + unresolved;
+        assert!(alike.contains(&counted), "{name}: pool and miner count alike: {counted}");
     }
     // Every block that the pool saw went to the node, and the chain is made of those it took.
     let count = |name: &str| verdicts[name].as_u64().unwrap();
@@ -73,7 +76,8 @@ fn a_class_shares_one_node_through_plain_stratum() {
 #[test]
 fn the_page_shows_a_class_at_a_node() {
     let Some(node) = Bitcoind::regtest() else { return };
-    let mut demo = demo(&node, &["--web", "127.0.0.1:0"]);
+    // Her blocks stay among the last that the page remembers: hardly any come after them.
+    let mut demo = demo(&node, &["--web", "127.0.0.1:0", "--max-hashrate", "10k"]);
     let (page, pool) = (address(&mut demo), demo.pool_address());
     let ada = ["mine", "-o", &pool, "-u", "ada", "--shares", "3", "--threads", "1"];
     assert_eq!(Running::start(&ada).exit_code(), Some(0));

@@ -15,9 +15,8 @@ use rustix::termios::{LocalModes, tcgetattr};
 use tokio::signal::unix::{SignalKind, signal};
 use vt100::{Parser, Screen};
 
-use crate::program::{midstate, run};
+use crate::program::{PATIENCE, midstate, run};
 
-const PATIENCE: Duration = Duration::from_secs(30);
 const TAKE_OVER: &[u8] = b"\x1b[?1049h";
 
 /// A program on a terminal of its own; killed when dropped.
