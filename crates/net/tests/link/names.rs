@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::pipes::{Running, account};
 
-const LONG: Duration = Duration::from_secs(30);
+const LONG: Duration = Duration::from_secs(200);
 
 /// Where the pool of the test below is. The system's resolver has no state of ours either.
 static MOVING: Mutex<Option<SocketAddr>> = Mutex::new(None);

@@ -317,7 +317,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
+
+    /// How long is waited for what is sure to come, however busy the machine is.
+    const PATIENCE: Duration = Duration::from_secs(200);
 
     /// A pool that echoes.
     fn pool() -> SocketAddr {
@@ -340,7 +345,7 @@ mod tests {
     /// Whether a line comes back, and all that comes with it.
     fn ask(proxy: &Proxy) -> io::Result<(TcpStream, String)> {
         let mut miner = TcpStream::connect(proxy.address)?;
-        miner.set_read_timeout(Some(Duration::from_secs(5)))?;
+        miner.set_read_timeout(Some(PATIENCE))?;
         let heard = talk(&mut miner)?;
         Ok((miner, heard))
     }
@@ -358,42 +363,64 @@ mod tests {
         Ok(String::from_utf8(heard).unwrap())
     }
 
+    /// The first thing that comes of `attempt`, made again and again: the proxy's threads look at
+    /// what is asked of them now and then.
+    fn wait_for<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
+        let started = Instant::now();
+        loop {
+            if let Some(outcome) = attempt() {
+                return outcome;
+            }
+            assert!(started.elapsed() < PATIENCE, "{what}");
+            thread::sleep(GLANCE / 5);
+        }
+    }
+
+    /// Whether a fault that is over at once has been.
+    fn has_struck(proxy: &Proxy) -> Option<()> {
+        let wire = lock(&proxy.shared.state).wire.upgrade();
+        wire.is_none_or(|wire| lock(&wire.fault).is_none()).then_some(())
+    }
+
     #[test]
     fn every_fault_strikes_and_leaves_the_proxy_at_work() {
         let mut proxy = Proxy::start(pool()).unwrap();
         for fault in Fault::ALL {
             let name = fault.name();
-            let (mut miner, heard) = ask(&proxy).unwrap();
+            let (mut miner, heard) = wait_for("it listens again", || ask(&proxy).ok());
             assert_eq!(heard, "hello\n", "before {name}");
             proxy.strike(fault);
-            miner.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
-            // Both threads have looked.
-            thread::sleep(2 * GLANCE);
-            let outcome = talk(&mut miner);
             match fault {
                 Fault::Late | Fault::HalfOpen => {
-                    assert_eq!(outcome.unwrap_err().kind(), ErrorKind::WouldBlock, "{name}");
+                    miner.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+                    let error = wait_for(name, || talk(&mut miner).err());
+                    assert_eq!(error.kind(), ErrorKind::WouldBlock, "{name}");
                 }
-                Fault::Slow => assert_eq!(outcome.unwrap(), "hello\n"),
+                Fault::Slow => assert_eq!(talk(&mut miner).unwrap(), "hello\n"),
                 Fault::Repeat => {
-                    let mut heard = outcome.unwrap().into_bytes();
+                    wait_for(name, || has_struck(&proxy));
+                    let mut heard = talk(&mut miner).unwrap().into_bytes();
                     let came = heard.len();
                     heard.resize("hello\nhello\n".len(), 0);
                     miner.read_exact(&mut heard[came..]).unwrap();
                     assert_eq!(heard, b"hello\nhello\n");
                 }
                 Fault::HangUp | Fault::Reset | Fault::Refuse | Fault::CutLine => {
-                    assert_ne!(outcome.unwrap_err().kind(), ErrorKind::WouldBlock, "{name}");
+                    let error = wait_for(name, || talk(&mut miner).err());
+                    assert_ne!(error.kind(), ErrorKind::WouldBlock, "{name}");
                 }
                 Fault::Garbage | Fault::BadJob | Fault::Strangers | Fault::Redirect => {
+                    wait_for(name, || has_struck(&proxy));
                     let said = format!("{}hello\n", fault.words().unwrap());
-                    assert_eq!(outcome.unwrap(), said, "{name}");
+                    assert_eq!(talk(&mut miner).unwrap(), said, "{name}");
                 }
             }
-            let refused = TcpStream::connect(proxy.address).is_err();
-            assert_eq!(refused, fault == Fault::Refuse, "{name}");
+            let refused = || TcpStream::connect(proxy.address).is_err();
+            match fault {
+                Fault::Refuse => wait_for(name, || refused().then_some(())),
+                _ => assert!(!refused(), "{name}"),
+            }
             proxy.calm();
-            thread::sleep(2 * GLANCE);
         }
     }
 }
