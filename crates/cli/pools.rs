@@ -217,20 +217,22 @@ fn trust(cert: Option<&Path>, pin: Option<&str>, insecure: bool) -> Result<Trust
 
 /// Warns of a file that others can read passwords from (S15).
 pub(crate) fn warn_of_secrets(file: &Path, config: &Config, out: &mut Output) {
-    #[cfg(unix)]
-    if config.has_secrets() {
-        use std::os::unix::fs::PermissionsExt;
-        let others =
-            std::fs::metadata(file).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0);
-        if others {
-            let shown = file.display();
-            out.note(format!(
-                "warning: others can read the passwords in {shown}: chmod 600 {shown}"
-            ));
-        }
+    if config.has_secrets() && others_can_read(file) {
+        let shown = file.display();
+        out.note(format!("warning: others can read the passwords in {shown}: chmod 600 {shown}"));
     }
-    #[cfg(not(unix))]
-    let _ = (file, config, out);
+}
+
+#[cfg(unix)]
+fn others_can_read(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(file).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0)
+}
+
+/// Not known where a file has no mode.
+#[cfg(not(unix))]
+fn others_can_read(_: &Path) -> bool {
+    false
 }
 
 /// Every limit there is, as a table.

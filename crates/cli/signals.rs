@@ -3,6 +3,7 @@
 //! Ctrl-C.
 
 /// Signals other than those that stop.
+#[cfg_attr(not(unix), expect(dead_code, reason = "nothing there asks for it"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Request {
     Reload,

@@ -59,32 +59,33 @@ fn u4_flag_then_environment_then_cookie_then_conf() {
     let mut said = Said { flags: Some(login("flag")), ..Said::default() };
     said.cookie_file = Some(PathBuf::from("/c"));
     said.environment = Some(login("env"));
+    // As paths, which are the same with either slash where there are two.
     let user = |credentials: Credentials| match credentials {
-        Credentials::Password { user, .. } => user,
-        Credentials::Cookie(path) => path.display().to_string(),
+        Credentials::Password { user, .. } => PathBuf::from(user),
+        Credentials::Cookie(path) => path,
     };
 
-    assert_eq!(user(pick(&said, true)), "flag");
+    assert_eq!(user(pick(&said, true)), Path::new("flag"));
     said.flags = None;
-    assert_eq!(user(pick(&said, true)), "/c");
+    assert_eq!(user(pick(&said, true)), Path::new("/c"));
     said.cookie_file = None;
-    assert_eq!(user(pick(&said, true)), "env");
+    assert_eq!(user(pick(&said, true)), Path::new("env"));
     said.environment = None;
-    assert_eq!(user(pick(&said, true)), "/srv/x/.bitcoin/regtest/.cookie");
-    assert_eq!(user(pick(&said, false)), "bob");
+    assert_eq!(user(pick(&said, true)), Path::new("/srv/x/.bitcoin/regtest/.cookie"));
+    assert_eq!(user(pick(&said, false)), Path::new("bob"));
 }
 
 #[test]
 fn cookies_lie_where_core_writes_them() {
     let none = Conf::default();
     let home = default_datadir(Platform::Unix, Path::new("/srv/x"));
-    let at = |conf: &Conf, chain| cookie_path(conf, &home, chain).display().to_string();
-    assert_eq!(at(&none, Network::Mainnet), "/srv/x/.bitcoin/.cookie");
-    assert_eq!(at(&none, Network::Testnet4), "/srv/x/.bitcoin/testnet4/.cookie");
+    let at = |conf: &Conf, chain| cookie_path(conf, &home, chain);
+    assert_eq!(at(&none, Network::Mainnet), Path::new("/srv/x/.bitcoin/.cookie"));
+    assert_eq!(at(&none, Network::Testnet4), Path::new("/srv/x/.bitcoin/testnet4/.cookie"));
     let conf = Conf::parse(CONF).unwrap();
-    assert_eq!(at(&conf, Network::Mainnet), "/run/cookie");
+    assert_eq!(at(&conf, Network::Mainnet), Path::new("/run/cookie"));
     let moved = Conf::parse("datadir=/data\nrpccookiefile=auth").unwrap();
-    assert_eq!(at(&moved, Network::Signet), "/data/signet/auth");
+    assert_eq!(at(&moved, Network::Signet), Path::new("/data/signet/auth"));
 }
 
 #[test]

@@ -30,8 +30,8 @@ usage: cargo xtask <command>
              check the kernels' assembly: nothing called in a loop, no growth
   instructions
              count a hash's instructions with callgrind; fail on growth
-  cross-test aarch64
-             the hasher's suite under qemu's user-mode emulation
+  cross-test aarch64|windows
+             the hasher's suite under qemu's user-mode emulation, or all libraries' under Wine
   torture [--pairs N]
              random headers through every kernel, against two other crates; 10^9 pairs
   chaos --seeds N
