@@ -9,7 +9,8 @@ use std::future::pending;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use midstate_chain::{Job, Share};
+use midstate_chain::{Job, Share, Verdict};
+use tokio::sync::mpsc::error::SendError;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -259,9 +260,13 @@ impl Link {
         // A share without a pool can only be one of a list that was replaced meanwhile; any seat
         // gives it its verdict.
         let seat = seats.find(|seat| Some(seat.id) == id).or(self.seats.first());
-        if let Some(seat) = seat {
-            // A seat lives as long as the link, unless it panicked.
-            let _ = seat.shares.send(share);
+        let Some(seat) = seat else { return };
+        if let Err(SendError(share)) = seat.shares.send(share) {
+            // The seat has left or fallen, and its job with it.
+            let reason = Some("not sent: its pool was left".to_owned());
+            let (verdict, code, advice, latency) = (Verdict::Stale, None, None, Duration::ZERO);
+            let what = Happened::Verdict { share, verdict, code, reason, advice, latency };
+            self.tell(seat.id, what);
         }
     }
 

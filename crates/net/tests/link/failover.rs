@@ -228,6 +228,23 @@ async fn a_new_list_leaves_the_pools_that_stay_alone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn i9_a_share_for_a_pool_that_is_no_longer_there_has_a_verdict_too() {
+    let pools = pools(&[("one", Mood::Good), ("two", Mood::Good)]);
+    let mut link = Running::start(&pools, &["one"]);
+    link.until_working_for("one").await;
+    let old = link.job.clone();
+    link.reloads.send(vec![account("two:3333")]).unwrap();
+    link.until_working_for("two").await;
+    link.pass(10).await;
+    // A thread that the new job had not reached yet.
+    link.job = old;
+    link.find_share();
+    link.pass(10).await;
+    assert_eq!(link.count(Verdict::Stale), 1, "{:?}", link.verdicts);
+    link.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn s8_plaintext_in_public_is_warned_of_once_and_tls_without_trust_every_time() {
     for (url, trust, word, at_least) in [
         ("one:3333", Trust::System, "not encrypted", 1),
