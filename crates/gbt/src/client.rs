@@ -226,11 +226,14 @@ impl Client {
 
     /// When to call [`handle_timeout`](Self::handle_timeout), if nothing else comes first.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        let node = |(index, node): (usize, &Node)| node.wake_at.filter(|_| index <= self.active);
-        let fetching =
-            self.nodes.iter().enumerate().filter_map(node).filter(|_| !self.finishing).min();
+        // A node that has not answered yet is asked again no sooner than it has: its time, if it is
+        // past, would only wake the caller for nothing. So would the time of work that is held, to
+        // one who wants no more.
+        let asked = self.nodes[..=self.active].iter().filter(|node| !node.busy);
+        let fetching = asked.filter_map(|node| node.wake_at).min();
         let held = self.held.then_some(self.pace_until);
-        [fetching, held, self.blocks.next_due()].into_iter().flatten().min()
+        let wanted = [fetching, held].into_iter().flatten().filter(|_| !self.finishing).min();
+        [wanted, self.blocks.next_due()].into_iter().flatten().min()
     }
 
     /// A block file of an earlier run. It is sent unless the node has it.

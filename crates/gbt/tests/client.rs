@@ -110,6 +110,38 @@ fn i8_a_template_on_top_of_a_block_is_an_answer_before_the_next_job() {
 }
 
 #[test]
+fn whoever_waits_for_an_answer_is_not_woken_before_it_comes() {
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    // A plain fetch goes out, and hangs.
+    world.now = world.client.poll_timeout().unwrap();
+    world.client.handle_timeout(world.now);
+    let hanging = world.client.poll_request().unwrap();
+    // Meanwhile the long poll brings a template, which is out of date when it is checked.
+    world.cores[0].refuse_proposals = Some("inconclusive-not-best-prevblk");
+    world.cores[0].foreign_block();
+    world.settle();
+    assert_eq!(world.cores[0].seen("proposal"), 2);
+    assert!(world.client.poll_timeout().is_none_or(|at| at > world.now), "a caller would spin");
+    // The fetch that was due comes right behind the answer.
+    world.client.handle_answer(world.now, hanging.id, Err("nothing came".to_owned()));
+    assert!(world.client.poll_timeout().is_some_and(|at| at > world.now));
+}
+
+#[test]
+fn work_that_is_held_wakes_nobody_who_asks_for_no_more() {
+    let pace = Duration::from_secs(10);
+    let config = Config { block_interval: pace, ..config(1) };
+    let mut world = World::with(config, vec![Core::new()]);
+    world.settle();
+    world.mine();
+    world.client.finish(world.now);
+    world.now += pace;
+    world.client.handle_timeout(world.now);
+    assert!(world.client.poll_timeout().is_none_or(|at| at > world.now), "a caller would spin");
+}
+
+#[test]
 fn i8_a_refused_block_is_never_sent_again_and_mining_goes_on_without_haste() {
     let mut world = World::new(vec![Core::new()]);
     world.settle();

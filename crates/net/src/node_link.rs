@@ -185,8 +185,10 @@ impl NodeLink {
                 break End::Stopped;
             }
             let patience = config.give_up.zip(link.without_work.as_ref().map(|(since, _)| *since));
+            // Who stops has no patience to lose.
+            let patience = patience.filter(|_| flush_until.is_none());
             let patience = patience.map(|(limit, since)| since + limit);
-            if patience.is_some_and(|until| now >= until) && flush_until.is_none() {
+            if patience.is_some_and(|until| now >= until) {
                 let reason = link.without_work.take().map(|(_, reason)| reason).unwrap_or_default();
                 break End::Unreachable(reason);
             }
