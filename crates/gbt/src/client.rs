@@ -314,7 +314,7 @@ impl Client {
         }
         if self.is_tip(block.prev_hash) {
             self.solved_tip = Some(block.prev_hash);
-            self.pace_until = now + self.config.block_interval;
+            self.pace_until = now.saturating_add(self.config.block_interval);
             self.events.push_back(Event::Pause);
         }
         self.events.push_back(Event::Spool(block.clone()));

@@ -129,6 +129,17 @@ fn whoever_waits_for_an_answer_is_not_woken_before_it_comes() {
 }
 
 #[test]
+fn one_block_and_no_more_is_a_pace_too() {
+    let config = Config { block_interval: Duration::MAX, ..config(1) };
+    let mut world = World::with(config, vec![Core::new()]);
+    world.settle();
+    world.mine();
+    world.pass(600);
+    assert_eq!(world.verdicts(), [Verdict::Accepted]);
+    assert!(world.job.is_none());
+}
+
+#[test]
 fn work_that_is_held_wakes_nobody_who_asks_for_no_more() {
     let pace = Duration::from_secs(10);
     let config = Config { block_interval: pace, ..config(1) };

@@ -153,7 +153,7 @@ impl Failover {
             self.pools.iter().filter(|pool| pool.wanted).filter_map(|pool| match pool.standing {
                 Standing::Workless(since) => Some(since + self.workless),
                 Standing::Working => None,
-                Standing::Healthy(since) => Some(since + self.return_after),
+                Standing::Healthy(since) => Some(since.saturating_add(self.return_after)),
             });
         due.filter(|&due| due > now).min()
     }
@@ -166,7 +166,7 @@ impl Failover {
             Some(active) => {
                 let proven = |pool: &Pool| {
                     matches!(pool.standing,
-                        Standing::Healthy(since) if now >= since + self.return_after)
+                        Standing::Healthy(since) if now >= since.saturating_add(self.return_after))
                 };
                 first(&proven).filter(|&better| better < active).or(Some(active))
             }
@@ -265,6 +265,21 @@ mod tests {
         failover.healthy(seconds(200), 0);
         assert_eq!(failover.at(seconds(259)), (Some(1), vec![0, 1]));
         assert_eq!(failover.at(seconds(260)), (Some(0), vec![0]), "and the backup rests");
+    }
+
+    #[test]
+    fn s9_who_never_wants_to_return_does_not() {
+        let mut failover =
+            Failover::new(&LinkLimits { return_after: Duration::MAX, ..LinkLimits::default() });
+        failover.set_pools(seconds(0), &[None, None]);
+        failover.decide(seconds(0));
+        failover.failed(seconds(0), 0, Failure::Hopeless);
+        failover.decide(seconds(0));
+        failover.healthy(seconds(1), 1);
+        assert_eq!(failover.at(seconds(1)), (Some(1), vec![0, 1]));
+        failover.healthy(seconds(2), 0);
+        assert_eq!(failover.at(seconds(1_000_000)), (Some(1), vec![0, 1]));
+        assert_eq!(failover.deadline(seconds(1_000_000)), Some(Duration::MAX));
     }
 
     #[test]

@@ -329,7 +329,7 @@ impl Link {
         }
         let limit = self.give_up?;
         let seconds = limit.as_secs();
-        (self.now() >= self.last_healthy + limit).then(|| {
+        (self.now() >= self.last_healthy.saturating_add(limit)).then(|| {
             End::Unreachable(match self.last_trouble.as_str() {
                 "" => format!("no pool let us work for {seconds} s"),
                 trouble => {
@@ -340,7 +340,7 @@ impl Link {
     }
 
     fn deadline(&self) -> Option<Duration> {
-        let give_up = self.give_up.map(|limit| self.last_healthy + limit);
+        let give_up = self.give_up.map(|limit| self.last_healthy.saturating_add(limit));
         [self.failover.deadline(self.now()), give_up].into_iter().flatten().min()
     }
 

@@ -187,7 +187,7 @@ impl NodeLink {
             let patience = config.give_up.zip(link.without_work.as_ref().map(|(since, _)| *since));
             // Who stops has no patience to lose.
             let patience = patience.filter(|_| flush_until.is_none());
-            let patience = patience.map(|(limit, since)| since + limit);
+            let patience = patience.map(|(limit, since)| since.saturating_add(limit));
             if patience.is_some_and(|until| now >= until) {
                 let reason = link.without_work.take().map(|(_, reason)| reason).unwrap_or_default();
                 break End::Unreachable(reason);

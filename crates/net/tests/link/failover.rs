@@ -188,6 +188,15 @@ async fn give_up_counts_from_the_last_healthy_moment() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_never_gives_up_may_say_so_with_the_largest_number() {
+    let pools = pools(&[("one", Mood::Good)]);
+    let mut link = Running::start_with(&pools, &["one"], Some(u64::MAX));
+    link.until_working_for("one").await;
+    link.pass(500).await;
+    assert_eq!(link.stop().await, End::Stopped);
+}
+
+#[tokio::test(start_paused = true)]
 async fn s7_a_redirect_to_another_port_is_followed_and_one_by_order_is_not() {
     let pools = pools(&[("one", Mood::Redirecting(4444))]);
     let mut link = Running::start(&pools, &["one"]);
