@@ -24,7 +24,7 @@ impl Spool {
     /// the directory that holds the name.
     ///
     /// # Errors
-    /// The system's, with the path; nothing of the file is left behind then.
+    /// The system's, with the path; nothing half written is left behind then.
     pub fn write(&self, block: &SpooledBlock) -> io::Result<()> {
         let path = self.directory.join(block.file_name());
         let temporary = path.with_extension("tmp");
@@ -43,11 +43,24 @@ impl Spool {
         })
     }
 
-    /// The blocks that an earlier run left, and what is wrong with files that look like blocks.
+    /// The blocks that an earlier run left, and what is wrong with the directory or with files that
+    /// look like blocks.
     pub fn read(&self) -> (Vec<SpooledBlock>, Vec<String>) {
         let (mut blocks, mut problems) = (Vec::new(), Vec::new());
-        let Ok(entries) = fs::read_dir(&self.directory) else { return (blocks, problems) };
-        for path in entries.flatten().map(|entry| entry.path()) {
+        let unreadable = |error: io::Error| format!("{}: {error}", self.directory.display());
+        let entries = match fs::read_dir(&self.directory) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return (blocks, problems),
+            Err(error) => return (blocks, vec![unreadable(error)]),
+        };
+        for entry in entries {
+            let path = match entry {
+                Ok(entry) => entry.path(),
+                Err(error) => {
+                    problems.push(unreadable(error));
+                    continue;
+                }
+            };
             if path.extension().is_none_or(|extension| extension != EXTENSION) {
                 continue;
             }
@@ -86,4 +99,21 @@ fn read(path: &Path) -> Result<SpooledBlock, String> {
 /// Without this a crash may forget the rename. Windows has no such call and needs none.
 fn sync_directory(directory: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn i8_a_spool_that_cannot_be_read_is_a_problem_and_one_that_is_not_there_is_none() {
+        let directory = std::env::temp_dir().join(format!("midstate-spool-{}", std::process::id()));
+        assert_eq!(Spool::new(directory.clone()).read(), (vec![], vec![]));
+        fs::write(&directory, "no directory").unwrap();
+        let (blocks, problems) = Spool::new(directory.clone()).read();
+        fs::remove_file(&directory).unwrap();
+        assert_eq!(blocks, []);
+        let [problem] = &problems[..] else { panic!("{problems:?}") };
+        assert!(problem.contains("midstate-spool-"), "{problem}");
+    }
 }
