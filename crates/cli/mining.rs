@@ -174,9 +174,10 @@ pub(crate) async fn mine(
     while let Ok(news) = others.try_recv() {
         miner.tell(Event::Miner(news));
     }
-    let end = link.await?;
+    // The summary is the last event, whatever became of the link.
+    let end = link.await;
     miner.finish(reason);
-    outcome(end)
+    outcome(end?)
 }
 
 /// What the end of a link means for the program.
