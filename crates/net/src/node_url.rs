@@ -82,8 +82,11 @@ impl FromStr for NodeUrl {
         };
         let (host, port) = match address.strip_prefix('[') {
             Some(v6) => {
-                let (host, port) = v6.split_once(']').ok_or(NodeUrlError::Host)?;
-                (host, port.strip_prefix(':'))
+                let (host, rest) = v6.split_once(']').ok_or(NodeUrlError::Host)?;
+                match rest {
+                    "" => (host, None),
+                    _ => (host, Some(rest.strip_prefix(':').ok_or(NodeUrlError::Port)?)),
+                }
             }
             None => match address.split_once(':') {
                 Some((host, port)) => (host, Some(port)),
@@ -155,6 +158,8 @@ mod tests {
             ("https://h:0", NodeUrlError::Port),
             ("http://h:70000", NodeUrlError::Port),
             ("http://me@h:1", NodeUrlError::Login),
+            ("http://[::1]8332", NodeUrlError::Port),
+            ("http://[::1", NodeUrlError::Host),
         ] {
             assert_eq!(text.parse::<NodeUrl>(), Err(error), "{text}");
         }
