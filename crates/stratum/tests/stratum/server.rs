@@ -405,3 +405,20 @@ fn the_mocks_job_is_one_that_the_server_could_have_announced() {
     server.notify(&job);
     assert_eq!(sent(&mut server)[0]["params"], notify_params("1", PREV, HARD_BITS, true));
 }
+
+#[test]
+fn a_worker_that_asks_again_and_again_is_one_worker() {
+    let mut server = open();
+    for _ in 0..100 {
+        say(&mut server, r#"{"id":3,"method":"mining.authorize","params":["w","x"]}"#);
+        for event in events(&mut server) {
+            if let ServerEvent::Authorize { ticket, .. } = event {
+                server.answer(ticket, Ok(()));
+            }
+        }
+    }
+    sent(&mut server);
+    let answers = say(&mut server, r#"{"id":4,"method":"mining.authorize","params":["other"]}"#);
+    assert_eq!(answers, [Value::Null; 0], "the pool decides");
+    assert!(matches!(events(&mut server)[..], [ServerEvent::Authorize { .. }]));
+}
