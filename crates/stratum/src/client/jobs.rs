@@ -16,6 +16,13 @@ pub(super) struct Extranonce {
     pub(super) second_size: usize,
 }
 
+impl Extranonce {
+    /// Whether the job's coinbase is put together with it.
+    fn is_of(&self, job: &Job) -> bool {
+        self.first == job.extranonce1 && self.second_size == job.extranonce2_size
+    }
+}
+
 /// The work of one pool.
 #[derive(Debug)]
 pub(super) struct Jobs {
@@ -65,7 +72,8 @@ impl Jobs {
     }
 
     /// The subscription was answered. With the same extranonce the headers are the same, so the
-    /// session goes on and the search with it; with another one all jobs die.
+    /// session goes on and the search with it; with another one all jobs die, as do those that are
+    /// older than a change of it ([`set_extranonce`](Self::set_extranonce)).
     ///
     /// Returns the job that was held until now, or the running one if it has to change.
     pub(super) fn subscribed(&mut self, extranonce: Extranonce) -> Option<Arc<Job>> {
@@ -73,6 +81,7 @@ impl Jobs {
             self.session += 1;
             self.live.clear();
         }
+        self.live.retain(|job| extranonce.is_of(job));
         self.extranonce = Some(extranonce);
         self.subscribed = true;
         match self.held.take() {
@@ -127,9 +136,7 @@ impl Jobs {
 
     /// Whether the share's coinbase is the one that the pool puts together on this connection.
     pub(super) fn is_ours(&self, job: &Job) -> bool {
-        self.extranonce().is_some_and(|extranonce| {
-            extranonce.first == job.extranonce1 && extranonce.second_size == job.extranonce2_size
-        })
+        self.extranonce().is_some_and(|extranonce| extranonce.is_of(job))
     }
 
     /// The target the pool judges a share of this job by.

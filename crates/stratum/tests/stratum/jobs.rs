@@ -348,6 +348,19 @@ fn n8_an_extranonce_with_nulls_or_one_parameter_keeps_the_rest() {
 }
 
 #[test]
+fn n8_a_session_resumed_in_its_new_extranonce_voids_the_jobs_of_the_old_one() {
+    let mut mock = Mock::ready();
+    let before = mock.job("1", PREV, true);
+    mock.call("mining.set_extranonce", json!(["ff", 4]));
+    mock.disconnect();
+    // The pool puts every coinbase of this connection together with `ff`.
+    mock.handshake("ff", 4);
+    mock.submit(&share(&before, 0));
+    assert_eq!(mock.sent(), [Value::Null; 0]);
+    assert_eq!(mock.verdict().verdict, Verdict::Stale);
+}
+
+#[test]
 fn s3_n8_an_unusable_extranonce_ends_the_connection() {
     for params in [json!(["f", 4]), json!(["ff", 33]), json!([7, 4]), json!(["ff", "4"])] {
         let mut mock = Mock::ready();
