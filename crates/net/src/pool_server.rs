@@ -11,11 +11,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
 
 /// Chunks of bytes under way from one connection before its reader waits.
 const INBOX: usize = 16;
 /// Chunks that a connection may leave unread before it is dropped.
 const OUTBOX: usize = 256;
+/// A connection that takes nothing for so long is dropped, too: whoever waits to write to it hears
+/// of nothing else.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A pool, and whatever gives it work.
 pub trait Backend: Send + 'static {
@@ -55,7 +59,7 @@ impl Backend for RegtestPool {
     }
 
     async fn renew(&mut self) {
-        tokio::time::sleep(self.poll_timeout().saturating_sub(now())).await;
+        sleep(self.poll_timeout().saturating_sub(now())).await;
         self.handle_timeout(now());
     }
 }
@@ -163,7 +167,7 @@ impl<B: Backend> PoolServer<B> {
                     Err(error) => {
                         // Out of descriptors, usually: the others' connections go on.
                         tracing::warn!(%error, "cannot accept a connection");
-                        tokio::time::sleep(Duration::from_millis(100)).await;
+                        sleep(Duration::from_millis(100)).await;
                     }
                 },
                 Some(message) = inbox.recv() => match message {
@@ -233,10 +237,73 @@ async fn serve_connection(
                 }
             },
             chunk = outbox.recv() => match chunk {
-                Some(bytes) if writer.write_all(&bytes).await.is_ok() => {}
-                _ => break,
+                Some(bytes) => match timeout(PATIENCE, writer.write_all(&bytes)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) | Err(_) => break,
+                },
+                None => break,
             },
         }
     }
     let _ = inbound.send(Inbound::Gone(id)).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use midstate_pool::PoolConfig;
+    use midstate_stratum::Limits;
+
+    use super::*;
+
+    /// Has more to say than any socket's buffers hold.
+    struct Talkative {
+        pool: RegtestPool,
+        speech: Option<(SessionId, Vec<u8>)>,
+    }
+
+    impl Backend for Talkative {
+        fn connect(&mut self, from: SocketAddr) -> SessionId {
+            let id = self.pool.connect(from);
+            self.speech = Some((id, vec![b'\n'; 64 << 20]));
+            id
+        }
+
+        fn disconnect(&mut self, id: SessionId) {
+            self.pool.disconnect(id);
+        }
+
+        fn handle_bytes(&mut self, _: Duration, _: SessionId, _: &[u8]) {}
+
+        fn poll_transmit(&mut self) -> Option<(SessionId, Vec<u8>)> {
+            self.speech.take()
+        }
+
+        fn poll_event(&mut self) -> Option<Event> {
+            None
+        }
+
+        async fn renew(&mut self) {
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_miner_that_reads_nothing_is_hung_up_on() {
+        let config = PoolConfig { difficulty: 1.0, limits: Limits::default() };
+        let pool = RegtestPool::new(config, Vec::new(), now()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (events, _told) = mpsc::unbounded_channel();
+        let pool = Talkative { pool, speech: None };
+        let server = PoolServer::new(pool, listener, events).spawn().unwrap();
+
+        let mut miner = TcpStream::connect(server.address()).await.unwrap();
+        let hung_up = async {
+            while miner.write_all(&[b'\n'; 4096]).await.is_ok() {
+                sleep(Duration::from_secs(1)).await;
+            }
+        };
+        let minute = Duration::from_secs(60);
+        timeout(minute, hung_up).await.expect("the connection ends");
+        assert_eq!(server.stop().await.unwrap().pool.pool().sessions(), 0);
+    }
 }
