@@ -244,7 +244,9 @@ impl Chart {
             let Some(y) = self.y_at(value, frame) else { continue };
             let (left, right) = (plot.left, plot.right);
             push(svg, format_args!("<path class=\"grid\" d=\"M{left:.1} {y:.1}H{right:.1}\"/>"));
-            draw_text(&(self.y.tick)(value), left - 6.0, y + SIZE * 0.35, "end", "tick", svg);
+            // One at the very top keeps clear of the axis' name, which stands above it.
+            let baseline = (y + SIZE * 0.35).max(plot.top + SIZE * 0.65);
+            draw_text(&(self.y.tick)(value), left - 6.0, baseline, "end", "tick", svg);
         }
         let room =
             self.x.ticks(4).iter().map(|&value| width(&(self.x.tick)(value))).fold(20.0, f64::max);

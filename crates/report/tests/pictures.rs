@@ -80,6 +80,27 @@ fn points_keep_their_details_and_values_outside_break_a_line() {
     assert_eq!((paths.len(), paths[1].matches('M').count()), (2, 2), "{paths:?}");
 }
 
+/// Wherever the axis ends: it does so where the data do, and what is measured differs.
+#[test]
+fn a_tick_at_the_top_keeps_clear_of_the_name_of_its_axis() {
+    for end in [1e4, 1.01e4, 1.1e4, 2e4] {
+        let mut chart = chart();
+        chart.y.range = (1.0, end);
+        let svg = Figure::Chart(chart).to_svg();
+        let document = roxmltree::Document::parse(&svg).unwrap();
+        let heights = |text: &str| -> Vec<f64> {
+            let labels = document.descendants().filter(|node| node.text() == Some(text));
+            let labels = labels.filter(|node| node.tag_name().name() == "text");
+            labels.map(|label| label.attribute("y").unwrap().parse().unwrap()).collect()
+        };
+        let (names, ticks) = (heights("J/TH"), heights("10000"));
+        assert!(!names.is_empty() && names.len() == ticks.len(), "{names:?}, {ticks:?}");
+        for (name, tick) in names.into_iter().zip(ticks) {
+            assert!(tick - name > 14.0, "{name}, {tick} at {end}");
+        }
+    }
+}
+
 #[test]
 fn on_a_linear_scale_small_bars_vanish_and_on_a_log_scale_they_do_not() {
     let widths = |scale| -> Vec<f64> {
