@@ -255,12 +255,12 @@ impl Wire {
             let bytes = match from.read(&mut buffer) {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(length) => &buffer[..length],
-                Err(error)
-                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
-                {
-                    continue;
-                }
-                Err(error) => return Err(error),
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => {
+                        continue;
+                    }
+                    _ => return Err(error),
+                },
             };
             match fault {
                 Some(Fault::CutLine) if from_pool => {
@@ -355,9 +355,12 @@ mod tests {
         let mut heard = Vec::new();
         while !heard.ends_with(b"hello\n") {
             let mut piece = [0; 512];
-            match miner.read(&mut piece)? {
-                0 => return Err(ErrorKind::UnexpectedEof.into()),
-                length => heard.extend_from_slice(&piece[..length]),
+            match miner.read(&mut piece) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(length) => heard.extend_from_slice(&piece[..length]),
+                // A process that was stopped and goes on, for one.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(String::from_utf8(heard).unwrap())
