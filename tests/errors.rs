@@ -77,6 +77,20 @@ fn a_port_where_nobody_listens_ends_after_give_up() {
     check(&arguments, 5, &["cannot connect", &free, "refused"]);
 }
 
+/// As in a container with a limit on processes.
+#[cfg(target_os = "linux")]
+#[test]
+fn threads_that_the_system_refuses_are_told_of() {
+    let mine = midstate(&["mine", "-o", "127.0.0.1:1", "-u", "me", "--kernel", "scalar"]);
+    let mut limited = std::process::Command::new("sh");
+    limited.args(["-c", "ulimit -v 3000000 && exec \"$0\" \"$@\""]).arg(mine.get_program());
+    let output = limited.args(mine.get_args()).args(["-t", "4000"]).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("4000 hashing threads cannot be started"), "{stderr}");
+    assert!(stderr.contains("--threads"), "{stderr}");
+}
+
 #[test]
 fn what_is_misspelt_gets_a_suggestion() {
     for (arguments, word) in [

@@ -4,8 +4,10 @@
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use clap::Args;
-use midstate_engine::Config;
+use midstate_chain::Share;
+use midstate_engine::{Config, Engine};
 use midstate_sha256d::{Kernel, Midstate, Tail, Work};
 use midstate_work::Cut;
 
@@ -96,6 +98,21 @@ impl Choice {
     pub(crate) fn rate(&self) -> f64 {
         let rate = self.thread_rate * self.config.threads as f64;
         self.max_rate.map_or(rate, |limit| rate.min(limit))
+    }
+
+    /// Starts the threads. Ten thousand of them were asked for, perhaps, and the system knows how
+    /// many it has.
+    pub(crate) fn start(
+        &self,
+        on_share: impl Fn(Share) + Send + Sync + 'static,
+    ) -> Result<Engine, Failure> {
+        let Config { kernel, threads, ref cut } = self.config;
+        let (none, priority) = (Config { kernel, threads: 0, cut: cut.clone() }, self.priority);
+        let mut engine = Engine::start_with(none, move || priority.take(), on_share);
+        engine.set_threads(threads).with_context(|| {
+            format!("{threads} hashing threads cannot be started; ask for fewer with --threads")
+        })?;
+        Ok(engine)
     }
 }
 

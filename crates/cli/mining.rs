@@ -112,14 +112,13 @@ pub(crate) async fn mine(
     let bound = Arc::clone(&backlog);
     let turnstile = Arc::new(Turnstile::new(goals.blocks));
     let entrance = Arc::clone(&turnstile);
-    let priority = choice.priority;
     let on_share = move |share| {
         if entrance.admits(&share) && bound.admits(&share) {
             // The receiver outlives the engine, which is stopped before the last shares are read.
             let _ = found.send(share);
         }
     };
-    let engine = Engine::start_with(choice.config.clone(), move || priority.take(), on_share);
+    let engine = choice.start(on_share)?;
 
     if choice.max_rate.is_some() {
         // Nothing before the first grant.

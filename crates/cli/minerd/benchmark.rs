@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_chain::{Bits, Hash256, Job, Target};
-use midstate_engine::Engine;
 
 use super::voice::Voice;
 use crate::choose::Choice;
@@ -21,7 +20,7 @@ const DIFFICULTY: f64 = 1e60;
 /// Ends when the program is killed, and never by itself.
 pub(super) fn run(choice: Choice, voice: &mut Voice) -> Result<(), Failure> {
     let threads = choice.config.threads;
-    let engine = Engine::start(choice.config, |_| {});
+    let engine = choice.start(|_| {})?;
     engine.set_job(Some(Arc::new(job()?)));
     voice.started(threads);
     let mut pause = FIRST;

@@ -101,12 +101,21 @@ struct Count {
 impl Engine {
     /// Starts the threads; they wait for a job. `on_share` runs on a hashing thread and must not
     /// block.
+    ///
+    /// # Panics
+    ///
+    /// Where the system refuses to start a thread. [`set_threads`](Self::set_threads) on an engine
+    /// that was started with none tells of it.
     pub fn start(config: Config, on_share: impl Fn(Share) + Send + Sync + 'static) -> Self {
         Self::start_with(config, || {}, on_share)
     }
 
     /// As [`start`](Self::start); every hashing thread, those that come later included, calls
     /// `on_start` first. It may change its priority there: the engine knows no operating system.
+    ///
+    /// # Panics
+    ///
+    /// As [`start`](Self::start).
     pub fn start_with(
         config: Config,
         on_start: impl Fn() + Send + Sync + 'static,
@@ -125,9 +134,7 @@ impl Engine {
             on_share: Box::new(on_share),
         });
         let mut engine = Self { shared, workers: Vec::new() };
-        engine
-            .set_threads(config.threads)
-            .expect("the system lets a process of a few threads start another one");
+        engine.set_threads(config.threads).expect("the system lets this process start its threads");
         engine
     }
 
