@@ -1,7 +1,7 @@
 //! What the program says of itself beside `--help`: man pages and completions, made from the flags
 //! as they are, so that neither can be out of date.
 
-use std::io::stdout;
+use std::io::{Write, stdout};
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -32,9 +32,12 @@ pub(crate) struct ManArgs {
 }
 
 /// Prints a completion script.
-pub(crate) fn completions(args: &CompletionsArgs, mut program: Command) {
+pub(crate) fn completions(args: &CompletionsArgs, mut program: Command) -> Result<(), Failure> {
     let name = program.get_name().to_owned();
-    clap_complete::generate(args.shell, &mut program, name, &mut stdout());
+    // Where it cannot write, `generate` panics.
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut program, name, &mut script);
+    Ok(stdout().write_all(&script)?)
 }
 
 /// Prints the program's own page, or writes the pages of all commands, and of `other`, which the

@@ -131,10 +131,7 @@ fn run(command: Command, out: &mut Output) -> Result<(), Failure> {
         Command::Explain(args) => explain::run(&args, out),
         Command::Econ(args) => econ::run(args, out),
         Command::Doctor(args) => doctor::run(args, out),
-        Command::Completions(args) => {
-            help::completions(&args, Cli::command());
-            Ok(())
-        }
+        Command::Completions(args) => help::completions(&args, Cli::command()),
         Command::Man(args) => help::man(&args, Cli::command(), minerd::command(), out),
     }
 }
