@@ -61,6 +61,20 @@ fn an_error_that_nobody_reads_is_still_its_exit_code() {
     assert_eq!(mine.stdout(stdout).stderr(stderr).status().unwrap().code(), Some(2));
 }
 
+/// As in `midstate completions bash | true`.
+#[cfg(unix)]
+#[test]
+fn a_page_or_a_script_that_nobody_reads_is_no_crash() {
+    for arguments in [&["completions", "bash"][..], &["man"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = midstate(arguments).stdout(writer).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(!stderr.contains("panicked"), "{arguments:?}: {stderr}");
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {stderr}");
+    }
+}
+
 #[test]
 fn a_busy_port_asks_for_another_one() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -113,6 +127,9 @@ fn values_out_of_range_are_usage() {
     check(&["demo", "--blocks", "0"], 2, &["blocks"]);
     check(&["demo", "--midstates", "3"], 2, &["power of two"]);
     check(&["bench", "--seconds", "0"], 2, &["--seconds"]);
+    check(&["asic", "--seconds", "1e300"], 2, &["--seconds", "3600"]);
+    check(&["econ", "halving", "--height", "4294967295"], 2, &["--height", "10000000"]);
+    check(&["econ", "retarget", "--exit", "1"], 2, &["--exit", "0 to 0.99"]);
     check(&["mine", "-o", "a:1", "-u", "x", "--version-mask", "zz"], 2, &["1fffe000"]);
 }
 

@@ -14,6 +14,7 @@ use midstate_economics::inputs::Inputs;
 use midstate_report::Figure;
 use serde_json::json;
 
+use crate::bench::parse_seconds;
 use crate::choose::HashArgs;
 use crate::exit::Failure;
 use crate::inputs::{InputArgs, hash_rate, positive};
@@ -36,7 +37,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "W", value_parser = positive)]
     watts: Option<f64>,
     /// Measuring time
-    #[arg(long, value_name = "SECS", default_value_t = 3.0, value_parser = positive)]
+    #[arg(long, value_name = "SECS", default_value_t = 3.0, value_parser = parse_seconds)]
     seconds: f64,
     /// Race the machines against each other first, live on a terminal
     #[arg(long)]

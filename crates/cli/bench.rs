@@ -45,7 +45,8 @@ pub(crate) struct Args {
     html: Option<PathBuf>,
 }
 
-fn parse_seconds(text: &str) -> Result<f64, String> {
+/// For how long to measure: long enough for a number, and no longer than one can mean.
+pub(crate) fn parse_seconds(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(seconds) if (0.05..=3600.0).contains(&seconds) => Ok(seconds),
         _ => Err("expected a number of seconds from 0.05 to 3600".to_owned()),

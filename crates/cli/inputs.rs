@@ -30,7 +30,8 @@ pub(crate) struct InputArgs {
     #[arg(long, global = true, value_name = "USD", value_parser = positive)]
     hashprice: Option<f64>,
     /// Height of mainnet
-    #[arg(long, global = true, value_name = "HEIGHT")]
+    #[arg(long, global = true, value_name = "HEIGHT",
+          value_parser = clap::value_parser!(u32).range(..=10_000_000))]
     height: Option<u32>,
     /// Price of power, $/kWh
     #[arg(long, global = true, value_name = "USD", value_parser = not_negative)]

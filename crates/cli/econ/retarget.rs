@@ -3,7 +3,6 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::ValueEnum;
 use midstate_chain::{RETARGET_INTERVAL, Target};
 use midstate_economics::calendar::Date;
@@ -37,7 +36,7 @@ pub(super) struct Args {
     #[arg(long, value_enum, default_value_t = Replay::Feb2026, conflicts_with = "from")]
     replay: Replay,
     /// Share of the machines that leaves, in place of the replay's own
-    #[arg(long, value_name = "SHARE", value_parser = share)]
+    #[arg(long, value_name = "SHARE", value_parser = leaving)]
     exit: Option<f64>,
     /// Yearly deviation of the price: 0.5 is bitcoin's weather
     #[arg(long, value_name = "SHARE", value_parser = crate::inputs::not_negative,
@@ -71,6 +70,22 @@ enum Replay {
     Halving2028,
     /// The price falls by 40 % overnight
     PriceFall,
+}
+
+/// The width of the longest bar, in columns: fifty minutes a block.
+const WIDEST: usize = 60;
+
+/// A share that leaves enough machines for the next retarget to come within four years.
+fn leaving(text: &str) -> Result<f64, String> {
+    match share(text) {
+        Ok(share) if share <= 0.99 => Ok(share),
+        _ => Err("expected a share from 0 to 0.99, such as 0.35".to_owned()),
+    }
+}
+
+/// How long a block takes, drawn.
+fn bar(minutes: f64) -> String {
+    "█".repeat(((minutes * 1.2) as usize).min(WIDEST))
 }
 
 pub(super) fn run(args: &Args, inputs: &Inputs, out: &mut Output) -> Result<(), Failure> {
@@ -223,7 +238,7 @@ fn print_period(period: &Period, names: &[&str], out: &mut Output) {
     let on: String =
         ('A'..).zip(&period.on).map(|(letter, on)| if *on { letter } else { '.' }).collect();
     let minutes = period.interval / 60.0;
-    let bar = "█".repeat((minutes * 1.2) as usize);
+    let bar = bar(minutes);
     out.line(format!(
         "{:<10} {:>10} {:>+7.1}% {:>7.0} {:>7.2} {:>9.0} {:>9.2} {on:<8} {bar}",
         grouped(f64::from(period.height), 0),
@@ -306,9 +321,19 @@ fn chart_of(periods: &[Period]) -> Chart {
 }
 
 fn save(args: &Args, chart: Chart, out: &mut Output) -> Result<(), Failure> {
-    let Some(path) = &args.svg else { return Ok(()) };
-    std::fs::write(path, Figure::Chart(chart).to_svg())
-        .with_context(|| format!("{}: cannot be written", path.display()))?;
-    out.note(format!("wrote {}", path.display()));
-    Ok(())
+    match &args.svg {
+        Some(path) => out.save(path, &Figure::Chart(chart).to_svg()),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_is_as_long_as_a_block_takes_and_no_longer_than_a_line() {
+        let widths = [0.0, 10.0, 1e12, f64::NAN].map(|minutes| bar(minutes).chars().count());
+        assert_eq!(widths, [0, 12, WIDEST, 0]);
+    }
 }
