@@ -62,7 +62,7 @@ pub fn default_datadir(platform: Platform, home: &Path) -> PathBuf {
 }
 
 /// A parsed `bitcoin.conf`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Conf {
     /// By section ("" for lines above the first) and name; values in file order.
     values: HashMap<(String, String), Vec<String>>,
@@ -76,6 +76,15 @@ pub struct ConfError {
     pub line: usize,
     /// The line; a password in it is not shown.
     pub text: String,
+}
+
+impl fmt::Debug for Conf {
+    /// Names without values: a password is among them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Conf(")?;
+        f.debug_set().entries(self.values.keys()).finish()?;
+        write!(f, ")")
+    }
 }
 
 impl Conf {

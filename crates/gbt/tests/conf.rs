@@ -32,6 +32,13 @@ fn sections_win_and_ports_do_not_leak_into_test_chains() {
 }
 
 #[test]
+fn a_password_is_in_no_debug_output() {
+    let shown = format!("{:?}", Conf::parse(CONF).unwrap());
+    assert!(shown.contains("rpcpassword"), "{shown}");
+    assert!(!shown.contains("secret"), "{shown}");
+}
+
+#[test]
 fn the_first_value_in_a_file_counts() {
     let conf = Conf::parse("[regtest]\nrpcport=1\nrpcport=2\n").unwrap();
     assert_eq!(local_url(&conf, Network::Regtest), "http://127.0.0.1:1");
