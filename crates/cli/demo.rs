@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use midstate_chain::Verdict;
+use midstate_chain::{BIP320_MASK, Verdict};
 use midstate_net::{
     Account, Backend, EventReceiver, Happened, NodeLink, NodePool, NodeUrl, PoolServer, PoolUrl,
     Route,
@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::choose::{Choice, MiningArgs};
 use crate::exit::Failure;
-use crate::mine::{USER_AGENT, VERSION_MASK};
+use crate::mine::USER_AGENT;
 use crate::mining::{self, Goals, Source};
 use crate::node::NodeArgs;
 use crate::output::Output;
@@ -108,7 +108,7 @@ async fn in_memory(
 
     let blocks = pool.chain().blocks();
     if let Some(path) = &args.out {
-        write_blocks(path, pool.chain().blocks().iter().map(|block| block.raw.as_slice()))?;
+        write_blocks(path, blocks.iter().map(|block| block.raw.as_slice()))?;
     }
     tell_workers(pool.pool(), out);
     if let Some(tip) = blocks.last() {
@@ -131,7 +131,7 @@ async fn at_node(
     page: Option<&Page>,
     out: &mut Output,
 ) -> Result<(), Failure> {
-    let link = args.solo.link(vec![url], |_| None, &args.route, VERSION_MASK, out)?;
+    let link = args.solo.link(vec![url], |_| None, &args.route, BIP320_MASK, out)?;
     let (blocks, solved) = mpsc::unbounded_channel();
     let (work, templates) = mpsc::unbounded_channel();
     let (node_events, told) = midstate_net::events();
@@ -202,7 +202,7 @@ async fn serve<B: Backend>(
         user: WORKER.into(),
         password: "x".into(),
         user_agent: USER_AGENT.into(),
-        version_mask: VERSION_MASK,
+        version_mask: BIP320_MASK,
         suggest_difficulty: None,
         expect_payout: None,
         limits: Limits::default(),

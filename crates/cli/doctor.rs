@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use midstate_chain::{Job, Network};
+use midstate_chain::{BIP320_MASK, Job, Network};
 use midstate_gbt::conf::Login;
 use midstate_net::{NodeUrl, Outcome, PoolUrl, Stage, Step};
 use midstate_sha256d::Kernel;
@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::bench::cpu_name;
 use crate::choose::{self, HashArgs};
 use crate::exit::{Failure, Kind};
-use crate::mine::{Server, VERSION_MASK};
+use crate::mine::Server;
 use crate::node::EntryArgs;
 use crate::output::Output;
 use crate::pools::{Login as PoolLogin, PoolArgs};
@@ -95,7 +95,7 @@ fn examine_machine(args: &Args, out: &mut Output) -> Result<(), Failure> {
 fn examine_pool(url: &PoolUrl, args: &Args, out: &mut Output) -> Result<(), Failure> {
     let user = args.user.clone().unwrap_or_else(|| POOL_USER.to_owned());
     let login = PoolLogin { user, pass: args.pass.clone() };
-    let account = args.way.account(url, login, VERSION_MASK)?;
+    let account = args.way.account(url, login, BIP320_MASK)?;
     let network = midstate_net::Network::default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut steps = Steps { out, failed: None };

@@ -24,8 +24,6 @@ use crate::web::WebArgs;
 
 /// How we call ourselves to pools.
 pub(crate) const USER_AGENT: &str = concat!("midstate/", env!("CARGO_PKG_VERSION"));
-/// Version bits for general use (BIP320).
-pub(crate) const VERSION_MASK: u32 = 0x1fff_e000;
 
 /// Flags of `mine`.
 #[derive(clap::Args, Debug)]

@@ -4,6 +4,9 @@ use crate::{
     Bits, Hash256, Header, Network, Target, coinbase::coinbase_height, merkle::fold_branch,
 };
 
+/// The version bits that BIP320 leaves to miners.
+pub const BIP320_MASK: u32 = 0x1fff_e000;
+
 /// Work as a pool or a node hands it out. Immutable; shared by threads and by the shares found in
 /// it.
 ///
@@ -81,15 +84,20 @@ impl Job {
     /// The target that a hash must meet to be sent: the easier of share and network target, since a
     /// block is sent whatever the pool asks for shares (I7).
     ///
-    /// Except where blocks are a toy: on regtest every second hash is one, and there the pool's
-    /// difficulty sets the pace.
+    /// Except where blocks are a [toy](Self::has_toy_blocks): there the pool's difficulty sets the
+    /// pace.
     pub fn submit_target(&self) -> Target {
-        let easiest_earnest = Network::Signet.limit().to_target().unwrap_or(Target::DIFFICULTY_1);
-        if self.network_target > easiest_earnest {
+        if self.has_toy_blocks() {
             self.share_target
         } else {
             self.share_target.max(self.network_target)
         }
+    }
+
+    /// Whether blocks are easier than on any public chain: on regtest every second hash is one.
+    pub fn has_toy_blocks(&self) -> bool {
+        let easiest_earnest = Network::Signet.limit().to_target().unwrap_or(Target::DIFFICULTY_1);
+        self.network_target > easiest_earnest
     }
 
     /// The target of a hash that is sent and is a block.

@@ -26,7 +26,7 @@ pub use coinbase::{
 };
 pub use hash::{Hash256, HashError};
 pub use header::{Header, HeaderError};
-pub use job::Job;
+pub use job::{BIP320_MASK, Job};
 pub use merkle::{coinbase_branch, fold_branch, merkle_root, witness_commitment};
 pub use network::Network;
 pub use retarget::{RETARGET_INTERVAL, TARGET_SPACING, TARGET_TIMESPAN, retarget};

@@ -4,12 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use midstate_chain::{Bits, Hash256, Job, Target};
+use midstate_chain::{BIP320_MASK, Bits, Hash256, Job, Target};
 
 use super::voice::Voice;
 use crate::choose::Choice;
 use crate::exit::Failure;
-use crate::mine::VERSION_MASK;
 
 /// Until the first line. Whoever measures with minerd does not wait long: the Stratum reference
 /// implementation's tests kill it after three seconds.
@@ -39,7 +38,7 @@ fn job() -> Result<Job, Failure> {
         id: "benchmark".into(),
         session: 0,
         version: 0x2000_0000,
-        version_mask: VERSION_MASK,
+        version_mask: BIP320_MASK,
         prev_hash: Hash256::default(),
         coinbase_prefix: Vec::new(),
         extranonce1: Vec::new(),

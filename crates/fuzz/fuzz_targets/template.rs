@@ -3,7 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use midstate_gbt::{BIP320_MASK, Payout, Template, Work};
+use midstate_chain::BIP320_MASK;
+use midstate_gbt::{Payout, Template, Work};
 
 fuzz_target!(|json: &str| {
     let Ok(template) = Template::parse(json) else { return };

@@ -18,4 +18,4 @@ mod work;
 pub use address::{Address, AddressError};
 pub use client::Client;
 pub use template::{Template, TemplateError, Transaction};
-pub use work::{BIP320_MASK, EXTRANONCE2_SIZE, MAX_TAG, Payout, Work, WorkError};
+pub use work::{EXTRANONCE2_SIZE, MAX_TAG, Payout, Work, WorkError};

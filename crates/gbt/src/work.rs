@@ -9,8 +9,8 @@
 use std::sync::Arc;
 
 use midstate_chain::{
-    Coinbase, CoinbaseError, Hash256, Header, Job, Share, TxOut, coinbase_branch, serialize_block,
-    with_witness,
+    BIP320_MASK, Coinbase, CoinbaseError, Hash256, Header, Job, Share, TxOut, coinbase_branch,
+    serialize_block, with_witness,
 };
 
 use crate::{Template, TemplateError};
@@ -18,8 +18,6 @@ use crate::{Template, TemplateError};
 /// Bytes of extranonce that the search may turn: never exhausted, so that time is never rolled
 /// (I11), and the testnet 20-minute line never crossed (I12).
 pub const EXTRANONCE2_SIZE: usize = 8;
-/// The version bits that BIP320 leaves to miners.
-pub const BIP320_MASK: u32 = 0x1fff_e000;
 /// A tag is pushed with one opcode, and leaves room for height and extranonce in 100 bytes.
 pub const MAX_TAG: usize = 75;
 

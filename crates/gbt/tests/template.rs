@@ -4,11 +4,9 @@ mod support;
 
 use bitcoin::consensus::encode::{deserialize, deserialize_hex};
 use bitcoin::{Block, Sequence};
-use midstate_chain::{Network, TxOut, coinbase_height};
+use midstate_chain::{BIP320_MASK, Network, TxOut, coinbase_height};
 use midstate_gbt::spool::{SpoolError, SpooledBlock};
-use midstate_gbt::{
-    Address, BIP320_MASK, MAX_TAG, Payout, Template, TemplateError, Work, WorkError,
-};
+use midstate_gbt::{Address, MAX_TAG, Payout, Template, TemplateError, Work, WorkError};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use support::{ADDRESS, Core, solve};

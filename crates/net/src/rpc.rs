@@ -89,7 +89,7 @@ impl RpcClient {
             .header(AUTHORIZATION, authorization)
             .body(Full::new(body))
             .map_err(|error| error.to_string())?;
-        let response = self.http.request(request).await.map_err(|error| chain_of(&error))?;
+        let response = self.http.request(request).await.map_err(|error| innermost(&error))?;
         let status = response.status().as_u16();
         let body = Limited::new(response.into_body(), MAX_BODY)
             .collect()
@@ -120,8 +120,8 @@ impl RpcClient {
     }
 }
 
-/// An error with its causes: hyper's own text alone is "client error (Connect)".
-fn chain_of(error: &dyn std::error::Error) -> String {
+/// What is behind an error: hyper's own text is "client error (Connect)".
+fn innermost(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |error| error.source());
     causes.last().map_or_else(|| error.to_string(), ToString::to_string)
 }

@@ -4,16 +4,15 @@
 use std::time::Duration;
 
 use midstate_chain::{
-    Coinbase, CoinbaseError, Hash256, Header, Job, Network, Target, TxOut, witness_commitment,
+    BIP320_MASK, Coinbase, CoinbaseError, Hash256, Header, Job, Network, Target, TxOut,
+    witness_commitment,
 };
 use sha2::{Digest, Sha256};
 
-use crate::pool::{EXTRANONCE_SIZE, EXTRANONCE2_SIZE, Template, VERSION_MASK};
+use crate::pool::{EXTRANONCE_SIZE, EXTRANONCE2_SIZE, MAX_FUTURE, Template};
 
 /// Version bits of BIP9, none signalled.
 const VERSION: u32 = 0x2000_0000;
-/// Headers may be this far in the future (Core's `MAX_FUTURE_BLOCK_TIME`).
-const MAX_FUTURE: u64 = 2 * 60 * 60;
 
 /// A chain of blocks, genesis not included.
 #[derive(Debug, Clone)]
@@ -86,7 +85,7 @@ impl RegtestChain {
                 id: String::new(),
                 session: 0,
                 version: VERSION,
-                version_mask: VERSION_MASK,
+                version_mask: BIP320_MASK,
                 prev_hash: self.tip_hash(),
                 coinbase_prefix: parts.prefix,
                 extranonce1: Vec::new(),
@@ -117,7 +116,7 @@ impl RegtestChain {
     ) -> Result<&Block, BlockError> {
         let (tip, median) = (self.tip_hash(), self.median_time_past());
         let hash = header.hash();
-        let latest = now.as_secs() + MAX_FUTURE;
+        let latest = now.as_secs() + u64::from(MAX_FUTURE);
         if header.prev_hash != tip {
             return Err(BlockError::NotOnTip(header.prev_hash, tip));
         }

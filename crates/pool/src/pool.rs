@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use midstate_chain::{Hash256, Header, Job, Target, serialize_block, with_witness};
+use midstate_chain::{BIP320_MASK, Hash256, Header, Job, Target, serialize_block, with_witness};
 use midstate_stratum::{Limits, Reject, Server, ServerConfig, ServerEvent, Submission, Ticket};
 
 use crate::judge::{self, Judged};
@@ -16,10 +16,8 @@ const EXTRANONCE1_SIZE: usize = 4;
 pub(crate) const EXTRANONCE2_SIZE: usize = 4;
 /// Both: the room that a template's coinbase must leave.
 pub(crate) const EXTRANONCE_SIZE: usize = EXTRANONCE1_SIZE + EXTRANONCE2_SIZE;
-/// Version bits that miners may roll (BIP320).
-pub(crate) const VERSION_MASK: u32 = 0x1fff_e000;
-/// How far a header's time may run ahead of the clock.
-const MAX_FUTURE: u32 = 7200;
+/// How many seconds a header's time may run ahead of the clock (Core's `MAX_FUTURE_BLOCK_TIME`).
+pub(crate) const MAX_FUTURE: u32 = 2 * 60 * 60;
 /// Open jobs on one tip: at one each 30 s, five minutes of them.
 const MAX_OPEN_JOBS: usize = 10;
 
@@ -171,7 +169,7 @@ impl Pool {
         let server = Server::new(ServerConfig {
             extranonce1: extranonce1.clone(),
             extranonce2_size: EXTRANONCE2_SIZE,
-            version_mask: VERSION_MASK,
+            version_mask: BIP320_MASK,
             limits: self.config.limits.clone(),
         });
         let session =

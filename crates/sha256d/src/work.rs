@@ -55,8 +55,9 @@ impl Work {
     /// The most midstates that one piece of work holds. Beyond 32 the gain is below one percent.
     pub const MAX_MIDSTATES: usize = 64;
 
-    /// Folds the midstates and the tail. `target` is a 256-bit little-endian number; a hash counts
-    /// when it is at or below it. `None` for no midstate or more than [`Self::MAX_MIDSTATES`].
+    /// Folds the midstates and the tail. `target_le` is a 256-bit little-endian number; a hash
+    /// counts when it is at or below it. `None` for no midstate or more than
+    /// [`Self::MAX_MIDSTATES`].
     pub fn new(midstates: &[Midstate], tail: Tail, target_le: &[u8; 32]) -> Option<Self> {
         let (&first, len) = (midstates.first()?, midstates.len());
         if len > Self::MAX_MIDSTATES {

@@ -137,7 +137,8 @@ fn refusal(error: &Value) -> Option<Refusal> {
         Value::Null | Value::Bool(false) => None,
         Value::Bool(true) => Some(Refusal::default()),
         Value::Number(_) => {
-            integer(error).filter(|&code| code != 0).map(|code| code_only(Some(code)))
+            let code = integer(error).filter(|&code| code != 0)?;
+            Some(Refusal { code: Some(code), reason: None })
         }
         Value::String(_) => text(error).map(|reason| Refusal { code: None, reason: Some(reason) }),
         Value::Array(items) => {
@@ -154,10 +155,6 @@ fn refusal(error: &Value) -> Option<Refusal> {
             reason: fields.get("message").and_then(text),
         }),
     }
-}
-
-fn code_only(code: Option<i64>) -> Refusal {
-    Refusal { code, reason: None }
 }
 
 /// An integer, also as `21.0` or `"21"`.

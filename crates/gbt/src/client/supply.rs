@@ -148,7 +148,7 @@ impl Client {
     /// Has the template's block checked.
     fn propose(&mut self, now: Duration, template: Template) {
         self.solved_tip = None;
-        let clean = !self.builds_on_our_tip(&template);
+        let clean = !self.is_tip(template.prev_hash);
         let payout = Payout {
             script: self.nodes[self.active].script.clone(),
             tag: self.config.tag.clone(),
@@ -171,10 +171,6 @@ impl Client {
         self.candidate = Some(Candidate { work, call });
     }
 
-    fn builds_on_our_tip(&self, template: &Template) -> bool {
-        self.works.last().is_some_and(|work| work.template().prev_hash == template.prev_hash)
-    }
-
     pub(super) fn handle_proposal(
         &mut self,
         now: Duration,
@@ -191,7 +187,7 @@ impl Client {
                 self.nodes[index].wake_at = Some(now);
             }
             Ok(BlockVerdict::Refused(reason)) => {
-                if !self.builds_on_our_tip(candidate.work.template()) {
+                if !self.is_tip(candidate.work.template().prev_hash) {
                     self.events.push_back(Event::Pause);
                 }
                 if self.refused_for.as_ref() != Some(&reason) {

@@ -16,11 +16,11 @@ use bitcoin::{
     Amount, Block, BlockHash, OutPoint, ScriptBuf, Sequence, Target, Transaction, TxIn, TxOut,
     Witness,
 };
-use midstate_chain::{Hash256, Job, Share, Verdict, witness_commitment};
+use midstate_chain::{BIP320_MASK, Hash256, Job, Share, Verdict, witness_commitment};
 use midstate_gbt::client::{Config, Event, NodeState};
 use midstate_gbt::rpc::{Answer, Call};
 use midstate_gbt::spool::SpooledBlock;
-use midstate_gbt::{Address, BIP320_MASK, Client};
+use midstate_gbt::{Address, Client};
 use serde_json::{Value, json};
 
 /// BIP173's example key on regtest.

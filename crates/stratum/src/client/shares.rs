@@ -47,7 +47,7 @@ struct Sent {
     at: Duration,
 }
 
-/// Why a share was not sent, in words for people.
+/// Why we, and not the pool, ended a share; in words for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Withheld {
     #[error("not sent: its header does not hash to its hash; a kernel or the CPU is at fault")]
