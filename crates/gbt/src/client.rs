@@ -48,6 +48,23 @@ pub struct Config {
     pub block_interval: Duration,
 }
 
+/// Why a block is not sent, in words for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotSent {
+    /// What a miner finds until it has heard of its own block.
+    #[error("another block of ours builds on the same tip")]
+    Sibling,
+    /// A job that is not known, or no longer.
+    #[error("not sent: it belongs to no job of this run")]
+    Foreign,
+    /// A kernel or the CPU is at fault.
+    #[error("not sent: its hash is above the target")]
+    Unsolved,
+    /// Not even a header and a list of transactions.
+    #[error("not sent: it cannot be read")]
+    Unreadable,
+}
+
 /// An HTTP POST to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
@@ -282,35 +299,32 @@ impl Client {
         self.drive(now);
     }
 
-    /// The threads found a share of one of our jobs. False when it is not sent, and never gets a
-    /// verdict: another block of ours builds on the same tip, or it is no block at all.
-    pub fn handle_share(&mut self, now: Duration, share: &Share) -> bool {
+    /// The threads found a share of one of our jobs.
+    ///
+    /// # Errors
+    /// It is not sent, and never gets a verdict from a node.
+    pub fn handle_share(&mut self, now: Duration, share: &Share) -> Result<(), NotSent> {
         // Nearly every hash solves a block on regtest: most shares end here.
         if self.is_sibling(share.job.prev_hash) {
-            return false;
+            return Err(NotSent::Sibling);
         }
-        let Some(work) = self.works.iter().find(|work| work.job().id == share.job.id) else {
-            let warning = format!("block {} belongs to no job of this run", share.hash);
-            self.events.push_back(Event::Warning(warning));
-            return false;
-        };
+        let mut works = self.works.iter();
+        let work = works.find(|work| work.job().id == share.job.id).ok_or(NotSent::Foreign)?;
         let block = work.block(share);
         self.handle_block(now, &block)
     }
 
-    /// A block that was made of one of our jobs elsewhere, by a pool. False as for a share.
-    pub fn handle_block(&mut self, now: Duration, block: &[u8]) -> bool {
-        let Some(block) = SpooledBlock::from_block(block) else {
-            self.events.push_back(Event::Warning("a block that cannot be read".to_owned()));
-            return false;
-        };
+    /// A block that was made of one of our jobs elsewhere, by a pool.
+    ///
+    /// # Errors
+    /// As for a share.
+    pub fn handle_block(&mut self, now: Duration, block: &[u8]) -> Result<(), NotSent> {
+        let block = SpooledBlock::from_block(block).ok_or(NotSent::Unreadable)?;
         if !block.is_solved() {
-            let warning = format!("{} is no block: the hash is above the target", block.hash);
-            self.events.push_back(Event::Warning(warning));
-            return false;
+            return Err(NotSent::Unsolved);
         }
         if self.is_sibling(block.prev_hash) {
-            return false;
+            return Err(NotSent::Sibling);
         }
         if self.is_tip(block.prev_hash) {
             self.solved_tip = Some(block.prev_hash);
@@ -320,7 +334,7 @@ impl Client {
         self.events.push_back(Event::Spool(block.clone()));
         self.blocks.found(now, block);
         self.drive(now);
-        true
+        Ok(())
     }
 
     /// Whether a block on `tip` would only compete with a block of ours.

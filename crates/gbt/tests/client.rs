@@ -2,10 +2,11 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use midstate_chain::{Network, Verdict};
-use midstate_gbt::client::{Config, Event, Fatal, Ledger, NodeState};
+use midstate_chain::{Job, Network, Share, Verdict};
+use midstate_gbt::client::{Config, Event, Fatal, Ledger, NodeState, NotSent};
 use proptest::prelude::*;
 use serde_json::json;
 use support::{Core, Trouble, World, config, solve};
@@ -38,15 +39,33 @@ fn only_the_first_block_of_a_tip_is_sent() {
     // While the first one is on its way, and after it was accepted.
     world.stop(0);
     world.mine();
-    world.client.handle_share(world.now, &sibling);
+    assert_eq!(world.client.handle_share(world.now, &sibling), Err(NotSent::Sibling));
     world.settle();
     world.cores[0].trouble = None;
     world.pass(5);
-    world.client.handle_share(world.now, &sibling);
+    assert_eq!(world.client.handle_share(world.now, &sibling), Err(NotSent::Sibling));
     world.settle();
     assert_eq!(world.client.ledger(), Ledger { found: 1, accepted: 1, ..Ledger::default() });
     assert_eq!(world.cores[0].height(), 1);
     assert_eq!(world.job.clone().unwrap().height(), Some(2), "and mining was not stopped by it");
+}
+
+#[test]
+fn what_is_not_sent_is_told_from_what_came_second() {
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    let job = world.job.clone().unwrap();
+    let mut shares = (0..).map(|nonce| Share { nonce, ..solve(&job, 0) });
+    let no_block = shares.find(|share| !job.network_target.is_met_by(&share.header().hash()));
+    let no_block = no_block.unwrap();
+    assert_eq!(world.client.handle_share(world.now, &no_block), Err(NotSent::Unsolved));
+    let unknown = Arc::new(Job { id: "unknown".to_owned(), ..(*job).clone() });
+    let foreign = solve(&unknown, 0);
+    assert_eq!(world.client.handle_share(world.now, &foreign), Err(NotSent::Foreign));
+    assert_eq!(world.client.handle_block(world.now, &[0; 79]), Err(NotSent::Unreadable));
+    // None of them is in the way of a block.
+    world.mine();
+    assert_eq!(world.verdicts(), [Verdict::Accepted]);
 }
 
 #[test]
@@ -56,7 +75,7 @@ fn i7_a_block_on_a_tip_that_is_no_more_is_sent_without_stopping_the_work() {
     let stale = world.solve();
     world.cores[0].foreign_block();
     world.settle();
-    world.client.handle_share(world.now, &stale);
+    world.client.handle_share(world.now, &stale).unwrap();
     world.settle();
     assert_eq!(world.sent.len(), 1);
     assert_eq!(world.verdicts(), [Verdict::Unresolved]);
@@ -233,7 +252,7 @@ fn a_lost_race_is_told_from_acceptance() {
     world.settle();
     let share = world.solve();
     world.cores[0].foreign_block();
-    world.client.handle_share(world.now, &share);
+    world.client.handle_share(world.now, &share).unwrap();
     world.settle();
     assert_eq!(world.verdicts(), [Verdict::Unresolved]);
     assert_eq!(world.client.ledger(), Ledger { found: 1, overtaken: 1, ..Ledger::default() });
@@ -276,7 +295,7 @@ fn after_invalidateblock_the_old_tip_is_mined_again() {
     world.settle();
     let job = world.job.clone().unwrap();
     assert_eq!(job.height(), Some(1));
-    world.client.handle_share(world.now, &solve(&job, 1));
+    world.client.handle_share(world.now, &solve(&job, 1)).unwrap();
     world.settle();
     assert_eq!(world.cores[0].height(), 1);
 }
@@ -310,7 +329,7 @@ fn fees_alone_bring_a_new_job_without_a_new_tip() {
     assert_ne!(after.branch, before.branch);
     // A block of the older job is still a block.
     world.cores[0].mempool.clear();
-    world.client.handle_share(world.now, &solve(&before, 0));
+    world.client.handle_share(world.now, &solve(&before, 0)).unwrap();
     world.settle();
     assert_eq!(world.verdicts(), [Verdict::Accepted]);
 }
@@ -555,7 +574,7 @@ proptest! {
                 Fate::MineTwice if world.job.is_some() => {
                     let second = solve(world.job.as_ref().unwrap(), 1);
                     found.push(world.mine());
-                    world.client.handle_share(world.now, &second);
+                    let _ = world.client.handle_share(world.now, &second);
                 }
                 Fate::Mine | Fate::MineTwice => {}
                 Fate::Stop => world.stop(0),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use midstate_chain::{Hash256, Job, Network, Share, Verdict};
-use midstate_gbt::client::{BlockOutcome, Config, Event, Fatal, NodeState};
+use midstate_gbt::client::{BlockOutcome, Config, Event, Fatal, NodeState, NotSent};
 use midstate_gbt::rpc::Answer;
 use midstate_gbt::spool::SpooledBlock;
 use midstate_gbt::{Client, EXTRANONCE2_SIZE, Work};
@@ -359,18 +359,23 @@ impl Running {
     fn handle_found(&mut self, found: Found) {
         let now = self.now();
         match found {
-            Found::Share(share) if self.client.handle_share(now, &share) => {
-                self.waiting.insert(share.hash, share);
-            }
-            Found::Share(share) => {
-                let reason = "another block of ours builds on the same tip";
-                self.settle(share, Verdict::Stale, Some(reason.to_owned()), Duration::ZERO);
-            }
-            Found::Block(block) => {
-                if !self.client.handle_block(now, &block) {
-                    tracing::debug!("a block of the pool competes with one before it: not sent");
+            Found::Share(share) => match self.client.handle_share(now, &share) {
+                Ok(()) => {
+                    self.waiting.insert(share.hash, share);
                 }
-            }
+                Err(error) => {
+                    let verdict = match error {
+                        NotSent::Sibling => Verdict::Stale,
+                        _ => Verdict::Rejected,
+                    };
+                    self.settle(share, verdict, Some(error.to_string()), Duration::ZERO);
+                }
+            },
+            Found::Block(block) => match self.client.handle_block(now, &block) {
+                Ok(()) => (),
+                Err(error @ NotSent::Sibling) => tracing::debug!("a block of the pool: {error}"),
+                Err(error) => tracing::warn!("a block of the pool: {error}"),
+            },
         }
     }
 

@@ -452,7 +452,8 @@ impl World {
     /// Solves the job and hands the block in.
     pub(crate) fn mine(&mut self) -> Hash256 {
         let share = self.solve();
-        self.client.handle_share(self.now, &share);
+        // It is not sent where one on the same tip is under way.
+        let _ = self.client.handle_share(self.now, &share);
         self.settle();
         share.hash
     }
