@@ -112,10 +112,11 @@ impl Allowance {
     }
 
     /// The hashes allowed since the start, by now. What was not used, for want of a job, is not
-    /// saved up beyond what `interval` brings, the time until the next call.
+    /// saved up beyond what `interval` brings, the time until the next call, or one hash: a limit
+    /// of less than that is slow, and not a standstill.
     pub(super) fn grant(&mut self, now: Duration, hashes: u64, interval: Duration) -> u64 {
         let (granted, then) = self.granted;
-        let saved_up = hashes as f64 + self.limit * interval.as_secs_f64();
+        let saved_up = hashes as f64 + (self.limit * interval.as_secs_f64()).max(1.0);
         let granted = (granted + self.limit * (now - then).as_secs_f64()).min(saved_up);
         self.granted = (granted, now);
         granted as u64
@@ -135,5 +136,14 @@ mod tests {
         assert_eq!(allowance.grant(2 * quarter, 250, quarter), 500);
         // Nothing was hashed for a minute.
         assert_eq!(allowance.grant(60 * second, 500, quarter), 750);
+    }
+
+    #[test]
+    fn less_than_a_hash_an_interval_is_a_hash_now_and_then() {
+        let quarter = Duration::from_millis(250);
+        let mut allowance = Allowance::new(1.0);
+        let granted =
+            [0, 1, 2, 3, 4, 8].map(|quarters| allowance.grant(quarter * quarters, 0, quarter));
+        assert_eq!(granted, [0, 0, 0, 0, 1, 1]);
     }
 }
