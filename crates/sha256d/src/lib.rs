@@ -42,7 +42,10 @@
 //! }
 //! ```
 //!
-//! `docs/sha256d.md` derives every step that the kernels leave out, with its operation count.
+//! [docs/sha256d.md][steps] derives every step that the kernels leave out, with its operation
+//! count.
+//!
+//! [steps]: https://github.com/midstate/midstate/blob/main/docs/sha256d.md
 
 #![no_std]
 
