@@ -1,7 +1,8 @@
 //! Bitcoin's consensus values as a miner meets them.
 //!
 //! Everything here is a value or a pure function: no I/O, no clock, no JSON. The layers above
-//! (`work`, `stratum`, `gbt`, `pool`) speak about blocks in these types, and only in these.
+//! (`work`, `stratum`, `gbt`, `pool`) speak about blocks in these types, and only in these. Beside
+//! them lives one rule that all who meet strangers share: [`is_printable`].
 //!
 //! Byte order: a 256-bit hash is kept as the bytes SHA-256 wrote ([`Hash256`]) and printed
 //! reversed, as people know it. Read as a number it is little-endian; that is the number a
@@ -19,6 +20,7 @@ mod retarget;
 mod script;
 mod share;
 mod target;
+mod text;
 
 pub use block::serialize_block;
 pub use coinbase::{
@@ -32,3 +34,4 @@ pub use network::Network;
 pub use retarget::{RETARGET_INTERVAL, TARGET_SPACING, TARGET_TIMESPAN, retarget};
 pub use share::{Share, Verdict};
 pub use target::{Bits, BitsError, DifficultyError, Target, U256};
+pub use text::is_printable;

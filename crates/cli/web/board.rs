@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use midstate_chain::{Header, Verdict};
+use midstate_chain::{Header, Verdict, is_printable};
 use midstate_pool::Event as PoolEvent;
 use serde::Serialize;
 
@@ -251,7 +251,7 @@ impl Pool {
         if worker == self.own {
             return THIS_MACHINE.to_owned();
         }
-        worker.chars().filter(|character| !character.is_control()).take(NAME).collect()
+        worker.chars().filter(|&character| is_printable(character)).take(NAME).collect()
     }
 
     fn statuses(&self, now: Duration) -> Vec<WorkerStatus> {
@@ -374,7 +374,7 @@ mod tests {
     fn strangers_cannot_fill_the_board() {
         let mut board = board();
         for stranger in 0..10_000 {
-            let name = format!("{stranger}\u{1b}[2J{}", "x".repeat(1000));
+            let name = format!("{stranger}\u{1b}[2J\u{200b}{}", "x".repeat(1000));
             board.record_pool_event(at(stranger), &share(&name, None));
             board.record_pool_event(at(stranger), &share("me", None));
             board.record_pool_event(at(stranger), &block(&name, stranger as u32));
@@ -383,7 +383,7 @@ mod tests {
         assert_eq!(workers.len(), WORKERS);
         assert!(workers.iter().any(|worker| worker.name == THIS_MACHINE), "the active ones stay");
         assert!(workers.iter().all(|worker| worker.name.chars().count() <= NAME));
-        assert!(workers.iter().all(|worker| !worker.name.contains('\u{1b}')));
+        assert!(workers.iter().all(|worker| worker.name.chars().all(is_printable)));
         assert_eq!(board.chain.len(), BLOCKS);
         let me = &board.pool.as_ref().unwrap().workers[THIS_MACHINE];
         assert_eq!(me.recent.len(), WINDOW as usize);

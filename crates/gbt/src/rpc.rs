@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use midstate_chain::Hash256;
+use midstate_chain::{Hash256, is_printable};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -325,21 +325,16 @@ pub struct HeaderInfo {
     pub transactions: u64,
 }
 
-/// A node's or file's words without what could steer a terminal, and not longer than a line or two.
+/// A node's or file's words without what could steer a terminal (S11), a line or two of them.
 pub(crate) fn printable(words: &str) -> String {
     let mut shown: String = words
         .chars()
         .map(|letter| if letter.is_whitespace() { ' ' } else { letter })
-        .filter(|letter| !letter.is_control() && !is_direction_mark(*letter))
+        .filter(|letter| is_printable(*letter))
         .take(MAX_WORDS)
         .collect();
     shown.truncate(shown.trim_end().len());
     shown
-}
-
-/// Marks that turn the direction of text around (S11).
-fn is_direction_mark(letter: char) -> bool {
-    matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// How deep brackets nest outside of strings, for well-formed JSON; at least that for anything

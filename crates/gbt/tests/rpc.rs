@@ -78,7 +78,7 @@ fn http_errors_carry_a_cure() {
 
 #[test]
 fn s11_a_nodes_words_cannot_steer_the_terminal() {
-    let evil = "\\u001b]0;title\\u0007\\u202e reversed\\nnext line";
+    let evil = "\\u001b]0;title\\u0007\\u202e reversed\\nnext\\u200b\\u061c\\udb40\\udc41 line";
     let body = format!(r#"{{"error":{{"code":-1,"message":"{evil}"}},"id":1}}"#);
     let words = answer(500, &body).result::<Value>().unwrap_err().to_string();
     assert!(words.contains("]0;title reversed next line"), "{words:?}");

@@ -4,12 +4,11 @@
 //! previous hash is in header order with the bytes of each 4-byte word swapped; the numbers are
 //! big-endian; the branch is in header order.
 
-use midstate_chain::{Bits, BitsError, Hash256, Job, Target};
+use midstate_chain::{Bits, BitsError, Hash256, Job, Target, is_printable};
 use serde_json::{Value, json};
 
-use crate::Limits;
 use crate::message::hex_u32;
-use crate::sanitize::{is_printable, sanitize};
+use crate::{Limits, sanitize};
 
 /// A job as a pool announced it, checked, not yet joined with the session's extranonce.
 #[derive(Debug, Clone, PartialEq)]

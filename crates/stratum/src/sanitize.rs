@@ -1,9 +1,10 @@
 //! Text of strangers, made safe for terminals and logs (S11).
 
+use midstate_chain::is_printable;
+
 /// The characters of `text` that print, at most `limit` of them; a cut ends in `…`.
 ///
-/// Gone are control characters (C0, C1, ESC: title and clipboard sequences of terminals) and the
-/// invisible ones that reorder or hide text (bidi controls, zero width, tags).
+/// Gone is what could steer the terminal, reorder text or hide it: see [`is_printable`].
 pub fn sanitize(text: &str, limit: usize) -> String {
     let mut printable = text.chars().filter(|&c| is_printable(c));
     let mut clean: String = printable.by_ref().take(limit).collect();
@@ -12,15 +13,6 @@ pub fn sanitize(text: &str, limit: usize) -> String {
         clean.push('…');
     }
     clean
-}
-
-/// Whether a character shows as itself and changes nothing around it.
-pub(crate) fn is_printable(c: char) -> bool {
-    let invisible = matches!(c,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-        | '\u{e0000}'..='\u{e007f}');
-    !c.is_control() && !invisible
 }
 
 #[cfg(test)]

@@ -2,13 +2,12 @@
 
 use std::collections::VecDeque;
 
-use midstate_chain::Job;
+use midstate_chain::{Job, is_printable};
 use serde_json::{Map, Value, json};
 
 use crate::difficulty::Difficulty;
 use crate::line::{LineBuffer, LineTooLong};
 use crate::message::{self, Call, Message, hex_u32};
-use crate::sanitize::is_printable;
 use crate::{CloseReason, Limits, notify, sanitize};
 
 /// What a connection is given.

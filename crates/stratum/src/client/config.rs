@@ -1,6 +1,7 @@
 //! What a client is told before it connects, and what of it cannot be sent.
 
-use crate::sanitize::is_printable;
+use midstate_chain::is_printable;
+
 use crate::{ExpectedPayout, Limits};
 
 /// Who we are to a pool, and what we ask of it.

@@ -1,12 +1,12 @@
 //! The opening of a connection: what is asked, what the answers mean, and what a pool was found not
 //! to bear (BIP310, S3).
 
+use midstate_chain::is_printable;
 use serde_json::{Value, json};
 
 use super::jobs::Extranonce;
 use super::output::Output;
 use crate::message::{self, Answer, hex_u32};
-use crate::sanitize::is_printable;
 use crate::{ClientConfig, Limits};
 
 /// Where the handshake stands, and what is remembered of the pool for the next one.
