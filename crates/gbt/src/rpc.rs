@@ -143,19 +143,19 @@ pub enum RpcError {
 }
 
 /// Core's error codes that we tell apart (`rpc/protocol.h`).
-pub mod code {
+pub(crate) mod code {
     /// Also "Block not found" of `getblockheader`.
-    pub const INVALID_ADDRESS_OR_KEY: i64 = -5;
+    pub(crate) const INVALID_ADDRESS_OR_KEY: i64 = -5;
     /// The node has no peers; also "Shutting down".
-    pub const NOT_CONNECTED: i64 = -9;
+    pub(crate) const NOT_CONNECTED: i64 = -9;
     /// Initial block download.
-    pub const IN_INITIAL_DOWNLOAD: i64 = -10;
+    pub(crate) const IN_INITIAL_DOWNLOAD: i64 = -10;
     /// A block that is no block.
-    pub const DESERIALIZATION: i64 = -22;
+    pub(crate) const DESERIALIZATION: i64 = -22;
     /// The node starts.
-    pub const IN_WARMUP: i64 = -28;
+    pub(crate) const IN_WARMUP: i64 = -28;
     /// Unknown method.
-    pub const METHOD_NOT_FOUND: i64 = -32601;
+    pub(crate) const METHOD_NOT_FOUND: i64 = -32601;
 }
 
 fn cure(code: i64, message: &str) -> &'static str {
@@ -189,7 +189,7 @@ fn cure_for_status(status: u16) -> &'static str {
 impl Answer {
     /// Whether this is a web server's word instead of the node's: one in between that waits no
     /// longer, or Core's own, which has too much to do.
-    pub fn is_no_answer(&self) -> bool {
+    pub(crate) fn is_no_answer(&self) -> bool {
         matches!(self.status, 502..=504)
     }
 

@@ -64,7 +64,7 @@ impl SpooledBlock {
     }
 
     /// Whether its hash meets the target that its header states.
-    pub fn is_solved(&self) -> bool {
+    pub(crate) fn is_solved(&self) -> bool {
         let header = self.hex.get(..2 * Header::LEN).and_then(|hex| hex.parse::<Header>().ok());
         let target = header.and_then(|header| header.bits.to_target().ok());
         target.is_some_and(|target| target.is_met_by(&self.hash))
