@@ -91,6 +91,29 @@ fn a_port_where_nobody_listens_ends_after_give_up() {
     check(&arguments, 5, &["cannot connect", &free, "refused"]);
 }
 
+#[test]
+fn u4_a_bitcoin_conf_that_cannot_be_read_is_not_one_that_is_missing() {
+    let free = Port::hold();
+    let free = format!("http://{}", free.address());
+    let datadir = std::env::temp_dir().join(format!("midstate-errors-{}", std::process::id()));
+    let ours = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
+    let arguments = [
+        &["mine", "-o", &free, "-u", "x", "-p", "y", "--address", ours, "--give-up", "1"],
+        &["--datadir", datadir.to_str().unwrap()][..],
+    ]
+    .concat();
+    let (code, stderr) = fail(&arguments);
+    assert_eq!((code, stderr.contains("bitcoin.conf")), (5, false), "{stderr}");
+    // Not even root can read a directory as a file.
+    std::fs::create_dir_all(datadir.join("bitcoin.conf")).unwrap();
+    let (code, stderr) = fail(&arguments);
+    std::fs::remove_dir_all(&datadir).unwrap();
+    assert_eq!(code, 5, "{stderr}");
+    let told = format!("warning: cannot read {}", datadir.join("bitcoin.conf").display());
+    assert!(stderr.contains(&told), "{stderr}");
+    assert!(stderr.contains("--rpccookiefile"), "{stderr}");
+}
+
 /// As in a container with a limit on processes.
 #[cfg(target_os = "linux")]
 #[test]

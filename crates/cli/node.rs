@@ -3,6 +3,7 @@
 
 use std::env;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -78,7 +79,7 @@ impl NodeArgs {
             Failure::usage("mining at a node wants an address to pay: add --address ADDR")
         })?;
         let chain = |conf: &Conf| self.chain_of(&address, urls.first(), conf);
-        let files = self.entry.files(chain)?;
+        let files = self.entry.files(chain, out)?;
         let urls = match urls.is_empty() {
             true => vec![conf::local_url(&files.conf, files.chain).parse()?],
             false => urls,
@@ -144,7 +145,7 @@ impl EntryArgs {
         out: &mut Output,
     ) -> Result<NodeAccess, Failure> {
         let hinted = |conf: &Conf| hints(Some(&url), conf).next().unwrap_or(Network::Mainnet);
-        let files = self.files(|conf| Ok(self.chain.unwrap_or_else(|| hinted(conf))))?;
+        let files = self.files(|conf| Ok(self.chain.unwrap_or_else(|| hinted(conf))), out)?;
         warn_of_eavesdroppers(&url, out);
         self.access(url, login, route, &files)
     }
@@ -173,9 +174,10 @@ impl EntryArgs {
     fn files(
         &self,
         chain: impl FnOnce(&Conf) -> Result<Network, Failure>,
+        out: &mut Output,
     ) -> Result<Files, Failure> {
         let datadir = self.datadir()?;
-        let mut conf = read_conf(&datadir)?;
+        let mut conf = read_conf(&datadir, out)?;
         let chain = chain(&conf)?;
         read_includes(&mut conf, &datadir, chain)?;
         Ok(Files { datadir, conf, chain })
@@ -216,13 +218,23 @@ fn warn_of_eavesdroppers(url: &NodeUrl, out: &mut Output) {
     }
 }
 
-/// `bitcoin.conf`, if there is one.
-fn read_conf(datadir: &Path) -> Result<Conf, Failure> {
+/// `bitcoin.conf`, if there is one. One that cannot be read is told of, and no error: flags and a
+/// cookie may do without it, as where only the node's own user may read it.
+fn read_conf(datadir: &Path, out: &mut Output) -> Result<Conf, Failure> {
     let path = datadir.join(CONF_NAME);
     match fs::read_to_string(&path) {
         Ok(text) => Conf::parse(&text)
             .map_err(|error| Failure::usage(format!("{}: {error}", path.display()))),
-        Err(_) => Ok(Conf::default()),
+        Err(error) => {
+            if error.kind() != io::ErrorKind::NotFound {
+                out.note(format!(
+                    "warning: cannot read {}: {error}; let this user read it, or give by flags \
+                     what it says: URL, login or --rpccookiefile, and --chain",
+                    path.display()
+                ));
+            }
+            Ok(Conf::default())
+        }
     }
 }
 
