@@ -203,6 +203,8 @@ struct Miner<'a> {
     choice: Choice,
     engine: Engine,
     stalls: Stalls,
+    /// Unless the system refused to start one anew.
+    has_all_threads: bool,
     turnstile: Arc<Turnstile>,
     backlog: Arc<Backlog>,
     views: Views<'a>,
@@ -234,6 +236,7 @@ impl<'a> Miner<'a> {
             threads: engine.threads(),
             engine,
             stalls: Stalls::default(),
+            has_all_threads: true,
             turnstile,
             backlog,
             views,
@@ -410,18 +413,19 @@ impl<'a> Miner<'a> {
 
     /// Tells of hashing threads that fell or stand still. The fallen are replaced.
     fn look_after_threads(&mut self) {
-        match self.engine.replace_fallen() {
-            Ok(fallen) => {
-                for (index, lost) in fallen {
-                    self.views.note(&format!(
-                        "warning: hashing thread {index} ended by a bug in this program and was \
-                         started anew; {lost} hashes of the job are left out"
-                    ));
-                }
-            }
-            Err(error) => self.views.note(&format!(
-                "warning: a hashing thread ended, and the system starts no other: {error}"
-            )),
+        let (replaced, outcome) = self.engine.replace_fallen();
+        for (index, lost) in replaced {
+            self.views.note(&format!(
+                "warning: hashing thread {index} ended by a bug in this program and was started \
+                 anew; {lost} hashes of the job are left out"
+            ));
+        }
+        let had_all = std::mem::replace(&mut self.has_all_threads, outcome.is_ok());
+        if let (true, Err(error)) = (had_all, outcome) {
+            self.views.note(&format!(
+                "warning: a hashing thread ended by a bug in this program, and the system starts \
+                 no other: {error}; tried until it does"
+            ));
         }
         for news in self.stalls.look(self.engine.thread_counts()) {
             self.views.note(&news);

@@ -159,18 +159,24 @@ impl Engine {
     /// this tells how many they are, for each thread by its number.
     ///
     /// They are not handed out again: what one thread did not survive, the next would not.
-    pub fn replace_fallen(&mut self) -> io::Result<Vec<(usize, u64)>> {
-        let mut fallen = Vec::new();
+    ///
+    /// Where the system refuses to start a thread, its error comes beside those that were replaced;
+    /// the others are still there for the next call.
+    pub fn replace_fallen(&mut self) -> (Vec<(usize, u64)>, io::Result<()>) {
+        let mut replaced = Vec::new();
         for index in 0..self.workers.len() {
             let Worker { thread, count } = &self.workers[index];
             if thread.as_ref().is_some_and(JoinHandle::is_finished) {
                 let count = Arc::clone(count);
                 let lost = count.in_hand.load(Ordering::Relaxed);
-                self.workers[index].thread = Some(self.spawn(index, &count)?);
-                fallen.push((index, lost));
+                match self.spawn(index, &count) {
+                    Ok(thread) => self.workers[index].thread = Some(thread),
+                    Err(error) => return (replaced, Err(error)),
+                }
+                replaced.push((index, lost));
             }
         }
-        Ok(fallen)
+        (replaced, Ok(()))
     }
 
     fn spawn(&self, index: usize, count: &Arc<Count>) -> io::Result<JoinHandle<()>> {

@@ -328,17 +328,23 @@ fn a_thread_that_falls_is_told_with_what_is_lost_and_replaced() {
         let falls = share.nonce == 100 && !fallen.swap(true, Ordering::Relaxed);
         assert!(!falls, "this panic is part of a test");
     });
-    assert_eq!(engine.replace_fallen().unwrap(), []);
+    assert_eq!(fallen_of(&mut engine), []);
     engine.set_job(Some(job("first", 0, Target::MAX)));
     let mut told = Vec::new();
     wait_until("the thread falls", || {
-        told = engine.replace_fallen().unwrap();
+        told = fallen_of(&mut engine);
         !told.is_empty()
     });
     assert_eq!(told, [(0, 64)], "the unit from nonce 64 on");
     wait_until("the new one has hashed the rest", || engine.hashes() == 64_000 - 64);
     wait_until("it rests", || engine.thread_counts().all(|count| count.in_hand == 0));
-    assert_eq!(engine.replace_fallen().unwrap(), []);
+    assert_eq!(fallen_of(&mut engine), []);
     engine.stop();
     assert_eq!(engine.hashes(), 64_000 - 64);
+}
+
+fn fallen_of(engine: &mut Engine) -> Vec<(usize, u64)> {
+    let (replaced, outcome) = engine.replace_fallen();
+    outcome.expect("the system starts threads");
+    replaced
 }
