@@ -134,8 +134,13 @@ impl Running {
 
     /// Sends a signal by name, as `kill` takes it.
     pub(crate) fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        let status = Command::new("kill").args([&format!("-{name}"), &pid]).status();
+        self.signal_times(name, 1);
+    }
+
+    /// Sends a signal several times at once.
+    pub(crate) fn signal_times(&self, name: &str, times: usize) {
+        let pids = vec![self.child.id().to_string(); times];
+        let status = Command::new("kill").arg(format!("-{name}")).args(pids).status();
         assert!(status.expect("kill can be run").success());
     }
 

@@ -106,6 +106,17 @@ fn a_second_ctrl_c_exits_130_at_once() {
 }
 
 #[test]
+fn i20_a_signal_that_timeout_sends_twice_is_one() {
+    for signal in ["INT", "TERM"] {
+        let mut mine = mine();
+        mine.signal_times(signal, 8);
+        let summary = mine.wait_for(|event| event["event"] == "summary");
+        assert_eq!(summary["reason"], "interrupted");
+        assert_eq!(mine.exit_code(), Some(0));
+    }
+}
+
+#[test]
 fn ctrl_c_ends_the_demo_with_its_summary() {
     let mut demo = Running::start(&["demo", "--blocks", "1000000", "--difficulty", "0.001"]);
     demo.wait_for(|event| event["event"] == "block");

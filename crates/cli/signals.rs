@@ -2,6 +2,8 @@
 //! the configuration again, SIGUSR1 to print the status. Where there are no such signals, there is
 //! Ctrl-C.
 
+use std::time::Duration;
+
 /// Signals other than those that stop.
 #[cfg_attr(not(unix), expect(dead_code, reason = "nothing there asks for it"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,10 +59,15 @@ impl Requests {
     }
 }
 
-/// From now on Ctrl-C ends the program at once. On a thread of its own: the one that mines may wait
-/// for a hashing thread, or for whoever reads the last lines.
+/// How long one Ctrl-C lasts. `timeout` sends its signal twice, to the program and to its group,
+/// and means one.
+const ONE: Duration = Duration::from_millis(200);
+
+/// After the first Ctrl-C, the next one ends the program at once. On a thread of its own: the one
+/// that mines may wait for a hashing thread, or for whoever reads the last lines.
 pub(crate) fn end_at_the_next(code: i32) {
     std::thread::spawn(move || {
+        std::thread::sleep(ONE);
         if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
             runtime.block_on(interrupted());
             std::process::exit(code);
