@@ -3,12 +3,13 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use hyper::Uri;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
+use tokio::sync::OnceCell;
 use tokio_rustls::rustls::ClientConfig;
 use tower_service::Service;
 
@@ -25,7 +26,7 @@ struct Way {
     network: Network,
     /// Made at the first connection and kept: reading the system's authorities takes longer than a
     /// solved block should wait, and the next handshake resumes the session.
-    tls: OnceLock<Arc<ClientConfig>>,
+    tls: OnceCell<Arc<ClientConfig>>,
 }
 
 /// Why there is no connection, and what to do.
@@ -41,7 +42,7 @@ pub(crate) enum ConnectError {
 
 impl Connector {
     pub(crate) fn new(url: NodeUrl, route: Route) -> Self {
-        let (network, tls) = (Network::default(), OnceLock::new());
+        let (network, tls) = (Network::default(), OnceCell::new());
         Self(Arc::new(Way { url, route, network, tls }))
     }
 }
@@ -77,18 +78,14 @@ impl Way {
         let endpoint = self.url.endpoint();
         let stream = self.network.connect(endpoint, &self.route).await?;
         match self.url.tls {
-            true => self.network.secure(stream, endpoint, self.tls()?).await,
+            true => self.network.secure(stream, endpoint, self.tls().await?).await,
             false => Ok(Box::new(stream)),
         }
     }
 
-    fn tls(&self) -> Result<Arc<ClientConfig>, DialError> {
-        if let Some(config) = self.tls.get() {
-            return Ok(Arc::clone(config));
-        }
-        let config = self.route.trust.client_config(&self.url.host)?;
-        // Another connection may have been first: either will do.
-        Ok(Arc::clone(self.tls.get_or_init(|| config)))
+    async fn tls(&self) -> Result<Arc<ClientConfig>, DialError> {
+        let config = || self.route.trust.client_config(&self.url.host);
+        Ok(Arc::clone(self.tls.get_or_try_init(config).await?))
     }
 }
 

@@ -157,7 +157,7 @@ impl Dial for Network {
             };
             let transport = match url.tls {
                 true => {
-                    let config = route.trust.client_config(&url.host)?;
+                    let config = route.trust.client_config(&url.host).await?;
                     self.secure(stream, endpoint, config).await?
                 }
                 false => Box::new(stream),

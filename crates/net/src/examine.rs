@@ -112,7 +112,8 @@ impl<'a> Examination<'a> {
         network: &Network,
         next: Stage,
     ) -> Result<Box<dyn Transport>, String> {
-        let config = route.trust.client_config(to.host).map_err(|error| error.to_string())?;
+        let config = route.trust.client_config(to.host).await;
+        let config = config.map_err(|error| error.to_string())?;
         let secured = network.secure(stream, to, config).await;
         let secured = secured.map_err(|error| error.to_string())?;
         let outcome = match route.trust.is_verified() {

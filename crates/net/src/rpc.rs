@@ -1,6 +1,7 @@
 //! HTTP to a node's RPC port: one POST, one answer. What is asked and what the answer means is
 //! `gbt`'s business; this knows connections, passwords and limits.
 
+use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use midstate_gbt::conf::Credentials;
 use midstate_gbt::rpc::{Answer, MAX_BODY};
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::connector::Connector;
@@ -72,7 +74,7 @@ impl RpcClient {
                     return Ok(answer);
                 }
             }
-            let fresh = self.read_credentials()?;
+            let fresh = self.read_credentials().await?;
             *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) =
                 Some(fresh.clone());
             self.send(body, fresh).await
@@ -99,19 +101,23 @@ impl RpcClient {
     }
 
     /// What opens the node's door, as a header.
-    pub(crate) fn read_credentials(&self) -> Result<HeaderValue, String> {
+    pub(crate) async fn read_credentials(&self) -> Result<HeaderValue, String> {
         let login = match &self.credentials {
             Credentials::Password { user, password } => format!("{user}:{password}"),
-            Credentials::Cookie(path) => std::fs::read_to_string(path)
-                .map_err(|error| {
+            Credentials::Cookie(path) => {
+                let file = path.clone();
+                // It may lie on another machine, which takes its time.
+                let read = spawn_blocking(move || std::fs::read_to_string(file)).await;
+                let read = read.unwrap_or_else(|panic| Err(io::Error::other(panic)));
+                let cookie = read.map_err(|error| {
                     format!(
                         "cannot read the cookie file {} ({error}); the node writes it when it \
                          starts: is --datadir or --rpccookiefile right?",
                         path.display()
                     )
-                })?
-                .trim()
-                .to_owned(),
+                })?;
+                cookie.trim().to_owned()
+            }
         };
         let mut value = HeaderValue::try_from(format!("Basic {}", BASE64.encode(login)))
             .map_err(|error| error.to_string())?;

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
+use tokio::task::spawn_blocking;
 use tokio_rustls::rustls::client::WebPkiServerVerifier;
 use tokio_rustls::rustls::client::danger::{
     HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
@@ -148,10 +149,13 @@ impl Trust {
     }
 
     /// The settings of rustls for a connection that believes this and no more.
-    pub(crate) fn client_config(&self, host: &str) -> Result<Arc<ClientConfig>, TrustError> {
+    pub(crate) async fn client_config(&self, host: &str) -> Result<Arc<ClientConfig>, TrustError> {
         let provider = Arc::new(crypto::ring::default_provider());
         let authorities = match self {
-            Self::System => Some(system_roots()?),
+            Self::System => {
+                let roots = spawn_blocking(system_roots).await;
+                Some(roots.expect("what reads the authorities does not panic")?)
+            }
             Self::Authorities(certificates) => {
                 let mut roots = RootCertStore::empty();
                 roots.add_parsable_certificates(certificates.iter().cloned());
@@ -177,6 +181,7 @@ impl Trust {
     }
 }
 
+/// Read from files, which takes long: not for an async thread.
 fn system_roots() -> Result<RootCertStore, TrustError> {
     let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {

@@ -55,7 +55,7 @@ impl Examination<'_> {
 
     /// The first call: what opens the door, and what stands behind it.
     async fn log_in(&mut self, node: &NodeAccess, rpc: &RpcClient) -> Result<ChainInfo, String> {
-        rpc.read_credentials()?;
+        rpc.read_credentials().await?;
         let answer = ask(rpc, &Call::ChainInfo).await;
         let info = answer.and_then(|answer| answer.result::<ChainInfo>());
         match &info {
