@@ -200,6 +200,8 @@ impl Link {
                 }
                 self.last_trouble = reason;
             }
+            // A list that is read again and again leaves nothing behind.
+            Told::Left => self.leaving.retain(|seat| seat.id != id),
         }
     }
 
@@ -366,5 +368,47 @@ async fn next_reload(
             None => pending().await,
         },
         None => pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use midstate_stratum::{ClientConfig, Limits};
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::Route;
+
+    #[tokio::test]
+    async fn lists_that_come_and_go_leave_no_seats_behind() {
+        let account = |url: &str| Account {
+            url: url.parse().unwrap(),
+            client: ClientConfig {
+                user: "me".into(),
+                password: "x".into(),
+                user_agent: "midstate/test".into(),
+                version_mask: 0,
+                suggest_difficulty: None,
+                expect_payout: None,
+                limits: Limits::default(),
+            },
+            route: Route::default(),
+            follow_redirects: true,
+        };
+        let limits = LinkLimits::default();
+        let config = LinkConfig { accounts: vec![account("one:1")], give_up: None, limits };
+        let (_shares, given) = mpsc::unbounded_channel();
+        let (told, _events) = crate::events();
+        let (_stop, stopped) = oneshot::channel();
+        let mut link = Link::new(config, given, told, stopped);
+        for url in ["two:1", "one:1", "two:1"] {
+            link.set_accounts(vec![account(url)]);
+        }
+        assert_eq!((link.seats.len(), link.leaving.len()), (1, 3));
+        while !link.leaving.is_empty() {
+            let report = timeout(Duration::from_secs(200), link.reports.recv()).await;
+            link.handle_report(report.expect("they leave").expect("the link holds a sender"));
+        }
+        assert_eq!(link.seats.len(), 1);
     }
 }

@@ -64,6 +64,8 @@ pub(crate) enum Told {
     Healthy,
     /// An attempt or a connection ended.
     Failed(Failure, String),
+    /// It has left, and this is its last word.
+    Left,
 }
 
 pub(crate) struct Seat {
@@ -281,6 +283,7 @@ impl Seat {
         let now = self.now();
         self.client.finish(now);
         self.forward_events(&mut Progress::default()).await;
+        self.report(Told::Left).await;
     }
 
     fn take_waiting_shares(&mut self) {
