@@ -167,7 +167,8 @@ impl Shares {
             // Judged anew: job and mask may have changed while it waited.
             let (job, can_express) = (&found.share.job, jobs.can_express(&found.share));
             let fate = match (found.was_sent, found.is_block) {
-                (true, _) if jobs.is_ours(job) && can_express => Ok(()),
+                (true, false) if jobs.is_ours(job) && can_express => Ok(()),
+                (true, true) if jobs.is_ours(job) => Ok(()),
                 (true, _) => Err(Withheld::SessionLost),
                 (false, true) => Ok(()),
                 (false, false) if !jobs.is_live(job) => Err(Withheld::Void),

@@ -298,6 +298,28 @@ fn i7_i14_a_block_that_rolled_what_is_forbidden_by_now_is_sent_with_all_its_bits
 }
 
 #[test]
+fn i7_i9_a_block_is_sent_again_though_its_bits_are_forbidden_on_the_new_connection() {
+    let mut mock = Mock::ready();
+    mock.call("mining.notify", notify_params("1", PREV, BLOCK_BITS, true));
+    let job = mock.newest_job().expect("a job");
+    let mut rolled = (0..100).map(|nonce| share_at(&job, job.version | 0x2000, nonce));
+    let found = rolled.find(Share::is_block).expect("regtest's target");
+    mock.submitted(&found);
+    mock.disconnect();
+    // The mask comes last this time, or never.
+    for request in mock.connect() {
+        let result = match request["method"].as_str().unwrap() {
+            "mining.configure" => continue,
+            "mining.subscribe" => json!([null, "a1b2c3d4", 4]),
+            _ => json!(true),
+        };
+        mock.answer(&request["id"], result);
+    }
+    let [again] = &mock.sent()[..] else { panic!("{:?}", mock.verdicts()) };
+    assert_eq!(again["params"][4], json!(format!("{:08x}", found.nonce)));
+}
+
+#[test]
 fn i7_a_block_overtakes_shares_that_were_not_written_yet() {
     let mut mock = Mock::ready();
     mock.call("mining.notify", notify_params("1", PREV, BLOCK_BITS, true));
