@@ -26,6 +26,8 @@ pub struct LinkLimits {
     pub return_after: Duration,
     /// Refusals of user or password by one pool, which never let us in, before they count as final.
     pub refusals: u32,
+    /// How long a pool that is left is still there for shares of threads that do not know it yet.
+    pub linger: Duration,
     /// How long answers to shares are awaited when a pool is left or the program stops.
     pub flush: Duration,
     /// TCP keepalive: before the first probe.
@@ -50,6 +52,7 @@ impl Default for LinkLimits {
             workless: seconds(10),
             return_after: seconds(60),
             refusals: 2,
+            linger: seconds(1),
             flush: seconds(3),
             keepalive_idle: seconds(30),
             keepalive_interval: seconds(10),
@@ -73,6 +76,7 @@ impl LinkLimits {
             workless,
             return_after,
             refusals,
+            linger,
             flush,
             keepalive_idle,
             keepalive_interval,
@@ -90,6 +94,7 @@ impl LinkLimits {
             ("time without work", time(workless), "the next pool is tried"),
             ("health of a better pool", time(return_after), "work returns to it"),
             ("refusals of user or password", refusals.to_string(), "that pool is out; exit 3"),
+            ("wait for shares when leaving", time(linger), "a later share is unresolved or stale"),
             ("wait for answers when leaving", time(flush), "what has none is unresolved"),
             ("quiet line", time(keepalive_idle), "TCP asks whether the pool is there"),
             ("between two such questions", time(keepalive_interval), "TCP asks again"),

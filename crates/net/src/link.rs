@@ -288,7 +288,7 @@ impl Link {
             self.seats.push(seat);
         }
         for seat in old.into_iter().flatten() {
-            seat.orders.send_replace(Order::Leave);
+            seat.orders.send_replace(Order::Retire);
             self.leaving.push(seat);
         }
         let now = self.now();

@@ -44,6 +44,8 @@ pub(crate) enum Order {
     /// Be connected.
     Run,
     /// As resting, and then the end.
+    Retire,
+    /// The same, and nothing will be found any more.
     Leave,
 }
 
@@ -110,6 +112,8 @@ enum Ending {
 struct Progress {
     let_in: bool,
     has_job: bool,
+    /// It is about to end: its jobs are nobody's any more.
+    leaving: bool,
 }
 
 impl Seat {
@@ -147,7 +151,7 @@ impl Seat {
     pub(crate) async fn run(mut self) {
         loop {
             match self.order() {
-                Order::Leave => break,
+                Order::Retire | Order::Leave => break,
                 Order::Rest => {
                     self.offline(std::future::pending::<()>()).await;
                     continue;
@@ -203,7 +207,8 @@ impl Seat {
     /// Drives the client over an open connection.
     async fn session(&mut self, mut wire: Wire) -> Ending {
         let mut progress = Progress::default();
-        let mut leave_by = None;
+        // From when on, if all is answered, and by when at the latest.
+        let mut leave: Option<(Duration, Duration)> = None;
         // Since when nothing could be written.
         let mut stuck = self.now();
         loop {
@@ -218,7 +223,7 @@ impl Seat {
             }
             let now = self.now();
             let is_answered = self.client.pending() == 0 && wire.is_sent();
-            if leave_by.is_some_and(|by| is_answered || now >= by) {
+            if leave.is_some_and(|(from, by)| (is_answered && now >= from) || now >= by) {
                 return Ending::Ordered;
             }
             let write_by = (!wire.is_sent()).then(|| stuck + self.limits.write);
@@ -228,7 +233,8 @@ impl Seat {
                     "the pool took nothing that we sent for {seconds} s"
                 ));
             }
-            let due = [self.client.poll_timeout(), leave_by, write_by].into_iter().flatten().min();
+            let leave_at = leave.map(|(from, by)| if now < from { from } else { by });
+            let due = [self.client.poll_timeout(), leave_at, write_by].into_iter().flatten().min();
             let wait = due.unwrap_or(Duration::MAX).saturating_sub(now);
             tokio::select! {
                 exchanged = wire.exchange() => match exchanged {
@@ -242,12 +248,22 @@ impl Seat {
                     self.client.submit(self.started.elapsed(), share);
                 }
                 () = sleep(wait) => self.client.handle_timeout(self.started.elapsed()),
-                _ = self.orders.changed(), if leave_by.is_none() => {
-                    if self.order() != Order::Run {
+                Ok(()) = self.orders.changed() => {
+                    let order = self.order();
+                    if order != Order::Run {
                         // Shares that were found before the order are sent and answered, if that
-                        // can be had soon.
+                        // can be had soon. So are those of threads which the order has not reached
+                        // yet, unless there are none.
+                        progress.leaving = true;
                         self.take_waiting_shares();
-                        leave_by = Some(self.now() + self.limits.flush);
+                        let now = self.now();
+                        let linger = match order {
+                            Order::Leave => Duration::ZERO,
+                            _ => self.limits.linger,
+                        };
+                        let from = now + linger;
+                        let by = leave.map_or(now + self.limits.flush, |(_, by)| by);
+                        leave = Some((from.min(by), by));
                     }
                 }
             }
@@ -303,6 +319,7 @@ impl Seat {
                     progress.let_in = true;
                     self.tell_health(progress).await;
                 }
+                Event::Job(_) if progress.leaving => {}
                 Event::Job(job) => {
                     self.report(Told::Job(job)).await;
                     let is_first = !std::mem::replace(&mut progress.has_job, true);
@@ -371,7 +388,7 @@ impl Seat {
     }
 
     async fn tell_health(&mut self, progress: &Progress) {
-        if progress.let_in && progress.has_job {
+        if progress.let_in && progress.has_job && !progress.leaving {
             self.backoff.reset();
             self.report(Told::Healthy).await;
         }

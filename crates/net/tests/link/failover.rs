@@ -5,6 +5,8 @@ use std::time::Duration;
 use midstate_net::{End, Trust};
 use midstate_stratum::{ExpectedPayout, Verdict};
 
+use tokio::time::sleep;
+
 use crate::pipes::{Mood, Pools, Running, account};
 
 fn pools(moods: &[(&str, Mood)]) -> Pools {
@@ -43,6 +45,34 @@ async fn s9_killing_the_primary_moves_work_to_the_backup_within_5_s_and_back_lat
     link.until(|link| link.count(Verdict::Accepted) == 3).await;
     assert_eq!((pools.accepted("one").len(), pools.accepted("two").len()), (2, 1));
     assert_eq!(link.stop().await, End::Stopped);
+}
+
+#[tokio::test(start_paused = true)]
+async fn i9_a_share_of_the_moment_in_which_work_moves_on_is_still_sent() {
+    let pools = pools(&[("one", Mood::Refusing), ("two", Mood::Good), ("three", Mood::Good)]);
+    let mut link = Running::start(&pools, &["one", "two"]);
+    link.until_working_for("two").await;
+    pools.set("one", Mood::Good);
+    let old = link.job.clone();
+    link.until_working_for("one").await;
+    // Threads that the new job had not reached yet.
+    sleep(Duration::from_millis(20)).await;
+    let new = std::mem::replace(&mut link.job, old);
+    link.find_share();
+    link.job = new;
+    link.pass(10).await;
+    assert_eq!((link.count(Verdict::Accepted), pools.accepted("two").len()), (1, 1));
+
+    // The same where the list of pools is another one.
+    let old = link.job.clone();
+    link.reloads.send(vec![account("three:3333")]).unwrap();
+    link.until_working_for("three").await;
+    sleep(Duration::from_millis(20)).await;
+    link.job = old;
+    link.find_share();
+    link.pass(10).await;
+    assert_eq!((link.count(Verdict::Accepted), pools.accepted("one").len()), (2, 1));
+    link.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
