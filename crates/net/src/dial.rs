@@ -315,7 +315,7 @@ fn alternate(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 }
 
 /// Whether an address is one that only neighbours can reach.
-pub(crate) fn is_private(address: IpAddr) -> bool {
+fn is_private(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
         IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
@@ -325,9 +325,35 @@ pub(crate) fn is_private(address: IpAddr) -> bool {
     }
 }
 
+/// Whether strangers are on the way of what is not encrypted. `peer` is not known where a proxy
+/// connects us, which is the first of them; what goes to a Tor service is encrypted by Tor.
+pub(crate) fn is_overheard(peer: Option<IpAddr>, host: &str) -> bool {
+    match peer.or_else(|| host.parse().ok()) {
+        Some(address) => !is_private(address),
+        None => host != "localhost" && !host.to_ascii_lowercase().ends_with(".onion"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn s8_strangers_are_behind_a_proxy_too() {
+        let peer = |text: &str| Some(text.parse().unwrap());
+        for (peer, host, overheard) in [
+            (peer("192.168.1.1"), "pool.lan", false),
+            (peer("8.8.8.8"), "pool.example", true),
+            (None, "pool.example", true),
+            (None, "8.8.8.8", true),
+            (None, "10.0.0.1", false),
+            (None, "::1", false),
+            (None, "localhost", false),
+            (None, "abcdef.ONION", false),
+        ] {
+            assert_eq!(is_overheard(peer, host), overheard, "{peer:?} {host}");
+        }
+    }
 
     #[test]
     fn address_families_take_turns() {

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 
 use crate::backoff::Backoff;
-use crate::dial::{Dial, DialError, Route, is_private};
+use crate::dial::{Dial, DialError, Route, is_overheard};
 use crate::failover::Failure;
 use crate::wire::{Exchanged, Wire};
 use crate::{Happened, LinkLimits, LinkState, PoolUrl};
@@ -378,7 +378,7 @@ impl Seat {
             let text = "--tls-insecure: anybody may be answering as this pool, and take the work";
             self.tell(Happened::Warning(text.to_owned())).await;
         } else if !url.tls
-            && peer.is_some_and(|peer| !is_private(peer))
+            && is_overheard(peer, &self.target.host)
             && !std::mem::replace(&mut self.warned_of_plaintext, true)
         {
             let text = "not encrypted: whoever is on the way can read it and take the work; if the \

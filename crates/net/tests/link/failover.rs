@@ -285,13 +285,15 @@ async fn i9_a_share_for_a_pool_that_is_no_longer_there_has_a_verdict_too() {
 
 #[tokio::test(start_paused = true)]
 async fn s8_plaintext_in_public_is_warned_of_once_and_tls_without_trust_every_time() {
-    for (url, trust, word, at_least) in [
-        ("one:3333", Trust::System, "not encrypted", 1),
-        ("stratum+tls://one:3333", Trust::Anybody, "--tls-insecure", 4),
+    for (url, trust, proxy, word, at_least) in [
+        ("one:3333", Trust::System, None, "not encrypted", 1),
+        ("one:3333", Trust::System, Some("socks5://127.0.0.1:9050"), "not encrypted", 1),
+        ("stratum+tls://one:3333", Trust::Anybody, None, "--tls-insecure", 4),
     ] {
         let pools = pools(&[("one", Mood::Good)]);
         let mut account = account(url);
         account.route.trust = trust;
+        account.route.proxy = proxy.map(|proxy| proxy.parse().unwrap());
         let mut link = Running::start_at(&pools, vec![account], None);
         for _ in 0..4 {
             link.until_working_for("one").await;

@@ -73,7 +73,7 @@ impl Pools {
 }
 
 impl Dial for Pools {
-    fn dial<'a>(&'a self, url: &'a PoolUrl, _: &'a Route) -> Dialling<'a> {
+    fn dial<'a>(&'a self, url: &'a PoolUrl, route: &'a Route) -> Dialling<'a> {
         Box::pin(async move {
             let mut pools = self.0.lock().unwrap();
             let pool = pools.get_mut(&url.host).ok_or_else(|| DialError::Name {
@@ -99,8 +99,8 @@ impl Dial for Pools {
                     _ = mood.changed() => {}
                 }
             });
-            // A public address, for what is said about those.
-            let peer = Some([192, 0, 2, 1].into());
+            // A public address, for what is said about those; nobody knows it behind a proxy.
+            let peer = route.proxy.is_none().then_some([192, 0, 2, 1].into());
             Ok(Connection { transport: Box::new(ours), peer })
         })
     }
