@@ -176,6 +176,44 @@ fn s8_trust_that_makes_no_sense_is_usage() {
     }
 }
 
+#[test]
+fn u3_a_user_that_nobody_could_pay_is_usage_unless_meant() {
+    let user = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3tx.rig";
+    let (code, stderr) = fail(&["mine", "-o", "a:1", "-u", user, "--dry-run"]);
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("no Bitcoin address") && stderr.contains("--any-user"), "{stderr}");
+    let table = format!("[[pool]]\nurl = 'a:1'\nuser = '{user}'\n");
+    let path = file("mistyped.toml", &table);
+    assert_eq!(fail(&["mine", "-c", path.to_str().unwrap(), "--dry-run"]).0, 2);
+
+    let hash = ["--dry-run", "--kernel", "scalar"];
+    let path = file("meant.toml", &format!("{table}any-user = true\n"));
+    let meant = [
+        &["mine", "-c", path.to_str().unwrap()][..],
+        &["mine", "-o", "a:1", "-u", user, "--any-user"],
+        &[
+            "--compat",
+            "minerd",
+            "-o",
+            "stratum+tcp://127.0.0.1:1",
+            "-u",
+            user,
+            "-r",
+            "0",
+            "-R",
+            "1",
+        ],
+    ];
+    for arguments in &meant[..2] {
+        let output = run(&[*arguments, &hash].concat());
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{stderr}");
+    }
+    // minerd sends what it is told: this one fails for want of a pool.
+    let (code, stderr) = fail(meant[2]);
+    assert_eq!(code, 5, "{stderr}");
+}
+
 #[cfg(unix)]
 #[test]
 fn u6_hangup_reads_the_pools_again_and_user1_prints_the_status() {

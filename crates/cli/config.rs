@@ -63,6 +63,8 @@ pub(crate) struct Pool {
     pub(crate) expect_payout: Option<Payout>,
     #[serde(default)]
     pub(crate) payout_strict: bool,
+    #[serde(default)]
+    pub(crate) any_user: bool,
 }
 
 /// Why a file cannot be used.

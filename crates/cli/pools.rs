@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use midstate_gbt::{Address, AddressError};
 use midstate_net::{Account, LinkConfig, LinkLimits, PoolUrl, ProxyUrl, Route, Trust};
 use midstate_stratum::{ClientConfig, Limits};
 
@@ -48,6 +49,9 @@ pub(crate) struct PoolArgs {
     /// Leave a pool whose job does not pay as --expect-payout says
     #[arg(long)]
     payout_strict: bool,
+    /// Take a user name even if it looks like a mistyped address
+    #[arg(long)]
+    any_user: bool,
 }
 
 /// Pools, and how to read the list again.
@@ -152,6 +156,12 @@ impl PoolArgs {
             )));
         }
         let Login { user, pass } = login;
+        if let Some(error) = mistyped_address(&user).filter(|_| !self.any_user) {
+            return Err(Failure::usage(format!(
+                "the user name for {url} would be paid to nobody: {error}; if it is no address, \
+                 add --any-user"
+            )));
+        }
         let client = ClientConfig {
             user,
             password: pass.unwrap_or_else(|| "x".to_owned()),
@@ -164,6 +174,19 @@ impl PoolArgs {
         client.check().map_err(|error| Failure::usage(error.to_string()))?;
         Ok(Account { url: url.clone(), client, route, follow_redirects: !self.no_redirect })
     }
+}
+
+/// What is wrong with the address that a user name begins with, as `ADDRESS.WORKER` (U3): some
+/// pools let in whoever comes, and pay an address that is nobody's. Names of accounts are shorter,
+/// or hold what no address does.
+fn mistyped_address(user: &str) -> Option<AddressError> {
+    const SHORTEST: usize = 26;
+    let name = user.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+    let lower = name.to_ascii_lowercase();
+    let segwit = ["bc1", "tb1", "bcrt1"].iter().any(|prefix| lower.starts_with(prefix));
+    let is_base58 = !name.contains(['0', 'O', 'I', 'l']) && name.len() <= 35;
+    let base58 = is_base58 && name.starts_with(['1', '3']);
+    (name.len() >= SHORTEST && (segwit || base58)).then(|| name.parse::<Address>().err()).flatten()
 }
 
 /// The accounts of a configuration file.
@@ -198,6 +221,7 @@ fn accounts(
             no_redirect: way.no_redirect || pool.no_redirect,
             expect_payout: way.expect_payout.clone().or_else(|| pool.expect_payout.clone()),
             payout_strict: way.payout_strict || pool.payout_strict,
+            any_user: way.any_user || pool.any_user,
         };
         flags.account(&pool.url, login, version_mask)
     };
@@ -224,14 +248,14 @@ pub(crate) fn warn_of_secrets(file: &Path, config: &Config, out: &mut Output) {
 }
 
 #[cfg(unix)]
-fn others_can_read(file: &Path) -> bool {
+pub(crate) fn others_can_read(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     std::fs::metadata(file).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0)
 }
 
 /// Not known where a file has no mode.
 #[cfg(not(unix))]
-fn others_can_read(_: &Path) -> bool {
+pub(crate) fn others_can_read(_: &Path) -> bool {
     false
 }
 
@@ -251,6 +275,39 @@ pub(crate) fn print_limits(out: &mut Output) {
                 "event": "limit", "name": name, "value": value, "over": consequence,
             }));
             out.line(format!("  {name:<36} {value:<16} {consequence}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn u3_a_slip_of_the_pen_in_an_address_is_found_and_names_are_let_be() {
+        for wrong in [
+            "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3tx",
+            "BC1QW508D6QEJXTDG4Y5R3ZARVARY0C5XW7KV8F3TX.rig",
+            "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt081.w",
+            "bc1qw508d6qejxtdg4y5r3zarvary0c5x_1",
+            "1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN3.rig",
+            "3J98t1WpEZ73CNmQviecrnyiWrnqRhWNLz",
+        ] {
+            assert!(mistyped_address(wrong).is_some(), "{wrong}");
+        }
+        for fine in [
+            "",
+            "me",
+            "bc1q...worker",
+            "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4.rig",
+            "BC1QW508D6QEJXTDG4Y5R3ZARVARY0C5XW7KV8F3T4",
+            "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080",
+            "1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2.rig",
+            "3J98t1WpEZ73CNmQviecrnyiWrnqRhWNLy",
+            "3rdRigOfTheHouseOnTheHillOverThere",
+            "a-company.1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN3",
+        ] {
+            assert_eq!(mistyped_address(fine), None, "{fine}");
         }
     }
 }

@@ -255,6 +255,8 @@ impl Flags {
             add("address", self.coinbase_addr.clone());
             add("coinbase-tag", self.coinbase_sig.clone());
         }
+        // minerd sends whatever it is told.
+        flags.push("--any-user".to_owned());
         flags.extend(self.no_redirect.then(|| "--no-redirect".to_owned()));
         flags.extend(self.protocol_dump.then(|| "--verbose".to_owned()));
         let Mine { output, args } = Mine::try_parse_from(flags).map_err(|error| {
