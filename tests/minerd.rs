@@ -2,7 +2,9 @@
 //! The table in docs/minerd.md is held to its word.
 #![cfg(unix)]
 
+use std::fs::Permissions;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -269,6 +271,15 @@ fn a_configuration_file_speaks_first() {
         write(text);
         let (code, stderr) = fail(&["--compat", "minerd", "-c", path]);
         assert!(code == 2 && stderr.contains(words), "{words:?} is not in: {stderr}");
+    }
+
+    // S15. The algorithm ends it before it mines.
+    for (mode, warned) in [(0o644, true), (0o600, false)] {
+        write(r#"{"userpass": "me:secret", "algo": "scrypt"}"#);
+        std::fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
+        let (_, stderr) = fail(&["--compat", "minerd", "-c", path]);
+        assert_eq!(stderr.contains("others can read the password"), warned, "{stderr}");
+        assert!(!stderr.contains("secret"), "{stderr}");
     }
 }
 

@@ -8,6 +8,7 @@ use clap::Command;
 use serde_json::{Map, Value};
 
 use crate::exit::Failure;
+use crate::pools::others_can_read;
 
 /// The file as arguments of `command`. What it says and the command does not know is told on stderr
 /// and left out, as in minerd; keys that begin with an underscore are comments.
@@ -18,6 +19,10 @@ pub(super) fn arguments(path: &Path, command: &Command) -> Result<Vec<String>, F
         .map_err(|error| failure(&format!("cannot be read: {error}")))?;
     let object: Map<String, Value> =
         serde_json::from_str(&text).map_err(|error| failure(&error.to_string()))?;
+    if ["pass", "userpass"].iter().any(|key| object.contains_key(*key)) && others_can_read(path) {
+        let words = format!("warning: others can read the password in {shown}: chmod 600 {shown}");
+        let _ = writeln!(std::io::stderr(), "{words}");
+    }
     let mut arguments = Vec::new();
     for (key, value) in &object {
         let known = command.get_arguments().find(|flag| flag.get_long() == Some(key));
