@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use midstate_chain::{CoinbaseError, DifficultyError};
 
+use crate::pool::MAX_FUTURE;
 use crate::{Event, Pool, PoolConfig, RegtestChain, SessionId};
 
 /// Without a new tip, a fresh job every so often: its time moves on.
@@ -99,8 +100,16 @@ impl RegtestPool {
         self.events.pop_front()
     }
 
+    /// More than six blocks a second push the median of their times ahead of the clock. Where that
+    /// is as far ahead as a block may be, the next one waits for the clock, as it would at a node.
     fn renew(&mut self, now: Duration) {
-        self.pool.set_template(self.chain.template(now));
-        self.refresh_at = now + REFRESH;
+        let template = self.chain.template(now);
+        let earliest = Duration::from_secs(template.min_time.saturating_sub(MAX_FUTURE).into());
+        if now.as_secs() < earliest.as_secs() {
+            self.refresh_at = earliest;
+        } else {
+            self.pool.set_template(template);
+            self.refresh_at = now + REFRESH;
+        }
     }
 }
