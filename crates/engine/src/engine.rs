@@ -14,7 +14,8 @@ use crate::slot::Slot;
 /// Units of a job that a thread hashes before it looks for the next one. Preparing a page takes a
 /// twentieth of the time of a unit: where a new job waits behind every unit (a flood, S6), that
 /// would be lost each time. So it is a hundredth, and the newest job comes 2 ms late at most; a job
-/// that has lasted longer than that is left after the unit at hand, as ever.
+/// that has lasted longer than that is left after the unit at hand, and so is one that has no
+/// successor.
 const LEAST_UNITS: u32 = 4;
 
 /// How to hash.
@@ -293,12 +294,13 @@ impl Shared {
             && self.claimed.load(Ordering::Relaxed) < self.allowance.load(Ordering::Relaxed)
     }
 
-    /// Hashes units of `assignment` until the slot moves on, and then some if there were few.
+    /// Hashes units of `assignment` until the slot moves on, and then some if there were few and
+    /// another job waits.
     fn search(&self, thread: usize, count: &Count, epoch: u64, assignment: &Assignment) {
         let Assignment { space, search } = assignment;
         let mut prepared: Option<PreparedPage> = None;
         let mut units = 0;
-        while self.slot.epoch() == epoch || units < LEAST_UNITS {
+        while self.slot.epoch() == epoch || (units < LEAST_UNITS && self.slot.is_filled()) {
             units = units.saturating_add(1);
             if !self.is_to_hash(thread) {
                 self.slot.wait_past(epoch);

@@ -50,6 +50,12 @@ impl<T> Slot<T> {
         self.lock().value.clone()
     }
 
+    /// Whether there is a value to be had.
+    pub(crate) fn is_filled(&self) -> bool {
+        let state = self.lock();
+        !state.closed && state.value.is_some()
+    }
+
     /// Replaces the value by what `next` makes of the present one, and wakes who waits.
     pub(crate) fn replace(&self, next: impl FnOnce(Option<&Arc<T>>) -> Option<Arc<T>>) {
         let mut state = self.lock();

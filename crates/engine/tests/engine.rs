@@ -1,6 +1,6 @@
 //! The engine with real threads: everything hashed once, exact counts, new jobs at once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
@@ -100,6 +100,29 @@ fn i1_the_same_work_again_goes_on_and_a_new_target_counts_at_once() {
     let shares = shares.lock().unwrap();
     assert_eq!(shares.len(), 500);
     assert!(shares.iter().all(|share| share.time == first.time + 1));
+}
+
+#[test]
+fn i10_without_a_job_a_thread_ends_after_the_unit_in_hand() {
+    const UNIT: u64 = 64;
+    let (found, shares) = mpsc::channel();
+    let (go_on, gate) = mpsc::channel::<()>();
+    let gate = Mutex::new(gate);
+    let cut = Cut { midstates: 1, hashes: UNIT, nonces: 0..1 << 32 };
+    let mut engine =
+        Engine::start(Config { kernel: Kernel::SCALAR, threads: 1, cut }, move |share| {
+            // Every hash hits: the thread stands in the first of its unit until the job is gone.
+            if found.send(share).is_ok() {
+                let _ = gate.lock().unwrap().recv();
+            }
+        });
+    engine.set_job(Some(job("young", 0, Target::MAX)));
+    shares.recv_timeout(PATIENCE).expect("the first unit is begun");
+    engine.set_job(None);
+    drop((shares, go_on));
+    wait_until("the unit is done", || engine.hashes() == UNIT);
+    engine.stop();
+    assert_eq!(engine.hashes(), UNIT, "and no other one");
 }
 
 #[test]
@@ -260,17 +283,20 @@ fn s6_in_a_flood_of_jobs_each_that_is_begun_lasts_for_some_units() {
         Engine::start(Config { kernel: Kernel::SCALAR, threads: 1, cut }, move |share: Share| {
             found.send(share.job.id.clone()).unwrap();
         });
-    let mut hashed = HashMap::<String, usize>::new();
+    let mut hashed = BTreeMap::<usize, usize>::new();
+    let number = |id: String| id.parse::<usize>().unwrap();
     // Every hash is a share.
     for sent in 0.. {
         engine.set_job(Some(job(&sent.to_string(), 0, Target::MAX)));
-        shares.try_iter().for_each(|id| *hashed.entry(id).or_default() += 1);
+        shares.try_iter().for_each(|id| *hashed.entry(number(id)).or_default() += 1);
         if hashed.len() > 100 {
             break;
         }
     }
     engine.stop();
-    shares.try_iter().for_each(|id| *hashed.entry(id).or_default() += 1);
+    shares.try_iter().for_each(|id| *hashed.entry(number(id)).or_default() += 1);
+    // Whose end was no new job.
+    hashed.pop_last();
     for (id, hashes) in hashed {
         assert_eq!(hashes % UNIT, 0, "whole units of job {id}");
         assert!(hashes >= 4 * UNIT, "{hashes} hashes of job {id}");

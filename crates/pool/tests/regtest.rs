@@ -21,7 +21,7 @@ struct Miner {
 impl Miner {
     fn join(now: Duration) -> Self {
         let config = PoolConfig { difficulty: 1e-9, limits: Limits::default() };
-        let mut pool = RegtestPool::new(config, Vec::new(), now).unwrap();
+        let mut pool = RegtestPool::new(config, Vec::new(), now).expect("it starts");
         let session = pool.connect(SocketAddr::from(([127, 0, 0, 1], 1)));
         let mut miner = Self { pool, session, job: None };
         miner.ask(now, "mining.subscribe", json!([]));
@@ -40,8 +40,8 @@ impl Miner {
     fn hear(&mut self) -> Option<Value> {
         let mut answer = None;
         while let Some((_, bytes)) = self.pool.poll_transmit() {
-            for line in String::from_utf8(bytes).unwrap().lines() {
-                let message: Value = serde_json::from_str(line).unwrap();
+            for line in String::from_utf8(bytes).expect("text").lines() {
+                let message: Value = serde_json::from_str(line).expect("JSON");
                 match message["method"].as_str() {
                     Some("mining.notify") => {
                         self.job = message["params"][0].as_str().map(str::to_owned);
