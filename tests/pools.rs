@@ -265,6 +265,58 @@ fn the_limits_can_be_printed() {
     for words in ["line from a pool", "524288 bytes", "TLS handshake", "exit 3"] {
         assert!(text.contains(words), "{words:?} is not in: {text}");
     }
+    let share_rate = |flags: &[&str]| {
+        let output = run(&[&["mine", "--print-limits", "--json"], flags].concat());
+        let limits = crate::program::events(&output.stdout);
+        let row = limits.iter().find(|limit| limit["name"] == "shares a second").unwrap();
+        row["value"].clone()
+    };
+    assert_eq!(share_rate(&[]), "200");
+    assert_eq!(share_rate(&["--max-share-rate", "5"]), "5");
+}
+
+#[test]
+fn s6_no_more_shares_are_sent_than_the_user_wants_and_the_others_are_counted() {
+    const RATE: usize = 3;
+    let submitted = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&submitted);
+    let address = pool(move |request, stream| match request["method"].as_str().unwrap() {
+        "mining.submit" => {
+            count.fetch_add(1, Ordering::Relaxed);
+            answer(stream, request, &json!(true));
+        }
+        "mining.authorize" => {
+            let easy = json!({"id": null, "method": "mining.set_difficulty", "params": [1e-6]});
+            let _ = writeln!(stream, "{easy}");
+            friendly("a")(request, stream);
+        }
+        _ => friendly("a")(request, stream),
+    });
+    let started = std::time::Instant::now();
+    let rate = RATE.to_string();
+    let output = run(&[
+        "mine",
+        "-o",
+        &address,
+        "-u",
+        "me",
+        "--shares",
+        "5",
+        "--max-share-rate",
+        &rate,
+        "--json",
+    ]);
+    let seconds = started.elapsed().as_secs_f64();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let summary = crate::program::events(&output.stdout).pop().unwrap();
+    let shares = |verdict: &str| summary["shares"][verdict].as_u64().unwrap();
+    assert!(shares("throttled") > 0, "{summary}");
+    let verdicts = ["accepted", "rejected", "stale", "throttled", "unresolved"];
+    assert_eq!(shares("found"), verdicts.into_iter().map(shares).sum::<u64>(), "{summary}");
+    // A second's worth at once, then so many a second.
+    let most = RATE as f64 * (1.0 + seconds);
+    let sent = submitted.load(Ordering::Relaxed);
+    assert!((5.0..=most).contains(&(sent as f64)), "{sent} in {seconds} s");
 }
 
 #[test]

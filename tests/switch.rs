@@ -13,7 +13,7 @@ use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
 use midstate_engine::{Config, Engine};
-use midstate_net::{Account, Happened, Link, LinkConfig, LinkLimits, Route};
+use midstate_net::{Account, Happened, Link, LinkConfig, LinkLimits, Redirects, Route};
 use midstate_sha256d::Kernel;
 use midstate_stratum::{ClientConfig, Limits};
 use midstate_work::Cut;
@@ -103,7 +103,7 @@ fn mine(address: &str, threads: usize) -> mpsc::Receiver<FirstShare> {
             limits: Limits::default(),
         },
         route: Route::default(),
-        follow_redirects: false,
+        redirects: Redirects::None,
     };
     let config =
         LinkConfig { accounts: vec![account], give_up: None, limits: LinkLimits::default() };

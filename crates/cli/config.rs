@@ -14,7 +14,7 @@
 //! ```
 
 use std::fmt;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -23,6 +23,7 @@ use midstate_net::{PoolUrl, ProxyUrl};
 use serde::{Deserialize, Deserializer};
 
 use crate::payout::Payout;
+use crate::pools::Redirect;
 
 /// All that a file can say.
 #[derive(Debug, Deserialize)]
@@ -57,8 +58,10 @@ pub(crate) struct Pool {
     pub(crate) tls_pin: Option<String>,
     #[serde(default)]
     pub(crate) tls_insecure: bool,
+    redirect: Option<Redirect>,
     #[serde(default)]
-    pub(crate) no_redirect: bool,
+    no_redirect: bool,
+    pub(crate) max_share_rate: Option<NonZeroU32>,
     #[serde(default, deserialize_with = "some_parsed")]
     pub(crate) expect_payout: Option<Payout>,
     #[serde(default)]
@@ -102,6 +105,13 @@ impl Config {
     /// Whether it holds a password.
     pub(crate) fn has_secrets(&self) -> bool {
         self.pass.is_some() || self.pool.iter().any(|pool| pool.pass.is_some())
+    }
+}
+
+impl Pool {
+    /// Where its redirects may lead, if the file says.
+    pub(crate) fn redirect(&self) -> Option<Redirect> {
+        if self.no_redirect { Some(Redirect::None) } else { self.redirect }
     }
 }
 
@@ -162,12 +172,16 @@ mod tests {
             url = "b.example:3333"
             user = "other"
             pass = "secret"
+            redirect = "any"
+            max-share-rate = 5
             "#,
         )
         .unwrap();
         assert_eq!(config.pool.len(), 2);
         assert!(config.pool[0].url.tls && !config.pool[1].url.tls);
         assert_eq!(config.pool[0].proxy.as_ref().unwrap().port, 9050);
+        assert_eq!(config.pool[0].redirect(), None);
+        assert_eq!(config.pool[1].redirect(), Some(Redirect::Any));
         assert!(config.has_secrets());
     }
 
@@ -181,6 +195,7 @@ mod tests {
             ("proxy = 'http://a:1'", ["line 1", "expected socks5://HOST:PORT"]),
             ("[[pool]]\nurl = 'a:1'\nexpect-payout = 'x'", ["line 3", "no Bitcoin address"]),
             ("threads = 0", ["line 1", "nonzero"]),
+            ("[[pool]]\nurl = 'a:1'\nredirect = 'all'", ["line 3", "expected one of `none`"]),
             ("threads = ", ["line 1", "TOML parse error"]),
         ] {
             let error = error(text);

@@ -12,7 +12,7 @@ use anyhow::Context;
 use midstate_chain::{BIP320_MASK, Verdict};
 use midstate_net::{
     Account, Backend, EventReceiver, Happened, NodeLink, NodePool, NodeUrl, PoolServer, PoolUrl,
-    Route,
+    Redirects, Route,
 };
 use midstate_pool::{Pool, PoolConfig, RegtestPool};
 use midstate_stratum::{ClientConfig, Limits};
@@ -214,7 +214,7 @@ async fn serve<B: Backend>(
         ip => ip.to_string(),
     };
     let url = PoolUrl { host, port: address.port(), tls: false };
-    let account = Account { url, client, route: Route::default(), follow_redirects: false };
+    let account = Account { url, client, route: Route::default(), redirects: Redirects::None };
     let goals = Goals { blocks: Some(args.blocks), ..Goals::default() };
     let source = Source::Pools(Box::new(Pools::new(vec![account])));
     let (mut views, commands) = tui::views(&args.view, out);

@@ -107,7 +107,9 @@ impl FromStr for Server {
 
 pub(crate) fn run(mut args: Args, out: &mut Output) -> Result<(), Failure> {
     if args.print_limits {
-        pools::print_limits(out);
+        let mut pools = Pools::new(Vec::new());
+        pools.set_return_after(args.return_after);
+        pools::print_limits(&args.way.limits(), &pools.link.limits, out);
         return Ok(());
     }
     let plan = args.plan(out)?;

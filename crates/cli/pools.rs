@@ -2,13 +2,15 @@
 //! way to a node is the same.
 
 use std::fmt::Display;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use midstate_gbt::{Address, AddressError};
-use midstate_net::{Account, LinkConfig, LinkLimits, PoolUrl, ProxyUrl, Route, Trust};
+use midstate_net::{Account, LinkConfig, LinkLimits, PoolUrl, ProxyUrl, Redirects, Route, Trust};
 use midstate_stratum::{ClientConfig, Limits};
+use serde::Deserialize;
 
 use crate::config::{self, Config};
 use crate::exit::Failure;
@@ -39,9 +41,17 @@ pub(crate) struct RouteArgs {
 pub(crate) struct PoolArgs {
     #[command(flatten)]
     pub(crate) route: RouteArgs,
-    /// Stay where you are when a pool says client.reconnect
-    #[arg(long)]
+    /// Where a pool's client.reconnect may lead: nowhere (none), to the pool's own host or, over
+    /// TLS, domain (owner), or anywhere (any) [default: owner]
+    #[arg(long, value_name = "WHERE", hide_possible_values = true)]
+    redirect: Option<Redirect>,
+    /// The same as --redirect none
+    #[arg(long, conflicts_with = "redirect")]
     no_redirect: bool,
+    /// Send no more shares a second than this; what is found beyond counts as throttled, blocks
+    /// never do [default: 200]
+    #[arg(long, value_name = "N")]
+    max_share_rate: Option<NonZeroU32>,
     /// Look into the coinbase of every job: it has to pay this address, and at least PCT percent of
     /// all it pays; warn if it does not
     #[arg(long, value_name = "ADDR[:PCT]")]
@@ -52,6 +62,15 @@ pub(crate) struct PoolArgs {
     /// Take a user name even if it looks like a mistyped address
     #[arg(long)]
     any_user: bool,
+}
+
+/// Where a redirect may lead, as people write it.
+#[derive(ValueEnum, Deserialize, Debug, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Redirect {
+    None,
+    Owner,
+    Any,
 }
 
 /// Pools, and how to read the list again.
@@ -169,10 +188,27 @@ impl PoolArgs {
             version_mask,
             suggest_difficulty: None,
             expect_payout: self.expect_payout.as_ref().map(|of| of.expected(self.payout_strict)),
-            limits: Limits::default(),
+            limits: self.limits(),
         };
         client.check().map_err(|error| Failure::usage(error.to_string()))?;
-        Ok(Account { url: url.clone(), client, route, follow_redirects: !self.no_redirect })
+        let redirects = match self.redirect() {
+            None => Redirects::default(),
+            Some(Redirect::None) => Redirects::None,
+            Some(Redirect::Owner) => Redirects::Owner,
+            Some(Redirect::Any) => Redirects::Any,
+        };
+        Ok(Account { url: url.clone(), client, route, redirects })
+    }
+
+    fn redirect(&self) -> Option<Redirect> {
+        if self.no_redirect { Some(Redirect::None) } else { self.redirect }
+    }
+
+    /// What a pool may do.
+    pub(crate) fn limits(&self) -> Limits {
+        let mut limits = Limits::default();
+        limits.share_rate = self.max_share_rate.map_or(limits.share_rate, NonZeroU32::get);
+        limits
     }
 }
 
@@ -218,7 +254,9 @@ fn accounts(
         };
         let flags = PoolArgs {
             route,
-            no_redirect: way.no_redirect || pool.no_redirect,
+            redirect: way.redirect().or_else(|| pool.redirect()),
+            no_redirect: false,
+            max_share_rate: way.max_share_rate.or(pool.max_share_rate),
             expect_payout: way.expect_payout.clone().or_else(|| pool.expect_payout.clone()),
             payout_strict: way.payout_strict || pool.payout_strict,
             any_user: way.any_user || pool.any_user,
@@ -260,12 +298,10 @@ pub(crate) fn others_can_read(_: &Path) -> bool {
 }
 
 /// Every limit there is, as a table.
-pub(crate) fn print_limits(out: &mut Output) {
-    let protocol = Limits::default().rows();
-    let link = LinkLimits::default().rows();
+pub(crate) fn print_limits(protocol: &Limits, link: &LinkLimits, out: &mut Output) {
     for (title, rows) in [
-        ("what a pool may send, and we", protocol),
-        ("how patient we are", link),
+        ("what a pool may send, and we", protocol.rows()),
+        ("how patient we are", link.rows()),
         ("what a browser may ask", web::limits()),
         ("whoever reads what we print", output::limits()),
     ] {

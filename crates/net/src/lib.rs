@@ -32,7 +32,7 @@ pub use node_url::{NodeUrl, NodeUrlError};
 pub use pool_server::{Backend, NodePool, PoolServer, ServerHandle};
 pub use proxy::{ProxyError, ProxyUrl};
 pub use rpc::{NodeAccess, RpcClient};
-pub use seat::Account;
+pub use seat::{Account, Redirects};
 pub use spool::Spool;
 pub use tls::{Pin, Trust, TrustError};
 pub use url::{PoolUrl, UrlError};

@@ -393,7 +393,7 @@ mod tests {
                 limits: Limits::default(),
             },
             route: Route::default(),
-            follow_redirects: true,
+            redirects: crate::Redirects::default(),
         };
         let limits = LinkLimits::default();
         let config = LinkConfig { accounts: vec![account("one:1")], give_up: None, limits };

@@ -29,8 +29,22 @@ pub struct Account {
     pub client: ClientConfig,
     /// How to get there.
     pub route: Route,
-    /// Whether `client.reconnect` is obeyed, as far as that is safe (S7).
-    pub follow_redirects: bool,
+    /// Where its `client.reconnect` may lead.
+    pub redirects: Redirects,
+}
+
+/// Where a pool's `client.reconnect` may lead (S7). The scheme stays in any case: who was reached
+/// over TLS is reached over TLS again, and has to prove the new name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Redirects {
+    /// Nowhere.
+    None,
+    /// To whoever was connected to in the first place, as far as that can be told
+    /// ([`redirect::allowed`]).
+    #[default]
+    Owner,
+    /// To anybody.
+    Any,
 }
 
 /// Which seat of a link; never used twice.
@@ -347,7 +361,12 @@ impl Seat {
                     ending = ending.or_else(|| Some(Ending::Failed(how, reason.to_string())));
                 }
                 Event::Redirect { host, port, wait } => match self.redirect(host, port) {
-                    Ok(to) => ending = ending.or(Some(Ending::Redirected { to, wait })),
+                    Ok((to, doubt)) => {
+                        if let Some(doubt) = doubt {
+                            self.tell(Happened::Warning(doubt)).await;
+                        }
+                        ending = ending.or(Some(Ending::Redirected { to, wait }));
+                    }
                     Err(why) => self.tell(Happened::Warning(why)).await,
                 },
                 event => tracing::debug!(?event, "stratum"),
@@ -356,20 +375,31 @@ impl Seat {
         ending
     }
 
-    /// Where a redirect leads, if it may lead there (S7). Judged from the pool that was chosen, not
-    /// from where an earlier redirect went.
-    fn redirect(&self, host: Option<String>, port: Option<u16>) -> Result<PoolUrl, String> {
+    /// Where a redirect leads, if it may lead there (S7), and what speaks against it where anything
+    /// goes. Judged from the pool that was chosen, not from where an earlier redirect went.
+    fn redirect(
+        &self,
+        host: Option<String>,
+        port: Option<u16>,
+    ) -> Result<(PoolUrl, Option<String>), String> {
         let account = &self.account;
-        if !account.follow_redirects {
-            return Err("ignored client.reconnect: --no-redirect".to_owned());
-        }
         let host = host.unwrap_or_else(|| self.target.host.clone());
         let verified = account.url.tls && account.route.trust.is_verified();
-        redirect::allowed(&account.url.host, verified, &host).map_err(|error| error.to_string())?;
+        let owner = redirect::allowed(&account.url.host, verified, &host);
+        let doubt = match (account.redirects, owner) {
+            (Redirects::None, _) => {
+                return Err("ignored client.reconnect: --no-redirect or --redirect none".to_owned());
+            }
+            (Redirects::Owner, Err(error)) => {
+                return Err(format!("{error}; if you trust it, --redirect any follows"));
+            }
+            (Redirects::Any, Err(error)) => Some(format!("{error}; followed: --redirect any")),
+            (Redirects::Owner | Redirects::Any, Ok(())) => None,
+        };
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let host = bare.unwrap_or(&host).to_owned();
         let port = port.unwrap_or(self.target.port);
-        Ok(PoolUrl { host, port, tls: account.url.tls })
+        Ok((PoolUrl { host, port, tls: account.url.tls }, doubt))
     }
 
     async fn warn_of_eavesdroppers(&mut self, peer: Option<IpAddr>) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use midstate_net::{End, Trust};
+use midstate_net::{Account, End, Redirects, Trust};
 use midstate_stratum::{ExpectedPayout, Verdict};
 
 use tokio::time::sleep;
@@ -228,7 +228,7 @@ async fn who_never_gives_up_may_say_so_with_the_largest_number() {
 
 #[tokio::test(start_paused = true)]
 async fn s7_a_redirect_to_another_port_is_followed_and_one_by_order_is_not() {
-    let pools = pools(&[("one", Mood::Redirecting(4444))]);
+    let pools = pools(&[("one", Mood::Redirecting("", 4444))]);
     let mut link = Running::start(&pools, &["one"]);
     link.until_working_for("one").await;
     link.find_share();
@@ -238,13 +238,32 @@ async fn s7_a_redirect_to_another_port_is_followed_and_one_by_order_is_not() {
     link.stop().await;
 
     let mut stubborn = account("one:3333");
-    stubborn.follow_redirects = false;
+    stubborn.redirects = Redirects::None;
     let mut link = Running::start_at(&pools, vec![stubborn], None);
     link.until_working_for("one").await;
     link.find_share();
     link.until(|link| link.warnings.iter().any(|text| text.contains("--no-redirect"))).await;
     assert_eq!(pools.connections("one"), 3);
     link.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn s7_a_stranger_is_gone_to_where_the_user_says_so_and_told_of() {
+    let to_a_stranger = Mood::Redirecting("stranger.example", 4444);
+    for (redirects, words, goes) in [
+        (Redirects::Owner, "without TLS only the port may change; if you trust it", false),
+        (Redirects::Any, "followed: --redirect any", true),
+    ] {
+        let pools = pools(&[("one.example", to_a_stranger), ("stranger.example", Mood::Idle)]);
+        let account = Account { redirects, ..account("one.example:3333") };
+        let mut link = Running::start_at(&pools, vec![account], None);
+        link.until_working_for("one.example").await;
+        link.find_share();
+        link.until(|link| link.warnings.iter().any(|text| text.contains(words))).await;
+        link.pass(1).await;
+        assert_eq!(pools.connections("stranger.example"), usize::from(goes));
+        link.stop().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -32,8 +32,8 @@ pub(crate) enum Mood {
     Rude,
     /// Lets everybody in and has no work.
     Idle,
-    /// Sends the miner to this port of the same host at the first share.
-    Redirecting(u16),
+    /// Sends the miner to this host (its own if empty) and port at the first share.
+    Redirecting(&'static str, u16),
     /// Takes shares and answers none.
     Mute,
     /// Dialling it runs into a bug of ours.
@@ -137,9 +137,9 @@ async fn serve(stream: DuplexStream, mood: Mood, host: String, extranonce1: Stri
             "mining.authorize" => json!(mood != Mood::Unwelcoming),
             "mining.submit" => match mood {
                 Mood::Mute => continue,
-                Mood::Redirecting(port) => {
+                Mood::Redirecting(to, port) => {
                     let call =
-                        json!({"id": null, "method": "client.reconnect", "params": ["", port, 0]});
+                        json!({"id": null, "method": "client.reconnect", "params": [to, port, 0]});
                     writer.write_all(format!("{call}\n").as_bytes()).await.unwrap();
                     continue;
                 }
@@ -198,7 +198,7 @@ pub(crate) fn account(url: &str) -> Account {
         limits: Limits::default(),
     };
     let url = url.parse().unwrap();
-    Account { url, client, route: Route::default(), follow_redirects: true }
+    Account { url, client, route: Route::default(), redirects: midstate_net::Redirects::default() }
 }
 
 /// A running link.
