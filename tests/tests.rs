@@ -28,6 +28,8 @@ mod program;
 mod proposals;
 mod proxy;
 mod report;
+mod secrets;
+mod service;
 mod signals;
 mod solo;
 mod switch;

@@ -1,6 +1,6 @@
 //! The configuration file: TOML with the names of the long flags. What it means is decided in
 //! [`pools`](crate::pools); here it is read, and every mistake in it is an error that names its
-//! line. A flag on the command line wins over the file.
+//! line. A flag on the command line wins over the file. Paths in it start from where the file is.
 //!
 //! ```toml
 //! user = "bc1q...worker"        # for every pool without a user of its own
@@ -31,6 +31,7 @@ use crate::pools::Redirect;
 pub(crate) struct Config {
     pub(crate) user: Option<String>,
     pub(crate) pass: Option<String>,
+    pub(crate) pass_file: Option<PathBuf>,
     #[serde(default, deserialize_with = "some_parsed")]
     pub(crate) proxy: Option<ProxyUrl>,
     /// Seconds.
@@ -52,6 +53,7 @@ pub(crate) struct Pool {
     pub(crate) url: PoolUrl,
     pub(crate) user: Option<String>,
     pub(crate) pass: Option<String>,
+    pub(crate) pass_file: Option<PathBuf>,
     #[serde(default, deserialize_with = "some_parsed")]
     pub(crate) proxy: Option<ProxyUrl>,
     pub(crate) cert: Option<PathBuf>,
@@ -105,6 +107,12 @@ impl Config {
     /// Whether it holds a password.
     pub(crate) fn has_secrets(&self) -> bool {
         self.pass.is_some() || self.pool.iter().any(|pool| pool.pass.is_some())
+    }
+
+    /// The files that it names and that hold passwords.
+    pub(crate) fn pass_files(&self) -> impl Iterator<Item = &Path> {
+        let of_pools = self.pool.iter().map(|pool| pool.pass_file.as_deref());
+        std::iter::once(self.pass_file.as_deref()).chain(of_pools).flatten()
     }
 }
 

@@ -26,6 +26,7 @@ mod payout;
 mod pools;
 mod priority;
 mod prose;
+mod secrets;
 mod signals;
 mod tui;
 mod turnstile;

@@ -18,6 +18,7 @@ use crate::mining::{self, Goals, Source};
 use crate::node::NodeArgs;
 use crate::output::Output;
 use crate::pools::{self, Login as PoolLogin, PoolArgs, Pools};
+use crate::secrets;
 use crate::tui::{self, ViewArgs};
 use crate::units;
 use crate::web::WebArgs;
@@ -42,8 +43,15 @@ pub(crate) struct Args {
     /// Password at the pool or node, likewise
     #[arg(short, long, value_name = "PASS")]
     pass: Vec<String>,
+    /// File whose only line is the password, likewise: every user of the machine can read a command
+    /// line
+    #[arg(long, value_name = "FILE", conflicts_with = "pass")]
+    pass_file: Vec<PathBuf>,
     /// User name and password in one
-    #[arg(short = 'O', long, value_name = "USER:PASS", conflicts_with_all = ["user", "pass"])]
+    #[arg(
+        short = 'O', long, value_name = "USER:PASS",
+        conflicts_with_all = ["user", "pass", "pass_file"]
+    )]
     userpass: Vec<String>,
     /// Version bits to roll, or off
     #[arg(long, value_name = "HEX", default_value = "1fffe000", value_parser = parse_mask)]
@@ -172,9 +180,10 @@ impl Args {
         }
         let give_up = self.give_up.map(Duration::from_secs);
         if let Some((file, config)) = config.filter(|_| self.url.is_empty()) {
-            if !self.user.is_empty() || !self.pass.is_empty() || !self.userpass.is_empty() {
+            let logins = [self.user.len(), self.pass.len(), self.userpass.len()];
+            if logins.iter().any(|count| *count > 0) || !self.pass_file.is_empty() {
                 return Err(Failure::usage(
-                    "--user and --pass go with --url; the file has its own",
+                    "--user, --pass and --pass-file go with --url; the file has its own",
                 ));
             }
             let mut pools = Pools::from_file(&file, &config, self.version_mask, &self.way)?;
@@ -190,17 +199,19 @@ impl Args {
                 "--address is for nodes: a pool pays the user it knows, name it with -u",
             )),
             (false, true) => {
-                let mut pools = self.pools(&pools)?;
+                let mut pools = self.pools(&pools, out)?;
                 pools.link.give_up = give_up;
                 pools.set_return_after(self.return_after);
                 Ok(Source::Pools(Box::new(pools)))
             }
             (true, _) => {
-                let (users, passwords) = self.logins()?;
+                let (users, passwords) = self.logins(out)?;
                 let user = spread("--user", &users, nodes.len().max(1))?;
-                let password = spread("--pass", &passwords, nodes.len().max(1))?;
+                let password = spread(self.pass_flag(), &passwords, nodes.len().max(1))?;
                 if user.is_some() != password.is_some() {
-                    return Err(Failure::usage("a node wants both --user and --pass, or neither"));
+                    return Err(Failure::usage(
+                        "a node wants both --user and --pass (or --pass-file), or neither",
+                    ));
                 }
                 let login = |index| {
                     let (user, password) = user.as_ref().zip(password.as_ref())?;
@@ -214,8 +225,12 @@ impl Args {
     }
 
     /// All user names and passwords, however they were given.
-    fn logins(&self) -> Result<(Vec<String>, Vec<String>), Failure> {
+    fn logins(&self, out: &mut Output) -> Result<(Vec<String>, Vec<String>), Failure> {
         let (mut users, mut passwords) = (self.user.clone(), self.pass.clone());
+        for file in &self.pass_file {
+            secrets::warn_of_readers(file, "password", out);
+            passwords.push(secrets::read_password(file)?);
+        }
         for userpass in &self.userpass {
             let (user, password) = userpass
                 .split_once(':')
@@ -226,12 +241,17 @@ impl Args {
         Ok((users, passwords))
     }
 
+    /// The flag that gave the passwords.
+    fn pass_flag(&self) -> &'static str {
+        if self.pass_file.is_empty() { "--pass" } else { "--pass-file" }
+    }
+
     /// Each pool with its own user and password.
-    fn pools(&self, urls: &[PoolUrl]) -> Result<Pools, Failure> {
-        let (users, passwords) = self.logins()?;
+    fn pools(&self, urls: &[PoolUrl], out: &mut Output) -> Result<Pools, Failure> {
+        let (users, passwords) = self.logins(out)?;
         let user = spread("--user", &users, urls.len())?
             .ok_or_else(|| Failure::usage("a pool wants a user name: add --user NAME"))?;
-        let password = spread("--pass", &passwords, urls.len())?;
+        let password = spread(self.pass_flag(), &passwords, urls.len())?;
         let accounts = urls.iter().enumerate().map(|(index, url)| {
             let pass = password.as_ref().map(|of| of(index));
             self.way.account(url, PoolLogin { user: user(index), pass }, self.version_mask)

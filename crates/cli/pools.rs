@@ -17,6 +17,7 @@ use crate::exit::Failure;
 use crate::mine::USER_AGENT;
 use crate::output::{self, Output};
 use crate::payout::Payout;
+use crate::secrets;
 use crate::web;
 
 /// Flags about the way to a server.
@@ -238,16 +239,17 @@ fn accounts(
             file.display()
         )));
     }
+    let common = password(file, &"all pools", config.pass.as_ref(), config.pass_file.as_deref())?;
     let account_of = |pool: &config::Pool| {
         let user = pool.user.as_ref().or(config.user.as_ref()).ok_or_else(|| {
             Failure::usage(format!("{}: no user for {}", file.display(), pool.url))
         })?;
-        let pass = pool.pass.as_ref().or(config.pass.as_ref());
-        let login = Login { user: user.clone(), pass: pass.cloned() };
+        let own = password(file, &pool.url, pool.pass.as_ref(), pool.pass_file.as_deref())?;
+        let login = Login { user: user.clone(), pass: own.or_else(|| common.clone()) };
         let said = &way.route;
         let proxies = [&said.proxy, &pool.proxy, &config.proxy];
         let route = RouteArgs {
-            cert: said.cert.clone().or_else(|| pool.cert.clone()),
+            cert: said.cert.clone().or_else(|| Some(beside(file, pool.cert.as_deref()?))),
             tls_pin: said.tls_pin.clone().or_else(|| pool.tls_pin.clone()),
             tls_insecure: said.tls_insecure || pool.tls_insecure,
             proxy: proxies.into_iter().flatten().next().cloned(),
@@ -277,24 +279,37 @@ fn trust(cert: Option<&Path>, pin: Option<&str>, insecure: bool) -> Result<Trust
     trust.map_err(|error| Failure::usage(error.to_string()))
 }
 
-/// Warns of a file that others can read passwords from (S15).
-pub(crate) fn warn_of_secrets(file: &Path, config: &Config, out: &mut Output) {
-    if config.has_secrets() && others_can_read(file) {
-        let shown = file.display();
-        out.note(format!("warning: others can read the passwords in {shown}: chmod 600 {shown}"));
+/// The password that `file` gives to `whom`, if it gives one.
+fn password(
+    file: &Path,
+    whom: &dyn Display,
+    pass: Option<&String>,
+    pass_file: Option<&Path>,
+) -> Result<Option<String>, Failure> {
+    match (pass, pass_file) {
+        (Some(_), Some(_)) => Err(Failure::usage(format!(
+            "{}: there are both pass and pass-file for {whom}: keep one of them",
+            file.display()
+        ))),
+        (None, Some(pass_file)) => secrets::read_password(&beside(file, pass_file)).map(Some),
+        (pass, None) => Ok(pass.cloned()),
     }
 }
 
-#[cfg(unix)]
-pub(crate) fn others_can_read(file: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::metadata(file).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0)
+/// A path that `file` names: told from where the file is, so that it does not matter who starts the
+/// program where, and that all credentials of a service can stand side by side.
+fn beside(file: &Path, path: &Path) -> PathBuf {
+    file.parent().map_or_else(|| path.to_owned(), |directory| directory.join(path))
 }
 
-/// Not known where a file has no mode.
-#[cfg(not(unix))]
-pub(crate) fn others_can_read(_: &Path) -> bool {
-    false
+/// Warns of files that others can read passwords from (S15).
+pub(crate) fn warn_of_secrets(file: &Path, config: &Config, out: &mut Output) {
+    if config.has_secrets() {
+        secrets::warn_of_readers(file, "passwords", out);
+    }
+    for pass_file in config.pass_files() {
+        secrets::warn_of_readers(&beside(file, pass_file), "password", out);
+    }
 }
 
 /// Every limit there is, as a table.
