@@ -209,6 +209,26 @@ fn s15_a_file_that_is_no_password_is_named_and_not_shown() {
 }
 
 #[test]
+fn s15_a_mistake_in_a_configuration_does_not_show_its_password() {
+    let directory = Directory::new("secrets-broken");
+    for text in [
+        "pass = hunter2",
+        "pass = \"hunter2",
+        "  pass=hunter2",
+        "pool = [{ url = \"a:1\", pass = hunter2 }]",
+        "pas = 'hunter2'",
+    ] {
+        let config = directory.file("broken.toml", text);
+        let (code, stderr) = fail(&["mine", "-c", &config]);
+        assert_eq!(code, 2, "{stderr}");
+        assert!(!stderr.contains(SECRET), "{text}: {stderr}");
+        for words in ["broken.toml", "line 1, column ", "not shown"] {
+            assert!(stderr.contains(words), "{text}: {words:?} is not in: {stderr}");
+        }
+    }
+}
+
+#[test]
 fn s15_a_password_is_said_in_one_way() {
     let directory = Directory::new("secrets-ways");
     let pass = directory.file("pass", SECRET);

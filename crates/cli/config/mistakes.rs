@@ -1,0 +1,173 @@
+//! What is wrong with a configuration, in words: where, what, and what may have been meant. The
+//! line is shown as it stands there only if nothing secret can be in it (S15): errors end up in
+//! logs and in questions to others. Whoever left out a quotation mark, or misspelt `pass`, still
+//! has to be told, so that the place and the kind of the mistake remain.
+
+use std::ops::Range;
+
+/// Keys whose values are nobody's secret. The others may be `pass`, or have been meant to be.
+const HARMLESS: [&str; 14] = [
+    "user",
+    "threads",
+    "kernel",
+    "give-up",
+    "return-after",
+    "url",
+    "cert",
+    "tls-pin",
+    "tls-insecure",
+    "redirect",
+    "no-redirect",
+    "max-share-rate",
+    "expect-payout",
+    "any-user",
+];
+
+/// What `error` says of `text`.
+pub(super) fn describe(error: &toml::de::Error, text: &str) -> String {
+    let suggestion = suggest(error, text).unwrap_or_default();
+    let shown = error.to_string();
+    let line = error.span().and_then(|span| line_at(text, span.start));
+    if line.is_some_and(is_harmless) {
+        return format!("{}{suggestion}", shown.trim_end());
+    }
+    let place = line.and_then(|_| shown.lines().next()).unwrap_or("TOML parse error");
+    let message = without_values(error.message());
+    format!("{place} (the line may hold a password, and is not shown)\n{message}{suggestion}")
+}
+
+/// The line that the byte at `place` is in.
+fn line_at(text: &str, place: usize) -> Option<&str> {
+    let (before, after) = text.split_at_checked(place)?;
+    let start = before.rfind('\n').map_or(0, |end| end + 1);
+    let end = after.find('\n').map_or(text.len(), |end| place + end);
+    text.get(start..end)
+}
+
+/// Whether a line is the header of a table or one plain value that is no secret.
+fn is_harmless(line: &str) -> bool {
+    let line = line.trim();
+    if let Some(header) = line.strip_prefix('[') {
+        return header.chars().all(|c| c.is_ascii_lowercase() || matches!(c, '[' | ']' | '-'));
+    }
+    let Some((key, value)) = line.split_once('=') else { return false };
+    // More on the line: a user name and password in a URL, a table or an assignment within it, the
+    // beginning of a longer text, a comment.
+    let is_plain = !value.contains(['@', '{', '=', '#']) && !value.contains("\"\"\"");
+    HARMLESS.contains(&key.trim()) && is_plain && !value.to_lowercase().contains("pass")
+}
+
+/// The message without what the file says: serde's sentences begin "invalid type: integer `1234`,
+/// expected a string", and ours quote what they are about. Sentences about keys quote the keys.
+fn without_values(message: &str) -> String {
+    let kinds = ["invalid type", "invalid value", "invalid length"];
+    if let Some(kind) = kinds.into_iter().find(|kind| message.starts_with(kind)) {
+        let expected = message.rsplit_once(", expected ").map(|(_, expected)| expected);
+        return format!(
+            "{kind}{}",
+            expected.map(|of| format!(", expected {of}")).unwrap_or_default()
+        );
+    }
+    match (message.find('"'), message.rfind('"')) {
+        (Some(from), Some(to)) if from < to => {
+            format!("{}..{}", &message[..=from], &message[to..])
+        }
+        _ => message.to_owned(),
+    }
+}
+
+/// For a key that nobody knows: the known one that looks most like it.
+fn suggest(error: &toml::de::Error, text: &str) -> Option<String> {
+    // serde's sentence is "unknown field `x`, expected one of `a`, `b`": the candidates are those
+    // of the table that the key stands in.
+    if !error.message().starts_with("unknown field") {
+        return None;
+    }
+    let key = error.span().and_then(|span: Range<usize>| text.get(span))?;
+    let known = error.message().split('`').skip(3).step_by(2);
+    let (likeness, nearest) = known
+        .map(|known| (strsim::jaro_winkler(key, known), known))
+        .max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (likeness > 0.7).then(|| format!("\ndid you mean `{nearest}`?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+
+    fn error(text: &str) -> String {
+        Config::parse(text).unwrap_err()
+    }
+
+    #[test]
+    fn u8_mistakes_name_their_line_and_what_was_meant() {
+        for (text, words) in [
+            ("user = 'a'\nusr = 'me'", ["line 2", "did you mean `user`?"]),
+            ("[[pool]]\nurl = 'a:1'\ntls_pin = '00'", ["line 3", "did you mean `tls-pin`?"]),
+            ("[[pool]]\nurl = 'gopher://a:1'", ["line 2", "unknown scheme \"gopher\""]),
+            ("[[pool]]\nurl = 'gopher://a:1'", ["2 | url = 'gopher://a:1'", "^^^"]),
+            ("[[pool]]\nuser = 'a'", ["1 | [[pool]]", "missing field `url`"]),
+            ("proxy = 'http://a:1'", ["line 1", "expected socks5://HOST:PORT"]),
+            ("[[pool]]\nurl = 'a:1'\nexpect-payout = 'x'", ["line 3", "no Bitcoin address"]),
+            ("threads = 0", ["1 | threads = 0", "nonzero"]),
+            ("[[pool]]\nurl = 'a:1'\nredirect = 'all'", ["line 3", "expected one of `none`"]),
+            ("threads = ", ["line 1", "TOML parse error"]),
+        ] {
+            let error = error(text);
+            for word in words {
+                assert!(error.contains(word), "{word:?} is not in: {error}");
+            }
+        }
+        assert!(!error("xyzzy = 1").contains("did you mean"));
+    }
+
+    #[test]
+    fn s15_no_mistake_shows_a_password() {
+        let mistakes = [
+            ("pass = hunter2", ["line 1, column 8", "string"]),
+            ("pass = \"hunter2", ["line 1, column", "\""]),
+            ("  pass=hunter2", ["line 1, column 8", "string"]),
+            ("pass hunter2", ["line 1, column", "expected"]),
+            ("pass: hunter2", ["line 1, column", "expected"]),
+            ("pass = 'hunter2' x", ["line 1, column", "expected"]),
+            ("pass = ['hunter2']", ["line 1, column 8", "expected a string"]),
+            ("pass = { hunter2 = 1 }", ["line 1, column 8", "expected a string"]),
+            ("pass = 'hunter2\n'", ["line 2, column", "expected"]),
+            ("pass = '''\nhunter2", ["line 2, column", "multi-line"]),
+            ("pass = \"\"\"\nhunter2 \\q\"\"\"", ["line 2, column", "escape"]),
+            ("user = 'me'\n\"pass\" = hunter2", ["line 2, column", "string"]),
+            ("user = 'me' pass = 'hunter2'", ["line 1, column", "expected"]),
+            ("hunter2", ["line 1, column", "expected"]),
+            ("pass = 'x'\npass = 'hunter2'", ["line 2, column 1", "duplicate key"]),
+            // A misspelt key is as likely as a forgotten quotation mark.
+            ("pas = 'hunter2'", ["line 1, column 1", "did you mean `pass`?"]),
+            ("Pass = 'hunter2'", ["line 1, column 1", "unknown field `Pass`"]),
+            ("password = 'hunter2'", ["line 1, column 1", "did you mean `pass`?"]),
+            ("pool = [{ url = \"a:1\", pass = hunter2 }]", ["line 1, column 31", "string"]),
+            ("pool = [{ url = 'a:1', pas = 'hunter2' }]", ["line 1, column 24", "`pass`"]),
+            ("pool = [{ pass = 'hunter2' }]", ["line 1, column", "missing field `url`"]),
+            ("pool = 'hunter2'", ["line 1, column 8", "expected a sequence"]),
+            ("[[pool]]\nurl = 'a:1'\npass = hunter2 # mine\n", ["line 3, column 8", "string"]),
+            ("[pool]\npass = 'hunter2'", ["line 1", "expected a sequence"]),
+            ("[[pool]]\nurl = 'stratum+tcp://me:hunter2@a:1'", ["line 2, column 7", "\"..\""]),
+            ("[[pool]]\nurl = 'http://me:hunter2@a:1'", ["line 2", "stratum+tcp://HOST:PORT"]),
+            ("[[pool]]\nurl = stratum+tcp://me:hunter2@a:1", ["line 2, column 7", "string"]),
+            ("proxy = 'http://me:hunter2@a:1'", ["line 1, column 9", "socks5://HOST:PORT"]),
+        ];
+        for (text, words) in mistakes {
+            let error = error(text);
+            for word in words {
+                assert!(error.contains(word), "{text}: {word:?} is not in: {error}");
+            }
+            assert!(!error.contains("hunter2"), "{text}: {error}");
+        }
+        // A password of digits is a number where the quotation marks are forgotten.
+        for text in ["pass = 1234", "pass = 12.34", "pass = 2012-12-12", "pass = true"] {
+            let error = error(text);
+            let value = text.split_once("= ").unwrap().1;
+            assert!(error.contains("line 1, column 8"), "{error}");
+            assert!(error.contains("invalid type, expected a string"), "{error}");
+            assert!(!error.contains(value), "{error}");
+        }
+    }
+}
