@@ -25,7 +25,7 @@ impl LineBuffer {
     ///
     /// After an error the stream is out of step; only [`clear`](Self::clear) makes sense.
     pub(crate) fn next_line(&mut self, input: &mut &[u8]) -> Result<Option<Vec<u8>>, LineTooLong> {
-        let end = input.iter().position(|&byte| byte == b'\n');
+        let end = memchr::memchr(b'\n', input);
         let taken = end.unwrap_or(input.len());
         // Checked before anything is copied, so that the cap bounds memory, too.
         let got = self.partial.len() + taken;

@@ -7,7 +7,7 @@
 use midstate_chain::{Bits, BitsError, Hash256, Job, Target, is_printable};
 use serde_json::{Value, json};
 
-use crate::message::hex_u32;
+use crate::message::{hex_bytes, hex_into, hex_u32};
 use crate::{Limits, sanitize};
 
 /// A job as a pool announced it, checked, not yet joined with the session's extranonce.
@@ -74,10 +74,10 @@ impl Notify {
 pub(crate) fn to_params(job: &Job) -> Value {
     json!([
         job.id,
-        hex::encode(swapped(job.prev_hash).as_bytes()),
-        hex::encode(&job.coinbase_prefix),
-        hex::encode(&job.coinbase_suffix),
-        job.branch.iter().map(|hash| hex::encode(hash.as_bytes())).collect::<Vec<_>>(),
+        const_hex::encode(swapped(job.prev_hash).as_bytes()),
+        const_hex::encode(&job.coinbase_prefix),
+        const_hex::encode(&job.coinbase_suffix),
+        job.branch.iter().map(|hash| const_hex::encode(hash.as_bytes())).collect::<Vec<_>>(),
         format!("{:08x}", job.version),
         format!("{:08x}", job.bits.to_consensus()),
         format!("{:08x}", job.time),
@@ -109,15 +109,14 @@ fn merkle_branch(value: &Value, limits: &Limits) -> Result<Vec<Hash256>, NotifyE
 
 fn hash(field: &'static str, value: &Value) -> Result<Hash256, NotifyError> {
     let mut bytes = [0; 32];
-    let decoded = value.as_str().map(|text| hex::decode_to_slice(text, &mut bytes));
-    match decoded {
-        Some(Ok(())) => Ok(Hash256::from_bytes(bytes)),
-        _ => Err(wrong(field, "64 hex digits", value)),
+    match value.as_str().and_then(|text| hex_into(text, &mut bytes)) {
+        Some(()) => Ok(Hash256::from_bytes(bytes)),
+        None => Err(wrong(field, "64 hex digits", value)),
     }
 }
 
 fn bytes(field: &'static str, value: &Value) -> Result<Vec<u8>, NotifyError> {
-    let decoded = value.as_str().and_then(|text| hex::decode(text).ok());
+    let decoded = value.as_str().and_then(hex_bytes);
     decoded.ok_or_else(|| wrong(field, "an even number of hex digits", value))
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::difficulty::Difficulty;
 use crate::line::{LineBuffer, LineTooLong};
-use crate::message::{self, Call, Message, hex_u32};
+use crate::message::{self, Call, Message, hex_bytes, hex_u32};
 use crate::{CloseReason, Limits, notify, sanitize};
 
 /// What a connection is given.
@@ -301,7 +301,7 @@ impl Server {
 
     /// `[]`, `[name]`, `[name, session, ..]`. A second one gets the same answer.
     fn handle_subscribe(&mut self, id: &Value, params: &[Value]) {
-        let session = hex::encode(&self.config.extranonce1);
+        let session = const_hex::encode(&self.config.extranonce1);
         self.reply(
             id,
             &json!([
@@ -354,7 +354,7 @@ impl Server {
         let digits = 2 * self.config.extranonce2_size;
         let extranonce2 = extranonce2.as_str().filter(|text| text.len() == digits);
         let extranonce2 = extranonce2
-            .and_then(|text| hex::decode(text).ok())
+            .and_then(hex_bytes)
             .ok_or_else(|| Reject::other(format!("extranonce2 must be {digits} hex digits")))?;
         Ok(Submission {
             worker,

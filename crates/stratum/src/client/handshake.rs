@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::jobs::Extranonce;
 use super::output::Output;
-use crate::message::{self, Answer, hex_u32};
+use crate::message::{self, Answer, hex_bytes, hex_u32};
 use crate::{ClientConfig, Limits};
 
 /// Where the handshake stands, and what is remembered of the pool for the next one.
@@ -267,7 +267,7 @@ impl Subscription {
 
 /// The pool's bytes of the extranonce.
 pub(super) fn extranonce1(value: &Value, limits: &Limits) -> Result<Vec<u8>, String> {
-    let bytes = value.as_str().and_then(|text| hex::decode(text).ok());
+    let bytes = value.as_str().and_then(hex_bytes);
     let bytes = bytes.ok_or("extranonce1 is not an even number of hex digits")?;
     if bytes.len() > limits.extranonce1 {
         let limit = limits.extranonce1;

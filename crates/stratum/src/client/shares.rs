@@ -199,7 +199,7 @@ impl Shares {
         let mut params = vec![
             json!(self.user),
             json!(share.job.id),
-            json!(hex::encode(&share.extranonce2)),
+            json!(const_hex::encode(&share.extranonce2)),
             json!(format!("{:08x}", share.time)),
             json!(format!("{:08x}", share.nonce)),
         ];
