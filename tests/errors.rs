@@ -47,7 +47,8 @@ fn a_missing_user_and_uneven_lists_are_usage() {
 
 #[test]
 fn who_names_no_server_is_told_of_all_ways_to_mine() {
-    check(&["mine"], 2, &["nothing to mine at", "-o URL -u USER", "--address", "midstate demo"]);
+    let ways = ["-o URL -u USER", "--address", "midstate demo", "config.toml"];
+    check(&["mine"], 2, &[&["nothing to mine at"], &ways[..]].concat());
 }
 
 /// As in `midstate .. 2>&1 | head -1`.

@@ -257,6 +257,102 @@ fn u6_hangup_reads_the_pools_again_and_user1_prints_the_status() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
+/// A home with that configuration, and where the configuration is.
+#[cfg(unix)]
+fn home(name: &str, text: &str) -> (PathBuf, PathBuf) {
+    let home = std::env::temp_dir().join(format!("midstate-home-{name}-{}", std::process::id()));
+    let directory = home.join(".config/midstate");
+    std::fs::create_dir_all(&directory).unwrap();
+    let config = directory.join("config.toml");
+    std::fs::write(&config, text).unwrap();
+    (home, config)
+}
+
+#[cfg(unix)]
+#[test]
+fn u8_the_configuration_in_its_usual_place_is_read_when_nothing_else_is_said() {
+    let text = "user = 'me'\n[[pool]]\nurl = 'usual.invalid:3333'\n";
+    let (home, config) = home("usual", text);
+    let xdg = home.join(".config");
+    let shown = config.to_str().unwrap();
+    let mine = |arguments: &[&str], xdg: Option<&str>| {
+        let common = ["mine", "--dry-run", "--kernel", "scalar", "--threads", "1"];
+        let mut mine = midstate(&[&common, arguments].concat());
+        mine.env("HOME", &home).env_remove("XDG_STATE_HOME");
+        match xdg {
+            Some(xdg) => mine.env("XDG_CONFIG_HOME", xdg),
+            None => mine.env_remove("XDG_CONFIG_HOME"),
+        };
+        let output = mine.current_dir(&home).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    // XDG has its user ignore what is no absolute path.
+    for place in [xdg.to_str(), None, Some(""), Some("elsewhere")] {
+        let (code, stdout, stderr) = mine(&[], place);
+        assert_eq!(code, Some(0), "{place:?}: {stderr}");
+        assert!(stdout.contains("mine at stratum+tcp://usual.invalid:3333 as me"), "{stdout}");
+        assert!(stderr.contains(shown), "{stderr}");
+    }
+    let (code, _, stderr) = mine(&[], Some("/nowhere"));
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("/nowhere/midstate/config.toml"), "{stderr}");
+
+    let address = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
+    let other = file("other.toml", &text.replace("usual", "other"));
+    for said in [
+        &["-o", "said.invalid:3333", "-u", "me"][..],
+        &["-c", other.to_str().unwrap()],
+        &["--address", address, "--chain", "regtest"],
+    ] {
+        let (code, stdout, stderr) = mine(said, None);
+        assert_eq!(code, Some(0), "{stderr}");
+        assert!(!stdout.contains("usual.invalid") && !stderr.contains(shown), "{stdout}{stderr}");
+    }
+    let (code, _, stderr) = mine(&["-u", "me"], None);
+    assert!(code == Some(2) && stderr.contains("go with --url") && stderr.contains(shown));
+
+    std::fs::write(&config, "nonsense").unwrap();
+    let (code, _, stderr) = mine(&[], None);
+    assert!(code == Some(2) && stderr.contains(shown) && stderr.contains("line 1"), "{stderr}");
+    // Not even root can read a directory as a file.
+    std::fs::remove_file(&config).unwrap();
+    std::fs::create_dir(&config).unwrap();
+    let (code, _, stderr) = mine(&[], None);
+    assert!(code == Some(2) && stderr.contains("cannot read the configuration"), "{stderr}");
+    std::fs::remove_dir_all(&home).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn u8_hangup_reads_the_usual_configuration_again() {
+    let (first, second) = (pool(friendly("first")), pool(friendly("second")));
+    let text = |pool: &str| format!("user = 'me'\nthreads = 1\n[[pool]]\nurl = '{pool}'\n");
+    let (home, config) = home("again", &text(&first));
+    let mut child = midstate(&["mine", "--json"])
+        .env("XDG_CONFIG_HOME", home.join(".config"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut stdout = Lines::of(child.stdout.take().unwrap());
+    let mut wait_for_job = |id: &str| {
+        stdout.find(|line| {
+            let event: Value = serde_json::from_str(line).unwrap();
+            (event["event"] == "job" && event["job_id"] == id).then_some(())
+        });
+    };
+    wait_for_job("first");
+    std::fs::write(&config, text(&second)).unwrap();
+    let pid = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
+    wait_for_job("second");
+    interrupt(&child);
+    stdout.drain();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    std::fs::remove_dir_all(&home).unwrap();
+}
+
 #[test]
 fn the_limits_can_be_printed() {
     let output = run(&["mine", "--print-limits"]);

@@ -20,6 +20,11 @@ pub(crate) fn midstate(arguments: &[&str]) -> Command {
     for name in ["NO_COLOR", "CLICOLOR_FORCE", "COLUMNS", "MIDSTATE_LOG", "MIDSTATE_RPC_USER"] {
         command.env_remove(name);
     }
+    // Nor is the configuration of theirs ours to mine by.
+    let no_configuration = std::env::temp_dir().join("midstate-without-configuration");
+    for name in ["XDG_CONFIG_HOME", "APPDATA"] {
+        command.env(name, &no_configuration);
+    }
     let asks = arguments.iter().any(|argument| argument.starts_with("--priority"));
     if matches!(arguments, ["demo" | "mine", ..]) && !asks {
         command.args(["--priority", "normal"]);

@@ -253,7 +253,7 @@ fn s15_a_password_is_said_in_one_way() {
         ),
         (&["mine", "-c", &config], &["twice.toml", "pass and pass-file", "stratum+tcp://a:1"]),
         (&["mine", "-c", &common], &["common.toml", "pass and pass-file", "all pools"]),
-        (&["mine", "-c", &fine, "--pass-file", &pass], &["--pass-file go with --url"]),
+        (&["mine", "-c", &fine, "--pass-file", &pass], &["--pass-file go with --url", "fine.toml"]),
     ] {
         let (code, stderr) = fail(arguments);
         assert_eq!(code, 2, "{stderr}");

@@ -8,6 +8,7 @@ mod bench;
 mod choose;
 mod config;
 mod demo;
+mod directories;
 mod doctor;
 mod econ;
 mod exit;

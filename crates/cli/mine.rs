@@ -2,6 +2,7 @@
 
 mod plan;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use tokio::sync::mpsc;
 pub(crate) use self::plan::Plan;
 use crate::choose::MiningArgs;
 use crate::config::Config;
+use crate::directories;
 use crate::exit::Failure;
 use crate::mining::{self, Goals, Source};
 use crate::node::NodeArgs;
@@ -22,6 +24,9 @@ use crate::secrets;
 use crate::tui::{self, ViewArgs};
 use crate::units;
 use crate::web::WebArgs;
+
+/// The configuration that is read when nothing else is said, in our own directory.
+const CONFIG_NAME: &str = "config.toml";
 
 /// How we call ourselves to pools.
 pub(crate) const USER_AGENT: &str = concat!("midstate/", env!("CARGO_PKG_VERSION"));
@@ -71,7 +76,8 @@ pub(crate) struct Args {
     /// Work at a backup until a better pool has been healthy for this many seconds [default: 60]
     #[arg(long, value_name = "SECS")]
     return_after: Option<u64>,
-    /// Read pools and defaults from this TOML file; SIGHUP reads the pools again
+    /// Read pools and defaults from this TOML file; SIGHUP reads the pools again [default, without
+    /// URL and --address: midstate/config.toml where the user's configurations are]
     #[arg(short, long, value_name = "FILE", conflicts_with = "address")]
     config: Option<PathBuf>,
     /// Check the flags and the configuration, say what they come to, and stop there
@@ -157,9 +163,8 @@ impl Args {
 
     /// Pools or nodes: their jobs are not alike, so that one cannot stand in for the other.
     fn source(&mut self, out: &mut Output) -> Result<Source, Failure> {
-        let config = match &self.config {
+        let config = match self.config_file(out) {
             Some(file) => {
-                let file = file.clone();
                 let config = self.read_config(&file, out)?;
                 Some((file, config))
             }
@@ -172,19 +177,23 @@ impl Args {
                 Server::Node(url) => nodes.push(url.clone()),
             }
         }
-        if self.url.is_empty() && config.is_none() && self.node.address.is_none() {
-            return Err(Failure::usage(
+        if config.is_none() && !self.names_a_server() {
+            let file = usual_config()
+                .map(|file| format!(", or write a configuration to {}", file.display()))
+                .unwrap_or_default();
+            return Err(Failure::usage(format!(
                 "nothing to mine at: name a pool with -o URL -u USER, or say with --address who is \
-                 paid at the local Bitcoin Core node; midstate demo needs neither",
-            ));
+                 paid at the local Bitcoin Core node{file}; midstate demo needs none of it"
+            )));
         }
         let give_up = self.give_up.map(Duration::from_secs);
         if let Some((file, config)) = config.filter(|_| self.url.is_empty()) {
             let logins = [self.user.len(), self.pass.len(), self.userpass.len()];
             if logins.iter().any(|count| *count > 0) || !self.pass_file.is_empty() {
-                return Err(Failure::usage(
-                    "--user, --pass and --pass-file go with --url; the file has its own",
-                ));
+                return Err(Failure::usage(format!(
+                    "--user, --pass and --pass-file go with --url; {} has its own",
+                    file.display()
+                )));
             }
             let mut pools = Pools::from_file(&file, &config, self.version_mask, &self.way)?;
             pools.link.give_up = give_up.or(pools.link.give_up);
@@ -222,6 +231,21 @@ impl Args {
                 Ok(Source::Nodes(Box::new(midstate_net::NodeLinkConfig { give_up, ..link })))
             }
         }
+    }
+
+    /// Whether it is said where to mine, a configuration aside.
+    fn names_a_server(&self) -> bool {
+        !self.url.is_empty() || self.node.address.is_some()
+    }
+
+    /// The configuration that is named, or the usual one where nothing else says where to mine.
+    fn config_file(&self, out: &mut Output) -> Option<PathBuf> {
+        if self.config.is_some() || self.names_a_server() {
+            return self.config.clone();
+        }
+        let file = usual_config().filter(|file| is_there(file))?;
+        out.note(format!("no URL is given: read the configuration {}", file.display()));
+        Some(file)
     }
 
     /// All user names and passwords, however they were given.
@@ -268,6 +292,18 @@ impl Args {
         hash.kernel = hash.kernel.take().or_else(|| config.kernel.clone());
         Ok(config)
     }
+}
+
+fn usual_config() -> Option<PathBuf> {
+    Some(directories::config()?.join(CONFIG_NAME))
+}
+
+/// Whether there is a file, readable or not: one that cannot be read is a mistake to be told of.
+fn is_there(file: &Path) -> bool {
+    !matches!(
+        std::fs::symlink_metadata(file).map_err(|error| error.kind()),
+        Err(ErrorKind::NotFound | ErrorKind::NotADirectory)
+    )
 }
 
 /// Which value belongs to which pool: one each, or one for all.

@@ -14,6 +14,7 @@ use midstate_gbt::conf::{self, CONF_NAME, Conf, Login, Platform, Said};
 use midstate_gbt::{Address, MAX_TAG};
 use midstate_net::{NodeAccess, NodeLinkConfig, NodeUrl};
 
+use crate::directories;
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::pools::RouteArgs;
@@ -100,7 +101,9 @@ impl NodeArgs {
         };
         let spool = match &self.spool {
             Some(directory) => directory.clone(),
-            None => state_directory()?.join("blocks"),
+            None => directories::state()
+                .ok_or_else(|| Failure::usage("no home directory: add --spool DIR"))?
+                .join("blocks"),
         };
         Ok(NodeLinkConfig { nodes, client, spool, give_up: None })
     }
@@ -253,18 +256,6 @@ fn login_from_environment() -> Option<Login> {
     let user = env::var(USER_VARIABLE).ok()?;
     let password = env::var(PASSWORD_VARIABLE).ok()?;
     Some(Login { user, password })
-}
-
-/// Where programs keep what must survive them (XDG on all Unix systems).
-fn state_directory() -> Result<PathBuf, Failure> {
-    let named = env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let base = if cfg!(windows) {
-        env::var_os("LOCALAPPDATA").map(PathBuf::from)
-    } else {
-        named.or_else(|| env::home_dir().map(|home| home.join(".local/state")))
-    };
-    let base = base.ok_or_else(|| Failure::usage("no home directory: add --spool DIR"))?;
-    Ok(base.join("midstate"))
 }
 
 fn parse_tag(text: &str) -> Result<String, String> {
