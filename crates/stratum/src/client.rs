@@ -51,6 +51,8 @@ pub struct Client {
     watch: Watch,
     malformed: Window,
     redirects: Window,
+    /// Notifications of methods that we do not know.
+    ignored: u64,
     output: Output,
 }
 
@@ -78,6 +80,7 @@ impl Client {
             watch: Watch::default(),
             malformed: Window::new(limits.malformed_lines, limits.malformed_window),
             redirects: Window::new(limits.redirects, limits.redirect_window),
+            ignored: 0,
             output: Output::new(limits),
             config,
         }
@@ -219,7 +222,10 @@ impl Client {
             "client.get_version" => self.reply(&id, &json!(self.config.user_agent)),
             "mining.ping" => self.reply(&id, &json!("pong")),
             _ => {
-                if !id.is_null() && message::is_echoable(&id) {
+                if id.is_null() {
+                    self.ignored += 1;
+                    self.output.emit_ignored(&method, self.ignored);
+                } else if message::is_echoable(&id) {
                     self.output.reply(message::refuse(&id, -3, "method not found"));
                 }
             }
@@ -317,6 +323,7 @@ impl Client {
                     self.handshake.agree_on_rolling();
                     self.set_mask(mask);
                 }
+                self.flush(now);
             }
             Some(Request::Subscribe) => self.handle_subscription(now, &answer),
             Some(Request::Authorize) => self.handle_authorization(now, &answer),
@@ -403,8 +410,7 @@ impl Client {
 
     fn flush(&mut self, now: Duration) {
         if self.state == State::Online && self.handshake.is_through() {
-            let rolling = self.handshake.is_rolling();
-            self.shares.flush(now, rolling, &self.jobs, &mut self.output);
+            self.shares.flush(now, &self.handshake, &self.jobs, &mut self.output);
         }
     }
 

@@ -62,6 +62,13 @@ pub enum Event {
     Message(String),
     /// The pool did something wrong, and work goes on.
     Warning(String),
+    /// The pool told something in a method that we do not know, and wants no answer (S2).
+    Ignored {
+        /// Its name.
+        method: String,
+        /// How many such there have been in the life of this client.
+        count: u64,
+    },
     /// The caller must drop the transport, back off and connect again (or fail over). Nothing that
     /// comes on this transport is heard any more.
     Close(CloseReason),

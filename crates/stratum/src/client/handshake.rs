@@ -143,7 +143,12 @@ impl Handshake {
 
     /// Whether rolling was asked for on this connection, agreed or not yet answered.
     pub(super) fn may_roll(&self) -> bool {
-        self.rolling || self.asked.iter().any(|&(_, request)| request == Request::Configure)
+        self.rolling || self.is_asking_to_roll()
+    }
+
+    /// Whether rolling was asked for on this connection and there is no answer yet.
+    pub(super) fn is_asking_to_roll(&self) -> bool {
+        self.asked.iter().any(|&(_, request)| request == Request::Configure)
     }
 
     pub(super) fn is_rolling(&self) -> bool {

@@ -95,6 +95,12 @@ impl Output {
         self.emit(Event::Difficulty(difficulty));
     }
 
+    /// A flood of them is one event, too.
+    pub(super) fn emit_ignored(&mut self, method: &str, count: u64) {
+        self.take_event(|event| matches!(event, Event::Ignored { .. }));
+        self.emit(Event::Ignored { method: sanitize(method, self.text), count });
+    }
+
     /// Words of the pool.
     pub(super) fn message(&mut self, now: Duration, text: &str) {
         if let Some(text) = self.messages.say(now, sanitize(text, self.text)) {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use midstate_chain::{Hash256, Share, Verdict};
 use serde_json::json;
 
+use super::handshake::Handshake;
 use super::jobs::Jobs;
 use super::output::Output;
 use super::rate::Bucket;
@@ -160,12 +161,27 @@ impl Shares {
         Ok(false)
     }
 
-    /// Sends all that waits. Only for a connection that is subscribed and authorized. `rolling`:
-    /// the version was negotiated, so that a sixth parameter is due.
-    pub(super) fn flush(&mut self, now: Duration, rolling: bool, jobs: &Jobs, out: &mut Output) {
+    /// Sends all that waits. Only for a connection that is subscribed and authorized.
+    pub(super) fn flush(
+        &mut self,
+        now: Duration,
+        handshake: &Handshake,
+        jobs: &Jobs,
+        out: &mut Output,
+    ) {
         for found in std::mem::take(&mut self.queue) {
             // Judged anew: job and mask may have changed while it waited.
             let (job, can_express) = (&found.share.job, jobs.can_express(&found.share));
+            // The pool agreed to its bits once, and is about to say whether it still does.
+            let asking = !can_express && handshake.is_asking_to_roll();
+            let counts = jobs.is_ours(job) && (found.was_sent || jobs.is_live(job));
+            if asking && counts && !found.is_block {
+                self.queue.push_back(found);
+                continue;
+            }
+            // A block does not wait. Whoever reads it has read our question before, and without its
+            // bits would put another header together.
+            let rolling = asking || handshake.is_rolling();
             let fate = match (found.was_sent, found.is_block) {
                 (true, false) if jobs.is_ours(job) && can_express => Ok(()),
                 (true, true) if jobs.is_ours(job) => Ok(()),
@@ -182,6 +198,7 @@ impl Shares {
         }
     }
 
+    /// `rolling`: the version was negotiated, or is being, so that a sixth parameter is due.
     fn send(&mut self, now: Duration, found: Found, rolling: bool, jobs: &Jobs, out: &mut Output) {
         let id = out.next_id();
         let line = self.submit_line(id, &found.share, rolling, jobs.version_mask());

@@ -6,8 +6,8 @@
 //! `«prev»` for the running job's previous hash. The verdict joins what happened with `+`:
 //!
 //! `nothing`, `malformed` (counted towards the limit), `warning`, `job`, `difficulty`, `message`,
-//! `redirect`, `reply`, `unknown` (a refusal of an unknown method), `accepted`, `rejected`,
-//! `close`.
+//! `redirect`, `ignored` (counted, a method that is not known), `reply`, `unknown` (a refusal of
+//! such a method), `accepted`, `rejected`, `close`.
 
 use midstate_chain::Verdict;
 use midstate_stratum::Event;
@@ -61,6 +61,7 @@ fn effect(line: &[u8]) -> String {
                 ended += 1;
                 if verdict == Verdict::Accepted { "accepted" } else { "rejected" }
             }
+            Event::Ignored { .. } => "ignored",
             Event::Close(_) => "close",
             other => panic!("unexpected: {other:?}"),
         });

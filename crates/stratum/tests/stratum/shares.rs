@@ -7,8 +7,8 @@ use midstate_stratum::{ClientConfig, CloseReason, Limits};
 use serde_json::{Value, json};
 
 use crate::mock::{
-    BLOCK_BITS, EASY, HARD_BITS, Mock, OTHER_PREV, PREV, block, config, methods, notify_params,
-    share, share_at,
+    BLOCK_BITS, EASY, HARD_BITS, Mock, OTHER_PREV, PREV, asked, block, config, methods,
+    notify_params, share, share_at,
 };
 
 /// A client that is through the handshake and has a job whose every hash is a share.
@@ -317,6 +317,7 @@ fn i7_i9_a_block_is_sent_again_though_its_bits_are_forbidden_on_the_new_connecti
     }
     let [again] = &mock.sent()[..] else { panic!("{:?}", mock.verdicts()) };
     assert_eq!(again["params"][4], json!(format!("{:08x}", found.nonce)));
+    assert_eq!(again["params"][5], json!("00002000"), "without it another header is judged");
 }
 
 #[test]
@@ -478,6 +479,31 @@ fn i9_rolled_shares_found_between_two_connections_wait_for_the_second() {
     mock.submit(&share_at(&job, job.version | 0x4000, 0));
     assert_eq!((mock.verdicts().len(), mock.client.pending()), (0, 2));
     mock.handshake("a1b2c3d4", 4);
+    let bits: Vec<_> = mock.sent().iter().map(|request| request["params"][5].clone()).collect();
+    assert_eq!(bits, ["00002000", "00004000"]);
+}
+
+#[test]
+fn i9_rolled_shares_wait_for_a_pool_that_answers_configure_last() {
+    let mut mock = Mock::ready();
+    mock.call("mining.notify", notify_params("job", PREV, BLOCK_BITS, true));
+    let job = mock.newest_job().unwrap();
+    let rolled = |bits: u32| {
+        let mut shares = (0..).map(|nonce| share_at(&job, job.version | bits, nonce));
+        shares.find(|share| !share.is_block()).unwrap()
+    };
+    mock.submitted(&rolled(0x2000));
+    mock.submitted(&rolled(0x4000));
+    mock.disconnect();
+    let again = mock.connect();
+    mock.answer(&asked(&again, "mining.subscribe")["id"], json!([null, "a1b2c3d4", 4]));
+    mock.answer(&asked(&again, "mining.authorize")["id"], json!(true));
+    // What rolled nothing need not wait.
+    mock.submit(&share_at(&job, job.version, 7));
+    let sent = mock.sent();
+    assert_eq!((sent.len(), mock.verdicts().len(), mock.client.pending()), (1, 0, 3));
+    let yes = json!({"version-rolling": true, "version-rolling.mask": "1fffe000"});
+    mock.answer(&asked(&again, "mining.configure")["id"], yes);
     let bits: Vec<_> = mock.sent().iter().map(|request| request["params"][5].clone()).collect();
     assert_eq!(bits, ["00002000", "00004000"]);
 }
