@@ -147,8 +147,8 @@ fn what_is_misspelt_gets_a_suggestion() {
 
 #[test]
 fn values_out_of_range_are_usage() {
-    check(&["demo", "--difficulty", "0"], 2, &["difficulty", "got 0"]);
-    check(&["demo", "--blocks", "0"], 2, &["blocks"]);
+    check(&["demo", "--difficulty", "0"], 2, &["'0'", "--difficulty", "above 0"]);
+    check(&["demo", "--blocks", "0"], 2, &["--blocks", "1 or more"]);
     check(&["demo", "--midstates", "3"], 2, &["power of two"]);
     check(&["bench", "--seconds", "0"], 2, &["--seconds"]);
     check(&["asic", "--seconds", "1e300"], 2, &["--seconds", "3600"]);

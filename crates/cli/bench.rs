@@ -19,6 +19,7 @@ pub(crate) use self::measure::{Estimate, rate_of};
 use self::measure::{Line, Subject, in_turns};
 use crate::choose::{available_threads, kernel_named};
 use crate::exit::Failure;
+use crate::inputs;
 use crate::output::Output;
 use crate::units;
 
@@ -35,7 +36,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     kernel: Option<String>,
     /// Measure with this many threads only [default: 1 and all]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = inputs::at_least_one::<NonZeroUsize>)]
     threads: Option<NonZeroUsize>,
     /// Measure what each thing left out of the work has gained, step by step
     #[arg(long, conflicts_with = "kernel")]

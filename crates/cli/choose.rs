@@ -12,7 +12,7 @@ use midstate_sha256d::{Kernel, Midstate, Tail, Work};
 use midstate_work::Cut;
 
 use crate::exit::{Failure, Kind};
-use crate::inputs::hash_rate;
+use crate::inputs::{self, hash_rate};
 use crate::priority::{Priority, PriorityArgs};
 
 /// Midstates side by side when nothing else is asked: more gain less than a percent.
@@ -30,7 +30,7 @@ const TRIALS: usize = 12;
 #[derive(Args, Debug, Clone)]
 pub(crate) struct HashArgs {
     /// Hashing threads [default: all that affinity and cgroup allow]
-    #[arg(short, long)]
+    #[arg(short, long, value_name = "N", value_parser = inputs::at_least_one::<NonZeroUsize>)]
     pub(crate) threads: Option<NonZeroUsize>,
     /// Kernel: scalar, sse41, avx2, avx512, sha-ni, neon or sha2 [default: the fastest here]
     #[arg(long, value_name = "NAME")]

@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::choose::{Choice, MiningArgs};
 use crate::exit::Failure;
+use crate::inputs;
 use crate::mine::USER_AGENT;
 use crate::mining::{self, Goals, Source};
 use crate::node::NodeArgs;
@@ -28,7 +29,7 @@ use crate::output::Output;
 use crate::pools::{Pools, RouteArgs};
 use crate::tui::{self, ViewArgs};
 use crate::units;
-use crate::web::{Page, WebArgs};
+use crate::web::{self, Page, WebArgs};
 
 /// Seconds that a block should take if no difficulty is asked for.
 const PACE: f64 = 3.0;
@@ -44,17 +45,14 @@ const WORKER: &str = "demo";
   midstate demo --node http://127.0.0.1:18443 \
                 --address bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080")]
 pub(crate) struct Args {
-    /// Stop after this many blocks
-    #[arg(
-        long, value_name = "N", default_value_t = 6,
-        value_parser = clap::value_parser!(u64).range(1..)
-    )]
+    /// Stop after this many blocks of our own; those of miners who join come on top
+    #[arg(long, value_name = "N", default_value = "6", value_parser = inputs::count)]
     blocks: u64,
     /// Where the pool listens, for other miners to join [default: a free loopback port]
-    #[arg(long, value_name = "ADDR:PORT")]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = web::parse_address)]
     listen: Option<SocketAddr>,
     /// Share difficulty: 1 is 4.3 billion hashes [default: a block every 3 s on this machine]
-    #[arg(long, value_name = "D")]
+    #[arg(long, value_name = "D", value_parser = inputs::positive)]
     difficulty: Option<f64>,
     /// Write the blocks to FILE, raw, in hex, one a line
     #[arg(long, value_name = "FILE", conflicts_with = "node")]
@@ -182,6 +180,7 @@ async fn serve<B: Backend>(
     let (events, pool_events) = mpsc::unbounded_channel();
     let (miners, others) = mpsc::unbounded_channel();
     let pool_side = page.map(|page| page.pool_side(difficulty, WORKER));
+    let at_node = node.is_some();
     let listeners = visitors::Listeners { page: pool_side, miners, node };
     let visitors = tokio::spawn(visitors::tell(pool_events, WORKER, listeners));
     let server = PoolServer::new(pool, listener, events).spawn()?;
@@ -191,6 +190,9 @@ async fn serve<B: Backend>(
         units::difficulty(difficulty),
         units::si(difficulty * 2f64.powi(32)),
     ));
+    if !at_node {
+        out.note("every share is a block: two hashes would do by the rules of regtest, in no time");
+    }
     out.note(format!(
         "mining {} with {}, {}",
         units::count(args.blocks, "block"),

@@ -286,7 +286,7 @@ fn speed(choice: &choose::Choice) -> Finding {
         check: "speed".into(),
         health: Health::Ok,
         found: format!(
-            "{} is the fastest kernel, about {} with {}",
+            "{} is the fastest kernel, at best {} with {}",
             config.kernel.name(),
             units::rate(choice.rate()),
             units::count(config.threads, "thread")

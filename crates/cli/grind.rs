@@ -10,7 +10,9 @@ use midstate_engine::{Config, grind};
 use crate::choose::{self, HashArgs};
 use crate::exit::Failure;
 use crate::mine::parse_mask;
+use crate::mining::words;
 use crate::output::Output;
+use crate::units;
 
 const UNSATISFIED: &str = "Could not satisfy difficulty target";
 const ALL_NONCES: Range<u64> = 0..1 << 32;
@@ -26,7 +28,8 @@ back the nonce alone, and the signature on a block of a signed signet covers ver
 leave these flags out there.
 
 Example, the first block of regtest:
-  midstate grind 0100000000000000000000000000000000000000000000000000000000000000\
+  midstate grind \\
+0100000000000000000000000000000000000000000000000000000000000000\
 000000003ba3edfd7a7b12b27ac72c3e67768f617fc81bc3888a51323a9fb8aa4b1e5e4a\
 dae5494dffff7f2002000000";
 
@@ -51,7 +54,12 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
     let header = decode(&args.header)?;
     let target =
         header.bits.to_target().map_err(|error| anyhow::anyhow!("{UNSATISFIED}: {error}"))?;
-    let config = choose::choose(&args.hash)?.config;
+    let choice = choose::choose(&args.hash)?;
+    // Only for people: scripts that call bitcoin-util may take any word on stderr for a failure.
+    if out.is_live() {
+        out.note(outlook(target, choice.rate()));
+    }
+    let config = choice.config;
     let solved = candidates(header, args.roll_version, args.roll_time)
         .find_map(|header| solve(&config, &header, target, ALL_NONCES))
         .ok_or_else(|| anyhow::anyhow!(UNSATISFIED))?;
@@ -63,6 +71,23 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
     }
     out.line(solved.to_string());
     Ok(())
+}
+
+/// What whoever waits can expect.
+fn outlook(target: Target, rate: f64) -> String {
+    let hashes = target.expected_hashes_f64();
+    let mut words = format!(
+        "one hash in {} will do: {} on average at {}",
+        units::si(hashes).trim_end(),
+        words::wait(Some(hashes / rate)),
+        units::rate(rate),
+    );
+    // 1 - (1 - 1/n)^(2^32)
+    let solvable = -f64::exp_m1(2f64.powi(32) * f64::ln_1p(-1.0 / hashes));
+    if solvable < 0.99 {
+        words += &format!("; {:.2} % of all headers have such a nonce", 100.0 * solvable);
+    }
+    words
 }
 
 /// The first 80 bytes; what follows, as in a whole block, is of no interest to bitcoin-util either.

@@ -1,6 +1,9 @@
 //! What the formulas of `econ` and `asic` are fed with: the dated snapshot that ships, overridden
 //! by flags. Nothing is fetched.
 
+use std::num::NonZeroU64;
+use std::str::FromStr;
+
 use midstate_chain::{DifficultyError, Target};
 use midstate_economics::hashprice::hashprice;
 use midstate_economics::inputs::{Input, Inputs};
@@ -125,6 +128,16 @@ pub(crate) fn number(value: f64) -> String {
 /// A flag's value above zero.
 pub(crate) fn positive(text: &str) -> Result<f64, String> {
     parse(text, |value| value > 0.0, "a number above 0")
+}
+
+/// A flag's count of what there has to be one of.
+pub(crate) fn at_least_one<T: FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| "expected a whole number, 1 or more".to_owned())
+}
+
+/// The same as a plain number.
+pub(crate) fn count(text: &str) -> Result<u64, String> {
+    at_least_one(text).map(NonZeroU64::get)
 }
 
 /// A flag's hash rate: hashes per second, above zero, with a unit from k to E or without.

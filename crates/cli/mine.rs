@@ -16,6 +16,7 @@ use crate::choose::MiningArgs;
 use crate::config::Config;
 use crate::directories;
 use crate::exit::Failure;
+use crate::inputs;
 use crate::mining::{self, Goals, Source};
 use crate::node::NodeArgs;
 use crate::output::Output;
@@ -62,10 +63,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "HEX", default_value = "1fffe000", value_parser = parse_mask)]
     version_mask: u32,
     /// Stop after this many accepted blocks
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = inputs::count)]
     blocks: Option<u64>,
     /// Stop after this many accepted shares
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = inputs::count)]
     shares: Option<u64>,
     /// Stop after this many seconds
     #[arg(long, value_name = "SECS")]

@@ -128,6 +128,11 @@ impl Output {
         self.terminal && !self.quiet
     }
 
+    /// Whether stdout is a terminal.
+    pub(crate) fn is_seen(&self) -> bool {
+        std::io::stdout().is_terminal()
+    }
+
     /// Whether the reader of stdout has gone, so that there is nobody left to work for.
     pub(crate) fn is_closed(&self) -> bool {
         self.printer.is_closed()

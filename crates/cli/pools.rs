@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use crate::config::{self, Config};
 use crate::exit::Failure;
+use crate::inputs;
 use crate::mine::USER_AGENT;
 use crate::output::{self, Output};
 use crate::payout::Payout;
@@ -51,7 +52,7 @@ pub(crate) struct PoolArgs {
     no_redirect: bool,
     /// Send no more shares a second than this; what is found beyond counts as throttled, blocks
     /// never do [default: 200]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = inputs::at_least_one::<NonZeroU32>)]
     max_share_rate: Option<NonZeroU32>,
     /// Look into the coinbase of every job: it has to pay this address, and at least PCT percent of
     /// all it pays; warn if it does not

@@ -58,7 +58,7 @@ pub(crate) struct Page {
 pub(crate) struct PoolSide(Arc<Feed>);
 
 /// A socket's address; a port alone is one of this machine.
-fn parse_address(text: &str) -> Result<SocketAddr, String> {
+pub(crate) fn parse_address(text: &str) -> Result<SocketAddr, String> {
     let port = text.strip_prefix("localhost:").unwrap_or(text);
     match (text.parse(), port.parse()) {
         (Ok(address), _) => Ok(address),

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::sheet::Sheet;
 use crate::exit::Failure;
-use crate::inputs::{hash_rate, number, positive, share, target};
+use crate::inputs::{count, hash_rate, number, positive, share, target};
 use crate::output::Output;
 
 /// Flags of `econ odds`.
@@ -39,7 +39,7 @@ pub(super) struct PoolsArgs {
     after: f64,
     /// Blocks in each of them
     #[arg(long, value_name = "N", default_value_t = 31 * u64::from(BLOCKS_PER_DAY),
-          value_parser = clap::value_parser!(u64).range(1..))]
+          value_parser = count)]
     blocks: u64,
     /// A member's rate, hashes per second
     #[arg(long, value_name = "H/S", value_parser = hash_rate, default_value_t = 200e12)]

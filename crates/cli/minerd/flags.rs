@@ -13,6 +13,7 @@ use midstate_net::ProxyUrl;
 use super::{NAME, config};
 use crate::choose::HashArgs;
 use crate::exit::Failure;
+use crate::inputs::at_least_one;
 use crate::mine;
 use crate::output::OutputArgs;
 
@@ -54,7 +55,7 @@ pub(super) struct Flags {
     )]
     proxy: Option<String>,
     /// Hashing threads [default: all that affinity and cgroup allow]
-    #[arg(short, long, value_name = "N")]
+    #[arg(short, long, value_name = "N", value_parser = at_least_one::<NonZeroUsize>)]
     threads: Option<NonZeroUsize>,
     /// Give up after so many failures to reach the server; -1: never
     #[arg(

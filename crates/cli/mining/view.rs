@@ -82,6 +82,8 @@ impl<'a> Lines<'a> {
     /// Prints words where they belong.
     pub(crate) fn say(&mut self, said: Said) {
         match said {
+            // Who reads the output with a program, or later, gets them whole.
+            Said::Line(line) if self.out.is_seen() => self.out.line(words::shorten_hashes(&line)),
             Said::Line(line) => self.out.line(line),
             Said::Note(note) => self.out.note(note),
         }

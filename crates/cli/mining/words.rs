@@ -111,6 +111,17 @@ pub(crate) fn wait(seconds: Option<f64>) -> String {
         .map_or_else(|| "ages".to_owned(), units::duration)
 }
 
+/// Block hashes are longer than most lines, and their ends are enough to know them by.
+pub(crate) fn shorten_hashes(text: &str) -> String {
+    let is_hash =
+        |word: &str| word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let shorten = |word: &str| match is_hash(word) {
+        true => format!("{}…{}", &word[..8], &word[56..]),
+        false => word.to_owned(),
+    };
+    text.split(' ').map(shorten).collect::<Vec<_>>().join(" ")
+}
+
 fn rate(hashes_per_second: Option<f64>) -> String {
     units::rate(hashes_per_second.unwrap_or(0.0))
 }

@@ -133,6 +133,13 @@ impl Scene {
         let [now, minute, quarter] =
             [status.rates.hps_10s, status.rates.hps_60s, status.rates.hps_15m]
                 .map(|rate| units::rate(rate.unwrap_or(0.0)));
+        // A mean over more than has passed is that over the shorter time, under a wrong name.
+        let means = [(10.0, "60 s", minute), (60.0, "15 min", quarter)];
+        let mut rates = [format!("{now} in 10 s"), now.clone(), now];
+        for (_, time, rate) in means.into_iter().filter(|&(since, ..)| status.seconds > since) {
+            rates[0] += &format!("   {rate} in {time}");
+            rates[1] += &format!(", {time} {rate}");
+        }
         let (kernel, threads, midstates) = (status.kernel, status.threads, status.midstates);
         let (threads, midstates) =
             (units::count(threads, "thread"), units::count(midstates, "midstate"));
@@ -149,18 +156,7 @@ impl Scene {
                     ],
                 )
             },
-            Row {
-                style: self.style(Color::Reset, Modifier::BOLD),
-                ..row(
-                    "rate",
-                    1,
-                    [
-                        format!("{now} in 10 s   {minute} in 60 s   {quarter} in 15 min"),
-                        format!("{now}, 60 s {minute}, 15 min {quarter}"),
-                        now,
-                    ],
-                )
-            },
+            Row { style: self.style(Color::Reset, Modifier::BOLD), ..row("rate", 1, rates) },
             Row { style: self.style(Color::Cyan, Modifier::empty()), ..row("", 8, Vec::new()) },
             row(
                 "kernel",
@@ -234,7 +230,7 @@ impl Scene {
         let mut lines = VecDeque::new();
         for said in self.shown.iter().rev() {
             let (Said::Line(text) | Said::Note(text)) = said;
-            let parts = prose::wrap(&shorten_hashes(text), width);
+            let parts = prose::wrap(&words::shorten_hashes(text), width);
             if !lines.is_empty() && lines.len() + parts.len() > count {
                 break;
             }
@@ -347,17 +343,6 @@ impl Lines<'_, '_> {
             self.frame.render_widget(bars, area);
         }
     }
-}
-
-/// Block hashes are longer than most lines, and their ends are enough to know them by.
-fn shorten_hashes(text: &str) -> String {
-    let is_hash =
-        |word: &str| word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let shorten = |word: &str| match is_hash(word) {
-        true => format!("{}…{}", &word[..8], &word[56..]),
-        false => word.to_owned(),
-    };
-    text.split(' ').map(shorten).collect::<Vec<_>>().join(" ")
 }
 
 fn push<T>(queue: &mut VecDeque<T>, value: T, most: usize) {

@@ -108,6 +108,7 @@ function drawChain() {
   const blocks = status.chain.slice(-MOST_BLOCKS).reverse();
   const tip = blocks[0];
   const height = status.job && status.job.height;
+  byId('next').hidden = status.ended !== null;
   put('next-hash', status.job === null ? 'nothing to search' : 'being searched');
   put('next-height', height === null ? '?' : String(height));
   const wait = status.seconds_to_block;
@@ -253,7 +254,7 @@ function drawMiners() {
 
 // For whoever wants to mine with us, where a pool runs in this program.
 function drawJoin() {
-  const pool = status.pool === null ? null : status.pool.listens;
+  const pool = status.pool === null || status.ended ? null : status.pool.listens;
   byId('join').hidden = pool === null;
   byId('where').hidden = pool !== null;
   if (pool === null) return;

@@ -1,5 +1,6 @@
 //! How long to wait before the next attempt: exponential with full jitter, so that a pool that
-//! comes back is not met by all its miners in the same second (S9).
+//! comes back is not met by all its miners in the same second (S9). A pause that does not grow is
+//! somebody's wish, and is kept.
 
 use std::time::Duration;
 
@@ -20,7 +21,8 @@ impl Backoff {
 
     /// The wait after one more failure: uniform between nothing and a bound that doubles.
     pub(crate) fn next(&mut self) -> Duration {
-        let wait = self.bound().mul_f64(fastrand::f64());
+        let part = if self.first < self.cap { fastrand::f64() } else { 1.0 };
+        let wait = self.bound().mul_f64(part);
         self.failures += 1;
         wait
     }
@@ -51,6 +53,15 @@ mod tests {
         assert_eq!(bounds, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
         backoff.reset();
         assert_eq!(backoff.bound().as_secs(), 1);
+    }
+
+    #[test]
+    fn u1_a_pause_that_was_asked_for_is_kept() {
+        let pause = Duration::from_secs(30);
+        let limits =
+            LinkLimits { backoff_first: pause, backoff_cap: pause, ..LinkLimits::default() };
+        let mut backoff = Backoff::new(&limits);
+        assert_eq!([(); 3].map(|()| backoff.next()), [pause; 3]);
     }
 
     #[test]

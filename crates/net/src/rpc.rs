@@ -110,11 +110,18 @@ impl RpcClient {
                 let read = spawn_blocking(move || std::fs::read_to_string(file)).await;
                 let read = read.unwrap_or_else(|panic| Err(io::Error::other(panic)));
                 let cookie = read.map_err(|error| {
-                    format!(
-                        "cannot read the cookie file {} ({error}); the node writes it when it \
-                         starts: is --datadir or --rpccookiefile right?",
-                        path.display()
-                    )
+                    let path = path.display();
+                    match error.kind() {
+                        io::ErrorKind::NotFound => format!(
+                            "there is no cookie file {path}, which a node writes when it starts: \
+                             start bitcoind for this chain, or say with --datadir or \
+                             --rpccookiefile where its cookie is"
+                        ),
+                        _ => format!(
+                            "cannot read the cookie file {path} ({error}): only the user who runs \
+                             the node may, by default"
+                        ),
+                    }
                 })?;
                 cookie.trim().to_owned()
             }

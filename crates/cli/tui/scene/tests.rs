@@ -147,7 +147,7 @@ fn before_the_first_job_and_during_a_pause() {
     scene.set_status(&idle);
     assert_snapshot!(picture(&scene, 80, 12), @r"
 connecting  0.2 s    q quit   p pause   + - threads
-rate     0.00 H/s in 10 s   0.00 H/s in 60 s   0.00 H/s in 15 min
+rate     0.00 H/s in 10 s
 
 kernel   avx512, 2 threads, 32 midstates, 62.0 Ghashes so far
 next     nothing is being hashed
