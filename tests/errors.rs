@@ -122,7 +122,10 @@ fn threads_that_the_system_refuses_are_told_of() {
     let mine = midstate(&["mine", "-o", "127.0.0.1:1", "-u", "me", "--kernel", "scalar"]);
     let mut limited = std::process::Command::new("sh");
     limited.args(["-c", "ulimit -v 3000000 && exec \"$0\" \"$@\""]).arg(mine.get_program());
-    let output = limited.args(mine.get_args()).args(["-t", "4000"]).output().unwrap();
+    limited.args(mine.get_args()).args(["-t", "4000"]);
+    // A thread that has started asks for a little more memory, and to be refused that is its end.
+    // Stacks this large leave enough for it when one of them is refused.
+    let output = limited.env("RUST_MIN_STACK", (1 << 30).to_string()).output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("4000 hashing threads cannot be started"), "{stderr}");
