@@ -14,6 +14,7 @@ use midstate_work::Cut;
 use crate::exit::{Failure, Kind};
 use crate::inputs::{self, hash_rate};
 use crate::priority::{Priority, PriorityArgs};
+use crate::sensors::{SensorArgs, Watch};
 
 /// Midstates side by side when nothing else is asked: more gain less than a percent.
 const MIDSTATES: usize = 32;
@@ -51,13 +52,15 @@ pub(crate) struct MiningArgs {
     max_hashrate: Option<f64>,
     #[command(flatten)]
     manners: PriorityArgs,
+    #[command(flatten)]
+    sensors: SensorArgs,
 }
 
 impl MiningArgs {
     /// Tests and measures kernels, and decides.
     pub(crate) fn choose(&self) -> Result<Choice, Failure> {
-        let priority = self.manners.priority;
-        Ok(Choice { priority, ..decide(&self.hash, self.midstates, self.max_hashrate)? })
+        let (priority, watch) = (self.manners.priority, self.sensors.watch()?);
+        Ok(Choice { priority, watch, ..decide(&self.hash, self.midstates, self.max_hashrate)? })
     }
 }
 
@@ -91,6 +94,8 @@ pub(crate) struct Choice {
     pub(crate) max_rate: Option<f64>,
     /// What the threads take; normal, unless whoever chose says otherwise.
     pub(crate) priority: Priority,
+    /// When they rest; always at work, unless whoever chose says otherwise.
+    pub(crate) watch: Option<Watch>,
 }
 
 impl Choice {
@@ -144,7 +149,7 @@ fn decide(
     let unit = limited.map_or(unit, |limited| unit.min(limited));
     let cut = Cut::by_hashes(midstates, unit as u64);
     let (config, priority) = (Config { kernel, threads, cut }, Priority::Normal);
-    Ok(Choice { config, thread_rate, max_rate, priority })
+    Ok(Choice { config, thread_rate, max_rate, priority, watch: None })
 }
 
 /// Threads that this process may use (affinity and cgroup count).

@@ -28,6 +28,7 @@ mod pools;
 mod priority;
 mod prose;
 mod secrets;
+mod sensors;
 mod signals;
 mod tui;
 mod turnstile;
@@ -74,7 +75,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Mine blocks on an embedded regtest pool, with nothing installed
-    Demo(demo::Args),
+    Demo(Box<demo::Args>),
     /// Mine at a pool, or solo at a Bitcoin Core node
     Mine(Box<mine::Args>),
     /// Find a nonce for an 80-byte header, as `bitcoin-util grind` does
@@ -88,7 +89,7 @@ enum Command {
     /// Work the economics of mining out in the open
     Econ(econ::Args),
     /// Tell what this machine can do, and how to cure what it cannot
-    Doctor(doctor::Args),
+    Doctor(Box<doctor::Args>),
     /// Print a completion script for a shell
     Completions(help::CompletionsArgs),
     /// Print the manual's page, or write the pages of all commands
@@ -125,14 +126,14 @@ fn exit_code(result: Result<(), Failure>) -> ExitCode {
 
 fn run(command: Command, out: &mut Output) -> Result<(), Failure> {
     match command {
-        Command::Demo(args) => demo::run(args, out),
+        Command::Demo(args) => demo::run(*args, out),
         Command::Mine(args) => mine::run(*args, out),
         Command::Grind(args) => grind::run(args, out),
         Command::Bench(args) => bench::run(args, out),
         Command::Asic(args) => asic::run(args, out),
         Command::Explain(args) => explain::run(&args, out),
         Command::Econ(args) => econ::run(args, out),
-        Command::Doctor(args) => doctor::run(args, out),
+        Command::Doctor(args) => doctor::run(*args, out),
         Command::Completions(args) => help::completions(&args, Cli::command()),
         Command::Man(args) => help::man(&args, Cli::command(), minerd::command(), out),
     }

@@ -30,6 +30,7 @@ use crate::backlog::Backlog;
 use crate::choose::{self, Choice};
 use crate::exit::{Failure, INTERRUPTED_TWICE, Kind};
 use crate::pools::{Pools, Reloader};
+use crate::sensors;
 use crate::signals::{Request, Requests, interrupted};
 use crate::turnstile::Turnstile;
 use crate::units;
@@ -75,7 +76,8 @@ pub(crate) enum Reason {
 pub(crate) enum Command {
     /// Stop, as after Ctrl-C.
     Quit,
-    /// Rest, or go on where the search stands.
+    /// Rest, or go on where the search stands. While a sensor has hashing rest, this decides
+    /// whether it goes on when the sensor allows it: a key lifts no limit of the machine's.
     TogglePause,
     /// Hash with a thread more, or with one fewer but never none.
     AddThread,
@@ -85,7 +87,7 @@ pub(crate) enum Command {
 /// Mines until a goal is met, Ctrl-C, or the link ends. The summary is the last event. `others`
 /// brings news of whoever else mines at a pool in this program; elsewhere it is closed.
 pub(crate) async fn mine(
-    choice: Choice,
+    mut choice: Choice,
     source: Source,
     goals: Goals,
     views: Views<'_>,
@@ -125,6 +127,8 @@ pub(crate) async fn mine(
         engine.set_allowance(0);
     }
 
+    let (sensors, mut sensed) = mpsc::unbounded_channel();
+    let watch = choice.watch.take().map(|watch| tokio::spawn(watch.run(sensors)));
     let mut miner = Miner::new(choice, engine, turnstile, backlog, views);
     let mut interrupted = std::pin::pin!(interrupted());
     let mut requests = Requests::listen();
@@ -139,6 +143,7 @@ pub(crate) async fn mine(
             Some(command) = commands.recv() => if miner.handle_command(command) {
                 break Reason::Interrupted;
             },
+            Some(news) = sensed.recv() => miner.handle_sensor(news),
             request = requests.next() => miner.handle_request(request, &reloader, &reloads),
             _ = ticks.tick() => miner.tick(),
             event = inbox.recv() => match event {
@@ -160,6 +165,9 @@ pub(crate) async fn mine(
     // From here on a second Ctrl-C ends the program at once.
     miner.views.ending();
     crate::signals::end_at_the_next(INTERRUPTED_TWICE);
+    if let Some(watch) = watch {
+        watch.abort();
+    }
     miner.engine.stop();
     miner.record_turned_away();
     while let Ok(share) = found_shares.try_recv() {
@@ -218,7 +226,10 @@ struct Miner<'a> {
     link: Option<(Arc<str>, LinkState)>,
     /// Threads that hash, unless they rest.
     threads: usize,
+    /// Whether they rest because a viewer asked for it.
     paused: bool,
+    /// Why they rest because a sensor asks for it. What of both has gone does not end the other.
+    held: Option<String>,
     rate_told: Instant,
     odds_told: bool,
 }
@@ -248,6 +259,7 @@ impl<'a> Miner<'a> {
             header: None,
             link: None,
             paused: false,
+            held: None,
             rate_told: now,
             odds_told: false,
         }
@@ -263,12 +275,48 @@ impl<'a> Miner<'a> {
             Command::AddThread => threads = (threads + 1).min(most),
             Command::RemoveThread => threads = (threads - 1).max(1),
         }
-        match self.engine.set_threads(if paused { 0 } else { threads }) {
+        let rests = paused || self.held.is_some();
+        match self.engine.set_threads(if rests { 0 } else { threads }) {
             Ok(()) => (self.threads, self.paused) = (threads, paused),
             Err(error) => self.views.note(&format!("warning: no other thread: {error}")),
         }
+        if let (Command::TogglePause, Some(why)) = (command, &self.held) {
+            // Nothing else would show that the key was heard.
+            self.views.note(&match paused {
+                true => format!("paused for you, too: {why}; after that p goes on"),
+                false => format!("no longer paused for you, but for this: {why}"),
+            });
+        }
         self.views.tick(&self.status());
         false
+    }
+
+    /// Rests or goes on as a sensor asks, unless a viewer wants the rest.
+    fn handle_sensor(&mut self, news: sensors::News) {
+        let words = match news {
+            sensors::News::Rest(why) => {
+                let words = format!("paused: {why}");
+                self.held = Some(why);
+                words
+            }
+            sensors::News::GoOn(now) => {
+                self.held = None;
+                match self.paused {
+                    true => format!("no longer paused for the machine: {now}; p goes on"),
+                    false => format!("goes on: {now}"),
+                }
+            }
+            sensors::News::Lost(what) => return self.views.note(&format!("warning: {what}")),
+        };
+        self.views.note(&words);
+        let (engine, rests) = (&mut self.engine, self.paused || self.held.is_some());
+        if let Err(error) = engine.set_threads(if rests { 0 } else { self.threads }) {
+            // Threads that rest are still there; refused is one that was asked for since.
+            let most = (1..self.threads).rev().find(|&fewer| engine.set_threads(fewer).is_ok());
+            self.threads = most.unwrap_or(1);
+            self.views.note(&format!("warning: no other thread: {error}"));
+        }
+        self.views.tick(&self.status());
     }
 
     /// What a signal asks for. Nothing of it ends the program.
@@ -465,7 +513,7 @@ impl<'a> Miner<'a> {
     fn state(&self) -> State {
         let let_in = matches!(self.link, Some((_, LinkState::Authorized)));
         match &self.work {
-            _ if self.paused => State::Paused,
+            _ if self.paused || self.held.is_some() => State::Paused,
             Some(_) if self.engine.progress() == Progress::Searching => State::Mining,
             None if !let_in => State::Connecting,
             _ => State::Waiting,

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::choose::Choice;
 use crate::mining::{Goals, Source};
 use crate::output::Output;
+use crate::sensors::Watch;
 use crate::units;
 
 /// All there is to know before the first connection.
@@ -28,6 +29,8 @@ struct Told {
     midstates: usize,
     /// Hashes per second, as far as a short trial can tell.
     hps: f64,
+    pause_on_battery: bool,
+    max_temp: Option<f64>,
     blocks: Option<u64>,
     shares: Option<u64>,
     time_limit: Option<u64>,
@@ -57,6 +60,8 @@ impl Plan {
             threads: config.threads,
             midstates: config.cut.midstates,
             hps: choice.rate(),
+            pause_on_battery: choice.watch.as_ref().is_some_and(Watch::pauses_on_battery),
+            max_temp: choice.watch.as_ref().and_then(Watch::max_temp),
             blocks: goals.blocks,
             shares: goals.shares,
             time_limit: goals.time.map(|time| time.as_secs()),
@@ -76,6 +81,12 @@ impl Plan {
             units::count(told.midstates, "midstate"),
             units::rate(told.hps)
         ));
+        if told.pause_on_battery {
+            out.line("resting on battery");
+        }
+        if let Some(limit) = told.max_temp {
+            out.line(format!("resting above {limit} °C"));
+        }
         out.line(format!("until {}", until(goals)));
     }
 }

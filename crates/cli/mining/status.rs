@@ -45,7 +45,7 @@ pub(crate) enum State {
     Waiting,
     /// Hashing.
     Mining,
-    /// Resting, because somebody asked for it.
+    /// Resting, because somebody asked for it or a sensor does.
     Paused,
 }
 
