@@ -232,6 +232,9 @@ struct Miner<'a> {
     held: Option<String>,
     rate_told: Instant,
     odds_told: bool,
+    /// Whether any server was ever reached.
+    has_connected: bool,
+    patience_told: bool,
 }
 
 impl<'a> Miner<'a> {
@@ -262,6 +265,8 @@ impl<'a> Miner<'a> {
             held: None,
             rate_told: now,
             odds_told: false,
+            has_connected: false,
+            patience_told: false,
         }
     }
 
@@ -354,6 +359,14 @@ impl<'a> Miner<'a> {
             Happened::State { state, reason } => {
                 self.link = Some((Arc::clone(&url), state));
                 self.tell(Event::Pool(PoolEvent { url: url.to_string(), state, reason }));
+                self.has_connected |= matches!(state, LinkState::Connected | LinkState::Authorized);
+                if state == LinkState::Lost && !self.has_connected && !self.patience_told {
+                    self.patience_told = true;
+                    self.views.note(&format!(
+                        "  tried again until it works, ever less often; --give-up SECS sets an \
+                         end, midstate doctor {url} looks closer"
+                    ));
+                }
             }
             Happened::Job(job) => self.handle_job(url, job),
             Happened::Pause => {

@@ -131,7 +131,7 @@ fn of_pool(PoolEvent { url, state, reason }: &PoolEvent) -> Option<String> {
         LinkState::Connecting => "connecting to",
         LinkState::Connected => "connected to",
         LinkState::Authorized => "authorized at",
-        LinkState::Lost => "lost",
+        LinkState::Lost => "no connection to",
         LinkState::Failover => "going over to",
     };
     match (state, reason) {
