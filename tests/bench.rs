@@ -40,6 +40,7 @@ fn the_lines_and_fields_of_the_contract() {
         assert!(number(line, "samples") >= 1.0);
         assert!(number(line, "hps_low") <= number(line, "hps"));
         assert!(number(line, "hps") <= number(line, "hps_high"));
+        assert!(number(line, "hps_high") <= number(line, "hps_best"));
         assert!(number(line, "cycles_per_hash") > 0.0);
         assert_eq!(line.get("roofline"), Some(&Value::Null), "no vectors, no bound of theirs");
         assert!(line["watts"].is_null() == line["j_per_th"].is_null(), "{line}");

@@ -70,6 +70,7 @@ enum Event<'a> {
         hps: f64,
         hps_low: f64,
         hps_high: f64,
+        hps_best: f64,
         samples: usize,
     },
     Bench {
@@ -80,6 +81,7 @@ enum Event<'a> {
         hps: f64,
         hps_low: f64,
         hps_high: f64,
+        hps_best: f64,
         samples: usize,
         cycles_per_hash: f64,
         /// Share of the bound that was measured in this run.
@@ -151,7 +153,7 @@ impl Machine {
             line.expect("every run measures the clock and the baseline").rate()
         };
         let clock = rate(|subject| matches!(subject, Subject::Clock)).median;
-        let Estimate { median: hps, low: hps_low, high: hps_high, samples } =
+        let Estimate { median: hps, low: hps_low, high: hps_high, best: hps_best, samples } =
             rate(|subject| matches!(subject, Subject::Baseline));
         let (cpu, threads) = (cpu_name(), available_threads());
         let ours = units::count(threads, "thread");
@@ -164,7 +166,7 @@ impl Machine {
             ghz: clock / 1e9,
             kernels: Kernel::available().map(Kernel::name).collect(),
         });
-        out.event(&Event::Baseline { name: "sha2", hps, hps_low, hps_high, samples });
+        out.event(&Event::Baseline { name: "sha2", hps, hps_low, hps_high, hps_best, samples });
         Self { clock, baseline: hps }
     }
 
@@ -218,7 +220,8 @@ impl Machine {
         bound: Option<f64>,
         out: &mut Output,
     ) {
-        let Estimate { median: hps, low: hps_low, high: hps_high, samples } = line.rate();
+        let Estimate { median: hps, low: hps_low, high: hps_high, best: hps_best, samples } =
+            line.rate();
         let cycles_per_hash = self.clock * threads as f64 / hps;
         let rounds = operations::rounds_of_hash(kernel.name(), midstates);
         let roofline = bound.zip(rounds).map(|(bound, rounds)| hps * rounds / bound);
@@ -231,6 +234,7 @@ impl Machine {
             hps,
             hps_low,
             hps_high,
+            hps_best,
             samples,
             cycles_per_hash,
             roofline,

@@ -66,7 +66,7 @@ impl Here {
                     let joules = meter.joules_between(begin, end);
                     measured_watts = Some(Watts(joules / start.elapsed().as_secs_f64()));
                 }
-                let Estimate { median, low, high, samples } = estimate;
+                let Estimate { median, low, high, samples, .. } = estimate;
                 let source = format!(
                     "measured now: kernel {}, {}, {}",
                     config.kernel.name(),

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use crate::dial::Transport;
 
 /// Bytes read at once. Several messages in one go let the newest job win before it is handed on.
-const CHUNK: usize = 16 * 1024;
+const CHUNK: usize = 64 * 1024;
 
 /// A transport and what is yet to be written to it.
 pub(crate) struct Wire {
