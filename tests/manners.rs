@@ -163,6 +163,9 @@ fn u7_a_key_decides_whether_hashing_goes_on_when_the_battery_is_no_longer_emptie
     sees("no longer paused for you, but for this: on battery");
     sees("paused  ");
     terminal.press("p");
+    // The key before the sensor: the first of both sentences is still on the page.
+    let twice = |text: &str| text.matches("paused for you, too").count() == 2;
+    terminal.wait_for("the key", |screen| twice(&screen.contents()));
     sensors.set(AC, "1");
     sees("no longer paused for the machine: on mains power; p goes on");
     sees("paused  ");

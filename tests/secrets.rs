@@ -11,7 +11,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use crate::pools::{answer, pool};
-use crate::program::{PATIENCE, Running, fail, midstate, run};
+use crate::program::{PATIENCE, Running, fail, run};
 
 const SECRET: &str = "hunter2";
 
@@ -286,10 +286,12 @@ fn s15_a_file_that_others_can_read_is_warned_of_unless_it_is_a_credential() {
     ] {
         set_mode(Path::new(&pass), mode);
         for from in [&["-o", "a:1", "-u", "me", "--pass-file", &pass][..], &["-c", &config]] {
-            let output = midstate(&[&["mine", "--dry-run", "--kernel", "scalar"], from].concat())
-                .env("CREDENTIALS_DIRECTORY", place)
-                .output()
-                .unwrap();
+            let output = crate::program::midstate(
+                &[&["mine", "--dry-run", "--kernel", "scalar"], from].concat(),
+            )
+            .env("CREDENTIALS_DIRECTORY", place)
+            .output()
+            .unwrap();
             let stderr = String::from_utf8(output.stderr).unwrap();
             assert_eq!(output.status.code(), Some(0), "{stderr}");
             assert_eq!(stderr.contains(&warning), warned, "{mode:o}: {stderr}");

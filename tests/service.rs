@@ -13,7 +13,7 @@ fn s15_systemd_finds_nothing_wrong_with_the_unit_and_the_drop_in_of_the_how_to()
     let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
     let how_to = read("docs/howto.md");
     let drop_in = how_to.split("```ini\n").nth(1).and_then(|rest| rest.split_once("```")).unwrap();
-    let directory = std::env::temp_dir().join(format!("midstate-service-{}", std::process::id()));
+    let directory = std::env::temp_dir().join(format!("unit-{}", std::process::id()));
     let beside = directory.join(format!("{UNIT}.d"));
     std::fs::create_dir_all(&beside).unwrap();
     let program = |text: &str| text.replace(INSTALLED, env!("CARGO_BIN_EXE_midstate"));

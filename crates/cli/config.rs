@@ -116,6 +116,11 @@ impl Pool {
     pub(crate) fn redirect(&self) -> Option<Redirect> {
         if self.no_redirect { Some(Redirect::None) } else { self.redirect }
     }
+
+    /// Whether it says so twice, perhaps not the same.
+    pub(crate) fn redirects_twice(&self) -> bool {
+        self.no_redirect && self.redirect.is_some()
+    }
 }
 
 /// A value that is written as text.

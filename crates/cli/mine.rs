@@ -241,7 +241,7 @@ impl Args {
 
     /// The configuration that is named, or the usual one where nothing else says where to mine.
     fn config_file(&self, out: &mut Output) -> Option<PathBuf> {
-        if self.config.is_some() || self.names_a_server() {
+        if self.config.is_some() || self.names_a_server() || self.node.is_meant() {
             return self.config.clone();
         }
         let file = usual_config().filter(|file| is_there(file))?;

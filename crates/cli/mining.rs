@@ -99,6 +99,10 @@ pub(crate) async fn mine(
     let (events, mut inbox) = midstate_net::events();
     let (stop, stopped) = oneshot::channel();
     let (reloads, reloaded) = mpsc::unbounded_channel();
+    let gives_up = match &source {
+        Source::Pools(pools) => pools.link.give_up.is_some(),
+        Source::Nodes(config) => config.give_up.is_some(),
+    };
     let (link, reloader) = match source {
         Source::Pools(pools) => {
             let (config, reloader) = pools.into_parts();
@@ -130,6 +134,8 @@ pub(crate) async fn mine(
     let (sensors, mut sensed) = mpsc::unbounded_channel();
     let watch = choice.watch.take().map(|watch| tokio::spawn(watch.run(sensors)));
     let mut miner = Miner::new(choice, engine, turnstile, backlog, views);
+    // Who set an end knows that there is none otherwise.
+    miner.patience_told = gives_up;
     let mut interrupted = std::pin::pin!(interrupted());
     let mut requests = Requests::listen();
     let mut ticks = interval(TICK);
@@ -362,7 +368,7 @@ impl<'a> Miner<'a> {
                 self.has_connected |= matches!(state, LinkState::Connected | LinkState::Authorized);
                 if state == LinkState::Lost && !self.has_connected && !self.patience_told {
                     self.patience_told = true;
-                    self.views.note(&format!(
+                    self.views.hint(&format!(
                         "  tried again until it works, ever less often; --give-up SECS sets an \
                          end, midstate doctor {url} looks closer"
                     ));

@@ -37,6 +37,9 @@ pub(crate) struct EntryArgs {
     rpccookiefile: Option<PathBuf>,
 }
 
+/// What our blocks say if nothing else is wished.
+const DEFAULT_TAG: &str = "/midstate/";
+
 /// Flags of `mine` that are about nodes.
 #[derive(clap::Args, Debug, Clone)]
 #[command(next_help_heading = "Solo mining at a Bitcoin Core node")]
@@ -45,7 +48,7 @@ pub(crate) struct NodeArgs {
     #[arg(long, value_name = "ADDR")]
     pub(crate) address: Option<Address>,
     /// Text in the coinbase of our blocks
-    #[arg(long, value_name = "TEXT", default_value = "/midstate/", value_parser = parse_tag)]
+    #[arg(long, value_name = "TEXT", default_value = DEFAULT_TAG, value_parser = parse_tag)]
     coinbase_tag: String,
     #[command(flatten)]
     entry: EntryArgs,
@@ -66,6 +69,19 @@ struct Files {
 }
 
 impl NodeArgs {
+    /// Whether any flag speaks of a node.
+    pub(crate) fn is_meant(&self) -> bool {
+        let Self { address, coinbase_tag, entry, block_interval, spool } = self;
+        let EntryArgs { chain, datadir, rpccookiefile } = entry;
+        address.is_some()
+            || coinbase_tag != DEFAULT_TAG
+            || chain.is_some()
+            || datadir.is_some()
+            || rpccookiefile.is_some()
+            || !block_interval.is_zero()
+            || spool.is_some()
+    }
+
     /// What the link needs. Without URLs: the local node. `login` is what was said for a node by
     /// `-u` and `-p`.
     pub(crate) fn link(

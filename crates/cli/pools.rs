@@ -50,8 +50,8 @@ pub(crate) struct PoolArgs {
     /// The same as --redirect none
     #[arg(long, conflicts_with = "redirect")]
     no_redirect: bool,
-    /// Send no more shares a second than this; what is found beyond counts as throttled, blocks
-    /// never do [default: 200]
+    /// Take no more shares a second than this, after a second's worth at once; what is found beyond
+    /// counts as throttled, blocks never do [default: 200]
     #[arg(long, value_name = "N", value_parser = inputs::at_least_one::<NonZeroU32>)]
     max_share_rate: Option<NonZeroU32>,
     /// Look into the coinbase of every job: it has to pay this address, and at least PCT percent of
@@ -245,6 +245,13 @@ fn accounts(
         let user = pool.user.as_ref().or(config.user.as_ref()).ok_or_else(|| {
             Failure::usage(format!("{}: no user for {}", file.display(), pool.url))
         })?;
+        if pool.redirects_twice() {
+            return Err(Failure::usage(format!(
+                "{}: {} has both redirect and no-redirect: leave one out",
+                file.display(),
+                pool.url
+            )));
+        }
         let own = password(file, &pool.url, pool.pass.as_ref(), pool.pass_file.as_deref())?;
         let login = Login { user: user.clone(), pass: own.or_else(|| common.clone()) };
         let said = &way.route;

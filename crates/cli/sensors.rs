@@ -38,7 +38,8 @@ pub(crate) struct SensorArgs {
     /// Rest while the machine runs on its battery (Linux)
     #[arg(long)]
     pause_on_battery: bool,
-    /// Rest when the CPU is hotter than this, until it is 5 degrees cooler (Linux)
+    /// Rest when the CPU is hotter than this, until it is 5 degrees cooler; where no sensor is the
+    /// CPU's, the hottest one counts (Linux)
     #[arg(long, value_name = "CELSIUS", value_parser = parse_temperature)]
     max_temp: Option<f64>,
     /// Where the system shows its sensors; for tests
@@ -73,7 +74,8 @@ impl SensorArgs {
                 root.join(SUPPLIES).display()
             )));
         }
-        if self.max_temp.is_some() && temperature(root).is_none() {
+        let part = [Part::Cpu, Part::Any].into_iter().find(|&part| hottest(root, part).is_some());
+        if self.max_temp.is_some() && part.is_none() {
             return Err(Failure::usage(format!(
                 "--max-temp: neither {} nor {} shows a temperature, as in most virtual machines: \
                  leave the flag out, and limit the rate with --max-hashrate",
@@ -84,7 +86,11 @@ impl SensorArgs {
         Ok(Some(Watch {
             root: root.clone(),
             battery: self.pause_on_battery.then(Guard::default),
-            heat: self.max_temp.map(|limit| (limit, Guard::default())),
+            heat: self.max_temp.zip(part).map(|(limit, part)| Heat {
+                limit,
+                part,
+                guard: Guard::default(),
+            }),
         }))
     }
 }
@@ -105,8 +111,22 @@ pub(crate) enum News {
 pub(crate) struct Watch {
     root: PathBuf,
     battery: Option<Guard>,
-    /// With the limit.
-    heat: Option<(f64, Guard)>,
+    heat: Option<Heat>,
+}
+
+#[derive(Debug, Clone)]
+struct Heat {
+    limit: f64,
+    /// What was found at the start: if the CPU's sensors fail, a disk's are no substitute.
+    part: Part,
+    guard: Guard,
+}
+
+/// Of what the temperature is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Cpu,
+    Any,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -131,7 +151,7 @@ impl Guard {
 impl Watch {
     /// The limit, if the temperature is watched.
     pub(crate) fn max_temp(&self) -> Option<f64> {
-        self.heat.as_ref().map(|(limit, _)| *limit)
+        self.heat.as_ref().map(|heat| heat.limit)
     }
 
     /// Whether the battery is watched.
@@ -178,9 +198,9 @@ impl Watch {
             }
             has_changed |= guard.holds != held;
         }
-        if let Some((limit, guard)) = &mut self.heat {
+        if let Some(Heat { limit, part, guard }) = &mut self.heat {
             let held = guard.holds;
-            let temperature = temperature(&self.root);
+            let temperature = hottest(&self.root, *part);
             let least = *limit - if held { HYSTERESIS } else { 0.0 };
             news.extend(guard.heed(
                 temperature.map(|degrees| degrees > least),
@@ -230,9 +250,9 @@ fn on_battery(root: &Path) -> Option<bool> {
     is_known.then_some(is_emptied && !is_fed)
 }
 
-/// The hottest sensor of the CPU or, where none says that it is the CPU's, of the machine, in
-/// degrees Celsius; `None` if there is none.
-fn temperature(root: &Path) -> Option<f64> {
+/// The hottest sensor of the CPU or of the whole machine, in degrees Celsius; `None` if there is
+/// none.
+fn hottest(root: &Path, part: Part) -> Option<f64> {
     let zones = entries(&root.join(ZONES)).filter(|zone| starts_with(zone, "thermal_zone"));
     let zones = zones.map(|zone| (read(&zone.join("type")), zone.join("temp")));
     let monitors = entries(&root.join(MONITORS)).flat_map(|monitor| {
@@ -244,11 +264,10 @@ fn temperature(root: &Path) -> Option<f64> {
     });
     let readings = zones.chain(monitors).filter_map(|(name, file)| {
         let degrees = read(&file)?.parse::<f64>().ok()? / 1000.0;
-        let is_cpu = name.is_some_and(|name| is_cpu_sensor(&name));
-        PLAUSIBLE.contains(&degrees).then_some((is_cpu, degrees))
+        let counts = part == Part::Any || name.is_some_and(|name| is_cpu_sensor(&name));
+        (counts && PLAUSIBLE.contains(&degrees)).then_some(degrees)
     });
-    // True is more than false: a CPU's sensor comes before all others.
-    readings.max_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))).map(|(_, degrees)| degrees)
+    readings.max_by(f64::total_cmp)
 }
 
 /// Boards call theirs `cpu_thermal`, `cpu-thermal`, `cpu0-thermal` and so on.
@@ -345,7 +364,7 @@ mod tests {
     #[test]
     fn u7_the_temperature_is_the_hottest_of_the_cpu_else_of_the_machine() {
         let tree = Tree::new("heat");
-        assert_eq!(temperature(&tree.0), None, "there is nothing");
+        assert_eq!(hottest(&tree.0, Part::Any), None, "there is nothing");
         // A cooling device is no sensor, nor is a sensor without a contact.
         tree.set(&[
             ("class/thermal/cooling_device0/temp", "99000"),
@@ -356,13 +375,14 @@ mod tests {
             ("class/hwmon/hwmon0/temp2_input", "nonsense"),
             ("class/hwmon/hwmon0/temp3_crit", "100000"),
         ]);
-        assert_eq!(temperature(&tree.0), None);
+        assert_eq!(hottest(&tree.0, Part::Any), None);
         tree.set(&[
             ("class/thermal/thermal_zone0/temp", "31500"),
             ("class/hwmon/hwmon1/name", "nvme"),
             ("class/hwmon/hwmon1/temp1_input", "70850"),
         ]);
-        assert_eq!(temperature(&tree.0), Some(70.85), "the hottest of all");
+        assert_eq!(hottest(&tree.0, Part::Any), Some(70.85), "the hottest of all");
+        assert_eq!(hottest(&tree.0, Part::Cpu), None, "a disk is no substitute");
         for (file, name) in [
             ("class/hwmon/hwmon2/name", "coretemp"),
             ("class/hwmon/hwmon2/name", "k10temp"),
@@ -374,14 +394,14 @@ mod tests {
                 ("class/hwmon/hwmon2/temp1_input", "44000"),
                 ("class/hwmon/hwmon2/temp12_input", "45000"),
             ]);
-            assert_eq!(temperature(&tree.0), Some(45.0), "{name}");
+            assert_eq!(hottest(&tree.0, Part::Cpu), Some(45.0), "{name}");
         }
         for name in ["x86_pkg_temp", "cpu-thermal", "cpu0-thermal"] {
             tree.set(&[
                 ("class/thermal/thermal_zone1/type", name),
                 ("class/thermal/thermal_zone1/temp", "46000"),
             ]);
-            assert_eq!(temperature(&tree.0), Some(46.0), "{name}");
+            assert_eq!(hottest(&tree.0, Part::Cpu), Some(46.0), "{name}");
         }
     }
 

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 /// Keys whose values are nobody's secret. The others may be `pass`, or have been meant to be.
-const HARMLESS: [&str; 14] = [
+const HARMLESS: [&str; 15] = [
     "user",
     "threads",
     "kernel",
@@ -20,6 +20,7 @@ const HARMLESS: [&str; 14] = [
     "no-redirect",
     "max-share-rate",
     "expect-payout",
+    "payout-strict",
     "any-user",
 ];
 
@@ -53,7 +54,8 @@ fn is_harmless(line: &str) -> bool {
     let Some((key, value)) = line.split_once('=') else { return false };
     // More on the line: a user name and password in a URL, a table or an assignment within it, the
     // beginning of a longer text, a comment.
-    let is_plain = !value.contains(['@', '{', '=', '#']) && !value.contains("\"\"\"");
+    let quotes = value.matches(['"', '\'']).count();
+    let is_plain = !value.contains(['@', '{', '=', '#']) && quotes <= 2;
     HARMLESS.contains(&key.trim()) && is_plain && !value.to_lowercase().contains("pass")
 }
 

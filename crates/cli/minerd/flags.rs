@@ -63,7 +63,7 @@ pub(super) struct Flags {
         value_parser = clap::value_parser!(i32).range(-1..=9999)
     )]
     retries: i32,
-    /// Longest pause between two tries, in seconds
+    /// Pause between two tries, in seconds
     #[arg(
         short = 'R', long, value_name = "N", default_value_t = 30,
         value_parser = clap::value_parser!(u64).range(1..=9999)

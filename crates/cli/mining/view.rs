@@ -16,6 +16,9 @@ pub(crate) trait View {
     /// A sentence that is no event: a warning, a pool's message, an answer to a signal.
     fn note(&mut self, _text: &str) {}
 
+    /// What else could be done, in our own flags and commands.
+    fn hint(&mut self, _text: &str) {}
+
     /// Hashing has ended. What is left to come are verdicts, for seconds perhaps, and the summary.
     fn ending(&mut self) {}
 
@@ -51,6 +54,10 @@ impl View for Views<'_> {
 
     fn note(&mut self, text: &str) {
         self.0.iter_mut().for_each(|view| view.note(text));
+    }
+
+    fn hint(&mut self, text: &str) {
+        self.0.iter_mut().for_each(|view| view.hint(text));
     }
 
     fn ending(&mut self) {
@@ -129,6 +136,10 @@ impl View for Lines<'_> {
 
     fn note(&mut self, text: &str) {
         self.out.note(text);
+    }
+
+    fn hint(&mut self, text: &str) {
+        self.note(text);
     }
 
     fn is_gone(&self) -> bool {

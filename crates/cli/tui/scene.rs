@@ -133,7 +133,7 @@ impl Scene {
         let [now, minute, quarter] =
             [status.rates.hps_10s, status.rates.hps_60s, status.rates.hps_15m]
                 .map(|rate| units::rate(rate.unwrap_or(0.0)));
-        // A mean over more than has passed is that over the shorter time, under a wrong name.
+        // Until there is more to a mean than to the one before it, it would say the same twice.
         let means = [(10.0, "60 s", minute), (60.0, "15 min", quarter)];
         let mut rates = [format!("{now} in 10 s"), now.clone(), now];
         for (_, time, rate) in means.into_iter().filter(|&(since, ..)| status.seconds > since) {

@@ -108,12 +108,14 @@ function drawChain() {
   const blocks = status.chain.slice(-MOST_BLOCKS).reverse();
   const tip = blocks[0];
   const height = status.job && status.job.height;
-  byId('next').hidden = status.ended !== null;
-  put('next-hash', status.job === null ? 'nothing to search' : 'being searched');
+  const rests = status.ended !== null ? 'no longer searched' : 'nothing to search';
+  const searching = status.job !== null && status.ended === null;
+  put('next-hash', searching ? 'being searched' : rests);
   put('next-height', height === null ? '?' : String(height));
   const wait = status.seconds_to_block;
-  put('next-odds', wait === null ? '' : 'this machine: every ' + duration(wait));
-  put('next-took', status.job === null ? 'no work' : duration(sinceTip()) + ' so far');
+  // Never empty, or the line above would move.
+  put('next-odds', wait === null || !searching ? '\u00a0' : 'this machine: every ' + duration(wait));
+  put('next-took', searching ? duration(sinceTip()) + ' so far' : 'no work');
 
   const key = blocks.map(block => block.hash + block.finder).join();
   const list = byId('chain');
@@ -150,8 +152,9 @@ function announce(block) {
 
 function drawRate() {
   put('rate', rate(status.hps_10s));
-  put('rate-60s', rate(status.hps_60s));
-  put('rate-15m', rate(status.hps_15m));
+  // Until there is more to a mean than to the one before it, it would say the same twice.
+  put('rate-60s', status.seconds > 10 ? rate(status.hps_60s) : '-');
+  put('rate-15m', status.seconds > 60 ? rate(status.hps_15m) : '-');
   put('hashes', si(status.hashes).trim());
   byId('hashes').dataset.exact = status.hashes;
   put('kernel', status.threads + ' × ' + status.kernel);

@@ -117,9 +117,13 @@ impl RpcClient {
                              start bitcoind for this chain, or say with --datadir or \
                              --rpccookiefile where its cookie is"
                         ),
-                        _ => format!(
+                        io::ErrorKind::PermissionDenied => format!(
                             "cannot read the cookie file {path} ({error}): only the user who runs \
                              the node may, by default"
+                        ),
+                        _ => format!(
+                            "cannot read the cookie file {path} ({error}): is --datadir or \
+                             --rpccookiefile right?"
                         ),
                     }
                 })?;

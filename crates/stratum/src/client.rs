@@ -44,6 +44,7 @@ use watch::Watch;
 pub struct Client {
     config: ClientConfig,
     state: State,
+    connected_at: Duration,
     lines: LineBuffer,
     handshake: Handshake,
     jobs: Jobs,
@@ -73,6 +74,7 @@ impl Client {
         let limits = &config.limits;
         Self {
             state: State::Offline,
+            connected_at: Duration::ZERO,
             lines: LineBuffer::new(limits.line),
             handshake: Handshake::default(),
             jobs: Jobs::new(limits.jobs),
@@ -97,6 +99,7 @@ impl Client {
             return self.close(error.into());
         }
         self.watch.start(now);
+        self.connected_at = now;
         self.handshake.start(&self.config, &mut self.output);
     }
 
@@ -143,6 +146,10 @@ impl Client {
             return;
         }
         self.shares.expire(now, &mut self.output);
+        if now >= self.rolling_due() && self.handshake.is_asking_to_roll() {
+            self.handshake.stop_waiting_to_roll();
+            self.flush(now);
+        }
         if let Some(reason) = self.watch.overdue(now, &self.config.limits) {
             self.close(reason);
         }
@@ -179,13 +186,21 @@ impl Client {
     /// When to call [`handle_timeout`](Self::handle_timeout), unless something happens before.
     pub fn poll_timeout(&self) -> Option<Duration> {
         let watch = self.watch.deadline(&self.config.limits);
-        let due = self.shares.deadline().map_or(watch, |shares| shares.min(watch));
+        let mut due = self.shares.deadline().map_or(watch, |shares| shares.min(watch));
+        if self.handshake.is_asking_to_roll() {
+            due = due.min(self.rolling_due());
+        }
         (self.state == State::Online).then_some(due)
     }
 
     /// Shares without a verdict.
     pub fn pending(&self) -> usize {
         self.shares.pending()
+    }
+
+    /// Until when shares that rolled bits wait for the pool to agree to them anew.
+    fn rolling_due(&self) -> Duration {
+        self.connected_at + self.config.limits.handshake
     }
 
     fn handle_line(&mut self, now: Duration, line: &[u8]) {
@@ -288,6 +303,7 @@ impl Client {
         }
         self.handshake.agree_on_rolling();
         self.set_mask(mask);
+        self.flush(now);
     }
 
     fn handle_reconnect(&mut self, now: Duration, params: &[Value]) {

@@ -208,9 +208,13 @@ pub(crate) fn hex_bytes(text: &str) -> Option<Vec<u8>> {
 }
 
 /// The same for exactly so many bytes. By const-hex: the decoder of `hex` took half of the time
-/// that a job needs to be read. It would forgive a `0x`, which is not hex here.
+/// that a job needs to be read. It would forgive a `0x` or `0X`, which is not hex here, and with
+/// which the length is another one.
 pub(crate) fn hex_into(text: &str, bytes: &mut [u8]) -> Option<()> {
-    if text.starts_with("0x") { None } else { const_hex::decode_to_slice(text, bytes).ok() }
+    if text.len() != 2 * bytes.len() {
+        return None;
+    }
+    const_hex::decode_to_slice(text, bytes).ok()
 }
 
 /// A number in hex as pools print it: 1 to 8 digits, padded or not, either case, maybe with `0x`.

@@ -21,6 +21,8 @@ pub(super) struct Handshake {
     refused: bool,
     /// `mining.configure` was answered with yes on this connection.
     rolling: bool,
+    /// The answer about rolling has been waited for long enough.
+    is_late: bool,
     /// The pool's name for the session, to ask for it again.
     session_id: Option<String>,
     configure: Courtesy,
@@ -87,6 +89,7 @@ impl Handshake {
     pub(super) fn start(&mut self, config: &ClientConfig, out: &mut Output) {
         self.asked.clear();
         self.greeting = Greeting::default();
+        self.is_late = false;
         (self.subscribed, self.authorized, self.refused, self.rolling) =
             (false, false, false, false);
 
@@ -143,11 +146,20 @@ impl Handshake {
 
     /// Whether rolling was asked for on this connection, agreed or not yet answered.
     pub(super) fn may_roll(&self) -> bool {
-        self.rolling || self.is_asking_to_roll()
+        self.rolling || self.awaits_configure()
     }
 
-    /// Whether rolling was asked for on this connection and there is no answer yet.
+    /// Whether rolling was asked for on this connection, and an answer may still come.
     pub(super) fn is_asking_to_roll(&self) -> bool {
+        !self.is_late && self.awaits_configure()
+    }
+
+    /// It is too late for shares to wait for that answer. Should it come, it holds for new ones.
+    pub(super) fn stop_waiting_to_roll(&mut self) {
+        self.is_late = true;
+    }
+
+    fn awaits_configure(&self) -> bool {
         self.asked.iter().any(|&(_, request)| request == Request::Configure)
     }
 

@@ -174,7 +174,7 @@ impl Shares {
             let (job, can_express) = (&found.share.job, jobs.can_express(&found.share));
             // The pool agreed to its bits once, and is about to say whether it still does.
             let asking = !can_express && handshake.is_asking_to_roll();
-            let counts = jobs.is_ours(job) && (found.was_sent || jobs.is_live(job));
+            let counts = if found.was_sent { jobs.is_ours(job) } else { jobs.is_live(job) };
             if asking && counts && !found.is_block {
                 self.queue.push_back(found);
                 continue;

@@ -509,6 +509,27 @@ fn i9_rolled_shares_wait_for_a_pool_that_answers_configure_last() {
 }
 
 #[test]
+fn i9_rolled_shares_do_not_wait_for_ever_and_a_mask_is_an_answer() {
+    for mask_comes in [false, true] {
+        let (mut mock, job) = with_job();
+        mock.submitted(&share_at(&job, job.version | 0x2000, 0));
+        mock.disconnect();
+        let again = mock.connect();
+        mock.answer(&asked(&again, "mining.subscribe")["id"], json!([null, "a1b2c3d4", 4]));
+        mock.answer(&asked(&again, "mining.authorize")["id"], json!(true));
+        assert_eq!((mock.sent().len(), mock.client.pending()), (0, 1));
+        if mask_comes {
+            mock.call("mining.set_version_mask", json!(["1fffe000"]));
+            assert_eq!(mock.sent()[0]["params"][5], "00002000");
+        } else {
+            mock.wait(Limits::default().handshake);
+            assert_eq!(mock.verdict().verdict, Verdict::Unresolved);
+            assert_eq!(mock.client.pending(), 0);
+        }
+    }
+}
+
+#[test]
 fn i14_a_resumed_session_that_may_roll_less_gets_its_running_job_again() {
     let (mut mock, job) = with_job();
     mock.disconnect();
