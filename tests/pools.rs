@@ -371,23 +371,30 @@ fn the_limits_can_be_printed() {
     assert_eq!(share_rate(&["--max-share-rate", "5"]), "5");
 }
 
+/// The address of a pool at which shares are found by the thousand, all good, and their count.
+fn easy_pool() -> (String, Arc<AtomicUsize>) {
+    let submitted = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&submitted);
+    let address =
+        pool(move |request, stream| match request["method"].as_str().expect("a method") {
+            "mining.submit" => {
+                count.fetch_add(1, Ordering::Relaxed);
+                answer(stream, request, &json!(true));
+            }
+            "mining.authorize" => {
+                let easy = json!({"id": null, "method": "mining.set_difficulty", "params": [1e-6]});
+                let _ = writeln!(stream, "{easy}");
+                friendly("a")(request, stream);
+            }
+            _ => friendly("a")(request, stream),
+        });
+    (address, submitted)
+}
+
 #[test]
 fn s6_no_more_shares_are_sent_than_the_user_wants_and_the_others_are_counted() {
     const RATE: usize = 3;
-    let submitted = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&submitted);
-    let address = pool(move |request, stream| match request["method"].as_str().unwrap() {
-        "mining.submit" => {
-            count.fetch_add(1, Ordering::Relaxed);
-            answer(stream, request, &json!(true));
-        }
-        "mining.authorize" => {
-            let easy = json!({"id": null, "method": "mining.set_difficulty", "params": [1e-6]});
-            let _ = writeln!(stream, "{easy}");
-            friendly("a")(request, stream);
-        }
-        _ => friendly("a")(request, stream),
-    });
+    let (address, submitted) = easy_pool();
     let started = std::time::Instant::now();
     let rate = RATE.to_string();
     let output = run(&[
@@ -464,20 +471,7 @@ fn s11_the_summary_counts_refusals_by_reason() {
 #[cfg(unix)]
 fn unread_miner() -> (std::process::Child, usize) {
     const SHARES: usize = 600;
-    let submitted = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&submitted);
-    let address = pool(move |request, stream| match request["method"].as_str().unwrap() {
-        "mining.submit" => {
-            count.fetch_add(1, Ordering::Relaxed);
-            answer(stream, request, &json!(true));
-        }
-        "mining.authorize" => {
-            let easy = json!({"id": null, "method": "mining.set_difficulty", "params": [1e-6]});
-            let _ = writeln!(stream, "{easy}");
-            friendly("a")(request, stream);
-        }
-        _ => friendly("a")(request, stream),
-    });
+    let (address, submitted) = easy_pool();
     // No faster, so that the lines which wait for a reader stay far from being too many to keep.
     let slow = ["--threads", "1", "--max-hashrate", "1M", "--json"];
     let child = midstate(&[&["mine", "-o", &address, "-u", "me"][..], &slow].concat())
