@@ -5,7 +5,7 @@
 use std::fs::Permissions;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::bitcoind::Bitcoind;
 use crate::pools;
 use crate::port::Port;
-use crate::program::{Lines, Running, fail, midstate};
+use crate::program::{Directory, Lines, Running, fail, midstate};
 
 const ADDRESS: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
 /// Every flag of minerd 2.5.1, by its long name.
@@ -48,27 +48,12 @@ const FLAGS: [&str; 28] = [
     "version",
 ];
 
-/// A directory of this test's own, gone with it.
-struct Directory(PathBuf);
-
 impl Directory {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("midstate-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
     /// The program by the name of minerd.
     fn minerd(&self) -> Command {
         let link = self.0.join("minerd");
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_midstate"), &link).unwrap();
         Command::new(link)
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -12,7 +11,7 @@ use serde_json::Value;
 use crate::browser::Browser;
 use crate::failover::Pool;
 use crate::port::Port;
-use crate::program::{PATIENCE, Running, fail};
+use crate::program::{Directory, PATIENCE, Running, fail};
 use crate::terminal::Terminal;
 
 const PROJECTOR: (u32, u32) = (1920, 1080);
@@ -172,35 +171,14 @@ fn s10_heads_are_bounded_in_size_and_time_and_connections_in_number() {
     assert!(!rest.contains("200 OK"), "{rest}");
 }
 
-/// A folder of its own, removed when dropped.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("midstate-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        Self(folder)
-    }
-
-    fn file(&self, name: &str) -> String {
-        self.0.join(name).to_str().unwrap().to_owned()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 #[test]
 fn s10_other_machines_need_a_token() {
     let (code, stderr) = fail(&["demo", "--web", "0.0.0.0:0"]);
     assert_eq!(code, 2);
     assert!(stderr.contains("add --web-token FILE"), "{stderr}");
 
-    let folder = Folder::new("token");
-    let file = folder.file("token");
+    let directory = Directory::new("token");
+    let file = directory.0.join("token").to_str().unwrap().to_owned();
     let arguments = ["--web", "0.0.0.0:0", "--difficulty", "1", "--web-token", &file];
     let mut miner = demo(&arguments);
     let everywhere = address(&mut miner);
