@@ -139,6 +139,15 @@ impl Start {
             fg: f ^ g,
         }
     }
+
+    /// All eight words after round 3, the nonce missing in `a` and `e`: what the kernels of SHA
+    /// instructions start from, which cannot use the rest.
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    pub(crate) fn after_round_3(&self) -> [u32; 8] {
+        let [a, b, c, d, e, f, g] = self.state;
+        let h = self.hkw[0].wrapping_sub(K[4]).wrapping_sub(PAD);
+        [a, b, c, d, e, f, g, h]
+    }
 }
 
 impl Schedule {

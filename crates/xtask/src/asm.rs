@@ -17,14 +17,14 @@ use crate::instructions::Baseline;
 
 /// A kernel's name, and the part of its mangled symbol that no other function has.
 const X86_64: [(&str, &str); 5] = [
-    ("scalar", "4word6Scalar4find"),
-    ("sse41", "5sse415Sse414find4find"),
-    ("avx2", "4avx24Avx24find4find"),
-    ("avx512", "6avx5126Avx5124find4find"),
+    ("scalar", "6Scalar4find"),
+    ("sse41", "5Sse414find4find"),
+    ("avx2", "4Avx24find4find"),
+    ("avx512", "6Avx5124find4find"),
     ("sha-ni", "6sha_ni4find"),
 ];
 const AARCH64: [(&str, &str); 3] =
-    [("scalar", "4word6Scalar4find"), ("neon", "4neon4Neon4find4find"), ("sha2", "4sha24find")];
+    [("scalar", "6Scalar4find"), ("neon", "4Neon4find4find"), ("sha2", "4sha24find")];
 
 /// Builds the hasher's assembly, for this machine or the target triple, and checks every kernel.
 pub(crate) fn run(root: &Path, target: Option<&str>) -> anyhow::Result<ExitCode> {
@@ -57,7 +57,9 @@ fn assemble(root: &Path, target: Option<&str>) -> anyhow::Result<String> {
     let mut cargo = Command::new("cargo");
     cargo.current_dir(root).args(["rustc", "--quiet", "--package", "midstate-sha256d", "--lib"]);
     cargo.arg("--release").args(target.map(|target| format!("--target={target}")));
-    cargo.arg("--").arg(format!("--emit=asm={}", file.display()));
+    // One way to write symbols, whichever is the compiler's default.
+    cargo.args(["--", "-Csymbol-mangling-version=v0"]);
+    cargo.arg(format!("--emit=asm={}", file.display()));
     ensure!(cargo.status()?.success(), "the build of the assembly failed");
     fs::read_to_string(&file).with_context(|| format!("no assembly at {}", file.display()))
 }
@@ -106,10 +108,26 @@ impl<'a> Function<'a> {
         if matches!(kernel, "avx2" | "avx512") && clean < count("ret") + count("retq") {
             violations.push("a return without vzeroupper before it".into());
         }
-        if kernel == "sha-ni" && clean == 0 {
-            violations.push("no vzeroupper before the first SHA instruction".into());
+        if kernel == "sha-ni" {
+            violations.extend(self.sha_while_upper_halves_are_in_use());
         }
         violations
+    }
+
+    /// The first SHA instruction that meets upper halves in use: whoever called may leave them so,
+    /// and so does any use of the wide registers, which the compiler is free to copy with.
+    fn sha_while_upper_halves_are_in_use(&self) -> Option<String> {
+        let mut in_use = true;
+        for line in &self.0 {
+            match mnemonic(line) {
+                "vzeroupper" => in_use = false,
+                sha if sha.starts_with("sha256") && in_use => {
+                    return Some(format!("no vzeroupper before: {line}"));
+                }
+                _ => in_use |= line.contains("%ymm"),
+            }
+        }
+        None
     }
 }
 
@@ -144,7 +162,7 @@ _ZN5other17h0E:
 
     #[test]
     fn loops_are_what_a_jump_goes_back_over() {
-        let function = Function::find(ASSEMBLY, "4word6Scalar4find").unwrap();
+        let function = Function::find(ASSEMBLY, "6Scalar4find").unwrap();
         let loops = function.loops();
         assert_eq!(loops.len(), 4, "{loops:?}");
         assert_eq!(function.violations("scalar", &loops).len(), 1);
@@ -152,9 +170,21 @@ _ZN5other17h0E:
 
     #[test]
     fn a_dirty_return_is_a_violation_of_the_wide_kernels_alone() {
-        let function = Function::find(ASSEMBLY, "4word6Scalar4find").unwrap();
+        let function = Function::find(ASSEMBLY, "6Scalar4find").unwrap();
         assert_eq!(function.violations("avx2", &[]).len(), 1);
         assert_eq!(function.violations("sse41", &[]).len(), 0);
+    }
+
+    #[test]
+    fn sha_instructions_want_clean_upper_halves() {
+        let first_of = |lines: &[&'static str]| {
+            Function(lines.to_vec()).sha_while_upper_halves_are_in_use().is_some()
+        };
+        let [sha, zero, wide] =
+            ["sha256rnds2\t%xmm0, %xmm1, %xmm2", "vzeroupper", "vmovups\t%ymm0, (%rsp)"];
+        assert!(first_of(&[sha]));
+        assert!(!first_of(&[wide, zero, sha]));
+        assert!(first_of(&[zero, sha, wide, sha]));
     }
 
     #[test]

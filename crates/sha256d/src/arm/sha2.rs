@@ -2,8 +2,8 @@
 //! and can be started more often.
 //!
 //! The message schedule of the second block is expanded once for all midstates, with the round
-//! constants added. An instruction does four rounds, of which the nonce enters the last of the
-//! first four, so that no round can be folded away as on x86.
+//! constants added. An instruction does four rounds; the nonce enters the last of the first four,
+//! which is an addition to two words, so those four are done once for all nonces.
 
 use core::arch::aarch64::*;
 use core::hint::black_box;
@@ -12,6 +12,7 @@ use crate::Work;
 use crate::lanes::unroll;
 use crate::scalar::{IV, K, PAD};
 use crate::scan::{Batches, Candidates};
+use crate::work::Start;
 
 const LANES: usize = 4;
 
@@ -43,20 +44,28 @@ struct State {
     efgh: uint32x4_t,
 }
 
-/// The message schedule with the round constants added: for each four rounds a vector for each
-/// nonce.
-type Schedule = [[uint32x4_t; LANES]; 16];
+/// What the midstates of a batch share: for each nonce a vector of itself, and of the message
+/// schedule with the round constants added one for each four rounds from 16 to 63.
+struct Shared {
+    /// In the first word, where round 3 adds it to `a` and to `e`.
+    nonces: [uint32x4_t; LANES],
+    kw: [[uint32x4_t; LANES]; 12],
+}
+
+/// The second block's words 4 to 15.
+const PADDING: [[u32; 4]; 3] = [[PAD, 0, 0, 0], [0; 4], [0, 0, 0, 80 * 8]];
 
 #[target_feature(enable = "sha2")]
 fn find(work: &Work, batches: Batches, candidates: &mut Candidates) -> u32 {
-    let mut schedule = [[vector([0; 4]); LANES]; 16];
+    let zero = vector([0; 4]);
+    let mut shared = Shared { nonces: [zero; LANES], kw: [[zero; LANES]; 12] };
     let mut first = batches.first;
     for batch in 0..batches.count {
-        expand(work.tail(), first, &mut schedule);
+        expand(work.tail(), first, &mut shared);
         let mut any = 0;
         for (start, found) in work.starts().iter().zip(candidates.iter_mut()) {
             // The black box keeps the loads of the schedule in this loop; see the x86 kernel.
-            let message = first_hash(&start.feed_forward, black_box(&schedule));
+            let message = first_hash(start, black_box(&shared));
             *found = 0;
             for (lane, word7) in second_hash(message).into_iter().enumerate() {
                 *found |= u32::from(word7 & work.zero_bits == 0) << lane;
@@ -71,34 +80,37 @@ fn find(work: &Work, batches: Batches, candidates: &mut Candidates) -> u32 {
     batches.count
 }
 
-/// The schedule of the second block for the nonces from `first` on.
+/// The nonces from `first` on, and the schedule of the second block for them.
 #[inline]
 #[target_feature(enable = "sha2")]
-fn expand([w0, w1, w2]: [u32; 3], first: u32, schedule: &mut Schedule) {
-    let mut w: [[uint32x4_t; 4]; LANES] = core::array::from_fn(|lane| {
-        let nonce = first.wrapping_add(lane as u32).swap_bytes();
-        let length = 80 * 8;
-        [
-            vector([w0, w1, w2, nonce]),
-            vector([PAD, 0, 0, 0]),
-            vector([0; 4]),
-            vector([0, 0, 0, length]),
-        ]
-    });
-    unroll!(I in 0 1 2 3 => { schedule[I] = w.map(|w| vaddq_u32(w[I], constants(I))); });
+fn expand([w0, w1, w2]: [u32; 3], first: u32, shared: &mut Shared) {
+    let [w4, w8, w12] = PADDING.map(|words| vector(words));
+    let nonces: [u32; LANES] =
+        core::array::from_fn(|lane| first.wrapping_add(lane as u32).swap_bytes());
+    shared.nonces = nonces.map(|nonce| vector([nonce, 0, 0, 0]));
+    let mut w = nonces.map(|nonce| [vector([w0, w1, w2, nonce]), w4, w8, w12]);
     unroll!(I in 4 5 6 7 8 9 10 11 12 13 14 15 => {
         w = w.map(|w| extend(w));
-        schedule[I] = w.map(|w| vaddq_u32(w[3], constants(I)));
+        shared.kw[I - 4] = w.map(|w| vaddq_u32(w[3], constants(I)));
     });
 }
 
-/// The second block and the sum with the midstate: the first digest for each nonce.
+/// Rounds 4 to 63 of the second block and the sum with the midstate: the first digest for each
+/// nonce.
 #[inline]
 #[target_feature(enable = "sha2")]
-fn first_hash(midstate: &[u32; 8], schedule: &Schedule) -> [State; LANES] {
-    let midstate = State::new(midstate);
-    let mut s = [midstate; LANES];
-    for kw in schedule {
+fn first_hash(start: &Start, shared: &Shared) -> [State; LANES] {
+    let midstate = State::new(&start.feed_forward);
+    let after_round_3 = State::new(&start.after_round_3());
+    let mut s = shared.nonces.map(|nonce| State {
+        abcd: vaddq_u32(after_round_3.abcd, nonce),
+        efgh: vaddq_u32(after_round_3.efgh, nonce),
+    });
+    unroll!(I in 1 2 3 => {
+        let kw = vaddq_u32(vector(PADDING[I - 1]), constants(I));
+        s = s.map(|s| s.four_rounds(kw));
+    });
+    for kw in &shared.kw {
         s = core::array::from_fn(|lane| s[lane].four_rounds(kw[lane]));
     }
     s.map(|s| State {

@@ -1,9 +1,10 @@
-//! The SHA instructions, four nonces side by side: `sha256rnds2` answers after four cycles but can
-//! be started more often (every cycle on Zen, every second or third on Intel), so that one nonce
+//! The SHA instructions, nonces side by side: `sha256rnds2` answers after four cycles but can be
+//! started more often (every cycle on Zen 3, every second or third on Intel), so that one nonce
 //! alone would leave the unit idle.
 //!
-//! The message schedule of the second block is expanded once for all midstates, with the round
-//! constants added, after which the first hash is `sha256rnds2` and loads alone.
+//! A nonce and its message schedule take six of the sixteen registers, so two go side by side. The
+//! schedule of the second block is made once for all midstates, beside the rounds of the first;
+//! for the others the first hash is `sha256rnds2` and loads alone, and four nonces fit.
 
 use core::arch::x86_64::*;
 use core::hint::black_box;
@@ -12,8 +13,15 @@ use crate::Work;
 use crate::lanes::unroll;
 use crate::scalar::{IV, K, PAD};
 use crate::scan::{Batches, Candidates};
+use crate::work;
 
 const LANES: usize = 4;
+/// Nonces side by side where their schedules are in registers.
+const PAIR: usize = 2;
+const PAIRS: usize = LANES / PAIR;
+
+/// The second block's words 4 to 15.
+const PADDING: [[u32; 4]; 3] = [[PAD, 0, 0, 0], [0; 4], [0, 0, 0, 80 * 8]];
 
 /// The proof that the CPU has the SHA extensions, and AVX: not for its width, but because its
 /// encoding spares the moves of two-operand SSE (2.5 percent on Zen 3). The CPUs that have the one
@@ -46,36 +54,66 @@ struct State {
     cdgh: __m128i,
 }
 
-/// The message schedule with the round constants added: for each pair of rounds a vector for each
-/// nonce, with the two sums in its lower half.
-type Schedule = [[__m128i; LANES]; 32];
+/// What the midstates of a batch share: the nonces, and the message schedule of rounds 16 to 63 with
+/// the round constants added, a pair of rounds in the lower half of a vector.
+struct Shared {
+    /// In `a` and `e`, where round 3 adds it.
+    nonces: [[__m128i; PAIR]; PAIRS],
+    kw: [[[__m128i; PAIR]; PAIRS]; 24],
+}
+
+/// Words 0 to 3 and 4 to 7 of the first hash.
+type Digest = [__m128i; 2];
 
 #[target_feature(enable = "sha,avx")]
 fn find(work: &Work, batches: Batches, candidates: &mut Candidates) -> u32 {
-    // The SHA instructions have no AVX encoding, and Intel CPUs run them a hundred times slower
-    // while the upper halves of the vector registers are in use.
-    _mm256_zeroupper();
+    // A lone midstate shares with nobody, and is spared the stores.
+    match work.midstates() {
+        1 => find_in::<false>(work, batches, candidates),
+        _ => find_in::<true>(work, batches, candidates),
+    }
+}
 
-    let nothing = State { abef: vector([0; 4]), cdgh: vector([0; 4]) };
-    let mut starts = [Start { midstate: nothing, after_round_1: nothing }; Work::MAX_MIDSTATES];
+#[inline]
+#[target_feature(enable = "sha,avx")]
+fn find_in<const SHARED: bool>(work: &Work, batches: Batches, candidates: &mut Candidates) -> u32 {
+    let zero = vector([0; 4]);
+    let nothing = State { abef: zero, cdgh: zero };
+    let mut starts = [Start { midstate: nothing, after_round_3: nothing }; Work::MAX_MIDSTATES];
     let starts = &mut starts[..work.midstates()];
     for (start, folded) in starts.iter_mut().zip(work.starts()) {
-        *start = Start::new(&folded.feed_forward, work.tail());
+        *start = Start::new(folded);
     }
+    let mut shared = Shared { nonces: [[zero; PAIR]; PAIRS], kw: [[[zero; PAIR]; PAIRS]; 24] };
+    let mut digests = [[[zero; 2]; PAIR]; PAIRS];
 
-    let mut schedule = [[vector([0; 4]); LANES]; 32];
+    // The SHA instructions have no AVX encoding, and Intel CPUs run them a hundred times slower
+    // while the upper halves of the vector registers are in use: by whoever hashed before, or by
+    // the zeros above.
+    _mm256_zeroupper();
+
     let mut first = batches.first;
     for batch in 0..batches.count {
-        expand(work.tail(), first, &mut schedule);
         let mut any = 0;
-        for (start, found) in starts.iter().zip(candidates.iter_mut()) {
-            // Without the black box the compiler moves the loads out of this loop, which means
-            // copying the whole schedule from one place of the stack to another.
-            let word7 = second_hash(first_hash(start, black_box(&schedule)));
-            *found = 0;
-            for (lane, word7) in word7.into_iter().enumerate() {
-                *found |= u32::from(word7 & work.zero_bits == 0) << lane;
+        for (index, (start, found)) in starts.iter().zip(candidates.iter_mut()).enumerate() {
+            if index == 0 {
+                for (pair, digests) in digests.iter_mut().enumerate() {
+                    let first = first.wrapping_add((pair * PAIR) as u32);
+                    let w = message(work.tail(), first);
+                    first_hash_and_schedule::<SHARED>(start, w, pair, &mut shared, digests);
+                }
+            } else {
+                // Without the black box the compiler moves the loads out of this loop, which means
+                // copying the whole schedule from one place of the stack to another.
+                first_hash(start, black_box(&shared), &mut digests);
             }
+            *found = 0;
+            // Straight code, not a loop: the two overlap more.
+            unroll!(P in 0 1 => {
+                for (lane, word7) in second_hash(&digests[P]).into_iter().enumerate() {
+                    *found |= u32::from(word7 & work.zero_bits == 0) << (P * PAIR + lane);
+                }
+            });
             any |= *found;
         }
         if any != 0 {
@@ -86,81 +124,130 @@ fn find(work: &Work, batches: Batches, candidates: &mut Candidates) -> u32 {
     batches.count
 }
 
-/// A midstate, and itself after rounds 0 and 1, which see no nonce.
+/// A midstate, and itself after rounds 0 to 3 but for the nonce, which is missing in `a` and `e`.
 #[derive(Clone, Copy)]
 struct Start {
     midstate: State,
-    after_round_1: State,
+    after_round_3: State,
 }
 
 impl Start {
     #[inline]
     #[target_feature(enable = "sha,avx")]
-    fn new(words: &[u32; 8], [w0, w1, _]: [u32; 3]) -> Self {
-        let midstate = State::new(words);
-        let kw = vector([K[0].wrapping_add(w0), K[1].wrapping_add(w1), 0, 0]);
-        Self { midstate, after_round_1: midstate.two_rounds(kw) }
+    fn new(folded: &work::Start) -> Self {
+        Self {
+            midstate: State::new(&folded.feed_forward),
+            after_round_3: State::new(&folded.after_round_3()),
+        }
     }
-}
 
-/// The schedule of the second block for the nonces from `first` on.
-#[inline]
-#[target_feature(enable = "sha,avx")]
-fn expand([w0, w1, w2]: [u32; 3], first: u32, schedule: &mut Schedule) {
-    let mut w: [[__m128i; 4]; LANES] = core::array::from_fn(|lane| {
-        let nonce = first.wrapping_add(lane as u32).swap_bytes();
-        let length = 80 * 8;
-        [
-            vector([w0, w1, w2, nonce]),
-            vector([PAD, 0, 0, 0]),
-            vector([0; 4]),
-            vector([0, 0, 0, length]),
-        ]
-    });
-    let mut store = |i: usize, w: [__m128i; LANES]| {
-        schedule[2 * i] = w.map(|w| _mm_add_epi32(w, constants(i)));
-        schedule[2 * i + 1] = schedule[2 * i].map(|kw| upper(kw));
-    };
-    unroll!(I in 0 1 2 3 => { store(I, w.map(|w| w[I])); });
-    unroll!(I in 4 5 6 7 8 9 10 11 12 13 14 15 => {
-        w = w.map(|w| extend(w));
-        store(I, w.map(|w| w[3]));
-    });
-}
-
-/// Rounds 2 to 63 of the second block and the sum with the midstate: the first digest's words 0 to
-/// 3 and 4 to 7, for each nonce.
-#[inline]
-#[target_feature(enable = "sha,avx")]
-fn first_hash(start: &Start, schedule: &Schedule) -> [[__m128i; 2]; LANES] {
-    let mut s = [start.after_round_1; LANES];
-    let [_, schedule @ ..] = schedule;
-    for kw in schedule {
-        s = core::array::from_fn(|lane| s[lane].two_rounds(kw[lane]));
+    /// The state after round 3.
+    #[inline]
+    #[target_feature(enable = "sha,avx")]
+    fn with_nonce(&self, nonce: __m128i) -> State {
+        let State { abef, cdgh } = self.after_round_3;
+        State { abef: _mm_add_epi32(abef, nonce), cdgh }
     }
-    s.map(|s| {
-        let abef = _mm_add_epi32(s.abef, start.midstate.abef);
-        let cdgh = _mm_add_epi32(s.cdgh, start.midstate.cdgh);
+
+    /// The digest, from the state after round 63.
+    #[inline]
+    #[target_feature(enable = "sha,avx")]
+    fn digest(&self, s: State) -> Digest {
+        let abef = _mm_add_epi32(s.abef, self.midstate.abef);
+        let cdgh = _mm_add_epi32(s.cdgh, self.midstate.cdgh);
         let dcba = _mm_unpackhi_epi64(cdgh, abef);
         let hgfe = _mm_unpacklo_epi64(cdgh, abef);
         [_mm_shuffle_epi32::<0b00_01_10_11>(dcba), _mm_shuffle_epi32::<0b00_01_10_11>(hgfe)]
+    }
+}
+
+/// The second block's words for two nonces.
+#[inline]
+#[target_feature(enable = "sha,avx")]
+fn message([w0, w1, w2]: [u32; 3], first: u32) -> [[__m128i; 4]; PAIR] {
+    let [w4, w8, w12] = PADDING.map(|words| vector(words));
+    core::array::from_fn(|lane| {
+        let nonce = first.wrapping_add(lane as u32).swap_bytes();
+        [vector([w0, w1, w2, nonce]), w4, w8, w12]
     })
+}
+
+/// Of the words `w0` to `w3` the nonce, where round 3 adds it: in `a` and `e`.
+#[inline]
+#[target_feature(enable = "sha,avx")]
+fn in_a_and_e(w0: __m128i) -> __m128i {
+    _mm_slli_epi64::<32>(_mm_shuffle_epi32::<0b11_11_11_11>(w0))
+}
+
+/// The first hash of a batch's first midstate, for two nonces. The schedule is made beside the
+/// rounds, and kept if it is shared with other midstates.
+#[inline]
+#[target_feature(enable = "sha,avx")]
+fn first_hash_and_schedule<const SHARED: bool>(
+    start: &Start,
+    mut w: [[__m128i; 4]; PAIR],
+    pair: usize,
+    shared: &mut Shared,
+    digests: &mut [Digest; PAIR],
+) {
+    shared.nonces[pair] = w.map(|[w0, ..]| in_a_and_e(w0));
+    let mut s = shared.nonces[pair].map(|nonce| start.with_nonce(nonce));
+    unroll!(I in 1 2 3 => {
+        s = s.map(|s| s.four_rounds(_mm_add_epi32(vector(PADDING[I - 1]), constants(I))));
+    });
+    unroll!(I in 4 5 6 7 8 9 10 11 12 13 14 15 => {
+        for lane in 0..PAIR {
+            w[lane] = extend(w[lane]);
+            let kw = _mm_add_epi32(w[lane][3], constants(I));
+            if SHARED {
+                shared.kw[2 * I - 8][pair][lane] = kw;
+                shared.kw[2 * I - 7][pair][lane] = upper(kw);
+            }
+            s[lane] = s[lane].four_rounds(kw);
+        }
+    });
+    for lane in 0..PAIR {
+        digests[lane] = start.digest(s[lane]);
+    }
+}
+
+/// The first hash of any other midstate: `sha256rnds2` and loads alone, which leaves registers for
+/// all nonces of the batch at once.
+#[inline]
+#[target_feature(enable = "sha,avx")]
+fn first_hash(start: &Start, shared: &Shared, digests: &mut [[Digest; PAIR]; PAIRS]) {
+    let nonces = shared.nonces.as_flattened();
+    let mut s: [State; LANES] = core::array::from_fn(|lane| start.with_nonce(nonces[lane]));
+    unroll!(I in 1 2 3 => {
+        let kw = _mm_add_epi32(vector(PADDING[I - 1]), constants(I));
+        for half in [kw, upper(kw)] {
+            s = s.map(|s| s.two_rounds(half));
+        }
+    });
+    for kw in &shared.kw {
+        for lane in 0..LANES {
+            s[lane] = s[lane].two_rounds(kw[lane / PAIR][lane % PAIR]);
+        }
+    }
+    for lane in 0..LANES {
+        digests[lane / PAIR][lane % PAIR] = start.digest(s[lane]);
+    }
 }
 
 /// Word 7 of the second hash, for each nonce.
 #[inline]
 #[target_feature(enable = "sha,avx")]
-fn second_hash(message: [[__m128i; 2]; LANES]) -> [u32; LANES] {
+fn second_hash(digests: &[Digest; PAIR]) -> [u32; PAIR] {
     let length = 32 * 8;
-    let mut w = message.map(|[w0, w4]| [w0, w4, vector([PAD, 0, 0, 0]), vector([0, 0, 0, length])]);
-    let mut s = [State::new(&IV); LANES];
+    let mut w = digests.map(|[w0, w4]| [w0, w4, vector([PAD, 0, 0, 0]), vector([0, 0, 0, length])]);
+    let mut s = [State::new(&IV); PAIR];
     unroll!(I in 0 1 2 3 => {
-        for lane in 0..LANES {
+        for lane in 0..PAIR {
             s[lane] = s[lane].four_rounds(_mm_add_epi32(w[lane][I], constants(I)));
         }
     });
     unroll!(I in 4 5 6 7 8 9 10 11 12 13 14 => {
-        for lane in 0..LANES {
+        for lane in 0..PAIR {
             w[lane] = extend(w[lane]);
             s[lane] = s[lane].four_rounds(_mm_add_epi32(w[lane][3], constants(I)));
         }
