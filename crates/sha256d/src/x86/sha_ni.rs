@@ -3,9 +3,11 @@
 //! alone would leave the unit idle.
 //!
 //! A nonce and its message schedule take six of the sixteen registers, so two go side by side. The
-//! schedule of the second block is made once for all midstates, beside the rounds of the first;
-//! for the others the first hash is `sha256rnds2` and loads alone, and four nonces fit.
+//! schedule of the second block is made once for all midstates, beside the rounds of the first. For
+//! the others the first hash is `sha256rnds2` and loads alone, with two registers for a nonce, and
+//! is done beside the second hash of the midstate before it.
 
+use core::arch::asm;
 use core::arch::x86_64::*;
 use core::hint::black_box;
 
@@ -54,13 +56,16 @@ struct State {
     cdgh: __m128i,
 }
 
-/// What the midstates of a batch share: the nonces, and the message schedule of rounds 16 to 63 with
-/// the round constants added, a pair of rounds in the lower half of a vector.
+/// What the midstates of a batch share: the nonces, and for each four rounds from 16 to 63 the
+/// message schedule with the round constants added.
 struct Shared {
     /// In `a` and `e`, where round 3 adds it.
     nonces: [[__m128i; PAIR]; PAIRS],
-    kw: [[[__m128i; PAIR]; PAIRS]; 24],
+    kw: [[[FourRounds; PAIR]; PAIRS]; 12],
 }
+
+/// The words of two rounds in the lower half of a vector, and of the next two likewise.
+type FourRounds = [__m128i; 2];
 
 /// Words 0 to 3 and 4 to 7 of the first hash.
 type Digest = [__m128i; 2];
@@ -84,7 +89,7 @@ fn find_in<const SHARED: bool>(work: &Work, batches: Batches, candidates: &mut C
     for (start, folded) in starts.iter_mut().zip(work.starts()) {
         *start = Start::new(folded);
     }
-    let mut shared = Shared { nonces: [[zero; PAIR]; PAIRS], kw: [[[zero; PAIR]; PAIRS]; 24] };
+    let mut shared = Shared { nonces: [[zero; PAIR]; PAIRS], kw: [[[[zero; 2]; PAIR]; PAIRS]; 12] };
     let mut digests = [[[zero; 2]; PAIR]; PAIRS];
 
     // The SHA instructions have no AVX encoding, and Intel CPUs run them a hundred times slower
@@ -92,28 +97,28 @@ fn find_in<const SHARED: bool>(work: &Work, batches: Batches, candidates: &mut C
     // the zeros above.
     _mm256_zeroupper();
 
+    let Some(head) = starts.first() else { return batches.count };
     let mut first = batches.first;
     for batch in 0..batches.count {
+        for (pair, digests) in digests.iter_mut().enumerate() {
+            let w = message(work.tail(), first.wrapping_add((pair * PAIR) as u32));
+            first_hash_and_schedule::<SHARED>(head, w, pair, &mut shared, digests);
+        }
         let mut any = 0;
-        for (index, (start, found)) in starts.iter().zip(candidates.iter_mut()).enumerate() {
-            if index == 0 {
-                for (pair, digests) in digests.iter_mut().enumerate() {
-                    let first = first.wrapping_add((pair * PAIR) as u32);
-                    let w = message(work.tail(), first);
-                    first_hash_and_schedule::<SHARED>(start, w, pair, &mut shared, digests);
-                }
-            } else {
-                // Without the black box the compiler moves the loads out of this loop, which means
-                // copying the whole schedule from one place of the stack to another.
-                first_hash(start, black_box(&shared), &mut digests);
-            }
+        for (index, found) in candidates.iter_mut().take(starts.len()).enumerate() {
+            let next = if SHARED { starts.get(index + 1) } else { None };
             *found = 0;
-            // Straight code, not a loop: the two overlap more.
-            unroll!(P in 0 1 => {
-                for (lane, word7) in second_hash(&digests[P]).into_iter().enumerate() {
-                    *found |= u32::from(word7 & work.zero_bits == 0) << (P * PAIR + lane);
+            for (pair, digests) in digests.iter_mut().enumerate() {
+                let word7 = match next {
+                    // Without the black box the compiler moves loads of the schedule out of this
+                    // loop, which means copying them from one place of the stack to another.
+                    Some(next) => second_hash_beside_first(digests, next, black_box(&shared), pair),
+                    None => second_hash::<SHARED>(digests),
+                };
+                for (lane, word7) in word7.into_iter().enumerate() {
+                    *found |= u32::from(word7 & work.zero_bits == 0) << (pair * PAIR + lane);
                 }
-            });
+            }
             any |= *found;
         }
         if any != 0 {
@@ -161,15 +166,16 @@ impl Start {
     }
 }
 
-/// The second block's words for two nonces.
+/// The second block's words for the nonces from `first` on.
 #[inline]
 #[target_feature(enable = "sha,avx")]
 fn message([w0, w1, w2]: [u32; 3], first: u32) -> [[__m128i; 4]; PAIR] {
     let [w4, w8, w12] = PADDING.map(|words| vector(words));
-    core::array::from_fn(|lane| {
-        let nonce = first.wrapping_add(lane as u32).swap_bytes();
-        [vector([w0, w1, w2, nonce]), w4, w8, w12]
-    })
+    let mut w = [[w8, w4, w8, w12]; PAIR];
+    for (lane, w) in w.iter_mut().enumerate() {
+        w[0] = vector([w0, w1, w2, first.wrapping_add(lane as u32).swap_bytes()]);
+    }
+    w
 }
 
 /// Of the words `w0` to `w3` the nonce, where round 3 adds it: in `a` and `e`.
@@ -193,15 +199,15 @@ fn first_hash_and_schedule<const SHARED: bool>(
     shared.nonces[pair] = w.map(|[w0, ..]| in_a_and_e(w0));
     let mut s = shared.nonces[pair].map(|nonce| start.with_nonce(nonce));
     unroll!(I in 1 2 3 => {
-        s = s.map(|s| s.four_rounds(_mm_add_epi32(vector(PADDING[I - 1]), constants(I))));
+        let kw = _mm_add_epi32(vector(PADDING[I - 1]), constants(I));
+        s = s.map(|s| s.four_rounds(kw));
     });
     unroll!(I in 4 5 6 7 8 9 10 11 12 13 14 15 => {
         for lane in 0..PAIR {
             w[lane] = extend(w[lane]);
             let kw = _mm_add_epi32(w[lane][3], constants(I));
             if SHARED {
-                shared.kw[2 * I - 8][pair][lane] = kw;
-                shared.kw[2 * I - 7][pair][lane] = upper(kw);
+                shared.kw[I - 4][pair][lane] = [kw, upper(kw)];
             }
             s[lane] = s[lane].four_rounds(kw);
         }
@@ -211,53 +217,116 @@ fn first_hash_and_schedule<const SHARED: bool>(
     }
 }
 
-/// The first hash of any other midstate: `sha256rnds2` and loads alone, which leaves registers for
-/// all nonces of the batch at once.
+/// Word 7 of the second hash for two nonces of one midstate, and beside it the first hash of the
+/// next, whose digests take the place of those that went in.
+///
+/// The two do not wait for each other. The schedule of the first hash is read from memory, so that
+/// it needs two registers for each nonce, and nearly all fit.
 #[inline]
 #[target_feature(enable = "sha,avx")]
-fn first_hash(start: &Start, shared: &Shared, digests: &mut [[Digest; PAIR]; PAIRS]) {
-    let nonces = shared.nonces.as_flattened();
-    let mut s: [State; LANES] = core::array::from_fn(|lane| start.with_nonce(nonces[lane]));
+fn second_hash_beside_first(
+    digests: &mut [Digest; PAIR],
+    next: &Start,
+    shared: &Shared,
+    pair: usize,
+) -> [u32; PAIR] {
+    let mut second = SecondHash::new(digests);
+    let mut s = shared.nonces[pair].map(|nonce| next.with_nonce(nonce));
+    second.first_four_rounds::<0>();
     unroll!(I in 1 2 3 => {
+        second.first_four_rounds::<I>();
         let kw = _mm_add_epi32(vector(PADDING[I - 1]), constants(I));
-        for half in [kw, upper(kw)] {
-            s = s.map(|s| s.two_rounds(half));
-        }
+        s = s.map(|s| s.four_rounds(kw));
+        keep_step(&mut second.s, &mut s);
     });
-    for kw in &shared.kw {
-        for lane in 0..LANES {
-            s[lane] = s[lane].two_rounds(kw[lane / PAIR][lane % PAIR]);
+    unroll!(I in 4 5 6 7 8 9 10 11 12 13 14 => {
+        second.four_rounds::<I>();
+        for (s, &[kw, upper]) in s.iter_mut().zip(&shared.kw[I - 4][pair]) {
+            *s = s.two_rounds(kw).two_rounds(upper);
         }
+        keep_step(&mut second.s, &mut s);
+    });
+    for (lane, digest) in digests.iter_mut().enumerate() {
+        let [kw, upper] = shared.kw[11][pair][lane];
+        *digest = next.digest(s[lane].two_rounds(kw).two_rounds(upper));
     }
-    for lane in 0..LANES {
-        digests[lane / PAIR][lane % PAIR] = start.digest(s[lane]);
+    second.word7()
+}
+
+/// No instruction, but a mark that the compiler moves no rounds across: left to itself it sorts two
+/// hashes that do not depend on each other one after the other, for want of registers, and the CPU
+/// sees too little of the second while it waits for the first.
+#[inline]
+#[target_feature(enable = "sha,avx")]
+fn keep_step([a, b]: &mut [State; PAIR], [c, d]: &mut [State; PAIR]) {
+    // SAFETY: there is no instruction.
+    unsafe {
+        asm!(
+            "/* {} {} {} {} {} {} {} {} */",
+            inout(xmm_reg) a.abef, inout(xmm_reg) a.cdgh,
+            inout(xmm_reg) b.abef, inout(xmm_reg) b.cdgh,
+            inout(xmm_reg) c.abef, inout(xmm_reg) c.cdgh,
+            inout(xmm_reg) d.abef, inout(xmm_reg) d.cdgh,
+            options(nomem, nostack, preserves_flags),
+        );
     }
 }
 
-/// Word 7 of the second hash, for each nonce.
+/// Word 7 of the second hash for two nonces. A copy for each caller, so that it is inlined.
 #[inline]
 #[target_feature(enable = "sha,avx")]
-fn second_hash(digests: &[Digest; PAIR]) -> [u32; PAIR] {
-    let length = 32 * 8;
-    let mut w = digests.map(|[w0, w4]| [w0, w4, vector([PAD, 0, 0, 0]), vector([0, 0, 0, length])]);
-    let mut s = [State::new(&IV); PAIR];
-    unroll!(I in 0 1 2 3 => {
-        for lane in 0..PAIR {
-            s[lane] = s[lane].four_rounds(_mm_add_epi32(w[lane][I], constants(I)));
+fn second_hash<const CALLER: bool>(digests: &[Digest; PAIR]) -> [u32; PAIR] {
+    let mut second = SecondHash::new(digests);
+    unroll!(I in 0 1 2 3 => { second.first_four_rounds::<I>(); });
+    unroll!(I in 4 5 6 7 8 9 10 11 12 13 14 => { second.four_rounds::<I>(); });
+    second.word7()
+}
+
+/// The second hash on its way, for two nonces.
+struct SecondHash {
+    /// The sixteen words of the schedule that the next rounds are made from.
+    w: [[__m128i; 4]; PAIR],
+    s: [State; PAIR],
+}
+
+impl SecondHash {
+    #[inline]
+    #[target_feature(enable = "sha,avx")]
+    fn new(digests: &[Digest; PAIR]) -> Self {
+        let [w8, w12] = [vector([PAD, 0, 0, 0]), vector([0, 0, 0, 32 * 8])];
+        Self { w: digests.map(|[w0, w4]| [w0, w4, w8, w12]), s: [State::new(&IV); PAIR] }
+    }
+
+    /// The rounds `4 * I` to `4 * I + 3` of the first sixteen.
+    #[inline]
+    #[target_feature(enable = "sha,avx")]
+    fn first_four_rounds<const I: usize>(&mut self) {
+        for (s, w) in self.s.iter_mut().zip(&self.w) {
+            *s = s.four_rounds(_mm_add_epi32(w[I], constants(I)));
         }
-    });
-    unroll!(I in 4 5 6 7 8 9 10 11 12 13 14 => {
-        for lane in 0..PAIR {
-            w[lane] = extend(w[lane]);
-            s[lane] = s[lane].four_rounds(_mm_add_epi32(w[lane][3], constants(I)));
+    }
+
+    /// The rounds `4 * I` to `4 * I + 3` of the others.
+    #[inline]
+    #[target_feature(enable = "sha,avx")]
+    fn four_rounds<const I: usize>(&mut self) {
+        for (s, w) in self.s.iter_mut().zip(&mut self.w) {
+            *w = extend(*w);
+            *s = s.four_rounds(_mm_add_epi32(w[3], constants(I)));
         }
-    });
-    // `f` after round 61 is `e` after round 60 and would be `h` after round 63.
-    core::array::from_fn(|lane| {
-        let [.., w60] = extend(w[lane]);
-        let s = s[lane].two_rounds(_mm_add_epi32(w60, constants(15)));
-        _mm_cvtsi128_si32(s.abef).cast_unsigned().wrapping_add(IV[7])
-    })
+    }
+
+    /// From the state after round 59. Word `f` after round 61 is `e` after round 60, and would be
+    /// `h` after round 63.
+    #[inline]
+    #[target_feature(enable = "sha,avx")]
+    fn word7(self) -> [u32; PAIR] {
+        core::array::from_fn(|lane| {
+            let [.., w60] = extend(self.w[lane]);
+            let s = self.s[lane].two_rounds(_mm_add_epi32(w60, constants(15)));
+            _mm_cvtsi128_si32(s.abef).cast_unsigned().wrapping_add(IV[7])
+        })
+    }
 }
 
 impl State {
