@@ -86,7 +86,7 @@ fn steps(threads: usize) -> Vec<(Step, Subject)> {
 
 /// The kernel that goes on to the last steps.
 fn fastest() -> Kernel {
-    let rate = |kernel| Subject::kernel(kernel, SHARED, 1).measure();
+    let rate = |kernel| Subject::kernel(kernel, SHARED, 1).measure().iter().sum::<f64>();
     let rates = Kernel::available().map(|kernel| (kernel, rate(kernel)));
     rates.max_by(|a, b| a.1.total_cmp(&b.1)).map_or(Kernel::SCALAR, |(kernel, _)| kernel)
 }
