@@ -6,7 +6,10 @@
 //! Seconds are those that a thread had a core, where the system tells them (Linux): what others do
 //! on the machine takes time from both, and not alike.
 
-use std::sync::{Arc, LazyLock};
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs::{self, DirEntry};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use midstate_chain::{Bits, Hash256, Job, Target};
@@ -35,12 +38,19 @@ fn main() {
     let window = |midstates, number| {
         let cut = Cut::by_hashes(midstates, (rate * UNIT) as u64);
         let config = Config { kernel, threads: threads as usize, cut };
+        // The system lists a thread for a moment after its end.
+        let gone = hashing_threads();
         let mut engine = Engine::start(config, |_| {});
-        let begin = seconds_of_a_thread(threads);
+        let started = Instant::now();
         engine.set_job(Some(job(number)));
         let elapsed = loop {
             std::thread::sleep(Duration::from_millis(50));
-            let elapsed = seconds_of_a_thread(threads) - begin;
+            let mut hashing = hashing_threads();
+            hashing.retain(|thread, _| !gone.contains_key(thread));
+            let elapsed = match hashing.len() {
+                0 => started.elapsed().as_secs_f64(),
+                _ => hashing.values().sum::<Duration>().as_secs_f64() / threads as f64,
+            };
             if elapsed >= seconds as f64 {
                 break elapsed;
             }
@@ -69,19 +79,15 @@ fn main() {
     println!("gain {median:+.1} % (median of {rounds}; {lowest:+.1} to {highest:+.1} %)");
 }
 
-/// The time that a hashing thread had a core so far, on average; the clock's, where that is not
-/// told.
-fn seconds_of_a_thread(threads: u64) -> f64 {
-    static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
-    let nanoseconds = |task: std::fs::DirEntry| {
-        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
-        text.split_whitespace().next()?.parse::<f64>().ok()
+/// How long each hashing thread of this process had a core, where the system tells.
+fn hashing_threads() -> HashMap<OsString, Duration> {
+    let time = |task: DirEntry| {
+        let read = |file| fs::read_to_string(task.path().join(file)).ok();
+        let schedstat = read("comm")?.starts_with("hash-").then(|| read("schedstat"))??;
+        let nanoseconds = schedstat.split(' ').next()?.parse().ok()?;
+        Some((task.file_name(), Duration::from_nanos(nanoseconds)))
     };
-    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    match tasks.filter_map(nanoseconds).sum::<f64>() {
-        0.0 => STARTED.elapsed().as_secs_f64(),
-        sum => sum / 1e9 / threads as f64,
-    }
+    fs::read_dir("/proc/self/task").into_iter().flatten().flatten().filter_map(time).collect()
 }
 
 /// Hashes per second with one midstate; the best of some short windows.

@@ -1,4 +1,5 @@
-//! Which kernels this CPU has, and the way into each: once per scan, a match on the token.
+//! Which kernels this CPU has, and the way into each: a match on the token, once for as many
+//! batches as have no candidate.
 
 use core::ops::Range;
 
@@ -22,6 +23,8 @@ macro_rules! isas {
         enum Isa { $($(#[$cfg])? $isa($isa),)+ }
 
         impl Isa {
+            const NAMES: &[&str] = &[$($name),+];
+
             fn named(name: &str) -> Option<Self> {
                 match name {
                     $($(#[$cfg])? $name => $isa::detect().map(Self::$isa),)+
@@ -66,15 +69,15 @@ impl Kernel {
 
     /// Every name the project knows, on whichever CPU: `scalar` everywhere, four for x86-64, two
     /// for aarch64.
-    pub const NAMES: &'static [&'static str] =
-        &["scalar", "sse41", "avx2", "avx512", "sha-ni", "neon", "sha2"];
+    pub const NAMES: &'static [&'static str] = Isa::NAMES;
 
     /// The kernels of this CPU, scalar first. In no order of speed: that is for a measurement.
     pub fn available() -> impl Iterator<Item = Kernel> {
         Self::NAMES.iter().filter_map(|name| Self::named(name))
     }
 
-    /// The kernel of that name; `None` if the name is unknown or the CPU lacks the instructions.
+    /// The kernel of that name, in lower case; `None` if the name is unknown or the CPU lacks the
+    /// instructions.
     pub fn named(name: &str) -> Option<Kernel> {
         Isa::named(name).map(Kernel)
     }
@@ -84,8 +87,8 @@ impl Kernel {
         self.0.name()
     }
 
-    /// Nonces hashed side by side: a range costs whole batches of them, though only the range's
-    /// own nonces are reported and counted.
+    /// Nonces in a batch: a range costs whole batches, though only the range's own nonces are
+    /// reported and counted.
     pub fn lanes(self) -> usize {
         self.0.lanes()
     }
@@ -123,5 +126,47 @@ impl Kernel {
     /// vector operations: `scalar` and those of SHA instructions.
     pub fn independent_rounds(self, turns: u32) -> Option<u64> {
         self.0.independent_rounds(turns)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::{Midstate, Tail};
+
+    /// A candidate is hashed again before it counts, so from outside a kernel whose word 7 has a
+    /// wrong bit is slow, or loses the rare hit. A filter of one bit at a time shows each of them.
+    #[test]
+    fn every_bit_of_word_7_is_the_hashs_own() {
+        let midstates: [_; 5] = core::array::from_fn(|i| Midstate::of(&[i as u8; 64]));
+        let tail = Tail::from_bytes(*b"twelve bytes");
+        for kernel in Kernel::available() {
+            for (k, first) in (1..=5).zip([0, 64, 0x00ff_ffc0, 0x1234_5680, u32::MAX - 63]) {
+                let midstates = &midstates[..k];
+                let words7 = |midstate: &Midstate| -> Vec<u32> {
+                    let nonces = (0..kernel.lanes() as u32).map(|lane| first + lane);
+                    let hashes = nonces.map(|nonce| midstate.header_hash(&tail, nonce));
+                    let word7 = |[.., a, b, c, d]: [u8; 32]| u32::from_be_bytes([a, b, c, d]);
+                    hashes.map(word7).collect()
+                };
+                let words7: Vec<_> = midstates.iter().map(words7).collect();
+                let mut work = Work::new(midstates, tail, &[0; 32]).expect("one to five midstates");
+                for bit in 0..32 {
+                    work.zero_bits = 1 << bit;
+                    let mut candidates = [0; Work::MAX_MIDSTATES];
+                    let hashed = kernel.0.find(&work, Batches { first, count: 1 }, &mut candidates);
+                    assert_eq!(hashed, 1);
+                    for (midstate, words) in words7.iter().enumerate() {
+                        let zero =
+                            |(lane, word): (usize, &u32)| u32::from(word >> bit & 1 == 0) << lane;
+                        let expected = words.iter().enumerate().map(zero).sum::<u32>();
+                        let name = kernel.name();
+                        assert_eq!(candidates[midstate], expected, "{name}, bit {bit}, {midstate}");
+                    }
+                }
+            }
+        }
     }
 }

@@ -7,7 +7,7 @@
 use core::ops::{Add, BitAnd, BitXor};
 
 use crate::Work;
-use crate::scalar::{self, IV, K, PAD};
+use crate::scalar::{self, DIGEST_BITS, HEADER_BITS, IV, K, PAD};
 use crate::scan::{Batches, Candidates};
 use crate::work::{Schedule, Start};
 
@@ -117,7 +117,6 @@ pub(crate) fn find<V: Lanes>(
 fn expand<V: Lanes>(token: V::Token, schedule: &Schedule, nonce: V, kw: &mut [V; 48]) {
     let splat = |word| V::splat(token, word);
     let Schedule { w16, w17, w18, w19 } = *schedule;
-    let length = 80 * 8;
     let mut w = [splat(0); 16];
     w[0] = splat(w16);
     w[1] = splat(w17);
@@ -125,7 +124,7 @@ fn expand<V: Lanes>(token: V::Token, schedule: &Schedule, nonce: V, kw: &mut [V;
     w[3] = splat(w19) + nonce;
     w[4] = w[2].small_sigma1() + splat(PAD);
     w[5] = w[3].small_sigma1();
-    w[6] = w[4].small_sigma1() + splat(length);
+    w[6] = w[4].small_sigma1() + splat(HEADER_BITS);
     w[7] = w[5].small_sigma1() + w[0];
     w[8] = w[6].small_sigma1() + w[1];
     w[9] = w[7].small_sigma1() + w[2];
@@ -133,8 +132,9 @@ fn expand<V: Lanes>(token: V::Token, schedule: &Schedule, nonce: V, kw: &mut [V;
     w[11] = w[9].small_sigma1() + w[4];
     w[12] = w[10].small_sigma1() + w[5];
     w[13] = w[11].small_sigma1() + w[6];
-    w[14] = w[12].small_sigma1() + w[7] + splat(scalar::small_sigma0(length));
-    w[15] = w[13].small_sigma1() + w[8] + splat(scalar::small_sigma0(w16).wrapping_add(length));
+    w[14] = w[12].small_sigma1() + w[7] + splat(scalar::small_sigma0(HEADER_BITS));
+    let w15 = scalar::small_sigma0(w16).wrapping_add(HEADER_BITS);
+    w[15] = w[13].small_sigma1() + w[8] + splat(w15);
     kw[0] = splat(w16.wrapping_add(K[16]));
     kw[1] = splat(w17.wrapping_add(K[17]));
     unroll!(I in 2 3 4 5 6 7 8 9 10 11 12 13 14 15 => { kw[I] = w[I] + splat(K[16 + I]); });
@@ -192,7 +192,7 @@ impl<V: Lanes> State<V> {
 #[inline(always)]
 fn first_hash<V: Lanes>(token: V::Token, start: &Start, nonce: V, kw: &[V; 48]) -> [V; 8] {
     let splat = |word| V::splat(token, word);
-    let [a, b, c, d, e, f, g] = start.state.map(splat);
+    let [a, b, c, d, e, f, g, _] = start.state.map(splat);
     let (a, e) = (a + nonce, e + nonce);
     let mut s = State { a, b, c, d, e, f, g, h: g, bc: splat(start.bc) };
 
@@ -202,7 +202,7 @@ fn first_hash<V: Lanes>(token: V::Token, start: &Start, nonce: V, kw: &[V; 48]) 
     s = s.round(splat(start.hkw[1]));
     s = s.round(splat(start.hkw[2]));
     unroll!(I in 7 8 9 10 11 12 13 14 => { s = s.round(s.h + splat(K[I])); });
-    s = s.round(s.h + splat(K[15].wrapping_add(80 * 8)));
+    s = s.round(s.h + splat(K[15].wrapping_add(HEADER_BITS)));
     for kw in kw.as_chunks::<8>().0 {
         unroll!(I in 0 1 2 3 4 5 6 7 => { s = s.round(s.h + kw[I]); });
     }
@@ -215,7 +215,6 @@ fn first_hash<V: Lanes>(token: V::Token, start: &Start, nonce: V, kw: &[V; 48]) 
 #[inline(always)]
 fn second_hash<V: Lanes>(token: V::Token, message: [V; 8]) -> V {
     let splat = |word| V::splat(token, word);
-    let length = 32 * 8;
     let mut w = [splat(0); 16];
     w[..8].copy_from_slice(&message);
 
@@ -233,20 +232,20 @@ fn second_hash<V: Lanes>(token: V::Token, message: [V; 8]) -> V {
     unroll!(I in 4 5 6 7 => { s = s.round(s.h + (w[I] + splat(K[I]))); });
     s = s.round(s.h + splat(K[8].wrapping_add(PAD)));
     unroll!(I in 9 10 11 12 13 14 => { s = s.round(s.h + splat(K[I])); });
-    s = s.round(s.h + splat(K[15].wrapping_add(length)));
+    s = s.round(s.h + splat(K[15].wrapping_add(DIGEST_BITS)));
 
     // Words 8 to 15 of the message are constants, most of them zero.
     w[0] = w[0] + w[1].small_sigma0();
-    w[1] = w[1] + w[2].small_sigma0() + splat(scalar::small_sigma1(length));
+    w[1] = w[1] + w[2].small_sigma0() + splat(scalar::small_sigma1(DIGEST_BITS));
     unroll!(I in 2 3 4 5 => {
         w[I] = w[I] + w[I + 1].small_sigma0() + w[I - 2].small_sigma1();
     });
-    w[6] = w[6] + w[7].small_sigma0() + w[4].small_sigma1() + splat(length);
+    w[6] = w[6] + w[7].small_sigma0() + w[4].small_sigma1() + splat(DIGEST_BITS);
     w[7] = w[7] + w[5].small_sigma1() + w[0] + splat(scalar::small_sigma0(PAD));
     w[8] = w[6].small_sigma1() + w[1] + splat(PAD);
     unroll!(I in 9 10 11 12 13 => { w[I] = w[I - 2].small_sigma1() + w[I - 7]; });
-    w[14] = w[12].small_sigma1() + w[7] + splat(scalar::small_sigma0(length));
-    w[15] = w[13].small_sigma1() + w[8] + w[0].small_sigma0() + splat(length);
+    w[14] = w[12].small_sigma1() + w[7] + splat(scalar::small_sigma0(DIGEST_BITS));
+    w[15] = w[13].small_sigma1() + w[8] + w[0].small_sigma0() + splat(DIGEST_BITS);
     unroll!(I in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 => {
         s = s.round(s.h + (w[I] + splat(K[16 + I])));
     });

@@ -52,7 +52,6 @@
 #[cfg(feature = "std")]
 extern crate std;
 
-mod bound;
 mod kernel;
 mod lanes;
 mod midstate;
@@ -64,6 +63,8 @@ mod work;
 
 #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
 mod arm;
+#[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))]
+mod bound;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 

@@ -31,7 +31,7 @@ impl Midstate {
         block[..3].copy_from_slice(&tail.0);
         block[3] = nonce.swap_bytes(); // little-endian in the header, read big-endian by SHA-256
         block[4] = scalar::PAD;
-        block[15] = 80 * 8;
+        block[15] = scalar::HEADER_BITS;
         let mut state = self.0;
         scalar::compress(&mut state, &block);
         scalar::sha256(&scalar::to_bytes(&state))

@@ -1,5 +1,6 @@
-//! SHA-256 as FIPS 180-4 writes it: the readable definition, the oracle that every hit is hashed
-//! with again, and what Miri runs. Not fast, and shares nothing with the kernels but constants.
+//! SHA-256 as FIPS 180-4 writes it: the readable definition that every hit is hashed with again.
+//! Not fast. The kernels share its constants and fold theirs with its rounds and sigmas, so what
+//! proves them is hashed by the tests' other crates.
 
 /// The cube-root constants of the 64 rounds (FIPS 180-4, section 4.2.2).
 pub(crate) const K: [u32; 64] = [
@@ -20,6 +21,10 @@ pub(crate) const IV: [u32; 8] = [
 
 /// The first padding word: the bit after the message.
 pub(crate) const PAD: u32 = 0x8000_0000;
+
+/// The last padding word: the message's length, of a header's 80 bytes and of a digest's 32.
+pub(crate) const HEADER_BITS: u32 = 80 * 8;
+pub(crate) const DIGEST_BITS: u32 = 32 * 8;
 
 /// SHA-256 of a message of any length; the digest in the order the standard prints it.
 ///

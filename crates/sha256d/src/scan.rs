@@ -77,3 +77,63 @@ fn set_bits(mut mask: u32) -> impl Iterator<Item = u32> {
         (bit < 32).then_some(bit)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use core::cell::RefCell;
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::{Midstate, Tail};
+
+    /// A scan of two midstates as a kernel and its caller see it.
+    struct Driven {
+        /// First nonce and count of batches, for each call of the kernel.
+        calls: Vec<(u32, u32)>,
+        /// Nonce and midstate.
+        hits: Vec<(u32, usize)>,
+        hashes: u64,
+    }
+
+    /// With a target that all hashes meet and a kernel that finds nothing before the last batch of
+    /// each call, and in that the candidates that `plant` makes up.
+    fn driven(nonces: Range<u64>, lanes: u32, plant: impl Fn(Batches) -> u32) -> Driven {
+        let midstates = [Midstate::of(&[0; 64]); 2];
+        let work = Work::new(&midstates, Tail::from_bytes([0; 12]), &[0xff; 32]);
+        let calls = RefCell::new(Vec::new());
+        let find = |_: &Work, batches: Batches, candidates: &mut Candidates| {
+            calls.borrow_mut().push((batches.first, batches.count));
+            candidates.fill(plant(batches));
+            batches.count
+        };
+        let mut hits = Vec::new();
+        let mut on_hit = |hit: Hit| hits.push((hit.nonce, hit.midstate));
+        let hashes = scan(&work.expect("two midstates"), nonces, lanes, find, &mut on_hit);
+        Driven { calls: calls.into_inner(), hits, hashes }
+    }
+
+    #[test]
+    fn all_nonces_one_by_one_are_one_batch_too_many_for_a_word() {
+        let in_the_last = |batches: Batches| u32::from(batches.first == u32::MAX);
+        let driven = driven(0..u64::MAX, 1, in_the_last);
+        assert_eq!(driven.calls, [(0, u32::MAX), (u32::MAX, 1)]);
+        assert_eq!(driven.hits, [(u32::MAX, 0), (u32::MAX, 1)]);
+        assert_eq!(driven.hashes, 2 * END);
+    }
+
+    #[test]
+    fn the_last_batch_ends_with_the_last_nonce() {
+        let driven = driven(0..END, 16, |_| 1 << 15);
+        assert_eq!(driven.calls, [(0, 1 << 28)]);
+        assert_eq!(driven.hits, [(u32::MAX, 0), (u32::MAX, 1)]);
+        assert_eq!(driven.hashes, 2 * END);
+    }
+
+    #[test]
+    fn candidates_before_and_behind_the_range_are_nobodys() {
+        let driven = driven(37..39, 16, |_| 0xffff);
+        assert_eq!(driven.calls, [(32, 1)]);
+        assert_eq!(driven.hits, [(37, 0), (38, 0), (37, 1), (38, 1)]);
+        assert_eq!(driven.hashes, 4);
+    }
+}

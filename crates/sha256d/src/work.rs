@@ -3,11 +3,12 @@
 
 use core::fmt;
 
-use crate::scalar::{self, K, PAD};
+use crate::scalar::{self, HEADER_BITS, K, PAD};
 use crate::{Midstate, Tail};
 
 /// One to [`Work::MAX_MIDSTATES`] midstates that share a tail, and a target: the headers to hash
-/// are these midstates times all nonces.
+/// are these midstates times all nonces. A message schedule that several midstates share is what
+/// AsicBoost is about (Hanke 2016, arXiv:1604.00575).
 ///
 /// Fixed size (about 7 KiB), no allocation. Prepare it once per job; a scan only reads it.
 #[derive(Clone)]
@@ -30,8 +31,8 @@ pub struct Work {
 pub(crate) struct Start {
     /// The midstate itself, added again after round 63.
     pub(crate) feed_forward: [u32; 8],
-    /// `a` to `g` after round 3; in `a` and `e` the nonce is missing.
-    pub(crate) state: [u32; 7],
+    /// `a` to `h` after round 3; in `a` and `e` the nonce is missing.
+    pub(crate) state: [u32; 8],
     /// Rounds 4, 5 and 6 still consume a constant `h`: it, their round constant and their schedule
     /// word in one number.
     pub(crate) hkw: [u32; 3],
@@ -76,7 +77,8 @@ impl Work {
         Some(work)
     }
 
-    /// Replaces the target and folds nothing anew: what a change of share difficulty needs.
+    /// Replaces the target, little-endian as in [`Self::new`], and folds nothing anew: what a
+    /// change of share difficulty needs.
     pub fn set_target(&mut self, target_le: &[u8; 32]) {
         self.target = *target_le;
         let [.., b0, b1, b2, b3] = *target_le;
@@ -126,10 +128,10 @@ impl Start {
         for (k, w) in K.into_iter().zip([w0, w1, w2, 0]) {
             s = scalar::round(s, k.wrapping_add(w));
         }
-        let [a, b, c, d, e, f, g, h] = s;
+        let [_, b, c, _, _, f, g, h] = s;
         Self {
             feed_forward,
-            state: [a, b, c, d, e, f, g],
+            state: s,
             hkw: [
                 h.wrapping_add(K[4]).wrapping_add(PAD),
                 g.wrapping_add(K[5]),
@@ -139,15 +141,6 @@ impl Start {
             fg: f ^ g,
         }
     }
-
-    /// All eight words after round 3, the nonce missing in `a` and `e`: what the kernels of SHA
-    /// instructions start from, which cannot use the rest.
-    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-    pub(crate) fn after_round_3(&self) -> [u32; 8] {
-        let [a, b, c, d, e, f, g] = self.state;
-        let h = self.hkw[0].wrapping_sub(K[4]).wrapping_sub(PAD);
-        [a, b, c, d, e, f, g, h]
-    }
 }
 
 impl Schedule {
@@ -155,9 +148,30 @@ impl Schedule {
         use scalar::{small_sigma0, small_sigma1};
         let [w0, w1, w2] = tail.words();
         let w16 = small_sigma0(w1).wrapping_add(w0);
-        let w17 = small_sigma1(80 * 8).wrapping_add(small_sigma0(w2)).wrapping_add(w1);
+        let w17 = small_sigma1(HEADER_BITS).wrapping_add(small_sigma0(w2)).wrapping_add(w1);
         let w18 = small_sigma1(w16).wrapping_add(w2);
         let w19 = small_sigma1(w17).wrapping_add(small_sigma0(PAD));
         Self { w16, w17, w18, w19 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Too few would lose no hit, but have lanes hashed again in vain; nothing else sees that.
+    #[test]
+    fn zero_bits_are_those_above_the_targets_highest() {
+        let zero_bits = |top: u32| {
+            let mut target = [0xff; 32];
+            target[28..].copy_from_slice(&top.to_le_bytes());
+            let work = Work::new(&[Midstate::of(&[0; 64])], Tail::from_bytes([0; 12]), &target);
+            work.map(|work| work.zero_bits.swap_bytes())
+        };
+        assert_eq!(zero_bits(0), Some(0xffff_ffff));
+        assert_eq!(zero_bits(1), Some(0xffff_fffe));
+        assert_eq!(zero_bits(0x80), Some(0xffff_ff00));
+        assert_eq!(zero_bits(0x7fff_ffff), Some(0x8000_0000));
+        assert_eq!(zero_bits(0xffff_ffff), Some(0));
     }
 }

@@ -65,6 +65,32 @@ fn a_midstate_goes_on_to_the_headers_hash() {
     assert_ne!(midstate.header_hash(&tail, 0x9546_a143), sha256d(&header));
 }
 
+/// So that no suite is skipped but for want of instructions.
+#[cfg(feature = "std")]
+#[test]
+fn a_kernel_is_available_where_the_cpu_has_its_instructions() {
+    #[cfg(target_arch = "x86_64")]
+    let has = {
+        use std::is_x86_feature_detected as has;
+        [
+            ("sse41", has!("sse4.1")),
+            ("avx2", has!("avx2")),
+            ("avx512", has!("avx512f")),
+            ("sha-ni", has!("sha") && has!("avx")),
+        ]
+    };
+    #[cfg(target_arch = "aarch64")]
+    let has = {
+        use std::arch::is_aarch64_feature_detected as has;
+        [("neon", has!("neon")), ("sha2", has!("sha2"))]
+    };
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let has: [(&str, bool); 0] = [];
+    for (name, has) in has {
+        assert_eq!(Kernel::named(name).is_some(), has, "{name}");
+    }
+}
+
 #[test]
 fn independent_rounds_are_counted_by_lanes() {
     for kernel in Kernel::available() {

@@ -10,7 +10,7 @@ use core::hint::black_box;
 
 use crate::Work;
 use crate::lanes::unroll;
-use crate::scalar::{IV, K, PAD};
+use crate::scalar::{DIGEST_BITS, HEADER_BITS, IV, K, PAD};
 use crate::scan::{Batches, Candidates};
 use crate::work::Start;
 
@@ -53,7 +53,7 @@ struct Shared {
 }
 
 /// The second block's words 4 to 15.
-const PADDING: [[u32; 4]; 3] = [[PAD, 0, 0, 0], [0; 4], [0, 0, 0, 80 * 8]];
+const PADDING: [[u32; 4]; 3] = [[PAD, 0, 0, 0], [0; 4], [0, 0, 0, HEADER_BITS]];
 
 #[target_feature(enable = "sha2")]
 fn find(work: &Work, batches: Batches, candidates: &mut Candidates) -> u32 {
@@ -101,7 +101,7 @@ fn expand([w0, w1, w2]: [u32; 3], first: u32, shared: &mut Shared) {
 #[target_feature(enable = "sha2")]
 fn first_hash(start: &Start, shared: &Shared) -> [State; LANES] {
     let midstate = State::new(&start.feed_forward);
-    let after_round_3 = State::new(&start.after_round_3());
+    let after_round_3 = State::new(&start.state);
     let mut s = shared.nonces.map(|nonce| State {
         abcd: vaddq_u32(after_round_3.abcd, nonce),
         efgh: vaddq_u32(after_round_3.efgh, nonce),
@@ -123,10 +123,9 @@ fn first_hash(start: &Start, shared: &Shared) -> [State; LANES] {
 #[inline]
 #[target_feature(enable = "sha2")]
 fn second_hash(message: [State; LANES]) -> [u32; LANES] {
-    let length = 32 * 8;
     let mut w = message.map(|message| {
         let State { abcd, efgh } = message;
-        [abcd, efgh, vector([PAD, 0, 0, 0]), vector([0, 0, 0, length])]
+        [abcd, efgh, vector([PAD, 0, 0, 0]), vector([0, 0, 0, DIGEST_BITS])]
     });
     let mut s = [State::new(&IV); LANES];
     unroll!(I in 0 1 2 3 => {

@@ -107,6 +107,7 @@ impl Lanes for Vector {
 
     #[inline(always)]
     fn shr<const N: i32>(self) -> Self {
+        // The intrinsic with a constant wants it unsigned; this compiles to the same instruction.
         // SAFETY: a vector proves that the CPU has AVX-512F.
         Self(unsafe { _mm512_srlv_epi32(self.0, _mm512_set1_epi32(N)) })
     }

@@ -14,17 +14,18 @@ use core::hint::black_box;
 
 use crate::Work;
 use crate::lanes::unroll;
-use crate::scalar::{IV, K, PAD};
+use crate::scalar::{DIGEST_BITS, HEADER_BITS, IV, K, PAD};
 use crate::scan::{Batches, Candidates};
 use crate::work;
 
-const LANES: usize = 4;
-/// Nonces side by side where their schedules are in registers.
+/// Two pairs in turns: where the end of one pair's hash waits, the start of the other's does not.
+const LANES: usize = PAIRS * PAIR;
+/// Nonces side by side.
 const PAIR: usize = 2;
-const PAIRS: usize = LANES / PAIR;
+const PAIRS: usize = 2;
 
 /// The second block's words 4 to 15.
-const PADDING: [[u32; 4]; 3] = [[PAD, 0, 0, 0], [0; 4], [0, 0, 0, 80 * 8]];
+const PADDING: [[u32; 4]; 3] = [[PAD, 0, 0, 0], [0; 4], [0, 0, 0, HEADER_BITS]];
 
 /// The proof that the CPU has the SHA extensions, and AVX: not for its width, but because its
 /// encoding spares the moves of two-operand SSE (2.5 percent on Zen 3). The CPUs that have the one
@@ -98,7 +99,7 @@ fn find_in<const SHARED: bool>(work: &Work, batches: Batches, candidates: &mut C
     // the zeros above.
     _mm256_zeroupper();
 
-    let Some(head) = starts.first() else { return batches.count };
+    let Some(head) = starts.first() else { return batches.count }; // no work has no midstate
     let mut first = batches.first;
     for batch in 0..batches.count {
         for (pair, digests) in digests.iter_mut().enumerate() {
@@ -143,7 +144,7 @@ impl Start {
     fn new(folded: &work::Start) -> Self {
         Self {
             midstate: State::new(&folded.feed_forward),
-            after_round_3: State::new(&folded.after_round_3()),
+            after_round_3: State::new(&folded.state),
         }
     }
 
@@ -161,9 +162,10 @@ impl Start {
     fn digest(&self, s: State) -> Digest {
         let abef = _mm_add_epi32(s.abef, self.midstate.abef);
         let cdgh = _mm_add_epi32(s.cdgh, self.midstate.cdgh);
-        let dcba = _mm_unpackhi_epi64(cdgh, abef);
-        let hgfe = _mm_unpacklo_epi64(cdgh, abef);
-        [_mm_shuffle_epi32::<0b00_01_10_11>(dcba), _mm_shuffle_epi32::<0b00_01_10_11>(hgfe)]
+        let abcd = _mm_unpackhi_epi64(cdgh, abef);
+        let efgh = _mm_unpacklo_epi64(cdgh, abef);
+        // Turned round: word 0 is the message's first, in the lowest lane.
+        [_mm_shuffle_epi32::<0b00_01_10_11>(abcd), _mm_shuffle_epi32::<0b00_01_10_11>(efgh)]
     }
 }
 
@@ -222,7 +224,8 @@ fn first_hash_and_schedule<const SHARED: bool>(
 /// next, whose digests take the place of those that went in.
 ///
 /// The two do not wait for each other. The schedule of the first hash is read from memory, so that
-/// it needs two registers for each nonce, and nearly all fit.
+/// it needs two registers for each nonce: with the six of the second hash sixteen in all, which is
+/// what there is, but `xmm0` is where `sha256rnds2` looks for its words. So some are in memory.
 #[inline]
 #[target_feature(enable = "sha,avx")]
 fn second_hash_beside_first(
@@ -261,7 +264,8 @@ fn second_hash_beside_first(
 #[target_feature(enable = "sha,avx")]
 #[cfg_attr(miri, expect(unused_variables, reason = "Miri runs no assembly, not even none"))]
 fn keep_step([a, b]: &mut [State; PAIR], [c, d]: &mut [State; PAIR]) {
-    // SAFETY: there is no instruction.
+    // SAFETY: there is no instruction, so each operand comes out as it went in, and neither memory
+    // nor a flag is touched.
     #[cfg(not(miri))]
     unsafe {
         asm!(
@@ -275,10 +279,11 @@ fn keep_step([a, b]: &mut [State; PAIR], [c, d]: &mut [State; PAIR]) {
     }
 }
 
-/// Word 7 of the second hash for two nonces. A copy for each caller, so that it is inlined.
+/// Word 7 of the second hash for two nonces. Each of the two `find_in` has a copy of its own, and a
+/// function with one caller is inlined (`inline(always)` is not for target features).
 #[inline]
 #[target_feature(enable = "sha,avx")]
-fn second_hash<const CALLER: bool>(digests: &[Digest; PAIR]) -> [u32; PAIR] {
+fn second_hash<const SHARED: bool>(digests: &[Digest; PAIR]) -> [u32; PAIR] {
     let mut second = SecondHash::new(digests);
     unroll!(I in 0 1 2 3 => { second.first_four_rounds::<I>(); });
     unroll!(I in 4 5 6 7 8 9 10 11 12 13 14 => { second.four_rounds::<I>(); });
@@ -296,7 +301,7 @@ impl SecondHash {
     #[inline]
     #[target_feature(enable = "sha,avx")]
     fn new(digests: &[Digest; PAIR]) -> Self {
-        let [w8, w12] = [vector([PAD, 0, 0, 0]), vector([0, 0, 0, 32 * 8])];
+        let [w8, w12] = [vector([PAD, 0, 0, 0]), vector([0, 0, 0, DIGEST_BITS])];
         Self { w: digests.map(|[w0, w4]| [w0, w4, w8, w12]), s: [State::new(&IV); PAIR] }
     }
 

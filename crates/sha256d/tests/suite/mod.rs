@@ -2,7 +2,7 @@
 //!
 //! Word 7 of a kernel's hash never leaves it, so these tests look for the hits that a wrong word
 //! would lose: real headers, where all 32 bits must be zero, and targets of a few bits, where
-//! thousands of lanes hit.
+//! thousands of lanes hit. (What a filter lets through in vain is seen from inside: `kernel.rs`.)
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use midstate_sha256d::{Hit, Kernel, Midstate, Tail, Work};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
-/// The suite for one kernel by name. A CPU without it skips, and the test's output says so.
+/// The suite for one kernel by name. A CPU without it skips, and says so with `--nocapture`.
 macro_rules! tests {
     ($name:literal) => {
         crate::suite::tests!(@each $name,
@@ -22,6 +22,7 @@ macro_rules! tests {
             short_and_unaligned_ranges
             every_lane_hits_exactly_once
             equality_counts_and_one_less_does_not
+            hits_come_by_batch_and_within_one_by_midstate
             targets_around_every_word_boundary
             a_million_hashes_agree_with_sha2
             any_work_agrees_with_bitcoin_hashes
@@ -67,11 +68,16 @@ fn nonce_of(header: &[u8; 80]) -> u32 {
 struct Headers(Vec<[u8; 80]>);
 
 impl Headers {
-    /// `k` versions of a header.
+    /// `k` versions of a header, the first of them its own.
     fn versions(header: &[u8; 80], k: usize) -> Self {
+        Self::versions_around(header, k, 0)
+    }
+
+    /// `k` versions of a header, its own at the index `at`.
+    fn versions_around(header: &[u8; 80], k: usize, at: usize) -> Self {
         let rolled = |i: usize| {
             let mut header = *header;
-            header[1] ^= i as u8;
+            header[1] ^= (i ^ at) as u8;
             header
         };
         Self((0..k).map(rolled).collect())
@@ -150,12 +156,16 @@ pub(crate) fn self_test_passes(kernel: Kernel) {
 pub(crate) fn real_headers_are_found_and_their_neighbours_are_not(kernel: Kernel) {
     let headers = real_headers();
     assert_eq!(headers.len(), 439);
-    for (header, hash) in headers {
+    for (n, (header, hash)) in headers.into_iter().enumerate() {
         let nonce = nonce_of(&header);
-        let work = Headers::versions(&header, 1).work(&hash);
         let around = u64::from(nonce).saturating_sub(33)..u64::from(nonce) + 34;
-        let (hits, _) = scan(kernel, &work, around);
-        assert_eq!(hits, [Hit { midstate: 0, nonce, hash }]);
+        // Alone, and at every place among two to five.
+        for k in [1, 2 + n % 4] {
+            let midstate = n / 4 % k;
+            let work = Headers::versions_around(&header, k, midstate).work(&hash);
+            let (hits, _) = scan(kernel, &work, around.clone());
+            assert_eq!(hits, [Hit { midstate, nonce, hash }]);
+        }
     }
 }
 
@@ -247,6 +257,15 @@ pub(crate) fn equality_counts_and_one_less_does_not(kernel: Kernel) {
         work.set_target(&step(&hash, 0, true));
         assert_eq!(found(&work), 1);
     }
+}
+
+pub(crate) fn hits_come_by_batch_and_within_one_by_midstate(kernel: Kernel) {
+    let work = Headers::versions(&header_of_block_125552(), 3).work(&target_with(1));
+    let mut hits = Vec::new();
+    kernel.scan(&work, 5..500, &mut |hit| {
+        hits.push((hit.nonce / kernel.lanes() as u32, hit.midstate, hit.nonce));
+    });
+    assert!(hits.len() > 500 && hits.is_sorted(), "{hits:?}");
 }
 
 pub(crate) fn targets_around_every_word_boundary(kernel: Kernel) {
