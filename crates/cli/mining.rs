@@ -210,6 +210,7 @@ pub(crate) fn outcome(end: End) -> Result<(), Failure> {
 struct Work {
     job: Arc<Job>,
     pool: Arc<str>,
+    /// When it first came, with whatever targets and versions.
     since: Instant,
 }
 
@@ -226,6 +227,8 @@ struct Miner<'a> {
     books: Books,
     allowance: Option<Allowance>,
     work: Option<Work>,
+    /// What was hashed when the last pause began.
+    rested: Option<Work>,
     /// A header about to be hashed.
     header: Option<Header>,
     /// The newest state of a connection, and whose.
@@ -265,6 +268,7 @@ impl<'a> Miner<'a> {
             allowance: choice.max_rate.map(Allowance::new),
             choice,
             work: None,
+            rested: None,
             header: None,
             link: None,
             paused: false,
@@ -376,7 +380,8 @@ impl<'a> Miner<'a> {
             }
             Happened::Job(job) => self.handle_job(url, job),
             Happened::Pause => {
-                (self.work, self.header) = (None, None);
+                self.rested = self.work.take();
+                self.header = None;
                 self.engine.set_job(None);
             }
             Happened::Verdict { share, verdict, code, reason, advice, latency } => {
@@ -412,7 +417,11 @@ impl<'a> Miner<'a> {
         tracing::debug!(id = job.id, height = job.height(), clean = job.clean, "job");
         self.header = None;
         let event = JobEvent::new(&pool, &job);
-        self.work = Some(Work { job: Arc::clone(&job), pool, since: Instant::now() });
+        // The engine goes on with work that it had, and so does the time by which it may be ahead.
+        let before = self.work.take().or(self.rested.take());
+        let before = before.filter(|before| before.job.same_work_but_versions(&job));
+        let since = before.map_or_else(Instant::now, |before| before.since);
+        self.work = Some(Work { job: Arc::clone(&job), pool, since });
         self.tell(Event::Job(event));
         self.tell_odds(&job);
     }

@@ -106,12 +106,16 @@ impl Job {
     }
 
     /// Whether both jobs search the same headers (I1). Then the search goes on where it stands, so
-    /// that no header is hashed twice; any other change of content starts afresh. Targets, id and
-    /// `clean` do not count: they do not enter the header.
+    /// that no header is hashed twice. Targets, id and `clean` do not count: they do not enter the
+    /// header.
     pub fn same_work(&self, other: &Self) -> bool {
-        let content = |job: &Self| {
-            (job.session, job.version, job.version_mask, job.prev_hash, job.bits, job.time)
-        };
+        self.version_mask == other.version_mask && self.same_work_but_versions(other)
+    }
+
+    /// As [`same_work`](Self::same_work), whatever may be rolled of the version: then some of the
+    /// headers are the same, all of which have the same extranonce2.
+    pub fn same_work_but_versions(&self, other: &Self) -> bool {
+        let content = |job: &Self| (job.session, job.version, job.prev_hash, job.bits, job.time);
         content(self) == content(other)
             && self.coinbase_prefix == other.coinbase_prefix
             && self.extranonce1 == other.extranonce1

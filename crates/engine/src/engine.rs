@@ -32,6 +32,8 @@ pub struct Config {
 /// A running set of hashing threads. Dropping it stops them.
 pub struct Engine {
     shared: Arc<Shared>,
+    /// The newest there ever was: a job that is taken away may come back.
+    latest: Mutex<Option<Arc<Assignment>>>,
     /// Every thread there ever was: those above the number that is asked for rest.
     workers: Vec<Worker>,
 }
@@ -57,11 +59,12 @@ pub struct ThreadCount {
 pub enum Progress {
     /// No job.
     Idle,
-    /// Hashing.
+    /// There are headers to hash, though all threads may rest.
     Searching,
-    /// Every header of the job at the present time is hashed; more come as time passes.
+    /// Every header of the job at the present time is handed out, though the last of them may still
+    /// be in hand ([`ThreadCount::in_hand`]); more come as time passes.
     WaitingForTime,
-    /// The job has no more headers: a new job is needed.
+    /// Every header of the job is handed out: a new job is needed.
     Exhausted,
 }
 
@@ -87,7 +90,7 @@ struct Assignment {
 /// How far the search of a job is; outlives the assignment when the same work is sent again.
 struct Search {
     frontier: Mutex<Frontier>,
-    /// Seconds since the job came.
+    /// Seconds since the work first came.
     elapsed: AtomicU32,
 }
 
@@ -134,7 +137,7 @@ impl Engine {
             on_start: Box::new(on_start),
             on_share: Box::new(on_share),
         });
-        let mut engine = Self { shared, workers: Vec::new() };
+        let mut engine = Self { shared, latest: Mutex::default(), workers: Vec::new() };
         engine.set_threads(config.threads).expect("the system lets this process start its threads");
         engine
     }
@@ -174,6 +177,8 @@ impl Engine {
                     Ok(thread) => self.workers[index].thread = Some(thread),
                     Err(error) => return (replaced, Err(error)),
                 }
+                // They do not count against the allowance, as they never will be finished.
+                self.shared.claimed.fetch_sub(lost, Ordering::Relaxed);
                 replaced.push((index, lost));
             }
         }
@@ -186,28 +191,25 @@ impl Engine {
         thread.spawn(move || shared.run(index, &count))
     }
 
-    /// Gives all threads a new job, or none. If it is the work they have (see [`Job::same_work`]),
-    /// the search goes on where it stands.
+    /// Gives all threads a new job, or none. If it is the work they have or had last (see
+    /// [`Job::same_work`]), the search goes on where it stood: a pool that comes back may send the
+    /// job that it left with.
     pub fn set_job(&self, job: Option<Arc<Job>>) {
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         let cut = &self.shared.cut;
-        self.shared.slot.replace(|current| {
-            let job = job?;
-            let same = current.filter(|current| current.space.job().same_work(&job));
-            let space = SearchSpace::new(job, cut.clone());
-            let search = match same {
-                Some(current) => Arc::clone(&current.search),
-                None => Arc::new(Search::new(&space)),
-            };
-            Some(Arc::new(Assignment { space, search }))
-        });
+        let next = job.map(|job| Arc::new(Assignment::new(job, cut.clone(), latest.as_deref())));
+        if let Some(next) = &next {
+            *latest = Some(Arc::clone(next));
+        }
+        self.shared.slot.replace(|_| next);
     }
 
-    /// Tells how many seconds ago the present job came. Headers may run ahead of the job's time by
-    /// that much, when nothing else is left to change.
+    /// Tells how many seconds ago the present work first came. Headers may run ahead of the job's
+    /// time by that much, when nothing else is left to change. It never becomes less.
     pub fn set_elapsed(&self, seconds: u32) {
         self.shared.slot.replace(|current| {
             let current = current?;
-            current.search.elapsed.store(seconds, Ordering::Relaxed);
+            current.search.elapsed.fetch_max(seconds, Ordering::Relaxed);
             Some(Arc::clone(current))
         });
     }
@@ -330,11 +332,28 @@ impl Shared {
     }
 }
 
-impl Search {
-    fn new(space: &SearchSpace) -> Self {
-        Self { frontier: Mutex::new(Frontier::new(space)), elapsed: AtomicU32::new(0) }
+impl Assignment {
+    /// With what was handed out of `before` left out, where it is the same work.
+    fn new(job: Arc<Job>, cut: Cut, before: Option<&Self>) -> Self {
+        let space = SearchSpace::new(job, cut);
+        let before = before.filter(|before| before.space.job().same_work_but_versions(space.job()));
+        let search = match before {
+            Some(before) if before.space.job().same_work(space.job()) => Arc::clone(&before.search),
+            Some(Self { space: own, search }) => {
+                let frontier = search.frontier().hand_over(own, &space);
+                let elapsed = search.elapsed.load(Ordering::Relaxed).into();
+                Arc::new(Search { frontier: Mutex::new(frontier), elapsed })
+            }
+            None => {
+                let frontier = Mutex::new(Frontier::new(&space));
+                Arc::new(Search { frontier, elapsed: AtomicU32::new(0) })
+            }
+        };
+        Self { space, search }
     }
+}
 
+impl Search {
     /// A step of the search for pairs, if it is due: shorter than a unit, and nobody waits for it.
     fn look_for_a_pair(&self, space: &SearchSpace) {
         let Some(mut search) = self.frontier().lend_search(space) else { return };

@@ -91,8 +91,9 @@ fn i1_the_same_work_again_goes_on_and_a_new_target_counts_at_once() {
     assert_eq!(engine.progress(), Progress::WaitingForTime);
     assert_eq!(engine.hashes(), 500);
 
-    // A second later there is new work, judged by the new target.
+    // A second later there is new work, judged by the new target. Time does not go back.
     engine.set_elapsed(1);
+    engine.set_elapsed(0);
     wait_until("the next second is searched", || {
         engine.hashes() == 1000 && engine.progress() == Progress::WaitingForTime
     });
@@ -100,6 +101,42 @@ fn i1_the_same_work_again_goes_on_and_a_new_target_counts_at_once() {
     let shares = shares.lock().unwrap();
     assert_eq!(shares.len(), 500);
     assert!(shares.iter().all(|share| share.time == first.time + 1));
+}
+
+/// A pool that is lost may resume the session and send the job that it left with; and with another
+/// version mask some of the headers are the same.
+#[test]
+fn i1_i2_work_that_comes_back_is_not_hashed_again() {
+    let shares = Arc::new(Mutex::new(Vec::<Share>::new()));
+    let cut = Cut { midstates: 4, hashes: 16, nonces: 0..100 };
+    let mut engine = Engine::start(Config { kernel: Kernel::SCALAR, threads: 2, cut }, {
+        let shares = Arc::clone(&shares);
+        move |share| shares.lock().unwrap().push(share)
+    });
+    let with_mask = |version_mask| Job {
+        extranonce2_size: 1,
+        ..(*job("resumed", version_mask, Target::MAX)).clone()
+    };
+    let begun = |engine: &Engine| {
+        let before = engine.hashes();
+        wait_until("it goes on", || engine.hashes() > before + 1000);
+    };
+    engine.set_job(Some(Arc::new(with_mask(0xe000))));
+    begun(&engine);
+    engine.set_job(None);
+    engine.set_job(Some(Arc::new(with_mask(0xe000))));
+    begun(&engine);
+    engine.set_job(Some(Arc::new(with_mask(0x2000))));
+    begun(&engine);
+    engine.set_job(Some(Arc::new(with_mask(0x6000))));
+    wait_until("the rest is handed out", || engine.progress() == Progress::WaitingForTime);
+    engine.stop();
+    let shares = shares.lock().unwrap();
+    let distinct: HashSet<_> = shares.iter().map(|share| share.header().to_bytes()).collect();
+    assert_eq!((distinct.len(), engine.hashes()), (shares.len(), shares.len() as u64));
+    // Each extranonce2 was begun with one mask; with this one all that were left.
+    let last = shares.iter().filter(|share| share.job.version_mask == 0x6000);
+    assert_eq!(last.map(|share| share.extranonce2[0]).max(), Some(255));
 }
 
 #[test]
@@ -355,6 +392,8 @@ fn a_thread_that_falls_is_told_with_what_is_lost_and_replaced() {
         assert!(!falls, "this panic is part of a test");
     });
     assert_eq!(fallen_of(&mut engine), []);
+    // Just enough for the others: the unit that is lost does not use any of it up.
+    engine.set_allowance(64_000 - 64);
     engine.set_job(Some(job("first", 0, Target::MAX)));
     let mut told = Vec::new();
     wait_until("the thread falls", || {

@@ -2,8 +2,7 @@
 //! any, else the line. Every header once, whenever a pair is found: the pairs' extranonce2 values
 //! are taken from the far end of the line, and the line leaves them out when it gets there.
 //!
-//! One frontier serves all threads of a search, each of which holds it for the moment of a claim.
-//! The search for pairs is lent to one of them at a time, so that nobody waits for a step of it.
+//! The search for pairs is lent to one thread at a time, so that nobody waits for a step of it.
 
 use crate::pairs::{self, PairSearch};
 use crate::{Claim, PageName, SearchSpace, Unit};
@@ -22,6 +21,8 @@ pub struct Frontier {
     next_of_pairs: u64,
     claimed: u64,
     search: Search,
+    /// Whether another frontier has taken over.
+    is_handed_over: bool,
 }
 
 /// Where the search for pairs is.
@@ -39,7 +40,20 @@ impl Frontier {
     pub fn new(space: &SearchSpace) -> Self {
         let nothing = pairs::searched(space).is_empty();
         let search = if nothing { Search::Over } else { Search::NotBegun };
-        Self { next: 0, pairs: Vec::new(), next_of_pairs: 0, claimed: 0, search }
+        let pairs = Vec::new();
+        Self { next: 0, pairs, next_of_pairs: 0, claimed: 0, search, is_handed_over: false }
+    }
+
+    /// The frontier of `space`, whose job is that of `own` with other versions to roll (see
+    /// [`Job::same_work_but_versions`]). It begins behind every extranonce2 of which something was
+    /// claimed here, so that no header comes twice; and from here nothing comes any more.
+    ///
+    /// [`Job::same_work_but_versions`]: midstate_chain::Job::same_work_but_versions
+    pub fn hand_over(&mut self, own: &SearchSpace, space: &SearchSpace) -> Self {
+        self.is_handed_over = true;
+        let begun = self.next.div_ceil(own.units_of_extranonce().max(1));
+        let next = begun.saturating_mul(space.units_of_extranonce());
+        Self { next, ..Self::new(space) }
     }
 
     /// Takes the next unit: nobody else gets it, and whoever gets it hashes it to its end.
@@ -59,6 +73,9 @@ impl Frontier {
 
     /// What the next claim will be, if nobody finds a pair before.
     pub fn peek(&mut self, space: &SearchSpace, elapsed: u32) -> Claim {
+        if self.is_handed_over {
+            return Claim::Exhausted;
+        }
         if let Some(unit) = self.unit_of_a_pair(space) {
             return Claim::Unit(unit);
         }

@@ -117,11 +117,6 @@ impl SearchSpace {
         &self.job
     }
 
-    /// Versions hashed side by side in this job.
-    pub fn midstates(&self) -> usize {
-        self.midstates as usize
-    }
-
     /// Unit number `index` of the line. `elapsed` is the number of seconds since the job came: the
     /// time may be rolled that far, and it is only when every extranonce2 is used up.
     pub fn unit(&self, index: u64, elapsed: u32) -> Claim {
@@ -131,7 +126,8 @@ impl SearchSpace {
         }
         let page = index / units;
         let roll = self.time_roll(page);
-        if roll > u64::from(MAX_TIME_ROLL) {
+        // The field has 32 bits: what comes after the last second of 2106 would be that second again.
+        if roll > u64::from(MAX_TIME_ROLL.min(u32::MAX - self.job.time)) {
             return Claim::Exhausted;
         }
         if roll > u64::from(elapsed) {
@@ -139,6 +135,11 @@ impl SearchSpace {
         }
         let nonces = self.nonces(self.midstates, index % units);
         Claim::Unit(Unit { page: PageName::InLine(page), nonces })
+    }
+
+    /// How many units in the line have the same extranonce2 and the same time.
+    pub(crate) fn units_of_extranonce(&self) -> u64 {
+        self.units_in_page(self.midstates) * self.version_groups
     }
 
     /// Number of the first unit in the line after this page.
@@ -177,7 +178,7 @@ impl SearchSpace {
             PageName::InLine(number) => {
                 let group = number % self.version_groups;
                 let mut base = self.job.header(&extranonce2[0]);
-                base.time = base.time.saturating_add(self.time_roll(number) as u32);
+                base.time += self.time_roll(number) as u32;
                 (group * self.midstates..(group + 1) * self.midstates)
                     .map(|version| Header { version: self.version(version), ..base })
                     .collect()
@@ -187,12 +188,12 @@ impl SearchSpace {
         Page { headers, extranonce2 }
     }
 
-    /// The share for a hit in a page.
-    pub fn share(&self, page: &Page, midstate: usize, nonce: u32, hash: [u8; 32]) -> Share {
-        let Header { version, time, .. } = page.headers[midstate];
+    /// The share for a hit in a page, of its header number `index`.
+    pub fn share(&self, page: &Page, index: usize, nonce: u32, hash: [u8; 32]) -> Share {
+        let Header { version, time, .. } = page.headers[index];
         Share {
             job: Arc::clone(&self.job),
-            extranonce2: page.extranonce2(midstate).to_vec(),
+            extranonce2: page.extranonce2(index).to_vec(),
             version,
             time,
             nonce,

@@ -35,22 +35,32 @@ type Headers = HashSet<(Vec<u8>, [u8; 80])>;
 /// on a double.
 fn drain(space: &SearchSpace, elapsed: u32) -> (Headers, Claim) {
     let mut seen = HashSet::new();
-    let mut frontier = Frontier::new(space);
-    loop {
-        match frontier.claim(space, elapsed) {
-            Claim::Unit(unit) => {
-                let page = space.page(unit.page);
-                for (index, header) in page.headers.iter().enumerate() {
-                    for nonce in unit.nonces.clone() {
-                        let header = Header { nonce: nonce as u32, ..*header };
-                        let entry = (page.extranonce2(index).to_vec(), header.to_bytes());
-                        assert!(seen.insert(entry), "hashed twice: {header}");
-                    }
-                }
+    let end = drain_into(&mut seen, &mut Frontier::new(space), space, elapsed, usize::MAX);
+    (seen, end.expect("that many units are never made"))
+}
+
+/// Adds the headers of so many units, or returns why there is none.
+fn drain_into(
+    seen: &mut Headers,
+    frontier: &mut Frontier,
+    space: &SearchSpace,
+    elapsed: u32,
+    units: usize,
+) -> Option<Claim> {
+    for _ in 0..units {
+        let Claim::Unit(unit) = frontier.claim(space, elapsed) else {
+            return Some(frontier.peek(space, elapsed));
+        };
+        let page = space.page(unit.page);
+        for (index, header) in page.headers.iter().enumerate() {
+            for nonce in unit.nonces.clone() {
+                let header = Header { nonce: nonce as u32, ..*header };
+                let entry = (page.extranonce2(index).to_vec(), header.to_bytes());
+                assert!(seen.insert(entry), "hashed twice: {header}");
             }
-            end => return (seen, end),
         }
     }
+    None
 }
 
 proptest! {
@@ -58,7 +68,8 @@ proptest! {
 
     #[test]
     fn i2_i3_units_cover_the_space_exactly_once(
-        mask_bits in 0u32..4,
+        version in any::<u32>(),
+        mask in proptest::sample::subsequence((13..29).collect::<Vec<u32>>(), 0..=4),
         extranonce2_size in 0usize..=1,
         midstates in 1usize..=9,
         hashes in 1u64..40,
@@ -67,16 +78,49 @@ proptest! {
     ) {
         let nonces = start..(start + 7).min(1 << 32);
         let count = nonces.end - nonces.start;
-        let mask = ((1 << mask_bits) - 1) << 13;
-        let space = SearchSpace::new(
-            job(mask, extranonce2_size),
-            Cut { midstates, hashes, nonces },
-        );
+        let version_mask = mask.into_iter().map(|bit| 1 << bit).sum();
+        let job = Job { version, ..(*job(version_mask, extranonce2_size)).clone() };
+        let versions = job.rollable_bits().count_ones();
+        let space = SearchSpace::new(Arc::new(job), Cut { midstates, hashes, nonces });
         let (seen, end) = drain(&space, elapsed);
-        let per_second = count << mask_bits << (8 * extranonce2_size);
+        let per_second = count << versions << (8 * extranonce2_size);
         prop_assert_eq!(seen.len() as u64, per_second * u64::from(elapsed + 1));
         prop_assert_eq!(end, Claim::NotYet);
     }
+
+    #[test]
+    fn i2_other_versions_to_roll_begin_behind_what_was_claimed(
+        masks in proptest::collection::vec(0u32..8, 1..5),
+        units in 0usize..200,
+        midstates in 1usize..=9,
+    ) {
+        let cut = Cut { midstates, hashes: 20, nonces: 0..50 };
+        let space = |mask| SearchSpace::new(job(mask << 13, 1), cut.clone());
+        let (mut own, mut seen) = (space(0), HashSet::new());
+        let mut frontier = Frontier::new(&own);
+        for mask in masks {
+            drain_into(&mut seen, &mut frontier, &own, 0, units);
+            let next = space(mask);
+            let mut over = frontier.hand_over(&own, &next);
+            prop_assert_eq!(frontier.claim(&own, 0), Claim::Exhausted);
+            std::mem::swap(&mut frontier, &mut over);
+            own = next;
+        }
+        let before = seen.len();
+        drain_into(&mut seen, &mut frontier, &own, 0, usize::MAX);
+        // All of the extranonce2 values that are left: the last one, and whole ones.
+        let all = 50 << own.job().rollable_bits().count_ones();
+        prop_assert!((seen.len() - before).is_multiple_of(all), "{} of {all}", seen.len() - before);
+        prop_assert!(seen.iter().any(|(extranonce2, _)| extranonce2 == &[255]));
+    }
+}
+
+#[test]
+fn i2_time_ends_with_its_32_bits() {
+    let job = Job { time: u32::MAX - 2, ..(*job(0, 0)).clone() };
+    let space = SearchSpace::new(Arc::new(job), Cut { midstates: 1, hashes: 2, nonces: 0..2 });
+    let (seen, end) = drain(&space, u32::MAX);
+    assert_eq!((seen.len(), end), (6, Claim::Exhausted));
 }
 
 #[test]
@@ -93,12 +137,12 @@ fn i11_time_is_rolled_last_and_never_beyond_its_bound() {
 #[test]
 fn i14_only_bits_that_are_free_in_the_job_are_rolled() {
     let mut job = (*job(0x1fff_e000, 4)).clone();
-    job.version = 0x2000_6000;
+    job.version = 0x2000_a000;
     let space = SearchSpace::new(Arc::new(job), Cut::by_hashes(64, 1 << 20));
     for number in [0, 1, 7, (1 << 14) / 64 - 1] {
         for header in space.page(PageName::InLine(number)).headers {
             assert_eq!(header.version & !0x1fff_e000, 0x2000_0000);
-            assert_eq!(header.version & 0x6000, 0x6000, "bits set by the job stay set");
+            assert_eq!(header.version & 0xa000, 0xa000, "bits set by the job stay set");
         }
     }
     let extranonce2 = |number| space.page(PageName::InLine(number)).extranonce2(0).to_vec();
