@@ -1,5 +1,7 @@
 //! What can be measured, a window at a time, and what a set of windows says.
 
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use midstate_chain::Network;
@@ -45,14 +47,16 @@ pub(super) struct Line {
     seconds: f64,
 }
 
-/// The median of some samples, with an interval that holds the true median 95 times in 100.
+/// The median of some samples, with an interval that holds the true median 95 times in 100. Fewer
+/// than six samples have no such interval: theirs is from the least to the greatest.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Estimate {
     pub(crate) median: f64,
     pub(crate) low: f64,
     pub(crate) high: f64,
     /// Of each thread the best window, added up: what the machine can do when nobody else wants it,
-    /// which is seldom true of all cores in the same window.
+    /// which is seldom true of all cores in the same window. Threads that share cores want each
+    /// other's: of them it is the best window of all together.
     pub(crate) best: f64,
     pub(crate) samples: usize,
 }
@@ -118,15 +122,16 @@ impl Subject {
         match self {
             Self::Kernel { kernel, work, threads } => {
                 let chunk = (4096 / work.midstates() as u64).max(64);
-                on_threads(*threads, || {
-                    window(|index| {
+                on_threads(*threads, |window| {
+                    window.rate(|index| {
                         let start = index * chunk % (1 << 32);
                         kernel.scan(work, start..start + chunk, &mut |_| {})
                     })
                 })
             }
             Self::Bound { kernel, threads } => {
-                on_threads(*threads, || window(|_| kernel.independent_rounds(1000).unwrap_or(0)))
+                let rounds = |_| kernel.independent_rounds(1000).unwrap_or(0);
+                on_threads(*threads, |window| window.rate(rounds))
             }
             Self::Baseline => {
                 vec![headers(|header| Sha256::digest(Sha256::digest(header)))]
@@ -134,7 +139,7 @@ impl Subject {
             Self::Naive => vec![headers(|header| sha256d(header))],
             Self::Midstate => {
                 let (midstate, tail) = (Midstate::of(&[0; 64]), Tail::from_bytes([7; 12]));
-                vec![window(|index| {
+                vec![Window::open().rate(|index| {
                     for nonce in index * CHUNK..(index + 1) * CHUNK {
                         std::hint::black_box(midstate.header_hash(&tail, nonce as u32));
                     }
@@ -142,15 +147,13 @@ impl Subject {
                 })]
             }
             Self::Clock => {
-                let mut state = 1u64;
-                let rate = window(|_| {
-                    for _ in 0..1000 {
-                        state ^= state << 13;
-                        state ^= state >> 7;
-                        state ^= state << 17;
+                let (mut state, addend) = (1u64, std::hint::black_box(0x9e37_79b9_7f4a_7c15));
+                let rate = Window::open().rate(|_| {
+                    // Two instructions that wait for each other, a cycle each: neither x86 nor ARM
+                    // has one for both, and none has to copy a register, which is not free on all.
+                    for _ in 0..3000 {
+                        state = state.rotate_left(5).wrapping_add(addend);
                     }
-                    // Six operations that wait for each other, one cycle each on every core we
-                    // know.
                     6000
                 });
                 std::hint::black_box(state);
@@ -163,7 +166,7 @@ impl Subject {
 /// Hashes headers with counting nonces for a window; per second.
 fn headers<T>(hash: impl Fn(&[u8; 80]) -> T) -> f64 {
     let mut header = Network::Mainnet.genesis().to_bytes();
-    window(|index| {
+    Window::open().rate(|index| {
         for nonce in index * CHUNK..(index + 1) * CHUNK {
             header[76..].copy_from_slice(&(nonce as u32).to_le_bytes());
             std::hint::black_box(hash(&header));
@@ -172,27 +175,53 @@ fn headers<T>(hash: impl Fn(&[u8; 80]) -> T) -> f64 {
     })
 }
 
-/// What each of some threads says that do the same at the same time.
-fn on_threads(threads: usize, measure: impl Fn() -> f64 + Sync) -> Vec<f64> {
+/// What each of some threads says of one and the same window, which opens when all of them are
+/// there: what one does when the others have done counts for nothing.
+fn on_threads(threads: usize, measure: impl Fn(Window) -> f64 + Sync) -> Vec<f64> {
     if threads == 1 {
-        return vec![measure()];
+        return vec![measure(Window::open())];
     }
-    std::thread::scope(|scope| {
+    let (gate, window) = (Mutex::new(()), OnceLock::new());
+    let measure = || {
+        drop(gate.lock().unwrap_or_else(PoisonError::into_inner));
+        measure(*window.get_or_init(Window::open))
+    };
+    thread::scope(|scope| {
+        let closed = gate.lock().unwrap_or_else(PoisonError::into_inner);
         let threads: Vec<_> = (0..threads).map(|_| scope.spawn(&measure)).collect();
-        threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
+        drop(closed);
+        threads
+            .into_iter()
+            .map(|thread| thread.join().expect("what is measured is sound"))
+            .collect()
     })
 }
 
-/// Repeats `step` for a window; it returns how much it did. Per second.
-fn window(mut step: impl FnMut(u64) -> u64) -> f64 {
-    let (start, mut done) = (Instant::now(), 0);
-    for index in 0.. {
-        done += step(index);
-        if start.elapsed() >= WINDOW {
-            break;
-        }
+/// A stretch of [`WINDOW`] on the clock.
+#[derive(Clone, Copy)]
+struct Window(Instant);
+
+impl Window {
+    fn open() -> Self {
+        Self(Instant::now())
     }
-    done as f64 / start.elapsed().as_secs_f64()
+
+    /// Repeats `step`, which returns how much it did, until the window is over. Of a step that goes
+    /// on beyond that as much counts as lies within. Per second.
+    fn rate(self, mut step: impl FnMut(u64) -> u64) -> f64 {
+        let (mut begun, mut done) = (self.0.elapsed(), 0.0);
+        for index in 0.. {
+            let did = step(index) as f64;
+            let now = self.0.elapsed();
+            if now >= WINDOW {
+                let within = WINDOW.saturating_sub(begun).as_secs_f64();
+                done += did * (within / (now - begun).as_secs_f64().max(f64::MIN_POSITIVE));
+                break;
+            }
+            (begun, done) = (now, done + did);
+        }
+        done / WINDOW.as_secs_f64()
+    }
 }
 
 impl Estimate {
@@ -201,17 +230,37 @@ impl Estimate {
         let mut sorted: Vec<f64> = windows.iter().map(|threads| threads.iter().sum()).collect();
         sorted.sort_by(f64::total_cmp);
         let n = sorted.len();
-        let half_width = 1.96 * (n as f64).sqrt() / 2.0;
-        let rank = |at: f64| sorted[(at.max(0.0) as usize).min(n - 1)];
-        let middle = n as f64 / 2.0;
+        let outside = outside_of_interval(n).unwrap_or(0);
+        let best_of_each = best_of_each(windows);
+        let has_cores =
+            best_of_each.len() <= thread::available_parallelism().map_or(1, usize::from);
         Self {
             median: (sorted[(n - 1) / 2] + sorted[n / 2]) / 2.0,
-            low: rank((middle - half_width).floor()),
-            high: rank((middle + half_width).ceil()),
-            best: best_of_each(windows).iter().sum(),
+            low: sorted[outside],
+            high: sorted[n - 1 - outside],
+            best: if has_cores { best_of_each.iter().sum() } else { sorted[n - 1] },
             samples: n,
         }
     }
+}
+
+/// How many of `n` sorted samples may be left out at each end so that the others hold the true
+/// median 95 times in 100: it is as likely to be above a sample as below, so that what lies below it
+/// is binomial. `None` for fewer than six, with which it cannot be done.
+fn outside_of_interval(n: usize) -> Option<usize> {
+    // Logarithms, since 2^-n is soon too small for a float.
+    let mut log_of_term = -(n as f64) * std::f64::consts::LN_2;
+    let mut tail = log_of_term.exp();
+    let mut outside = None;
+    for below in 1..=n {
+        if tail > 0.025 {
+            break;
+        }
+        outside = Some(below - 1);
+        log_of_term += ((n - below + 1) as f64 / below as f64).ln();
+        tail += log_of_term.exp();
+    }
+    outside
 }
 
 fn best_of_each(windows: &[Vec<f64>]) -> Vec<f64> {
@@ -234,16 +283,43 @@ mod tests {
         let few = one((1..=10).map(f64::from).collect());
         let many = one((0..1000).map(|i| f64::from(i % 10) + 1.0).collect());
         let (few, many) = (Estimate::of(&few), Estimate::of(&many));
-        assert_eq!((few.median, few.low, few.high, few.best), (5.5, 2.0, 10.0, 10.0));
+        assert_eq!((few.median, few.low, few.high, few.best), (5.5, 2.0, 9.0, 10.0));
         assert_eq!(many.median, 5.5);
         assert!(many.high - many.low < few.high - few.low);
         let single = Estimate::of(&[vec![3.0]]);
         assert_eq!((single.low, single.median, single.high), (3.0, 3.0, 3.0));
     }
 
+    /// From tables of the sign test (ranks count from 1 there).
+    #[test]
+    fn the_interval_is_the_binomials() {
+        let ranks = [6, 10, 20, 40, 100].map(|n| outside_of_interval(n).map(|outside| outside + 1));
+        assert_eq!(ranks, [1, 2, 6, 14, 40].map(Some));
+        assert_eq!([0, 1, 5].map(outside_of_interval), [None; 3]);
+        // Near enough to the normal distribution: half the samples less 0.98 times their root.
+        assert_eq!(outside_of_interval(10_000), Some(4901));
+    }
+
+    #[test]
+    fn a_step_counts_as_far_as_it_lies_in_the_window() {
+        let half_over = Window(Instant::now().checked_sub(WINDOW / 2).unwrap());
+        let rate = half_over.rate(|_| {
+            thread::sleep(WINDOW);
+            1_000_000
+        });
+        let whole = 1e6 / WINDOW.as_secs_f64();
+        assert!(rate > 0.0 && rate <= 0.5 * whole, "{rate}");
+        let over = Window(Instant::now().checked_sub(2 * WINDOW).unwrap());
+        assert_eq!(over.rate(|_| 1), 0.0);
+    }
+
     #[test]
     fn the_best_is_that_of_each_thread_and_the_median_that_of_all_together() {
-        let estimate = Estimate::of(&[vec![3.0, 1.0], vec![2.0, 2.0], vec![1.0, 4.0]]);
-        assert_eq!((estimate.median, estimate.best), (4.0, 7.0));
+        let windows = [vec![3.0, 1.0], vec![2.0, 2.0], vec![1.0, 4.0]];
+        assert_eq!(best_of_each(&windows), [3.0, 4.0]);
+        assert_eq!(Estimate::of(&windows).median, 4.0);
+        // More threads than any machine has cores.
+        let crowd = [vec![1.0; 10_000], vec![2.0; 10_000], (0..10_000).map(f64::from).collect()];
+        assert_eq!(Estimate::of(&crowd).best, 49_995_000.0);
     }
 }
