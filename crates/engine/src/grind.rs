@@ -1,7 +1,9 @@
 //! One header, all nonces: for those who bring their own header and want it solved.
 
 use std::ops::Range;
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
 
 use midstate_chain::{Header, Target};
 use midstate_sha256d::{Kernel, Work};
@@ -37,9 +39,14 @@ pub fn grind(
         }
         lowest
     };
-    let lowest = std::thread::scope(|scope| {
+    let lowest = thread::scope(|scope| {
         let searches: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(search)).collect();
-        searches.into_iter().filter_map(|thread| thread.join().ok().flatten()).min()
+        // Without a thread's answer nobody knows the lowest.
+        let answer = |search: thread::ScopedJoinHandle<'_, _>| match search.join() {
+            Ok(lowest) => lowest,
+            Err(panic) => resume_unwind(panic),
+        };
+        searches.into_iter().filter_map(answer).min()
     });
     lowest.map(|nonce| Header { nonce, ..*header })
 }

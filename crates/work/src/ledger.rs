@@ -1,5 +1,6 @@
-//! The books on shares and blocks. What was found and has no verdict is unresolved, so the books
-//! add up at every instant by construction (I9).
+//! The books on shares and blocks. What was found and has no verdict is unresolved, so that the books
+//! add up at every instant (I9) as long as each find gets one verdict at most, which is for the
+//! caller to see to.
 
 use midstate_chain::Verdict;
 
@@ -19,7 +20,7 @@ impl Ledger {
         self.found += 1;
     }
 
-    /// A share that was found got its verdict.
+    /// A share that was found got its verdict, its only one.
     pub fn record_verdict(&mut self, verdict: Verdict) {
         match verdict {
             Verdict::Accepted => self.accepted += 1,
