@@ -42,8 +42,8 @@ pub(super) struct Jobs {
     /// The jobs whose shares count, newest last.
     live: VecDeque<Arc<Job>>,
     remembered: usize,
-    /// The pool refused a share of an old job by a difficulty that was raised later: it does not
-    /// keep a difficulty per job, so neither do we.
+    /// On this connection the pool refused a share of an old job by a difficulty that was raised
+    /// later: it does not keep a difficulty per job, so neither do we.
     judges_by_newest: bool,
 }
 
@@ -69,6 +69,9 @@ impl Jobs {
         self.difficulty = None;
         self.version_mask = 0;
         self.held = None;
+        // The next one may lead to another pool, and what was concluded from a refusal without a
+        // reason may be wrong.
+        self.judges_by_newest = false;
     }
 
     /// The subscription was answered. With the same extranonce the headers are the same, so the
@@ -147,10 +150,13 @@ impl Jobs {
         }
     }
 
-    /// The pool refused a share of `job` for its difficulty (code 23). After a raise, that means
-    /// that it judges old jobs by the new one, as p2poolv2 does. Whether that was it.
-    pub(super) fn refused_as_too_easy(&mut self, job: &Job) -> bool {
-        let raised = self.difficulty.is_some_and(|newest| newest.target < job.share_target);
+    /// The pool refused a share for its difficulty, or without a word. After a raise, and for a
+    /// hash that misses the new target, that means that it judges old jobs by the new one, as
+    /// p2poolv2 does. Whether that was it.
+    pub(super) fn refused_as_too_easy(&mut self, share: &Share) -> bool {
+        let raised = self.difficulty.is_some_and(|newest| {
+            newest.target < share.job.share_target && !newest.target.is_met_by(&share.hash)
+        });
         self.judges_by_newest |= raised;
         raised
     }

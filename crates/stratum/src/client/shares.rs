@@ -13,7 +13,7 @@ use super::handshake::Handshake;
 use super::jobs::Jobs;
 use super::output::Output;
 use super::rate::Bucket;
-use crate::advice::advice;
+use crate::advice::{Cause, advice};
 use crate::message::{self, Answer};
 use crate::{Event, Limits, sanitize};
 
@@ -253,17 +253,19 @@ impl Shares {
             });
             return true;
         };
-        let is_unauthorized = matches!(refusal.code, Some(UNAUTHORIZED | NOT_SUBSCRIBED));
+        let cause = Cause::of(&refusal);
+        let is_unauthorized = matches!(cause, Cause::Unauthorized | Cause::NotSubscribed);
         self.strikes = if is_unauthorized { self.strikes + 1 } else { 0 };
-        let raised = refusal.code == Some(LOW_DIFFICULTY) && jobs.refused_as_too_easy(&share.job);
+        let may_be_too_easy = matches!(cause, Cause::LowDifficulty | Cause::Unsaid);
+        let raised = may_be_too_easy && jobs.refused_as_too_easy(&share);
         // The pool took it on the first connection and its answer was lost with that (I9).
-        let is_known = was_sent && refusal.code == Some(DUPLICATE);
+        let is_known = was_sent && cause == Cause::Duplicate;
         let verdict = if is_known { Verdict::Accepted } else { Verdict::Rejected };
         out.emit(Event::Verdict {
             share,
             verdict,
             code: refusal.code,
-            advice: advice(refusal.code, refusal.reason.as_deref(), raised, is_known),
+            advice: advice(cause, raised, is_known),
             reason: refusal.reason.map(|reason| sanitize(&reason, self.text)),
             latency,
         });
@@ -330,11 +332,6 @@ impl Shares {
         }
     }
 }
-
-const DUPLICATE: i64 = 22;
-const LOW_DIFFICULTY: i64 = 23;
-const UNAUTHORIZED: i64 = 24;
-const NOT_SUBSCRIBED: i64 = 25;
 
 fn settle(out: &mut Output, share: Share, why: Withheld, latency: Duration) {
     out.emit(Event::Verdict {

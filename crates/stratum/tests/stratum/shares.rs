@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use midstate_chain::{Share, Verdict};
+use midstate_chain::{Job, Share, Target, Verdict};
 use midstate_stratum::{ClientConfig, CloseReason, Limits};
 use serde_json::{Value, json};
 
@@ -181,55 +181,114 @@ fn i2_the_same_share_is_sent_once() {
     assert!(mock.sent().is_empty());
 }
 
-#[test]
-fn n6_after_code_23_on_a_raise_old_jobs_are_judged_by_the_harder_of_both() {
+/// A client with a job that is older than a raise of the difficulty, and the raised target, which
+/// about half of all hashes meet.
+fn raised() -> (Mock, std::sync::Arc<midstate_chain::Job>, Target) {
     let mut mock = Mock::ready();
     let old = mock.job("1", PREV, true);
-    // About half of all hashes meet this one.
-    let raised = 1.0 / f64::from(1u32 << 31);
-    mock.difficulty(raised);
-    let new = mock.job("2", PREV, false);
-    let outgrown = |nth: usize| {
-        let all = (0..1000).map(|nonce| share_at(&old, old.version, nonce));
-        all.filter(|share| !new.share_target.is_met_by(&share.hash)).nth(nth).expect("half of all")
-    };
-    // Pools differ: as long as this one takes them, they are sent.
-    let request = mock.submitted(&outgrown(0));
-    mock.answer(&request["id"], json!(true));
-    assert_eq!(mock.verdict().verdict, Verdict::Accepted);
+    mock.difficulty(1.0 / f64::from(1u32 << 31));
+    let target = mock.job("2", PREV, false).share_target;
+    (mock, old, target)
+}
 
-    let request = mock.submitted(&outgrown(1));
-    mock.refuse(&request["id"], json!([23, "low difficulty share"]));
-    let ended = mock.verdict();
-    assert_eq!((ended.verdict, ended.code), (Verdict::Rejected, Some(23)));
-    assert!(ended.advice.unwrap().contains("judges old jobs by its new difficulty"));
+/// The `nth` share of a job that meets this target, or does not.
+fn share_that(meets: bool, target: Target, job: &std::sync::Arc<Job>, nth: usize) -> Share {
+    let all = (0..1000).map(|nonce| share_at(job, job.version, nonce));
+    all.filter(|share| target.is_met_by(&share.hash) == meets).nth(nth).expect("half of all")
+}
 
-    mock.submit(&outgrown(2));
-    let ended = mock.verdict();
-    assert_eq!(ended.verdict, Verdict::Stale);
-    assert!(ended.reason.unwrap().contains("higher difficulty"));
-    let still_good = (0..1000).map(|nonce| share_at(&old, old.version, nonce));
-    let still_good = still_good.filter(|share| new.share_target.is_met_by(&share.hash)).nth(3);
-    mock.submitted(&still_good.expect("the other half"));
+/// "Too easy", as several pools say it, with the id left out.
+const TOO_EASY: [&str; 4] = [
+    r#""result":null,"error":[23,"low difficulty share"]"#,
+    // ckpool before 2026.
+    r#""reject-reason":"Above target","result":false,"error":null"#,
+    r#""result":null,"error":"above target""#,
+    // p2poolv2, which applies a difficulty at once.
+    r#""result":false,"error":null"#,
+];
 
-    // A lower difficulty does not reach back: the job's own is the harder one now.
-    mock.difficulty(EASY);
-    mock.submit(&outgrown(4));
-    assert_eq!(mock.sent().len(), 1);
+fn answer_with(mock: &mut Mock, id: &Value, rest: &str) {
+    mock.line(&format!(r#"{{"id":{id},{rest}}}"#));
+}
+
+#[test]
+fn n6_after_a_refusal_on_a_raise_old_jobs_are_judged_by_the_harder_of_both() {
+    for refusal in TOO_EASY {
+        let (mut mock, old, target) = raised();
+        let outgrown = |nth| share_that(false, target, &old, nth);
+        // Pools differ: as long as this one takes them, they are sent.
+        let request = mock.submitted(&outgrown(0));
+        mock.answer(&request["id"], json!(true));
+        assert_eq!(mock.verdict().verdict, Verdict::Accepted);
+
+        let request = mock.submitted(&outgrown(1));
+        answer_with(&mut mock, &request["id"], refusal);
+        let ended = mock.verdict();
+        assert_eq!(ended.verdict, Verdict::Rejected);
+        assert!(ended.advice.unwrap().contains("judges old jobs by its new difficulty"));
+
+        mock.submit(&outgrown(2));
+        let ended = mock.verdict();
+        assert_eq!(ended.verdict, Verdict::Stale, "after {refusal}");
+        assert!(ended.reason.unwrap().contains("higher difficulty"));
+        mock.submitted(&share_that(true, target, &old, 3));
+
+        // A lower difficulty does not reach back: the job's own is the harder one now.
+        mock.difficulty(EASY);
+        mock.submit(&outgrown(4));
+        assert_eq!(mock.sent().len(), 1);
+    }
+}
+
+#[test]
+fn n6_a_refusal_that_the_raise_does_not_explain_changes_nothing() {
+    // A hash that meets the new target, too, was refused for something else.
+    for refusal in TOO_EASY {
+        let (mut mock, old, target) = raised();
+        let request = mock.submitted(&share_that(true, target, &old, 0));
+        answer_with(&mut mock, &request["id"], refusal);
+        assert!(!mock.verdict().advice.unwrap().contains("judges old jobs"), "{refusal}");
+        mock.submitted(&share_that(false, target, &old, 0));
+    }
+    // And here the pool names the something else; DATUM with the same code.
+    for refusal in [
+        r#""result":null,"error":[23,"bad-version"]"#,
+        r#""result":null,"error":[23,"H-not-zero"]"#,
+        r#""reject-reason":"Stale","result":false,"error":null"#,
+        r#""result":null,"error":[20,"no"]"#,
+        r#""result":null,"error":"not above target at all""#,
+    ] {
+        let (mut mock, old, target) = raised();
+        let request = mock.submitted(&share_that(false, target, &old, 0));
+        answer_with(&mut mock, &request["id"], refusal);
+        assert_eq!(mock.verdict().verdict, Verdict::Rejected);
+        mock.submitted(&share_that(false, target, &old, 1));
+    }
 }
 
 #[test]
 fn n6_a_pool_that_judges_by_the_newest_is_not_held_to_the_default_after_a_reconnect() {
-    let mut mock = Mock::ready();
-    let old = mock.job("1", PREV, true);
-    mock.difficulty(EASY * 8.0);
-    let request = mock.submitted(&share(&old, 0));
+    let (mut mock, old, target) = raised();
+    let request = mock.submitted(&share_that(false, target, &old, 0));
     mock.refuse(&request["id"], json!([23, "low"]));
     assert!(mock.verdict().advice.unwrap().contains("new difficulty"));
     mock.disconnect();
     // No difficulty is known here: 1, the default, would refuse nearly every share.
-    mock.submit(&share(&old, 1));
+    mock.submit(&share_that(false, target, &old, 1));
     assert_eq!((mock.verdicts().len(), mock.client.pending()), (0, 1));
+}
+
+#[test]
+fn n6_what_one_connection_taught_about_difficulties_is_forgotten_with_it() {
+    let (mut mock, old, target) = raised();
+    let request = mock.submitted(&share_that(false, target, &old, 0));
+    mock.refuse(&request["id"], json!([23, "low"]));
+    mock.disconnect();
+    // A redirect may have led to another pool.
+    mock.handshake("a1b2c3d4", 4);
+    mock.difficulty(1.0 / f64::from(1u32 << 31));
+    mock.events();
+    mock.submitted(&share_that(false, target, &old, 1));
 }
 
 #[test]
@@ -251,6 +310,12 @@ fn every_refusal_that_pools_explain_has_a_guess_and_a_cure() {
         (json!([23, "bad-version"]), "without version rolling"),
         (json!([24, "who"]), "check the user name"),
         (json!([25, "not subscribed"]), "a reconnect cures it"),
+        // ckpool's words, which came without a number until 2026.
+        (json!("Stale"), "job was replaced"),
+        (json!("Invalid JobID"), "job was replaced"),
+        (json!("Duplicate"), "has this share already"),
+        (json!("ABOVE TARGET"), "disagree about the difficulty"),
+        (json!("Worker mismatch"), "check the user name"),
     ] {
         let (mut mock, job) = with_job();
         let request = mock.submitted(&share(&job, 0));
@@ -259,11 +324,13 @@ fn every_refusal_that_pools_explain_has_a_guess_and_a_cure() {
         assert!(advice.contains(words), "{error}: {advice}");
     }
     // "job" in the words of another refusal is no staleness.
-    let (mut mock, job) = with_job();
-    let request = mock.submitted(&share(&job, 0));
-    mock.refuse(&request["id"], json!([20, "good job, but no"]));
-    let ended = mock.verdict();
-    assert_eq!((ended.verdict, ended.advice), (Verdict::Rejected, None));
+    for error in [json!([20, "good job, but no"]), json!("not stale"), json!("duplicate?")] {
+        let (mut mock, job) = with_job();
+        let request = mock.submitted(&share(&job, 0));
+        mock.refuse(&request["id"], error);
+        let ended = mock.verdict();
+        assert_eq!((ended.verdict, ended.advice), (Verdict::Rejected, None));
+    }
 }
 
 /// A client with a job whose every second hash is a block, and that job voided.
@@ -439,6 +506,23 @@ fn i9_unanswered_shares_are_sent_again_when_the_session_comes_back() {
     mock.refuse(&again[2]["id"], json!([22, "Duplicate share"]));
     let rest: Vec<_> = mock.verdicts().into_iter().map(|ended| ended.verdict).collect();
     assert_eq!(rest, [Verdict::Accepted, Verdict::Rejected]);
+}
+
+#[test]
+fn i9_ckpool_says_without_a_number_that_it_had_a_resent_share() {
+    let (mut mock, job) = with_job();
+    mock.submitted(&share(&job, 0));
+    mock.disconnect();
+    mock.submit(&share(&job, 1));
+    mock.handshake("a1b2c3d4", 4);
+    for id in ids(&mock.sent()) {
+        let rest = r#""reject-reason":"Duplicate","result":false,"error":null"#;
+        answer_with(&mut mock, &id, rest);
+    }
+    let [again, new] = &mock.verdicts()[..] else { panic!("two were sent") };
+    assert_eq!((again.verdict, new.verdict), (Verdict::Accepted, Verdict::Rejected));
+    assert!(again.advice.unwrap().contains("counted as accepted"));
+    assert_eq!((again.code, again.reason.as_deref()), (None, Some("Duplicate")));
 }
 
 #[test]
