@@ -100,13 +100,13 @@ impl Client {
         }
         self.watch.start(now);
         self.connected_at = now;
-        self.handshake.start(&self.config, &mut self.output);
+        self.handshake.start(now, &self.config, &mut self.output);
     }
 
     /// The transport is gone, whoever closed it. Shares without an answer wait: they are sent again
     /// if the pool gives the same extranonce to the next connection, and unresolved if it does not.
     /// The jobs live on or die with that, too.
-    pub fn handle_disconnected(&mut self, _now: Duration) {
+    pub fn handle_disconnected(&mut self, now: Duration) {
         if !matches!(self.state, State::Online | State::Closing) {
             return;
         }
@@ -114,7 +114,7 @@ impl Client {
         self.lines.clear();
         self.malformed.clear();
         self.output.drop_lines();
-        self.handshake.ended();
+        self.handshake.ended(now);
         self.jobs.reset();
         self.shares.disconnected();
     }
@@ -313,7 +313,10 @@ impl Client {
             Ok(_) if self.redirects.count(now) > self.config.limits.redirects => {
                 self.output.warn(now, "ignored client.reconnect: too many in a short time");
             }
-            Ok(redirect) => self.output.emit(redirect),
+            Ok(redirect) => {
+                self.handshake.explained();
+                self.output.emit(redirect);
+            }
         }
     }
 
@@ -354,20 +357,15 @@ impl Client {
             Err(NoSubscription::Refused(reason)) => {
                 let reason = text(&reason);
                 if !self.handshake.retry(&self.config, &mut self.output) {
-                    self.handshake.refused();
                     self.close(CloseReason::SubscriptionRefused(reason));
                 }
                 return;
             }
             Err(NoSubscription::Final(reason)) => {
-                let reason = text(&reason);
-                self.handshake.refused();
-                return self.close(CloseReason::SubscriptionRefused(reason));
+                return self.close(CloseReason::SubscriptionRefused(text(&reason)));
             }
             Err(NoSubscription::Extranonce(error)) => {
-                let error = text(&error);
-                self.handshake.refused();
-                return self.close(CloseReason::Extranonce(error));
+                return self.close(CloseReason::Extranonce(text(&error)));
             }
         };
         let extranonce = subscription.extranonce.clone();
@@ -396,7 +394,6 @@ impl Client {
                 let code = code.map(|code| format!("code {code}"));
                 let reason = reason.or(code).unwrap_or("no reason given".into());
                 let reason = sanitize(&reason, self.config.limits.text);
-                self.handshake.refused();
                 self.output.emit(Event::AuthorizationRefused { reason: reason.clone() });
                 self.close(CloseReason::AuthorizationRefused(reason));
             }
@@ -440,6 +437,10 @@ impl Client {
     fn close(&mut self, reason: CloseReason) {
         if self.state == State::Online {
             self.state = State::Closing;
+            // Silence is what some pools have for a request that they do not know.
+            if !matches!(reason, CloseReason::Handshake { .. }) {
+                self.handshake.explained();
+            }
             self.output.emit(Event::Close(reason));
         }
     }

@@ -1,6 +1,8 @@
 //! The opening of a connection: what is asked, what the answers mean, and what a pool was found not
 //! to bear (BIP310, S3).
 
+use std::time::Duration;
+
 use midstate_chain::is_printable;
 use serde_json::{Value, json};
 
@@ -17,16 +19,22 @@ pub(super) struct Handshake {
     greeting: Greeting,
     subscribed: bool,
     authorized: bool,
-    /// The pool said a clear no, so that its hanging up has a cause.
-    refused: bool,
+    /// If this connection ends now, it is for a reason that we know.
+    explained: bool,
     /// `mining.configure` was answered with yes on this connection.
     rolling: bool,
     /// The answer about rolling has been waited for long enough.
     is_late: bool,
     /// The pool's name for the session, to ask for it again.
     session_id: Option<String>,
-    configure: Courtesy,
-    extranonce: Courtesy,
+    /// `mining.configure` was answered once: whatever goes wrong, this is not the cause.
+    knows_configure: bool,
+    /// The same for `mining.extranonce.subscribe`.
+    knows_extranonce: bool,
+    /// Connections in a row that the pool ended before it let us in, for no reason that it gave.
+    /// Decides what is left out of the next handshake.
+    hang_ups: u32,
+    last_hang_up: Duration,
 }
 
 /// Requests of the handshake.
@@ -51,17 +59,6 @@ enum Greeting {
     Silent,
 }
 
-/// What experience says about a request that not every pool knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Courtesy {
-    #[default]
-    Untried,
-    /// It was answered once: whatever goes wrong, this is not the cause.
-    Borne,
-    /// A connection ended without an answer to it: not asked again, for now.
-    Suspect,
-}
-
 /// A good answer to `mining.subscribe`.
 #[derive(Debug, PartialEq)]
 pub(super) struct Subscription {
@@ -84,23 +81,39 @@ pub(super) enum NoSubscription {
 /// A session id goes back in a line of ours.
 const MAX_SESSION_ID: usize = 128;
 
+/// After so many hang-ups in a row `mining.configure` is left out. A single one is a restart of the
+/// pool, or of a load balancer, more often than a protest.
+const WITHOUT_CONFIGURE: u32 = 2;
+/// After so many, `mining.extranonce.subscribe` as well.
+const WITHOUT_EXTRANONCE: u32 = 3;
+/// After so many it was neither, and all is asked again.
+const ACQUITTED: u32 = 4;
+/// A pool that was down may have been taken for one that protests, and to roll no version costs
+/// speed. So a connection that begins this long after the last hang-up tries again.
+const SUSPICION: Duration = Duration::from_secs(3600);
+
 impl Handshake {
     /// Writes all requests at once; pools answer in order or not.
-    pub(super) fn start(&mut self, config: &ClientConfig, out: &mut Output) {
+    pub(super) fn start(&mut self, now: Duration, config: &ClientConfig, out: &mut Output) {
         self.asked.clear();
         self.greeting = Greeting::default();
         self.is_late = false;
-        (self.subscribed, self.authorized, self.refused, self.rolling) =
+        (self.subscribed, self.authorized, self.explained, self.rolling) =
             (false, false, false, false);
+        if now.saturating_sub(self.last_hang_up) >= SUSPICION {
+            // One more is enough to leave it out again.
+            self.hang_ups = self.hang_ups.min(WITHOUT_CONFIGURE - 1);
+        }
 
-        if config.version_mask != 0 && self.configure != Courtesy::Suspect {
+        let asks_configure = self.knows_configure || self.hang_ups < WITHOUT_CONFIGURE;
+        if config.version_mask != 0 && asks_configure {
             let mask = format!("{:08x}", config.version_mask);
             let options = json!({"version-rolling.mask": mask, "version-rolling.min-bit-count": 2});
             let params = json!([["version-rolling"], options]);
             self.ask(Request::Configure, &params, out);
         }
         self.subscribe(config, out);
-        if self.extranonce != Courtesy::Suspect {
+        if self.knows_extranonce || self.hang_ups < WITHOUT_EXTRANONCE {
             self.ask(Request::ExtranonceSubscribe, &json!([]), out);
         }
         self.authorize(config, out);
@@ -132,8 +145,8 @@ impl Handshake {
         let at = self.asked.iter().position(|&(asked, _)| asked == id)?;
         let (_, request) = self.asked.remove(at);
         match request {
-            Request::Configure => self.configure = Courtesy::Borne,
-            Request::ExtranonceSubscribe => self.extranonce = Courtesy::Borne,
+            Request::Configure => self.knows_configure = true,
+            Request::ExtranonceSubscribe => self.knows_extranonce = true,
             _ => {}
         }
         Some(request)
@@ -176,9 +189,10 @@ impl Handshake {
         self.authorized = true;
     }
 
-    /// The pool will not have us.
-    pub(super) fn refused(&mut self) {
-        self.refused = true;
+    /// If the connection ends now, the requests that have no answer are not the cause: the pool
+    /// said a clear no, or leads us elsewhere, or it is we who close.
+    pub(super) fn explained(&mut self) {
+        self.explained = true;
     }
 
     /// Whether shares may be sent.
@@ -196,28 +210,17 @@ impl Handshake {
     }
 
     /// The connection ended. Some servers hang up on a request they do not know, and BIP310 says
-    /// so; some never answer it. Whatever was left without an answer is not asked the next time; if
-    /// the connection fails without it, too, it was not the cause.
-    pub(super) fn ended(&mut self) {
-        if self.refused {
+    /// so. When it happens again, that request is left out; if the connection fails without it,
+    /// too, it was not the cause.
+    pub(super) fn ended(&mut self, now: Duration) {
+        if self.explained {
             return;
         }
-        let unanswered = |wanted| self.asked.iter().any(|&(_, request)| request == wanted);
-        let configure = unanswered(Request::Configure) && self.configure == Courtesy::Untried;
-        let extranonce =
-            unanswered(Request::ExtranonceSubscribe) && self.extranonce == Courtesy::Untried;
-        if configure {
-            self.configure = Courtesy::Suspect;
-        } else if self.is_through() {
-            // All that matters was answered.
-        } else if extranonce {
-            self.extranonce = Courtesy::Suspect;
-        } else {
-            for courtesy in [&mut self.configure, &mut self.extranonce] {
-                if *courtesy == Courtesy::Suspect {
-                    *courtesy = Courtesy::Untried;
-                }
-            }
+        if !self.is_through() {
+            self.hang_ups = (self.hang_ups + 1) % ACQUITTED;
+            self.last_hang_up = now;
+        } else if self.hang_ups < WITHOUT_CONFIGURE {
+            self.hang_ups = 0;
         }
     }
 

@@ -253,31 +253,92 @@ fn i14_n10_every_answer_to_configure() {
     }
 }
 
-#[test]
-fn n10_a_pool_that_hangs_up_on_configure_is_asked_without_it() {
-    let mut mock = Mock::new(config());
-    assert_eq!(methods(&mock.connect())[0], "mining.configure");
-    mock.disconnect();
-    let sent = mock.connect();
-    assert_eq!(
-        methods(&sent),
-        ["mining.subscribe", "mining.extranonce.subscribe", "mining.authorize"]
-    );
-    for request in &sent {
-        let is_subscribe = request["method"] == "mining.subscribe";
-        let result = if is_subscribe { json!([null, "a1b2c3d4", 4]) } else { json!(true) };
+/// Answers all but configure.
+fn let_in(mock: &mut Mock, sent: &[Value]) {
+    for request in sent {
+        let result = match request["method"].as_str() {
+            Some("mining.configure") => continue,
+            Some("mining.subscribe") => json!([null, "a1b2c3d4", 4]),
+            _ => json!(true),
+        };
         mock.answer(&request["id"], result);
     }
+}
+
+const ALL: [&str; 4] =
+    ["mining.configure", "mining.subscribe", "mining.extranonce.subscribe", "mining.authorize"];
+
+#[test]
+fn n10_a_pool_that_hangs_up_on_configure_is_asked_without_it_for_an_hour() {
+    let mut mock = Mock::new(config());
+    for _ in 0..2 {
+        assert_eq!(methods(&mock.connect()), ALL);
+        mock.disconnect();
+    }
+    for _ in 0..2 {
+        let sent = mock.connect();
+        assert_eq!(methods(&sent), ALL[1..], "it is remembered");
+        let_in(&mut mock, &sent);
+        mock.wait_seconds(100);
+        mock.disconnect();
+    }
+    mock.wait_seconds(3600);
+    assert_eq!(methods(&mock.connect()), ALL, "it may have been something else");
     mock.disconnect();
-    assert_eq!(methods(&mock.connect())[0], "mining.subscribe", "it is remembered");
+    assert_eq!(methods(&mock.connect()), ALL[1..], "this time, one hang-up is enough");
+    mock.disconnect();
+    mock.wait_seconds(3600);
+    mock.handshake("a1b2c3d4", 4);
+    assert_eq!(mock.job("1", PREV, true).version_mask, 0x1fff_e000);
+}
+
+#[test]
+fn n10_a_pool_that_falls_silent_at_configure_is_asked_without_it() {
+    let mut mock = Mock::new(config());
+    for expected in [&ALL[..], &ALL[..], &ALL[1..]] {
+        assert_eq!(methods(&mock.connect()), expected);
+        mock.wait_seconds(15);
+        assert!(matches!(mock.closed(), Some(CloseReason::Handshake { .. })));
+        mock.disconnect();
+    }
+}
+
+#[test]
+fn n10_a_hang_up_now_and_then_costs_no_version_rolling() {
+    let mut mock = Mock::new(config());
+    for _ in 0..3 {
+        // A restart of the pool, or of what stands before it.
+        assert_eq!(methods(&mock.connect()), ALL);
+        mock.disconnect();
+        // And one that never answers configure: no harm in asking.
+        let sent = mock.connect();
+        assert_eq!(methods(&sent), ALL);
+        let_in(&mut mock, &sent);
+        mock.disconnect();
+    }
+}
+
+#[test]
+fn n10_an_end_with_another_cause_does_not_count_as_a_hang_up() {
+    let causes: [fn(&mut Mock); 2] = [
+        |mock| (0..8).for_each(|_| mock.line("not JSON")),
+        |mock| mock.call("client.reconnect", json!(["eu.example.com", 3333])),
+    ];
+    for cause in causes {
+        let mut mock = Mock::new(config());
+        for _ in 0..4 {
+            assert_eq!(methods(&mock.connect()), ALL);
+            cause(&mut mock);
+            mock.disconnect();
+        }
+    }
 }
 
 #[test]
 fn n10_the_courtesies_are_suspected_one_by_one_and_acquitted_if_it_fails_without_them() {
     let mut mock = Mock::new(config());
-    let all =
-        ["mining.configure", "mining.subscribe", "mining.extranonce.subscribe", "mining.authorize"];
-    for expected in [&all[..], &all[1..], &["mining.subscribe", "mining.authorize"], &all[..]] {
+    let neither = &["mining.subscribe", "mining.authorize"][..];
+    for expected in [&ALL[..], &ALL[..], &ALL[1..], neither, &ALL[..], &ALL[..], &ALL[1..]] {
         assert_eq!(methods(&mock.connect()), expected);
         mock.disconnect();
     }
@@ -286,7 +347,7 @@ fn n10_the_courtesies_are_suspected_one_by_one_and_acquitted_if_it_fails_without
 #[test]
 fn n10_a_pool_that_once_answered_configure_is_asked_again_after_any_mishap() {
     let mut mock = Mock::ready();
-    for _ in 0..3 {
+    for _ in 0..9 {
         mock.disconnect();
         assert_eq!(methods(&mock.connect())[0], "mining.configure");
     }
@@ -295,10 +356,12 @@ fn n10_a_pool_that_once_answered_configure_is_asked_again_after_any_mishap() {
 #[test]
 fn n10_a_pool_that_says_no_did_not_hang_up_on_configure() {
     let mut mock = Mock::new(config());
-    let sent = mock.connect();
-    mock.refuse(&asked(&sent, "mining.authorize")["id"], json!([24, "who are you"]));
-    mock.disconnect();
-    assert_eq!(methods(&mock.connect())[0], "mining.configure");
+    for _ in 0..3 {
+        let sent = mock.connect();
+        assert_eq!(methods(&sent), ALL);
+        mock.refuse(&asked(&sent, "mining.authorize")["id"], json!([24, "who are you"]));
+        mock.disconnect();
+    }
 }
 
 #[test]
@@ -314,8 +377,6 @@ fn n10_n11_what_is_never_answered_holds_nothing_up() {
     assert_eq!(request["params"].as_array().map(Vec::len), Some(5));
     mock.wait_seconds(60);
     assert_eq!(mock.closed(), None);
-    mock.disconnect();
-    assert_eq!(methods(&mock.connect())[0], "mining.subscribe", "configure is not asked again");
 }
 
 #[test]
