@@ -290,8 +290,15 @@ impl Seat {
         let mut done = pin!(done);
         let order = self.order();
         loop {
+            let due = self.client.poll_timeout().unwrap_or(Duration::MAX);
+            let wait = due.saturating_sub(self.now());
             tokio::select! {
                 result = &mut done => return Some(result),
+                () = sleep(wait) => {
+                    let now = self.now();
+                    self.client.handle_timeout(now);
+                    self.forward_events(&mut Progress::default()).await;
+                }
                 Some(share) = self.shares.recv() => {
                     let now = self.now();
                     self.client.submit(now, share);

@@ -104,8 +104,8 @@ impl Client {
     }
 
     /// The transport is gone, whoever closed it. Shares without an answer wait: they are sent again
-    /// if the pool gives the same extranonce to the next connection, and unresolved if it does not.
-    /// The jobs live on or die with that, too.
+    /// if the pool gives the same extranonce to the next connection, and unresolved if it does not,
+    /// or not in time. The jobs live on or die with that, too.
     pub fn handle_disconnected(&mut self, now: Duration) {
         if !matches!(self.state, State::Online | State::Closing) {
             return;
@@ -142,10 +142,10 @@ impl Client {
 
     /// The time of [`poll_timeout`](Self::poll_timeout) has come. Harmless at any other time.
     pub fn handle_timeout(&mut self, now: Duration) {
+        self.shares.expire(now, &mut self.output);
         if self.state != State::Online {
             return;
         }
-        self.shares.expire(now, &mut self.output);
         if now >= self.rolling_due() && self.handshake.is_asking_to_roll() {
             self.handshake.stop_waiting_to_roll();
             self.flush(now);
@@ -183,14 +183,15 @@ impl Client {
         self.output.poll_event()
     }
 
-    /// When to call [`handle_timeout`](Self::handle_timeout), unless something happens before.
+    /// When to call [`handle_timeout`](Self::handle_timeout), unless something happens before. Not
+    /// only while there is a connection: shares that were sent wait for their answer without one,
+    /// too, and not for ever.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        let watch = self.watch.deadline(&self.config.limits);
-        let mut due = self.shares.deadline().map_or(watch, |shares| shares.min(watch));
-        if self.handshake.is_asking_to_roll() {
-            due = due.min(self.rolling_due());
-        }
-        (self.state == State::Online).then_some(due)
+        let is_online = self.state == State::Online;
+        let watch = is_online.then(|| self.watch.deadline(&self.config.limits));
+        let is_asking = is_online && self.handshake.is_asking_to_roll();
+        let rolling = is_asking.then(|| self.rolling_due());
+        [self.shares.deadline(), watch, rolling].into_iter().flatten().min()
     }
 
     /// Shares without a verdict.

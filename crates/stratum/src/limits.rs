@@ -37,7 +37,7 @@ pub struct Limits {
     pub outbox: usize,
     /// Shares a second (S6).
     pub share_rate: u32,
-    /// Age of a share without an answer.
+    /// From the moment that a share was sent, on whatever connection, without an answer.
     pub answer: Duration,
     /// Answers to the peer's questions that wait to be written.
     pub replies: usize,

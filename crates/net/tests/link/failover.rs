@@ -159,6 +159,21 @@ async fn i9_shares_that_were_found_without_a_pool_keep_waiting_and_end_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn i9_what_a_pool_never_answered_is_given_up_while_it_is_away() {
+    let pools = pools(&[("one", Mood::Mute)]);
+    let mut link = Running::start(&pools, &["one"]);
+    link.until_working_for("one").await;
+    (0..10).for_each(|_| link.find_share());
+    link.pass(1).await;
+    pools.set("one", Mood::Refusing);
+    link.pass(118).await;
+    assert!(link.verdicts.is_empty(), "the session may come back");
+    link.pass(2).await;
+    assert_eq!(link.count(Verdict::Unresolved), 10);
+    link.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn i20_a_stop_waits_for_answers_but_not_for_ever() {
     let pools = pools(&[("one", Mood::Good)]);
     let mut link = Running::start(&pools, &["one"]);

@@ -38,14 +38,24 @@ pub(super) struct Shares {
 struct Found {
     share: Share,
     is_block: bool,
-    /// On an earlier connection; the pool may have it.
-    was_sent: bool,
+    /// When it was sent on an earlier connection; the pool may have it.
+    sent_before: Option<Duration>,
 }
 
 #[derive(Debug)]
 struct Sent {
     found: Found,
     at: Duration,
+}
+
+impl Found {
+    /// Since when it waits for an answer that is given up one day. While there is no connection, a
+    /// block is not: it can still be sent again, and a lost one cannot be made good. Toys, of which
+    /// there are many, are not worth the places that they take.
+    fn waits_since(&self) -> Option<Duration> {
+        let is_kept = self.is_block && !self.share.job.has_toy_blocks();
+        self.sent_before.filter(|_| !is_kept)
+    }
 }
 
 /// Why we, and not the pool, ended a share; in words for people.
@@ -119,7 +129,7 @@ impl Shares {
                     self.make_room(out);
                 }
                 self.recent.insert(share.hash);
-                self.queue.push_back(Found { share, is_block, was_sent: false });
+                self.queue.push_back(Found { share, is_block, sent_before: None });
             }
             Err(why) => settle(out, share, why, Duration::ZERO),
         }
@@ -174,7 +184,8 @@ impl Shares {
             let (job, can_express) = (&found.share.job, jobs.can_express(&found.share));
             // The pool agreed to its bits once, and is about to say whether it still does.
             let asking = !can_express && handshake.is_asking_to_roll();
-            let counts = if found.was_sent { jobs.is_ours(job) } else { jobs.is_live(job) };
+            let was_sent = found.sent_before.is_some();
+            let counts = if was_sent { jobs.is_ours(job) } else { jobs.is_live(job) };
             if asking && counts && !found.is_block {
                 self.queue.push_back(found);
                 continue;
@@ -182,7 +193,7 @@ impl Shares {
             // A block does not wait. Whoever reads it has read our question before, and without its
             // bits would put another header together.
             let rolling = asking || handshake.is_rolling();
-            let fate = match (found.was_sent, found.is_block) {
+            let fate = match (was_sent, found.is_block) {
                 (true, false) if jobs.is_ours(job) && can_express => Ok(()),
                 (true, true) if jobs.is_ours(job) => Ok(()),
                 (true, _) => Err(Withheld::SessionLost),
@@ -239,7 +250,7 @@ impl Shares {
         out: &mut Output,
     ) -> bool {
         let Some(Sent { found, at }) = self.unanswered.remove(&id) else { return false };
-        let Found { share, was_sent, .. } = found;
+        let Found { share, sent_before, .. } = found;
         let latency = now.saturating_sub(at);
         let Err(refusal) = answer.accepted() else {
             self.strikes = 0;
@@ -259,7 +270,7 @@ impl Shares {
         let may_be_too_easy = matches!(cause, Cause::LowDifficulty | Cause::Unsaid);
         let raised = may_be_too_easy && jobs.refused_as_too_easy(&share);
         // The pool took it on the first connection and its answer was lost with that (I9).
-        let is_known = was_sent && cause == Cause::Duplicate;
+        let is_known = sent_before.is_some() && cause == Cause::Duplicate;
         let verdict = if is_known { Verdict::Accepted } else { Verdict::Rejected };
         out.emit(Event::Verdict {
             share,
@@ -282,23 +293,36 @@ impl Shares {
     pub(super) fn disconnected(&mut self) {
         self.strikes = 0;
         let unanswered = std::mem::take(&mut self.unanswered);
-        let again = unanswered.into_values().map(|sent| Found { was_sent: true, ..sent.found });
-        for found in again.rev() {
-            self.queue.push_front(found);
+        for Sent { found, at } in unanswered.into_values().rev() {
+            self.queue.push_front(Found { sent_before: Some(at), ..found });
         }
     }
 
-    /// When the oldest unanswered share is given up.
+    /// When the next share that was sent is given up.
     pub(super) fn deadline(&self) -> Option<Duration> {
-        self.unanswered.values().next().map(|sent| sent.at + self.answer)
+        let on_this_connection = self.unanswered.values().next().map(|sent| sent.at);
+        let before = self.queue.iter().filter_map(Found::waits_since).min();
+        on_this_connection.into_iter().chain(before).min().map(|since| since + self.answer)
     }
 
     /// Gives up the shares whose answer is overdue.
     pub(super) fn expire(&mut self, now: Duration, out: &mut Output) {
-        while self.deadline().is_some_and(|deadline| deadline <= now)
-            && let Some((_, sent)) = self.unanswered.pop_first()
+        if self.deadline().is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        for found in std::mem::take(&mut self.queue) {
+            match found.waits_since() {
+                Some(since) if since + self.answer <= now => {
+                    settle(out, found.share, Withheld::NoAnswer, now.saturating_sub(since));
+                }
+                _ => self.queue.push_back(found),
+            }
+        }
+        while let Some(oldest) = self.unanswered.first_entry()
+            && oldest.get().at + self.answer <= now
         {
-            settle(out, sent.found.share, Withheld::NoAnswer, now.saturating_sub(sent.at));
+            let Sent { found, at } = oldest.remove();
+            settle(out, found.share, Withheld::NoAnswer, now.saturating_sub(at));
         }
     }
 

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 pub(crate) const EASY: f64 = 1e-10;
 /// Difficulty 1 as the network's: no test finds a block by chance.
 pub(crate) const HARD_BITS: &str = "1d00ffff";
+/// Signet's, the easiest that are no toy: 5 million hashes to a block.
+pub(crate) const SIGNET_BITS: &str = "1e0377ae";
 /// Regtest's: 2 hashes to a block.
 pub(crate) const BLOCK_BITS: &str = "207fffff";
 
@@ -257,6 +259,15 @@ pub(crate) fn share_at(job: &Arc<Job>, version: u32, nonce: u32) -> Share {
 pub(crate) fn share(job: &Arc<Job>, nth: usize) -> Share {
     let all = (0..100_000).map(|nonce| share_at(job, job.version, nonce));
     all.filter(Share::meets_share_target).nth(nth).expect("an easy target")
+}
+
+/// A share that is a block, and no toy; for jobs with [`SIGNET_BITS`] on [`PREV`] and the
+/// extranonce1 of [`Mock::ready`]. Found once, by trying.
+pub(crate) fn earnest_block(job: &Arc<Job>, nth: usize) -> Share {
+    let nonces = [3_330_645, 5_135_428, 7_525_631, 15_968_276, 23_095_699, 26_905_129, 27_252_439];
+    let share = share_at(job, job.version, nonces[nth]);
+    assert!(share.is_block() && !job.has_toy_blocks());
+    share
 }
 
 /// A share that is a block; for jobs with [`BLOCK_BITS`].

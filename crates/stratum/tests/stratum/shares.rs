@@ -7,8 +7,8 @@ use midstate_stratum::{ClientConfig, CloseReason, Limits};
 use serde_json::{Value, json};
 
 use crate::mock::{
-    BLOCK_BITS, EASY, HARD_BITS, Mock, OTHER_PREV, PREV, asked, block, config, methods,
-    notify_params, share, share_at,
+    BLOCK_BITS, EASY, HARD_BITS, Mock, OTHER_PREV, PREV, SIGNET_BITS, asked, block, config,
+    earnest_block, methods, notify_params, share, share_at,
 };
 
 /// A client that is through the handshake and has a job whose every hash is a share.
@@ -506,6 +506,69 @@ fn i9_unanswered_shares_are_sent_again_when_the_session_comes_back() {
     mock.refuse(&again[2]["id"], json!([22, "Duplicate share"]));
     let rest: Vec<_> = mock.verdicts().into_iter().map(|ended| ended.verdict).collect();
     assert_eq!(rest, [Verdict::Accepted, Verdict::Rejected]);
+}
+
+#[test]
+fn i9_what_was_sent_is_given_up_in_time_though_the_pool_is_away() {
+    for stays_down in [true, false] {
+        let (mut mock, job) = with_job();
+        mock.submitted(&share(&job, 0));
+        mock.wait_seconds(60);
+        mock.submitted(&share(&job, 1));
+        mock.disconnect();
+        mock.submit(&share(&job, 2));
+        mock.wait_seconds(30);
+        if !stays_down {
+            // A connection without a subscription is no better.
+            mock.connect();
+            (0..8).for_each(|_| mock.line("not JSON"));
+            assert!(mock.closed().is_some());
+        }
+        mock.wait_seconds(29);
+        assert_eq!((mock.verdicts().len(), mock.client.pending()), (0, 3));
+        mock.wait_seconds(1);
+        let ended = mock.verdict();
+        assert_eq!((ended.share, ended.verdict), (share(&job, 0), Verdict::Unresolved));
+        assert_eq!(ended.latency, Duration::from_secs(120));
+        mock.wait_seconds(60);
+        assert_eq!(mock.verdict().share, share(&job, 1));
+        // What was never sent has no answer to wait for.
+        mock.wait_seconds(3600);
+        assert_eq!((mock.verdicts().len(), mock.client.pending()), (0, 1));
+        assert_eq!(mock.client.poll_timeout(), None);
+    }
+}
+
+#[test]
+fn i7_i9_a_block_waits_for_its_pool_however_long_unless_it_is_a_toy() {
+    for bits in [SIGNET_BITS, BLOCK_BITS] {
+        let mut mock = Mock::ready();
+        mock.call("mining.notify", notify_params("1", PREV, bits, true));
+        let job = mock.newest_job().expect("a job");
+        let is_toy = bits == BLOCK_BITS;
+        let found = if is_toy { block(&job, 0) } else { earnest_block(&job, 0) };
+        mock.submitted(&found);
+        mock.disconnect();
+        mock.wait_seconds(3600);
+        let ended: Vec<_> = mock.verdicts().into_iter().map(|ended| ended.verdict).collect();
+        assert_eq!(ended, vec![Verdict::Unresolved; usize::from(is_toy)]);
+        mock.handshake("a1b2c3d4", 4);
+        assert_eq!(mock.sent().len(), usize::from(!is_toy));
+    }
+}
+
+#[test]
+fn i9_a_share_that_is_sent_again_has_as_long_again() {
+    let (mut mock, job) = with_job();
+    mock.submitted(&share(&job, 0));
+    mock.wait_seconds(100);
+    mock.disconnect();
+    mock.handshake("a1b2c3d4", 4);
+    assert_eq!(mock.sent().len(), 1);
+    mock.wait_seconds(119);
+    assert_eq!(mock.verdicts().len(), 0);
+    mock.wait_seconds(1);
+    assert_eq!(mock.verdict().verdict, Verdict::Unresolved);
 }
 
 #[test]
