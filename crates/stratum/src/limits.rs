@@ -169,7 +169,11 @@ impl Limits {
                 outbox.to_string(),
                 "new shares count as throttled; a block settles the oldest share as unresolved",
             ),
-            ("shares a second", share_rate.to_string(), "counted as throttled; blocks never are"),
+            (
+                "shares a second",
+                share_rate.to_string(),
+                "counted as throttled; blocks never are, except on regtest",
+            ),
             (
                 "wait for the answer to a share",
                 time(answer),

@@ -1,7 +1,7 @@
 //! What the client has to say: lines for the pool, events for the caller. Bounded, whatever comes
 //! in.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,9 +13,12 @@ use crate::{Event, Limits, sanitize};
 /// Lines and events that wait to be polled, and the ids of requests.
 #[derive(Debug)]
 pub(super) struct Output {
-    /// Blocks overtake everything that waits (I7).
-    urgent: VecDeque<Vec<u8>>,
+    /// Blocks overtake everything that waits (I7). By the id of the request.
+    blocks: BTreeMap<u64, Vec<u8>>,
+    /// The handshake and replies.
     lines: VecDeque<Vec<u8>>,
+    /// By the id of the request.
+    shares: BTreeMap<u64, Vec<u8>>,
     events: VecDeque<Event>,
     last_id: u64,
     replies: usize,
@@ -39,8 +42,9 @@ impl Output {
         let per_second = 1.0 / limits.text_interval.as_secs_f64().max(0.001);
         let talk = |burst| Talk { pace: Bucket::new(burst, per_second), held_back: 0 };
         Self {
-            urgent: VecDeque::new(),
+            blocks: BTreeMap::new(),
             lines: VecDeque::new(),
+            shares: BTreeMap::new(),
             events: VecDeque::new(),
             last_id: 0,
             replies: limits.replies,
@@ -61,8 +65,22 @@ impl Output {
         self.lines.push_back(line);
     }
 
-    pub(super) fn send_urgent(&mut self, line: Vec<u8>) {
-        self.urgent.push_back(line);
+    /// The line of a share. It waits no longer than the share for its verdict
+    /// ([`withdraw`](Self::withdraw)), so that there are never more of them than such shares.
+    pub(super) fn send_share(&mut self, id: u64, line: Vec<u8>, is_block: bool) {
+        let waiting = if is_block { &mut self.blocks } else { &mut self.shares };
+        waiting.insert(id, line);
+    }
+
+    /// Whether the share that is sent with this id waits to be written.
+    pub(super) fn has_share(&self, id: u64) -> bool {
+        self.blocks.contains_key(&id) || self.shares.contains_key(&id)
+    }
+
+    /// That share is settled: if it was not written yet, it need not be.
+    pub(super) fn withdraw(&mut self, id: u64) {
+        self.blocks.remove(&id);
+        self.shares.remove(&id);
     }
 
     /// An answer to a question of the pool, unless it does not read what is sent.
@@ -117,12 +135,16 @@ impl Output {
 
     /// What was not written when the transport went away.
     pub(super) fn drop_lines(&mut self) {
-        self.urgent.clear();
+        self.blocks.clear();
         self.lines.clear();
+        self.shares.clear();
     }
 
     pub(super) fn poll_line(&mut self) -> Option<Vec<u8>> {
-        self.urgent.pop_front().or_else(|| self.lines.pop_front())
+        let share = |waiting: &mut BTreeMap<_, _>| waiting.pop_first().map(|(_, line)| line);
+        share(&mut self.blocks)
+            .or_else(|| self.lines.pop_front())
+            .or_else(|| share(&mut self.shares))
     }
 
     pub(super) fn poll_event(&mut self) -> Option<Event> {

@@ -137,7 +137,8 @@ impl Shares {
 
     /// Whether a share is to be sent; if so, whether it is a block. A hash that is one goes out
     /// whatever happened to its job, to our rates and to the pool: pools look for a block before
-    /// they look for staleness, and a lost block cannot be made good.
+    /// they look for staleness, and a lost block cannot be made good. Toys keep to the rates: it is
+    /// the pool that says what a block is, and it may say so of every second hash.
     fn judge(&mut self, now: Duration, share: &Share, jobs: &Jobs) -> Result<bool, Withheld> {
         let job = &share.job;
         let rolled = share.version ^ job.version;
@@ -147,20 +148,12 @@ impl Shares {
         if share.header().hash() != share.hash {
             return Err(Withheld::WrongHash);
         }
-        if share.is_block() {
+        let is_block = share.is_block();
+        if is_block && !job.has_toy_blocks() {
             return Ok(true);
         }
-        if !share.meets_share_target() {
-            return Err(Withheld::TooEasy);
-        }
-        if self.recent.contains(&share.hash) {
-            return Err(Withheld::Duplicate);
-        }
-        if !jobs.is_live(job) {
-            return Err(Withheld::Void);
-        }
-        if !jobs.target_of(job).is_met_by(&share.hash) {
-            return Err(Withheld::Outgrown);
+        if !is_block {
+            self.judge_share(share, jobs)?;
         }
         if self.pending() >= self.outbox {
             return Err(Withheld::Backlog);
@@ -168,7 +161,24 @@ impl Shares {
         if !self.pace.take(now) {
             return Err(Withheld::Rate);
         }
-        Ok(false)
+        Ok(is_block)
+    }
+
+    /// What holds for shares that are no blocks.
+    fn judge_share(&self, share: &Share, jobs: &Jobs) -> Result<(), Withheld> {
+        if !share.meets_share_target() {
+            return Err(Withheld::TooEasy);
+        }
+        if self.recent.contains(&share.hash) {
+            return Err(Withheld::Duplicate);
+        }
+        if !jobs.is_live(&share.job) {
+            return Err(Withheld::Void);
+        }
+        if !jobs.target_of(&share.job).is_met_by(&share.hash) {
+            return Err(Withheld::Outgrown);
+        }
+        Ok(())
     }
 
     /// Sends all that waits. Only for a connection that is subscribed and authorized.
@@ -213,11 +223,7 @@ impl Shares {
     fn send(&mut self, now: Duration, found: Found, rolling: bool, jobs: &Jobs, out: &mut Output) {
         let id = out.next_id();
         let line = self.submit_line(id, &found.share, rolling, jobs.version_mask());
-        if found.is_block {
-            out.send_urgent(line)
-        } else {
-            out.send(line)
-        }
+        out.send_share(id, line, found.is_block);
         self.unanswered.insert(id, Sent { found, at: now });
     }
 
@@ -249,6 +255,10 @@ impl Shares {
         jobs: &mut Jobs,
         out: &mut Output,
     ) -> bool {
+        // Nobody can answer what was not asked yet.
+        if out.has_share(id) {
+            return false;
+        }
         let Some(Sent { found, at }) = self.unanswered.remove(&id) else { return false };
         let Found { share, sent_before, .. } = found;
         let latency = now.saturating_sub(at);
@@ -321,7 +331,8 @@ impl Shares {
         while let Some(oldest) = self.unanswered.first_entry()
             && oldest.get().at + self.answer <= now
         {
-            let Sent { found, at } = oldest.remove();
+            let (id, Sent { found, at }) = oldest.remove_entry();
+            out.withdraw(id);
             settle(out, found.share, Withheld::NoAnswer, now.saturating_sub(at));
         }
     }
@@ -342,14 +353,17 @@ impl Shares {
     /// A block must go out, and memory has an end: the oldest share makes way, a block only if
     /// there is nothing else.
     fn make_room(&mut self, out: &mut Output) {
-        let sent = self.unanswered.iter().find(|(_, sent)| !sent.found.is_block);
-        let displaced = match sent.map(|(&id, _)| id) {
-            Some(id) => self.unanswered.remove(&id).map(|sent| sent.found),
-            None => match self.queue.iter().position(|found| !found.is_block) {
-                Some(at) => self.queue.remove(at),
-                None => (self.unanswered.pop_first().map(|(_, sent)| sent.found))
-                    .or_else(|| self.queue.pop_front()),
-            },
+        let sent = |(&id, _): (&u64, &Sent)| id;
+        let sent_share = self.unanswered.iter().find(|(_, sent)| !sent.found.is_block).map(sent);
+        let waiting_share = self.queue.iter().position(|found| !found.is_block);
+        let sent_block = self.unanswered.iter().next().map(sent);
+        let displaced = match (sent_share, waiting_share, sent_block) {
+            (Some(id), _, _) | (None, None, Some(id)) => {
+                out.withdraw(id);
+                self.unanswered.remove(&id).map(|sent| sent.found)
+            }
+            (None, Some(at), _) => self.queue.remove(at),
+            (None, None, None) => self.queue.pop_front(),
         };
         if let Some(found) = displaced {
             settle(out, found.share, Withheld::Displaced, Duration::ZERO);

@@ -402,14 +402,17 @@ fn i7_a_block_overtakes_shares_that_were_not_written_yet() {
 }
 
 #[test]
-fn i7_s6_a_block_is_never_throttled() {
-    let limits = Limits { share_rate: 1, ..Limits::default() };
-    let mut mock = Mock::new(ClientConfig { limits, ..config() });
-    mock.handshake("a1b2c3d4", 4);
-    mock.call("mining.notify", notify_params("1", PREV, BLOCK_BITS, true));
-    let job = mock.newest_job().expect("a job");
-    (0..50).for_each(|nth| mock.submit(&block(&job, nth)));
-    assert_eq!((mock.sent().len(), mock.verdicts().len()), (50, 0));
+fn i7_s6_a_block_is_never_throttled_unless_it_is_a_toy() {
+    for (bits, sent) in [(SIGNET_BITS, 7), (BLOCK_BITS, 1)] {
+        let limits = Limits { share_rate: 1, ..Limits::default() };
+        let mut mock = Mock::new(ClientConfig { limits, ..config() });
+        mock.handshake("a1b2c3d4", 4);
+        mock.call("mining.notify", notify_params("1", PREV, bits, true));
+        let job = mock.newest_job().expect("a job");
+        let found = if bits == BLOCK_BITS { block } else { earnest_block };
+        (0..7).for_each(|nth| mock.submit(&found(&job, nth)));
+        assert_eq!((mock.sent().len(), mock.verdicts().len()), (sent, 7 - sent));
+    }
 }
 
 #[test]
@@ -460,21 +463,72 @@ fn s6_n7_a_pool_that_answers_nothing_leaves_memory_flat_and_every_share_counted(
     mock.submitted(&share_at(&job, job.version, 1000));
 }
 
-#[test]
-fn i7_s6_a_block_displaces_the_oldest_share_when_memory_is_full() {
-    let limits = Limits { outbox: 3, ..Limits::default() };
+/// A client that keeps so many shares without an answer, and a job with earnest blocks.
+fn with_room_for(outbox: usize) -> (Mock, std::sync::Arc<Job>) {
+    let limits = Limits { outbox, share_rate: 1_000_000, ..Limits::default() };
     let mut mock = Mock::new(ClientConfig { limits, ..config() });
     mock.handshake("a1b2c3d4", 4);
-    mock.call("mining.notify", notify_params("1", PREV, BLOCK_BITS, true));
+    mock.call("mining.notify", notify_params("1", PREV, SIGNET_BITS, true));
     let job = mock.newest_job().expect("a job");
-    let all: Vec<_> = (0..40).map(|nonce| share_at(&job, job.version, nonce)).collect();
-    let (blocks, shares): (Vec<_>, Vec<_>) = all.into_iter().partition(Share::is_block);
-    shares.iter().take(3).for_each(|share| mock.submit(share));
-    blocks.iter().take(5).for_each(|share| mock.submit(share));
-    assert_eq!((mock.client.pending(), mock.sent().len()), (3, 8));
-    let displaced: Vec<_> = mock.verdicts().into_iter().map(|ended| ended.share).collect();
-    // Shares first, then the oldest of the blocks.
-    assert_eq!(displaced, [&shares[..3], &blocks[..2]].concat());
+    (mock, job)
+}
+
+fn nonces(sent: &[Value]) -> Vec<Value> {
+    sent.iter().map(|request| request["params"][4].clone()).collect()
+}
+
+#[test]
+fn i7_s6_a_block_displaces_the_oldest_share_when_memory_is_full() {
+    for is_written in [true, false] {
+        let (mut mock, job) = with_room_for(3);
+        (0..3).for_each(|nth| mock.submit(&share(&job, nth)));
+        if is_written {
+            assert_eq!(mock.sent().len(), 3);
+        }
+        (0..5).for_each(|nth| mock.submit(&earnest_block(&job, nth)));
+        assert_eq!(mock.client.pending(), 3);
+        let displaced: Vec<_> = mock.verdicts().into_iter().map(|ended| ended.share).collect();
+        // Shares first, then the oldest of the blocks.
+        let shares = (0..3).map(|nth| share(&job, nth));
+        let expected: Vec<_> = shares.chain((0..2).map(|nth| earnest_block(&job, nth))).collect();
+        assert_eq!(displaced, expected);
+        // What is settled is not sent any more.
+        let kept = [2, 3, 4].map(|nth| json!(format!("{:08x}", earnest_block(&job, nth).nonce)));
+        assert_eq!(nonces(&mock.sent()), kept);
+    }
+}
+
+#[test]
+fn s6_no_more_lines_wait_to_be_written_than_shares_for_an_answer() {
+    // Two minutes of a pool that reads nothing, over and over.
+    let (mut mock, job) = with_room_for(10);
+    for round in 0..20 {
+        (0..50).for_each(|nth| mock.submit(&share_at(&job, job.version, round * 50 + nth)));
+        assert_eq!(mock.client.pending(), 10);
+        mock.call("mining.notify", notify_params("1", PREV, SIGNET_BITS, false));
+        mock.wait_seconds(120);
+    }
+    assert_eq!(mock.client.pending(), 0);
+    assert_eq!(nonces(&mock.sent()), Vec::<Value>::new(), "all were given up");
+
+    // Toys do not get around it.
+    mock.call("mining.notify", notify_params("2", PREV, BLOCK_BITS, true));
+    let job = mock.newest_job().expect("a job");
+    (0..1000).for_each(|nonce| mock.submit(&share_at(&job, job.version, nonce)));
+    assert_eq!((mock.client.pending(), mock.sent().len()), (10, 10));
+}
+
+#[test]
+fn n12_an_answer_before_its_question_meets_nothing() {
+    let (mut mock, job) = with_job();
+    let before = mock.submitted(&share(&job, 0))["id"].as_u64().expect("ours are numbers");
+    mock.submit(&share(&job, 1));
+    mock.answer(&json!(before + 1), json!(true));
+    assert_eq!((mock.verdicts().len(), mock.client.pending()), (0, 2));
+    let sent = mock.sent();
+    assert_eq!(sent[0]["id"], before + 1);
+    mock.answer(&sent[0]["id"], json!(true));
+    assert_eq!(mock.verdict().share, share(&job, 1));
 }
 
 #[test]
