@@ -83,6 +83,10 @@ pub(super) enum Withheld {
     Displaced,
     #[error("sent before the connection broke; the session did not come back")]
     SessionLost,
+    #[error(
+        "sent before the connection broke; the pool no longer allows the version bits it rolled"
+    )]
+    BitsLost,
     #[error("sent, and the pool did not answer")]
     NoAnswer,
     #[error("no answer before the end")]
@@ -95,9 +99,11 @@ impl Withheld {
             Self::WrongHash | Self::Foreign | Self::TooEasy | Self::Duplicate => Verdict::Rejected,
             Self::Outgrown | Self::Void | Self::Unrollable => Verdict::Stale,
             Self::Rate | Self::Backlog => Verdict::Throttled,
-            Self::Displaced | Self::SessionLost | Self::NoAnswer | Self::Finished => {
-                Verdict::Unresolved
-            }
+            Self::Displaced
+            | Self::SessionLost
+            | Self::BitsLost
+            | Self::NoAnswer
+            | Self::Finished => Verdict::Unresolved,
         }
     }
 }
@@ -204,9 +210,9 @@ impl Shares {
             // bits would put another header together.
             let rolling = asking || handshake.is_rolling();
             let fate = match (was_sent, found.is_block) {
-                (true, false) if jobs.is_ours(job) && can_express => Ok(()),
-                (true, true) if jobs.is_ours(job) => Ok(()),
-                (true, _) => Err(Withheld::SessionLost),
+                (true, _) if !jobs.is_ours(job) => Err(Withheld::SessionLost),
+                (true, false) if !can_express => Err(Withheld::BitsLost),
+                (true, _) => Ok(()),
                 (false, true) => Ok(()),
                 (false, false) if !jobs.is_live(job) => Err(Withheld::Void),
                 (false, false) if !can_express => Err(Withheld::Unrollable),

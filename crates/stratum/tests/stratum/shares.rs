@@ -756,7 +756,10 @@ fn i9_rolled_shares_cannot_be_resent_where_rolling_is_not_agreed_any_more() {
         mock.answer(&request["id"], result);
     }
     assert!(mock.sent().is_empty());
-    assert_eq!(mock.verdict().verdict, Verdict::Unresolved);
+    let ended = mock.verdict();
+    assert_eq!(ended.verdict, Verdict::Unresolved);
+    let reason = ended.reason.unwrap();
+    assert!(reason.contains("no longer allows the version bits"), "{reason}");
 }
 
 #[test]
