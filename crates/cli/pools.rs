@@ -51,7 +51,7 @@ pub(crate) struct PoolArgs {
     #[arg(long, conflicts_with = "redirect")]
     no_redirect: bool,
     /// Take no more shares a second than this, after a second's worth at once; what is found beyond
-    /// counts as throttled, blocks never do [default: 200]
+    /// counts as throttled, blocks never do, except on regtest [default: 200]
     #[arg(long, value_name = "N", value_parser = inputs::at_least_one::<NonZeroU32>)]
     max_share_rate: Option<NonZeroU32>,
     /// Look into the coinbase of every job: it has to pay this address, and at least PCT percent of
