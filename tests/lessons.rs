@@ -133,6 +133,90 @@ fn a_simulation_can_be_repeated_and_drawn() {
     assert!(drawn.starts_with("<svg ") && drawn.trim_end().ends_with("</svg>"));
 }
 
+/// Every `null` of an event says why, and no word of it is a number that is none.
+fn assert_numbers(event: &Value, arguments: &[&str]) {
+    let nothing =
+        |word: &str| ["nan", "inf", "-inf", "$inf"].contains(&word.to_lowercase().as_str());
+    let fields = event.as_object().expect("an object");
+    let is_empty = |value: &Value| match value {
+        Value::Null => true,
+        Value::String(text) => {
+            let words = text.split([' ', '%', '^', '(', ')', ',', ';', ':']);
+            assert!(words.into_iter().all(|word| !nothing(word)), "{arguments:?}: {event}");
+            false
+        }
+        _ => false,
+    };
+    let empty = fields.values().filter(|value| is_empty(value)).count();
+    assert!(empty == 0 || event["reason"].is_string(), "{arguments:?}: {event}");
+    assert!(fields.keys().all(|key| !key.is_empty()), "{arguments:?}: {event}");
+}
+
+#[test]
+fn odd_flags_give_numbers_or_reasons_why_there_are_none() {
+    const RETARGET: [&str; 4] = ["retarget", "--periods", "4", "--replay"];
+    let simulations = [
+        &["calm", "--volatility", "10"][..],
+        &["calm", "--network", "1e30"],
+        &["us-exit", "--exit", "0.99"],
+        &["us-exit", "--exit", "0", "--price", "1e-30"],
+        &["price-fall", "--price", "1e30", "--fees", "1e30"],
+        &["halving2028", "--fees", "0"],
+    ];
+    let simulations = simulations.map(|flags| [&RETARGET, flags].concat());
+    let sheets = [
+        &["hashprice", "--exit", "0.99", "--before", "1e-30"][..],
+        &["hashprice", "--height", "9000000", "--equilibrium", "1e-30"],
+        &["hashprice", "--cost", "0", "--network", "1e30", "--price", "1e30"],
+        &["hashprice", "--network", "1e-30", "--price", "1e30", "--fees", "1e30"],
+        &["breakeven", "--height", "9000000"],
+        &["breakeven", "--efficiency", "1e-30", "--pue", "1e-30", "--hashprice", "1e30"],
+        &["halving", "--years", "0.1", "--hash-growth", "1e30"],
+        &["halving", "--price-growth", "-0.999", "--hash-growth", "-0.999", "--height", "0"],
+        &["halving", "--height", "9000000"],
+        &["odds", "--rate", "1e-30", "--days", "1e-30", "--before", "1e12"],
+        &["odds", "--rate", "1e30", "--days", "1e30"],
+        &["pools", "--before", "0", "--after", "0"],
+        &["pools", "--before", "1", "--after", "1", "--pool-fee", "1"],
+        &["pools", "--before", "0", "--after", "1", "--blocks", "1"],
+        &["pools", "--rate", "1e-30"],
+        &["site", "--share", "0", "--efficiency", "1e-30"],
+        &["site", "--rigs", "0", "--pue", "1e30"],
+        &["host", "--mining-capex", "0", "--capex", "0"],
+        &["host", "--mining-capex", "1e-30", "--capex", "1e30", "--discount", "0"],
+        &["host", "--margin", "0", "--decline", "1", "--default-risk", "1", "--discount", "1"],
+        &["dispatch", "--hosted", "0"],
+        &["dispatch", "--hosted", "100", "--ahead", "0", "--rent", "0"],
+        &["dispatch", "--height", "9000000"],
+        &["dispatch", "--credits", "0", "--curtailed-mwh", "1e-30"],
+        &["payback", "--pool-fee", "1", "--uptime", "0"],
+        &["payback", "--electricity", "0", "--cost", "1e-30"],
+        &["claims"],
+    ];
+    for flags in simulations.iter().map(Vec::as_slice).chain(sheets) {
+        let arguments = [&["econ"], flags].concat();
+        for event in json(&arguments) {
+            assert_numbers(&event, &arguments);
+        }
+        let text = text(&arguments);
+        let is_none = |word: &str| word.contains("NaN") || word.trim_matches(['-', '$']) == "inf";
+        assert!(!text.split_whitespace().any(is_none), "{arguments:?}: {text}");
+    }
+}
+
+#[test]
+fn a_result_that_does_not_exist_is_a_dash_with_its_reason() {
+    let arguments = ["econ", "pools", "--before", "0", "--after", "0"];
+    let events = json(&arguments);
+    let change = events.iter().find(|event| event["name"] == "change, in standard deviations");
+    let change = change.expect("the change");
+    assert!(change["value"].is_null(), "{change}");
+    let reason = change["reason"].as_str().expect("a reason");
+    assert!(text(&arguments).contains(&format!("= -: {reason}\n")), "{reason}");
+    let hosting = text(&["econ", "host", "--mining-capex", "0"]);
+    assert!(hosting.contains("Hosting ties up $5.00 million and mining nothing"), "{hosting}");
+}
+
 #[test]
 fn dispatch_reads_prices_and_says_which_line_it_cannot_read() {
     let path = std::env::temp_dir().join(format!("midstate-prices-{}.csv", std::process::id()));
@@ -152,6 +236,15 @@ fn flags_without_sense_are_refused_with_what_was_expected() {
     for arguments in [
         &["econ", "odds", "--rate", "-1"][..],
         &["econ", "odds", "--rate", "nan"],
+        &["econ", "odds", "--rate", "1e300"],
+        &["econ", "hashprice", "--exit", "1"],
+        &["econ", "hashprice", "--before", "1e300"],
+        &["econ", "halving", "--hash-growth", "nan"],
+        &["econ", "halving", "--price-growth", "inf"],
+        &["econ", "halving", "--price-growth", "-2"],
+        &["econ", "halving", "--years", "1e-4"],
+        &["econ", "dispatch", "--credits", "nan", "--curtailed-mwh", "1"],
+        &["econ", "retarget", "--volatility", "1e6"],
         &["econ", "pools", "--before", "1.5"],
         &["econ", "dispatch", "--hosted", "500"],
         &["econ", "payback", "--rig", "toaster"],
@@ -162,6 +255,8 @@ fn flags_without_sense_are_refused_with_what_was_expected() {
     ] {
         let (code, stderr) = fail(arguments);
         assert_eq!(code, 2, "{arguments:?}: {stderr}");
+        let said = arguments.iter().rev().take(2).any(|argument| stderr.contains(argument));
+        assert!(said, "{arguments:?}: {stderr}");
     }
 }
 

@@ -2,6 +2,7 @@
 //! by flags. Nothing is fetched.
 
 use std::num::NonZeroU64;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use midstate_chain::{DifficultyError, Target};
@@ -125,9 +126,13 @@ pub(crate) fn number(value: f64) -> String {
     }
 }
 
+/// Sizes of numbers that a flag takes. No quantity of mining is outside them, and inside them no
+/// formula of a few factors leaves what an `f64` holds.
+const SIZES: RangeInclusive<f64> = 1e-30..=1e30;
+
 /// A flag's value above zero.
 pub(crate) fn positive(text: &str) -> Result<f64, String> {
-    parse(text, |value| value > 0.0, "a number above 0")
+    parse(text, |value| SIZES.contains(&value), "a number above 0, from 1e-30 to 1e30")
 }
 
 /// A flag's count of what there has to be one of.
@@ -149,18 +154,42 @@ pub(crate) fn hash_rate(text: &str) -> Result<f64, String> {
         _ => (text, 1.0),
     };
     let rate = digits.parse().ok().map(|rate: f64| rate * unit);
-    rate.filter(|rate| rate.is_finite() && *rate > 0.0)
+    rate.filter(|rate| SIZES.contains(rate))
         .ok_or_else(|| "expected hashes per second, as 50000, 1.5M or 200T".to_owned())
 }
 
 /// A flag's value, zero or more.
 pub(crate) fn not_negative(text: &str) -> Result<f64, String> {
-    parse(text, |value| value >= 0.0, "a number, 0 or more")
+    let good = |value| value == 0.0 || SIZES.contains(&value);
+    parse(text, good, "a number, 0 or more (from 1e-30 to 1e30)")
 }
 
 /// A flag's value from 0 to 1.
 pub(crate) fn share(text: &str) -> Result<f64, String> {
     parse(text, |value| (0.0..=1.0).contains(&value), "a share from 0 to 1, such as 0.35")
+}
+
+/// A flag's share that leaves enough machines for the next retarget to come within four years, and
+/// somebody to earn what the others leave.
+pub(crate) fn leaving(text: &str) -> Result<f64, String> {
+    parse(text, |value| (0.0..=0.99).contains(&value), "a share from 0 to 0.99, such as 0.35")
+}
+
+/// A flag's yearly growth: less than all of it can be lost.
+pub(crate) fn growth(text: &str) -> Result<f64, String> {
+    let good = |value| value > -1.0 && value <= *SIZES.end();
+    parse(text, good, "a yearly growth above -1 (which is -100 %), such as 0.5 for 50 %")
+}
+
+/// A flag's years, for a root of that order.
+pub(crate) fn years(text: &str) -> Result<f64, String> {
+    parse(text, |value| (0.1..=1e3).contains(&value), "a number of years from 0.1 to 1000")
+}
+
+/// A flag's yearly deviation of a logarithm: with ten, a price may lose or win all its digits.
+pub(crate) fn volatility(text: &str) -> Result<f64, String> {
+    let expected = "a yearly deviation from 0 to 10, where 0.5 is bitcoin's";
+    parse(text, |value| (0.0..=10.0).contains(&value), expected)
 }
 
 fn parse(text: &str, good: impl Fn(f64) -> bool, expected: &str) -> Result<f64, String> {

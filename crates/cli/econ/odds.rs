@@ -143,7 +143,11 @@ pub(super) fn pools(args: &PoolsArgs, inputs: &Inputs, out: &mut Output) -> Resu
         );
     }
     let change = pools::change(before, after);
-    sheet.step(
+    let unit = change.map_or_else(
+        || "sigma".to_owned(),
+        |change| format!("sigma: luck alone does that with probability {:.1e}", change.p_value),
+    );
+    sheet.step_or_reason(
         "change, in standard deviations",
         "(p2 - p1) / sqrt(s1^2 + s2^2)",
         format!(
@@ -153,8 +157,10 @@ pub(super) fn pools(args: &PoolsArgs, inputs: &Inputs, out: &mut Output) -> Resu
             before.deviation(),
             after.deviation()
         ),
-        change.sigmas,
-        &format!("sigma: luck alone does that with probability {:.1e}", change.p_value),
+        change
+            .map(|change| change.sigmas)
+            .ok_or("neither share has a spread: it is none of the blocks, or all"),
+        &unit,
     );
     let day = Share::of(args.after, u64::from(BLOCKS_PER_DAY));
     sheet.step(
@@ -178,11 +184,12 @@ pub(super) fn pools(args: &PoolsArgs, inputs: &Inputs, out: &mut Output) -> Resu
     let pool_blocks = args.after * 30.0 * f64::from(BLOCKS_PER_DAY);
     let pooled = pools::pooled(month, pool_blocks, args.pool_fee);
     let row = |how: &str, income: pools::Income| {
+        let spread = income.spread.map_or_else(String::new, |spread| format!("{spread:.3}"));
         vec![
             ("a month", how.to_owned(), json!(how)),
             ("blocks", format!("{:.3e}", income.expected), json!(income.expected)),
             ("dry months", format!("{:.4} %", income.dry * 100.0), json!(income.dry)),
-            ("spread / mean", format!("{:.3}", income.spread), json!(income.spread)),
+            ("spread / mean", spread, json!(income.spread)),
         ]
     };
     sheet.table(&[row("alone", solo), row("in the second pool", pooled)]);

@@ -11,6 +11,7 @@ use midstate_economics::site::Site;
 use midstate_economics::supply;
 use midstate_economics::units::{
     Dollars, DollarsPerMwh, HOURS_PER_YEAR, HashesPerSecond, JoulesPerTerahash, Watts, grouped, si,
+    significant,
 };
 use serde_json::json;
 
@@ -18,10 +19,14 @@ use super::sheet::Sheet;
 use crate::exit::Failure;
 use crate::inputs::{hash_rate, not_negative, number, positive, share};
 use crate::output::Output;
+use crate::prose::wrap;
 use crate::units;
 
 /// A week of made-up prices: cheap at noon, dear in the evening, one evening of scarcity.
 const EXAMPLE_WEEK: &str = include_str!("example-week.csv");
+
+/// Columns of a sentence under the sheet.
+const WIDTH: usize = 92;
 
 /// Flags of `econ site`.
 #[derive(clap::Args, Debug)]
@@ -114,7 +119,8 @@ pub(super) struct DispatchArgs {
     #[arg(long, value_name = "USD", value_parser = not_negative)]
     ahead: Option<f64>,
     /// Credits that a miner reports for power not used, $
-    #[arg(long, value_name = "USD", requires = "curtailed_mwh", conflicts_with = "prices")]
+    #[arg(long, value_name = "USD", value_parser = not_negative, requires = "curtailed_mwh",
+          conflicts_with = "prices")]
     credits: Option<f64>,
     /// The energy of those credits, MWh
     #[arg(long, value_name = "MWH", value_parser = positive, requires = "credits")]
@@ -259,11 +265,18 @@ pub(super) fn host(args: &HostArgs, inputs: &Inputs, out: &mut Output) {
         mined.0 / 1e6,
         "million $",
     );
-    sheet.say(format!(
-        "  Hosting ties up {:.0} times the capital, and there is no way back. What is compared is \
-         net\n  of power and building; headlines compare gross.",
-        args.capex / args.mining_capex
-    ));
+    let capital = if args.mining_capex > 0.0 {
+        format!("{} times the capital", significant(args.capex / args.mining_capex))
+    } else {
+        format!("{} and mining nothing", hosting.capex)
+    };
+    let text = format!(
+        "Hosting ties up {capital}, and there is no way back. What is compared is net of power and \
+         building; headlines compare gross."
+    );
+    for line in wrap(&text, WIDTH) {
+        sheet.say(format!("  {line}"));
+    }
 }
 
 pub(super) fn dispatch(
@@ -342,12 +355,11 @@ fn books(outcome: &Outcome, sheet: &mut Sheet<'_>) {
     );
     let row = |name: &str, energy: f64, dollars: Dollars| {
         let per_mwh = dollars.0 / energy;
-        let shown = if energy > 0.0 { format!("{per_mwh:.1}") } else { "-".to_owned() };
         vec![
-            ("", name.to_owned(), json!(name)),
+            ("use", name.to_owned(), json!(name)),
             ("MWh", grouped(energy, 0), json!(energy)),
             ("$", grouped(dollars.0, 0), json!(dollars.0)),
-            ("$/MWh", shown, json!((energy > 0.0).then_some(per_mwh))),
+            ("$/MWh", format!("{per_mwh:.1}"), json!((energy > 0.0).then_some(per_mwh))),
         ]
     };
     let used = outcome.hosted_mwh + outcome.mined_mwh;

@@ -17,7 +17,7 @@ use serde_json::json;
 
 use super::sheet::Sheet;
 use crate::exit::Failure;
-use crate::inputs::{number, positive, share};
+use crate::inputs::{leaving, number, positive, volatility};
 use crate::output::Output;
 
 /// Flags of `econ retarget`.
@@ -39,8 +39,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "SHARE", value_parser = leaving)]
     exit: Option<f64>,
     /// Yearly deviation of the price: 0.5 is bitcoin's weather
-    #[arg(long, value_name = "SHARE", value_parser = crate::inputs::not_negative,
-          default_value_t = 0.0)]
+    #[arg(long, value_name = "SHARE", value_parser = volatility, default_value_t = 0.0)]
     volatility: f64,
     /// How many periods of 2016 blocks
     #[arg(long, value_name = "N", default_value_t = 12,
@@ -74,14 +73,6 @@ enum Replay {
 
 /// The width of the longest bar, in columns: fifty minutes a block.
 const WIDEST: usize = 60;
-
-/// A share that leaves enough machines for the next retarget to come within four years.
-fn leaving(text: &str) -> Result<f64, String> {
-    match share(text) {
-        Ok(share) if share <= 0.99 => Ok(share),
-        _ => Err("expected a share from 0 to 0.99, such as 0.35".to_owned()),
-    }
-}
 
 /// How long a block takes, drawn.
 fn bar(minutes: f64) -> String {

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::sheet::Sheet;
 use crate::exit::Failure;
-use crate::inputs::{not_negative, number, positive, share};
+use crate::inputs::{leaving, not_negative, number, positive, share};
 use crate::output::Output;
 
 /// Efficiencies of well-known machines, from today's best to 2016's.
@@ -32,7 +32,7 @@ pub(super) struct HashpriceArgs {
     #[arg(long, value_name = "J/TH", value_parser = positive, default_value_t = 17.5)]
     efficiency: f64,
     /// Share of the network that leaves: what do the others earn after the retarget?
-    #[arg(long, value_name = "SHARE", value_parser = share)]
+    #[arg(long, value_name = "SHARE", value_parser = leaving)]
     exit: Option<f64>,
     /// Price of power, $/kWh: how large can the network grow before it earns only its power?
     #[arg(long, value_name = "USD", value_parser = positive)]
@@ -84,7 +84,8 @@ pub(super) fn hashprice(args: &HashpriceArgs, inputs: &Inputs, out: &mut Output)
         "$ per PH/s and day",
     );
     let given = inputs.hashprice();
-    sheet.step(
+    let implied = hashprice::implied_price(given, network, reward);
+    sheet.step_or_reason(
         "price of a bitcoin that the hashprice stands for",
         "hashprice x network / ((subsidy + fees) x 144)",
         format!(
@@ -93,7 +94,9 @@ pub(super) fn hashprice(args: &HashpriceArgs, inputs: &Inputs, out: &mut Output)
             number(network.0 / 1e15),
             reward.0
         ),
-        hashprice::implied_price(given, network, reward).0,
+        implied
+            .map(|price| price.0)
+            .ok_or("a block brings no coins: it says nothing of their price"),
         "$, with all fees inside that are not in --fees",
     );
     if let Some(before) = args.before {

@@ -12,6 +12,12 @@ pub(super) struct Sheet<'a> {
     out: &'a mut Output,
 }
 
+/// The result of a formula, or why there is no number.
+pub(super) type Answer = Result<f64, &'static str>;
+
+/// Why a cell of a table may be empty.
+const NO_QUOTIENT: &str = "there is nothing to divide by";
+
 /// A cell of a table: what it is called, how people read it, what programs get.
 pub(super) type Cell = (&'static str, String, Value);
 
@@ -38,17 +44,38 @@ impl<'a> Sheet<'a> {
         value: f64,
         unit: &str,
     ) {
+        self.step_or_reason(name, formula, with, Ok(value), unit);
+    }
+
+    /// The same where the numbers may have no result.
+    pub(super) fn step_or_reason(
+        &mut self,
+        name: &str,
+        formula: &str,
+        with: impl AsRef<str>,
+        answer: Answer,
+        unit: &str,
+    ) {
+        let beyond = "the result is beyond what a number holds";
+        let answer = answer.and_then(|value| value.is_finite().then_some(value).ok_or(beyond));
         let with = with.as_ref();
         self.out.line(format!("\n{name}"));
         self.out.line(format!("  = {formula}"));
         if !with.is_empty() {
             self.out.line(format!("  = {with}"));
         }
-        self.out.line(format!("  = {} {unit}", result(value)));
-        self.out.event(&json!({
+        match answer {
+            Ok(value) => self.out.line(format!("  = {} {unit}", result(value))),
+            Err(reason) => self.out.line(format!("  = -: {reason}")),
+        }
+        let mut event = json!({
             "event": "econ", "topic": self.topic, "name": name, "formula": formula,
-            "with": with, "value": value, "unit": unit,
-        }));
+            "with": with, "value": answer.ok(), "unit": unit,
+        });
+        if let Err(reason) = answer {
+            event["reason"] = reason.into();
+        }
+        self.out.event(&event);
     }
 
     /// A sentence for people.
@@ -56,14 +83,15 @@ impl<'a> Sheet<'a> {
         self.out.line(text);
     }
 
-    /// Rows under a head; the first column is text and left, the others right.
+    /// Rows under a head; the first column is text and left, the others right. A cell without a
+    /// value is shown as `-`.
     pub(super) fn table(&mut self, rows: &[Vec<Cell>]) {
         let Some(first) = rows.first() else { return };
         let columns = first.len();
         let length = |text: &str| text.chars().count();
         let widths: Vec<usize> = (0..columns)
             .map(|column| {
-                let cells = rows.iter().map(|row| length(&row[column].1));
+                let cells = rows.iter().map(|row| length(shown(&row[column])));
                 cells.chain([length(first[column].0)]).max().unwrap_or(0)
             })
             .collect();
@@ -76,16 +104,24 @@ impl<'a> Sheet<'a> {
         self.out.line("");
         self.out.line(line(&mut first.iter().map(|cell| cell.0)));
         for row in rows {
-            self.out.line(line(&mut row.iter().map(|cell| cell.1.as_str())));
+            self.out.line(line(&mut row.iter().map(shown)));
             let mut fields = Map::new();
             fields.insert("event".into(), "row".into());
             fields.insert("topic".into(), self.topic.into());
             for (name, _, value) in row {
                 fields.insert(key(name), value.clone());
             }
+            if row.iter().any(|cell| cell.2.is_null()) {
+                fields.insert("reason".into(), NO_QUOTIENT.into());
+            }
             self.out.event(&fields);
         }
     }
+}
+
+/// What people read in a cell.
+fn shown((_, text, value): &Cell) -> &str {
+    if value.is_null() { "-" } else { text }
 }
 
 /// A column's name as a JSON key: `$/MW-year` becomes `usd_per_mw_year`.

@@ -8,20 +8,21 @@ use midstate_economics::units::{Satoshi, grouped};
 use serde_json::json;
 
 use super::sheet::Sheet;
-use crate::inputs::positive;
+use crate::inputs::{growth, years};
 use crate::output::Output;
 
 /// Flags of `econ halving`.
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
     /// Yearly growth of the price: 0.5 for 50 %
-    #[arg(long, value_name = "GROWTH", allow_negative_numbers = true)]
+    #[arg(long, value_name = "GROWTH", allow_negative_numbers = true, value_parser = growth)]
     price_growth: Option<f64>,
     /// Yearly growth of the network's hash rate
-    #[arg(long, value_name = "GROWTH", allow_negative_numbers = true, default_value_t = 0.0)]
+    #[arg(long, value_name = "GROWTH", allow_negative_numbers = true, value_parser = growth,
+          default_value_t = 0.0)]
     hash_growth: f64,
     /// Years over which one halving is made up for
-    #[arg(long, value_name = "YEARS", default_value_t = 4.0, value_parser = positive)]
+    #[arg(long, value_name = "YEARS", default_value_t = 4.0, value_parser = years)]
     years: f64,
 }
 
@@ -71,11 +72,11 @@ pub(super) fn run(args: &Args, inputs: &Inputs, out: &mut Output) {
             ),
         );
     }
-    growth(args, &mut sheet);
+    growth_steps(args, &mut sheet);
     schedule(height, &mut sheet);
 }
 
-fn growth(args: &Args, sheet: &mut Sheet<'_>) {
+fn growth_steps(args: &Args, sheet: &mut Sheet<'_>) {
     let Args { hash_growth, years, .. } = *args;
     sheet.step(
         "yearly price growth at which a hash earns the same after one halving",

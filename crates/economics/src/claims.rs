@@ -80,6 +80,11 @@ fn rate_at(difficulty: f64) -> HashesPerSecond {
     network_rate(Target::from_difficulty(difficulty).expect("a difficulty above zero"))
 }
 
+/// The price of a bitcoin that the hashprice of December 2025 stands for.
+fn price_then() -> Dollars {
+    implied_price(HASHPRICE, NETWORK, Btc(3.125)).expect("a block brings coins")
+}
+
 fn power_of_share(share: f64, efficiency: f64) -> f64 {
     let efficiency = JoulesPerTerahash(efficiency);
     Site { rate: NETWORK * share, efficiency, pue: 1.0 }.power().giga()
@@ -151,7 +156,7 @@ pub const CLAIMS: &[Claim] = &[
         verdict: Holds,
         command: "midstate econ hashprice --equilibrium 0.05",
         compute: || {
-            let price = implied_price(HASHPRICE, NETWORK, Btc(3.125));
+            let price = price_then();
             let income = Dollars(450.0 * price.0);
             let limit = equilibrium_rate(income, S21, DollarsPerKwh(0.05));
             format!(
@@ -210,7 +215,7 @@ pub const CLAIMS: &[Claim] = &[
         verdict: Estimate,
         command: "midstate econ hashprice --before 57.1 --cost 21.6 --efficiency 20",
         compute: || {
-            let price = implied_price(HASHPRICE, NETWORK, Btc(3.125));
+            let price = price_then();
             let power = implied_power_price(Dollars(21_600.0), JoulesPerTerahash(20.0));
             format!(
                 "{:.1} % from $57,100; stands for ${} a bitcoin, fees inside, and power at \
@@ -228,7 +233,8 @@ pub const CLAIMS: &[Claim] = &[
         verdict: Estimate,
         command: "midstate econ pools --before 0.40 --after 0.35",
         compute: || {
-            let sigmas = change(Share::of(0.40, MONTH), Share::of(0.35, MONTH)).sigmas.abs();
+            let change = change(Share::of(0.40, MONTH), Share::of(0.35, MONTH));
+            let sigmas = change.expect("shares with a spread").sigmas.abs();
             let day = Share::of(0.35, u64::from(supply::BLOCKS_PER_DAY)).deviation() * 100.0;
             format!(
                 "{sigmas:.1} sigma over two months: not luck; one day alone is ± {day:.1} points"
@@ -526,7 +532,7 @@ pub const CLAIMS: &[Claim] = &[
         verdict: Opinion,
         command: "midstate econ hashprice --price 60000",
         compute: || {
-            let price = implied_price(HASHPRICE, NETWORK, Btc(3.125));
+            let price = price_then();
             format!(
                 "not modelled: price and fees stay inputs; a 10 % fall from ${} takes 10 % of \
                  hashprice",

@@ -19,13 +19,15 @@ pub fn hashprice_at(reward: Btc, price: Dollars, target: Target) -> DollarsPerTe
     DollarsPerTerahashDay(reward.0 * price.0 / target.expected_hashes_f64() * 1e12 * DAY)
 }
 
-/// The price of a bitcoin that a hashprice stands for, if the block reward were `reward`.
+/// The price of a bitcoin that a hashprice stands for, if the block reward were `reward`; `None`
+/// when a block brings nothing.
 pub fn implied_price(
     hashprice: DollarsPerTerahashDay,
     network: HashesPerSecond,
     reward: Btc,
-) -> Dollars {
-    Dollars(hashprice.0 * network.tera() / (reward.0 * f64::from(BLOCKS_PER_DAY)))
+) -> Option<Dollars> {
+    let coins = reward.0 * f64::from(BLOCKS_PER_DAY);
+    (coins > 0.0).then(|| Dollars(hashprice.0 * network.tera() / coins))
 }
 
 /// Hashprice after the network has lost `exit` of its rate and the next retarget has passed.

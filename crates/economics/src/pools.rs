@@ -43,11 +43,15 @@ pub struct Change {
     pub p_value: f64,
 }
 
-/// Whether a change of share is more than luck.
-pub fn change(before: Share, after: Share) -> Change {
+/// Whether a change of share is more than luck; `None` when neither share shows any spread to
+/// measure it by, that is when each is none or all of the blocks.
+pub fn change(before: Share, after: Share) -> Option<Change> {
+    if before.deviation() == 0.0 && after.deviation() == 0.0 {
+        return None;
+    }
     let sigmas =
         sigmas_between((before.fraction(), before.blocks), (after.fraction(), after.blocks));
-    Change { sigmas, p_value: normal_two_sided(sigmas) }
+    Some(Change { sigmas, p_value: normal_two_sided(sigmas) })
 }
 
 /// Income over a time in which `expected` blocks are expected: alone, or in a pool that pays by
@@ -58,13 +62,13 @@ pub struct Income {
     pub expected: f64,
     /// Chance of no income at all.
     pub dry: f64,
-    /// Standard deviation of the income, as a share of its mean.
-    pub spread: f64,
+    /// Standard deviation of the income, as a share of its mean; `None` when the mean is zero.
+    pub spread: Option<f64>,
 }
 
 /// Income alone.
 pub fn solo(expected: f64) -> Income {
-    Income { expected, dry: at_most(0, expected), spread: 1.0 / expected.sqrt() }
+    Income { expected, dry: at_most(0, expected), spread: relative_spread(expected) }
 }
 
 /// Income in a pool that finds `pool_expected` blocks in the time and takes `fee`. Its spread is
@@ -73,6 +77,11 @@ pub fn pooled(expected: f64, pool_expected: f64, fee: f64) -> Income {
     Income {
         expected: expected * (1.0 - fee),
         dry: at_most(0, pool_expected),
-        spread: 1.0 / pool_expected.sqrt(),
+        spread: relative_spread(pool_expected).filter(|_| fee < 1.0),
     }
+}
+
+/// Standard deviation of a Poisson count as a share of its mean.
+fn relative_spread(mean: f64) -> Option<f64> {
+    (mean > 0.0).then(|| 1.0 / mean.sqrt())
 }

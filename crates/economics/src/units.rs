@@ -185,7 +185,8 @@ impl Satoshi {
     }
 }
 
-/// Three significant digits with an SI prefix: `1.36 G`, `950 M`, `7.75 µ`.
+/// Three significant digits with an SI prefix: `1.36 G`, `950 M`, `7.75 µ`; an exponent below the
+/// smallest prefix.
 pub fn si(value: f64) -> String {
     const PREFIXES: [(f64, &str); 12] = [
         (1e21, "Z"),
@@ -204,7 +205,8 @@ pub fn si(value: f64) -> String {
     let fits = |&&(scale, _): &&(f64, &str)| value.abs() >= scale * 0.999_5;
     match PREFIXES.iter().find(fits) {
         Some(&(scale, prefix)) => format!("{} {prefix}", significant(value / scale)),
-        None => format!("{value} "),
+        None if value == 0.0 => "0 ".to_owned(),
+        None => format!("{value:.2e} "),
     }
 }
 

@@ -136,6 +136,7 @@ fn numbers_as_people_read_them() {
     assert_eq!(si(1.36e9), "1.36 G");
     assert_eq!(si(999.9), "1.00 k");
     assert_eq!(si(580e12), "580 T");
+    assert_eq!([si(0.0), si(2e-12), si(5.41e-25)], ["0 ", "2.00 p", "5.41e-25 "]);
     assert_eq!(significant(36_800.4), "36,800");
     assert_eq!(significant(9.42e18), "9.42e18");
     assert_eq!(significant(999.6), "1,000");
@@ -266,7 +267,16 @@ fn pools_sell_a_smaller_spread_not_a_larger_mean() {
     let alone = pools::solo(0.01);
     assert!((alone.dry - 0.990_05).abs() < 1e-5);
     let pooled = pools::pooled(0.01, 1_000.0, 0.02);
-    assert!(pooled.expected < alone.expected && pooled.spread < alone.spread / 100.0);
+    assert!(pooled.expected < alone.expected);
+    assert!(pooled.spread.unwrap() < alone.spread.unwrap() / 100.0);
+    // Where nothing is expected there is no mean to measure a spread by.
+    assert_eq!(pools::pooled(0.01, 0.0, 0.02).spread, None);
+    assert_eq!(pools::pooled(0.01, 1_000.0, 1.0).spread, None);
+    // Nor a spread to measure a change by, where both shares are none or all.
+    let share = |fraction| pools::Share::of(fraction, 4_464);
+    assert_eq!(pools::change(share(0.0), share(0.0)), None);
+    assert_eq!(pools::change(share(0.0), share(1.0)), None);
+    assert!(pools::change(share(0.0), share(0.5)).unwrap().sigmas > 0.0);
     assert!(pooled.dry < 1e-300);
 }
 
