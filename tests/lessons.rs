@@ -133,6 +133,58 @@ fn a_simulation_can_be_repeated_and_drawn() {
     assert!(drawn.starts_with("<svg ") && drawn.trim_end().ends_with("</svg>"));
 }
 
+#[test]
+fn a_run_too_short_for_the_lesson_says_how_far_it_goes() {
+    let lesson = |periods| {
+        let text = text(&["econ", "retarget", "--periods", periods]);
+        assert!(!text.contains("NaN"), "{text}");
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    assert!(lesson("2").contains("in the third period, which --periods does not reach. Less"));
+    assert!(lesson("3").contains(" BTC a day until the retarget. Less hash rate"));
+    assert!(lesson("4").contains("in the mean of the next 1 period: 450, and luck"));
+    assert!(lesson("12").contains("in the mean of the next 3 periods: 450, and luck"));
+    // Half of it where the blocks bring half.
+    let late = ["econ", "retarget", "--replay", "us-exit", "--height", "1052352"];
+    let late = text(&late).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(late.contains("periods: 225, and luck"), "{late}");
+}
+
+#[test]
+fn a_replay_has_the_dates_of_its_heights() {
+    let begin = |replay: &str, height: u64| {
+        let events = json(&["econ", "retarget", "--replay", replay]);
+        let period = events.iter().find(|event| event["height"] == height);
+        period.unwrap_or_else(|| panic!("no {height}"))["time"].as_i64().expect("a time")
+    };
+    // The retarget of 7 February 2026: the blocks before it were late by less than four days.
+    let (day, known) = (86_400, 1_770_422_400);
+    assert!((known..known + 4 * day).contains(&begin("feb2026", 935_424)));
+    // 108,864 blocks of ten minutes later.
+    assert_eq!(begin("halving2028", 1_044_288), known + 756 * day);
+}
+
+#[test]
+fn flags_that_change_nothing_are_refused() {
+    for (arguments, flag) in [
+        (&["--replay", "calm", "--exit", "0.5"][..], "--exit"),
+        (&["--replay", "price-fall", "--exit", "0.5"], "--exit"),
+        (&["--difficulty", "1e14"], "--difficulty"),
+        (&["--replay", "feb2026", "--network", "900"], "--network"),
+        (&["--replay", "feb2026", "--height", "900000"], "--height"),
+        (&["--replay", "halving2028", "--height", "900000"], "--height"),
+        (&["--replay", "calm", "--electricity", "0.05"], "--electricity"),
+        (&["--replay", "calm", "--hashprice", "50"], "--hashprice"),
+        (&["--replay", "calm", "--height", "9000000"], "--height"),
+        (&["--from", "1e14", "--to", "2e14", "--periods", "3"], "--periods"),
+        (&["--history", "--seed", "3"], "--seed"),
+    ] {
+        let (code, stderr) = fail(&[&["econ", "retarget"], arguments].concat());
+        assert_eq!(code, 2, "{arguments:?}: {stderr}");
+        assert!(stderr.contains(flag), "{arguments:?}: {stderr}");
+    }
+}
+
 /// Every `null` of an event says why, and no word of it is a number that is none.
 fn assert_numbers(event: &Value, arguments: &[&str]) {
     let nothing =

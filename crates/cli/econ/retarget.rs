@@ -4,14 +4,14 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use midstate_chain::{RETARGET_INTERVAL, Target};
+use midstate_chain::{RETARGET_INTERVAL, TARGET_SPACING, Target};
 use midstate_economics::calendar::Date;
 use midstate_economics::hashprice::interval_before_change;
 use midstate_economics::history;
 use midstate_economics::inputs::Inputs;
 use midstate_economics::odds::network_rate;
 use midstate_economics::simulate::{self, Event, Period, Scenario};
-use midstate_economics::units::{DollarsPerKwh, HashesPerSecond, grouped, si};
+use midstate_economics::units::{DAY, DollarsPerKwh, HashesPerSecond, grouped, si};
 use midstate_report::{Axis, Chart, Figure, Ink, Layer, Line, Rule, Scale};
 use serde_json::json;
 
@@ -19,23 +19,26 @@ use super::sheet::Sheet;
 use crate::exit::Failure;
 use crate::inputs::{leaving, number, positive, volatility};
 use crate::output::Output;
+use crate::prose::wrap;
+use crate::units;
 
 /// Flags of `econ retarget`.
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
     /// Explain a change from this difficulty ..
-    #[arg(long, value_name = "D", requires = "to", value_parser = positive)]
+    #[arg(long, value_name = "D", requires = "to", value_parser = positive,
+          conflicts_with_all = ["exit", "volatility", "periods", "seed", "svg"])]
     from: Option<f64>,
     /// .. to this one
     #[arg(long, value_name = "D", requires = "from", value_parser = positive)]
     to: Option<f64>,
     /// Show the difficulty of every period of mainnet until 2025, from real headers
-    #[arg(long, conflicts_with_all = ["from", "replay"])]
+    #[arg(long, conflicts_with_all = ["from", "replay", "exit", "volatility", "periods", "seed"])]
     history: bool,
     /// What happens in the simulation
     #[arg(long, value_enum, default_value_t = Replay::Feb2026, conflicts_with = "from")]
     replay: Replay,
-    /// Share of the machines that leaves, in place of the replay's own
+    /// Share of the machines that leaves, in place of the replay's own (feb2026 and us-exit)
     #[arg(long, value_name = "SHARE", value_parser = leaving)]
     exit: Option<f64>,
     /// Yearly deviation of the price: 0.5 is bitcoin's weather
@@ -70,6 +73,12 @@ enum Replay {
     /// The price falls by 40 % overnight
     PriceFall,
 }
+
+/// 2100-01-01: a header's seconds, 32 bits of them, end in 2106, and blocks may be late.
+const LAST_TIME: i64 = 4_102_444_800;
+
+/// Columns of the sentence under the run.
+const WIDTH: usize = 96;
 
 /// The width of the longest bar, in columns: fifty minutes a block.
 const WIDEST: usize = 60;
@@ -163,7 +172,8 @@ pub(crate) fn history_chart() -> Chart {
 }
 
 fn simulate(args: &Args, inputs: &Inputs, out: &mut Output) -> Result<(), Failure> {
-    let scenario = scenario(args, inputs);
+    refuse_what_changes_nothing(args, inputs)?;
+    let scenario = scenario(args, inputs)?;
     let periods = simulate::run(&scenario)
         .map_err(|error| Failure::usage(format!("--difficulty: {error}")))?;
     out.line(format!(
@@ -194,12 +204,57 @@ fn simulate(args: &Args, inputs: &Inputs, out: &mut Output) -> Result<(), Failur
     save(args, chart_of(&periods), out)
 }
 
-fn scenario(args: &Args, inputs: &Inputs) -> Scenario {
+/// A flag that is taken and has no effect answers another question than was asked.
+fn refuse_what_changes_nothing(args: &Args, inputs: &Inputs) -> Result<(), Failure> {
+    let replay =
+        args.replay.to_possible_value().map_or_else(String::new, |it| it.get_name().into());
+    let is_feb2026 = args.replay == Replay::Feb2026;
+    let has_own_time = matches!(args.replay, Replay::Feb2026 | Replay::Halving2028);
+    let somebody_leaves = matches!(args.replay, Replay::Feb2026 | Replay::UsExit);
+    let given = [
+        ("--difficulty", is_feb2026 && inputs.difficulty.is_given(), "it has its own"),
+        ("--network", is_feb2026 && inputs.network.is_given(), "it has its own"),
+        ("--height", has_own_time && inputs.height.is_given(), "it has its own"),
+        ("--exit", !somebody_leaves && args.exit.is_some(), "nobody leaves in it"),
+    ];
+    if let Some((flag, _, why)) = given.iter().find(|(_, refused, _)| *refused) {
+        return Err(Failure::usage(format!(
+            "{flag} changes nothing in the replay {replay}: {why}; expected another --replay"
+        )));
+    }
+    if inputs.electricity.is_given() {
+        let text = "--electricity changes nothing here: every fleet has a price of its own";
+        return Err(Failure::usage(text));
+    }
+    if inputs.hashprice.is_given() {
+        let text =
+            "--hashprice changes nothing here: it follows from difficulty, --price and --fees";
+        return Err(Failure::usage(text));
+    }
+    Ok(())
+}
+
+fn scenario(args: &Args, inputs: &Inputs) -> Result<Scenario, Failure> {
     // The difficulty before the fall of February 2026, and three periods before its retarget.
     let (network, height) = match args.replay {
         Replay::Feb2026 => (FEB2026.1, FEB2026.0 - 3 * RETARGET_INTERVAL),
         Replay::Halving2028 => (inputs.network(), 1_050_000 - 2 * RETARGET_INTERVAL),
         _ => (inputs.network(), inputs.height()),
+    };
+    let height = height / RETARGET_INTERVAL * RETARGET_INTERVAL;
+    let begin = Inputs::time_of(height);
+    let end = begin + i64::from(args.periods) * i64::from(RETARGET_INTERVAL * TARGET_SPACING);
+    let time = match u32::try_from(begin) {
+        Ok(time) if end < LAST_TIME => time,
+        _ => {
+            return Err(Failure::usage(format!(
+                "--height, --periods: {} periods from height {} end in {}, and headers count \
+                 seconds up to 2106 only; expected an end before 2100",
+                args.periods,
+                grouped(f64::from(height), 0),
+                Date::from_unix(end).year
+            )));
+        }
     };
     let bits = simulate::bits_for(network);
     let leaves = |share: f64| 1.0 - args.exit.unwrap_or(share);
@@ -210,10 +265,10 @@ fn scenario(args: &Args, inputs: &Inputs) -> Scenario {
         Replay::UsExit => vec![capacity(2, leaves(0.375)), capacity(6, 1.0)],
         Replay::PriceFall => vec![Event { period: 2, capacity: 1.0, price: 0.6 }],
     };
-    Scenario {
+    Ok(Scenario {
         fleets: simulate::example_fleets(network),
-        height: height / RETARGET_INTERVAL * RETARGET_INTERVAL,
-        time: u32::try_from(inputs.height.date.to_unix()).unwrap_or(0),
+        height,
+        time,
         bits,
         fees: midstate_economics::units::Btc(inputs.fees.value),
         price: inputs.price(),
@@ -222,7 +277,7 @@ fn scenario(args: &Args, inputs: &Inputs) -> Scenario {
         periods: args.periods,
         events,
         seed: args.seed,
-    }
+    })
 }
 
 fn print_period(period: &Period, names: &[&str], out: &mut Output) {
@@ -252,12 +307,6 @@ fn print_period(period: &Period, names: &[&str], out: &mut Output) {
 
 /// What to see in the run.
 fn lesson(args: &Args, periods: &[Period], out: &mut Output) {
-    let per_day = |some: &[Period]| {
-        let days = some.iter().map(|p| p.issued.btc().0 / p.issued_per_day().0).sum::<f64>();
-        some.iter().map(|p| p.issued.btc().0).sum::<f64>() / days
-    };
-    // They leave in period 2; some come back in period 6.
-    let after = periods.get(3..periods.len().min(6)).unwrap_or(&[]);
     let text = match args.replay {
         Replay::Calm => {
             "Luck alone moves the difficulty by 2 % at every retarget: 2016 waits are a small \
@@ -265,22 +314,44 @@ fn lesson(args: &Args, periods: &[Period], out: &mut Output) {
                 .to_owned()
         }
         Replay::Feb2026 | Replay::UsExit => format!(
-            "Machines leave in the third period: {:.0} BTC a day until the retarget, then {:.0} a \
-             day in the\nmean of the next three: 450, and luck. Less hash rate makes fewer coins \
-             for a while. Only\nmachines that come back into an easy period run ahead, and for \
-             that period only.",
-            periods.get(2).map_or(f64::NAN, |period| period.issued_per_day().0),
-            per_day(after)
+            "Machines leave in the third period{}. Less hash rate makes fewer coins for a while. \
+             Only machines that come back into an easy period run ahead, and for that period only.",
+            coins_after_the_exit(periods)
         ),
         Replay::Halving2028 => "Hashprice halves in one block. Who cannot pay for power stops; \
-                                blocks slow down until the\ndifficulty has followed, and the \
+                                blocks slow down until the difficulty has followed, and the \
                                 strongest take what is left."
             .to_owned(),
         Replay::PriceFall => "The price falls at once, the difficulty up to two weeks later: in \
-                              between the weakest\nmachines stand still, and blocks are late."
+                              between the weakest machines stand still, and blocks are late."
             .to_owned(),
     };
-    out.line(format!("\n{text}"));
+    out.line("");
+    wrap(&text, WIDTH).iter().for_each(|line| out.line(line));
+}
+
+/// What the run says of the exit, as far as it goes.
+fn coins_after_the_exit(periods: &[Period]) -> String {
+    // They leave in period 2; some come back in period 6.
+    let after = periods.get(3..periods.len().min(6)).unwrap_or(&[]);
+    let Some(exit) = periods.get(2) else {
+        return ", which --periods does not reach".to_owned();
+    };
+    let until = format!(": {:.0} BTC a day until the retarget", exit.issued_per_day().0);
+    if after.is_empty() {
+        return until;
+    }
+    let coins = after.iter().map(|period| period.issued.btc().0).sum::<f64>();
+    let seconds = |each: fn(&Period) -> f64| after.iter().map(each).sum::<f64>();
+    let blocks = f64::from(RETARGET_INTERVAL);
+    let took = seconds(|period| period.interval) * blocks;
+    let planned = f64::from(TARGET_SPACING) * blocks * after.len() as f64;
+    format!(
+        "{until}, then {:.0} a day in the mean of the next {}: {:.0}, and luck",
+        coins / took * DAY,
+        units::count(after.len(), "period"),
+        coins / planned * DAY
+    )
 }
 
 fn chart_of(periods: &[Period]) -> Chart {

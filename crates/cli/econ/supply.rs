@@ -52,7 +52,7 @@ pub(super) fn run(args: &Args, inputs: &Inputs, out: &mut Output) {
             "BTC",
         );
         let blocks = halving.height - height;
-        let time = supply::time_of(halving.height, height, inputs.height.date.to_unix());
+        let time = Inputs::time_of(halving.height);
         sheet.step(
             "days until then",
             "blocks to go / 144",

@@ -5,7 +5,11 @@ use midstate_chain::{DifficultyError, Target};
 use serde::Deserialize;
 
 use crate::calendar::Date;
+use crate::supply;
 use crate::units::{Btc, Dollars, DollarsPerKwh, DollarsPerTerahashDay, HashesPerSecond, Satoshi};
+
+/// The source of a value that was replaced.
+const GIVEN: &str = "given on the command line";
 
 /// The snapshot.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -89,6 +93,13 @@ impl Inputs {
         self.height.value as u32
     }
 
+    /// Estimate of the Unix time of block `height`, ten minutes a block from the shipped height,
+    /// whatever height was given: a date is known for the shipped one alone.
+    pub fn time_of(height: u32) -> i64 {
+        let known = Self::shipped().height;
+        supply::time_of(height, known.value as u32, known.date.to_unix())
+    }
+
     /// What a block at this height brings, fees included.
     pub fn reward(&self) -> Btc {
         let subsidy = midstate_chain::Network::Mainnet.subsidy(self.height());
@@ -101,8 +112,13 @@ impl Input {
     pub fn overridden(&mut self, value: Option<f64>) {
         if let Some(value) = value {
             self.value = value;
-            self.source = "given on the command line".to_owned();
+            GIVEN.clone_into(&mut self.source);
         }
+    }
+
+    /// Whether the value was replaced.
+    pub fn is_given(&self) -> bool {
+        self.source == GIVEN
     }
 }
 

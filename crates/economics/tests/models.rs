@@ -263,6 +263,14 @@ fn present_values_are_the_sums_that_they_claim() {
 }
 
 #[test]
+fn the_supply_clock_knows_the_day_of_the_shipped_height() {
+    let date = |height| Date::from_unix(Inputs::time_of(height)).to_string();
+    assert_eq!(date(935_424), "2026-02-07");
+    // 114,576 blocks later, 795 days and 16 hours.
+    assert_eq!(date(1_050_000), "2028-04-12");
+}
+
+#[test]
 fn pools_sell_a_smaller_spread_not_a_larger_mean() {
     let alone = pools::solo(0.01);
     assert!((alone.dry - 0.990_05).abs() < 1e-5);
