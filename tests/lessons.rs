@@ -69,6 +69,39 @@ fn asic_as_json_has_the_devices_and_the_verdict() {
 }
 
 #[test]
+fn asic_says_what_mining_leaves_by_reward_and_cost() {
+    let said = |flags: &[&str]| {
+        let text = text(&[&["asic", "--rate", "580T"], flags].concat());
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    // A block brings $280,844; its power costs $71,326.
+    let cheap = said(&["--watts", "5510", "--electricity", "0.05"]);
+    assert!(cheap.contains("power costs $71,326 with this machine: mining there pays for its"));
+    assert!(!cheap.contains("earns nothing"), "{cheap}");
+    let dear = said(&["--watts", "5510", "--electricity", "0.5"]);
+    assert!(dear.contains("earns nothing: a block's power costs $713,256."), "{dear}");
+    // The 2 to 10 W that are assumed make it $103,560 to $517,800.
+    let unknown = said(&["--threads", "1", "--electricity", "200"]);
+    assert!(unknown.contains("depends on what it draws in truth"), "{unknown}");
+}
+
+#[test]
+fn asic_is_sure_only_of_what_it_measured() {
+    let here = |flags: &[&str]| json(&[&["asic"], flags].concat()).swap_remove(0);
+    let told = here(&["--rate", "1e6"]);
+    assert_eq!((told["class"].as_str(), told["confidence"].as_str()), (Some("this"), Some("C")));
+    assert_eq!(told["rate_source"], "given with --rate");
+    let source = told["source"].as_str().expect("a source");
+    assert!(source.ends_with("not measured, because --rate was given"), "{source}");
+    let both = here(&["--rate", "1e6", "--watts", "50"]);
+    assert_eq!(both["confidence"], "C");
+    let measured = here(&["--seconds", "0.1", "--threads", "1", "--watts", "50"]);
+    assert_eq!(measured["confidence"], "C", "the watts were told");
+    let source = measured["rate_source"].as_str().expect("a source");
+    assert!(source.starts_with("measured now: kernel "), "{source}");
+}
+
+#[test]
 fn every_claim_has_a_command_that_runs() {
     let claims = json(&["econ", "claims"]);
     assert_eq!(claims.len(), 31);

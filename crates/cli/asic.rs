@@ -91,7 +91,8 @@ fn send(comparison: &Comparison, out: &mut Output) {
         "event": "device", "name": here.name, "class": "this", "year": here.year,
         "hps": here.rate.0, "hps_low": here.interval.map(|i| i.0), "kernel": here.kernel,
         "hps_high": here.interval.map(|i| i.1), "watts": [here.watts.0.0, here.watts.1.0],
-        "j_per_th": [low.0, high.0], "source": here.power_source, "confidence": "A",
+        "j_per_th": [low.0, high.0], "source": here.power_source,
+        "rate_source": here.rate_source, "confidence": here.confidence().to_string(),
     }));
     for device in devices {
         let band = device.power.map(|power| power.band());

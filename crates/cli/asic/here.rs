@@ -3,6 +3,7 @@
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use midstate_economics::calendar::Date;
+use midstate_economics::hardware::Confidence;
 use midstate_economics::units::{HashesPerSecond, JoulesPerTerahash, Watts};
 use midstate_sha256d::Kernel;
 
@@ -37,6 +38,8 @@ pub(super) struct Here {
     pub(super) watts: (Watts, Watts),
     /// How it is known.
     pub(super) power_source: String,
+    /// Whether rate and power were both measured, now and here.
+    pub(super) is_measured: bool,
 }
 
 impl Here {
@@ -76,6 +79,7 @@ impl Here {
                 (median, Some((low, high, samples)), source, Some(config.kernel.name()))
             }
         };
+        let is_measured = interval.is_some() && watts.is_none() && measured_watts.is_some();
         let (watts, power_source) = match (watts, measured_watts) {
             (Some(watts), _) => ((Watts(watts), Watts(watts)), "given with --watts".to_owned()),
             (None, Some(watts)) => ((watts, watts), "RAPL: CPU package, not the wall".to_owned()),
@@ -87,7 +91,12 @@ impl Here {
                     band.0,
                     band.1,
                     units::count(threads, "thread"),
-                    Meter::why_not()
+                    // Without hashing there was nothing to meter.
+                    if interval.is_some() {
+                        Meter::why_not()
+                    } else {
+                        "not measured, because --rate was given"
+                    }
                 );
                 ((Watts(band.0 * count), Watts(band.1 * count)), source)
             }
@@ -103,7 +112,13 @@ impl Here {
             kernel,
             watts,
             power_source,
+            is_measured,
         })
+    }
+
+    /// As of a row of the hardware table: what was told or assumed is derived.
+    pub(super) fn confidence(&self) -> Confidence {
+        if self.is_measured { Confidence::A } else { Confidence::C }
     }
 
     /// J/TH at the lowest and at the highest power.

@@ -103,7 +103,11 @@ fn print_here(comparison: &Comparison, out: &mut Output) {
     let slowed = if here.interval.is_some() { "; other work on the machine slows it" } else { "" };
     out.line(format!("          {}{slowed}", here.rate_source));
     let watts = band(here.watts.0.to_string(), here.watts.1.to_string());
-    out.line(format!("  power   {watts} ({})", here.power_source));
+    for (index, line) in
+        wrap(&format!("{watts} ({})", here.power_source), WIDTH - 10).iter().enumerate()
+    {
+        out.line(format!("  {:<8}{line}", if index == 0 { "power" } else { "" }));
+    }
     let efficiency = band(short(low), short(high));
     out.line(format!("  energy  {efficiency} J/TH: joules for a terahash, 10^12 hashes"));
 }
@@ -212,14 +216,13 @@ fn print_blocks(comparison: &Comparison, out: &mut Output) {
         ));
     }
     let text = format!(
-        "A block of mainnet brings {} BTC x {} $ = {}. Mining there with this machine earns \
-         nothing: for that sum it burns {} of power, and since every try starts anew, past ones \
-         bring it no nearer. One {} waits {} for a block on average, which is why miners \
-         share in pools.",
+        "A block of mainnet brings {} BTC x {} $ = {}. {} Every try starts anew: past ones bring a \
+         block no nearer. One {} waits {} for a block on average, which is why miners share in \
+         pools.",
         comparison.inputs.reward().0,
         number(comparison.inputs.price().0),
         verdict.reward,
-        band(verdict.blocks[0].cost.0.to_string(), verdict.blocks[0].cost.1.to_string()),
+        verdict.what_mining_leaves(),
         verdict.best.name,
         verdict.best_wait,
     );

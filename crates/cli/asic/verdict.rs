@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::here::Here;
 use crate::exit::Failure;
 use crate::inputs;
+use crate::prose::band;
 
 /// The numbers of the answer.
 pub(super) struct Verdict {
@@ -101,6 +102,25 @@ impl Verdict {
             floors: Erased::ALL.map(floor),
             best,
         })
+    }
+
+    /// What a block of mainnet brings against the power that it takes here, in a sentence.
+    pub(super) fn what_mining_leaves(&self) -> String {
+        let (low, high) = self.blocks[0].cost;
+        let bill = band(low.to_string(), high.to_string());
+        if low > self.reward {
+            format!("Mining there with this machine earns nothing: a block's power costs {bill}.")
+        } else if high < self.reward {
+            format!(
+                "A block's power costs {bill} with this machine: mining there pays for its power; \
+                 machine, room and the wait for a block are not counted."
+            )
+        } else {
+            format!(
+                "A block's power costs {bill} with this machine: whether mining there pays depends \
+                 on what it draws in truth."
+            )
+        }
     }
 
     pub(super) fn to_json(&self) -> Value {
