@@ -154,13 +154,13 @@ impl Verdict {
 /// Why, in a paragraph.
 pub(super) const ANSWER: &str = "A CPU spends its energy on deciding what to do: it fetches, \
     decodes and schedules instructions, keeps caches and registers, and then now and then adds \
-    two numbers. An ASIC has no instructions. The 2 x 64 rounds of a try are laid out as wires, \
-    one after the other, so that a whole new hash leaves the pipeline at every tick, and nearly \
-    all of the chip does rounds: in Intel's BZM1 258 such engines fill 90 % of the area. With so \
-    many engines none has to be fast, so that chip runs at 0.355 V, just enough for its \
-    transistors to switch, and the energy of a switch goes with the square of the voltage. No \
-    fetch and decode, an unrolled pipeline, near-threshold voltage: a CPU can have none of the \
-    three, and software cannot add them.";
+    two numbers. An ASIC has no instructions. The rounds of a try are laid out as wires, one after \
+    the other, with several tries under way in them, and nearly all of the chip does rounds: in \
+    Intel's BZM1 258 engines fill 90 % of the area, and from each comes a hash every three ticks \
+    or so. With so many at work the chip gets by on 0.355 V, little more than its transistors need \
+    to switch at all, and the energy of a switch goes with the square of the voltage. No fetch and \
+    decode, rounds laid out as wires, near-threshold voltage: a CPU can have none of the three, \
+    and software cannot add them.";
 
 fn best(devices: &[Device]) -> Result<Best, Failure> {
     let efficiency = |device: &&Device| {
