@@ -41,8 +41,10 @@ fn asic_measures_when_it_is_not_told() {
     let events = json(&["asic", "--seconds", "0.1", "--threads", "1"]);
     let here = events.iter().find(|event| event["class"] == "this").expect("this machine");
     assert!(here["hps"].as_f64() > Some(0.0), "{here}");
-    assert!(here["hps_low"].as_f64() <= here["hps"].as_f64());
-    assert!(here["j_per_th"][0].as_f64() <= here["j_per_th"][1].as_f64());
+    let number = |value: &Value| value.as_f64().unwrap_or_else(|| panic!("no number: {here}"));
+    assert!(number(&here["hps_low"]) <= number(&here["hps"]), "{here}");
+    assert!(number(&here["hps"]) <= number(&here["hps_high"]), "{here}");
+    assert!(number(&here["j_per_th"][0]) <= number(&here["j_per_th"][1]), "{here}");
 }
 
 #[test]
@@ -121,6 +123,9 @@ fn econ_works_the_published_figures_out() {
     let price = value(&hashprice, "price of a bitcoin that the hashprice stands for");
     assert_eq!(price.round(), 89_870.0);
     assert_eq!((value(&hashprice, "change of hashprice") * 10.0).round(), -322.0);
+
+    let cost = json(&["econ", "hashprice", "--cost", "21.6"]);
+    assert_eq!((value(&cost, "gross profit") * 10.0).round(), 171.0);
 
     let breakeven = json(&["econ", "breakeven", "--efficiency", "17.5"]);
     let cents = value(&breakeven, "break-even price of power at 17.5 J/TH");
