@@ -104,7 +104,20 @@ fn asic_is_sure_only_of_what_it_measured() {
 }
 
 #[test]
-fn every_claim_has_a_command_that_runs() {
+fn every_claim_has_a_command_that_shows_its_number() {
+    /// Numbers of a text, without their commas.
+    fn numbers(text: &str) -> Vec<String> {
+        let text = text.replace(',', "");
+        let parts = text.split(|c: char| !c.is_ascii_digit() && c != '.');
+        let parts = parts.map(|part| part.trim_matches('.').to_owned());
+        parts.filter(|part| part.parse::<f64>().is_ok()).collect()
+    }
+    /// Whether `long` is `short` when it is rounded to as many decimals.
+    fn rounds_to(long: &str, short: &str) -> bool {
+        let decimals = short.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+        let long: f64 = long.parse().expect("a number");
+        format!("{long:.decimals$}") == short
+    }
     let claims = json(&["econ", "claims"]);
     assert_eq!(claims.len(), 31);
     for claim in claims {
@@ -113,7 +126,13 @@ fn every_claim_has_a_command_that_runs() {
         if arguments == ["asic"] {
             arguments.extend(["--rate", "1e8"]);
         }
-        assert!(!text(&arguments).is_empty(), "{command}");
+        let shows = claim["shows"].as_str().expect("what it shows");
+        let shown = text(&arguments).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(shown.contains(shows), "{command} does not show {shows:?}: {shown}");
+        let computed = numbers(claim["computed"].as_str().expect("a sentence"));
+        let same = |long: &String| computed.iter().any(|short| rounds_to(long, short));
+        let shows = numbers(shows);
+        assert!(shows.is_empty() || shows.iter().any(same), "{shows:?} is not in {claim}");
     }
 }
 

@@ -1,8 +1,10 @@
 //! The comparison as text: at most 100 columns, no colour needed.
 
 use midstate_economics::hardware::Device;
-use midstate_economics::physics::{ROOM, landauer};
-use midstate_economics::units::{HashesPerSecond, JoulesPerTerahash, Watts, si, significant};
+use midstate_economics::physics::{OPERATIONS, ROOM, landauer};
+use midstate_economics::units::{
+    HashesPerSecond, JoulesPerTerahash, Watts, grouped, si, significant,
+};
 
 use super::Comparison;
 use super::verdict::{ANSWER, Block};
@@ -249,9 +251,10 @@ fn print_answer(comparison: &Comparison, out: &mut Output) {
     let draws = band(together(here.watts.0), together(here.watts.1));
     out.line("\nBy how much, and why");
     let text = format!(
-        "One {} does {} at {}. It takes {} of this machine to match it, drawing {draws}. For one \
-         second of its work this machine needs {}; for the same hash it spends {ratio} times the \
-         energy.",
+        "A hash is {} operations of 32 bits. One {} does {} at {}. It takes {} of this machine to \
+         match it, drawing {draws}. For one second of its work this machine needs {}; for the same \
+         hash it spends {ratio} times the energy.",
+        grouped(OPERATIONS as f64, 0),
         best.name,
         best.rate,
         best.power,

@@ -20,7 +20,7 @@ pub(super) fn run(out: &mut Output) {
         out.event(&json!({
             "event": "claim", "number": claim.number, "articles": claim.articles,
             "claim": claim.says, "computed": computed, "verdict": claim.verdict.to_string(),
-            "command": claim.command,
+            "command": claim.command, "shows": claim.shows,
         }));
     }
     let count = |verdict| CLAIMS.iter().filter(|claim| claim.verdict == verdict).count();

@@ -309,9 +309,13 @@ fn print_period(period: &Period, names: &[&str], out: &mut Output) {
 fn lesson(args: &Args, periods: &[Period], out: &mut Output) {
     let text = match args.replay {
         Replay::Calm => {
-            "Luck alone moves the difficulty by 2 % at every retarget: 2016 waits are a small \
-             sample."
-                .to_owned()
+            let measured = f64::from(RETARGET_INTERVAL - 1) / f64::from(RETARGET_INTERVAL);
+            format!(
+                "Luck alone moves the difficulty by 2 % at every retarget: 2016 waits are a small \
+                 sample. A retarget measures 2015 of them and divides by 2016, which makes it {:.1} \
+                 s a block in the long run.",
+                interval_before_change(measured)
+            )
         }
         Replay::Feb2026 | Replay::UsExit => format!(
             "Machines leave in the third period{}. Less hash rate makes fewer coins for a while. \

@@ -8,17 +8,17 @@ use std::fmt;
 use midstate_chain::Target;
 
 use crate::hashprice::{
-    after_exit, break_even, equilibrium_rate, implied_power_price, implied_price,
-    interval_before_change, revenue_per_mwh,
+    Operation, after_exit, break_even, equilibrium_rate, hashprice, implied_power_price,
+    implied_price, interval_before_change, revenue_per_mwh,
 };
 use crate::host::Contract;
-use crate::odds::network_rate;
-use crate::pools::{Share, change};
+use crate::odds::{expected_blocks, network_rate};
+use crate::pools::{Share, change, solo};
 use crate::site::{Site, network_power};
 use crate::supply;
 use crate::units::{
-    Btc, Dollars, DollarsPerKwh, DollarsPerTerahashDay, HOURS_PER_YEAR, HashesPerSecond,
-    JoulesPerTerahash, Watts, grouped,
+    Btc, DAY, Dollars, DollarsPerKwh, DollarsPerTerahashDay, HOURS_PER_YEAR, HashesPerSecond,
+    JoulesPerTerahash, Seconds, Watts, grouped,
 };
 
 /// One claim.
@@ -34,6 +34,8 @@ pub struct Claim {
     pub verdict: Verdict,
     /// The command that shows the same number.
     pub command: &'static str,
+    /// What stands in its output, with a single space wherever that has more.
+    pub shows: &'static str,
     compute: fn() -> String,
 }
 
@@ -80,6 +82,22 @@ fn rate_at(difficulty: f64) -> HashesPerSecond {
     network_rate(Target::from_difficulty(difficulty).expect("a difficulty above zero"))
 }
 
+/// What a later dollar loses a year, as `econ host` has it.
+const DISCOUNT: f64 = 0.10;
+/// What hall and miners cost for 1 MW at the meter, as `econ host` has it.
+const MINING_CAPEX: Dollars = Dollars(0.325e6);
+
+/// The contract of `econ host`, for 1 MW at the meter.
+fn contract(margin: f64, default_risk: f64) -> Contract {
+    Contract {
+        per_mw_year: Contract::rent_per_mw_year(Dollars(7e9), 15.0, 330.0),
+        margin,
+        term: 15,
+        capex: Dollars(5e6),
+        default_risk,
+    }
+}
+
 /// The price of a bitcoin that the hashprice of December 2025 stands for.
 fn price_then() -> Dollars {
     implied_price(HASHPRICE, NETWORK, Btc(3.125)).expect("a block brings coins")
@@ -100,6 +118,7 @@ pub const CLAIMS: &[Claim] = &[
         says: "every 2016 blocks the difficulty is set so that a block takes ten minutes",
         verdict: Holds,
         command: "midstate econ retarget --replay calm",
+        shows: "600.3 s a block",
         compute: || {
             let steady = interval_before_change(2015.0 / 2016.0);
             format!("it measures 2015 intervals and divides by 2016: {steady:.1} s a block")
@@ -111,6 +130,7 @@ pub const CLAIMS: &[Claim] = &[
         says: "difficulty fell by about 11 % as hash rate left, the most since 2021",
         verdict: Holds,
         command: "midstate econ retarget --from 141.67e12 --to 125.86e12",
+        shows: "= -11.16 %",
         compute: || {
             let factor = AFTER / BEFORE;
             format!(
@@ -127,7 +147,8 @@ pub const CLAIMS: &[Claim] = &[
         articles: &[3],
         says: "lower difficulty makes more bitcoin and so inflation",
         verdict: Wrong,
-        command: "midstate econ retarget --replay us-exit",
+        command: "midstate econ retarget --replay feb2026",
+        shows: "400 BTC a day until the retarget",
         compute: || {
             let factor = AFTER / BEFORE;
             format!(
@@ -143,6 +164,7 @@ pub const CLAIMS: &[Claim] = &[
         says: "exits raise the margin of those who stay, and draw miners back",
         verdict: Holds,
         command: "midstate econ hashprice --exit 0.1116",
+        shows: "= 43.56 $ per PH/s and day",
         compute: || {
             let exit = 1.0 - AFTER / BEFORE;
             let risen = after_exit(HASHPRICE, exit).petahash();
@@ -155,12 +177,13 @@ pub const CLAIMS: &[Claim] = &[
         says: "more machines share the same reward until only power is paid",
         verdict: Holds,
         command: "midstate econ hashprice --equilibrium 0.05",
+        shows: "= 1925.8 EH/s",
         compute: || {
             let price = price_then();
             let income = Dollars(450.0 * price.0);
             let limit = equilibrium_rate(income, S21, DollarsPerKwh(0.05));
             format!(
-                "at 17.5 J/TH and 5 c/kWh that is {:.0} EH/s, for the same 450 BTC",
+                "at 17.5 J/TH and 5 c/kWh that is {:.1} EH/s, for the same 450 BTC",
                 limit.exa()
             )
         },
@@ -171,6 +194,7 @@ pub const CLAIMS: &[Claim] = &[
         says: "the halving of 2028 takes the reward from 450 to 225 BTC a day",
         verdict: Holds,
         command: "midstate econ halving",
+        shows: "= 225 BTC",
         compute: || {
             let halving = supply::next_halving(TIP).expect("the schedule is known");
             format!(
@@ -187,6 +211,7 @@ pub const CLAIMS: &[Claim] = &[
         says: "2028 to 2032 is hard for miners unless bitcoin grows by more than 50 % a year",
         verdict: Opinion,
         command: "midstate econ halving --price-growth 0.5",
+        shows: "= 18.92 % a year",
         compute: || {
             format!(
                 "flat revenue needs {:.1} % a year on a network that stands still; 50 % allows for \
@@ -201,7 +226,8 @@ pub const CLAIMS: &[Claim] = &[
         articles: &[1],
         says: "fees were to replace the subsidy and have not",
         verdict: Opinion,
-        command: "midstate econ halving --fees 1.5625",
+        command: "midstate econ halving",
+        shows: "= 3.12500000 - 1.56250000",
         compute: || {
             let halving = supply::next_halving(TIP).expect("the schedule is known");
             let gap = halving.before.btc().0 - halving.after.btc().0;
@@ -214,6 +240,7 @@ pub const CLAIMS: &[Claim] = &[
         says: "revenue was $38,700 per EH/s and day in December 2025, a third less in a year",
         verdict: Estimate,
         command: "midstate econ hashprice --before 57.1 --cost 21.6 --efficiency 20",
+        shows: "= -32.22 %",
         compute: || {
             let price = price_then();
             let power = implied_power_price(Dollars(21_600.0), JoulesPerTerahash(20.0));
@@ -232,6 +259,7 @@ pub const CLAIMS: &[Claim] = &[
         says: "three listed pools fell from 40 % of blocks in January to 35 % in December",
         verdict: Estimate,
         command: "midstate econ pools --before 0.40 --after 0.35",
+        shows: "= -4.90 sigma",
         compute: || {
             let change = change(Share::of(0.40, MONTH), Share::of(0.35, MONTH));
             let sigmas = change.expect("shares with a spread").sigmas.abs();
@@ -246,14 +274,22 @@ pub const CLAIMS: &[Claim] = &[
         articles: &[1, 0],
         says: "blocks of unknown miners show makers of machines mining with their own stock",
         verdict: Estimate,
-        command: "midstate econ payback",
+        command: "midstate econ payback --rig S21 --pool-fee 0 --uptime 1",
+        shows: "= 3.54 $",
         compute: || {
-            let margin = revenue_per_mwh(HASHPRICE, S21).0 - 50.0;
-            let per_terahash = margin * S21.0 * 24.0 / 1e6;
+            let rate = HashesPerSecond::from_tera(200.0);
+            let operation = Operation {
+                rate,
+                power: rate.power(S21),
+                electricity: DollarsPerKwh(0.05),
+                pue: 1.0,
+                pool_fee: 0.0,
+                uptime: 1.0,
+            };
             format!(
-                "at $50/MWh a TH/s of 17.5 J/TH leaves {:.1} c a day: what no buyer pays for still \
-                 earns",
-                per_terahash * 100.0
+                "at $50/MWh an S21 of 200 TH/s and 17.5 J/TH leaves {} a day: what no buyer pays \
+                 for still earns",
+                operation.profit_per_day(HASHPRICE)
             )
         },
     },
@@ -263,6 +299,7 @@ pub const CLAIMS: &[Claim] = &[
         says: "one miner holds about 2 % of the world's supply of bitcoin",
         verdict: Wrong,
         command: "midstate econ site --rigs 35000 --rig-rate 473e12",
+        shows: "= 16.55 EH/s, 1.58 % of the network",
         compute: || {
             let best = HashesPerSecond::from_tera(473.0) * 35_000.0;
             format!(
@@ -280,6 +317,7 @@ pub const CLAIMS: &[Claim] = &[
         says: "all remaining bitcoin will be mined in the United States",
         verdict: Opinion,
         command: "midstate econ halving",
+        shows: "1,014,299.97690000 to come",
         compute: || {
             format!(
                 "{} BTC remain of {}; no rule of the protocol gives a block to a country",
@@ -294,6 +332,7 @@ pub const CLAIMS: &[Claim] = &[
         says: "hash rate is 37.5 % in the US, 16.4 % in Russia, 11.7 % in China",
         verdict: Estimate,
         command: "midstate econ site --share 0.375",
+        shows: "= 391.9 EH/s, 37.50 % of the network",
         compute: || {
             let exahash = |share: f64| (NETWORK * share).exa();
             format!(
@@ -309,13 +348,15 @@ pub const CLAIMS: &[Claim] = &[
         articles: &[0, 2, 4],
         says: "hash rate moves to cheap power and away from bans",
         verdict: Opinion,
-        command: "midstate econ retarget --replay us-exit",
+        command: "midstate econ breakeven --efficiency 17.5",
+        shows: "= 9.21 c/kWh",
         compute: || {
-            let move_to = |cents: f64| break_even(HASHPRICE, S21, 1.0).cents() - cents;
+            let takes_in = break_even(HASHPRICE, S21, 1.0).cents();
             format!(
-                "a 17.5 J/TH machine keeps {:.1} c/kWh at 3 c and {:.1} at 8 c",
-                move_to(3.0),
-                move_to(8.0)
+                "a 17.5 J/TH machine takes in {takes_in:.2} c for a kWh: it keeps {:.1} where that \
+                 costs 3 c and {:.1} where it costs 8 c",
+                takes_in - 3.0,
+                takes_in - 8.0
             )
         },
     },
@@ -325,6 +366,7 @@ pub const CLAIMS: &[Claim] = &[
         says: "data centres get 10 to 15 GW out of mining sites in the US",
         verdict: Opinion,
         command: "midstate econ site --share 0.375 --efficiency 20,25",
+        shows: "25 391.9 9.797",
         compute: || {
             let site = Site::for_power(Watts(10e9), JoulesPerTerahash(20.0), 1.0);
             format!(
@@ -342,13 +384,15 @@ pub const CLAIMS: &[Claim] = &[
         says: "AI brings in more for a megawatt than mining",
         verdict: Holds,
         command: "midstate econ host",
+        shows: "= 161.4 $/MWh",
         compute: || {
             let rent = Contract::rent_per_mw_year(Dollars(7e9), 15.0, 330.0).0 / HOURS_PER_YEAR;
             format!(
                 "${:.0} for a utility MWh by contract, power paid by the tenant; mining at 17.5 \
-                 J/TH ${:.0} before power. Gross: the hall costs ten times as much",
+                 J/TH ${:.0} before power. Gross: hosting ties up {:.0} times the capital",
                 rent,
-                revenue_per_mwh(HASHPRICE, S21).0
+                revenue_per_mwh(HASHPRICE, S21).0,
+                contract(1.0, 0.0).capex / MINING_CAPEX
             )
         },
     },
@@ -358,6 +402,7 @@ pub const CLAIMS: &[Claim] = &[
         says: "a 245 MW contract for AI was signed in Los Angeles",
         verdict: Wrong,
         command: "midstate econ host --contract 7e9 --years 15 --megawatts 245",
+        shows: "= 1.90 million $ a year",
         compute: || {
             let rent = Contract::rent_per_mw_year(Dollars(7e9), 15.0, 245.0).0 / 1e6;
             format!("the contract is real, ${rent:.2} million per MW and year; LA is Louisiana")
@@ -369,11 +414,13 @@ pub const CLAIMS: &[Claim] = &[
         says: "hosting runs 10 to 15 years at margins of 75 to 90 %",
         verdict: Opinion,
         command: "midstate econ host --margin 0.75",
+        shows: "= 3.07 million $",
         compute: || {
             format!(
-                "one contract plans {:.1} %, since the tenant pays the power: margin is a matter \
-                 of who does",
-                6.9 / 7.0 * 100.0
+                "one contract plans {:.1} %, since the tenant pays the power; at 75 % a MW at the \
+                 meter would be worth ${:.2} million",
+                6.9 / 7.0 * 100.0,
+                contract(0.75, 0.0).present_value(DISCOUNT).0 / 1e6
             )
         },
     },
@@ -383,9 +430,17 @@ pub const CLAIMS: &[Claim] = &[
         says: "tenants may default, and there is no way back to mining",
         verdict: Opinion,
         command: "midstate econ host --default-risk 0.05",
+        shows: "= 2.84 million $",
         compute: || {
-            let kept = (1..=15).map(|year| 0.95f64.powi(year)).sum::<f64>() / 15.0;
-            format!("a chance of 5 % a year leaves {:.0} % of 15 years' rent", kept * 100.0)
+            let paid = |risk| contract(0.985, risk).cash().map(|cash| cash.0).sum::<f64>();
+            let worth = |risk| contract(0.985, risk).present_value(DISCOUNT).0 / 1e6;
+            format!(
+                "a chance of 5 % a year leaves {:.0} % of 15 years' rent: a MW at the meter is \
+                 worth ${:.2} million, not ${:.2}",
+                paid(0.05) / paid(0.0) * 100.0,
+                worth(0.05),
+                worth(0.0)
+            )
         },
     },
     Claim {
@@ -394,6 +449,7 @@ pub const CLAIMS: &[Claim] = &[
         says: "one site can do both: power is moved between AI and mining, not switched off",
         verdict: Holds,
         command: "midstate econ dispatch",
+        shows: "hours with a price at or below it",
         compute: || {
             "hour by hour: the tenant first, mining with the rest, neither above break-even"
                 .to_owned()
@@ -405,6 +461,7 @@ pub const CLAIMS: &[Claim] = &[
         says: "who manages energy best wins: selling power back can beat mining",
         verdict: Holds,
         command: "midstate econ dispatch --credits 9.5e6 --curtailed-mwh 11717",
+        shows: "= 810.8 $/MWh",
         compute: || {
             format!(
                 "July 2022: ${:.0} for each MWh left; August 2023: $31.7 million of credits \
@@ -420,6 +477,7 @@ pub const CLAIMS: &[Claim] = &[
         says: "efficiency and cheap power decide, old machines only survive",
         verdict: Holds,
         command: "midstate econ breakeven",
+        shows: "9.5 169.7 17.0",
         compute: || {
             let cents =
                 |efficiency| break_even(HASHPRICE, JoulesPerTerahash(efficiency), 1.0).cents();
@@ -437,6 +495,7 @@ pub const CLAIMS: &[Claim] = &[
         says: "lower difficulty is slightly better odds: easier, not more profitable",
         verdict: Holds,
         command: "midstate econ odds --before 141.67e12",
+        shows: "= 11.16 %",
         compute: || {
             format!(
                 "odds times {:.3}; the same again is lost when the price falls by {:.1} %",
@@ -451,6 +510,7 @@ pub const CLAIMS: &[Claim] = &[
         says: "cooling and buildings cost too",
         verdict: Holds,
         command: "midstate econ breakeven --pue 1.15",
+        shows: "= 8.01 c/kWh",
         compute: || {
             format!(
                 "a PUE of 1.15 lowers the break-even of 17.5 J/TH from {:.1} to {:.1} c/kWh",
@@ -465,10 +525,12 @@ pub const CLAIMS: &[Claim] = &[
         says: "miners want predictable cash; rewards are a lottery, pools smooth it",
         verdict: Holds,
         command: "midstate econ pools --rate 200e12",
+        shows: "99.9041 % of months bring nothing",
         compute: || {
-            let share = HashesPerSecond::from_tera(200.0) / rate_at(AFTER);
-            let month = crate::pools::solo(share * MONTH as f64);
-            format!("a 200 TH/s machine alone: {:.3} % of months are dry", month.dry * 100.0)
+            let target = Target::from_difficulty(AFTER).expect("a difficulty above zero");
+            let rate = HashesPerSecond::from_tera(200.0);
+            let month = solo(expected_blocks(target, rate, Seconds(30.0 * DAY)));
+            format!("a 200 TH/s machine alone: {:.4} % of months are dry", month.dry * 100.0)
         },
     },
     Claim {
@@ -476,7 +538,8 @@ pub const CLAIMS: &[Claim] = &[
         articles: &[4],
         says: "the days of plugging in an ASIC and printing money are over",
         verdict: Opinion,
-        command: "midstate econ payback",
+        command: "midstate econ hashprice --before 57.1",
+        shows: "= -32.22 %",
         compute: || {
             let ratio = 1.0 - 38.7 / 57.1;
             format!("a TH/s takes in {:.0} % less than a year before", ratio * 100.0)
@@ -488,6 +551,7 @@ pub const CLAIMS: &[Claim] = &[
         says: "special machines solve complex calculations",
         verdict: Holds,
         command: "midstate asic",
+        shows: "3,757 operations of 32 bits",
         compute: || {
             format!(
                 "simple ones, often: {} operations of 32 bits a try, and a {:.0e} chance that it \
@@ -503,6 +567,7 @@ pub const CLAIMS: &[Claim] = &[
         says: "miners' computers can be turned to AI",
         verdict: Wrong,
         command: "midstate asic",
+        shows: "An ASIC has no instructions",
         compute: || {
             "land, grid connection and substation can; a SHA-256 ASIC computes nothing else, \
              and 90 % of the equipment is replaced"
@@ -515,6 +580,7 @@ pub const CLAIMS: &[Claim] = &[
         says: "less hash rate means less security",
         verdict: Holds,
         command: "midstate econ site --share 1 --efficiency 9.5,20",
+        shows: "20 1,045 20.900",
         compute: || {
             let (best, worst) =
                 network_power(NETWORK, JoulesPerTerahash(9.5), JoulesPerTerahash(20.0));
@@ -530,13 +596,15 @@ pub const CLAIMS: &[Claim] = &[
         articles: &[1, 2, 3],
         says: "derivatives, funds and rivalry of states move the price",
         verdict: Opinion,
-        command: "midstate econ hashprice --price 60000",
+        command: "midstate econ hashprice --price 80883",
+        shows: "= 34.83 $ per PH/s and day",
         compute: || {
             let price = price_then();
             format!(
                 "not modelled: price and fees stay inputs; a 10 % fall from ${} takes 10 % of \
-                 hashprice",
-                grouped(price.0, 0)
+                 hashprice and leaves ${:.2}",
+                grouped(price.0, 0),
+                hashprice(Btc(3.125), price * 0.9, NETWORK).petahash()
             )
         },
     },
