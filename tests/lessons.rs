@@ -222,7 +222,7 @@ fn a_replay_has_the_dates_of_its_heights() {
 }
 
 #[test]
-fn flags_that_change_nothing_are_refused() {
+fn flags_that_change_nothing_or_have_no_block_are_refused() {
     for (arguments, flag) in [
         (&["--replay", "calm", "--exit", "0.5"][..], "--exit"),
         (&["--replay", "price-fall", "--exit", "0.5"], "--exit"),
@@ -233,6 +233,7 @@ fn flags_that_change_nothing_are_refused() {
         (&["--replay", "calm", "--electricity", "0.05"], "--electricity"),
         (&["--replay", "calm", "--hashprice", "50"], "--hashprice"),
         (&["--replay", "calm", "--height", "9000000"], "--height"),
+        (&["--replay", "calm", "--network", "1e-30"], "below difficulty 1"),
         (&["--from", "1e14", "--to", "2e14", "--periods", "3"], "--periods"),
         (&["--history", "--seed", "3"], "--seed"),
     ] {

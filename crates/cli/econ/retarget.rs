@@ -256,6 +256,12 @@ fn scenario(args: &Args, inputs: &Inputs) -> Result<Scenario, Failure> {
             )));
         }
     };
+    let least = network_rate(Target::DIFFICULTY_1);
+    if network.0 < least.0 {
+        return Err(Failure::usage(format!(
+            "--network: {network} is below difficulty 1, the lowest; expected {least} or more"
+        )));
+    }
     let bits = simulate::bits_for(network);
     let leaves = |share: f64| 1.0 - args.exit.unwrap_or(share);
     let capacity = |period, capacity| Event { period, capacity, price: 1.0 };
@@ -312,8 +318,8 @@ fn lesson(args: &Args, periods: &[Period], out: &mut Output) {
             let measured = f64::from(RETARGET_INTERVAL - 1) / f64::from(RETARGET_INTERVAL);
             format!(
                 "Luck alone moves the difficulty by 2 % at every retarget: 2016 waits are a small \
-                 sample. A retarget measures 2015 of them and divides by 2016, which makes it {:.1} \
-                 s a block in the long run.",
+                 sample. A retarget measures 2015 of them and divides by 2016, which makes it \
+                 {:.1} s a block in the long run.",
                 interval_before_change(measured)
             )
         }
