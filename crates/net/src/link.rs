@@ -179,13 +179,9 @@ impl Link {
             Told::Job(job) => {
                 let Some(rank) = rank else { return };
                 self.failover.job(rank);
-                if self.issued.len() == ISSUED {
-                    self.issued.pop_front();
-                }
-                self.issued.push_back((Arc::downgrade(&job), id));
                 self.seats[rank].job = Some(Arc::clone(&job));
                 if self.active == Some(id) {
-                    self.tell(id, Happened::Job(job));
+                    self.issue(id, job);
                 }
             }
             Told::Healthy => {
@@ -250,8 +246,18 @@ impl Link {
             self.tell(id, Happened::State { state, reason });
         }
         if let Some(job) = job {
-            self.tell(id, Happened::Job(job));
+            self.issue(id, job);
         }
+    }
+
+    /// Hands a job of the active pool out. Only these have shares: a pool that is not worked for
+    /// could otherwise crowd out the jobs that are being hashed, with as many of its own.
+    fn issue(&mut self, id: SeatId, job: Arc<Job>) {
+        if self.issued.len() == ISSUED {
+            self.issued.pop_front();
+        }
+        self.issued.push_back((Arc::downgrade(&job), id));
+        self.tell(id, Happened::Job(job));
     }
 
     /// Brings a share to the pool that its job came from.

@@ -92,6 +92,23 @@ async fn s9_a_primary_that_comes_and_goes_costs_no_work() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn i9_jobs_of_a_pool_that_proves_itself_do_not_crowd_out_those_that_are_hashed() {
+    let pools = pools(&[("one", Mood::Refusing), ("two", Mood::Good)]);
+    let mut link = Running::start(&pools, &["one", "two"]);
+    link.until_working_for("two").await;
+    pools.set("one", Mood::Flooding);
+    while pools.connections("one") == 0 {
+        link.pass(1).await;
+    }
+    link.pass(10).await;
+    assert_eq!(link.pool(), Some("two"), "the first is not trusted yet");
+    link.find_share();
+    link.pass(1).await;
+    assert_eq!((link.count(Verdict::Accepted), pools.accepted("two").len()), (1, 1));
+    link.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn s13_a_pool_whose_jobs_pay_somebody_else_is_left_at_once() {
     let pools = pools(&[("one", Mood::Good), ("two", Mood::Good)]);
     let mut strict = account("one:3333");

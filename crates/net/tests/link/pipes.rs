@@ -34,6 +34,8 @@ pub(crate) enum Mood {
     Idle,
     /// Sends the miner to this host (its own if empty) and port at the first share.
     Redirecting(&'static str, u16),
+    /// As a good one, with a hundred jobs a second.
+    Flooding,
     /// Takes shares and answers none.
     Mute,
     /// Dialling it runs into a bug of ours.
@@ -115,14 +117,20 @@ async fn serve(stream: DuplexStream, mood: Mood, host: String, extranonce1: Stri
         Mood::Silent => std::future::pending().await,
         _ => {}
     }
-    let mut refresh = tokio::time::interval(Duration::from_secs(30));
+    let between_jobs = match mood {
+        Mood::Flooding => Duration::from_millis(10),
+        _ => Duration::from_secs(30),
+    };
+    let mut lock_time = 0;
+    let mut refresh = tokio::time::interval(between_jobs);
     refresh.tick().await;
     let mut let_in = false;
     loop {
         let line = tokio::select! {
             line = lines.next_line() => line,
             _ = refresh.tick() => {
-                let job = format!("{}\n", notify(&host));
+                lock_time += u32::from(mood == Mood::Flooding);
+                let job = format!("{}\n", notify(&host, lock_time));
                 if let_in && writer.write_all(job.as_bytes()).await.is_err() {
                     return;
                 }
@@ -160,7 +168,7 @@ async fn serve(stream: DuplexStream, mood: Mood, host: String, extranonce1: Stri
                 "{}\n",
                 json!({"id": null, "method": "mining.set_difficulty", "params": [1e-10]})
             );
-            text += &format!("{}\n", notify(&host));
+            text += &format!("{}\n", notify(&host, lock_time));
             let_in = true;
         }
         if writer.write_all(text.as_bytes()).await.is_err() {
@@ -169,15 +177,15 @@ async fn serve(stream: DuplexStream, mood: Mood, host: String, extranonce1: Stri
     }
 }
 
-/// A job that names its pool.
-fn notify(host: &str) -> Value {
+/// A job that names its pool. Another lock time makes it other work.
+fn notify(host: &str, lock_time: u32) -> Value {
     let prefix =
         "01000000010000000000000000000000000000000000000000000000000000000000000000ffffffff0f0351";
     let params = json!([
         host,
         "4d16b6f85af6e2198f44ae2a6de67f78487ae5611b77c6c0440b921e00000000",
         prefix,
-        "ffffffff0100f2052a01000000015100000000",
+        format!("ffffffff0100f2052a010000000151{lock_time:08x}"),
         [],
         "20000000",
         "1d00ffff",
