@@ -4,6 +4,8 @@
 //! reserved witness of 32 zeros), BIP54 (lock time = height - 1, sequence not final, so that no two
 //! coinbases can be equal), and Core's bound of 2 to 100 bytes on the input script.
 
+use std::ops::Range;
+
 use crate::Hash256;
 use crate::script::{height_push, push_compact_size, read_height_push, take_compact_size};
 
@@ -109,16 +111,24 @@ pub fn with_witness(coinbase: &[u8]) -> Option<Vec<u8>> {
     Some(full)
 }
 
-/// What a coinbase without witness pays, and to whom. `None` if it is no transaction of one input
-/// from its first byte to its last.
-pub fn coinbase_outputs(coinbase: &[u8]) -> Option<Vec<TxOut>> {
+/// Where the input script of a coinbase without witness lies. `None` if its bytes are not those of
+/// a transaction of one input, as far as to the end of that script.
+pub fn coinbase_script(coinbase: &[u8]) -> Option<Range<usize>> {
     let mut rest = coinbase;
     rest.split_off(..4)?; // version
     let (1, _outpoint) = (take_compact_size(&mut rest)?, rest.split_off(..36)?) else {
         return None;
     };
     let script_len = take_compact_size(&mut rest)?;
+    let script_at = coinbase.len() - rest.len();
     rest.split_off(..script_len)?;
+    Some(script_at..script_at + script_len)
+}
+
+/// What a coinbase without witness pays, and to whom. `None` if it is no transaction of one input
+/// from its first byte to its last.
+pub fn coinbase_outputs(coinbase: &[u8]) -> Option<Vec<TxOut>> {
+    let mut rest = &coinbase[coinbase_script(coinbase)?.end..];
     rest.split_off(..4)?; // sequence
     let count = take_compact_size(&mut rest)?;
     let mut outputs = Vec::new();

@@ -24,7 +24,8 @@ mod text;
 
 pub use block::serialize_block;
 pub use coinbase::{
-    Coinbase, CoinbaseError, CoinbaseParts, TxOut, coinbase_height, coinbase_outputs, with_witness,
+    Coinbase, CoinbaseError, CoinbaseParts, TxOut, coinbase_height, coinbase_outputs,
+    coinbase_script, with_witness,
 };
 pub use hash::{Hash256, HashError};
 pub use header::{Header, HeaderError};

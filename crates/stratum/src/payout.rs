@@ -2,7 +2,7 @@
 //! pool that promises to pay an address in the block itself can be held to it, and whoever sits
 //! between us and an unencrypted pool cannot quietly put another address there.
 
-use midstate_chain::{Job, coinbase_outputs};
+use midstate_chain::{Job, coinbase_outputs, coinbase_script};
 
 /// Who is to be paid in every job's coinbase.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +23,12 @@ pub enum PayoutError {
     /// It cannot be told.
     #[error("its coinbase cannot be read, so nobody knows whether it pays {0}")]
     Unreadable(String),
+    /// It depends on the extranonce: what is hashed may pay another than what was looked at.
+    #[error(
+        "its extranonce lies outside the coinbase's input script, so nobody knows whether it pays \
+         {0}"
+    )]
+    Misplaced(String),
     /// No output, or one of nothing.
     #[error("its coinbase pays {address} nothing; it pays {total} satoshi to others")]
     Absent {
@@ -44,14 +50,21 @@ pub enum PayoutError {
 }
 
 impl ExpectedPayout {
-    /// Looks into the coinbase of `job`.
+    /// Looks into the coinbase of `job`: one look for every extranonce2 there is, which therefore
+    /// must have no part in the outputs.
     ///
     /// # Errors
     /// When it does not pay what is expected, or cannot be read.
     pub fn check(&self, job: &Job) -> Result<(), PayoutError> {
         let address = || self.address.clone();
-        let outputs = coinbase_outputs(&job.coinbase(&vec![0; job.extranonce2_size]))
-            .ok_or_else(|| PayoutError::Unreadable(address()))?;
+        let unreadable = || PayoutError::Unreadable(address());
+        let coinbase = job.coinbase(&vec![0; job.extranonce2_size]);
+        let script = coinbase_script(&coinbase).ok_or_else(unreadable)?;
+        let outputs = coinbase_outputs(&coinbase).ok_or_else(unreadable)?;
+        let extranonce = job.coinbase_prefix.len()..coinbase.len() - job.coinbase_suffix.len();
+        if extranonce.start < script.start || extranonce.end > script.end {
+            return Err(PayoutError::Misplaced(address()));
+        }
         // Values are the pool's to choose, so that sums may be beyond all reason.
         let sum = |values: &mut dyn Iterator<Item = u64>| values.fold(0, u64::saturating_add);
         let total = sum(&mut outputs.iter().map(|output| output.value));

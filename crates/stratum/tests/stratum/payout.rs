@@ -1,5 +1,7 @@
 //! `--expect-payout`: every job's coinbase is looked into (S13).
 
+use std::ops::Range;
+
 use midstate_chain::{Coinbase, TxOut};
 use midstate_stratum::{ClientConfig, CloseReason, Event, ExpectedPayout};
 use serde_json::{Value, json};
@@ -10,10 +12,19 @@ const OURS: &[u8] = &[0x00, 0x14, 1, 2, 3];
 const SUBSIDY: u64 = 312_500_000;
 
 fn expecting(least_percent: Option<f64>, strict: bool) -> Mock {
+    expecting_with("a1b2c3d4", 4, least_percent, strict)
+}
+
+fn expecting_with(
+    extranonce1: &str,
+    extranonce2_size: usize,
+    least_percent: Option<f64>,
+    strict: bool,
+) -> Mock {
     let address = "bc1qours".to_owned();
     let expected = ExpectedPayout { address, script: OURS.to_vec(), least_percent, strict };
     let mut mock = Mock::new(ClientConfig { expect_payout: Some(expected), ..config() });
-    mock.handshake("a1b2c3d4", 4);
+    mock.handshake(extranonce1, extranonce2_size);
     mock.events();
     mock
 }
@@ -86,6 +97,37 @@ fn s13_a_strict_miner_leaves_before_it_hashes() {
         let (handed_out, words) = judged(expecting(percent, true), params);
         assert!(!handed_out, "{words:?}");
         assert!(words.len() == 1 && words[0].starts_with("closed: job job: "), "{words:?}");
+    }
+}
+
+/// A job whose coinbase pays us 1,000 satoshi and a stranger nothing, as long as the extranonce,
+/// which has the place of these of its bytes, is zeros.
+fn rolling(extranonce: Range<usize>) -> Value {
+    let before = [&[1, 0, 0, 0, 1][..], &[0; 32], &[0xff; 4], &[8]].concat();
+    let script = [3, 0xa0, 0xbb, 0x0d, 0, 0, 0, 0];
+    let ours = [&[0xff; 4][..], &[2], &1000u64.to_le_bytes(), &[OURS.len() as u8], OURS].concat();
+    let strangers = [&[0; 8][..], &[1, 0x51], &[0; 4]].concat();
+    assert_eq!((before.len(), before.len() + script.len() + ours.len()), (42, 69));
+    let coinbase = [&before[..], &script, &ours, &strangers].concat();
+    let mut params = notify_params("job", PREV, HARD_BITS, true);
+    params[2] = json!(hex::encode(&coinbase[..extranonce.start]));
+    params[3] = json!(hex::encode(&coinbase[extranonce.end..]));
+    params
+}
+
+#[test]
+fn s13_what_is_rolled_must_not_be_what_is_paid() {
+    let judged = |extranonce: Range<usize>| {
+        judged(expecting_with("", extranonce.len(), Some(98.0), true), rolling(extranonce))
+    };
+    for within in [42..45, 46..50, 42..50] {
+        assert_eq!(judged(within), (true, Vec::new()));
+    }
+    // The outpoint; a part of the sequence; the value of what the stranger gets.
+    for outside in [38..41, 48..52, 69..72] {
+        let (handed_out, words) = judged(outside);
+        assert!(!handed_out && words.len() == 1, "{words:?}");
+        assert!(words[0].contains("outside the coinbase's input script"), "{words:?}");
     }
 }
 
