@@ -13,6 +13,7 @@ use midstate_gbt::spool::SpooledBlock;
 use midstate_gbt::{Client, EXTRANONCE2_SIZE, Work};
 use midstate_pool::{Pool, Template};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep};
 
 use crate::rpc::{NodeAccess, RpcClient};
@@ -89,6 +90,8 @@ struct Running {
     nodes: Vec<Node>,
     spool_root: PathBuf,
     spool: Option<Arc<Spool>>,
+    /// Blocks on their way to the disk, or off it.
+    spool_changes: Vec<JoinHandle<()>>,
     customer: Customer,
     events: EventSender,
     done: mpsc::UnboundedSender<Done>,
@@ -148,7 +151,8 @@ impl NodeLink {
         Self { config, nodes, started: Instant::now(), inbox, customer, events, stop }
     }
 
-    /// Runs until there is a reason to end. Every share it was given has its verdict by then.
+    /// Runs until there is a reason to end. Every share it was given has its verdict by then, and
+    /// every block is on disk.
     pub async fn run(self) -> End {
         let Self { config, nodes, started, mut inbox, customer, events, mut stop } = self;
         let client_config = Config { nodes: nodes.len(), ..config.client };
@@ -158,6 +162,7 @@ impl NodeLink {
             nodes,
             spool_root: config.spool,
             spool: None,
+            spool_changes: Vec::new(),
             customer,
             events,
             done,
@@ -215,6 +220,10 @@ impl NodeLink {
         link.client.abandon();
         link.pump();
         link.settle_rest();
+        // The program may end before a thread that nobody waits for.
+        for change in link.spool_changes {
+            let _ = change.await;
+        }
         end
     }
 }
@@ -283,12 +292,12 @@ impl Running {
             Event::Pause => self.say(self.speaker, Happened::Pause),
             Event::Spool(block) => {
                 let hash = block.hash;
-                self.on_disk(move |spool| {
+                self.change_spool(move |spool| {
                     let outcome = spool.write(&block).map_err(|error| error.to_string());
                     Done::Spooled { hash, outcome }
                 });
             }
-            Event::Unspool { hash, refused } => self.on_disk(move |spool| {
+            Event::Unspool { hash, refused } => self.change_spool(move |spool| {
                 Done::Unspooled(spool.remove(&hash, refused).map_err(|error| error.to_string()))
             }),
             Event::Block(outcome) => self.handle_outcome(outcome),
@@ -320,20 +329,23 @@ impl Running {
 
     /// Each chain has its own directory: a block of one must never be offered to another.
     fn open_spool(&mut self, chain: Network) {
-        self.spool = Some(Arc::new(Spool::new(self.spool_root.join(chain.name()))));
-        self.on_disk(|spool| {
+        let spool = Arc::new(Spool::new(self.spool_root.join(chain.name())));
+        self.spool = Some(Arc::clone(&spool));
+        let done = self.done.clone();
+        spawn_blocking(move || {
             let (blocks, problems) = spool.read();
-            Done::SpoolRead { blocks, problems }
+            let _ = done.send(Done::SpoolRead { blocks, problems });
         });
     }
 
-    /// Runs `work` where it may block.
-    fn on_disk(&self, work: impl FnOnce(&Spool) -> Done + Send + 'static) {
+    /// Runs `change` where it may block.
+    fn change_spool(&mut self, change: impl FnOnce(&Spool) -> Done + Send + 'static) {
         let Some(spool) = self.spool.clone() else { return };
         let done = self.done.clone();
-        tokio::task::spawn_blocking(move || {
-            let _ = done.send(work(&spool));
-        });
+        self.spool_changes.retain(|change| !change.is_finished());
+        self.spool_changes.push(spawn_blocking(move || {
+            let _ = done.send(change(&spool));
+        }));
     }
 
     fn handle_done(&mut self, done: Done) {
