@@ -27,6 +27,7 @@ use crate::mining::{self, Goals, Source};
 use crate::node::NodeArgs;
 use crate::output::Output;
 use crate::pools::{Pools, RouteArgs};
+use crate::runtime;
 use crate::tui::{self, ViewArgs};
 use crate::units;
 use crate::web::{self, Page, WebArgs};
@@ -74,7 +75,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(demo(args, out))
+    runtime::block_on(demo(args, out))?
 }
 
 async fn demo(args: Args, out: &mut Output) -> Result<(), Failure> {

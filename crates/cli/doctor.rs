@@ -17,6 +17,7 @@ use crate::mine::Server;
 use crate::node::EntryArgs;
 use crate::output::Output;
 use crate::pools::{Login as PoolLogin, PoolArgs};
+use crate::runtime;
 use crate::units;
 
 /// Who we are at pools that are not told.
@@ -97,10 +98,9 @@ fn examine_pool(url: &PoolUrl, args: &Args, out: &mut Output) -> Result<(), Fail
     let login = PoolLogin { user, pass: args.pass.clone() };
     let account = args.way.account(url, login, BIP320_MASK)?;
     let network = midstate_net::Network::default();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut steps = Steps { out, failed: None };
     let examination = midstate_net::examine_pool(&account, &network, |step| steps.tell(step));
-    let job = runtime.block_on(examination);
+    let job = runtime::block_on(examination)?;
     steps.verdict()?;
     if let Some(job) = job {
         tell(&pool_clock(&job), out);
@@ -122,10 +122,10 @@ fn examine_node(url: &NodeUrl, args: &Args, out: &mut Output) -> Result<(), Fail
     };
     let node = args.entry.node(url.clone(), login, &args.way.route, out)?;
     let network = midstate_net::Network::default();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut steps = Steps { out, failed: None };
     let wanted = args.entry.chain;
-    runtime.block_on(midstate_net::examine_node(&node, wanted, &network, |s| steps.tell(s)));
+    let examination = midstate_net::examine_node(&node, wanted, &network, |step| steps.tell(step));
+    runtime::block_on(examination)?;
     steps.verdict()
 }
 

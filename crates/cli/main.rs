@@ -27,6 +27,7 @@ mod payout;
 mod pools;
 mod priority;
 mod prose;
+mod runtime;
 mod secrets;
 mod sensors;
 mod signals;

@@ -21,6 +21,7 @@ use crate::mining::{self, Goals, Source};
 use crate::node::NodeArgs;
 use crate::output::Output;
 use crate::pools::{self, Login as PoolLogin, PoolArgs, Pools};
+use crate::runtime;
 use crate::secrets;
 use crate::tui::{self, ViewArgs};
 use crate::units;
@@ -133,8 +134,7 @@ pub(crate) fn run(mut args: Args, out: &mut Output) -> Result<(), Failure> {
         return Ok(());
     }
     let Plan { choice, source, goals } = plan;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    runtime::block_on(async {
         let page = args.web.open(out).await?;
         let (mut views, commands) = tui::views(&args.view, out);
         if let Some(page) = &page {
@@ -146,7 +146,7 @@ pub(crate) fn run(mut args: Args, out: &mut Output) -> Result<(), Failure> {
             page.close().await;
         }
         mined
-    })
+    })?
 }
 
 impl Args {

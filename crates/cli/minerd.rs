@@ -24,6 +24,7 @@ use crate::logs::Logs;
 use crate::mine::Plan;
 use crate::mining::{self, Source, Views};
 use crate::output::{Output, Printer};
+use crate::runtime;
 
 /// What we are called then.
 pub(crate) const NAME: &str = "minerd";
@@ -74,8 +75,8 @@ fn run_as(flags: Flags, printer: &Printer) -> Result<(), Failure> {
         Source::Nodes(nodes) => nodes.give_up = flags.give_up(),
     }
     voice.started(choice.config.threads);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (_, commands) = mpsc::unbounded_channel();
     let (_, others) = mpsc::unbounded_channel();
-    runtime.block_on(mining::mine(choice, source, goals, Views::new(voice), commands, others))
+    let views = Views::new(voice);
+    runtime::block_on(mining::mine(choice, source, goals, views, commands, others))?
 }

@@ -1,0 +1,43 @@
+//! The runtime of the commands that use the network, and how it ends.
+
+use std::future::Future;
+use std::io;
+
+use tokio::runtime::Builder;
+
+/// Runs `task` on a runtime of its own, until it is done.
+///
+/// What it left on blocking threads is not waited for, as the drop of a runtime would: a resolver
+/// that asks a server which is not there, a file on a machine that does not answer. They take half
+/// a minute or forever, and nobody wants what they find. Blocks for the disk are waited for by the
+/// link that writes them.
+pub(crate) fn block_on<T>(task: impl Future<Output = T>) -> io::Result<T> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(task);
+    runtime.shutdown_background();
+    Ok(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use tokio::task::spawn_blocking;
+
+    use super::*;
+
+    #[test]
+    fn i20_a_resolver_that_hangs_does_not_keep_the_program() {
+        let (answer, answered) = mpsc::channel::<()>();
+        let asked = block_on(async {
+            let (asking, asks) = tokio::sync::oneshot::channel();
+            spawn_blocking(move || {
+                let _ = asking.send(());
+                answered.recv()
+            });
+            asks.await
+        });
+        assert_eq!(asked.unwrap(), Ok(()));
+        drop(answer);
+    }
+}
