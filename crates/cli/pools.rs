@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use midstate_gbt::{Address, AddressError};
-use midstate_net::{Account, LinkConfig, LinkLimits, PoolUrl, ProxyUrl, Redirects, Route, Trust};
+use midstate_net::{
+    Account, LinkConfig, LinkLimits, PoolUrl, ProxyUrl, Redirects, Route, ServerLimits, Trust,
+};
 use midstate_stratum::{ClientConfig, Limits};
 use serde::Deserialize;
 
@@ -325,6 +327,7 @@ pub(crate) fn print_limits(protocol: &Limits, link: &LinkLimits, out: &mut Outpu
     for (title, rows) in [
         ("what a pool may send, and we", protocol.rows()),
         ("how patient we are", link.rows()),
+        ("what miners at the embedded pool may do", ServerLimits::default().rows()),
         ("what a browser may ask", web::limits()),
         ("whoever reads what we print", output::limits()),
     ] {

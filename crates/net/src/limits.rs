@@ -1,4 +1,4 @@
-//! Every limit of a link in one place, as [`midstate_stratum::Limits`] is for the protocol.
+//! Every limit of a link and of the embedded pool's server in one place, as [`midstate_stratum::Limits`] is for the protocol.
 
 use std::time::Duration;
 
@@ -99,6 +99,38 @@ impl LinkLimits {
             ("quiet line", time(keepalive_idle), "TCP asks whether the pool is there"),
             ("between two such questions", time(keepalive_interval), "TCP asks again"),
             ("such questions", keepalive_probes.to_string(), "disconnect and back off"),
+        ]
+    }
+}
+
+/// What miners at the embedded pool may do to its server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServerLimits {
+    /// Connections at a time. Below the 1,024 descriptors that a program has on Linux.
+    pub sessions: usize,
+    /// From the connection to `mining.subscribe`.
+    pub subscribe: Duration,
+    /// A miner that takes nothing of what is sent.
+    pub write: Duration,
+}
+
+impl Default for ServerLimits {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self { sessions: 512, subscribe: seconds(60), write: seconds(10) }
+    }
+}
+
+impl ServerLimits {
+    /// Each limit as `(name, value, what happens over it)`.
+    pub fn rows(&self) -> Vec<(&'static str, String, &'static str)> {
+        // Taken apart by name, so that a limit without a row does not compile.
+        let Self { sessions, subscribe, write } = self;
+        let time = |t: &Duration| format!("{} s", t.as_secs_f64());
+        vec![
+            ("miners at a time", sessions.to_string(), "a further one is hung up on"),
+            ("time before it subscribes", time(subscribe), "disconnect"),
+            ("a miner that does not read", time(write), "disconnect"),
         ]
     }
 }

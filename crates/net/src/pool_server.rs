@@ -4,22 +4,25 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use midstate_pool::{Event, Pool, RegtestPool, SessionId, Template};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use crate::ServerLimits;
 
 /// Chunks of bytes under way from one connection before its reader waits.
 const INBOX: usize = 16;
 /// Chunks that a connection may leave unread before it is dropped.
 const OUTBOX: usize = 256;
-/// A connection that takes nothing for so long is dropped, too: whoever waits to write to it hears
-/// of nothing else.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// From an attempt to accept a connection that failed to the next one.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A pool, and whatever gives it work.
 pub trait Backend: Send + 'static {
@@ -27,6 +30,8 @@ pub trait Backend: Send + 'static {
     fn connect(&mut self, from: SocketAddr) -> SessionId;
     /// A miner is gone.
     fn disconnect(&mut self, id: SessionId);
+    /// Whether this miner has subscribed.
+    fn is_subscribed(&self, id: SessionId) -> bool;
     /// Bytes from a miner.
     fn handle_bytes(&mut self, now: Duration, id: SessionId, bytes: &[u8]);
     /// The next bytes to send, and to whom.
@@ -44,6 +49,10 @@ impl Backend for RegtestPool {
 
     fn disconnect(&mut self, id: SessionId) {
         self.disconnect(id);
+    }
+
+    fn is_subscribed(&self, id: SessionId) -> bool {
+        self.pool().is_subscribed(id)
     }
 
     fn handle_bytes(&mut self, now: Duration, id: SessionId, bytes: &[u8]) {
@@ -82,6 +91,10 @@ impl Backend for NodePool {
         self.pool.disconnect(id);
     }
 
+    fn is_subscribed(&self, id: SessionId) -> bool {
+        self.pool.is_subscribed(id)
+    }
+
     fn handle_bytes(&mut self, now: Duration, id: SessionId, bytes: &[u8]) {
         self.pool.handle_bytes(now, id, bytes);
     }
@@ -108,6 +121,7 @@ pub struct PoolServer<B> {
     pool: B,
     listener: TcpListener,
     events: mpsc::UnboundedSender<Event>,
+    limits: ServerLimits,
 }
 
 /// A running pool server.
@@ -120,6 +134,8 @@ pub struct ServerHandle<B> {
 /// From a connection's reader to the pool's task.
 enum Inbound {
     Bytes(SessionId, Vec<u8>),
+    /// It has had the time to subscribe.
+    SubscriptionDue(SessionId),
     Gone(SessionId),
 }
 
@@ -138,7 +154,14 @@ impl PoolServer<RegtestPool> {
 impl<B: Backend> PoolServer<B> {
     /// Serves `pool` on `listener`; what happens goes to `events`.
     pub fn new(pool: B, listener: TcpListener, events: mpsc::UnboundedSender<Event>) -> Self {
-        Self { pool, listener, events }
+        Self { pool, listener, events, limits: ServerLimits::default() }
+    }
+
+    /// The same within other limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: ServerLimits) -> Self {
+        self.limits = limits;
+        self
     }
 
     /// Starts serving in a task of its own.
@@ -154,24 +177,38 @@ impl<B: Backend> PoolServer<B> {
     async fn serve(mut self, mut stopped: oneshot::Receiver<()>) -> B {
         let (inbound, mut inbox) = mpsc::channel(INBOX);
         let mut outboxes: HashMap<SessionId, mpsc::Sender<Vec<u8>>> = HashMap::new();
+        // One for each open socket, which may outlast its session while it writes.
+        let places = Arc::new(Semaphore::new(self.limits.sessions));
+        let mut accept_from = Instant::now();
         loop {
             tokio::select! {
-                accepted = self.listener.accept() => match accepted {
-                    Ok((stream, peer)) => {
-                        let id = self.pool.connect(peer);
-                        tracing::debug!(%peer, ?id, "connected");
-                        let (outbound, outbox) = mpsc::channel(OUTBOX);
-                        outboxes.insert(id, outbound);
-                        tokio::spawn(serve_connection(stream, id, inbound.clone(), outbox));
+                (stream, peer) = accept(&self.listener, &mut accept_from) => {
+                    match Arc::clone(&places).try_acquire_owned() {
+                        Ok(place) => {
+                            let id = self.pool.connect(peer);
+                            tracing::debug!(%peer, ?id, "connected");
+                            let (outbound, outbox) = mpsc::channel(OUTBOX);
+                            outboxes.insert(id, outbound);
+                            let (inbound, limits) = (inbound.clone(), self.limits.clone());
+                            tokio::spawn(async move {
+                                serve_connection(stream, id, inbound, outbox, limits).await;
+                                drop(place);
+                            });
+                            if places.available_permits() == 0 {
+                                tracing::warn!("every place is taken, others are hung up on");
+                            }
+                        }
+                        Err(_) => tracing::debug!(%peer, "hung up on, every place is taken"),
                     }
-                    Err(error) => {
-                        // Out of descriptors, usually: the others' connections go on.
-                        tracing::warn!(%error, "cannot accept a connection");
-                        sleep(Duration::from_millis(100)).await;
-                    }
-                },
+                }
                 Some(message) = inbox.recv() => match message {
                     Inbound::Bytes(id, bytes) => self.pool.handle_bytes(now(), id, &bytes),
+                    Inbound::SubscriptionDue(id) => {
+                        if !self.pool.is_subscribed(id) && outboxes.remove(&id).is_some() {
+                            tracing::info!(?id, "did not subscribe, dropped");
+                            self.pool.disconnect(id);
+                        }
+                    }
                     Inbound::Gone(id) => {
                         outboxes.remove(&id);
                         self.pool.disconnect(id);
@@ -214,19 +251,44 @@ impl<B: Backend> ServerHandle<B> {
     }
 }
 
+/// The next connection. An attempt that fails says when there may be another, in `from`: the caller
+/// drops this future for everything else that happens, so that nobody who is connected waits.
+async fn accept(listener: &TcpListener, from: &mut Instant) -> (TcpStream, SocketAddr) {
+    loop {
+        sleep_until(*from).await;
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => {
+                // Out of descriptors, usually.
+                tracing::warn!(%error, "cannot accept a connection");
+                *from = Instant::now() + ACCEPT_PAUSE;
+            }
+        }
+    }
+}
+
 /// Moves bytes between a socket and the pool's task until either side ends it.
 async fn serve_connection(
     mut stream: TcpStream,
     id: SessionId,
     inbound: mpsc::Sender<Inbound>,
     mut outbox: mpsc::Receiver<Vec<u8>>,
+    limits: ServerLimits,
 ) {
     // Shares and jobs are single small lines: waiting for more to send only adds latency.
     let _ = stream.set_nodelay(true);
     let (mut reader, mut writer) = stream.split();
     let mut buffer = vec![0; 4096];
+    let mut subscription_due = pin!(sleep(limits.subscribe));
+    let mut is_due = false;
     loop {
         tokio::select! {
+            () = &mut subscription_due, if !is_due => {
+                is_due = true;
+                if inbound.send(Inbound::SubscriptionDue(id)).await.is_err() {
+                    break;
+                }
+            }
             read = reader.read(&mut buffer) => match read {
                 Ok(0) | Err(_) => break,
                 Ok(count) => {
@@ -237,7 +299,8 @@ async fn serve_connection(
                 }
             },
             chunk = outbox.recv() => match chunk {
-                Some(bytes) => match timeout(PATIENCE, writer.write_all(&bytes)).await {
+                // Whoever waits to write hears of nothing else.
+                Some(bytes) => match timeout(limits.write, writer.write_all(&bytes)).await {
                     Ok(Ok(())) => {}
                     Ok(Err(_)) | Err(_) => break,
                 },
@@ -270,6 +333,10 @@ mod tests {
 
         fn disconnect(&mut self, id: SessionId) {
             self.pool.disconnect(id);
+        }
+
+        fn is_subscribed(&self, _: SessionId) -> bool {
+            true
         }
 
         fn handle_bytes(&mut self, _: Duration, _: SessionId, _: &[u8]) {}

@@ -225,6 +225,11 @@ impl Pool {
         self.events.pop_front()
     }
 
+    /// Whether this connection has subscribed.
+    pub fn is_subscribed(&self, id: SessionId) -> bool {
+        self.sessions.get(&id).is_some_and(|session| session.subscribed)
+    }
+
     /// Connections at present.
     pub fn sessions(&self) -> usize {
         self.sessions.len()

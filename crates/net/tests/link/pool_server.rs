@@ -1,0 +1,130 @@
+//! The embedded pool's server among miners that mean it no good.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use midstate_net::{PoolServer, ServerHandle, ServerLimits};
+use midstate_pool::{PoolConfig, RegtestPool};
+use midstate_stratum::Limits;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+const SUBSCRIBE: &str = r#"{"id":1,"method":"mining.subscribe","params":[]}"#;
+/// Something that every server answers.
+const CONFIGURE: &str = r#"{"id":2,"method":"mining.configure","params":[[],{}]}"#;
+
+async fn start(limits: ServerLimits) -> ServerHandle<RegtestPool> {
+    let config = PoolConfig { difficulty: 1.0, limits: Limits::default() };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let pool = RegtestPool::new(config, Vec::new(), now).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (events, _) = mpsc::unbounded_channel();
+    PoolServer::new(pool, listener, events).with_limits(limits).spawn().unwrap()
+}
+
+struct Miner(BufReader<TcpStream>);
+
+impl Miner {
+    async fn connect(server: &ServerHandle<RegtestPool>) -> Self {
+        Self(BufReader::new(TcpStream::connect(server.address()).await.unwrap()))
+    }
+
+    /// Whether there is an answer to this question.
+    async fn ask(&mut self, question: &str) -> bool {
+        let id = &question[1..r#"{"id":1"#.len()];
+        if self.0.write_all(format!("{question}\n").as_bytes()).await.is_err() {
+            return false;
+        }
+        let mut line = String::new();
+        while self.0.read_line(&mut line).await.is_ok_and(|read| read > 0) {
+            if line.contains(id) {
+                return true;
+            }
+            line.clear();
+        }
+        false
+    }
+
+    /// Until the server hangs up.
+    async fn hung_up(mut self) {
+        let mut heard = Vec::new();
+        let _ = self.0.read_to_end(&mut heard).await;
+    }
+}
+
+#[tokio::test]
+async fn one_miner_too_many_is_hung_up_on() {
+    let server = start(ServerLimits { sessions: 2, ..ServerLimits::default() }).await;
+    let mut first = Miner::connect(&server).await;
+    let mut second = Miner::connect(&server).await;
+    assert!(first.ask(SUBSCRIBE).await && second.ask(SUBSCRIBE).await);
+    for _ in 0..10 {
+        assert!(!Miner::connect(&server).await.ask(SUBSCRIBE).await);
+    }
+    assert!(first.ask(CONFIGURE).await, "who is in stays in");
+
+    drop(second);
+    let place_again = async {
+        while !Miner::connect(&server).await.ask(SUBSCRIBE).await {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(10), place_again).await.expect("who leaves makes room");
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn who_does_not_subscribe_is_hung_up_on_whatever_else_it_says() {
+    let server = start(ServerLimits::default()).await;
+    let silent = Miner::connect(&server).await;
+    let mut idle = Miner::connect(&server).await;
+    let mut subscribed = Miner::connect(&server).await;
+    assert!(idle.ask(CONFIGURE).await && subscribed.ask(SUBSCRIBE).await);
+    assert!(idle.ask(CONFIGURE).await);
+
+    // All that was sent has come; from here on only time passes.
+    tokio::time::pause();
+    let hung_up = async {
+        silent.hung_up().await;
+        idle.hung_up().await;
+    };
+    timeout(Duration::from_secs(600), hung_up).await.expect("the connections end");
+    assert!(subscribed.ask(CONFIGURE).await);
+    assert_eq!(server.stop().await.unwrap().pool().sessions(), 1);
+}
+
+/// In a process of its own, which has few descriptors and uses them up.
+#[cfg(unix)]
+#[test]
+fn who_is_connected_does_not_wait_for_descriptors() {
+    const CHILD: &str = "MIDSTATE_TEST_FEW_DESCRIPTORS";
+    if std::env::var_os(CHILD).is_none() {
+        let name = "pool_server::who_is_connected_does_not_wait_for_descriptors";
+        let status = std::process::Command::new("sh")
+            .args(["-c", r#"ulimit -n 64 && exec "$0" --exact "$1""#])
+            .arg(std::env::current_exe().unwrap())
+            .arg(name)
+            .env(CHILD, "1")
+            .status();
+        return assert!(status.unwrap().success());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let server = start(ServerLimits::default()).await;
+        let mut miner = Miner::connect(&server).await;
+        assert!(miner.ask(SUBSCRIBE).await);
+        let mut taken: Vec<_> =
+            std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
+        // One for our end of a connection, none for the server's.
+        taken.pop();
+        let _waiting = Miner::connect(&server).await;
+        let answered = async {
+            for _ in 0..200 {
+                assert!(miner.ask(CONFIGURE).await);
+            }
+        };
+        // With a pause for each attempt to accept it takes at least 10 s.
+        timeout(Duration::from_secs(5), answered).await.expect("the server hears the miner");
+    });
+}
