@@ -170,5 +170,5 @@ pub(crate) const FAULTS: &[Fault] = &[
         w.call("mining.notify", json!([]));
     }),
     fault("the process stalls for 20 s", |w| w.sleep(20)),
-    fault("the machine is suspended for an hour", |w| w.sleep(3600)),
+    fault("the process stalls for an hour", |w| w.sleep(3600)),
 ];
