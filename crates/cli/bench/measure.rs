@@ -188,7 +188,7 @@ fn on_threads(threads: usize, measure: impl Fn(Window) -> f64 + Sync) -> Vec<f64
     };
     thread::scope(|scope| {
         let closed = gate.lock().unwrap_or_else(PoisonError::into_inner);
-        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(&measure)).collect();
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(measure)).collect();
         drop(closed);
         threads
             .into_iter()
@@ -245,8 +245,8 @@ impl Estimate {
 }
 
 /// How many of `n` sorted samples may be left out at each end so that the others hold the true
-/// median 95 times in 100: it is as likely to be above a sample as below, so that what lies below it
-/// is binomial. `None` for fewer than six, with which it cannot be done.
+/// median 95 times in 100: it is as likely to be above a sample as below, so that the number of
+/// those below it is binomial. `None` for fewer than six, with which it cannot be done.
 fn outside_of_interval(n: usize) -> Option<usize> {
     // Logarithms, since 2^-n is soon too small for a float.
     let mut log_of_term = -(n as f64) * std::f64::consts::LN_2;

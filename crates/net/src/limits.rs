@@ -1,4 +1,5 @@
-//! Every limit of a link and of the embedded pool's server in one place, as [`midstate_stratum::Limits`] is for the protocol.
+//! Every limit of a link and of the embedded pool's server in one place, as
+//! [`midstate_stratum::Limits`] is for the protocol.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
-//! The books on shares and blocks. What was found and has no verdict is unresolved, so that the books
-//! add up at every instant (I9) as long as each find gets one verdict at most, which is for the
-//! caller to see to.
+//! The books on shares and blocks. What was found and has no verdict is unresolved, so that the
+//! books add up at every instant (I9) as long as each find gets one verdict at most, which is for
+//! the caller to see to.
 
 use midstate_chain::Verdict;
 

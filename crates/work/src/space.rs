@@ -126,7 +126,7 @@ impl SearchSpace {
         }
         let page = index / units;
         let roll = self.time_roll(page);
-        // The field has 32 bits: what comes after the last second of 2106 would be that second again.
+        // The field has 32 bits: what comes after its last second would be that second again.
         if roll > u64::from(MAX_TIME_ROLL.min(u32::MAX - self.job.time)) {
             return Claim::Exhausted;
         }
