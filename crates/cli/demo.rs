@@ -143,12 +143,14 @@ async fn at_node(
         Pool::new(config).map_err(|error| Failure::usage(format!("--difficulty: {error}")))?;
     let pool = NodePool { pool, templates };
     let pool = tokio::select! {
-        pool = serve(args, choice, pool, difficulty, Some(blocks), page, out) => pool?,
+        pool = serve(args, choice, pool, difficulty, Some(blocks), page, out) => pool,
         // It ends by itself only when the node cannot be mined at.
         end = &mut link => return mining::outcome(end?),
     };
+    // Also when that failed: the link waits for the blocks on their way to the disk.
     let _ = stop.send(());
     link.await?;
+    let pool = pool?;
     let verdicts = verdicts.await?;
     tell_workers(&pool.pool, out);
     let Verdicts { accepted, rejected, other } = verdicts;

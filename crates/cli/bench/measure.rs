@@ -55,8 +55,9 @@ pub(crate) struct Estimate {
     pub(crate) low: f64,
     pub(crate) high: f64,
     /// Of each thread the best window, added up: what the machine can do when nobody else wants it,
-    /// which is seldom true of all cores in the same window. Threads that share cores want each
-    /// other's: of them it is the best window of all together.
+    /// which is seldom true of all CPUs in the same window. Of more threads than CPUs it is the
+    /// best window of all together, as these want each other's. (So do two threads of one core,
+    /// where the system counts it as two CPUs; they are added up all the same.)
     pub(crate) best: f64,
     pub(crate) samples: usize,
 }
@@ -213,15 +214,23 @@ impl Window {
         for index in 0.. {
             let did = step(index) as f64;
             let now = self.0.elapsed();
+            done += did * share_within(begun, now);
             if now >= WINDOW {
-                let within = WINDOW.saturating_sub(begun).as_secs_f64();
-                done += did * (within / (now - begun).as_secs_f64().max(f64::MIN_POSITIVE));
                 break;
             }
-            (begun, done) = (now, done + did);
+            begun = now;
         }
         done / WINDOW.as_secs_f64()
     }
+}
+
+/// The part of a step from `begun` to `now` that lies in the window.
+fn share_within(begun: Duration, now: Duration) -> f64 {
+    if now < WINDOW {
+        return 1.0;
+    }
+    let lasted = (now - begun).as_secs_f64().max(f64::MIN_POSITIVE);
+    WINDOW.saturating_sub(begun).as_secs_f64() / lasted
 }
 
 impl Estimate {
@@ -232,13 +241,12 @@ impl Estimate {
         let n = sorted.len();
         let outside = outside_of_interval(n).unwrap_or(0);
         let best_of_each = best_of_each(windows);
-        let has_cores =
-            best_of_each.len() <= thread::available_parallelism().map_or(1, usize::from);
+        let has_cpus = best_of_each.len() <= thread::available_parallelism().map_or(1, usize::from);
         Self {
             median: (sorted[(n - 1) / 2] + sorted[n / 2]) / 2.0,
             low: sorted[outside],
             high: sorted[n - 1 - outside],
-            best: if has_cores { best_of_each.iter().sum() } else { sorted[n - 1] },
+            best: if has_cpus { best_of_each.iter().sum() } else { sorted[n - 1] },
             samples: n,
         }
     }
@@ -302,13 +310,11 @@ mod tests {
 
     #[test]
     fn a_step_counts_as_far_as_it_lies_in_the_window() {
-        let half_over = Window(Instant::now().checked_sub(WINDOW / 2).unwrap());
-        let rate = half_over.rate(|_| {
-            thread::sleep(WINDOW);
-            1_000_000
-        });
-        let whole = 1e6 / WINDOW.as_secs_f64();
-        assert!(rate > 0.0 && rate <= 0.5 * whole, "{rate}");
+        assert_eq!(share_within(Duration::ZERO, WINDOW / 2), 1.0);
+        assert_eq!(share_within(WINDOW / 2, WINDOW), 1.0);
+        assert_eq!(share_within(WINDOW / 2, WINDOW + WINDOW / 2), 0.5);
+        assert_eq!(share_within(WINDOW, WINDOW), 0.0);
+        assert_eq!(share_within(2 * WINDOW, 3 * WINDOW), 0.0);
         let over = Window(Instant::now().checked_sub(2 * WINDOW).unwrap());
         assert_eq!(over.rate(|_| 1), 0.0);
     }

@@ -168,6 +168,7 @@ impl Engine {
     /// the others are still there for the next call.
     pub fn replace_fallen(&mut self) -> (Vec<(usize, u64)>, io::Result<()>) {
         let mut replaced = Vec::new();
+        let mut outcome = Ok(());
         for index in 0..self.workers.len() {
             let Worker { thread, count } = &self.workers[index];
             if thread.as_ref().is_some_and(JoinHandle::is_finished) {
@@ -175,14 +176,20 @@ impl Engine {
                 let lost = count.in_hand.load(Ordering::Relaxed);
                 match self.spawn(index, &count) {
                     Ok(thread) => self.workers[index].thread = Some(thread),
-                    Err(error) => return (replaced, Err(error)),
+                    Err(error) => {
+                        outcome = Err(error);
+                        break;
+                    }
                 }
                 // They do not count against the allowance, as they never will be finished.
                 self.shared.claimed.fetch_sub(lost, Ordering::Relaxed);
                 replaced.push((index, lost));
             }
         }
-        (replaced, Ok(()))
+        if !replaced.is_empty() {
+            self.shared.slot.replace(|current| current.cloned());
+        }
+        (replaced, outcome)
     }
 
     fn spawn(&self, index: usize, count: &Arc<Count>) -> io::Result<JoinHandle<()>> {

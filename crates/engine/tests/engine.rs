@@ -117,18 +117,20 @@ fn i1_i2_work_that_comes_back_is_not_hashed_again() {
         extranonce2_size: 1,
         ..(*job("resumed", version_mask, Target::MAX)).clone()
     };
-    let begun = |engine: &Engine| {
-        let before = engine.hashes();
-        wait_until("it goes on", || engine.hashes() > before + 1000);
+    let hash_up_to = |hashes| {
+        engine.set_allowance(hashes);
+        wait_until("so many are hashed", || engine.hashes() >= hashes);
     };
+    engine.set_allowance(0);
     engine.set_job(Some(Arc::new(with_mask(0xe000))));
-    begun(&engine);
+    hash_up_to(2000);
     engine.set_job(None);
     engine.set_job(Some(Arc::new(with_mask(0xe000))));
-    begun(&engine);
+    hash_up_to(4000);
     engine.set_job(Some(Arc::new(with_mask(0x2000))));
-    begun(&engine);
+    hash_up_to(6000);
     engine.set_job(Some(Arc::new(with_mask(0x6000))));
+    engine.set_allowance(u64::MAX);
     wait_until("the rest is handed out", || engine.progress() == Progress::WaitingForTime);
     engine.stop();
     let shares = shares.lock().unwrap();

@@ -152,7 +152,7 @@ impl NodeLink {
     }
 
     /// Runs until there is a reason to end. Every share it was given has its verdict by then, and
-    /// every block is on disk.
+    /// every block is on disk, or it was told that it is not.
     pub async fn run(self) -> End {
         let Self { config, nodes, started, mut inbox, customer, events, mut stop } = self;
         let client_config = Config { nodes: nodes.len(), ..config.client };
@@ -220,10 +220,7 @@ impl NodeLink {
         link.client.abandon();
         link.pump();
         link.settle_rest();
-        // The program may end before a thread that nobody waits for.
-        for change in link.spool_changes {
-            let _ = change.await;
-        }
+        link.finish_spooling(&mut finished).await;
         end
     }
 }
@@ -346,6 +343,27 @@ impl Running {
         self.spool_changes.push(spawn_blocking(move || {
             let _ = done.send(change(&spool));
         }));
+    }
+
+    /// Waits for the disk, as the program may end before a thread that nobody waits for. No node is
+    /// asked any more.
+    async fn finish_spooling(&mut self, finished: &mut mpsc::UnboundedReceiver<Done>) {
+        let mut problems = Vec::new();
+        for change in std::mem::take(&mut self.spool_changes) {
+            problems.extend(change.await.err().map(|error| error.to_string()));
+        }
+        while let Ok(done) = finished.try_recv() {
+            match done {
+                Done::Spooled { hash, outcome: Err(words) } => {
+                    problems.push(format!("{hash} is not written: {words}"));
+                }
+                Done::Unspooled(Err(words)) => problems.push(words),
+                _ => {}
+            }
+        }
+        for words in problems {
+            self.say(self.speaker, Happened::Warning(format!("the block spool: {words}")));
+        }
     }
 
     fn handle_done(&mut self, done: Done) {

@@ -213,7 +213,10 @@ impl Seat {
         self.client.handle_connected(now);
         let ending = self.session(Wire::new(connection.transport)).await;
         let now = self.now();
-        self.client.handle_disconnected(now);
+        match ending {
+            Ending::Ordered => self.client.leave(now),
+            _ => self.client.handle_disconnected(now),
+        }
         self.forward_events(&mut Progress::default()).await;
         ending
     }

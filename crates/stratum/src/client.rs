@@ -103,6 +103,13 @@ impl Client {
         self.handshake.start(now, &self.config, &mut self.output);
     }
 
+    /// As [`handle_disconnected`](Self::handle_disconnected), by our own wish: nothing is concluded
+    /// from what the pool did not answer.
+    pub fn leave(&mut self, now: Duration) {
+        self.handshake.explained();
+        self.handle_disconnected(now);
+    }
+
     /// The transport is gone, whoever closed it. Shares without an answer wait: they are sent again
     /// if the pool gives the same extranonce to the next connection, and unresolved if it does not,
     /// or not in time. The jobs live on or die with that, too.
@@ -113,10 +120,10 @@ impl Client {
         self.state = State::Offline;
         self.lines.clear();
         self.malformed.clear();
+        self.shares.disconnected(&self.output);
         self.output.drop_lines();
         self.handshake.ended(now);
         self.jobs.reset();
-        self.shares.disconnected();
     }
 
     /// Bytes came, in any fragmentation.

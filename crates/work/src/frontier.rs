@@ -46,14 +46,22 @@ impl Frontier {
 
     /// The frontier of `space`, whose job is that of `own` with other versions to roll (see
     /// [`Job::same_work_but_versions`]). It begins behind every extranonce2 of which something was
-    /// claimed here, so that no header comes twice; and from here nothing comes any more.
+    /// claimed here and leaves out those of the pairs, so that no header comes twice; and from here
+    /// nothing comes any more.
     ///
     /// [`Job::same_work_but_versions`]: midstate_chain::Job::same_work_but_versions
     pub fn hand_over(&mut self, own: &SearchSpace, space: &SearchSpace) -> Self {
         self.is_handed_over = true;
         let begun = self.next.div_ceil(own.units_of_extranonce().max(1));
         let next = begun.saturating_mul(space.units_of_extranonce());
-        Self { next, ..Self::new(space) }
+        let mut other = Self { next, ..Self::new(space) };
+        if !self.pairs.is_empty() {
+            // A new search would find the same ones.
+            other.pairs = std::mem::take(&mut self.pairs);
+            other.next_of_pairs = other.units_of_pairs(space);
+            other.search = Search::Over;
+        }
+        other
     }
 
     /// Takes the next unit: nobody else gets it, and whoever gets it hashes it to its end.
@@ -128,12 +136,11 @@ impl Frontier {
 
     /// Whether the headers of this page in the line are those of a pair, or half of them.
     fn is_in_a_pair(&mut self, space: &SearchSpace, page: u64) -> bool {
-        let searched = pairs::searched(space);
-        let Some(counter) = space.counter(page).filter(|counter| searched.contains(counter)) else {
-            return false;
-        };
-        // The line is at its far end. From here on it is all there is.
-        self.search = Search::Over;
+        let Some(counter) = space.counter(page) else { return false };
+        if pairs::searched(space).contains(&counter) {
+            // The line is at its far end. From here on it is all there is.
+            self.search = Search::Over;
+        }
         self.pairs.iter().flatten().any(|&paired| paired == counter)
     }
 }

@@ -108,20 +108,26 @@ fn a_search_is_lent_when_the_job_has_lasted_and_to_one_at_a_time() {
     assert_eq!((unit.page, unit.nonces.start), (PageName::InLine(0), 8 << 20));
 }
 
+const NONCES: u64 = 3;
+
+fn cut(hashes: u64) -> Cut {
+    Cut { midstates: 2, hashes, nonces: 5..5 + NONCES }
+}
+
+/// A job of 2^16 values, of which every third has a pair.
+fn job_with_a_pair() -> (Arc<Job>, [u64; 2]) {
+    let with_pair = |seed| {
+        let job = job(seed, 0, 2);
+        let space = SearchSpace::new(Arc::clone(&job), cut(1));
+        pairs(&space, 1).first().map(|&pair| (job, pair))
+    };
+    (0..=u8::MAX).find_map(with_pair).expect("one in 256 has one")
+}
+
 /// A bitmap of all (extranonce2, nonce): each once, be the pair found at any time, or too late.
 #[test]
 fn i2_i3_every_header_once_whenever_a_pair_is_found() {
-    const NONCES: u64 = 3;
-    // Every third space of 2^16 values has a pair.
-    let cut = |hashes| Cut { midstates: 2, hashes, nonces: 5..5 + NONCES };
-    let (job, pair) = (0..=u8::MAX)
-        .find_map(|seed| {
-            let job = job(seed, 0, 2);
-            let space = SearchSpace::new(Arc::clone(&job), cut(1));
-            pairs(&space, 1).first().map(|&pair| (job, pair))
-        })
-        .expect("one in 256 has one");
-
+    let (job, pair) = job_with_a_pair();
     let (reserve, all) = (NONCES << 12, NONCES << 16);
     for (hashes, found_at) in
         [(1, 0), (7, reserve - 1), (1, reserve), (4, reserve + 1), (2, all - 1)]
@@ -160,4 +166,28 @@ fn i2_i3_every_header_once_whenever_a_pair_is_found() {
         let Claim::Unit(unit) = frontier.claim(&space, 1) else { panic!("there is work") };
         assert_eq!(unit.page, PageName::InLine(1 << 16));
     }
+}
+
+/// There and back again: a mask comes and goes after a pair was hashed.
+#[test]
+fn i2_a_pair_is_not_found_again_when_the_versions_change() {
+    let (job, pair) = job_with_a_pair();
+    let own = SearchSpace::new(Arc::clone(&job), cut(7));
+    let mut frontier = Frontier::new(&own);
+    frontier.return_search(PairSearch::new(&own).expect("a search pays"), Some(pair));
+    let Claim::Unit(unit) = frontier.claim(&own, 0) else { panic!("there is work") };
+    assert_eq!((unit.page, own.hashes(&unit)), (PageName::Pair(pair), 2 * NONCES));
+
+    let rolling = Job { version_mask: 0x2000, ..(*job).clone() };
+    let other = SearchSpace::new(Arc::new(rolling), cut(7));
+    let mut frontier = frontier.hand_over(&own, &other).hand_over(&other, &own);
+    let mut hashed = 0;
+    while let Claim::Unit(unit) = frontier.claim(&own, 0) {
+        let page = own.page(unit.page);
+        let value = u16::from_le_bytes(page.extranonce2(0).try_into().unwrap());
+        assert!(page.headers.len() == 1 && !pair.contains(&u64::from(value)), "{value} again");
+        hashed += own.hashes(&unit);
+        assert!(frontier.lend_search(&own).is_none());
+    }
+    assert_eq!(hashed, (NONCES << 16) - 2 * NONCES, "all the rest");
 }

@@ -306,11 +306,13 @@ impl Shares {
 
     /// The connection is gone. What has no answer waits, in the order it was sent, for the session
     /// to come back.
-    pub(super) fn disconnected(&mut self) {
+    pub(super) fn disconnected(&mut self, out: &Output) {
         self.strikes = 0;
         let unanswered = std::mem::take(&mut self.unanswered);
-        for Sent { found, at } in unanswered.into_values().rev() {
-            self.queue.push_front(Found { sent_before: Some(at), ..found });
+        for (id, Sent { found, at }) in unanswered.into_iter().rev() {
+            // What was not written the pool cannot have.
+            let sent_before = if out.has_share(id) { found.sent_before } else { Some(at) };
+            self.queue.push_front(Found { sent_before, ..found });
         }
     }
 
@@ -345,7 +347,7 @@ impl Shares {
 
     /// Nothing will be sent any more.
     pub(super) fn finish(&mut self, out: &mut Output) {
-        self.disconnected();
+        self.disconnected(out);
         for found in self.queue.drain(..) {
             settle(out, found.share, Withheld::Finished, Duration::ZERO);
         }

@@ -304,6 +304,15 @@ fn n10_a_pool_that_falls_silent_at_configure_is_asked_without_it() {
 }
 
 #[test]
+fn n10_who_leaves_a_pool_does_not_hold_its_silence_against_it() {
+    let mut mock = Mock::new(config());
+    for _ in 0..5 {
+        assert_eq!(methods(&mock.connect()), ALL);
+        mock.client.leave(mock.now);
+    }
+}
+
+#[test]
 fn n10_a_hang_up_now_and_then_costs_no_version_rolling() {
     let mut mock = Mock::new(config());
     for _ in 0..3 {
