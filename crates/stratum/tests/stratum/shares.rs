@@ -562,6 +562,19 @@ fn i9_unanswered_shares_are_sent_again_when_the_session_comes_back() {
     assert_eq!(rest, [Verdict::Accepted, Verdict::Rejected]);
 }
 
+/// A pool that stopped reading cannot have what was never written.
+#[test]
+fn i9_a_share_whose_line_was_not_written_was_not_sent() {
+    let (mut mock, job) = with_job();
+    mock.submit(&share(&job, 0));
+    mock.disconnect();
+    mock.handshake("a1b2c3d4", 4);
+    let sent = mock.sent();
+    assert_eq!(sent.len(), 1, "now it is");
+    mock.refuse(&sent[0]["id"], json!([22, "Duplicate share"]));
+    assert_eq!(mock.verdict().verdict, Verdict::Rejected);
+}
+
 #[test]
 fn i9_what_was_sent_is_given_up_in_time_though_the_pool_is_away() {
     for stays_down in [true, false] {
