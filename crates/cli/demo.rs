@@ -19,18 +19,18 @@ use midstate_stratum::{ClientConfig, Limits};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::choose::{Choice, MiningArgs};
-use crate::exit::Failure;
-use crate::inputs;
+use crate::machine::choose::{Choice, MiningArgs};
 use crate::mine::USER_AGENT;
 use crate::mining::{self, Goals, Source};
 use crate::node::NodeArgs;
-use crate::output::Output;
 use crate::pools::{Pools, RouteArgs};
 use crate::runtime;
+use crate::shell::exit::Failure;
+use crate::shell::output::Output;
+use crate::shell::units;
+use crate::shell::values;
 use crate::tui::{self, ViewArgs};
-use crate::units;
-use crate::web::{self, Page, WebArgs};
+use crate::web::{Page, WebArgs};
 
 /// Seconds that a block should take if no difficulty is asked for.
 const PACE: f64 = 3.0;
@@ -47,13 +47,13 @@ const WORKER: &str = "demo";
                 --address bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080")]
 pub(crate) struct Args {
     /// Stop after this many blocks of our own; those of miners who join come on top
-    #[arg(long, value_name = "N", default_value = "6", value_parser = inputs::count)]
+    #[arg(long, value_name = "N", default_value = "6", value_parser = values::count)]
     blocks: u64,
     /// Where the pool listens, for other miners to join [default: a free loopback port]
-    #[arg(long, value_name = "ADDR:PORT", value_parser = web::parse_address)]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = values::parse_address)]
     listen: Option<SocketAddr>,
     /// Share difficulty: 1 is 4.3 billion hashes [default: a block every 3 s on this machine]
-    #[arg(long, value_name = "D", value_parser = inputs::positive)]
+    #[arg(long, value_name = "D", value_parser = values::positive)]
     difficulty: Option<f64>,
     /// Write the blocks to FILE, raw, in hex, one a line
     #[arg(long, value_name = "FILE", conflicts_with = "node")]

@@ -10,15 +10,15 @@ use midstate_sha256d::Kernel;
 use midstate_stratum::ExpectedPayout;
 use serde::Serialize;
 
-use crate::bench::cpu_name;
-use crate::choose::{self, HashArgs};
-use crate::exit::{Failure, Kind};
+use crate::machine::choose::{self, HashArgs};
+use crate::machine::cpu::cpu_name;
 use crate::mine::Server;
 use crate::node::EntryArgs;
-use crate::output::Output;
 use crate::pools::{Login as PoolLogin, PoolArgs};
 use crate::runtime;
-use crate::units;
+use crate::shell::exit::{Failure, Kind};
+use crate::shell::output::Output;
+use crate::shell::units;
 
 /// Who we are at pools that are not told.
 const POOL_USER: &str = "midstate.doctor";

@@ -7,12 +7,12 @@ use std::ops::Range;
 use midstate_chain::{Header, Target};
 use midstate_engine::{Config, grind};
 
-use crate::choose::{self, HashArgs};
-use crate::exit::Failure;
-use crate::mine::parse_mask;
+use crate::machine::choose::{self, HashArgs};
 use crate::mining::words;
-use crate::output::Output;
-use crate::units;
+use crate::shell::exit::Failure;
+use crate::shell::output::Output;
+use crate::shell::units;
+use crate::shell::values::parse_mask;
 
 const UNSATISFIED: &str = "Could not satisfy difficulty target";
 const ALL_NONCES: Range<u64> = 0..1 << 32;

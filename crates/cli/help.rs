@@ -9,8 +9,8 @@ use clap::Command;
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use crate::exit::Failure;
-use crate::output::Output;
+use crate::shell::exit::Failure;
+use crate::shell::output::Output;
 
 /// Flags of `completions`.
 #[derive(clap::Args, Debug)]

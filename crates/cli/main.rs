@@ -2,47 +2,39 @@
 //! hashing live in the crates below; this one joins them.
 #![forbid(unsafe_code)]
 
-mod asic;
 mod backlog;
-mod bench;
-mod choose;
 mod config;
 mod demo;
 mod directories;
 mod doctor;
-mod econ;
-mod exit;
-mod explain;
 mod grind;
 mod help;
-mod inputs;
-mod logs;
-mod meter;
+mod lab;
+mod machine;
 mod mine;
 mod minerd;
 mod mining;
 mod node;
-mod output;
 mod payout;
 mod pools;
-mod priority;
-mod prose;
 mod runtime;
 mod secrets;
-mod sensors;
+mod shell;
 mod signals;
 mod tui;
 mod turnstile;
-mod units;
 mod web;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::exit::Failure;
-use crate::logs::Logs;
-use crate::output::{Output, OutputArgs, Printer};
+use crate::lab::{asic, bench, econ, explain};
+use crate::shell::exit::Failure;
+use crate::shell::flags::OutputArgs;
+use crate::shell::logs::Logs;
+use crate::shell::output::Output;
+use crate::shell::printer::Printer;
 
 /// Fits a screen of 24 lines.
 const HELP: &str = "\

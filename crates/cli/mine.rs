@@ -12,19 +12,19 @@ use midstate_net::{NodeUrl, NodeUrlError, PoolUrl};
 use tokio::sync::mpsc;
 
 pub(crate) use self::plan::Plan;
-use crate::choose::MiningArgs;
 use crate::config::Config;
 use crate::directories;
-use crate::exit::Failure;
-use crate::inputs;
+use crate::machine::choose::MiningArgs;
 use crate::mining::{self, Goals, Source};
 use crate::node::NodeArgs;
-use crate::output::Output;
 use crate::pools::{self, Login as PoolLogin, PoolArgs, Pools};
 use crate::runtime;
 use crate::secrets;
+use crate::shell::exit::Failure;
+use crate::shell::output::Output;
+use crate::shell::units;
+use crate::shell::values;
 use crate::tui::{self, ViewArgs};
-use crate::units;
 use crate::web::WebArgs;
 
 /// The configuration that is read when nothing else is said, in our own directory.
@@ -61,13 +61,13 @@ pub(crate) struct Args {
     )]
     userpass: Vec<String>,
     /// Version bits to roll, or off
-    #[arg(long, value_name = "HEX", default_value = "1fffe000", value_parser = parse_mask)]
+    #[arg(long, value_name = "HEX", default_value = "1fffe000", value_parser = values::parse_mask)]
     version_mask: u32,
     /// Stop after this many accepted blocks
-    #[arg(long, value_name = "N", value_parser = inputs::count)]
+    #[arg(long, value_name = "N", value_parser = values::count)]
     blocks: Option<u64>,
     /// Stop after this many accepted shares
-    #[arg(long, value_name = "N", value_parser = inputs::count)]
+    #[arg(long, value_name = "N", value_parser = values::count)]
     shares: Option<u64>,
     /// Stop after this many seconds
     #[arg(long, value_name = "SECS")]
@@ -323,13 +323,4 @@ fn spread<'a>(
             units::count(pools, "pool")
         ))),
     }
-}
-
-pub(crate) fn parse_mask(text: &str) -> Result<u32, String> {
-    if text == "off" {
-        return Ok(0);
-    }
-    let digits = text.strip_prefix("0x").unwrap_or(text);
-    u32::from_str_radix(digits, 16)
-        .map_err(|_| "expected up to 8 hex digits, as 1fffe000, or off".to_owned())
 }

@@ -18,13 +18,14 @@ use tokio::sync::mpsc;
 
 use self::flags::Flags;
 use self::voice::Voice;
-use crate::choose;
-use crate::exit::Failure;
-use crate::logs::Logs;
+use crate::machine::choose;
 use crate::mine::Plan;
 use crate::mining::{self, Source, Views};
-use crate::output::{Output, Printer};
 use crate::runtime;
+use crate::shell::exit::Failure;
+use crate::shell::logs::Logs;
+use crate::shell::output::Output;
+use crate::shell::printer::Printer;
 
 /// What we are called then.
 pub(crate) const NAME: &str = "minerd";

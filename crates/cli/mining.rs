@@ -27,13 +27,13 @@ use self::stalls::Stalls;
 use self::status::{HeaderStatus, JobStatus, State, Status};
 pub(crate) use self::view::{Lines, View, Views};
 use crate::backlog::Backlog;
-use crate::choose::{self, Choice};
-use crate::exit::{Failure, INTERRUPTED_TWICE, Kind};
+use crate::machine::choose::{self, Choice};
+use crate::machine::sensors;
 use crate::pools::{Pools, Reloader};
-use crate::sensors;
+use crate::shell::exit::{Failure, INTERRUPTED_TWICE, Kind};
+use crate::shell::units;
 use crate::signals::{Request, Requests, interrupted};
 use crate::turnstile::Turnstile;
-use crate::units;
 
 /// How often counts are read, times are checked, and views are shown how things stand.
 const TICK: Duration = Duration::from_millis(250);

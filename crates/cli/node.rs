@@ -15,9 +15,9 @@ use midstate_gbt::{Address, MAX_TAG};
 use midstate_net::{NodeAccess, NodeLinkConfig, NodeUrl};
 
 use crate::directories;
-use crate::exit::Failure;
-use crate::output::Output;
 use crate::pools::RouteArgs;
+use crate::shell::exit::Failure;
+use crate::shell::output::Output;
 
 /// User name and password for a node, where they should not stand on a command line.
 const USER_VARIABLE: &str = "MIDSTATE_RPC_USER";

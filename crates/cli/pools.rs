@@ -15,12 +15,13 @@ use midstate_stratum::{ClientConfig, Limits};
 use serde::Deserialize;
 
 use crate::config::{self, Config};
-use crate::exit::Failure;
-use crate::inputs;
 use crate::mine::USER_AGENT;
-use crate::output::{self, Output};
 use crate::payout::Payout;
 use crate::secrets;
+use crate::shell::exit::Failure;
+use crate::shell::output::Output;
+use crate::shell::printer;
+use crate::shell::values;
 use crate::web;
 
 /// Flags about the way to a server.
@@ -54,7 +55,7 @@ pub(crate) struct PoolArgs {
     no_redirect: bool,
     /// Take no more shares a second than this, after a second's worth at once; what is found beyond
     /// counts as throttled, blocks never do, except on regtest [default: 200]
-    #[arg(long, value_name = "N", value_parser = inputs::at_least_one::<NonZeroU32>)]
+    #[arg(long, value_name = "N", value_parser = values::at_least_one::<NonZeroU32>)]
     max_share_rate: Option<NonZeroU32>,
     /// Look into the coinbase of every job: it has to pay this address, and at least PCT percent of
     /// all it pays; warn if it does not
@@ -329,7 +330,7 @@ pub(crate) fn print_limits(protocol: &Limits, link: &LinkLimits, out: &mut Outpu
         ("how patient we are", link.rows()),
         ("what miners at the embedded pool may do", ServerLimits::default().rows()),
         ("what a browser may ask", web::limits()),
-        ("whoever reads what we print", output::limits()),
+        ("whoever reads what we print", printer::limits()),
     ] {
         out.line(title);
         for (name, value, consequence) in rows {

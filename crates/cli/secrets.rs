@@ -7,8 +7,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use crate::exit::Failure;
-use crate::output::Output;
+use crate::shell::exit::Failure;
+use crate::shell::output::Output;
 
 /// The most that is read of a password's file. No pool is sent more than 255 bytes of one; what is
 /// longer by far is another file, or has no end (`/dev/zero`).

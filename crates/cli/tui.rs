@@ -18,7 +18,7 @@ use crate::mining::event::Event;
 use crate::mining::status::Status;
 use crate::mining::words::{self, Said};
 use crate::mining::{Command, Lines, View, Views};
-use crate::output::Output;
+use crate::shell::output::Output;
 
 /// Flags about what is shown while mining.
 #[derive(clap::Args, Debug, Clone)]

@@ -23,9 +23,10 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::exit::Failure;
 use crate::mining::{View, Views};
-use crate::output::Output;
+use crate::shell::exit::Failure;
+use crate::shell::output::Output;
+use crate::shell::values;
 use feed::{Feed, FeedView};
 use guard::Guard;
 pub(crate) use server::limits;
@@ -36,7 +37,7 @@ use token::{Origin, Token};
 #[command(next_help_heading = "Watching")]
 pub(crate) struct WebArgs {
     /// Show the mining in a browser: serve a page here, as 127.0.0.1:8080 or 8080 (0: a free port)
-    #[arg(long, value_name = "ADDR:PORT", value_parser = parse_address)]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = values::parse_address)]
     web: Option<SocketAddr>,
     /// Let browsers of other machines see the page, with the token in this file; it is made if
     /// there is none
@@ -56,16 +57,6 @@ pub(crate) struct Page {
 /// Where the embedded pool tells the page what happens.
 #[derive(Clone)]
 pub(crate) struct PoolSide(Arc<Feed>);
-
-/// A socket's address; a port alone is one of this machine.
-pub(crate) fn parse_address(text: &str) -> Result<SocketAddr, String> {
-    let port = text.strip_prefix("localhost:").unwrap_or(text);
-    match (text.parse(), port.parse()) {
-        (Ok(address), _) => Ok(address),
-        (_, Ok(port)) => Ok(SocketAddr::from(([127, 0, 0, 1], port))),
-        _ => Err("expected an address and a port, as 127.0.0.1:8080, or a port".to_owned()),
-    }
-}
 
 impl WebArgs {
     /// Starts to serve the page, if it is asked for.

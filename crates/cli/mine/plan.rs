@@ -5,11 +5,11 @@ use std::fmt::Display;
 use midstate_net::{Account, NodeAccess, Route, Trust};
 use serde::Serialize;
 
-use crate::choose::Choice;
+use crate::machine::choose::Choice;
+use crate::machine::sensors::Watch;
 use crate::mining::{Goals, Source};
-use crate::output::Output;
-use crate::sensors::Watch;
-use crate::units;
+use crate::shell::output::Output;
+use crate::shell::units;
 
 /// All there is to know before the first connection.
 pub(crate) struct Plan {

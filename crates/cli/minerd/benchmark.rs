@@ -7,8 +7,8 @@ use std::time::Duration;
 use midstate_chain::{BIP320_MASK, Bits, Hash256, Job, Target};
 
 use super::voice::Voice;
-use crate::choose::Choice;
-use crate::exit::Failure;
+use crate::machine::choose::Choice;
+use crate::shell::exit::Failure;
 
 /// Until the first line. Whoever measures with minerd does not wait long: the Stratum reference
 /// implementation's tests kill it after three seconds.

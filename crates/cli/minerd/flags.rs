@@ -11,11 +11,11 @@ use midstate_gbt::Address;
 use midstate_net::ProxyUrl;
 
 use super::{NAME, config};
-use crate::choose::HashArgs;
-use crate::exit::Failure;
-use crate::inputs::at_least_one;
+use crate::machine::choose::HashArgs;
 use crate::mine;
-use crate::output::OutputArgs;
+use crate::shell::exit::Failure;
+use crate::shell::flags::OutputArgs;
+use crate::shell::values::at_least_one;
 
 const ALGORITHM: &str = "sha256d";
 

@@ -8,11 +8,11 @@ use midstate_economics::calendar::Date;
 use midstate_net::LinkState;
 
 use super::flags::Flags;
-use crate::exit::Failure;
 use crate::mining::View;
 use crate::mining::event::{Event, JobEvent, PoolEvent, ShareEvent};
 use crate::mining::status::{State, Status};
-use crate::output::{Printer, Stream};
+use crate::shell::exit::Failure;
+use crate::shell::printer::{Printer, Stream};
 
 /// Where the system's log listens.
 const DEV_LOG: &str = "/dev/log";

@@ -3,7 +3,7 @@
 use super::event::Event;
 use super::status::Status;
 use super::words::{self, Said};
-use crate::output::Output;
+use crate::shell::output::Output;
 
 /// Somebody who watches. Called on the mining loop between two events, so it must never wait.
 pub(crate) trait View {

@@ -11,7 +11,7 @@ use super::event::{
     name,
 };
 use super::status::{ShareCounts, Status};
-use crate::units;
+use crate::shell::units;
 
 /// Words, and where they belong.
 #[derive(Debug, Clone, PartialEq, Eq)]

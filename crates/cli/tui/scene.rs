@@ -15,8 +15,8 @@ use ratatui::widgets::Sparkline;
 use crate::mining::event::Event;
 use crate::mining::status::{State, Status};
 use crate::mining::words::{self, Said};
-use crate::prose;
-use crate::units;
+use crate::shell::prose;
+use crate::shell::units;
 
 /// Seconds of hash rate that are remembered, one bar each: more than a line has columns.
 const SECONDS: usize = 400;

@@ -14,7 +14,7 @@ use super::metrics;
 use crate::mining::View;
 use crate::mining::event::Event;
 use crate::mining::status::Status;
-use crate::output::to_json;
+use crate::shell::output::to_json;
 
 /// News that a browser may be behind.
 const BACKLOG: usize = 256;

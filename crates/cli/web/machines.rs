@@ -4,8 +4,7 @@
 use midstate_economics::hardware;
 use serde::Serialize;
 
-use crate::asic::short_name;
-use crate::output::to_json;
+use crate::shell::output::to_json;
 
 /// As many as a projector shows in large type: each is the first or the last of its kind, or stands
 /// on a desk.
@@ -40,10 +39,10 @@ struct Machine {
 /// All of them, slowest first, as JSON.
 pub(super) fn to_json_text() -> String {
     let mut devices = hardware::devices();
-    devices.retain(|device| SHOWN.contains(&short_name(&device.name)));
+    devices.retain(|device| SHOWN.contains(&device.short_name()));
     devices.sort_by(|a, b| a.rate.0.total_cmp(&b.rate.0));
     let machine = |device: hardware::Device| Machine {
-        name: short_name(&device.name).to_owned(),
+        name: device.short_name().to_owned(),
         class: device.class.to_string(),
         year: device.year,
         hps: device.rate.0,

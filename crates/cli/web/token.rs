@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::Context;
 use subtle::ConstantTimeEq;
 
-use crate::exit::Failure;
+use crate::shell::exit::Failure;
 
 /// Bytes of randomness in a token of our making.
 const BYTES: usize = 16;

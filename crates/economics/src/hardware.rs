@@ -135,6 +135,11 @@ pub fn parse(text: &str) -> Result<Vec<Device>, HardwareError> {
 }
 
 impl Device {
+    /// The name without the part in brackets or after a comma.
+    pub fn short_name(&self) -> &str {
+        self.name.split([',', '(']).next().unwrap_or(&self.name).trim()
+    }
+
     /// J/TH of the lowest and of the highest watts, a TDP's band included.
     pub fn efficiency(&self) -> Option<(JoulesPerTerahash, JoulesPerTerahash)> {
         let Power { low, high, .. } = self.power?.band();

@@ -1,0 +1,160 @@
+//! This machine: its rate, measured; its power, read, told or assumed, and which of the three.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use midstate_economics::calendar::Date;
+use midstate_economics::hardware::Confidence;
+use midstate_economics::units::{HashesPerSecond, JoulesPerTerahash, Watts};
+use midstate_sha256d::Kernel;
+
+use crate::machine::choose::{HashArgs, available_threads, choose};
+use crate::machine::cpu::cpu_name;
+use crate::machine::energy::Meter;
+use crate::machine::measure::{Estimate, rate_of};
+use crate::shell::exit::Failure;
+use crate::shell::output::Output;
+use crate::shell::units;
+
+/// What a hardware thread is assumed to draw when nobody can be asked: the TDPs of the CPUs in the
+/// table, by their threads, lie between 4 and 8 W; servers with many slow cores are below.
+const WATTS_PER_THREAD: (f64, f64) = (2.0, 10.0);
+
+/// This machine.
+pub(super) struct Here {
+    /// The CPU's name for itself.
+    pub(super) name: String,
+    /// Today's.
+    pub(super) year: f64,
+    /// Today.
+    pub(super) date: Date,
+    /// Of all threads.
+    pub(super) rate: HashesPerSecond,
+    /// 95 % interval of it and how many windows it rests on; `None` when the rate was given.
+    pub(super) interval: Option<(f64, f64, usize)>,
+    /// What was measured, in words.
+    pub(super) rate_source: String,
+    /// Name of the kernel; `None` when the rate was given.
+    pub(super) kernel: Option<&'static str>,
+    /// Lowest and highest power; equal when it is known.
+    pub(super) watts: (Watts, Watts),
+    /// How it is known.
+    pub(super) power_source: String,
+    /// Whether rate and power were both measured, now and here.
+    pub(super) is_measured: bool,
+}
+
+impl Here {
+    pub(super) fn find(
+        hash: &HashArgs,
+        rate: Option<f64>,
+        watts: Option<f64>,
+        seconds: f64,
+        out: &mut Output,
+    ) -> Result<Self, Failure> {
+        let threads = hash.threads.map_or_else(available_threads, usize::from);
+        let meter = Meter::open();
+        let mut measured_watts = None;
+        let (rate, interval, rate_source, kernel) = match rate {
+            Some(rate) => (rate, None, "given with --rate".to_owned(), None),
+            None => {
+                let choice = choose(hash)?;
+                let config = &choice.config;
+                if out.is_live() {
+                    out.status(&format!("measuring for {seconds} s with {}", config.kernel.name()));
+                }
+                let (start, begin) = (Instant::now(), meter.as_ref().and_then(Meter::read));
+                let estimate = rate_of(config.kernel, threads, config.cut.midstates, seconds);
+                let end = meter.as_ref().and_then(Meter::read);
+                out.end_status();
+                if let (Some(begin), Some(end), Some(meter)) = (begin, end, &meter) {
+                    let joules = meter.joules_between(begin, end);
+                    measured_watts = Some(Watts(joules / start.elapsed().as_secs_f64()));
+                }
+                let Estimate { median, low, high, samples, .. } = estimate;
+                let source = format!(
+                    "measured now: kernel {}, {}, {}",
+                    config.kernel.name(),
+                    units::count(threads, "thread"),
+                    units::count(config.cut.midstates, "midstate")
+                );
+                (median, Some((low, high, samples)), source, Some(config.kernel.name()))
+            }
+        };
+        let is_measured = interval.is_some() && watts.is_none() && measured_watts.is_some();
+        let (watts, power_source) = match (watts, measured_watts) {
+            (Some(watts), _) => ((Watts(watts), Watts(watts)), "given with --watts".to_owned()),
+            (None, Some(watts)) => ((watts, watts), "RAPL: CPU package, not the wall".to_owned()),
+            (None, None) => {
+                let band = WATTS_PER_THREAD;
+                let count = threads as f64;
+                let source = format!(
+                    "assumed: {} to {} W for each of {}, as in a TDP; {}",
+                    band.0,
+                    band.1,
+                    units::count(threads, "thread"),
+                    // Without hashing there was nothing to meter.
+                    if interval.is_some() {
+                        Meter::why_not()
+                    } else {
+                        "not measured, because --rate was given"
+                    }
+                );
+                ((Watts(band.0 * count), Watts(band.1 * count)), source)
+            }
+        };
+        let date = today();
+        Ok(Self {
+            name: cpu_name(),
+            year: date.fractional_year(),
+            date,
+            rate: HashesPerSecond(rate),
+            interval,
+            rate_source,
+            kernel,
+            watts,
+            power_source,
+            is_measured,
+        })
+    }
+
+    /// As of a row of the hardware table: what was told or assumed is derived.
+    pub(super) fn confidence(&self) -> Confidence {
+        if self.is_measured { Confidence::A } else { Confidence::C }
+    }
+
+    /// J/TH at the lowest and at the highest power.
+    pub(super) fn efficiency(&self) -> (JoulesPerTerahash, JoulesPerTerahash) {
+        let of = |watts| JoulesPerTerahash::of(watts, self.rate);
+        (of(self.watts.0), of(self.watts.1))
+    }
+
+    /// The middle of the two, on a log scale.
+    pub(super) fn typical_efficiency(&self) -> JoulesPerTerahash {
+        let (low, high) = self.efficiency();
+        JoulesPerTerahash((low.0 * high.0).sqrt())
+    }
+}
+
+/// Every kernel's rate with all threads, slowest first; none when the rate was given.
+pub(super) fn kernels(
+    hash: &HashArgs,
+    rate: Option<f64>,
+    seconds: f64,
+) -> Result<Vec<(Kernel, Estimate)>, Failure> {
+    if rate.is_some() {
+        return Ok(Vec::new());
+    }
+    let choice = choose(hash)?;
+    let measure = |kernel| {
+        let config = &choice.config;
+        (kernel, rate_of(kernel, config.threads, config.cut.midstates, seconds / 3.0))
+    };
+    let mut rates: Vec<_> = Kernel::available().map(measure).collect();
+    rates.sort_by(|a, b| a.1.median.total_cmp(&b.1.median));
+    Ok(rates)
+}
+
+pub(super) fn today() -> Date {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    Date::from_unix(i64::try_from(since).unwrap_or(0))
+}

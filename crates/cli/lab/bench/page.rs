@@ -1,0 +1,103 @@
+//! The measurement as a report to hand around.
+
+use midstate_report::{Bar, Bars, Figure, Ink, Page, Part, Scale, Table};
+
+use super::{Machine, interval};
+use crate::machine::cpu::cpu_name;
+use crate::machine::measure::{Estimate, Line, Subject};
+use crate::shell::units;
+
+/// The report of a run.
+pub(super) fn page(machine: &Machine, lines: &[Line], seconds: f64) -> Page {
+    let mut counts: Vec<usize> = kernels(lines).map(|row| row.threads).collect();
+    counts.sort_unstable();
+    counts.dedup();
+    let mut parts: Vec<_> = counts.iter().map(|&threads| rates(lines, threads)).collect();
+    parts.push(Part::Heading("Every line".to_owned()));
+    parts.push(Part::Table(table(machine, lines)));
+    Page {
+        title: "What every kernel does on this machine".to_owned(),
+        lead: format!(
+            "{} at {:.2} GHz, hashing block headers with double SHA-256. For comparison, the sha2 \
+             crate does {} of them on one thread.",
+            cpu_name(),
+            machine.clock / 1e9,
+            units::rate(machine.baseline)
+        ),
+        parts,
+        footer: format!(
+            "Made by midstate {} with `midstate bench --html`. Each line was measured for \
+             {seconds} s, in turns with the others; shown is the median window with its 95 % \
+             interval.",
+            env!("CARGO_PKG_VERSION")
+        ),
+    }
+}
+
+/// A line about a kernel.
+struct Row {
+    name: &'static str,
+    midstates: usize,
+    threads: usize,
+    rate: Estimate,
+}
+
+fn kernels(lines: &[Line]) -> impl Iterator<Item = Row> {
+    lines.iter().filter_map(|line| match &line.subject {
+        Subject::Kernel { kernel, work, threads } => Some(Row {
+            name: kernel.name(),
+            midstates: work.midstates(),
+            threads: *threads,
+            rate: line.rate(),
+        }),
+        _ => None,
+    })
+}
+
+fn rates(lines: &[Line], threads: usize) -> Part {
+    let bar = |row: Row| Bar {
+        name: format!("{}, {}", row.name, units::count(row.midstates, "midstate")),
+        value: row.rate.median,
+        interval: Some((row.rate.low, row.rate.high)),
+        text: units::rate(row.rate.median),
+        ink: Ink::Green,
+    };
+    let who = units::count(threads, "thread");
+    Part::Figure {
+        figure: Figure::Bars(Bars {
+            title: format!("Hashes per second, {who}"),
+            scale: Scale::Linear,
+            rows: kernels(lines).filter(|row| row.threads == threads).map(bar).collect(),
+        }),
+        caption: format!(
+            "Hashes per second with {who}, by kernel and by the number of midstates that share a \
+             message schedule. The thin line is the 95 % interval of the median."
+        ),
+    }
+}
+
+fn table(machine: &Machine, lines: &[Line]) -> Table {
+    let mut table = Table::new(&[
+        ("kernel", false),
+        ("midstates", true),
+        ("threads", true),
+        ("rate", true),
+        ("95 % interval", true),
+        ("cycles a hash", true),
+        ("times the sha2 crate", true),
+    ]);
+    table.rows = kernels(lines)
+        .map(|Row { name, midstates, threads, rate }| {
+            vec![
+                name.to_owned(),
+                midstates.to_string(),
+                threads.to_string(),
+                units::rate(rate.median),
+                interval(rate.low, rate.high),
+                format!("{:.1}", machine.clock * threads as f64 / rate.median),
+                format!("{:.2}", rate.median / machine.baseline),
+            ]
+        })
+        .collect();
+    table
+}

@@ -1,0 +1,392 @@
+//! Topic `retarget`: a change of difficulty explained, the history of it, or fleets that switch off
+//! and on under the real rule.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use midstate_chain::{RETARGET_INTERVAL, TARGET_SPACING, Target};
+use midstate_economics::calendar::Date;
+use midstate_economics::hashprice::interval_before_change;
+use midstate_economics::history;
+use midstate_economics::inputs::Inputs;
+use midstate_economics::odds::network_rate;
+use midstate_economics::simulate::{self, Event, Period, Scenario};
+use midstate_economics::units::{DAY, DollarsPerKwh, HashesPerSecond, grouped, si};
+use midstate_report::{Axis, Chart, Figure, Ink, Layer, Line, Rule, Scale};
+use serde_json::json;
+
+use super::sheet::Sheet;
+use crate::lab::history::history_chart;
+use crate::lab::inputs::number;
+use crate::shell::exit::Failure;
+use crate::shell::output::Output;
+use crate::shell::prose::wrap;
+use crate::shell::units;
+use crate::shell::values::{leaving, positive, volatility};
+
+/// Flags of `econ retarget`.
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// Explain a change from this difficulty ..
+    #[arg(long, value_name = "D", requires = "to", value_parser = positive,
+          conflicts_with_all = ["exit", "volatility", "periods", "seed", "svg"])]
+    from: Option<f64>,
+    /// .. to this one
+    #[arg(long, value_name = "D", requires = "from", value_parser = positive)]
+    to: Option<f64>,
+    /// Show the difficulty of every period of mainnet until 2025, from real headers
+    #[arg(long, conflicts_with_all = ["from", "replay", "exit", "volatility", "periods", "seed"])]
+    history: bool,
+    /// What happens in the simulation
+    #[arg(long, value_enum, default_value_t = Replay::Feb2026, conflicts_with = "from")]
+    replay: Replay,
+    /// Share of the machines that leaves, in place of the replay's own (feb2026 and us-exit)
+    #[arg(long, value_name = "SHARE", value_parser = leaving)]
+    exit: Option<f64>,
+    /// Yearly deviation of the price: 0.5 is bitcoin's weather
+    #[arg(long, value_name = "SHARE", value_parser = volatility, default_value_t = 0.0)]
+    volatility: f64,
+    /// How many periods of 2016 blocks
+    #[arg(long, value_name = "N", default_value_t = 12,
+          value_parser = clap::value_parser!(u32).range(2..=1000))]
+    periods: u32,
+    /// The same seed gives the same run
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Write the plot to an SVG file
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+}
+
+/// Height of the retarget of February 2026, and the network's rate before it: 141.67 T x 2^32 /
+/// 600.
+const FEB2026: (u32, HashesPerSecond) = (935_424, HashesPerSecond::from_exa(1_014.0));
+
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+enum Replay {
+    /// Nothing
+    Calm,
+    /// A tenth of the network leaves, as before block 935,424
+    Feb2026,
+    /// The United States leave, and come back four periods later
+    UsExit,
+    /// The halving of 2028 comes in the third period
+    Halving2028,
+    /// The price falls by 40 % overnight
+    PriceFall,
+}
+
+/// 2100-01-01: a header's seconds, 32 bits of them, end in 2106, and blocks may be late.
+const LAST_TIME: i64 = 4_102_444_800;
+
+/// Columns of the sentence under the run.
+const WIDTH: usize = 96;
+
+/// The width of the longest bar, in columns: fifty minutes a block.
+const WIDEST: usize = 60;
+
+/// How long a block takes, drawn.
+fn bar(minutes: f64) -> String {
+    "█".repeat(((minutes * 1.2) as usize).min(WIDEST))
+}
+
+pub(super) fn run(args: &Args, inputs: &Inputs, out: &mut Output) -> Result<(), Failure> {
+    match (args.from, args.to) {
+        (Some(from), Some(to)) => explain_change(from, to, out),
+        _ if args.history => show_history(args, out),
+        _ => simulate(args, inputs, out),
+    }
+}
+
+fn explain_change(from: f64, to: f64, out: &mut Output) -> Result<(), Failure> {
+    let rate = |difficulty| -> Result<HashesPerSecond, Failure> {
+        let target = Target::from_difficulty(difficulty)
+            .map_err(|error| Failure::usage(error.to_string()))?;
+        Ok(network_rate(target))
+    };
+    let (before, after) = (rate(from)?, rate(to)?);
+    let mut sheet = Sheet::new("retarget", out);
+    sheet.step(
+        "change of difficulty",
+        "new / old - 1",
+        format!("{} / {} - 1", number(to), number(from)),
+        (to / from - 1.0) * 100.0,
+        "%",
+    );
+    sheet.step(
+        "mean time between blocks in the period before",
+        "10 minutes x old / new",
+        format!("10 x {} / {}", number(from), number(to)),
+        interval_before_change(to / from) / 60.0,
+        "minutes",
+    );
+    for (when, difficulty, rate) in [("before", from, before), ("after", to, after)] {
+        sheet.step(
+            &format!("hash rate that the difficulty {when} stands for"),
+            "difficulty x 2^32 / 600 s",
+            format!("{} x 2^32 / 600", number(difficulty)),
+            rate.exa(),
+            "EH/s",
+        );
+    }
+    Ok(())
+}
+
+fn show_history(args: &Args, out: &mut Output) -> Result<(), Failure> {
+    let periods: Vec<_> = history::retargets().collect();
+    let mut last_year = 0;
+    out.line("difficulty of mainnet at the first period of each year, log scale");
+    for period in &periods {
+        let difficulty = period.target.difficulty();
+        let date = Date::from_unix(i64::from(period.time));
+        out.event(&json!({
+            "event": "history", "height": period.height, "time": period.time,
+            "difficulty": difficulty,
+        }));
+        if date.year != last_year {
+            last_year = date.year;
+            let bar = "█".repeat(1 + (difficulty.log10() * 4.0) as usize);
+            out.line(format!("  {} {:>8} {bar}", date.year, si(difficulty).trim()));
+        }
+    }
+    save(args, history_chart(), out)
+}
+
+fn simulate(args: &Args, inputs: &Inputs, out: &mut Output) -> Result<(), Failure> {
+    refuse_what_changes_nothing(args, inputs)?;
+    let scenario = scenario(args, inputs)?;
+    let periods = simulate::run(&scenario)
+        .map_err(|error| Failure::usage(format!("--difficulty: {error}")))?;
+    out.line(format!(
+        "{} periods of 2016 blocks from height {}, seed {}: run it again with the same seed for \
+         the\nsame result. Fleets switch off while their power costs more than a hash brings.\n",
+        args.periods,
+        grouped(f64::from(scenario.height), 0),
+        args.seed
+    ));
+    let names: Vec<_> = scenario.fleets.iter().map(|fleet| fleet.name.as_str()).collect();
+    for (fleet, letter) in scenario.fleets.iter().zip('A'..) {
+        out.line(format!(
+            "  {letter}  {:<14} {:>6.0} EH/s  {:>4} J/TH  {:>4.1} c/kWh",
+            fleet.name,
+            fleet.rate.exa(),
+            fleet.efficiency.0,
+            DollarsPerKwh(fleet.electricity.0).cents()
+        ));
+    }
+    out.line(format!(
+        "\n{:<10} {:>10} {:>8} {:>7} {:>7} {:>9} {:>9} {:<8} minutes a block",
+        "from block", "difficulty", "change", "EH/s on", "minutes", "BTC a day", "$/PH/day", "on"
+    ));
+    for period in &periods {
+        print_period(period, &names, out);
+    }
+    lesson(args, &periods, out);
+    save(args, chart_of(&periods), out)
+}
+
+/// A flag that is taken and has no effect answers another question than was asked.
+fn refuse_what_changes_nothing(args: &Args, inputs: &Inputs) -> Result<(), Failure> {
+    let replay =
+        args.replay.to_possible_value().map_or_else(String::new, |it| it.get_name().into());
+    let is_feb2026 = args.replay == Replay::Feb2026;
+    let has_own_time = matches!(args.replay, Replay::Feb2026 | Replay::Halving2028);
+    let somebody_leaves = matches!(args.replay, Replay::Feb2026 | Replay::UsExit);
+    let given = [
+        ("--difficulty", is_feb2026 && inputs.difficulty.is_given(), "it has its own"),
+        ("--network", is_feb2026 && inputs.network.is_given(), "it has its own"),
+        ("--height", has_own_time && inputs.height.is_given(), "it has its own"),
+        ("--exit", !somebody_leaves && args.exit.is_some(), "nobody leaves in it"),
+    ];
+    if let Some((flag, _, why)) = given.iter().find(|(_, refused, _)| *refused) {
+        return Err(Failure::usage(format!(
+            "{flag} changes nothing in the replay {replay}: {why}; expected another --replay"
+        )));
+    }
+    if inputs.electricity.is_given() {
+        let text = "--electricity changes nothing here: every fleet has a price of its own";
+        return Err(Failure::usage(text));
+    }
+    if inputs.hashprice.is_given() {
+        let text =
+            "--hashprice changes nothing here: it follows from difficulty, --price and --fees";
+        return Err(Failure::usage(text));
+    }
+    Ok(())
+}
+
+fn scenario(args: &Args, inputs: &Inputs) -> Result<Scenario, Failure> {
+    // The difficulty before the fall of February 2026, and three periods before its retarget.
+    let (network, height) = match args.replay {
+        Replay::Feb2026 => (FEB2026.1, FEB2026.0 - 3 * RETARGET_INTERVAL),
+        Replay::Halving2028 => (inputs.network(), 1_050_000 - 2 * RETARGET_INTERVAL),
+        _ => (inputs.network(), inputs.height()),
+    };
+    let height = height / RETARGET_INTERVAL * RETARGET_INTERVAL;
+    let begin = Inputs::time_of(height);
+    let end = begin + i64::from(args.periods) * i64::from(RETARGET_INTERVAL * TARGET_SPACING);
+    let time = match u32::try_from(begin) {
+        Ok(time) if end < LAST_TIME => time,
+        _ => {
+            return Err(Failure::usage(format!(
+                "--height, --periods: {} periods from height {} end in {}, and headers count \
+                 seconds up to 2106 only; expected an end before 2100",
+                args.periods,
+                grouped(f64::from(height), 0),
+                Date::from_unix(end).year
+            )));
+        }
+    };
+    let least = network_rate(Target::DIFFICULTY_1);
+    if network.0 < least.0 {
+        return Err(Failure::usage(format!(
+            "--network: {network} is below difficulty 1, the lowest; expected {least} or more"
+        )));
+    }
+    let bits = simulate::bits_for(network);
+    let leaves = |share: f64| 1.0 - args.exit.unwrap_or(share);
+    let capacity = |period, capacity| Event { period, capacity, price: 1.0 };
+    let events = match args.replay {
+        Replay::Calm | Replay::Halving2028 => vec![],
+        Replay::Feb2026 => vec![capacity(2, leaves(0.1116))],
+        Replay::UsExit => vec![capacity(2, leaves(0.375)), capacity(6, 1.0)],
+        Replay::PriceFall => vec![Event { period: 2, capacity: 1.0, price: 0.6 }],
+    };
+    Ok(Scenario {
+        fleets: simulate::example_fleets(network),
+        height,
+        time,
+        bits,
+        fees: midstate_economics::units::Btc(inputs.fees.value),
+        price: inputs.price(),
+        price_growth: 0.0,
+        price_volatility: args.volatility,
+        periods: args.periods,
+        events,
+        seed: args.seed,
+    })
+}
+
+fn print_period(period: &Period, names: &[&str], out: &mut Output) {
+    let on: String =
+        ('A'..).zip(&period.on).map(|(letter, on)| if *on { letter } else { '.' }).collect();
+    let minutes = period.interval / 60.0;
+    let bar = bar(minutes);
+    out.line(format!(
+        "{:<10} {:>10} {:>+7.1}% {:>7.0} {:>7.2} {:>9.0} {:>9.2} {on:<8} {bar}",
+        grouped(f64::from(period.height), 0),
+        si(period.difficulty).trim(),
+        period.change * 100.0,
+        period.rate.exa(),
+        minutes,
+        period.issued_per_day().0,
+        period.hashprice.petahash(),
+    ));
+    let running: Vec<_> =
+        names.iter().zip(&period.on).filter(|(_, on)| **on).map(|(name, _)| name).collect();
+    out.event(&json!({
+        "event": "period", "height": period.height, "time": period.time,
+        "difficulty": period.difficulty, "change": period.change, "hps": period.rate.0,
+        "seconds_per_block": period.interval, "btc_per_day": period.issued_per_day().0,
+        "hashprice": period.hashprice.petahash(), "price": period.price.0, "on": running,
+    }));
+}
+
+/// What to see in the run.
+fn lesson(args: &Args, periods: &[Period], out: &mut Output) {
+    let text = match args.replay {
+        Replay::Calm => {
+            let measured = f64::from(RETARGET_INTERVAL - 1) / f64::from(RETARGET_INTERVAL);
+            format!(
+                "Luck alone moves the difficulty by 2 % at every retarget: 2016 waits are a small \
+                 sample. A retarget measures 2015 of them and divides by 2016, which makes it \
+                 {:.1} s a block in the long run.",
+                interval_before_change(measured)
+            )
+        }
+        Replay::Feb2026 | Replay::UsExit => format!(
+            "Machines leave in the third period{}. Less hash rate makes fewer coins for a while. \
+             Only machines that come back into an easy period run ahead, and for that period only.",
+            coins_after_the_exit(periods)
+        ),
+        Replay::Halving2028 => "Hashprice halves in one block. Who cannot pay for power stops; \
+                                blocks slow down until the difficulty has followed, and the \
+                                strongest take what is left."
+            .to_owned(),
+        Replay::PriceFall => "The price falls at once, the difficulty up to two weeks later: in \
+                              between the weakest machines stand still, and blocks are late."
+            .to_owned(),
+    };
+    out.line("");
+    wrap(&text, WIDTH).iter().for_each(|line| out.line(line));
+}
+
+/// What the run says of the exit, as far as it goes.
+fn coins_after_the_exit(periods: &[Period]) -> String {
+    // They leave in period 2; some come back in period 6.
+    let after = periods.get(3..periods.len().min(6)).unwrap_or(&[]);
+    let Some(exit) = periods.get(2) else {
+        return ", which --periods does not reach".to_owned();
+    };
+    let until = format!(": {:.0} BTC a day until the retarget", exit.issued_per_day().0);
+    if after.is_empty() {
+        return until;
+    }
+    let coins = after.iter().map(|period| period.issued.btc().0).sum::<f64>();
+    let seconds = |each: fn(&Period) -> f64| after.iter().map(each).sum::<f64>();
+    let blocks = f64::from(RETARGET_INTERVAL);
+    let took = seconds(|period| period.interval) * blocks;
+    let planned = f64::from(TARGET_SPACING) * blocks * after.len() as f64;
+    format!(
+        "{until}, then {:.0} a day in the mean of the next {}: {:.0}, and luck",
+        coins / took * DAY,
+        units::count(after.len(), "period"),
+        coins / planned * DAY
+    )
+}
+
+fn chart_of(periods: &[Period]) -> Chart {
+    let line = |name: &str, ink, of: &dyn Fn(&Period) -> f64| {
+        let points = periods.iter().map(|p| (f64::from(p.height), of(p))).collect();
+        Layer::Line(Line { name: name.to_owned(), ink, points, steps: true })
+    };
+    let first = &periods[0];
+    let interval = |period: &Period| period.interval / 600.0;
+    let difficulty = |period: &Period| period.difficulty / first.difficulty;
+    let hashprice = |period: &Period| period.hashprice / first.hashprice;
+    let values = periods.iter().flat_map(|p| [interval(p), difficulty(p), hashprice(p), 1.0]);
+    Chart {
+        title: "Difficulty, time between blocks and hashprice in the simulation".to_owned(),
+        x: Axis::around(
+            "first block of the period",
+            Scale::Linear,
+            periods.iter().map(|period| f64::from(period.height)),
+            |height| grouped(height, 0),
+        ),
+        y: Axis::around("times the first period", Scale::Linear, values, |v| format!("{v:.1}")),
+        layers: vec![
+            Layer::Rule(Rule { y: 1.0, label: "as in the first period; 10 minutes".to_owned() }),
+            line("difficulty", Ink::Blue, &difficulty),
+            line("time between blocks", Ink::Orange, &interval),
+            line("hashprice", Ink::Green, &hashprice),
+        ],
+    }
+}
+
+fn save(args: &Args, chart: Chart, out: &mut Output) -> Result<(), Failure> {
+    match &args.svg {
+        Some(path) => out.save(path, &Figure::Chart(chart).to_svg()),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_is_as_long_as_a_block_takes_and_no_longer_than_a_line() {
+        let widths = [0.0, 10.0, 1e12, f64::NAN].map(|minutes| bar(minutes).chars().count());
+        assert_eq!(widths, [0, 12, WIDEST, 0]);
+    }
+}

@@ -1,0 +1,97 @@
+//! `midstate explain`: one header's hash, step by step; and chance, felt on this machine.
+
+mod dial;
+mod luck;
+mod rounds;
+mod walk;
+
+use midstate_chain::{Header, HeaderError, Network};
+
+use crate::machine::choose::HashArgs;
+use crate::shell::exit::Failure;
+use crate::shell::output::Output;
+
+/// Headers that have a name.
+const FAMOUS: [(&str, &str); 2] = [
+    (
+        "1",
+        "010000006fe28c0ab6f1b372c1a6a246ae63f74f931e8365e15a089c68d6190000000000982051fd\
+         1e4ba744bbbe680e1fee14677ba1a3c3540bf7b1cdb606e857233e0e61bc6649ffff001d01e36299",
+    ),
+    (
+        "125552",
+        "0100000081cd02ab7e569e8bcd9317e2fe99f2de44d49ab2b8851ba4a308000000000000e320b6c2\
+         fffc8d750423db8b1eb942ae710e951ed797f7affc8892b0f1fc122bc7f5d74df2b9441a42a14695",
+    ),
+];
+
+/// Flags of `explain`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  midstate explain 125552 --step
+  midstate explain --dial")]
+pub(crate) struct Args {
+    /// A header: 160 hex digits, or genesis, 1, 125552 (blocks of mainnet) or regtest
+    #[arg(value_name = "HEADER", default_value = "genesis")]
+    header: String,
+    /// Wait for Enter before each step, and show every round
+    #[arg(long)]
+    step: bool,
+    /// Turn the difficulty up, 8 to 28 bits, and really mine at each: tries against expectation
+    #[arg(long, conflicts_with_all = ["step", "luck"])]
+    dial: bool,
+    /// Find thousands of easy blocks, and hold the waits against theory
+    #[arg(long, conflicts_with = "step")]
+    luck: bool,
+    /// The same seed mines the same headers for --dial and --luck [default: the time]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    #[command(flatten)]
+    hash: HashArgs,
+}
+
+pub(crate) fn run(args: &Args, out: &mut Output) -> Result<(), Failure> {
+    if args.dial {
+        return dial::run(&args.hash, seed(args), out);
+    }
+    if args.luck {
+        return luck::run(&args.hash, seed(args), out);
+    }
+    walk::run(&args.header, &header_named(&args.header)?, args.step, out)
+}
+
+fn seed(args: &Args) -> u64 {
+    let now = || {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        since.map_or(0, |time| time.as_nanos() as u64)
+    };
+    args.seed.unwrap_or_else(now)
+}
+
+fn header_named(name: &str) -> Result<Header, Failure> {
+    let famous = FAMOUS.iter().find(|(famous, _)| *famous == name);
+    match (name, famous) {
+        ("genesis", _) => Ok(Network::Mainnet.genesis()),
+        ("regtest", _) => Ok(Network::Regtest.genesis()),
+        (_, Some((_, hex))) => Ok(hex.parse().expect("the constants are headers")),
+        _ => name.parse().map_err(|error: HeaderError| {
+            let known = "genesis, 1, 125552, regtest, or 160 hex digits";
+            Failure::usage(format!("cannot explain {name:?}: {error}; there are {known}"))
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn famous_headers_are_what_they_are_called() {
+        let hash = |name| header_named(name).unwrap().hash().to_string();
+        assert!(hash("genesis").ends_with("b60a8ce26f"));
+        assert!(hash("1").ends_with("eb6048"));
+        assert!(hash("125552").ends_with("1f98bd1d"));
+        assert_eq!(header_named(&Network::Signet.genesis().to_string()).unwrap().nonce, 52_613_770);
+        assert!(header_named("genesiss").is_err());
+    }
+}

@@ -1,0 +1,304 @@
+//! One header, from its fields to the compare with the target.
+
+use std::io::{BufRead, IsTerminal};
+
+use midstate_chain::{Header, Target, U256};
+use midstate_economics::calendar::Date;
+use midstate_economics::units::significant;
+use serde_json::json;
+
+use super::rounds::{Compression, HeaderHash, START, State, bytes_of, distance};
+use crate::lab::inputs::number;
+use crate::shell::exit::Failure;
+use crate::shell::output::Output;
+use crate::shell::prose::{bar, wrap};
+
+const WIDTH: usize = 96;
+
+/// Prints the walk; with `step`, waits for Enter between its parts and shows every round.
+pub(super) fn run(
+    name: &str,
+    header: &Header,
+    step: bool,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    let hash = HeaderHash::of(&header.to_bytes());
+    let waits = step && std::io::stdin().is_terminal();
+    let mut walk = Walk { name, header, hash: &hash, out, waits, shows_rounds: step };
+    walk.event();
+    for part in Walk::PARTS {
+        part(&mut walk)?;
+        if !walk.pause("next part")? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+struct Walk<'a> {
+    name: &'a str,
+    header: &'a Header,
+    hash: &'a HeaderHash,
+    out: &'a mut Output,
+    /// Whether somebody presses Enter between steps.
+    waits: bool,
+    shows_rounds: bool,
+}
+
+type Part<'a> = fn(&mut Walk<'a>) -> Result<(), Failure>;
+
+impl<'a> Walk<'a> {
+    const PARTS: [Part<'a>; 6] = [
+        Self::fields,
+        Self::midstate,
+        Self::first_hash,
+        Self::second_hash,
+        Self::compare,
+        Self::avalanche,
+    ];
+
+    fn fields(&mut self) -> Result<(), Failure> {
+        let header = self.header;
+        self.title(&format!("1. The header ({}): 80 bytes, all that is hashed", self.name));
+        let bytes = header.to_bytes();
+        let date = Date::from_unix(i64::from(header.time));
+        let time = header.time % 86_400;
+        let (hour, minute, second) = (time / 3600, time / 60 % 60, time % 60);
+        let target = header.bits.to_target();
+        let difficulty = target.map_or_else(
+            |error| error.to_string(),
+            |target| format!("difficulty {}", number(target.difficulty())),
+        );
+        let rows = [
+            (0..4, "version", format!("{:08x}", header.version)),
+            (4..36, "previous", "hash of the block before, its lowest byte first".into()),
+            (36..68, "merkle root", "one hash that stands for all transactions".into()),
+            (68..72, "time", format!("{} = {date} {hour:02}:{minute:02}:{second:02}", header.time)),
+            (72..76, "bits", format!("{}: the target in short; {difficulty}", header.bits)),
+            (76..80, "nonce", format!("{}: the number that miners turn", header.nonce)),
+        ];
+        for (range, field, meaning) in rows {
+            let (start, end) = (range.start, range.end - 1);
+            let hex = hex::encode(&bytes[range]);
+            match hex.len() {
+                ..=8 => self.line(format!("  {start:>2}..{end:<2} {field:<12} {hex}  {meaning}")),
+                _ => {
+                    self.line(format!("  {start:>2}..{end:<2} {field:<12} {hex}"));
+                    self.line(format!("  {:>19} {meaning}", ""));
+                }
+            }
+        }
+        self.say(
+            "A block is a page of a ledger that many keep: payments, called transactions, and a \
+             header that stands for them and names the block before. The first of all is called \
+             genesis. Everything is shown as it is stored: numbers with their lowest byte first. \
+             A miner hashes these 80 bytes with SHA-256 and the result with SHA-256 again; such a \
+             try is called a hash, as is what comes out. It is good if, read as a number, it is \
+             not above the target: whoever finds a good one has made the next block, and is paid \
+             for it. The smaller the target, the higher the difficulty: difficulty d takes 4.295 \
+             billion x d tries on average. Whoever changes one transaction changes the merkle \
+             root, and with it the hash: the work has to be done again.",
+        );
+        Ok(())
+    }
+
+    fn midstate(&mut self) -> Result<(), Failure> {
+        let Self { header, hash, .. } = *self;
+        self.title("2. The midstate: what the first 64 bytes leave behind");
+        let bytes = header.to_bytes();
+        self.line(format!("  piece 1  {}", hex::encode(&bytes[..32])));
+        self.line(format!("           {}", hex::encode(&bytes[32..64])));
+        self.line(format!(
+            "  piece 2  {}  then byte 0x80, zeros, and the length: 640 bits",
+            hex::encode(&bytes[64..])
+        ));
+        self.line(format!("  start    {}", words(&START)));
+        self.line(format!("  MIDSTATE {}", words(&hash.first.result)));
+        self.say(
+            "SHA-256 eats 64 bytes at a time: a compression mixes them, in 64 rounds, into a state \
+             of eight 32-bit words, a to h, which begins at fixed constants (start). A try takes \
+             three compressions: piece 1, piece 2, and one for the second SHA-256. The nonce sits \
+             in piece 2, so the state after piece 1, the midstate, is the same for all \
+             4,294,967,296 nonces: it is computed once, and two compressions are left. When the \
+             nonces run out, the miner changes some bits of the version, or the transaction that \
+             pays it and so the merkle root. Either changes piece 1: there is a new midstate, and \
+             the nonces begin again.",
+        );
+        self.rounds("first piece", &hash.first)
+    }
+
+    fn first_hash(&mut self) -> Result<(), Failure> {
+        let Self { header, hash, .. } = *self;
+        self.title("3. The first SHA-256 ends: 64 rounds over the second piece");
+        let message = &hash.second.schedule;
+        self.line(format!("  word 0   {:08x} end of the merkle root", message[0]));
+        self.line(format!("  word 1   {:08x} time", message[1]));
+        self.line(format!("  word 2   {:08x} bits", message[2]));
+        self.line(format!("  word 3   {:08x} the nonce {}", message[3], header.nonce));
+        self.line(format!("  RESULT 1 {}", words(&hash.second.result)));
+        self.say(
+            "The rounds start from the midstate. Rounds 0 to 15 mix in the piece's sixteen words, \
+             one each; rounds 16 to 63 mix in words made from those. The nonce is word 3: rounds \
+             0, 1 and 2 do not see it, so their result, like the midstate, is computed once for \
+             all nonces.",
+        );
+        self.rounds("second piece", &hash.second)
+    }
+
+    fn second_hash(&mut self) -> Result<(), Failure> {
+        let hash = self.hash;
+        self.title("4. The second SHA-256: of the 32 bytes of result 1");
+        self.line(format!("  RESULT 2 {}", words(&hash.third.result)));
+        self.line("  word     0        1        2        3        4        5        6        7");
+        self.line(format!("  bytes    {}", hex::encode(bytes_of(&hash.third.result))));
+        self.line(format!("  reversed {}", reversed(&hash.third.result)));
+        self.say(
+            "The 32 bytes are read as one number with the LAST byte the highest, which is why \
+             people print them reversed and see the zeros in front. The highest 32 bits are \
+             therefore word 7. At difficulty 1 and above it must be 0, which one hash in \
+             4,294,967,296 is. Word 7 comes from place h of the state, and a round makes new words \
+             for a and e only: the others move on, e to f, f to g, g to h. So what is in e three \
+             rounds before the end leaves in h. At the end of a compression the state it began \
+             with is added, place by place, which gives word 7: a miner computes it three rounds \
+             early, looks, and finishes only the tries that pass.",
+        );
+        self.rounds("second SHA-256", &hash.third)
+    }
+
+    fn compare(&mut self) -> Result<(), Failure> {
+        let Self { header, hash, .. } = *self;
+        self.title("5. The compare: is the number small enough?");
+        let number = reversed(&hash.third.result);
+        let Ok(target) = header.bits.to_target() else {
+            self.say("The bits of this header stand for no target that a hash could meet.");
+            return Ok(());
+        };
+        self.line(format!("  hash     {number}"));
+        self.line(format!("  target   {target}"));
+        let met = target.is_met_by(&header.hash());
+        let zeros = U256::from_le_bytes(bytes_of(&hash.third.result)).leading_zeros();
+        let reached =
+            Target::from_number(U256::from_le_bytes(bytes_of(&hash.third.result))).difficulty();
+        let expected = target.expected_hashes_f64();
+        self.say(&format!(
+            "bits {} say that the target is {} bytes long (0x{:02x}) and begins with {:06x}: it is \
+             0x{:06x} x 256^({} - 3), since three bytes are given. The hash has {zeros} zero bits \
+             in front and {}. It would have done for difficulty {}: so many times smaller than the \
+             target of difficulty 1 it is. One hash in {} meets this target, and nothing tells \
+             beforehand which nonce will.",
+            header.bits,
+            header.bits.to_consensus() >> 24,
+            header.bits.to_consensus() >> 24,
+            header.bits.to_consensus() & 0x00ff_ffff,
+            header.bits.to_consensus() & 0x007f_ffff,
+            header.bits.to_consensus() >> 24,
+            if met { "is at or below the target" } else { "is not at or below the target" },
+            significant(reached),
+            significant(expected),
+        ));
+        Ok(())
+    }
+
+    fn avalanche(&mut self) -> Result<(), Failure> {
+        let Self { header, hash, .. } = *self;
+        self.title("6. The avalanche: flip one bit of the nonce");
+        let other = Header { nonce: header.nonce ^ 1, ..*header };
+        let flipped = HeaderHash::of(&other.to_bytes());
+        self.line(format!("  nonce {:>10}  {}", header.nonce, reversed(&hash.third.result)));
+        self.line(format!("  nonce {:>10}  {}", other.nonce, reversed(&flipped.third.result)));
+        self.line("  bits of the state that differ, of 256, after a round:");
+        let shown = [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32, 48, 63];
+        for round in shown {
+            let changed = distance(&hash.second.rounds[round], &flipped.second.rounds[round]);
+            let strip = bar(f64::from(changed) / 256.0, 64, changed > 0);
+            self.line(format!("  piece 2, round {round:>2}  {changed:>3} {strip}"));
+        }
+        for (name, one, two) in [
+            ("result 1", &hash.second.result, &flipped.second.result),
+            ("result 2", &hash.third.result, &flipped.third.result),
+        ] {
+            let changed = distance(one, two);
+            let strip = bar(f64::from(changed) / 256.0, 64, true);
+            self.line(format!("  {name:<17}  {changed:>3} {strip}"));
+        }
+        self.say(
+            "Half of all bits, like the toss of 256 coins (128, most often give or take 8; result \
+             1 is the midstate added to the last round, and result 2 its hash). A try says \
+             nothing about the next: there is no getting closer, only more tries. So most \
+             blocks are made by those who can pay for the most tries, with the machines that need \
+             the least power for one, and such machines do nothing else. `midstate asic` shows \
+             them.",
+        );
+        Ok(())
+    }
+
+    /// Every round of a compression, one line each, when asked for.
+    fn rounds(&mut self, name: &str, compression: &Compression) -> Result<(), Failure> {
+        if !self.shows_rounds || !self.pause(&format!("the 64 rounds of the {name}"))? {
+            return Ok(());
+        }
+        self.line(
+            "  round  word     a        b        c        d        e        f        g        h",
+        );
+        for (round, state) in compression.rounds.iter().enumerate() {
+            let word = compression.schedule[round];
+            self.line(format!("  {round:>5}  {word:08x} {}", words(state)));
+            if self.waits && !self.pause("next round")? {
+                break;
+            }
+        }
+        self.line(format!("    sum           {}", words(&compression.result)));
+        Ok(())
+    }
+
+    /// Waits for Enter; `false` when the rest of this step is to be skipped.
+    fn pause(&mut self, what: &str) -> Result<bool, Failure> {
+        if !self.waits {
+            return Ok(true);
+        }
+        self.out.note(format!("[Enter: {what}; s: skip; Ctrl-C: end]"));
+        let mut answer = String::new();
+        let read = std::io::stdin().lock().read_line(&mut answer)?;
+        Ok(read > 0 && answer.trim() != "s")
+    }
+
+    fn event(&mut self) {
+        let Self { header, hash, .. } = *self;
+        let target = header.bits.to_target().ok();
+        self.out.event(&json!({
+            "event": "explain", "header": header.to_string(), "version": header.version,
+            "prev_hash": header.prev_hash.to_string(),
+            "merkle_root": header.merkle_root.to_string(), "time": header.time,
+            "bits": header.bits.to_string(), "nonce": header.nonce,
+            "midstate": words(&hash.first.result).replace(' ', ""),
+            "first_hash": hex::encode(bytes_of(&hash.second.result)),
+            "hash": header.hash().to_string(), "target": target.map(|target| target.to_string()),
+            "difficulty": target.map(Target::difficulty),
+            "met": target.is_some_and(|target| target.is_met_by(&header.hash())),
+        }));
+    }
+
+    fn title(&mut self, text: &str) {
+        self.line(format!("\n{text}"));
+    }
+
+    fn line(&mut self, text: impl AsRef<str>) {
+        self.out.line(text);
+    }
+
+    fn say(&mut self, text: &str) {
+        for line in wrap(text, WIDTH) {
+            self.line(format!("  {line}"));
+        }
+    }
+}
+
+fn words(state: &State) -> String {
+    state.map(|word| format!("{word:08x}")).join(" ")
+}
+
+fn reversed(state: &State) -> String {
+    let mut bytes = bytes_of(state);
+    bytes.reverse();
+    hex::encode(bytes)
+}

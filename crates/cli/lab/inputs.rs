@@ -1,0 +1,124 @@
+//! What the formulas of `econ` and `asic` are fed with: the dated snapshot that ships, overridden
+//! by flags. Nothing is fetched.
+
+use midstate_chain::{DifficultyError, Target};
+use midstate_economics::hashprice::hashprice;
+use midstate_economics::inputs::{Input, Inputs};
+use midstate_economics::odds::network_rate;
+use midstate_economics::units::{grouped, significant};
+
+use crate::shell::exit::Failure;
+use crate::shell::output::Output;
+use crate::shell::prose::wrap;
+use crate::shell::values::{not_negative, positive};
+
+/// Flags that replace the shipped values.
+#[derive(clap::Args, Debug, Clone)]
+pub(crate) struct InputArgs {
+    /// Difficulty of mainnet
+    #[arg(long, global = true, value_name = "D", value_parser = positive)]
+    difficulty: Option<f64>,
+    /// Hash rate of mainnet, EH/s
+    #[arg(long, global = true, value_name = "EH/S", value_parser = positive)]
+    network: Option<f64>,
+    /// Price of a bitcoin, $
+    #[arg(long, global = true, value_name = "USD", value_parser = positive)]
+    price: Option<f64>,
+    /// Fees in a block, BTC
+    #[arg(long, global = true, value_name = "BTC", value_parser = not_negative)]
+    fees: Option<f64>,
+    /// Hashprice, $ per PH/s and day [default: from price, fees and network where any is given]
+    #[arg(long, global = true, value_name = "USD", value_parser = positive)]
+    hashprice: Option<f64>,
+    /// Height of mainnet
+    #[arg(long, global = true, value_name = "HEIGHT",
+          value_parser = clap::value_parser!(u32).range(..=10_000_000))]
+    height: Option<u32>,
+    /// Price of power, $/kWh
+    #[arg(long, global = true, value_name = "USD", value_parser = not_negative)]
+    electricity: Option<f64>,
+}
+
+impl InputArgs {
+    /// The snapshot with what was given in place, and what follows from it.
+    pub(crate) fn resolve(&self) -> Result<Inputs, Failure> {
+        let mut inputs = Inputs::shipped();
+        inputs.difficulty.overridden(self.difficulty);
+        inputs.price.overridden(self.price);
+        inputs.fees.overridden(self.fees);
+        inputs.height.overridden(self.height.map(f64::from));
+        inputs.electricity.overridden(self.electricity);
+        inputs.household.overridden(self.electricity);
+        inputs.network.overridden(self.network);
+        if self.difficulty.is_some() && self.network.is_none() {
+            inputs.network.value = network_rate(target(&inputs)?).exa();
+            "the difficulty that was given".clone_into(&mut inputs.network.source);
+        }
+        inputs.hashprice.overridden(self.hashprice);
+        let given = [self.price, self.fees, self.network, self.difficulty];
+        let given = given.iter().any(Option::is_some) || self.height.is_some();
+        if self.hashprice.is_none() && given {
+            let computed = hashprice(inputs.reward(), inputs.price(), inputs.network());
+            inputs.hashprice.value = computed.petahash();
+            "reward, price and network".clone_into(&mut inputs.hashprice.source);
+        }
+        Ok(inputs)
+    }
+}
+
+/// Mainnet's target, or why there is none.
+pub(crate) fn target(inputs: &Inputs) -> Result<Target, Failure> {
+    inputs
+        .target()
+        .map_err(|error: DifficultyError| Failure::usage(format!("--difficulty: {error}")))
+}
+
+/// Says a value and where it is from.
+pub(crate) fn say_source(name: &str, input: &Input, out: &mut Output) {
+    let text = format!("{name} {} {} ({})", number(input.value), input.unit, origin(input));
+    for (index, line) in wrap(&text, 94).iter().enumerate() {
+        out.line(format!("{:indent$}{line}", "", indent = if index == 0 { 2 } else { 4 }));
+    }
+}
+
+/// Date and source, or the flag that it came from.
+pub(crate) fn origin(input: &Input) -> String {
+    match Inputs::shipped() {
+        shipped if shipped_sources(&shipped).contains(&input.source.as_str()) => {
+            format!("{}: {}", input.date, input.source)
+        }
+        _ => format!("from {}", input.source),
+    }
+}
+
+fn shipped_sources(inputs: &Inputs) -> [&str; 10] {
+    [
+        &inputs.difficulty,
+        &inputs.height,
+        &inputs.hashprice,
+        &inputs.network,
+        &inputs.price,
+        &inputs.fees,
+        &inputs.electricity,
+        &inputs.household,
+        &inputs.rig_price,
+        &inputs.testnet4_difficulty,
+    ]
+    .map(|input| input.source.as_str())
+}
+
+/// A number as it is put into a formula: exact where that is short, else five digits.
+pub(crate) fn number(value: f64) -> String {
+    const PREFIXES: [(f64, &str); 4] = [(1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G")];
+    let size = value.abs();
+    let short = |value: f64| {
+        let text = format!("{value:.5}");
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    };
+    match PREFIXES.iter().find(|(scale, _)| (1e9..1e21).contains(&size) && size >= *scale) {
+        Some((scale, prefix)) => format!("{} {prefix}", short(value / scale)),
+        None if value == value.trunc() && size < 1e9 => grouped(value, 0),
+        None if (1e-3..1e6).contains(&size) => short(value),
+        None => significant(value),
+    }
+}

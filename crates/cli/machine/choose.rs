@@ -1,0 +1,215 @@
+//! The kernel and how to use it: by name if one was given, else the one that is fastest here. Rank
+//! says little: SHA instructions beat AVX2 on some CPUs and not on others.
+
+use std::num::NonZeroUsize;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use clap::Args;
+use midstate_chain::Share;
+use midstate_engine::{Config, Engine};
+use midstate_sha256d::{Kernel, Midstate, Tail, Work};
+use midstate_work::Cut;
+
+use crate::machine::priority::{Priority, PriorityArgs};
+use crate::machine::sensors::{SensorArgs, Watch};
+use crate::shell::exit::{Failure, Kind};
+use crate::shell::values::{self, hash_rate};
+
+/// Midstates side by side when nothing else is asked: more gain less than a percent.
+const MIDSTATES: usize = 32;
+/// How long a unit of work lasts: how late a new job can be.
+const UNIT: Duration = Duration::from_micros(500);
+/// How long one takes when the rate is limited: few enough hashes that the limit is kept evenly.
+const LIMITED_UNIT: Duration = Duration::from_millis(50);
+/// How each kernel is tried: in turns with the others, so often and so shortly that on a busy
+/// machine too some trials run from end to end without a break. The best one counts.
+const TRIAL: Duration = Duration::from_micros(500);
+const TRIALS: usize = 12;
+
+/// Flags of every command that hashes.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct HashArgs {
+    /// Hashing threads [default: all that affinity and cgroup allow]
+    #[arg(short, long, value_name = "N", value_parser = values::at_least_one::<NonZeroUsize>)]
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// Kernel: scalar, sse41, avx2, avx512, sha-ni, neon or sha2 [default: the fastest here]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) kernel: Option<String>,
+}
+
+/// Flags about the hashing of `demo` and `mine`.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Hashing")]
+pub(crate) struct MiningArgs {
+    #[command(flatten)]
+    pub(crate) hash: HashArgs,
+    /// Versions hashed side by side: auto, or a power of two up to 64
+    #[arg(long, value_name = "N", default_value = "auto", value_parser = parse_midstates)]
+    midstates: Midstates,
+    /// Hash no faster than this, all threads together, in hashes per second; k, M and G are known
+    #[arg(long, value_name = "HS", value_parser = parse_limit)]
+    max_hashrate: Option<f64>,
+    #[command(flatten)]
+    manners: PriorityArgs,
+    #[command(flatten)]
+    sensors: SensorArgs,
+}
+
+impl MiningArgs {
+    /// Tests and measures kernels, and decides.
+    pub(crate) fn choose(&self) -> Result<Choice, Failure> {
+        let (priority, watch) = (self.manners.priority, self.sensors.watch()?);
+        Ok(Choice { priority, watch, ..decide(&self.hash, self.midstates, self.max_hashrate)? })
+    }
+}
+
+/// How many midstates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Midstates(usize);
+
+fn parse_midstates(text: &str) -> Result<Midstates, String> {
+    match text.parse() {
+        _ if text == "auto" => Ok(Midstates(MIDSTATES)),
+        Ok(count) if usize::is_power_of_two(count) && count <= Work::MAX_MIDSTATES => {
+            Ok(Midstates(count))
+        }
+        _ => Err(format!("expected auto or a power of two up to {}", Work::MAX_MIDSTATES)),
+    }
+}
+
+fn parse_limit(text: &str) -> Result<f64, String> {
+    // Less would be one hash in hours, and the first window would never end.
+    hash_rate(text)
+        .and_then(|rate| if rate < 1.0 { Err("expected 1 or more".into()) } else { Ok(rate) })
+}
+
+/// A choice, and what it was measured to do.
+#[derive(Debug, Clone)]
+pub(crate) struct Choice {
+    pub(crate) config: Config,
+    /// Hashes per second of one thread.
+    pub(crate) thread_rate: f64,
+    /// The user's limit, all threads together.
+    pub(crate) max_rate: Option<f64>,
+    /// What the threads take; normal, unless whoever chose says otherwise.
+    pub(crate) priority: Priority,
+    /// When they rest; always at work, unless whoever chose says otherwise.
+    pub(crate) watch: Option<Watch>,
+}
+
+impl Choice {
+    /// Hashes per second of all threads, if they do not get in each other's way.
+    pub(crate) fn rate(&self) -> f64 {
+        let rate = self.thread_rate * self.config.threads as f64;
+        self.max_rate.map_or(rate, |limit| rate.min(limit))
+    }
+
+    /// Starts the threads. Ten thousand of them were asked for, perhaps, and the system knows how
+    /// many it has.
+    pub(crate) fn start(
+        &self,
+        on_share: impl Fn(Share) + Send + Sync + 'static,
+    ) -> Result<Engine, Failure> {
+        let Config { kernel, threads, ref cut } = self.config;
+        let (none, priority) = (Config { kernel, threads: 0, cut: cut.clone() }, self.priority);
+        let mut engine = Engine::start_with(none, move || priority.take(), on_share);
+        engine.set_threads(threads).with_context(|| {
+            format!("{threads} hashing threads cannot be started; ask for fewer with --threads")
+        })?;
+        Ok(engine)
+    }
+}
+
+/// Tests and measures kernels, and decides.
+pub(crate) fn choose(args: &HashArgs) -> Result<Choice, Failure> {
+    decide(args, Midstates(MIDSTATES), None)
+}
+
+fn decide(
+    args: &HashArgs,
+    Midstates(midstates): Midstates,
+    max_rate: Option<f64>,
+) -> Result<Choice, Failure> {
+    let kernels = match &args.kernel {
+        Some(name) => {
+            let kernel = kernel_named(name)?;
+            if !kernel.self_test() {
+                return Err(self_test_failure(kernel));
+            }
+            vec![kernel]
+        }
+        None => Kernel::available().filter(passes).collect(),
+    };
+    let (kernel, thread_rate) = fastest(&kernels, &bench_work(midstates))
+        .ok_or_else(|| self_test_failure(Kernel::SCALAR))?;
+    let threads = args.threads.map_or_else(available_threads, NonZeroUsize::get);
+    let unit = thread_rate * UNIT.as_secs_f64();
+    let limited = max_rate.map(|limit| limit / threads as f64 * LIMITED_UNIT.as_secs_f64());
+    let unit = limited.map_or(unit, |limited| unit.min(limited));
+    let cut = Cut::by_hashes(midstates, unit as u64);
+    let (config, priority) = (Config { kernel, threads, cut }, Priority::Normal);
+    Ok(Choice { config, thread_rate, max_rate, priority, watch: None })
+}
+
+/// Threads that this process may use (affinity and cgroup count).
+pub(crate) fn available_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
+/// The kernel of that name, or what else there is.
+pub(crate) fn kernel_named(name: &str) -> Result<Kernel, Failure> {
+    Kernel::named(name).ok_or_else(|| {
+        let here: Vec<_> = Kernel::available().map(Kernel::name).collect();
+        let problem = match Kernel::NAMES.contains(&name) {
+            true => format!("this CPU cannot run the kernel {name:?}"),
+            false => format!("unknown kernel {name:?}"),
+        };
+        Failure::usage(format!("{problem}; here there are: {}", here.join(", ")))
+    })
+}
+
+fn self_test_failure(kernel: Kernel) -> Failure {
+    let name = kernel.name();
+    let error = anyhow::anyhow!("kernel {name} computes wrong hashes on this machine");
+    Failure::new(Kind::SelfTest, error.context("try another one with --kernel"))
+}
+
+/// Whether a kernel can be trusted; says so if it cannot.
+fn passes(kernel: &Kernel) -> bool {
+    let good = kernel.self_test();
+    if !good {
+        tracing::warn!(kernel = kernel.name(), "fails its self-test and is not used");
+    }
+    good
+}
+
+/// The kernel with the highest rate, and that rate: hashes per second of one thread.
+fn fastest(kernels: &[Kernel], work: &Work) -> Option<(Kernel, f64)> {
+    let mut best = vec![0.0; kernels.len()];
+    for _ in 0..TRIALS {
+        for (kernel, best) in kernels.iter().zip(&mut best) {
+            *best = f64::max(*best, trial(*kernel, work));
+        }
+    }
+    kernels.iter().copied().zip(best).max_by(|a, b| a.1.total_cmp(&b.1))
+}
+
+/// Hashes per second over one short stretch.
+fn trial(kernel: Kernel, work: &Work) -> f64 {
+    let (start, mut nonce, mut hashes) = (Instant::now(), 0, 0);
+    while start.elapsed() < TRIAL {
+        hashes += kernel.scan(work, nonce..nonce + 64, &mut |_| {});
+        nonce += 64;
+    }
+    hashes as f64 / start.elapsed().as_secs_f64()
+}
+
+/// Work on which nothing is ever found.
+pub(crate) fn bench_work(midstates: usize) -> Work {
+    let midstates: Vec<_> = (0..midstates.max(1))
+        .map(|index| Midstate::of(&[u8::try_from(index).unwrap_or(u8::MAX); 64]))
+        .collect();
+    Work::new(&midstates, Tail::from_bytes([7; 12]), &[0; 32])
+        .expect("between 1 and Work::MAX_MIDSTATES midstates")
+}

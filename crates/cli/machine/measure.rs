@@ -1,0 +1,331 @@
+//! What can be measured, a window at a time, and what a set of windows says.
+
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use midstate_chain::Network;
+use midstate_sha256d::{Kernel, Midstate, Tail, Work, sha256d};
+use sha2::{Digest, Sha256};
+
+use crate::machine::choose::bench_work;
+use crate::machine::energy::Meter;
+use crate::shell::output::Output;
+use crate::shell::units;
+
+const WINDOW: Duration = Duration::from_millis(50);
+/// Hashes between two looks at the clock, where a hash is slow.
+const CHUNK: u64 = 64;
+
+/// What is measured.
+pub(crate) enum Subject {
+    /// The `sha2` crate hashing headers, one thread: the yardstick.
+    Baseline,
+    /// Core clock, in cycles per second.
+    Clock,
+    /// Whole headers by the definition, one thread.
+    Naive,
+    /// The definition from the midstate on, one thread.
+    Midstate,
+    Kernel {
+        kernel: Kernel,
+        work: Box<Work>,
+        threads: usize,
+    },
+    /// A kernel's operations without their dependencies, in rounds of one lane.
+    Bound {
+        kernel: Kernel,
+        threads: usize,
+    },
+}
+
+/// A subject, and its windows so far.
+pub(crate) struct Line {
+    pub(crate) subject: Subject,
+    windows: Vec<Vec<f64>>,
+    joules: f64,
+    seconds: f64,
+}
+
+/// The median of some samples, with an interval that holds the true median 95 times in 100. Fewer
+/// than six samples have no such interval: theirs is from the least to the greatest.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Estimate {
+    pub(crate) median: f64,
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+    /// Of each thread the best window, added up: what the machine can do when nobody else wants it,
+    /// which is seldom true of all CPUs in the same window. Of more threads than CPUs it is the
+    /// best window of all together, as these want each other's. (So do two threads of one core,
+    /// where the system counts it as two CPUs; they are added up all the same.)
+    pub(crate) best: f64,
+    pub(crate) samples: usize,
+}
+
+/// Measures each subject for so many seconds, in turns. Over a line's windows it also reads the
+/// energy of the whole CPU, where that can be read.
+pub(crate) fn in_turns(subjects: Vec<Subject>, seconds: f64, out: &mut Output) -> Vec<Line> {
+    let meter = Meter::open();
+    let line = |subject| Line { subject, windows: Vec::new(), joules: 0.0, seconds: 0.0 };
+    let mut lines: Vec<_> = subjects.into_iter().map(line).collect();
+    let rounds = rounds_in(seconds);
+    for round in 1..=rounds {
+        if out.is_live() {
+            let lines = units::count(lines.len(), "line");
+            out.status(&format!("round {round} of {rounds}, {lines}"));
+        }
+        for line in &mut lines {
+            line.measure(meter.as_ref());
+        }
+    }
+    out.end_status();
+    lines
+}
+
+/// Hashes per second of all `threads` together, measured for `seconds`.
+pub(crate) fn rate_of(kernel: Kernel, threads: usize, midstates: usize, seconds: f64) -> Estimate {
+    let subject = Subject::kernel(kernel, midstates, threads);
+    Estimate::of(&(0..rounds_in(seconds)).map(|_| subject.measure()).collect::<Vec<_>>())
+}
+
+fn rounds_in(seconds: f64) -> usize {
+    (seconds / WINDOW.as_secs_f64()).ceil().max(1.0) as usize
+}
+
+impl Line {
+    fn measure(&mut self, meter: Option<&Meter>) {
+        let (start, begin) = (Instant::now(), meter.and_then(Meter::read));
+        self.windows.push(self.subject.measure());
+        if let (Some(meter), Some(begin), Some(end)) = (meter, begin, meter.and_then(Meter::read)) {
+            self.joules += meter.joules_between(begin, end);
+            self.seconds += start.elapsed().as_secs_f64();
+        }
+    }
+
+    /// Events per second.
+    pub(crate) fn rate(&self) -> Estimate {
+        Estimate::of(&self.windows)
+    }
+
+    /// What the whole CPU drew meanwhile; `None` where it cannot be read.
+    pub(crate) fn watts(&self) -> Option<f64> {
+        (self.seconds > 0.0).then(|| self.joules / self.seconds)
+    }
+}
+
+impl Subject {
+    pub(crate) fn kernel(kernel: Kernel, midstates: usize, threads: usize) -> Self {
+        Self::Kernel { kernel, work: Box::new(bench_work(midstates)), threads }
+    }
+
+    /// One window; events per second of each thread.
+    pub(crate) fn measure(&self) -> Vec<f64> {
+        match self {
+            Self::Kernel { kernel, work, threads } => {
+                let chunk = (4096 / work.midstates() as u64).max(64);
+                on_threads(*threads, |window| {
+                    window.rate(|index| {
+                        let start = index * chunk % (1 << 32);
+                        kernel.scan(work, start..start + chunk, &mut |_| {})
+                    })
+                })
+            }
+            Self::Bound { kernel, threads } => {
+                let rounds = |_| kernel.independent_rounds(1000).unwrap_or(0);
+                on_threads(*threads, |window| window.rate(rounds))
+            }
+            Self::Baseline => {
+                vec![headers(|header| Sha256::digest(Sha256::digest(header)))]
+            }
+            Self::Naive => vec![headers(|header| sha256d(header))],
+            Self::Midstate => {
+                let (midstate, tail) = (Midstate::of(&[0; 64]), Tail::from_bytes([7; 12]));
+                vec![Window::open().rate(|index| {
+                    for nonce in index * CHUNK..(index + 1) * CHUNK {
+                        std::hint::black_box(midstate.header_hash(&tail, nonce as u32));
+                    }
+                    CHUNK
+                })]
+            }
+            Self::Clock => {
+                let (mut state, addend) = (1u64, std::hint::black_box(0x9e37_79b9_7f4a_7c15));
+                let rate = Window::open().rate(|_| {
+                    // Two instructions that wait for each other, a cycle each: neither x86 nor ARM
+                    // has one for both, and none has to copy a register, which is not free on all.
+                    for _ in 0..3000 {
+                        state = state.rotate_left(5).wrapping_add(addend);
+                    }
+                    6000
+                });
+                std::hint::black_box(state);
+                vec![rate]
+            }
+        }
+    }
+}
+
+/// Hashes headers with counting nonces for a window; per second.
+fn headers<T>(hash: impl Fn(&[u8; 80]) -> T) -> f64 {
+    let mut header = Network::Mainnet.genesis().to_bytes();
+    Window::open().rate(|index| {
+        for nonce in index * CHUNK..(index + 1) * CHUNK {
+            header[76..].copy_from_slice(&(nonce as u32).to_le_bytes());
+            std::hint::black_box(hash(&header));
+        }
+        CHUNK
+    })
+}
+
+/// What each of some threads says of one and the same window, which opens when all of them are
+/// there: what one does when the others have done counts for nothing.
+fn on_threads(threads: usize, measure: impl Fn(Window) -> f64 + Sync) -> Vec<f64> {
+    if threads == 1 {
+        return vec![measure(Window::open())];
+    }
+    let (gate, window) = (Mutex::new(()), OnceLock::new());
+    let measure = || {
+        drop(gate.lock().unwrap_or_else(PoisonError::into_inner));
+        measure(*window.get_or_init(Window::open))
+    };
+    thread::scope(|scope| {
+        let closed = gate.lock().unwrap_or_else(PoisonError::into_inner);
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(measure)).collect();
+        drop(closed);
+        threads
+            .into_iter()
+            .map(|thread| thread.join().expect("what is measured is sound"))
+            .collect()
+    })
+}
+
+/// A stretch of [`WINDOW`] on the clock.
+#[derive(Clone, Copy)]
+struct Window(Instant);
+
+impl Window {
+    fn open() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Repeats `step`, which returns how much it did, until the window is over. Of a step that goes
+    /// on beyond that as much counts as lies within. Per second.
+    fn rate(self, mut step: impl FnMut(u64) -> u64) -> f64 {
+        let (mut begun, mut done) = (self.0.elapsed(), 0.0);
+        for index in 0.. {
+            let did = step(index) as f64;
+            let now = self.0.elapsed();
+            done += did * share_within(begun, now);
+            if now >= WINDOW {
+                break;
+            }
+            begun = now;
+        }
+        done / WINDOW.as_secs_f64()
+    }
+}
+
+/// The part of a step from `begun` to `now` that lies in the window.
+fn share_within(begun: Duration, now: Duration) -> f64 {
+    if now < WINDOW {
+        return 1.0;
+    }
+    let lasted = (now - begun).as_secs_f64().max(f64::MIN_POSITIVE);
+    WINDOW.saturating_sub(begun).as_secs_f64() / lasted
+}
+
+impl Estimate {
+    /// The interval is that of order statistics: no assumption about the shape of the noise.
+    fn of(windows: &[Vec<f64>]) -> Self {
+        let mut sorted: Vec<f64> = windows.iter().map(|threads| threads.iter().sum()).collect();
+        sorted.sort_by(f64::total_cmp);
+        let n = sorted.len();
+        let outside = outside_of_interval(n).unwrap_or(0);
+        let best_of_each = best_of_each(windows);
+        let has_cpus = best_of_each.len() <= thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            median: (sorted[(n - 1) / 2] + sorted[n / 2]) / 2.0,
+            low: sorted[outside],
+            high: sorted[n - 1 - outside],
+            best: if has_cpus { best_of_each.iter().sum() } else { sorted[n - 1] },
+            samples: n,
+        }
+    }
+}
+
+/// How many of `n` sorted samples may be left out at each end so that the others hold the true
+/// median 95 times in 100: it is as likely to be above a sample as below, so that the number of
+/// those below it is binomial. `None` for fewer than six, with which it cannot be done.
+fn outside_of_interval(n: usize) -> Option<usize> {
+    // Logarithms, since 2^-n is soon too small for a float.
+    let mut log_of_term = -(n as f64) * std::f64::consts::LN_2;
+    let mut tail = log_of_term.exp();
+    let mut outside = None;
+    for below in 1..=n {
+        if tail > 0.025 {
+            break;
+        }
+        outside = Some(below - 1);
+        log_of_term += ((n - below + 1) as f64 / below as f64).ln();
+        tail += log_of_term.exp();
+    }
+    outside
+}
+
+fn best_of_each(windows: &[Vec<f64>]) -> Vec<f64> {
+    let mut best = vec![0.0f64; windows.iter().map(Vec::len).max().unwrap_or(0)];
+    for window in windows {
+        for (best, &rate) in best.iter_mut().zip(window) {
+            *best = best.max(rate);
+        }
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interval_holds_the_median_and_shrinks_with_samples() {
+        let one = |rates: Vec<f64>| rates.into_iter().map(|rate| vec![rate]).collect::<Vec<_>>();
+        let few = one((1..=10).map(f64::from).collect());
+        let many = one((0..1000).map(|i| f64::from(i % 10) + 1.0).collect());
+        let (few, many) = (Estimate::of(&few), Estimate::of(&many));
+        assert_eq!((few.median, few.low, few.high, few.best), (5.5, 2.0, 9.0, 10.0));
+        assert_eq!(many.median, 5.5);
+        assert!(many.high - many.low < few.high - few.low);
+        let single = Estimate::of(&[vec![3.0]]);
+        assert_eq!((single.low, single.median, single.high), (3.0, 3.0, 3.0));
+    }
+
+    /// From tables of the sign test (ranks count from 1 there).
+    #[test]
+    fn the_interval_is_the_binomials() {
+        let ranks = [6, 10, 20, 40, 100].map(|n| outside_of_interval(n).map(|outside| outside + 1));
+        assert_eq!(ranks, [1, 2, 6, 14, 40].map(Some));
+        assert_eq!([0, 1, 5].map(outside_of_interval), [None; 3]);
+        // Near enough to the normal distribution: half the samples less 0.98 times their root.
+        assert_eq!(outside_of_interval(10_000), Some(4901));
+    }
+
+    #[test]
+    fn a_step_counts_as_far_as_it_lies_in_the_window() {
+        assert_eq!(share_within(Duration::ZERO, WINDOW / 2), 1.0);
+        assert_eq!(share_within(WINDOW / 2, WINDOW), 1.0);
+        assert_eq!(share_within(WINDOW / 2, WINDOW + WINDOW / 2), 0.5);
+        assert_eq!(share_within(WINDOW, WINDOW), 0.0);
+        assert_eq!(share_within(2 * WINDOW, 3 * WINDOW), 0.0);
+        let over = Window(Instant::now().checked_sub(2 * WINDOW).unwrap());
+        assert_eq!(over.rate(|_| 1), 0.0);
+    }
+
+    #[test]
+    fn the_best_is_that_of_each_thread_and_the_median_that_of_all_together() {
+        let windows = [vec![3.0, 1.0], vec![2.0, 2.0], vec![1.0, 4.0]];
+        assert_eq!(best_of_each(&windows), [3.0, 4.0]);
+        assert_eq!(Estimate::of(&windows).median, 4.0);
+        // More threads than any machine has cores.
+        let crowd = [vec![1.0; 10_000], vec![2.0; 10_000], (0..10_000).map(f64::from).collect()];
+        assert_eq!(Estimate::of(&crowd).best, 49_995_000.0);
+    }
+}

@@ -1,0 +1,180 @@
+//! What goes where: stdout is data, stderr is everything else. With `--json` stdout is one JSON
+//! object a line and nothing but that.
+
+use std::io::IsTerminal;
+use std::path::Path;
+
+use anyhow::Context;
+use serde::Serialize;
+
+use super::exit::Failure;
+use super::flags::OutputArgs;
+use super::logs::Logs;
+use super::printer::{Printer, Stream};
+
+/// Version of the JSON events' shape.
+const SCHEMA: u32 = 1;
+
+/// The program's voice.
+pub(crate) struct Output {
+    json: bool,
+    quiet: bool,
+    terminal: bool,
+    /// A status line stands on the terminal, without a line end.
+    status_shown: bool,
+    /// Nothing waits for a reader: what does not fit is left out.
+    hurried: bool,
+    /// The event that comes after all others.
+    last: Option<String>,
+    /// Whether stderr is coloured.
+    colour: bool,
+    printer: Printer,
+    logs: Logs,
+}
+
+#[derive(Serialize)]
+struct Envelope<'a, E: Serialize> {
+    schema: u32,
+    #[serde(flatten)]
+    event: &'a E,
+}
+
+impl Output {
+    pub(crate) fn new(args: &OutputArgs, printer: Printer, logs: Logs) -> Self {
+        Self {
+            json: args.json,
+            quiet: args.quiet,
+            terminal: std::io::stderr().is_terminal(),
+            status_shown: false,
+            hurried: false,
+            last: None,
+            colour: args.stderr_colour(),
+            printer,
+            logs,
+        }
+    }
+
+    /// Whether what is written to stderr may be coloured.
+    pub(crate) fn is_coloured(&self) -> bool {
+        self.colour
+    }
+
+    /// Where the log goes.
+    pub(crate) fn logs(&self) -> &Logs {
+        &self.logs
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether a status line can be refreshed in place.
+    pub(crate) fn is_live(&self) -> bool {
+        self.terminal && !self.quiet
+    }
+
+    /// Whether stdout is a terminal.
+    pub(crate) fn is_seen(&self) -> bool {
+        std::io::stdout().is_terminal()
+    }
+
+    /// Whether the reader of stdout has gone, so that there is nobody left to work for.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.printer.is_closed()
+    }
+
+    /// From now on nothing here waits for whoever reads, or all of it does again.
+    pub(crate) fn set_hurried(&mut self, hurried: bool) {
+        self.hurried = hurried;
+    }
+
+    /// Waits until everything is written.
+    pub(crate) fn flush(&self) {
+        self.printer.flush();
+    }
+
+    /// An event for programs; people do not see it.
+    pub(crate) fn event(&mut self, event: &impl Serialize) {
+        if self.json {
+            self.print(&to_json(event));
+        }
+    }
+
+    /// The event that comes last: it is printed by [`finish`](Self::finish), after whatever else
+    /// there is to tell.
+    pub(crate) fn last_event(&mut self, event: &impl Serialize) {
+        if self.json {
+            self.last = Some(to_json(event));
+        }
+    }
+
+    /// The program has nothing more to tell.
+    pub(crate) fn finish(&mut self) {
+        self.end_status();
+        if let Some(line) = self.last.take() {
+            self.print(&line);
+        }
+        self.flush();
+    }
+
+    /// A line of data for people; programs do not see it.
+    pub(crate) fn line(&mut self, text: impl AsRef<str>) {
+        if !self.json {
+            self.print(text.as_ref());
+        }
+    }
+
+    /// A line about what is going on, on stderr.
+    pub(crate) fn note(&mut self, text: impl AsRef<str>) {
+        if !self.quiet {
+            self.end_status();
+            self.write(Stream::Stderr, format!("{}\n", text.as_ref()));
+        }
+    }
+
+    /// The status: refreshed in place on a terminal, a line of its own elsewhere.
+    pub(crate) fn status(&mut self, text: &str) {
+        if self.quiet {
+            return;
+        }
+        if self.terminal {
+            self.write(Stream::Stderr, format!("\r\x1b[K{text}"));
+            self.status_shown = true;
+        } else {
+            self.write(Stream::Stderr, format!("{text}\n"));
+        }
+    }
+
+    /// Takes the status line off the terminal.
+    pub(crate) fn end_status(&mut self) {
+        if std::mem::take(&mut self.status_shown) {
+            self.write(Stream::Stderr, "\r\x1b[K".to_owned());
+        }
+    }
+
+    /// Writes a file that was asked for, and says so.
+    pub(crate) fn save(&mut self, path: &Path, text: &str) -> Result<(), Failure> {
+        std::fs::write(path, text)
+            .with_context(|| format!("{}: cannot be written", path.display()))?;
+        self.note(format!("wrote {}", path.display()));
+        Ok(())
+    }
+
+    fn print(&mut self, line: &str) {
+        self.end_status();
+        self.write(Stream::Stdout, format!("{line}\n"));
+    }
+
+    fn write(&self, stream: Stream, text: String) {
+        match self.hurried {
+            true => self.printer.offer(stream, text),
+            false => self.printer.print(stream, text),
+        }
+    }
+}
+
+/// An event as programs get it, here and elsewhere: one line, with the version of its shape.
+pub(crate) fn to_json(event: &impl Serialize) -> String {
+    serde_json::to_string(&Envelope { schema: SCHEMA, event })
+        .expect("events are structs with string keys and finite numbers or null")
+}

@@ -1,0 +1,129 @@
+//! Writes to stdout and stderr on a thread of its own, so that mining never waits for whoever
+//! reads: a pager at its first page, a terminal stopped with Ctrl-S, a connection that hangs. One
+//! thread for both streams: what is told keeps its order.
+
+use std::collections::VecDeque;
+use std::io::{Write, stderr, stdout};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::shell::units;
+
+/// Pieces of text that may wait for a reader.
+const MOST_WAITING: usize = 10_000;
+
+/// Each limit as (name, value, what happens over it).
+pub(crate) fn limits() -> Vec<(&'static str, String, &'static str)> {
+    let most = MOST_WAITING.to_string();
+    vec![("lines that wait to be read", most, "left out while mining, and counted")]
+}
+
+/// Where a piece of text belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stream {
+    Stdout,
+    Stderr,
+}
+
+/// A handle; all clones are one printer. Its thread ends with the program, so that what must not
+/// be lost is [flushed](Self::flush) before.
+#[derive(Clone)]
+pub(crate) struct Printer(Arc<Desk>);
+
+#[derive(Default)]
+struct Desk {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<(Stream, String)>,
+    is_writing: bool,
+    is_closed: bool,
+    left_out: u64,
+}
+
+impl Printer {
+    pub(crate) fn start() -> std::io::Result<Self> {
+        let printer = Self(Arc::default());
+        let at_work = printer.clone();
+        std::thread::Builder::new().name("printer".into()).spawn(move || at_work.work())?;
+        Ok(printer)
+    }
+
+    /// Writes it some time soon. Waits while too much is waiting already.
+    pub(crate) fn print(&self, stream: Stream, text: String) {
+        let mut state = self.wait_while(|state| state.waiting.len() >= MOST_WAITING);
+        state.waiting.push_back((stream, text));
+        self.0.changed.notify_all();
+    }
+
+    /// Writes it some time soon, or leaves it out where too much is waiting already; how much was
+    /// left out is told when there is room again. Never waits.
+    pub(crate) fn offer(&self, stream: Stream, text: String) {
+        let mut state = self.lock();
+        if state.waiting.len() >= MOST_WAITING {
+            state.left_out += 1;
+            return;
+        }
+        let left_out = std::mem::take(&mut state.left_out);
+        if left_out > 0 {
+            let lines = units::count(left_out, "line");
+            let words = format!("warning: left out {lines} that nobody read\n");
+            state.waiting.push_back((Stream::Stderr, words));
+        }
+        state.waiting.push_back((stream, text));
+        self.0.changed.notify_all();
+    }
+
+    /// Waits until everything is written.
+    pub(crate) fn flush(&self) {
+        drop(self.wait_while(|state| state.is_writing || !state.waiting.is_empty()));
+    }
+
+    /// Whether whoever read stdout has gone.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().is_closed
+    }
+
+    fn work(&self) -> ! {
+        loop {
+            let mut state = self.wait_while(|state| state.waiting.is_empty());
+            let piece = state.waiting.pop_front();
+            state.is_writing = true;
+            drop(state);
+            let failed = piece.is_some_and(|(stream, text)| write(stream, &text).is_err());
+            let mut state = self.lock();
+            state.is_writing = false;
+            state.is_closed |= failed;
+            drop(state);
+            self.0.changed.notify_all();
+        }
+    }
+
+    fn wait_while(&self, condition: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
+        let waited = self.0.changed.wait_while(self.lock(), |state| condition(state));
+        waited.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A panic elsewhere cannot leave the queue half changed.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Fails where whoever read stdout has gone. On stderr nobody is left to be told, as when the
+/// terminal was closed.
+fn write(stream: Stream, text: &str) -> std::io::Result<()> {
+    match stream {
+        Stream::Stdout => {
+            let mut stdout = stdout().lock();
+            stdout.write_all(text.as_bytes())?;
+            stdout.flush()
+        }
+        Stream::Stderr => {
+            let _ = stderr().lock().write_all(text.as_bytes());
+            Ok(())
+        }
+    }
+}
