@@ -1,13 +1,16 @@
 //! `cargo xtask tidy`: asserts the invariants of `docs/architecture.md` that a machine can assert.
 //!
 //! It reads `cargo metadata` and the files of the working tree, and lists every violation at once,
-//! one a line, each with its rule and its cure. It compiles nothing and changes nothing. What
-//! rustfmt, rustc and clippy already check is left to them.
+//! one a line, each with its rule and its cure. Where there is none, it prints the rooms with
+//! their lines and arrows. It compiles nothing and changes nothing. It leaves to rustfmt, rustc and
+//! clippy what they already check.
 
 mod house;
 mod manifest;
+mod rooms;
 mod source;
 mod text;
+mod tokens;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -17,14 +20,21 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, ensure};
 
+use rooms::Rooms;
+
 /// Checks the working tree at `root`: every violation on stdout, the count on stderr, exit code 1
 /// where there is one.
 pub(crate) fn run(root: &Path) -> anyhow::Result<ExitCode> {
-    let mut violations = Vec::new();
+    let mut rooms = Rooms::default();
+    let mut violations = rooms::check_plan(house::ARROWS);
+    violations.extend(rooms::check_plan(house::FOLDERS));
     let mut crate_roots = BTreeSet::new();
     for package in manifest::workspace(root)? {
         let manifest_text = read(root, &package.manifest)?;
         violations.extend(manifest::check(&package, &manifest_text));
+        for (room, used) in manifest::arrows(&package) {
+            rooms.note(room, used);
+        }
         crate_roots.extend(package.crate_roots);
     }
 
@@ -34,7 +44,8 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<ExitCode> {
         let Ok(text) = String::from_utf8(bytes) else { continue };
         violations.extend(text::check(path, &text));
         if path.ends_with(".rs") {
-            violations.extend(source::check(path, &text, crate_roots.contains(path)));
+            rooms.count(path, &text);
+            violations.extend(source::check(path, &text, crate_roots.contains(path), &mut rooms));
         }
     }
 
@@ -43,6 +54,7 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<ExitCode> {
         println!("{violation}");
     }
     if violations.is_empty() {
+        print!("{rooms}");
         eprintln!("tidy: {} files, no violation", files.len());
         return Ok(ExitCode::SUCCESS);
     }

@@ -108,6 +108,13 @@ pub(super) fn check(package: &Package, manifest_text: &str) -> Vec<Violation> {
     violations
 }
 
+/// The rooms that a package's room uses, outside its tests.
+pub(super) fn arrows(package: &Package) -> Vec<(&'static str, &'static str)> {
+    let Some(room) = house::room_of_package(&package.name) else { return Vec::new() };
+    let used = package.dependencies.iter().filter(|used| used.kind.as_deref() != Some("dev"));
+    used.filter_map(|used| Some((room, house::room_of_package(&used.name)?))).collect()
+}
+
 fn is_room(package: &str) -> bool {
     package == "midstate" || package == "xtask" || package.starts_with("midstate-")
 }

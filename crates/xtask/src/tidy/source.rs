@@ -4,11 +4,10 @@
 //! It is not a parser and resolves no names: it finds words in a row. A rule that needs types
 //! belongs to clippy.
 
-mod tokens;
-
 use super::house::{self, HASHER, IMPURE};
+use super::rooms::Rooms;
+use super::tokens::{self, Token};
 use super::{Rule, Violation};
-use tokens::Token;
 
 const HEADED: Rule = Rule {
     law: "every source file begins with what it is, what it is not and who calls it",
@@ -55,10 +54,18 @@ const MAX_COLUMNS: usize = 100;
 
 /// Every violation in the source file at `path`; `is_crate_root` for the first file of a library or
 /// a binary.
-pub(super) fn check(path: &str, text: &str, is_crate_root: bool) -> Vec<Violation> {
+pub(super) fn check(
+    path: &str,
+    text: &str,
+    is_crate_root: bool,
+    rooms: &mut Rooms,
+) -> Vec<Violation> {
     let mut violations = check_shape(path, text);
     match tokens::read(text) {
-        Ok(tokens) => violations.extend(check_tokens(path, &tokens, is_crate_root)),
+        Ok(tokens) => {
+            violations.extend(check_tokens(path, &tokens, is_crate_root));
+            violations.extend(rooms.check_folder(path, &tokens));
+        }
         Err((line, message)) => violations.push(READABLE.broken(path, line, message)),
     }
     violations
@@ -103,7 +110,7 @@ fn check_tokens(path: &str, tokens: &[Token], is_crate_root: bool) -> Vec<Violat
     if is_crate_root && room != HASHER && !has(tokens, "# ! [ forbid ( unsafe_code") {
         violations.push(FORBIDS_UNSAFE.broken(path, 1, "no `#![forbid(unsafe_code)]`"));
     }
-    if !IMPURE.contains(&room) && !is_test_code(path) {
+    if !IMPURE.contains(&room) && !house::is_in_program(path) && !is_test_code(path) {
         violations.extend(check_purity(path, tokens));
     }
     violations
@@ -157,7 +164,7 @@ mod tests {
 
     /// The laws that a file breaks, and the lines where.
     fn broken(path: &str, text: &str) -> Vec<(&'static str, usize)> {
-        check(path, &format!("//! Sample.\n{text}"), false)
+        check(path, &format!("//! Sample.\n{text}"), false, &mut Rooms::default())
             .iter()
             .map(|violation| (violation.law, violation.line))
             .collect()
@@ -185,7 +192,7 @@ mod tests {
     #[test]
     fn a_file_says_what_it_is() {
         for text in ["fn main() {}\n", "// a comment\n", "/// of an item\nfn f() {}\n", ""] {
-            let violations = check("crates/chain/src/x.rs", text, false);
+            let violations = check("crates/chain/src/x.rs", text, false, &mut Rooms::default());
             assert_eq!(violations[0].law, HEADED.law, "{text}");
         }
     }
@@ -221,7 +228,8 @@ mod tests {
     #[test]
     fn crate_roots_say_what_they_forbid() {
         let at_root = |path: &str, text: &str| -> Vec<&str> {
-            let violations = check(path, &format!("//! Sample.\n{text}"), true);
+            let violations =
+                check(path, &format!("//! Sample.\n{text}"), true, &mut Rooms::default());
             violations.iter().map(|violation| violation.law).collect()
         };
         assert_eq!(at_root("crates/chain/src/lib.rs", "#![forbid(unsafe_code)]"), NOTHING);

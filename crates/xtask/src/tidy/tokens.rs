@@ -1,5 +1,5 @@
-//! A source file as a flat row of tokens with their lines: what the rules in the module above
-//! search.
+//! A source file as a flat row of tokens with their lines, which the rules of
+//! [`source`](super::source) and [`rooms`](super::rooms) search.
 
 use std::str::FromStr;
 
