@@ -95,13 +95,13 @@ fn named_after_crate(tokens: &[Token]) -> Vec<(&str, usize)> {
             continue;
         }
         let mut depth = 1;
-        for index in start + 3..tokens.len() {
-            match text(index) {
+        for (index, token) in tokens.iter().enumerate().skip(start + 3) {
+            match token.text.as_str() {
                 "{" => depth += 1,
                 "}" if depth == 1 => break,
                 "}" => depth -= 1,
                 name if depth == 1 && matches!(text(index - 1), "{" | ",") => {
-                    found.push((name, tokens[index].line));
+                    found.push((name, token.line));
                 }
                 _ => {}
             }
