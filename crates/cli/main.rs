@@ -2,33 +2,23 @@
 //! hashing live in the crates below; this one joins them.
 #![forbid(unsafe_code)]
 
-mod backlog;
-mod config;
-mod demo;
-mod directories;
-mod doctor;
-mod grind;
-mod help;
+mod commands;
+mod console;
 mod lab;
 mod machine;
-mod mine;
 mod minerd;
 mod mining;
-mod node;
-mod payout;
-mod pools;
-mod runtime;
-mod secrets;
+mod servers;
 mod shell;
-mod signals;
-mod tui;
-mod turnstile;
+#[cfg(test)]
+mod tests;
 mod web;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::commands::{demo, doctor, grind, help, mine};
 use crate::lab::{asic, bench, econ, explain};
 use crate::shell::exit::Failure;
 use crate::shell::flags::OutputArgs;

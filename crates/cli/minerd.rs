@@ -2,7 +2,7 @@
 //! program takes the flags of minerd 2.5.1 (pooler's cpuminer) and prints its lines, so that
 //! scripts and test suites that drive it run unmodified. What each flag becomes: `docs/minerd.md`.
 //!
-//! Nothing is mined here: flags become those of [`mine`](crate::mine), words become a
+//! Nothing is mined here: flags become those of [`mine`](crate::commands::mine), words become a
 //! [`View`](crate::mining::View).
 
 mod benchmark;
@@ -18,14 +18,14 @@ use tokio::sync::mpsc;
 
 use self::flags::Flags;
 use self::voice::Voice;
+use crate::commands::mine::Plan;
 use crate::machine::choose;
-use crate::mine::Plan;
 use crate::mining::{self, Source, Views};
-use crate::runtime;
 use crate::shell::exit::Failure;
 use crate::shell::logs::Logs;
 use crate::shell::output::Output;
 use crate::shell::printer::Printer;
+use crate::shell::runtime;
 
 /// What we are called then.
 pub(crate) const NAME: &str = "minerd";

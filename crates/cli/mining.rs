@@ -1,10 +1,12 @@
 //! Mining, whoever the jobs come from: joins a link and the engine, keeps the books, tells whoever
 //! watches, does what it is told, and knows when to stop. Used by `demo` and `mine`.
 
+mod backlog;
 mod books;
 pub(crate) mod event;
 mod stalls;
 pub(crate) mod status;
+mod turnstile;
 mod view;
 pub(crate) mod words;
 
@@ -18,6 +20,7 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use self::backlog::Backlog;
 use self::books::{Allowance, Books};
 use self::event::{
     BlockEvent, Event, JobEvent, MinerEvent, PoolEvent, RateEvent, RejectCount, ShareEvent,
@@ -25,15 +28,14 @@ use self::event::{
 };
 use self::stalls::Stalls;
 use self::status::{HeaderStatus, JobStatus, State, Status};
+use self::turnstile::Turnstile;
 pub(crate) use self::view::{Lines, View, Views};
-use crate::backlog::Backlog;
 use crate::machine::choose::{self, Choice};
 use crate::machine::sensors;
-use crate::pools::{Pools, Reloader};
+use crate::servers::pools::{Pools, Reloader};
 use crate::shell::exit::{Failure, INTERRUPTED_TWICE, Kind};
+use crate::shell::signals::{Request, Requests, interrupted};
 use crate::shell::units;
-use crate::signals::{Request, Requests, interrupted};
-use crate::turnstile::Turnstile;
 
 /// How often counts are read, times are checked, and views are shown how things stand.
 const TICK: Duration = Duration::from_millis(250);
@@ -170,7 +172,7 @@ pub(crate) async fn mine(
 
     // From here on a second Ctrl-C ends the program at once.
     miner.views.ending();
-    crate::signals::end_at_the_next(INTERRUPTED_TWICE);
+    crate::shell::signals::end_at_the_next(INTERRUPTED_TWICE);
     if let Some(watch) = watch {
         watch.abort();
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::Command;
 use serde_json::{Map, Value};
 
-use crate::secrets::others_can_read;
+use crate::servers::secrets::others_can_read;
 use crate::shell::exit::Failure;
 
 /// The file as arguments of `command`. What it says and the command does not know is told on stderr

@@ -11,8 +11,8 @@ use midstate_gbt::Address;
 use midstate_net::ProxyUrl;
 
 use super::{NAME, config};
+use crate::commands::mine;
 use crate::machine::choose::HashArgs;
-use crate::mine;
 use crate::shell::exit::Failure;
 use crate::shell::flags::OutputArgs;
 use crate::shell::values::at_least_one;

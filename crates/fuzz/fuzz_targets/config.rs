@@ -2,10 +2,10 @@
 //! it names can be named again.
 #![no_main]
 
-#[path = "../../cli/config.rs"]
+#[path = "../../cli/servers/config.rs"]
 #[allow(dead_code, reason = "the program reads more of it than this target does")]
 mod config;
-#[path = "../../cli/payout.rs"]
+#[path = "../../cli/servers/payout.rs"]
 #[allow(dead_code, reason = "the same")]
 mod payout;
 

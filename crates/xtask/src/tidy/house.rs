@@ -40,8 +40,17 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
 
 /// The folders of the program, and the folders that each may use by `crate::`. The program itself
 /// may use them all; they know nothing else of it. The order here is from the ground up.
-pub(super) const FOLDERS: &[(&str, &[&str])] =
-    &[("shell", &[]), ("machine", &["shell"]), ("lab", &["machine", "shell"])];
+pub(super) const FOLDERS: &[(&str, &[&str])] = &[
+    ("shell", &[]),
+    ("machine", &["shell"]),
+    ("lab", &["machine", "shell"]),
+    ("servers", &["shell"]),
+    ("mining", &["machine", "servers", "shell"]),
+    ("console", &["mining", "shell"]),
+    ("web", &["mining", "shell"]),
+    ("commands", &["console", "machine", "mining", "servers", "shell", "web"]),
+    ("minerd", &["commands", "machine", "mining", "servers", "shell"]),
+];
 
 /// The room that joins all others.
 pub(super) const PROGRAM: &str = "cli";

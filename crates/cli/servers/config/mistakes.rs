@@ -95,7 +95,7 @@ fn suggest(error: &toml::de::Error, text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::Config;
+    use crate::servers::config::Config;
 
     fn error(text: &str) -> String {
         Config::parse(text).unwrap_err()

@@ -14,8 +14,8 @@ use midstate_gbt::conf::{self, CONF_NAME, Conf, Login, Platform, Said};
 use midstate_gbt::{Address, MAX_TAG};
 use midstate_net::{NodeAccess, NodeLinkConfig, NodeUrl};
 
-use crate::directories;
-use crate::pools::RouteArgs;
+use crate::servers::directories;
+use crate::servers::pools::RouteArgs;
 use crate::shell::exit::Failure;
 use crate::shell::output::Output;
 

@@ -10,14 +10,14 @@ use midstate_sha256d::Kernel;
 use midstate_stratum::ExpectedPayout;
 use serde::Serialize;
 
+use crate::commands::mine::Server;
 use crate::machine::choose::{self, HashArgs};
 use crate::machine::cpu::cpu_name;
-use crate::mine::Server;
-use crate::node::EntryArgs;
-use crate::pools::{Login as PoolLogin, PoolArgs};
-use crate::runtime;
+use crate::servers::node::EntryArgs;
+use crate::servers::pools::{Login as PoolLogin, PoolArgs};
 use crate::shell::exit::{Failure, Kind};
 use crate::shell::output::Output;
+use crate::shell::runtime;
 use crate::shell::units;
 
 /// Who we are at pools that are not told.

@@ -19,17 +19,16 @@ use midstate_stratum::{ClientConfig, Limits};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::console::{self, ViewArgs};
 use crate::machine::choose::{Choice, MiningArgs};
-use crate::mine::USER_AGENT;
 use crate::mining::{self, Goals, Source};
-use crate::node::NodeArgs;
-use crate::pools::{Pools, RouteArgs};
-use crate::runtime;
+use crate::servers::node::NodeArgs;
+use crate::servers::pools::{Pools, RouteArgs, USER_AGENT};
 use crate::shell::exit::Failure;
 use crate::shell::output::Output;
+use crate::shell::runtime;
 use crate::shell::units;
 use crate::shell::values;
-use crate::tui::{self, ViewArgs};
 use crate::web::{Page, WebArgs};
 
 /// Seconds that a block should take if no difficulty is asked for.
@@ -222,7 +221,7 @@ async fn serve<B: Backend>(
     let account = Account { url, client, route: Route::default(), redirects: Redirects::None };
     let goals = Goals { blocks: Some(args.blocks), ..Goals::default() };
     let source = Source::Pools(Box::new(Pools::new(vec![account])));
-    let (mut views, commands) = tui::views(&args.view, out);
+    let (mut views, commands) = console::views(&args.view, out);
     if let Some(page) = page {
         page.pool_listens(address);
         views = page.join(views);

@@ -6,23 +6,20 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use midstate_gbt::{Address, AddressError};
-use midstate_net::{
-    Account, LinkConfig, LinkLimits, PoolUrl, ProxyUrl, Redirects, Route, ServerLimits, Trust,
-};
+use midstate_net::{Account, LinkConfig, LinkLimits, PoolUrl, ProxyUrl, Redirects, Route, Trust};
 use midstate_stratum::{ClientConfig, Limits};
-use serde::Deserialize;
 
-use crate::config::{self, Config};
-use crate::mine::USER_AGENT;
-use crate::payout::Payout;
-use crate::secrets;
+use crate::servers::config::{self, Config, Redirect};
+use crate::servers::payout::Payout;
+use crate::servers::secrets;
 use crate::shell::exit::Failure;
 use crate::shell::output::Output;
-use crate::shell::printer;
 use crate::shell::values;
-use crate::web;
+
+/// The name and version that pools are told.
+pub(crate) const USER_AGENT: &str = concat!("midstate/", env!("CARGO_PKG_VERSION"));
 
 /// Flags about the way to a server.
 #[derive(Args, Debug, Clone, Default)]
@@ -67,15 +64,6 @@ pub(crate) struct PoolArgs {
     /// Take a user name even if it looks like a mistyped address
     #[arg(long)]
     any_user: bool,
-}
-
-/// Where a redirect may lead, as people write it.
-#[derive(ValueEnum, Deserialize, Debug, Clone, Copy, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Redirect {
-    None,
-    Owner,
-    Any,
 }
 
 /// Pools, and how to read the list again.
@@ -320,25 +308,6 @@ pub(crate) fn warn_of_secrets(file: &Path, config: &Config, out: &mut Output) {
     }
     for pass_file in config.pass_files() {
         secrets::warn_of_readers(&beside(file, pass_file), "password", out);
-    }
-}
-
-/// Every limit there is, as a table.
-pub(crate) fn print_limits(protocol: &Limits, link: &LinkLimits, out: &mut Output) {
-    for (title, rows) in [
-        ("what a pool may send, and we", protocol.rows()),
-        ("how patient we are", link.rows()),
-        ("what miners at the embedded pool may do", ServerLimits::default().rows()),
-        ("what a browser may ask", web::limits()),
-        ("whoever reads what we print", printer::limits()),
-    ] {
-        out.line(title);
-        for (name, value, consequence) in rows {
-            out.event(&serde_json::json!({
-                "event": "limit", "name": name, "value": value, "over": consequence,
-            }));
-            out.line(format!("  {name:<36} {value:<16} {consequence}"));
-        }
     }
 }
 

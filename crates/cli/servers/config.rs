@@ -1,6 +1,6 @@
-//! The configuration file: TOML with the names of the long flags. What it means is decided in
-//! [`pools`](crate::pools); here it is read, and every mistake in it is an error that names its
-//! line. A flag on the command line wins over the file. Paths in it start from where the file is.
+//! The configuration file: TOML with the names of the long flags. This file reads it, and every
+//! mistake is an error that names its line; [`pools`](crate::servers::pools) decides what it means.
+//! A flag on the command line wins over the file. Paths in it start from the file's directory.
 //!
 //! ```toml
 //! user = "bc1q...worker"        # for every pool without a user of its own
@@ -23,8 +23,16 @@ use std::str::FromStr;
 use midstate_net::{PoolUrl, ProxyUrl};
 use serde::{Deserialize, Deserializer};
 
-use crate::payout::Payout;
-use crate::pools::Redirect;
+use crate::servers::payout::Payout;
+
+/// Where a redirect may lead, as people write it.
+#[derive(clap::ValueEnum, Deserialize, Debug, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Redirect {
+    None,
+    Owner,
+    Any,
+}
 
 /// All that a file can say.
 #[derive(Debug, Deserialize)]

@@ -12,26 +12,24 @@ use midstate_net::{NodeUrl, NodeUrlError, PoolUrl};
 use tokio::sync::mpsc;
 
 pub(crate) use self::plan::Plan;
-use crate::config::Config;
-use crate::directories;
+use crate::commands::limits::print_limits;
+use crate::console::{self, ViewArgs};
 use crate::machine::choose::MiningArgs;
 use crate::mining::{self, Goals, Source};
-use crate::node::NodeArgs;
-use crate::pools::{self, Login as PoolLogin, PoolArgs, Pools};
-use crate::runtime;
-use crate::secrets;
+use crate::servers::config::Config;
+use crate::servers::directories;
+use crate::servers::node::NodeArgs;
+use crate::servers::pools::{self, Login as PoolLogin, PoolArgs, Pools};
+use crate::servers::secrets;
 use crate::shell::exit::Failure;
 use crate::shell::output::Output;
+use crate::shell::runtime;
 use crate::shell::units;
 use crate::shell::values;
-use crate::tui::{self, ViewArgs};
 use crate::web::WebArgs;
 
 /// The configuration that is read when nothing else is said, in our own directory.
 const CONFIG_NAME: &str = "config.toml";
-
-/// How we call ourselves to pools.
-pub(crate) const USER_AGENT: &str = concat!("midstate/", env!("CARGO_PKG_VERSION"));
 
 /// Flags of `mine`.
 #[derive(clap::Args, Debug)]
@@ -125,7 +123,7 @@ pub(crate) fn run(mut args: Args, out: &mut Output) -> Result<(), Failure> {
     if args.print_limits {
         let mut pools = Pools::new(Vec::new());
         pools.set_return_after(args.return_after);
-        pools::print_limits(&args.way.limits(), &pools.link.limits, out);
+        print_limits(&args.way.limits(), &pools.link.limits, out);
         return Ok(());
     }
     let plan = args.plan(out)?;
@@ -136,7 +134,7 @@ pub(crate) fn run(mut args: Args, out: &mut Output) -> Result<(), Failure> {
     let Plan { choice, source, goals } = plan;
     runtime::block_on(async {
         let page = args.web.open(out).await?;
-        let (mut views, commands) = tui::views(&args.view, out);
+        let (mut views, commands) = console::views(&args.view, out);
         if let Some(page) = &page {
             views = page.join(views);
         }

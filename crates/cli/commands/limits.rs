@@ -1,0 +1,27 @@
+//! `mine --print-limits`: every limit of the program in one table.
+
+use midstate_net::{LinkLimits, ServerLimits};
+use midstate_stratum::Limits;
+
+use crate::shell::output::Output;
+use crate::shell::printer;
+use crate::web;
+
+/// Every limit there is, as a table.
+pub(super) fn print_limits(protocol: &Limits, link: &LinkLimits, out: &mut Output) {
+    for (title, rows) in [
+        ("what a pool may send, and we", protocol.rows()),
+        ("how patient we are", link.rows()),
+        ("what miners at the embedded pool may do", ServerLimits::default().rows()),
+        ("what a browser may ask", web::limits()),
+        ("whoever reads what we print", printer::limits()),
+    ] {
+        out.line(title);
+        for (name, value, consequence) in rows {
+            out.event(&serde_json::json!({
+                "event": "limit", "name": name, "value": value, "over": consequence,
+            }));
+            out.line(format!("  {name:<36} {value:<16} {consequence}"));
+        }
+    }
+}
