@@ -1,8 +1,8 @@
 //! A real Bitcoin Core node for the tests, on regtest or on a signet that anyone can mine, with a
 //! data directory of its own. Spoken to by a small HTTP client that is not the program's.
 //!
-//! The program is `$BITCOIND_EXE`, or what `cargo xtask bitcoind` has put into the cache. Without
-//! one the tests that need it print that they were skipped, and how to get one.
+//! The program is `$BITCOIND_EXE`, or the one that `cargo xtask bitcoind` has put into the cache.
+//! The tests that need it are ignored unless `--include-ignored` asks for them, and fail without it.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -34,21 +34,16 @@ pub(crate) struct Bitcoind {
 pub(crate) type Reply = Result<Value, (i64, String)>;
 
 impl Bitcoind {
-    /// A fresh regtest node; `None` (and the reason on stderr) where there is no program.
-    pub(crate) fn regtest() -> Option<Self> {
+    /// A fresh regtest node.
+    pub(crate) fn regtest() -> Self {
         Self::start("regtest", &["-regtest"])
     }
 
     /// A fresh node of a chain, with extra flags.
-    pub(crate) fn start(chain: &'static str, flags: &[&str]) -> Option<Self> {
+    pub(crate) fn start(chain: &'static str, flags: &[&str]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let Some(program) = find() else {
-            eprintln!(
-                "skipped: no bitcoind, neither $BITCOIND_EXE nor in the cache; get one with \
-                 cargo xtask bitcoind"
-            );
-            return None;
-        };
+        let program = find()
+            .expect("a bitcoind in $BITCOIND_EXE or in the cache: cargo xtask bitcoind builds one");
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("midstate-node-{}-{number}", std::process::id());
         let datadir = std::env::temp_dir().join(name);
@@ -69,7 +64,7 @@ impl Bitcoind {
         let child = spawn(&program, &arguments);
         let node = Self { program, arguments, datadir, port, _held: held, chain, child };
         node.wait_until_up();
-        Some(node)
+        node
     }
 
     /// What `-o` takes.
@@ -189,15 +184,11 @@ impl Drop for Bitcoind {
     }
 }
 
-/// Core's `bitcoin-util`, which `cargo xtask bitcoind` builds beside the node; `None` (and the
-/// reason on stderr) where it is not there.
-pub(crate) fn util() -> Option<PathBuf> {
+/// Core's `bitcoin-util`, which `cargo xtask bitcoind` builds beside the node.
+pub(crate) fn util() -> PathBuf {
     let util = find().map(|node| node.with_file_name("bitcoin-util"));
-    let util = util.filter(|util| util.is_file());
-    if util.is_none() {
-        eprintln!("skipped: no bitcoin-util beside a bitcoind; cargo xtask bitcoind builds both");
-    }
-    util
+    util.filter(|util| util.is_file())
+        .expect("a bitcoin-util beside bitcoind: cargo xtask bitcoind builds both")
 }
 
 fn find() -> Option<PathBuf> {

@@ -27,16 +27,13 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    /// `None`, and a word about it, where there is no Chromium.
-    pub(crate) fn start(name: &str) -> Option<Self> {
-        let path = std::env::var_os("PATH")?;
+    pub(crate) fn start(name: &str) -> Self {
+        let path = std::env::var_os("PATH").unwrap_or_default();
         let programs = NAMES
             .iter()
             .flat_map(|name| std::env::split_paths(&path).map(move |folder| folder.join(name)));
-        let Some(program) = programs.into_iter().find(|program| program.is_file()) else {
-            println!("skipped: none of {NAMES:?} is in PATH");
-            return None;
-        };
+        let program = programs.into_iter().find(|program| program.is_file());
+        let program = program.unwrap_or_else(|| panic!("none of {NAMES:?} is in PATH"));
         let profile = std::env::temp_dir().join(format!("midstate-{name}-{}", std::process::id()));
         // The browser reads from 3 and writes to 4; only a shell moves pipes there.
         let mut child = Command::new("sh")
@@ -71,7 +68,7 @@ impl Browser {
         for domain in ["Page.enable", "Runtime.enable", "Log.enable"] {
             browser.call(domain, json!({}));
         }
-        Some(browser)
+        browser
     }
 
     /// Goes to a page, at a size in pixels.

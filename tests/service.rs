@@ -8,6 +8,7 @@ const UNIT: &str = "midstate.service";
 const INSTALLED: &str = "/usr/local/bin/midstate";
 
 #[test]
+#[ignore = "needs systemd-analyze"]
 fn s15_systemd_finds_nothing_wrong_with_the_unit_and_the_drop_in_of_the_how_to() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
@@ -22,10 +23,7 @@ fn s15_systemd_finds_nothing_wrong_with_the_unit_and_the_drop_in_of_the_how_to()
     std::fs::write(beside.join("password.conf"), program(drop_in.0)).unwrap();
     let verified = Command::new("systemd-analyze").args(["--man=no", "verify"]).arg(&unit).output();
     std::fs::remove_dir_all(&directory).unwrap();
-    let Ok(output) = verified else {
-        eprintln!("skipped: no systemd-analyze to judge the unit");
-        return;
-    };
+    let output = verified.expect("systemd-analyze starts");
     let complaints = String::from_utf8_lossy(&output.stderr);
     // It reads the units of this machine, too, with which there may be more wrong.
     let ours: Vec<_> = complaints.lines().filter(|line| line.contains("midstate")).collect();

@@ -28,8 +28,9 @@ fn of<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
 }
 
 #[test]
+#[ignore = "needs bitcoind: cargo xtask bitcoind builds one"]
 fn the_blocks_of_the_demo_go_into_a_fresh_node_one_by_one() {
-    let Some(node) = Bitcoind::regtest() else { return };
+    let node = Bitcoind::regtest();
     let file = node.datadir.join("blocks.hex");
     let path = file.to_str().unwrap();
     let demo = run(&["demo", "--blocks", "12", "--difficulty", "0.0005", "--out", path]);
@@ -68,8 +69,9 @@ fn addresses() -> Vec<(&'static str, Address)> {
 }
 
 #[test]
+#[ignore = "needs bitcoind: cargo xtask bitcoind builds one"]
 fn i8_two_hundred_blocks_in_a_row_and_every_type_of_address() {
-    let Some(node) = Bitcoind::regtest() else { return };
+    let node = Bitcoind::regtest();
     let mut first = 1;
     for (turn, (kind, address)) in addresses().iter().enumerate() {
         let (address, blocks) = (address.to_string(), if turn == 0 { 200 } else { 10 });
@@ -99,8 +101,9 @@ fn i8_two_hundred_blocks_in_a_row_and_every_type_of_address() {
 }
 
 #[test]
+#[ignore = "needs bitcoind: cargo xtask bitcoind builds one"]
 fn blocks_carry_the_mempool_and_its_fees() {
-    let Some(node) = Bitcoind::regtest() else { return };
+    let node = Bitcoind::regtest();
     let mut coins = OpenCoins::mine(&node, 3);
     let mut fees = 0;
     for (outputs, fee) in [(1, 1_000), (7, 5_000), (40, 20_000)] {
@@ -129,15 +132,16 @@ fn blocks_carry_the_mempool_and_its_fees() {
 }
 
 #[test]
+#[ignore = "needs bitcoind: cargo xtask bitcoind builds one"]
 fn open_signets_are_mined_and_signed_ones_named() {
     let address = "tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx";
     let open = ["-signet", "-signetchallenge=51"];
-    let Some(node) = Bitcoind::start("signet", &open) else { return };
+    let node = Bitcoind::start("signet", &open);
     mine(&node, address, 1, &[]);
     assert_eq!(node.height(), 1);
     drop(node);
 
-    let Some(node) = Bitcoind::start("signet", &["-signet"]) else { return };
+    let node = Bitcoind::start("signet", &["-signet"]);
     let output = midstate(&["mine", "--address", address]).args(node.miner_flags()).output();
     let output = output.unwrap();
     assert_eq!(output.status.code(), Some(1));
@@ -146,8 +150,9 @@ fn open_signets_are_mined_and_signed_ones_named() {
 }
 
 #[test]
+#[ignore = "needs bitcoind: cargo xtask bitcoind builds one"]
 fn what_does_not_fit_is_refused_with_the_right_exit_code() {
-    let Some(node) = Bitcoind::regtest() else { return };
+    let node = Bitcoind::regtest();
     let ours = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
     let mainnet = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4";
     let url = node.url();
@@ -174,8 +179,9 @@ fn what_does_not_fit_is_refused_with_the_right_exit_code() {
 }
 
 #[test]
+#[ignore = "needs bitcoind: cargo xtask bitcoind builds one"]
 fn u4_a_local_node_is_found_by_its_address_alone() {
-    let Some(node) = Bitcoind::regtest() else { return };
+    let node = Bitcoind::regtest();
     // A home with a node in its usual place, on a port that only bitcoin.conf knows.
     let home = node.datadir.join("home");
     let usual = home.join(".bitcoin");
@@ -196,9 +202,10 @@ fn u4_a_local_node_is_found_by_its_address_alone() {
 }
 
 #[test]
+#[ignore = "needs bitcoind: cargo xtask bitcoind builds one"]
 fn grind_solves_what_the_signet_miner_of_core_feeds_it() {
     let open = ["-signet", "-signetchallenge=51"];
-    let Some(node) = Bitcoind::start("signet", &open) else { return };
+    let node = Bitcoind::start("signet", &open);
     // As contrib/signet/miner does: a block without its proof of work, 80 bytes of it to a program
     // as the last argument, 80 bytes back on stdout, and the nonce of those into the block.
     let request = json!([{"rules": ["segwit", "signet"]}]);

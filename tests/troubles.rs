@@ -37,8 +37,9 @@ fn finish(mut miner: Running) -> Value {
 }
 
 #[test]
+#[ignore = "needs bitcoind: cargo xtask bitcoind builds one"]
 fn i8_a_node_killed_between_solving_and_submitting() {
-    let Some(mut node) = Bitcoind::regtest() else { return };
+    let mut node = Bitcoind::regtest();
     let (arrived, arrivals) = channel();
     let (go_on, killed) = channel();
     let killed = Mutex::new(killed);
@@ -65,8 +66,9 @@ fn i8_a_node_killed_between_solving_and_submitting() {
 }
 
 #[test]
+#[ignore = "needs bitcoind: cargo xtask bitcoind builds one"]
 fn a_node_restarted_in_the_middle_with_a_new_cookie() {
-    let Some(mut node) = Bitcoind::regtest() else { return };
+    let mut node = Bitcoind::regtest();
     let mut miner = mine(&node, None, &["--blocks", "6", "--block-interval", "0.5"]);
     wait_for_block(&mut miner, "accepted");
     wait_for_block(&mut miner, "accepted");
@@ -80,8 +82,9 @@ fn a_node_restarted_in_the_middle_with_a_new_cookie() {
 }
 
 #[test]
+#[ignore = "needs bitcoind: cargo xtask bitcoind builds one"]
 fn i8_a_node_that_crashed_and_forgot_gets_its_blocks_again() {
-    let Some(mut node) = Bitcoind::regtest() else { return };
+    let mut node = Bitcoind::regtest();
     let mut miner = mine(&node, None, &["--blocks", "6", "--block-interval", "2"]);
     let mut told = vec![wait_for_block(&mut miner, "accepted")];
     told.push(wait_for_block(&mut miner, "accepted"));
@@ -109,8 +112,9 @@ fn i8_a_node_that_crashed_and_forgot_gets_its_blocks_again() {
 }
 
 #[test]
+#[ignore = "needs bitcoind: cargo xtask bitcoind builds one"]
 fn i8_a_full_disk_costs_no_block() {
-    let Some(node) = Bitcoind::regtest() else { return };
+    let node = Bitcoind::regtest();
     // Files of this process may not grow beyond nothing: writing fails, as on a full disk.
     let script = "trap '' XFSZ; ulimit -f 0; exec \"$@\"";
     let program = midstate(&[]);
@@ -131,8 +135,9 @@ fn i8_a_full_disk_costs_no_block() {
 }
 
 #[test]
+#[ignore = "needs bitcoind: cargo xtask bitcoind builds one"]
 fn a_second_miner_who_wins_the_race() {
-    let Some(node) = Bitcoind::regtest() else { return };
+    let node = Bitcoind::regtest();
     let (arrived, arrivals) = channel();
     let (go_on, overtaken) = channel();
     let overtaken = Mutex::new(overtaken);
@@ -161,8 +166,9 @@ fn a_second_miner_who_wins_the_race() {
 }
 
 #[test]
+#[ignore = "needs bitcoind: cargo xtask bitcoind builds one"]
 fn a_reorganisation_under_the_miner() {
-    let Some(node) = Bitcoind::regtest() else { return };
+    let node = Bitcoind::regtest();
     let mut miner = mine(&node, None, &["--block-interval", "1"]);
     let ours = [wait_for_block(&mut miner, "accepted"), wait_for_block(&mut miner, "accepted")];
     node.call("invalidateblock", serde_json::json!([ours[0]["hash"]]));
@@ -186,8 +192,9 @@ fn a_reorganisation_under_the_miner() {
 }
 
 #[test]
+#[ignore = "needs bitcoind: cargo xtask bitcoind builds one"]
 fn i8_a_block_of_a_killed_miner_is_sent_at_the_next_start() {
-    let Some(node) = Bitcoind::regtest() else { return };
+    let node = Bitcoind::regtest();
     let (arrived, arrivals) = channel();
     let url = proxy(node.port, move |body| {
         if body.contains("submitblock") {
