@@ -2,7 +2,8 @@
 //! data directory of its own. Spoken to by a small HTTP client that is not the program's.
 //!
 //! The program is `$BITCOIND_EXE`, or the one that `cargo xtask bitcoind` has put into the cache.
-//! The tests that need it are ignored unless `--include-ignored` asks for them, and fail without it.
+//! The tests that need it are ignored unless `--include-ignored` asks for them; then they fail
+//! without it.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
