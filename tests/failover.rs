@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use midstate_net::{PoolServer, ServerHandle};
 use midstate_pool::{Event, PoolConfig, RegtestPool};
-use midstate_stratum::Limits;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -28,7 +27,7 @@ pub(crate) struct Pool {
 
 impl Pool {
     pub(crate) fn start(runtime: &Runtime) -> Self {
-        let config = PoolConfig { difficulty: 2e-5, limits: Limits::default() };
+        let config = PoolConfig::new(2e-5, 0);
         let pool = RegtestPool::new(config, b"/test/".to_vec(), PoolServer::now()).unwrap();
         let (told, events) = mpsc::unbounded_channel();
         let mut pool = Self { port: Port::hold(), server: None, remains: Some(pool), events, told };

@@ -92,3 +92,45 @@ fn lines_tell_it_in_words_and_one_is_not_many() {
     results.find(|line| line.starts_with("proved: 1 block on ").then_some(()));
     assert!(demo.wait().unwrap().success());
 }
+
+/// A name is a label: a guest who takes the name of the pool's own miner is a guest all the same.
+#[test]
+fn a_guest_with_the_name_of_the_host_is_a_guest() {
+    let mut demo = Running::start(&POOL);
+    let address = demo.pool_address();
+    let guest =
+        Running::start(&["mine", "-o", &address, "-u", "demo", "--shares", "1", "--threads", "1"]);
+    let joined = demo.wait_for(|event| event["event"] == "miner" && event["state"] == "joined");
+    assert_eq!(joined["worker"], "demo");
+    assert!(joined["session"].as_u64() >= Some(1), "{joined}");
+    demo.wait_for(|event| event["event"] == "miner" && event["state"] == "left");
+    drop(guest);
+    demo.signal("INT");
+    let rows: Vec<_> = std::iter::from_fn(|| {
+        let row = demo.wait_for(|event| event["event"] == "worker" || event["event"] == "summary");
+        (row["event"] == "worker").then_some(row)
+    })
+    .collect();
+    let of = |own: bool| rows.iter().find(|row| row["own"] == own && row["worker"] == "demo");
+    assert_eq!(of(true).unwrap()["accepted"], 0, "{rows:?}");
+    assert!(of(false).unwrap()["accepted"].as_u64() >= Some(1), "{rows:?}");
+}
+
+/// The difficulty follows the rate that the machine has, not the number of threads asked for.
+#[test]
+fn the_pace_of_demo_does_not_depend_on_the_threads_asked_for() {
+    let hashes_a_share = |threads: &str| {
+        let mut demo = midstate(&["demo", "-t", threads, "--plain", "--blocks", "1000"]);
+        let mut demo = demo.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut notes = Lines::of(demo.stderr.take().unwrap());
+        let difficulty: f64 = notes.find(|line| {
+            let (_, rest) = line.split_once(", difficulty ")?;
+            rest.split(':').next()?.parse().ok()
+        });
+        demo.kill().unwrap();
+        demo.wait().unwrap();
+        difficulty
+    };
+    let (few, many) = (hashes_a_share("2"), hashes_a_share("64"));
+    assert!(many < 8.0 * few, "{many} with 64 threads, {few} with 2: 32 times the pace");
+}

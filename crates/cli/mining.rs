@@ -13,6 +13,7 @@ pub(crate) mod words;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use midstate_chain::{Header, Job, Share, Target, Verdict};
 use midstate_engine::{Engine, Progress};
 use midstate_net::{Account, End, Happened, Link, LinkEvent, LinkState, NodeLink, NodeLinkConfig};
@@ -86,15 +87,24 @@ pub(crate) enum Command {
     RemoveThread,
 }
 
-/// Mines until a goal is met, Ctrl-C, or the link ends. The summary is the last event. `others`
-/// brings news of whoever else mines at a pool in this program; elsewhere it is closed.
+/// News from a pool in this program.
+#[derive(Debug, Clone)]
+pub(crate) enum PoolNews {
+    /// Another miner joined, left or found a block.
+    Miner(MinerEvent),
+    /// The pool has lost its work for good: mining ends.
+    Failed,
+}
+
+/// Mines until a goal is met, Ctrl-C, or the link ends. The summary is the last event on every
+/// path. `pool_news` comes from a pool in this program; elsewhere the channel is closed.
 pub(crate) async fn mine(
     mut choice: Choice,
     source: Source,
     goals: Goals,
     views: Views<'_>,
     mut commands: mpsc::UnboundedReceiver<Command>,
-    mut others: mpsc::UnboundedReceiver<MinerEvent>,
+    mut pool_news: mpsc::UnboundedReceiver<PoolNews>,
 ) -> Result<(), Failure> {
     let (found, mut found_shares) = mpsc::unbounded_channel();
     let (outbox, shares) = mpsc::unbounded_channel();
@@ -126,7 +136,7 @@ pub(crate) async fn mine(
             let _ = found.send(share);
         }
     };
-    let engine = choice.start(on_share)?;
+    let engine = choice.engine(on_share);
 
     if choice.max_rate.is_some() {
         // Nothing before the first grant.
@@ -142,7 +152,11 @@ pub(crate) async fn mine(
     let mut requests = Requests::listen();
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let started = miner.start_threads();
     let reason = loop {
+        if started.is_err() {
+            break Reason::Error;
+        }
         // In this order, what is rare is never held up by what is not, and shares that are done
         // make room for new ones. A view is first called when a signal would already be noticed.
         tokio::select! {
@@ -159,7 +173,10 @@ pub(crate) async fn mine(
                 // The link has ended by itself; its end tells why.
                 None => break Reason::Error,
             },
-            Some(news) = others.recv() => miner.tell(Event::Miner(news)),
+            Some(news) = pool_news.recv() => match news {
+                PoolNews::Miner(news) => miner.tell(Event::Miner(news)),
+                PoolNews::Failed => break Reason::Error,
+            },
             Some(share) = found_shares.recv() => {
                 miner.books.record_found(&share);
                 let _ = outbox.send(share);
@@ -177,6 +194,7 @@ pub(crate) async fn mine(
         watch.abort();
     }
     miner.engine.stop();
+    miner.note_hashing();
     miner.record_turned_away();
     while let Ok(share) = found_shares.try_recv() {
         miner.books.record_found(&share);
@@ -186,13 +204,16 @@ pub(crate) async fn mine(
     while let Some(event) = inbox.recv().await {
         miner.handle(event);
     }
-    while let Ok(news) = others.try_recv() {
+    while let Ok(PoolNews::Miner(news)) = pool_news.try_recv() {
         miner.tell(Event::Miner(news));
     }
     // The summary is the last event, whatever became of the link.
     let end = link.await;
+    let reached = miner.missed_goal(&goals, reason);
     miner.finish(reason);
-    outcome(end?)
+    started?;
+    outcome(end?)?;
+    reached
 }
 
 /// What the end of a link means for the program.
@@ -216,6 +237,32 @@ struct Work {
     since: Instant,
 }
 
+/// Adds up the time in which the threads hash.
+#[derive(Debug, Default)]
+struct Stopwatch {
+    total: Duration,
+    /// When the present stretch of hashing began.
+    since: Option<Duration>,
+}
+
+impl Stopwatch {
+    /// From `now` on the threads hash, or do not.
+    fn note(&mut self, now: Duration, is_hashing: bool) {
+        if let Some(since) = self.since.take() {
+            self.total += now.saturating_sub(since);
+        }
+        self.since = is_hashing.then_some(now);
+    }
+
+    /// Hashes per second of hashing; 0 where there was none.
+    fn rate(&self, hashes: u64) -> f64 {
+        match self.total.is_zero() {
+            true => 0.0,
+            false => hashes as f64 / self.total.as_secs_f64(),
+        }
+    }
+}
+
 struct Miner<'a> {
     choice: Choice,
     engine: Engine,
@@ -226,6 +273,8 @@ struct Miner<'a> {
     backlog: Arc<Backlog>,
     views: Views<'a>,
     started: Instant,
+    /// Time that was spent hashing.
+    hashing: Stopwatch,
     books: Books,
     allowance: Option<Allowance>,
     work: Option<Work>,
@@ -258,7 +307,7 @@ impl<'a> Miner<'a> {
     ) -> Self {
         let now = Instant::now();
         Self {
-            threads: engine.threads(),
+            threads: choice.config.threads,
             engine,
             stalls: Stalls::default(),
             has_all_threads: true,
@@ -266,6 +315,7 @@ impl<'a> Miner<'a> {
             backlog,
             views,
             started: now,
+            hashing: Stopwatch::default(),
             books: Books::new(),
             allowance: choice.max_rate.map(Allowance::new),
             choice,
@@ -282,6 +332,24 @@ impl<'a> Miner<'a> {
         }
     }
 
+    /// Starts the hashing threads.
+    fn start_threads(&mut self) -> Result<(), Failure> {
+        self.engine.set_threads(self.threads).with_context(|| {
+            format!(
+                "{} hashing threads cannot be started; ask for fewer with --threads",
+                self.threads
+            )
+        })?;
+        Ok(())
+    }
+
+    /// Notes whether the threads hash from now on, so that a rate is hashes by the time spent
+    /// hashing: pauses, waits for a job and the wait for the last answers do not count.
+    fn note_hashing(&mut self) {
+        let is_hashing = self.engine.threads() > 0 && self.engine.progress() == Progress::Searching;
+        self.hashing.note(self.started.elapsed(), is_hashing);
+    }
+
     /// Does what a viewer asks for; whether that is to stop.
     fn handle_command(&mut self, command: Command) -> bool {
         let most = choose::available_threads().max(self.choice.config.threads);
@@ -294,7 +362,10 @@ impl<'a> Miner<'a> {
         }
         let rests = paused || self.held.is_some();
         match self.engine.set_threads(if rests { 0 } else { threads }) {
-            Ok(()) => (self.threads, self.paused) = (threads, paused),
+            Ok(()) => {
+                (self.threads, self.paused) = (threads, paused);
+                self.note_hashing();
+            }
             Err(error) => self.views.note(&format!("warning: no other thread: {error}")),
         }
         if let (Command::TogglePause, Some(why)) = (command, &self.held) {
@@ -333,6 +404,7 @@ impl<'a> Miner<'a> {
             self.threads = most.unwrap_or(1);
             self.views.note(&format!("warning: no other thread: {error}"));
         }
+        self.note_hashing();
         self.views.tick(&self.status());
     }
 
@@ -385,6 +457,7 @@ impl<'a> Miner<'a> {
                 self.rested = self.work.take();
                 self.header = None;
                 self.engine.set_job(None);
+                self.note_hashing();
             }
             Happened::Verdict { share, verdict, code, reason, advice, latency } => {
                 self.books.record_verdict(verdict, latency);
@@ -416,6 +489,7 @@ impl<'a> Miner<'a> {
     fn handle_job(&mut self, pool: Arc<str>, job: Arc<Job>) {
         self.turnstile.open(&job);
         self.engine.set_job(Some(Arc::clone(&job)));
+        self.note_hashing();
         tracing::debug!(id = job.id, height = job.height(), clean = job.clean, "job");
         self.header = None;
         let event = JobEvent::new(&pool, &job);
@@ -468,6 +542,7 @@ impl<'a> Miner<'a> {
 
     fn tick(&mut self) {
         self.record_turned_away();
+        self.note_hashing();
         let (now, hashes) = (self.started.elapsed(), self.engine.hashes());
         self.books.record_hashes(now, hashes);
         if let Some(allowance) = &mut self.allowance {
@@ -564,14 +639,36 @@ impl<'a> Miner<'a> {
         self.views.is_gone().then_some(Reason::Interrupted)
     }
 
+    /// The error of a goal that the time limit came before.
+    fn missed_goal(&self, goals: &Goals, reason: Reason) -> Result<(), Failure> {
+        let Books { shares, blocks, .. } = &self.books;
+        let goals_and_counts =
+            [(goals.blocks, blocks.accepted, "block"), (goals.shares, shares.accepted(), "share")];
+        let missed = goals_and_counts.into_iter().find_map(|(goal, accepted, thing)| {
+            goal.filter(|&goal| accepted < goal).map(|goal| (goal, accepted, thing))
+        });
+        match (reason, missed, goals.time) {
+            (Reason::TimeLimit, Some((goal, accepted, thing)), Some(limit)) => Err(Failure::new(
+                Kind::GoalMissed,
+                anyhow::anyhow!(
+                    "goal not reached: {accepted} of {} accepted within --time-limit {}",
+                    units::count(goal, thing),
+                    limit.as_secs_f64(),
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// The last event, with the last counts.
     fn finish(mut self, reason: Reason) {
         let Status { seconds, hashes, kernel, threads, midstates, shares, blocks, .. } =
             self.status();
         self.tell(Event::Summary(Summary {
             seconds,
+            seconds_hashing: self.hashing.total.as_secs_f64(),
             hashes,
-            hps: hashes as f64 / seconds,
+            hps: self.hashing.rate(hashes),
             kernel,
             threads,
             midstates,
@@ -581,5 +678,25 @@ impl<'a> Miner<'a> {
             best_difficulty: self.books.best_difficulty,
             reason,
         }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_rate_is_hashes_by_the_time_spent_hashing() {
+        let at = Duration::from_secs;
+        let mut watch = Stopwatch::default();
+        assert_eq!(watch.rate(0), 0.0);
+        // Waits 5 s for a job, hashes 10 s, rests 60 s, hashes 10 s, waits 10 s for answers.
+        for (second, is_hashing) in
+            [(0, false), (5, true), (8, true), (15, false), (75, true), (85, false), (95, false)]
+        {
+            watch.note(at(second), is_hashing);
+        }
+        assert_eq!(watch.total, at(20));
+        assert_eq!(watch.rate(1000), 50.0);
     }
 }

@@ -110,10 +110,10 @@ impl Page {
         views
     }
 
-    /// What the embedded pool tells the page: its shares have this difficulty, and `own` is our
-    /// worker there.
-    pub(crate) fn pool_side(&self, difficulty: f64, own: &str) -> PoolSide {
-        self.feed.open_pool(difficulty, own);
+    /// The door by which the embedded pool tells the page its events; its shares have this
+    /// difficulty.
+    pub(crate) fn pool_side(&self, difficulty: f64) -> PoolSide {
+        self.feed.open_pool(difficulty);
         PoolSide(Arc::clone(&self.feed))
     }
 

@@ -7,21 +7,22 @@ mod visitors;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 
 use anyhow::Context;
-use midstate_chain::{BIP320_MASK, Verdict};
+use midstate_chain::{BIP320_MASK, Target, Verdict};
 use midstate_net::{
     Account, Backend, EventReceiver, Happened, NodeLink, NodePool, NodeUrl, PoolServer, PoolUrl,
     Redirects, Route,
 };
-use midstate_pool::{Pool, PoolConfig, RegtestPool};
+use midstate_pool::{Pool, PoolConfig, RegtestPool, WorkerStats};
 use midstate_stratum::{ClientConfig, Limits};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::console::{self, ViewArgs};
 use crate::machine::choose::{Choice, MiningArgs};
-use crate::mining::{self, Goals, Source};
+use crate::mining::{self, Goals, PoolNews, Source};
 use crate::servers::node::NodeArgs;
 use crate::servers::pools::{Pools, RouteArgs, USER_AGENT};
 use crate::shell::exit::Failure;
@@ -34,7 +35,7 @@ use crate::web::{Page, WebArgs};
 /// Seconds that a block should take if no difficulty is asked for.
 const PACE: f64 = 3.0;
 const TAG: &[u8] = b"/midstate demo/";
-/// Our own name at the pool.
+/// Our own name at the pool, for people; the pool knows us by the password.
 const WORKER: &str = "demo";
 
 /// Flags of `demo`.
@@ -79,8 +80,16 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
 
 async fn demo(args: Args, out: &mut Output) -> Result<(), Failure> {
     let choice = args.mining.choose()?;
-    let difficulty = args.difficulty.unwrap_or_else(|| easy(choice.rate() * PACE / 2f64.powi(32)));
-    let config = PoolConfig { difficulty, limits: Limits::default() };
+    let difficulty = args.difficulty.unwrap_or_else(|| {
+        easy(choice.measured_rate() * PACE / Target::DIFFICULTY_1.expected_hashes_f64())
+    });
+    let mut random = [0; 12];
+    getrandom::fill(&mut random).context("the system gives no random numbers")?;
+    let (salt, password) = random.split_at(4);
+    let config = PoolConfig {
+        host_password: Some(hex::encode(password)),
+        ..PoolConfig::new(difficulty, u32::from_be_bytes(salt.try_into()?))
+    };
     let page = args.web.open(out).await?;
     let mined = match args.node.clone() {
         None => in_memory(&args, choice, config, page.as_ref(), out).await,
@@ -102,7 +111,10 @@ async fn in_memory(
 ) -> Result<(), Failure> {
     let pool = RegtestPool::new(config.clone(), TAG.to_vec(), PoolServer::now())
         .map_err(|error| Failure::usage(format!("--difficulty: {error}")))?;
-    let pool = serve(args, choice, pool, config.difficulty, None, page, out).await?;
+    let (miners, news) = mpsc::unbounded_channel();
+    let served =
+        serve(args, choice, pool, &config, Listeners { page, miners, node: None }, news, out);
+    let pool = served.await?;
 
     let blocks = pool.chain().blocks();
     if let Some(path) = &args.out {
@@ -137,18 +149,32 @@ async fn at_node(
     let mut link = tokio::spawn(NodeLink::for_pool(link, solved, work, node_events, stopped).run());
     let verdicts = tokio::spawn(count_verdicts(told));
 
-    let difficulty = config.difficulty;
-    let pool =
-        Pool::new(config).map_err(|error| Failure::usage(format!("--difficulty: {error}")))?;
+    let pool = Pool::new(config.clone())
+        .map_err(|error| Failure::usage(format!("--difficulty: {error}")))?;
     let pool = NodePool { pool, templates };
-    let pool = tokio::select! {
-        pool = serve(args, choice, pool, difficulty, Some(blocks), page, out) => pool,
-        // It ends by itself only when the node cannot be mined at.
-        end = &mut link => return mining::outcome(end?),
+    let (miners, news) = mpsc::unbounded_channel();
+    let listeners = Listeners { page, miners: miners.clone(), node: Some(blocks) };
+    let mut end = None;
+    let pool = {
+        let mut served = pin!(serve(args, choice, pool, &config, listeners, news, out));
+        loop {
+            tokio::select! {
+                pool = &mut served => break pool,
+                // The link ends by itself only when the node cannot be mined at. Then mining ends
+                // in its usual way, with the summary.
+                ended = &mut link, if end.is_none() => {
+                    end = Some(ended?);
+                    let _ = miners.send(PoolNews::Failed);
+                }
+            }
+        }
     };
     // Also when that failed: the link waits for the blocks on their way to the disk.
     let _ = stop.send(());
-    link.await?;
+    let end = match end {
+        Some(end) => end,
+        None => link.await?,
+    };
     let pool = pool?;
     let verdicts = verdicts.await?;
     tell_workers(&pool.pool, out);
@@ -161,18 +187,26 @@ async fn at_node(
         units::count(accepted, "block"),
         units::count(other, "time"),
     ));
-    Ok(())
+    mining::outcome(end)
 }
 
-/// Serves `pool` to whoever comes, ourselves first, until we have found our blocks. They go to
-/// `node`, too, if there is one.
+/// Where the pool's events go.
+struct Listeners<'a> {
+    page: Option<&'a Page>,
+    /// Our own mining.
+    miners: mpsc::UnboundedSender<PoolNews>,
+    /// A node that takes raw blocks.
+    node: Option<mpsc::UnboundedSender<Vec<u8>>>,
+}
+
+/// Serves `pool` to every miner that connects, ourselves first, until we have found our blocks.
 async fn serve<B: Backend>(
     args: &Args,
     choice: Choice,
     pool: B,
-    difficulty: f64,
-    node: Option<mpsc::UnboundedSender<Vec<u8>>>,
-    page: Option<&Page>,
+    config: &PoolConfig,
+    Listeners { page, miners, node }: Listeners<'_>,
+    news: mpsc::UnboundedReceiver<PoolNews>,
     out: &mut Output,
 ) -> Result<B, Failure> {
     let listen = args.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
@@ -180,17 +214,16 @@ async fn serve<B: Backend>(
         format!("cannot listen on {listen}; take a free port with --listen {}:0", listen.ip())
     })?;
     let (events, pool_events) = mpsc::unbounded_channel();
-    let (miners, others) = mpsc::unbounded_channel();
-    let pool_side = page.map(|page| page.pool_side(difficulty, WORKER));
+    let pool_side = page.map(|page| page.pool_side(config.share_difficulty));
     let at_node = node.is_some();
     let listeners = visitors::Listeners { page: pool_side, miners, node };
-    let visitors = tokio::spawn(visitors::tell(pool_events, WORKER, listeners));
+    let visitors = tokio::spawn(visitors::tell(pool_events, listeners));
     let server = PoolServer::new(pool, listener, events).spawn()?;
     let address = server.address();
     out.note(format!(
         "pool on stratum+tcp://{address}, difficulty {}: about {}hashes a share",
-        units::difficulty(difficulty),
-        units::si(difficulty * 2f64.powi(32)),
+        units::difficulty(config.share_difficulty),
+        units::si(config.share_difficulty * Target::DIFFICULTY_1.expected_hashes_f64()),
     ));
     if !at_node {
         out.note("every share is a block: two hashes would do by the rules of regtest, in no time");
@@ -204,7 +237,7 @@ async fn serve<B: Backend>(
 
     let client = ClientConfig {
         user: WORKER.into(),
-        password: "x".into(),
+        password: config.host_password.clone().unwrap_or_default(),
         user_agent: USER_AGENT.into(),
         version_mask: BIP320_MASK,
         suggest_difficulty: None,
@@ -226,27 +259,32 @@ async fn serve<B: Backend>(
         page.pool_listens(address);
         views = page.join(views);
     }
-    mining::mine(choice, source, goals, views, commands, others).await?;
+    mining::mine(choice, source, goals, views, commands, news).await?;
     let pool = server.stop().await.context("the pool stopped early")?;
     // The last block may still be on its way from pool to node.
     visitors.await?;
     Ok(pool)
 }
 
+/// The standings at the end: for programs every name, for people the guests.
 fn tell_workers(pool: &Pool, out: &mut Output) {
-    for (worker, stats) in pool.workers() {
+    let others = ("others", false, pool.others());
+    let rows =
+        pool.standings().iter().map(|(label, &stats)| (&*label.worker, label.is_host, stats));
+    let rows = rows.chain((others.2 != WorkerStats::default()).then_some(others));
+    for (worker, is_host, stats) in rows {
         out.event(&serde_json::json!({
-            "event": "worker", "worker": worker, "blocks": stats.blocks,
+            "event": "worker", "worker": worker, "own": is_host, "blocks": stats.blocks,
             "accepted": stats.accepted, "rejected": stats.rejected,
         }));
-    }
-    for (worker, stats) in pool.workers().iter().filter(|(worker, _)| *worker != WORKER) {
-        out.line(format!(
-            "worker {worker}: {}, {} accepted, {} rejected",
-            units::count(stats.blocks, "block"),
-            units::count(stats.accepted, "share"),
-            stats.rejected
-        ));
+        if !is_host {
+            out.line(format!(
+                "worker {worker}: {}, {} accepted, {} rejected",
+                units::count(stats.blocks, "block"),
+                units::count(stats.accepted, "share"),
+                stats.rejected
+            ));
+        }
     }
 }
 

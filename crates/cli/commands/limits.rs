@@ -1,6 +1,7 @@
 //! `mine --print-limits`: every limit of the program in one table.
 
 use midstate_net::{LinkLimits, ServerLimits};
+use midstate_pool::PoolBounds;
 use midstate_stratum::Limits;
 
 use crate::shell::output::Output;
@@ -13,6 +14,7 @@ pub(super) fn print_limits(protocol: &Limits, link: &LinkLimits, out: &mut Outpu
         ("what a pool may send, and we", protocol.rows()),
         ("how patient we are", link.rows()),
         ("what miners at the embedded pool may do", ServerLimits::default().rows()),
+        ("memory that they may fill", PoolBounds::default().rows()),
         ("what a browser may ask", web::limits()),
         ("whoever reads what we print", printer::limits()),
     ] {

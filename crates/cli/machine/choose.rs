@@ -4,13 +4,13 @@
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use clap::Args;
 use midstate_chain::Share;
 use midstate_engine::{Config, Engine};
 use midstate_sha256d::{Kernel, Midstate, Tail, Work};
 use midstate_work::Cut;
 
+use crate::machine::measure::rate_of;
 use crate::machine::priority::{Priority, PriorityArgs};
 use crate::machine::sensors::{SensorArgs, Watch};
 use crate::shell::exit::{Failure, Kind};
@@ -26,6 +26,8 @@ const LIMITED_UNIT: Duration = Duration::from_millis(50);
 /// machine too some trials run from end to end without a break. The best one counts.
 const TRIAL: Duration = Duration::from_micros(500);
 const TRIALS: usize = 12;
+/// Seconds for which all threads together are measured.
+const MEASURING: f64 = 0.15;
 
 /// Flags of every command that hashes.
 #[derive(Args, Debug, Clone)]
@@ -105,19 +107,21 @@ impl Choice {
         self.max_rate.map_or(rate, |limit| rate.min(limit))
     }
 
-    /// Starts the threads. Ten thousand of them were asked for, perhaps, and the system knows how
-    /// many it has.
-    pub(crate) fn start(
-        &self,
-        on_share: impl Fn(Share) + Send + Sync + 'static,
-    ) -> Result<Engine, Failure> {
+    /// Hashes per second of all threads together, measured for a moment with as many of them as the
+    /// system has CPUs for: more threads are not faster, and other programs take their part.
+    pub(crate) fn measured_rate(&self) -> f64 {
         let Config { kernel, threads, ref cut } = self.config;
+        let threads = threads.min(available_threads());
+        let rate = rate_of(kernel, threads, cut.midstates, MEASURING).median;
+        self.max_rate.map_or(rate, |limit| rate.min(limit))
+    }
+
+    /// An engine of this choice, without threads yet. [`Engine::set_threads`] starts them, and can
+    /// fail where ten thousand were asked for.
+    pub(crate) fn engine(&self, on_share: impl Fn(Share) + Send + Sync + 'static) -> Engine {
+        let Config { kernel, ref cut, .. } = self.config;
         let (none, priority) = (Config { kernel, threads: 0, cut: cut.clone() }, self.priority);
-        let mut engine = Engine::start_with(none, move || priority.take(), on_share);
-        engine.set_threads(threads).with_context(|| {
-            format!("{threads} hashing threads cannot be started; ask for fewer with --threads")
-        })?;
-        Ok(engine)
+        Engine::start_with(none, move || priority.take(), on_share)
     }
 }
 

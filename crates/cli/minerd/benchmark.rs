@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use midstate_chain::{BIP320_MASK, Bits, Hash256, Job, Target};
 
 use super::voice::Voice;
@@ -19,7 +20,8 @@ const DIFFICULTY: f64 = 1e60;
 /// Ends when the program is killed, and never by itself.
 pub(super) fn run(choice: Choice, voice: &mut Voice) -> Result<(), Failure> {
     let threads = choice.config.threads;
-    let engine = choice.start(|_| {})?;
+    let mut engine = choice.engine(|_| {});
+    engine.set_threads(threads).context("the hashing threads cannot be started")?;
     engine.set_job(Some(Arc::new(job()?)));
     voice.started(threads);
     let mut pause = FIRST;

@@ -107,7 +107,10 @@ pub(crate) struct RateEvent {
 /// News of another miner at the pool in this program.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct MinerEvent {
+    /// Its name, which others may carry, too.
     pub(crate) worker: String,
+    /// The number of its connection, which tells it from the others.
+    pub(crate) session: u32,
     #[serde(flatten)]
     pub(crate) news: MinerNews,
 }
@@ -137,7 +140,10 @@ pub(crate) enum MinerNews {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Summary {
     pub(crate) seconds: f64,
+    /// The part of it in which the threads hashed.
+    pub(crate) seconds_hashing: f64,
     pub(crate) hashes: u64,
+    /// Hashes per second of hashing.
     pub(crate) hps: f64,
     pub(crate) kernel: &'static str,
     pub(crate) threads: usize,

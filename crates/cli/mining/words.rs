@@ -67,7 +67,7 @@ pub(crate) fn summary(summary: &Summary) -> Vec<String> {
         format!(
             "{}hashes in {}: {} with {kernel}, {}, {}",
             units::si(summary.hashes as f64),
-            units::duration(Duration::from_secs_f64(summary.seconds)),
+            hashing_time(summary.seconds, summary.seconds_hashing),
             units::rate(summary.hps),
             units::count(*threads, "thread"),
             units::count(*midstates, "midstate"),
@@ -86,6 +86,13 @@ pub(crate) fn summary(summary: &Summary) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// How long mining took, and how long the threads hashed where that is a tenth shorter.
+fn hashing_time(seconds: f64, seconds_hashing: f64) -> String {
+    let [all, hashing] =
+        [seconds, seconds_hashing].map(|seconds| units::duration(Duration::from_secs_f64(seconds)));
+    if seconds_hashing < 0.9 * seconds { format!("{hashing} of {all}") } else { all }
 }
 
 /// All shares, and what became of them.
@@ -187,7 +194,7 @@ fn of_block(block: &BlockEvent) -> Option<String> {
     ))
 }
 
-fn of_miner(MinerEvent { worker, news }: &MinerEvent) -> Said {
+fn of_miner(MinerEvent { worker, news, .. }: &MinerEvent) -> Said {
     match news {
         MinerNews::Joined { address } => {
             Said::Note(format!("{worker} joined from {}", address.ip()))

@@ -23,6 +23,8 @@ pub(crate) enum Kind {
     SelfTest = 4,
     /// No pool or node could be reached in time.
     Unreachable = 5,
+    /// `--time-limit` came before the goal of `--shares` or `--blocks`.
+    GoalMissed = 6,
 }
 
 /// After a second Ctrl-C: 128 + SIGINT, as shells have it.

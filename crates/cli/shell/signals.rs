@@ -66,13 +66,16 @@ const ONE: Duration = Duration::from_millis(200);
 /// After the first Ctrl-C, the next one ends the program at once. On a thread of its own: the one
 /// that mines may wait for a hashing thread, or for whoever reads the last lines.
 pub(crate) fn end_at_the_next(code: i32) {
-    std::thread::spawn(move || {
+    let thread = std::thread::Builder::new().spawn(move || {
         std::thread::sleep(ONE);
         if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
             runtime.block_on(interrupted());
             std::process::exit(code);
         }
     });
+    if let Err(error) = thread {
+        tracing::debug!(%error, "a second Ctrl-C has no effect");
+    }
 }
 
 /// Waits for Ctrl-C or, where there is such a thing, SIGTERM. Forever if neither can be had.

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use midstate_chain::{Header, Verdict, is_printable};
-use midstate_pool::Event as PoolEvent;
+use midstate_pool::{Event as PoolEvent, Miner};
 use serde::Serialize;
 
 use crate::mining::Reason;
@@ -50,12 +50,12 @@ struct Pool {
     /// Of its shares.
     difficulty: f64,
     listens: Option<SocketAddr>,
-    /// The worker that is this machine.
-    own: String,
-    workers: BTreeMap<String, Worker>,
+    workers: BTreeMap<Miner, Worker>,
 }
 
 struct Worker {
+    /// Its connection has ended.
+    has_left: bool,
     /// When it was first heard of.
     since: Duration,
     /// When it was last heard of.
@@ -121,10 +121,9 @@ pub(super) struct Snapshot<'a> {
 }
 
 impl Board {
-    /// A pool of this difficulty runs in this program, and `own` is our worker there.
-    pub(super) fn open_pool(&mut self, difficulty: f64, own: &str) {
-        let (own, workers) = (own.to_owned(), BTreeMap::new());
-        self.pool = Some(Pool { difficulty, listens: None, own, workers });
+    /// A pool of this difficulty runs in this program.
+    pub(super) fn open_pool(&mut self, difficulty: f64) {
+        self.pool = Some(Pool { difficulty, listens: None, workers: BTreeMap::new() });
     }
 
     /// Where that pool can be joined.
@@ -165,22 +164,27 @@ impl Board {
     pub(super) fn record_pool_event(&mut self, now: Duration, event: &PoolEvent) {
         let Some(pool) = &mut self.pool else { return };
         match event {
-            PoolEvent::Joined { worker, .. } => {
-                pool.worker(now, worker);
+            PoolEvent::Joined { miner, .. } => {
+                pool.worker(now, miner);
             }
-            PoolEvent::Share { worker, rejected, .. } => {
-                let worker = pool.worker(now, worker);
+            PoolEvent::Share { miner, rejected, .. } => {
+                let worker = pool.worker(now, miner);
                 match rejected {
                     None => worker.record_accepted(now),
                     Some(_) => worker.rejected += 1,
                 }
             }
-            PoolEvent::Block { worker, height, header, .. } => {
-                pool.worker(now, worker).blocks += 1;
-                let finder = pool.shown_name(worker);
+            PoolEvent::Block { miner, height, header, .. } => {
+                pool.worker(now, miner).blocks += 1;
+                let finder = pool.shown_name(miner);
                 self.record_block(now, Some(*height), &hash_of(header), Some(&finder));
             }
-            PoolEvent::Left { .. } | PoolEvent::Close { .. } => {}
+            PoolEvent::Left { miner, .. } => {
+                if let Some(worker) = pool.workers.get_mut(miner) {
+                    worker.has_left = true;
+                }
+            }
+            PoolEvent::Close { .. } => {}
         }
     }
 
@@ -233,34 +237,51 @@ impl Board {
 }
 
 impl Pool {
-    /// The worker of that name; the one that was silent longest makes room for a new one.
-    fn worker(&mut self, now: Duration, name: &str) -> &mut Worker {
-        let name = self.shown_name(name);
-        if self.workers.len() >= WORKERS && !self.workers.contains_key(&name) {
-            let silent = self.workers.iter().min_by_key(|(_, worker)| worker.heard);
-            if let Some(name) = silent.map(|(name, _)| name.clone()) {
-                self.workers.remove(&name);
+    /// The row of a miner. A miner that comes back under its name takes its old row over; the one
+    /// that was silent longest makes room for a new one.
+    fn worker(&mut self, now: Duration, miner: &Miner) -> &mut Worker {
+        if !self.workers.contains_key(miner) {
+            let is_back = |(old, worker): &(&Miner, &Worker)| {
+                worker.has_left && (&old.worker, old.is_host) == (&miner.worker, miner.is_host)
+            };
+            let row = match self.workers.iter().find(is_back).map(|(old, _)| old.clone()) {
+                Some(old) => self.workers.remove(&old),
+                None => None,
+            };
+            if self.workers.len() >= WORKERS {
+                let silent = self.workers.iter().min_by_key(|(_, worker)| worker.heard);
+                if let Some(silent) = silent.map(|(silent, _)| silent.clone()) {
+                    self.workers.remove(&silent);
+                }
             }
+            let row = row.unwrap_or_else(|| Worker::new(now));
+            self.workers.insert(miner.clone(), Worker { has_left: false, ..row });
         }
-        let worker = self.workers.entry(name).or_insert_with(|| Worker::new(now));
+        let worker = self.workers.get_mut(miner).expect("it was inserted if it was not there");
         worker.heard = now;
         worker
     }
 
-    fn shown_name(&self, worker: &str) -> String {
-        if worker == self.own {
-            return THIS_MACHINE.to_owned();
-        }
-        worker.chars().filter(|&character| is_printable(character)).take(NAME).collect()
+    /// The name of a miner on the page: its own, and the number of its session where an earlier
+    /// row is called the same, so that no name stands for two miners.
+    fn shown_name(&self, miner: &Miner) -> String {
+        let name = plain_name(miner);
+        let is_taken = (name == THIS_MACHINE && !miner.is_host)
+            || self
+                .workers
+                .keys()
+                .take_while(|other| *other != miner)
+                .any(|other| plain_name(other) == name);
+        if is_taken { format!("{name} #{}", miner.session.number()) } else { name }
     }
 
     fn statuses(&self, now: Duration) -> Vec<WorkerStatus> {
-        let status = |(name, worker): (&String, &Worker)| {
+        let status = |(miner, worker): (&Miner, &Worker)| {
             let shares = worker.recent_shares(now);
             let seconds = (now - worker.since).as_secs_f64().clamp(1.0, WINDOW as f64);
             let hashes = shares as f64 * self.difficulty * HASHES_AT_DIFFICULTY_1;
             WorkerStatus {
-                name: name.clone(),
+                name: self.shown_name(miner),
                 hps: (worker.accepted > 0).then_some(hashes / seconds),
                 error: (shares > 0).then(|| 1.0 / (shares as f64).sqrt()),
                 accepted: worker.accepted,
@@ -278,7 +299,15 @@ impl Pool {
 impl Worker {
     fn new(now: Duration) -> Self {
         let recent = VecDeque::new();
-        Self { since: now, heard: now, recent, accepted: 0, rejected: 0, blocks: 0 }
+        Self {
+            has_left: false,
+            since: now,
+            heard: now,
+            recent,
+            accepted: 0,
+            rejected: 0,
+            blocks: 0,
+        }
     }
 
     fn record_accepted(&mut self, now: Duration) {
@@ -296,6 +325,14 @@ impl Worker {
     }
 }
 
+/// The name that a miner gave, as far as it can be printed.
+fn plain_name(miner: &Miner) -> String {
+    if miner.is_host {
+        return THIS_MACHINE.to_owned();
+    }
+    miner.worker.chars().filter(|&character| is_printable(character)).take(NAME).collect()
+}
+
 fn hash_of(header: &Header) -> String {
     header.hash().to_string()
 }
@@ -311,19 +348,39 @@ fn push<T>(queue: &mut VecDeque<T>, most: usize, item: T) {
 #[cfg(test)]
 mod tests {
     use midstate_chain::{Bits, Hash256};
+    use midstate_pool::{PoolConfig, RegtestPool, SessionId};
     use midstate_stratum::Reject;
 
     use super::*;
+
+    /// So many sessions, as a pool numbers them.
+    fn sessions(count: usize) -> Vec<SessionId> {
+        let mut pool = RegtestPool::new(PoolConfig::new(1.0, 0), Vec::new(), at(0)).unwrap();
+        let from = SocketAddr::from(([127, 0, 0, 1], 1));
+        (0..count).map(|_| pool.connect(from)).collect()
+    }
+
+    fn miner(session: SessionId, worker: &str) -> Miner {
+        Miner { session, worker: worker.to_owned(), is_host: false }
+    }
+
+    fn host() -> Miner {
+        Miner { is_host: true, ..miner(sessions(1)[0], "demo") }
+    }
+
+    fn guest(worker: &str) -> Miner {
+        miner(sessions(2)[1], worker)
+    }
 
     fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
     }
 
-    fn share(worker: &str, rejected: Option<Reject>) -> PoolEvent {
-        PoolEvent::Share { worker: worker.to_owned(), hash: None, rejected }
+    fn share(miner: Miner, rejected: Option<Reject>) -> PoolEvent {
+        PoolEvent::Share { miner, hash: None, rejected }
     }
 
-    fn block(worker: &str, height: u32) -> PoolEvent {
+    fn block(miner: Miner, height: u32) -> PoolEvent {
         let zero = Hash256::from_bytes([0; 32]);
         let header = Header {
             version: 0,
@@ -333,12 +390,12 @@ mod tests {
             bits: Bits::from_consensus(0x207f_ffff),
             nonce: 0,
         };
-        PoolEvent::Block { worker: worker.to_owned(), height, header, raw: Vec::new() }
+        PoolEvent::Block { miner, height, header, raw: Vec::new() }
     }
 
     fn board() -> Board {
         let mut board = Board::default();
-        board.open_pool(1.0, "me");
+        board.open_pool(1.0);
         board
     }
 
@@ -350,7 +407,7 @@ mod tests {
     fn a_rate_is_what_the_shares_of_a_minute_are_worth() {
         let mut board = board();
         for second in 0..300 {
-            board.record_pool_event(at(second), &share("anna", None));
+            board.record_pool_event(at(second), &share(guest("anna"), None));
         }
         let [anna] = &workers(&board, 299)[..] else { panic!("one worker") };
         assert_eq!(anna.hps, Some(HASHES_AT_DIFFICULTY_1), "a share a second");
@@ -365,7 +422,7 @@ mod tests {
     #[test]
     fn refused_shares_are_worth_nothing() {
         let mut board = board();
-        board.record_pool_event(at(0), &share("ben", Some(Reject::stale())));
+        board.record_pool_event(at(0), &share(guest("ben"), Some(Reject::stale())));
         let [ben] = &workers(&board, 10)[..] else { panic!("one worker") };
         assert_eq!((ben.hps, ben.accepted, ben.rejected), (None, 0, 1));
     }
@@ -373,11 +430,14 @@ mod tests {
     #[test]
     fn strangers_cannot_fill_the_board() {
         let mut board = board();
+        let strangers = sessions(100);
         for stranger in 0..10_000 {
+            let (now, height) = (at(stranger), stranger as u32);
             let name = format!("{stranger}\u{1b}[2J\u{200b}{}", "x".repeat(1000));
-            board.record_pool_event(at(stranger), &share(&name, None));
-            board.record_pool_event(at(stranger), &share("me", None));
-            board.record_pool_event(at(stranger), &block(&name, stranger as u32));
+            let stranger = &strangers[stranger as usize % strangers.len()];
+            board.record_pool_event(now, &share(miner(*stranger, &name), None));
+            board.record_pool_event(now, &share(host(), None));
+            board.record_pool_event(now, &block(miner(*stranger, &name), height));
         }
         let workers = workers(&board, 10_000);
         assert_eq!(workers.len(), WORKERS);
@@ -385,8 +445,37 @@ mod tests {
         assert!(workers.iter().all(|worker| worker.name.chars().count() <= NAME));
         assert!(workers.iter().all(|worker| worker.name.chars().all(is_printable)));
         assert_eq!(board.chain.len(), BLOCKS);
-        let me = &board.pool.as_ref().unwrap().workers[THIS_MACHINE];
+        let me = &board.pool.as_ref().unwrap().workers[&host()];
         assert_eq!(me.recent.len(), WINDOW as usize);
+    }
+
+    #[test]
+    fn miners_are_told_apart_by_session_and_a_name_is_a_label() {
+        let mut board = board();
+        let ids = sessions(6);
+        let guests = [("ann", 1), ("ann", 2), ("demo", 3), (THIS_MACHINE, 4)]
+            .map(|(name, session)| miner(ids[session], name));
+        board.record_pool_event(at(0), &share(host(), None));
+        for guest in &guests {
+            board.record_pool_event(at(0), &share(guest.clone(), None));
+        }
+        let names = |board: &Board| {
+            let mut names: Vec<_> = workers(board, 1).into_iter().map(|row| row.name).collect();
+            names.sort();
+            names
+        };
+        let expected = ["ann", "ann #3", "demo", "this machine", "this machine #5"];
+        assert_eq!(names(&board), expected);
+        // One of them comes back by another connection, and its row goes on.
+        let gone = &guests[1];
+        let from = SocketAddr::from(([127, 0, 0, 1], 1));
+        let stats = midstate_pool::WorkerStats::default();
+        board.record_pool_event(at(1), &PoolEvent::Left { miner: gone.clone(), from, stats });
+        board.record_pool_event(at(1), &share(miner(ids[5], "ann"), None));
+        let expected = ["ann", "ann #6", "demo", "this machine", "this machine #5"];
+        assert_eq!(names(&board), expected);
+        let back = workers(&board, 1).into_iter().find(|row| row.name == "ann #6").unwrap();
+        assert_eq!(back.accepted, 2);
     }
 
     #[test]

@@ -71,8 +71,8 @@ impl Feed {
     }
 
     /// See [`Board::open_pool`].
-    pub(super) fn open_pool(&self, difficulty: f64, own: &str) {
-        self.lock().board.open_pool(difficulty, own);
+    pub(super) fn open_pool(&self, difficulty: f64) {
+        self.lock().board.open_pool(difficulty);
     }
 
     /// See [`Board::pool_listens`].

@@ -40,13 +40,17 @@ pub fn grind(
         lowest
     };
     let lowest = thread::scope(|scope| {
-        let searches: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(search)).collect();
+        // This thread searches, too, beside as many others as the system lets us start.
+        let others = (1..threads.max(1))
+            .map_while(|_| thread::Builder::new().spawn_scoped(scope, search).ok());
+        let searches: Vec<_> = others.collect();
+        let own = search();
         // Without a thread's answer nobody knows the lowest.
         let answer = |search: thread::ScopedJoinHandle<'_, _>| match search.join() {
             Ok(lowest) => lowest,
             Err(panic) => resume_unwind(panic),
         };
-        searches.into_iter().filter_map(answer).min()
+        searches.into_iter().map(answer).chain([own]).flatten().min()
     });
     lowest.map(|nonce| Header { nonce, ..*header })
 }

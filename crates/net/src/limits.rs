@@ -113,12 +113,15 @@ pub struct ServerLimits {
     pub subscribe: Duration,
     /// A miner that takes nothing of what is sent.
     pub write: Duration,
+    /// Lines that wait for a miner to read them. The pool reads a miner's next requests after it
+    /// has written the answers to the last, so that only jobs add up here.
+    pub unread_lines: usize,
 }
 
 impl Default for ServerLimits {
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        Self { sessions: 512, subscribe: seconds(60), write: seconds(10) }
+        Self { sessions: 512, subscribe: seconds(60), write: seconds(10), unread_lines: 1024 }
     }
 }
 
@@ -126,12 +129,13 @@ impl ServerLimits {
     /// Each limit as `(name, value, what happens over it)`.
     pub fn rows(&self) -> Vec<(&'static str, String, &'static str)> {
         // Taken apart by name, so that a limit without a row does not compile.
-        let Self { sessions, subscribe, write } = self;
+        let Self { sessions, subscribe, write, unread_lines } = self;
         let time = |t: &Duration| format!("{} s", t.as_secs_f64());
         vec![
             ("miners at a time", sessions.to_string(), "a further one is hung up on"),
             ("time before it subscribes", time(subscribe), "disconnect"),
             ("a miner that does not read", time(write), "disconnect"),
+            ("lines that a miner leaves unread", unread_lines.to_string(), "disconnect"),
         ]
     }
 }

@@ -1,6 +1,11 @@
 //! The embedded pool on a TCP port: one task owns the pool, one small task per connection moves
-//! bytes. What gives the pool its work is a [`Backend`]: a chain in memory, or a node. Used by
+//! bytes. A [`Backend`] gives the pool its work: a chain in memory, or a node. Used by
 //! `midstate demo` and by tests.
+//!
+//! A miner may send as fast as it likes. The next bytes of a connection are read when the answers to
+//! the bytes before have been written, so that a miner which reads its answers keeps its
+//! connection, however many requests it sends at once, and however long its line stalls below
+//! [`ServerLimits::write`].
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -19,8 +24,6 @@ use crate::ServerLimits;
 
 /// Chunks of bytes under way from one connection before its reader waits.
 const INBOX: usize = 16;
-/// Chunks that a connection may leave unread before it is dropped.
-const OUTBOX: usize = 256;
 /// From an attempt to accept a connection that failed to the next one.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -131,6 +134,14 @@ pub struct ServerHandle<B> {
     task: JoinHandle<B>,
 }
 
+/// From the pool's task to a connection.
+enum Outbound {
+    /// To be written.
+    Line(Vec<u8>),
+    /// The last bytes are handled, and their answers stand before this.
+    Handled,
+}
+
 /// From a connection's reader to the pool's task.
 enum Inbound {
     Bytes(SessionId, Vec<u8>),
@@ -176,18 +187,19 @@ impl<B: Backend> PoolServer<B> {
 
     async fn serve(mut self, mut stopped: oneshot::Receiver<()>) -> B {
         let (inbound, mut inbox) = mpsc::channel(INBOX);
-        let mut outboxes: HashMap<SessionId, mpsc::Sender<Vec<u8>>> = HashMap::new();
+        let mut outboxes: HashMap<SessionId, mpsc::Sender<Outbound>> = HashMap::new();
         // One for each open socket, which may outlast its session while it writes.
         let places = Arc::new(Semaphore::new(self.limits.sessions));
         let mut accept_from = Instant::now();
         loop {
+            let mut handled = None;
             tokio::select! {
                 (stream, peer) = accept(&self.listener, &mut accept_from) => {
                     match Arc::clone(&places).try_acquire_owned() {
                         Ok(place) => {
                             let id = self.pool.connect(peer);
                             tracing::debug!(%peer, ?id, "connected");
-                            let (outbound, outbox) = mpsc::channel(OUTBOX);
+                            let (outbound, outbox) = mpsc::channel(self.limits.unread_lines);
                             outboxes.insert(id, outbound);
                             let (inbound, limits) = (inbound.clone(), self.limits.clone());
                             tokio::spawn(async move {
@@ -202,7 +214,10 @@ impl<B: Backend> PoolServer<B> {
                     }
                 }
                 Some(message) = inbox.recv() => match message {
-                    Inbound::Bytes(id, bytes) => self.pool.handle_bytes(now(), id, &bytes),
+                    Inbound::Bytes(id, bytes) => {
+                        self.pool.handle_bytes(now(), id, &bytes);
+                        handled = Some(id);
+                    }
                     Inbound::SubscriptionDue(id) => {
                         if !self.pool.is_subscribed(id) && outboxes.remove(&id).is_some() {
                             tracing::info!(?id, "did not subscribe, dropped");
@@ -217,10 +232,16 @@ impl<B: Backend> PoolServer<B> {
                 () = self.pool.renew() => {}
                 _ = &mut stopped => return self.pool,
             }
-            while let Some((id, bytes)) = self.pool.poll_transmit() {
-                // A miner that does not read is dropped: closing its outbox ends its task.
-                if outboxes.get(&id).is_some_and(|outbox| outbox.try_send(bytes).is_err()) {
-                    tracing::warn!(?id, "does not read what it is sent, dropped");
+            let lines = std::iter::from_fn(|| {
+                self.pool.poll_transmit().map(|(id, line)| (id, Outbound::Line(line)))
+            });
+            let mut outbound: Vec<_> = lines.collect();
+            outbound.extend(handled.map(|id| (id, Outbound::Handled)));
+            for (id, line) in outbound {
+                // The answers to one read fit by far. It is full for a miner that reads next to
+                // nothing while jobs come: closing its outbox ends its task.
+                if outboxes.get(&id).is_some_and(|outbox| outbox.try_send(line).is_err()) {
+                    tracing::warn!(?id, "does not read the lines that it is sent, dropped");
                     outboxes.remove(&id);
                     self.pool.disconnect(id);
                 }
@@ -272,7 +293,7 @@ async fn serve_connection(
     mut stream: TcpStream,
     id: SessionId,
     inbound: mpsc::Sender<Inbound>,
-    mut outbox: mpsc::Receiver<Vec<u8>>,
+    mut outbox: mpsc::Receiver<Outbound>,
     limits: ServerLimits,
 ) {
     // Shares and jobs are single small lines: waiting for more to send only adds latency.
@@ -281,6 +302,8 @@ async fn serve_connection(
     let mut buffer = vec![0; 4096];
     let mut subscription_due = pin!(sleep(limits.subscribe));
     let mut is_due = false;
+    // Whether the bytes read last are still being handled, or their answers being written.
+    let mut is_asking = false;
     loop {
         tokio::select! {
             () = &mut subscription_due, if !is_due => {
@@ -289,9 +312,10 @@ async fn serve_connection(
                     break;
                 }
             }
-            read = reader.read(&mut buffer) => match read {
+            read = reader.read(&mut buffer), if !is_asking => match read {
                 Ok(0) | Err(_) => break,
                 Ok(count) => {
+                    is_asking = true;
                     let bytes = buffer[..count].to_vec();
                     if inbound.send(Inbound::Bytes(id, bytes)).await.is_err() {
                         break;
@@ -299,11 +323,13 @@ async fn serve_connection(
                 }
             },
             chunk = outbox.recv() => match chunk {
-                // Whoever waits to write hears of nothing else.
-                Some(bytes) => match timeout(limits.write, writer.write_all(&bytes)).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(_)) | Err(_) => break,
-                },
+                Some(Outbound::Line(line)) => {
+                    match timeout(limits.write, writer.write_all(&line)).await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(_)) | Err(_) => break,
+                    }
+                }
+                Some(Outbound::Handled) => is_asking = false,
                 None => break,
             },
         }
@@ -314,7 +340,6 @@ async fn serve_connection(
 #[cfg(test)]
 mod tests {
     use midstate_pool::PoolConfig;
-    use midstate_stratum::Limits;
 
     use super::*;
 
@@ -356,7 +381,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_miner_that_reads_nothing_is_hung_up_on() {
-        let config = PoolConfig { difficulty: 1.0, limits: Limits::default() };
+        let config = PoolConfig::new(1.0, 0);
         let pool = RegtestPool::new(config, Vec::new(), now()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (events, _told) = mpsc::unbounded_channel();

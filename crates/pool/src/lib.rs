@@ -16,5 +16,7 @@ mod pool;
 mod regtest;
 
 pub use chain::{Block, BlockError, RegtestChain};
-pub use pool::{Event, Pool, PoolConfig, SessionId, Template, WorkerStats};
+pub use pool::{
+    Event, Label, Miner, Pool, PoolBounds, PoolConfig, SessionId, Template, WorkerStats,
+};
 pub use regtest::{RegtestPool, StartError};

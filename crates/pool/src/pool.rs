@@ -1,6 +1,5 @@
 //! The pool: who is connected, which jobs are open, and what became of every share.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use midstate_stratum::{Limits, Reject, Server, ServerConfig, ServerEvent, Submis
 
 use crate::judge::{self, Judged};
 
-/// Bytes of extranonce1, one value for each session.
+/// Bytes of extranonce1, which tells the sessions apart.
 const EXTRANONCE1_SIZE: usize = 4;
 /// Bytes of extranonce that a miner may turn.
 pub(crate) const EXTRANONCE2_SIZE: usize = 4;
@@ -24,17 +23,71 @@ const MAX_OPEN_JOBS: usize = 10;
 /// How the pool behaves.
 #[derive(Debug, Clone)]
 pub struct PoolConfig {
-    /// Share difficulty, the same for everybody.
-    pub difficulty: f64,
-    /// What is asked of a line and a session.
+    /// Difficulty of a share, the same for every session.
+    pub share_difficulty: f64,
+    /// Difficulty of a block, where the network's own is easier, as on regtest. An accepted share
+    /// that meets both is a block; a refused share never is.
+    pub block_difficulty: f64,
+    /// The extranonce1 of the first session; the next sessions count up from here. Draw it at
+    /// random: two pools that start with the same value can produce the same block.
+    pub first_extranonce1: u32,
+    /// A worker that authorizes with this password belongs to the program that runs the pool. A
+    /// name proves nothing, since any guest can choose it.
+    pub host_password: Option<String>,
+    /// The limits of a line and of a session.
     pub limits: Limits,
+    /// The limits of the pool's memory.
+    pub bounds: PoolBounds,
+}
+
+impl PoolConfig {
+    /// A pool whose shares are all blocks where the network's difficulty is lower, as on regtest.
+    pub fn new(difficulty: f64, first_extranonce1: u32) -> Self {
+        Self {
+            share_difficulty: difficulty,
+            block_difficulty: difficulty,
+            first_extranonce1,
+            host_password: None,
+            limits: Limits::default(),
+            bounds: PoolBounds::default(),
+        }
+    }
+}
+
+/// Bounds of every collection that miners can fill.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolBounds {
+    /// Accepted shares that one session may have on one tip: the pool remembers each, so that none
+    /// counts twice.
+    pub shares_on_a_tip: usize,
+    /// Names in the standings. One more takes the place of the name that has done least, whose
+    /// counts move to [`Pool::others`].
+    pub names: usize,
+}
+
+impl Default for PoolBounds {
+    fn default() -> Self {
+        Self { shares_on_a_tip: 8192, names: 1024 }
+    }
+}
+
+impl PoolBounds {
+    /// Each bound as `(name, value, consequence of exceeding it)`.
+    pub fn rows(&self) -> Vec<(&'static str, String, &'static str)> {
+        // Taken apart by name, so that a bound without a row does not compile.
+        let Self { shares_on_a_tip, names } = self;
+        vec![
+            ("shares of a session on one tip", shares_on_a_tip.to_string(), "refused with code 20"),
+            ("names in the standings", names.to_string(), "the least active joins \"others\""),
+        ]
+    }
 }
 
 /// A block to be mined, as a job and what else the finished block needs.
 #[derive(Debug, Clone)]
 pub struct Template {
-    /// The job, without extranonce1; id, session and share target are filled in by the pool. Its
-    /// coinbase leaves room for [`Pool::EXTRANONCE_SIZE`] bytes.
+    /// The job, without extranonce1. The pool fills in the id; each session has a share target of
+    /// its own. The coinbase leaves room for [`Pool::EXTRANONCE_SIZE`] bytes.
     pub job: Job,
     /// Height of the block.
     pub height: u32,
@@ -48,40 +101,57 @@ pub struct Template {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(u32);
 
+impl SessionId {
+    /// Counts connections from 1.
+    pub fn number(self) -> u32 {
+        self.0
+    }
+}
+
+/// One worker of one connection. Miners are told apart by their session; the name is a label that
+/// several may carry.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Miner {
+    /// The connection.
+    pub session: SessionId,
+    /// The name it gave.
+    pub worker: String,
+    /// Whether it belongs to the program that runs the pool.
+    pub is_host: bool,
+}
+
 /// What the pool has to tell.
 #[derive(Debug, Clone)]
 pub enum Event {
-    /// A worker was let in.
+    /// A miner was let in.
     Joined {
-        /// The session.
-        session: SessionId,
-        /// The name it gave.
-        worker: String,
+        /// The miner.
+        miner: Miner,
         /// Where it connected from.
         from: SocketAddr,
     },
-    /// A worker's connection has ended.
+    /// A miner's connection has ended.
     Left {
-        /// The name it had given.
-        worker: String,
+        /// The miner.
+        miner: Miner,
         /// Where it was connected from.
         from: SocketAddr,
-        /// What came by this connection.
+        /// Its shares by this connection.
         stats: WorkerStats,
     },
     /// A share was judged.
     Share {
-        /// Who sent it.
-        worker: String,
+        /// The miner that sent it.
+        miner: Miner,
         /// The header's hash, if there was a header to hash.
         hash: Option<Hash256>,
         /// `None` if it was accepted.
         rejected: Option<Reject>,
     },
-    /// A share was a block.
+    /// An accepted share was a block.
     Block {
-        /// Who found it.
-        worker: String,
+        /// The miner that found it.
+        miner: Miner,
         /// Its height.
         height: u32,
         /// Its header.
@@ -99,14 +169,23 @@ pub enum Event {
 }
 
 /// Shares of a worker: all its sessions together, or one of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct WorkerStats {
-    /// Shares that were taken.
-    pub accepted: u64,
-    /// Shares that were not.
-    pub rejected: u64,
     /// Shares that were blocks.
     pub blocks: u64,
+    /// Shares that were accepted, blocks included.
+    pub accepted: u64,
+    /// Shares that were refused.
+    pub rejected: u64,
+}
+
+/// A line of the standings: all sessions with the same name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Label {
+    /// The name.
+    pub worker: String,
+    /// Whether these sessions belong to the program that runs the pool.
+    pub is_host: bool,
 }
 
 /// The pool. Bytes in by [`handle_bytes`](Self::handle_bytes), bytes out by
@@ -114,12 +193,14 @@ pub struct WorkerStats {
 pub struct Pool {
     config: PoolConfig,
     share_target: Target,
+    block_target: Target,
     sessions: BTreeMap<SessionId, Session>,
     next_session: u32,
     next_job: u64,
     /// Newest last; all build on the same block.
-    jobs: VecDeque<OpenJob>,
-    workers: BTreeMap<String, WorkerStats>,
+    jobs: VecDeque<Template>,
+    standings: BTreeMap<Label, WorkerStats>,
+    others: WorkerStats,
     events: VecDeque<Event>,
 }
 
@@ -128,13 +209,12 @@ struct Session {
     from: SocketAddr,
     extranonce1: Vec<u8>,
     subscribed: bool,
-    /// Those it let in, with their shares.
+    /// The workers that were let in, with their shares.
     workers: BTreeMap<String, WorkerStats>,
-}
-
-struct OpenJob {
-    template: Template,
-    /// Headers that were submitted to it, by whoever.
+    /// The workers that belong to the program that runs the pool.
+    hosts: HashSet<String>,
+    /// Its accepted shares on the present tip. No other session can have the same header, since
+    /// extranonce1 differs; two jobs of this session on one tip can.
     seen: HashSet<Hash256>,
 }
 
@@ -150,13 +230,15 @@ impl Pool {
     /// When the difficulty is not one.
     pub fn new(config: PoolConfig) -> Result<Self, midstate_chain::DifficultyError> {
         Ok(Self {
-            share_target: Target::from_difficulty(config.difficulty)?,
+            share_target: Target::from_difficulty(config.share_difficulty)?,
+            block_target: Target::from_difficulty(config.block_difficulty)?,
             config,
             sessions: BTreeMap::new(),
             next_session: 1,
             next_job: 1,
             jobs: VecDeque::new(),
-            workers: BTreeMap::new(),
+            standings: BTreeMap::new(),
+            others: WorkerStats::default(),
             events: VecDeque::new(),
         })
     }
@@ -165,23 +247,33 @@ impl Pool {
     pub fn connect(&mut self, from: SocketAddr) -> SessionId {
         let id = SessionId(self.next_session);
         self.next_session += 1;
-        let extranonce1 = id.0.to_be_bytes().to_vec();
+        let extranonce1 = self.config.first_extranonce1.wrapping_add(id.0).to_be_bytes().to_vec();
         let server = Server::new(ServerConfig {
             extranonce1: extranonce1.clone(),
             extranonce2_size: EXTRANONCE2_SIZE,
             version_mask: BIP320_MASK,
             limits: self.config.limits.clone(),
         });
-        let session =
-            Session { server, from, extranonce1, subscribed: false, workers: BTreeMap::new() };
+        let session = Session {
+            server,
+            from,
+            extranonce1,
+            subscribed: false,
+            workers: BTreeMap::new(),
+            hosts: HashSet::new(),
+            seen: HashSet::new(),
+        };
         self.sessions.insert(id, session);
         id
     }
 
     /// A miner is gone.
     pub fn disconnect(&mut self, id: SessionId) {
-        let Some(Session { from, workers, .. }) = self.sessions.remove(&id) else { return };
-        let left = |(worker, stats)| Event::Left { worker, from, stats };
+        let Some(Session { from, workers, hosts, .. }) = self.sessions.remove(&id) else { return };
+        let left = |(worker, stats)| {
+            let is_host = hosts.contains(&worker);
+            Event::Left { miner: Miner { session: id, worker, is_host }, from, stats }
+        };
         self.events.extend(workers.into_iter().map(left));
     }
 
@@ -197,20 +289,25 @@ impl Pool {
     /// Replaces the work. A template on another block than the one before voids all open jobs.
     pub fn set_template(&mut self, mut template: Template) {
         let prev_hash = template.job.prev_hash;
-        let clean = self.jobs.back().is_none_or(|open| open.template.job.prev_hash != prev_hash);
+        let clean = self.jobs.back().is_none_or(|open| open.job.prev_hash != prev_hash);
         if clean {
-            self.jobs.clear();
+            self.void_jobs();
         } else if self.jobs.len() == MAX_OPEN_JOBS {
             self.jobs.pop_front();
         }
         template.job.id = format!("{:x}", self.next_job);
-        template.job.share_target = self.share_target;
         template.job.clean = clean;
         self.next_job += 1;
         for session in self.sessions.values_mut().filter(|session| session.subscribed) {
             session.server.notify(&template.job);
         }
-        self.jobs.push_back(OpenJob { template, seen: HashSet::new() });
+        self.jobs.push_back(template);
+    }
+
+    /// The tip has moved: every open job is stale.
+    fn void_jobs(&mut self) {
+        self.jobs.clear();
+        self.sessions.values_mut().for_each(|session| session.seen.clear());
     }
 
     /// The next bytes to send, and to whom.
@@ -235,9 +332,14 @@ impl Pool {
         self.sessions.len()
     }
 
-    /// What each worker has done so far.
-    pub fn workers(&self) -> &BTreeMap<String, WorkerStats> {
-        &self.workers
+    /// The shares by name, over all sessions so far.
+    pub fn standings(&self) -> &BTreeMap<Label, WorkerStats> {
+        &self.standings
+    }
+
+    /// The shares of names that had to leave the standings.
+    pub fn others(&self) -> WorkerStats {
+        self.others
     }
 
     fn handle_event(&mut self, now: Duration, id: SessionId, event: ServerEvent) {
@@ -245,28 +347,32 @@ impl Pool {
         match event {
             ServerEvent::Subscribed { .. } => {
                 session.subscribed = true;
-                session.server.set_difficulty(self.config.difficulty);
+                session.server.set_difficulty(self.config.share_difficulty);
                 if let Some(open) = self.jobs.back() {
-                    // Whatever came before, it is the first job of this session.
-                    session.server.notify(&Job { clean: true, ..open.template.job.clone() });
+                    // It is the first job of this session, whatever came before.
+                    session.server.notify(&Job { clean: true, ..open.job.clone() });
                 }
             }
-            ServerEvent::Authorize { ticket, user, .. } => {
+            ServerEvent::Authorize { ticket, user, password } => {
                 session.server.answer(ticket, Ok(()));
-                self.workers.entry(user.clone()).or_default();
-                // Some ask twice.
-                if let Entry::Vacant(place) = session.workers.entry(user.clone()) {
-                    place.insert(WorkerStats::default());
-                    let from = session.from;
-                    self.events.push_back(Event::Joined { session: id, worker: user, from });
+                // Some miners authorize twice.
+                if session.workers.contains_key(&user) {
+                    return;
                 }
+                session.workers.insert(user.clone(), WorkerStats::default());
+                if self.config.host_password.as_ref() == Some(&password) {
+                    session.hosts.insert(user.clone());
+                }
+                let (miner, from) = (session.miner(id, user), session.from);
+                self.standing(&miner);
+                self.events.push_back(Event::Joined { miner, from });
             }
             ServerEvent::Submit { ticket, submission } => {
                 self.handle_submission(now, id, ticket, submission);
             }
-            // One difficulty for the whole class: say again which.
+            // All sessions have one difficulty: say again which.
             ServerEvent::SuggestDifficulty(_) => {
-                session.server.set_difficulty(self.config.difficulty);
+                session.server.set_difficulty(self.config.share_difficulty);
             }
             ServerEvent::Close(reason) => {
                 self.events.push_back(Event::Close { session: id, reason: reason.to_string() });
@@ -283,46 +389,38 @@ impl Pool {
         ticket: Ticket,
         submission: Submission,
     ) {
-        let worker = submission.worker.clone();
         let judged = self.judge(now, id, &submission);
-        let answer = match &judged {
-            Ok(Judgement { share: true, .. }) => Ok(()),
-            Ok(_) => Err(Reject::low_difficulty()),
-            Err(reject) => Err(reject.clone()),
+        let (hash, block, answer) = match judged {
+            Ok(Judgement { hash, block }) => (Some(hash), block, Ok(())),
+            Err((hash, reject)) => (hash, None, Err(reject)),
         };
-        let hash = judged.as_ref().ok().map(|judgement| judgement.hash);
-        let block = judged.ok().and_then(|judgement| judgement.block);
-        self.workers.entry(worker.clone()).or_default().record(answer.is_ok(), block.is_some());
-        if let Some(session) = self.sessions.get_mut(&id) {
-            session.server.answer(ticket, answer.clone());
-            let stats = session.workers.entry(worker.clone()).or_default();
-            stats.record(answer.is_ok(), block.is_some());
-        }
-        self.events.push_back(Event::Share {
-            worker: worker.clone(),
-            hash,
-            rejected: answer.err(),
-        });
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.server.answer(ticket, answer.clone());
+        let miner = session.miner(id, submission.worker.clone());
+        let stats = session.workers.entry(submission.worker).or_default();
+        stats.record(answer.is_ok(), block.is_some());
+        self.standing(&miner).record(answer.is_ok(), block.is_some());
+        self.events.push_back(Event::Share { miner: miner.clone(), hash, rejected: answer.err() });
         if let Some((height, header, raw)) = block {
-            // The tip moves: what else was found on the old one is stale from here on.
-            self.jobs.clear();
-            self.events.push_back(Event::Block { worker, height, header, raw });
+            self.void_jobs();
+            self.events.push_back(Event::Block { miner, height, header, raw });
         }
     }
 
+    /// Accepts a share, or refuses it and leaves everything as it was. Beside a refusal comes the
+    /// header's hash, if there was a header to hash.
     fn judge(
         &mut self,
         now: Duration,
         id: SessionId,
         submission: &Submission,
-    ) -> Result<Judgement, Reject> {
-        let session = self.sessions.get(&id).ok_or_else(Reject::not_subscribed)?;
-        let open = self
-            .jobs
-            .iter_mut()
-            .find(|open| open.template.job.id == submission.job_id)
-            .ok_or_else(Reject::stale)?;
-        let Template { job, height, min_time, transactions } = &open.template;
+    ) -> Result<Judgement, (Option<Hash256>, Reject)> {
+        let without_hash = |reject| (None, reject);
+        let session =
+            self.sessions.get_mut(&id).ok_or_else(|| without_hash(Reject::not_subscribed()))?;
+        let open = self.jobs.iter().find(|open| open.job.id == submission.job_id);
+        let Template { job, height, min_time, transactions } =
+            open.ok_or_else(|| without_hash(Reject::stale()))?;
         let latest = u32::try_from(now.as_secs()).unwrap_or(u32::MAX).saturating_add(MAX_FUTURE);
         let Judged { header, hash, coinbase } = judge::recompute(
             job,
@@ -330,15 +428,54 @@ impl Pool {
             session.server.version_mask(),
             *min_time..=latest,
             submission,
-        )?;
-        if !open.seen.insert(hash) {
-            return Err(Reject::duplicate());
+        )
+        .map_err(without_hash)?;
+        let with_hash = |reject| (Some(hash), reject);
+        // The harder of the two targets: a regtest hash alone is no block here.
+        let block_target = job.network_target.min(self.block_target);
+        // A block is a share whatever the share difficulty, so that none is ever refused.
+        if !block_target.max(self.share_target).is_met_by(&hash) {
+            return Err(with_hash(Reject::low_difficulty()));
         }
-        let block = job.network_target.is_met_by(&hash).then(|| {
+        if session.seen.contains(&hash) {
+            return Err(with_hash(Reject::duplicate()));
+        }
+        let is_block = block_target.is_met_by(&hash);
+        let most = self.config.bounds.shares_on_a_tip;
+        // A block ends the tip, and with it the need to remember.
+        if !is_block && session.seen.len() >= most {
+            return Err(with_hash(Reject::other(format!(
+                "this session has {most} shares on one tip, and the pool remembers no more: \
+                 ask for a higher difficulty"
+            ))));
+        }
+        session.seen.insert(hash);
+        let block = is_block.then(|| {
             let coinbase = with_witness(&coinbase).expect("a coinbase is longer than 8 bytes");
             (*height, header, serialize_block(&header, &coinbase, transactions))
         });
-        Ok(Judgement { hash, share: job.share_target.is_met_by(&hash), block })
+        Ok(Judgement { hash, block })
+    }
+
+    /// The line of the standings that a miner's shares count in. A new name may push out the one
+    /// that has done least.
+    fn standing(&mut self, miner: &Miner) -> &mut WorkerStats {
+        let label = Label { worker: miner.worker.clone(), is_host: miner.is_host };
+        if !self.standings.contains_key(&label) && self.standings.len() >= self.config.bounds.names
+        {
+            let guests = self.standings.iter().filter(|(label, _)| !label.is_host);
+            let least = guests.min_by_key(|(_, stats)| **stats).map(|(label, _)| label.clone());
+            if let Some(stats) = least.and_then(|least| self.standings.remove(&least)) {
+                self.others.add(stats);
+            }
+        }
+        self.standings.entry(label).or_default()
+    }
+}
+
+impl Session {
+    fn miner(&self, session: SessionId, worker: String) -> Miner {
+        Miner { session, is_host: self.hosts.contains(&worker), worker }
     }
 }
 
@@ -348,12 +485,17 @@ impl WorkerStats {
         self.rejected += u64::from(!is_accepted);
         self.blocks += u64::from(is_block);
     }
+
+    fn add(&mut self, other: Self) {
+        self.blocks += other.blocks;
+        self.accepted += other.accepted;
+        self.rejected += other.rejected;
+    }
 }
 
+/// An accepted share.
 struct Judgement {
     hash: Hash256,
-    /// It meets the share target.
-    share: bool,
-    /// It meets the network's target.
+    /// Height, header and bytes, if it is a block.
     block: Option<(u32, Header, Vec<u8>)>,
 }

@@ -3,8 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use midstate_pool::{Event, PoolConfig, RegtestPool, SessionId};
-use midstate_stratum::Limits;
+use midstate_pool::{Event, PoolBounds, PoolConfig, RegtestPool, SessionId};
 use serde_json::{Value, json};
 
 /// Core's `MAX_FUTURE_BLOCK_TIME`.
@@ -20,7 +19,11 @@ struct Miner {
 
 impl Miner {
     fn join(now: Duration) -> Self {
-        let config = PoolConfig { difficulty: 1e-9, limits: Limits::default() };
+        Self::join_at(now, PoolConfig::new(1e-9, 0))
+    }
+
+    /// At a pool of this kind.
+    fn join_at(now: Duration, config: PoolConfig) -> Self {
         let mut pool = RegtestPool::new(config, Vec::new(), now).expect("it starts");
         let session = pool.connect(SocketAddr::from(([127, 0, 0, 1], 1)));
         let mut miner = Self { pool, session, job: None };
@@ -52,6 +55,29 @@ impl Miner {
             }
         }
         answer
+    }
+
+    /// Another connection, whose answers are taken by [`ask_as`](Self::ask_as).
+    fn connect(&mut self, now: Duration, user: &str, password: &str) -> SessionId {
+        let session = self.pool.connect(SocketAddr::from(([127, 0, 0, 1], 2)));
+        self.ask_as(session, now, "mining.subscribe", json!([]));
+        self.ask_as(session, now, "mining.authorize", json!([user, password]));
+        session
+    }
+
+    fn ask_as(&mut self, session: SessionId, now: Duration, method: &str, params: Value) -> Value {
+        let own = std::mem::replace(&mut self.session, session);
+        let answer = self.ask(now, method, params);
+        self.session = own;
+        answer
+    }
+
+    /// Submits this nonce for the present job: the answer, and the events.
+    fn submit(&mut self, now: Duration, nonce: u32) -> (Value, Vec<Event>) {
+        let job = self.job.clone().expect("there is a job");
+        let (time, nonce) = (format!("{:08x}", now.as_secs()), format!("{nonce:08x}"));
+        let answer = self.ask(now, "mining.submit", json!(["me", job, "00000000", time, nonce]));
+        (answer, std::iter::from_fn(|| self.pool.poll_event()).collect())
     }
 
     /// Mines a block with this time in its header. It ends the job.
@@ -88,4 +114,178 @@ fn a_chain_two_hours_ahead_of_the_clock_waits_for_it() {
     miner.hear();
     miner.mine(then, then + TWO_HOURS);
     assert_eq!(miner.pool.chain().height(), 2);
+}
+
+const NOW: Duration = Duration::from_secs(1_700_000_000);
+
+fn is_block(event: &Event) -> bool {
+    matches!(event, Event::Block { .. })
+}
+
+#[test]
+fn a_share_has_one_verdict_and_a_refused_one_changes_nothing() {
+    // Shares of 65,536 hashes, blocks the same, on a network where every second hash would do.
+    let mut miner = Miner::join_at(NOW, PoolConfig::new(1.0 / 65536.0, 0));
+    let job = miner.job.clone();
+    let mut refused = 0;
+    for nonce in 0..1_000 {
+        let (answer, events) = miner.submit(NOW, nonce);
+        if answer["error"][0] == 23 {
+            refused += 1;
+            assert!(!events.iter().any(is_block), "{answer} {events:?}");
+            assert_eq!((miner.pool.chain().height(), &miner.job), (0, &job));
+        }
+    }
+    assert!(refused > 900, "about one in 65,536 is a share: {refused} refused");
+    // The same nonce again is refused for the same reason: a refusal leaves nothing behind.
+    let again: Vec<_> =
+        (0..10).map(|nonce| miner.submit(NOW, nonce).0["error"][0].clone()).collect();
+    assert!(again.iter().filter(|code| **code == 23).count() >= 9, "{again:?}");
+}
+
+#[test]
+fn an_accepted_share_that_misses_the_block_target_is_a_share_and_no_block() {
+    let config = PoolConfig { block_difficulty: 1e-6, ..PoolConfig::new(1e-9, 0) };
+    let mut miner = Miner::join_at(NOW, config);
+    let (mut shares, mut blocks) = (0, 0);
+    for nonce in 0..100_000 {
+        let (answer, events) = miner.submit(NOW, nonce);
+        let found = events.iter().any(is_block);
+        assert!(!found || answer["result"] == true, "a block is an accepted share: {answer}");
+        if answer["result"] == true {
+            shares += u32::from(!found);
+            blocks += u32::from(found);
+        }
+        if blocks > 0 {
+            break;
+        }
+    }
+    assert!(shares > 10 && blocks == 1, "{shares} shares, {blocks} blocks");
+    assert_eq!(miner.pool.chain().height(), 1);
+    let stats = miner.pool.pool().standings().values().next().unwrap();
+    assert_eq!((stats.blocks, stats.accepted), (1, u64::from(shares) + 1));
+}
+
+#[test]
+fn a_share_counts_once_on_a_tip_whatever_job_it_names() {
+    let config = PoolConfig { block_difficulty: 1.0, ..PoolConfig::new(1e-9, 0) };
+    let mut miner = Miner::join_at(NOW, config);
+    let nonce = (0..100).find(|&nonce| miner.submit(NOW, nonce).0["result"] == true).unwrap();
+    assert_eq!(miner.submit(NOW, nonce).0["error"][0], 22, "the same job");
+    let first = miner.job.clone();
+    let due = miner.pool.poll_timeout();
+    miner.pool.handle_timeout(due);
+    miner.hear();
+    assert_ne!(miner.job, first, "the same work under a new id");
+    assert_eq!(miner.submit(NOW, nonce).0["error"][0], 22, "the same header");
+}
+
+#[test]
+fn miners_are_known_by_session_and_the_host_by_its_password() {
+    let config = PoolConfig { host_password: Some("secret".into()), ..PoolConfig::new(1.0, 0) };
+    let mut miner = Miner::join_at(NOW, config);
+    let guest = miner.connect(NOW, "demo", "x");
+    let host = miner.connect(NOW, "demo", "secret");
+    let empty = miner.connect(NOW, "demo", "");
+    let mut joined = Vec::new();
+    while let Some(event) = miner.pool.poll_event() {
+        if let Event::Joined { miner, .. } = event {
+            joined.push((miner.session, miner.worker, miner.is_host));
+        }
+    }
+    let demo = |session, is_host| (session, "demo".to_owned(), is_host);
+    let me = (miner.session, "me".to_owned(), false);
+    assert_eq!(joined, [me, demo(guest, false), demo(host, true), demo(empty, false)]);
+    let standings = miner.pool.pool().standings();
+    let labels: Vec<_> = standings.keys().map(|label| (&*label.worker, label.is_host)).collect();
+    assert_eq!(labels, [("demo", false), ("demo", true), ("me", false)]);
+    miner.pool.disconnect(host);
+    let left = std::iter::from_fn(|| miner.pool.poll_event()).find_map(|event| match event {
+        Event::Left { miner, .. } => Some((miner.session, miner.is_host)),
+        _ => None,
+    });
+    assert_eq!(left, Some((host, true)));
+}
+
+#[test]
+fn memory_that_a_miner_can_fill_has_a_bound() {
+    let bounds = PoolBounds { shares_on_a_tip: 16, names: 8 };
+    let config = PoolConfig { block_difficulty: 1.0, bounds, ..PoolConfig::new(1e-9, 0) };
+    let mut miner = Miner::join_at(NOW, config);
+    let answers: Vec<_> = (0..2_000).map(|nonce| miner.submit(NOW, nonce).0).collect();
+    let accepted = answers.iter().filter(|answer| answer["result"] == true).count();
+    assert_eq!(accepted, 16);
+    let full = answers.iter().find(|answer| answer["error"][0] == 20).unwrap();
+    assert!(full.to_string().contains("16 shares on one tip"), "{full}");
+
+    // A stream of names pushes out those that have done nothing, and never the one that has.
+    for stranger in 0..100 {
+        let session = miner.connect(NOW, &format!("stranger {stranger}"), "");
+        miner.pool.disconnect(session);
+    }
+    let pool = miner.pool.pool();
+    assert_eq!(pool.standings().len(), 8);
+    assert!(pool.standings().keys().any(|label| label.worker == "me"));
+    let all: u64 = pool.standings().values().map(|stats| stats.accepted + stats.rejected).sum();
+    let others = pool.others();
+    assert_eq!(all + others.accepted + others.rejected, 2_000, "nothing is forgotten in sum");
+}
+
+#[test]
+fn two_pools_never_produce_the_same_block() {
+    let block_of = |first_extranonce1| {
+        let mut miner = Miner::join_at(NOW, PoolConfig::new(1e-9, first_extranonce1));
+        miner.mine(NOW, NOW);
+        miner.pool.chain().blocks()[0].raw.clone()
+    };
+    assert_eq!(block_of(7), block_of(7), "the same seed, the same block");
+    assert_ne!(block_of(7), block_of(1_000_000));
+    // The numbers of the sessions may wrap.
+    assert_ne!(block_of(u32::MAX), block_of(7));
+}
+
+/// Each field of a submission is checked by the judge, and rolled versions are hashed as agreed.
+#[test]
+fn the_judge_knows_every_field() {
+    let mut miner = Miner::join_at(NOW, PoolConfig::new(1e-9, 0));
+    let job = miner.job.clone().unwrap();
+    let time = format!("{:08x}", NOW.as_secs());
+    let past = format!("{:08x}", 1_296_688_602);
+    let future = format!("{:08x}", NOW.as_secs() + TWO_HOURS.as_secs() + 1);
+    for (params, code, words) in [
+        (json!(["me", job, "000000", time, "00000000"]), 20, "extranonce2"),
+        (json!(["me", job, "00000000", past, "00000000"]), 20, "ntime"),
+        (json!(["me", job, "00000000", future, "00000000"]), 20, "ntime"),
+        (
+            json!(["me", job, "00000000", time, "00000000", "00002000"]),
+            20,
+            "without mining.configure",
+        ),
+        (json!(["me", "ffff", "00000000", time, "00000000"]), 21, "stale"),
+        (json!(["you", job, "00000000", time, "00000000"]), 24, "unauthorized"),
+    ] {
+        let answer = miner.ask(NOW, "mining.submit", params.clone());
+        assert_eq!(answer["error"][0], code, "{params} {answer}");
+        assert!(answer["error"][1].as_str().unwrap().contains(words), "{params} {answer}");
+    }
+    assert_eq!(miner.pool.chain().height(), 0);
+    // Version rolling, negotiated: the block carries the rolled bits and no others.
+    let ask = json!([["version-rolling"], {"version-rolling.mask": "1fffe000"}]);
+    assert_eq!(
+        miner.ask(NOW, "mining.configure", ask)["result"]["version-rolling.mask"],
+        "1fffe000"
+    );
+    let outside = json!(["me", job, "00000000", time, "00000000", "20000000"]);
+    let answer = miner.ask(NOW, "mining.submit", outside);
+    assert!(answer["error"][1].as_str().unwrap().contains("beyond the mask 1fffe000"), "{answer}");
+    for nonce in 0..10_000 {
+        let nonce = format!("{nonce:08x}");
+        let params = json!(["me", job, "00000000", time, nonce, "1fffe000"]);
+        if miner.ask(NOW, "mining.submit", params)["result"] == true {
+            break;
+        }
+    }
+    let header = miner.pool.chain().blocks()[0].header;
+    assert_eq!(header.version, 0x3fff_e000);
+    assert_eq!(header.hash(), miner.pool.chain().blocks()[0].hash);
 }

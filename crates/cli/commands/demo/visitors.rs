@@ -5,31 +5,28 @@
 use midstate_pool::Event;
 use tokio::sync::mpsc;
 
+use crate::mining::PoolNews;
 use crate::mining::event::{MinerEvent, MinerNews};
 use crate::web::PoolSide;
 
 /// Who is told.
 pub(super) struct Listeners {
     pub(super) page: Option<PoolSide>,
-    pub(super) miners: mpsc::UnboundedSender<MinerEvent>,
+    pub(super) miners: mpsc::UnboundedSender<PoolNews>,
     /// Blocks, raw.
     pub(super) node: Option<mpsc::UnboundedSender<Vec<u8>>>,
 }
 
-/// Passes on what comes until the pool ends. `own` is the worker that we are.
-pub(super) async fn tell(
-    mut events: mpsc::UnboundedReceiver<Event>,
-    own: &'static str,
-    to: Listeners,
-) {
+/// Passes on every event until the pool ends.
+pub(super) async fn tell(mut events: mpsc::UnboundedReceiver<Event>, to: Listeners) {
     while let Some(event) = events.recv().await {
         if let Some(page) = &to.page {
             page.event(&event);
         }
         // Mining that has ended is told no more; a link that has ended takes no more blocks, and
         // has said why.
-        if let Some(news) = of_another(&event, own) {
-            let _ = to.miners.send(news);
+        if let Some(news) = of_a_guest(&event) {
+            let _ = to.miners.send(PoolNews::Miner(news));
         }
         if let (Event::Block { raw, .. }, Some(node)) = (event, &to.node) {
             let _ = node.send(raw);
@@ -37,18 +34,22 @@ pub(super) async fn tell(
     }
 }
 
-/// What is news of another miner.
-fn of_another(event: &Event, own: &str) -> Option<MinerEvent> {
-    let (worker, news) = match event {
-        Event::Joined { worker, from, .. } => (worker, MinerNews::Joined { address: *from }),
-        Event::Block { worker, height, header, .. } => {
-            (worker, MinerNews::Block { height: *height, hash: header.hash().to_string() })
+/// The news about a guest; none about our own miner, whatever name a guest gives itself.
+fn of_a_guest(event: &Event) -> Option<MinerEvent> {
+    let (miner, news) = match event {
+        Event::Joined { miner, from } => (miner, MinerNews::Joined { address: *from }),
+        Event::Block { miner, height, header, .. } => {
+            (miner, MinerNews::Block { height: *height, hash: header.hash().to_string() })
         }
-        Event::Left { worker, from, stats } => {
+        Event::Left { miner, from, stats } => {
             let &midstate_pool::WorkerStats { accepted, rejected, blocks } = stats;
-            (worker, MinerNews::Left { address: *from, accepted, rejected, blocks })
+            (miner, MinerNews::Left { address: *from, accepted, rejected, blocks })
         }
         Event::Share { .. } | Event::Close { .. } => return None,
     };
-    (worker != own).then(|| MinerEvent { worker: worker.clone(), news })
+    (!miner.is_host).then(|| MinerEvent {
+        worker: miner.worker.clone(),
+        session: miner.session.number(),
+        news,
+    })
 }

@@ -4,7 +4,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use midstate_net::{PoolServer, ServerHandle, ServerLimits};
 use midstate_pool::{PoolConfig, RegtestPool};
-use midstate_stratum::Limits;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -15,7 +14,7 @@ const SUBSCRIBE: &str = r#"{"id":1,"method":"mining.subscribe","params":[]}"#;
 const CONFIGURE: &str = r#"{"id":2,"method":"mining.configure","params":[[],{}]}"#;
 
 async fn start(limits: ServerLimits) -> ServerHandle<RegtestPool> {
-    let config = PoolConfig { difficulty: 1.0, limits: Limits::default() };
+    let config = PoolConfig::new(1.0, 0);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let pool = RegtestPool::new(config, Vec::new(), now).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -127,4 +126,56 @@ fn who_is_connected_does_not_wait_for_descriptors() {
         // With a pause for each attempt to accept it takes at least 10 s.
         timeout(Duration::from_secs(5), answered).await.expect("the server hears the miner");
     });
+}
+
+/// Many requests in one write are many answers, and no miner that reads them is hung up on.
+#[tokio::test]
+async fn a_miner_that_reads_its_answers_may_send_as_fast_as_it_likes() {
+    let server = start(ServerLimits::default()).await;
+    let mut miner = Miner::connect(&server).await;
+    assert!(miner.ask(SUBSCRIBE).await);
+    let submit = |id: usize| {
+        format!(
+            "{{\"id\":{id},\"method\":\"mining.submit\",\"params\":[\"me\",\"1\",\"00000000\",\
+             \"6553f100\",\"00000000\"]}}\n"
+        )
+    };
+    // Far more than the outbox holds.
+    let count = 3 * ServerLimits::default().unread_lines;
+    let requests: String = (10..10 + count).map(submit).collect();
+    let (reader, mut writer) = miner.0.into_inner().into_split();
+    let writing = tokio::spawn(async move {
+        writer.write_all(requests.as_bytes()).await.unwrap();
+        writer
+    });
+    let mut lines = BufReader::new(reader).lines();
+    let mut answers = 0;
+    while answers < count {
+        let line = lines.next_line().await.unwrap().expect("the connection stays");
+        answers += usize::from(line.contains("\"error\":["));
+    }
+    drop(writing.await.unwrap());
+    server.stop().await.unwrap();
+}
+
+/// The line stalls: nothing is read for some seconds while requests go out, then everything is.
+#[tokio::test]
+async fn a_line_that_stalls_for_less_than_the_limit_keeps_its_connection() {
+    let server = start(ServerLimits { write: Duration::from_secs(60), ..Default::default() }).await;
+    let mut miner = Miner::connect(&server).await;
+    assert!(miner.ask(SUBSCRIBE).await);
+    let (reader, mut writer) = miner.0.into_inner().into_split();
+    // Until the pool stops reading: its answers fill both sockets' buffers, and then it waits.
+    let mut asked = 0;
+    let question = format!("{CONFIGURE}\n").repeat(64);
+    while timeout(Duration::from_millis(300), writer.write_all(question.as_bytes())).await.is_ok() {
+        asked += 64;
+        assert!(asked < 10_000_000, "the pool reads on although its answers are not read");
+    }
+    let mut lines = BufReader::new(reader).lines();
+    for _ in 0..asked {
+        lines.next_line().await.unwrap().expect("the connection stays");
+    }
+    drop(writer);
+    server.stop().await.unwrap();
 }

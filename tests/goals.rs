@@ -1,0 +1,89 @@
+//! Goals and limits of a run: a goal that was not reached is not a success, and a rate counts the
+//! time spent hashing.
+
+use serde_json::Value;
+
+use crate::program::{Running, events, midstate, run};
+
+/// A pool at which nothing is found in the time of a test, and its address.
+fn hard_pool() -> (Running, String) {
+    let mut pool = Running::start(&[
+        "demo",
+        "--listen",
+        "127.0.0.1:0",
+        "--difficulty",
+        "1e6",
+        "--max-hashrate",
+        "1",
+        "--threads",
+        "1",
+    ]);
+    let address = pool.pool_address();
+    (pool, address)
+}
+
+fn summary(stdout: &[u8]) -> Value {
+    let last = events(stdout).pop().unwrap();
+    assert_eq!(last["event"], "summary", "the summary is the last line");
+    last
+}
+
+#[test]
+fn a_goal_that_was_not_reached_is_not_a_success() {
+    let (_pool, address) = hard_pool();
+    let mine =
+        ["mine", "-o", &address, "-u", "me", "--threads", "1", "--time-limit", "1", "--json"];
+    for (goal, words) in [
+        (&["--shares", "5"][..], "goal not reached: 0 of 5 shares accepted within --time-limit 1"),
+        (&["--blocks", "1"], "goal not reached: 0 of 1 block accepted within --time-limit 1"),
+    ] {
+        let output = run(&[&mine[..], goal].concat());
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(6), "{stderr}");
+        assert!(stderr.contains(words), "{stderr}");
+        assert_eq!(summary(&output.stdout)["reason"], "time-limit");
+    }
+    let alone = run(&mine);
+    assert_eq!(alone.status.code(), Some(0), "a time limit alone is a goal of its own");
+}
+
+#[test]
+fn a_rate_counts_the_time_spent_hashing_and_no_other() {
+    // A port where no pool listens: it waits, and hashes nothing.
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let waited = midstate(&["mine", "-o", &closed.to_string(), "-u", "me", "--time-limit", "1"])
+        .arg("--json")
+        .output()
+        .unwrap();
+    let waited = summary(&waited.stdout);
+    assert_eq!(
+        (&waited["hps"], &waited["seconds_hashing"]),
+        (&0.0.into(), &0.0.into()),
+        "{waited}"
+    );
+
+    let (_pool, address) = hard_pool();
+    let mine =
+        ["mine", "-o", &address, "-u", "me", "--threads", "1", "--time-limit", "2", "--json"];
+    let hashed = summary(&run(&mine).stdout);
+    let number = |name: &str| hashed[name].as_f64().unwrap();
+    assert!(number("seconds_hashing") > 0.0 && number("seconds_hashing") <= number("seconds"));
+    let counted = number("hps") * number("seconds_hashing") / number("hashes");
+    assert!((counted - 1.0).abs() < 1e-9, "{hashed}");
+}
+
+#[test]
+fn the_summary_comes_when_threads_cannot_be_started() {
+    let (_pool, address) = hard_pool();
+    // Address space for the program and for some of the threads.
+    let program = env!("CARGO_BIN_EXE_midstate");
+    let output = std::process::Command::new("sh")
+        .args(["-c", r#"ulimit -v 400000 && exec "$0" "$@""#, program])
+        .args(["mine", "-o", &address, "-u", "me", "--threads", "4000", "--json"])
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("4000 hashing threads cannot be started"), "{stderr}");
+    assert_eq!(summary(&output.stdout)["reason"], "error");
+}
