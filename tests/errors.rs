@@ -26,7 +26,7 @@ fn unknown_kernels_are_named_beside_the_known_ones() {
 #[test]
 fn wrong_urls_say_what_a_url_looks_like() {
     for (url, word) in [
-        ("http//pool:1", "host"),
+        ("http//pool:1", "colon"),
         ("gopher://pool:1", "unknown scheme"),
         ("pool.example", "port"),
         ("pool:0", "port"),

@@ -21,7 +21,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::commands::{demo, doctor, grind, help, mine};
 use crate::lab::{asic, bench, econ, explain};
 use crate::shell::exit::Failure;
-use crate::shell::flags::OutputArgs;
+use crate::shell::flags::{self, OutputArgs};
 use crate::shell::logs::Logs;
 use crate::shell::output::Output;
 use crate::shell::printer::Printer;
@@ -84,7 +84,8 @@ fn main() -> ExitCode {
     if let Some(arguments) = minerd::arguments(&command_line) {
         return exit_code(minerd::run(arguments));
     }
-    let Cli { output, compat, command } = Cli::parse();
+    let Cli { output, compat, command } =
+        Cli::try_parse().unwrap_or_else(|error| flags::without_secrets(error).exit());
     if let Some(name) = compat {
         let words = format!("--compat comes before everything else: midstate --compat {name} ..");
         return exit_code(Err(Failure::usage(words)));

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use midstate_gbt::conf::Login;
-use midstate_net::{NodeUrl, NodeUrlError, PoolUrl};
+use midstate_net::{NodeUrl, PoolUrl, UrlError};
 use tokio::sync::mpsc;
 
 pub(crate) use self::plan::Plan;
@@ -112,9 +112,9 @@ impl FromStr for Server {
         let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
         match scheme.as_deref() {
             Some("http" | "https") => {
-                text.parse().map(Self::Node).map_err(|error: NodeUrlError| error.to_string())
+                text.parse().map(Self::Node).map_err(|error: UrlError| error.to_string())
             }
-            _ => text.parse().map(Self::Pool).map_err(|error| error.to_string()),
+            _ => text.parse().map(Self::Pool).map_err(|error: UrlError| error.to_string()),
         }
     }
 }

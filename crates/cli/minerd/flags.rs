@@ -14,7 +14,7 @@ use super::{NAME, config};
 use crate::commands::mine;
 use crate::machine::choose::HashArgs;
 use crate::shell::exit::Failure;
-use crate::shell::flags::OutputArgs;
+use crate::shell::flags::{OutputArgs, without_secrets};
 use crate::shell::values::at_least_one;
 
 const ALGORITHM: &str = "sha256d";
@@ -162,7 +162,8 @@ impl Flags {
     /// Ends the program where clap does: after `--help`, `--version` and mistakes.
     fn parse_all(arguments: impl Iterator<Item = OsString>) -> Result<Self, Failure> {
         let program = std::iter::once(OsString::from(NAME));
-        let matches = Self::command().get_matches_from(program.chain(arguments));
+        let matches = Self::command().try_get_matches_from(program.chain(arguments));
+        let matches = matches.unwrap_or_else(|error| without_secrets(error).exit());
         let mut flags = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
         let said_last = |one, other| matches.index_of(one) > matches.index_of(other);
         let (mut user, mut pass) = (flags.user.clone(), flags.pass.clone());
@@ -261,7 +262,7 @@ impl Flags {
         flags.extend(self.no_redirect.then(|| "--no-redirect".to_owned()));
         flags.extend(self.protocol_dump.then(|| "--verbose".to_owned()));
         let Mine { output, args } = Mine::try_parse_from(flags).map_err(|error| {
-            let words = error.to_string();
+            let words = without_secrets(error).to_string();
             Failure::usage(words.lines().next().unwrap_or_default().replacen("error: ", "", 1))
         })?;
         Ok((output, args))

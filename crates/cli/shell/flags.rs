@@ -2,7 +2,9 @@
 
 use std::io::IsTerminal;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, ValueEnum};
+use midstate_net::without_login;
 
 /// Flags that every command has.
 #[derive(Args, Debug, Clone)]
@@ -55,4 +57,28 @@ impl OutputArgs {
             When::Auto => set("CLICOLOR_FORCE") || std::io::stderr().is_terminal(),
         }
     }
+}
+
+/// clap's error without passwords: clap repeats a value that it could not use, and a URL may hold
+/// one.
+pub(crate) fn without_secrets(mut error: clap::Error) -> clap::Error {
+    let text = |error: &clap::Error, kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        _ => None,
+    };
+    if let Some(value) = text(&error, ContextKind::InvalidValue) {
+        let wants_url = text(&error, ContextKind::InvalidArg)
+            .is_some_and(|argument| argument.contains("URL") || argument.contains("://"));
+        if wants_url {
+            error.insert(ContextKind::InvalidValue, ContextValue::String(without_login(&value)));
+        }
+        return error;
+    }
+    for kind in [ContextKind::InvalidArg, ContextKind::InvalidSubcommand] {
+        let looks_like_url = |text: &String| text.contains('@') || text.contains("://");
+        if let Some(value) = text(&error, kind).filter(looks_like_url) {
+            error.insert(kind, ContextValue::String(without_login(&value)));
+        }
+    }
+    error
 }

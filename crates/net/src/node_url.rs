@@ -8,6 +8,7 @@ use std::str::FromStr;
 use midstate_gbt::conf::Login;
 
 use crate::dial::Endpoint;
+use crate::url_parts::{Parts, UrlError, WrongPart};
 
 const HTTP_PORT: u16 = 80;
 const HTTPS_PORT: u16 = 443;
@@ -28,22 +29,8 @@ pub struct NodeUrl {
     pub login: Option<Login>,
 }
 
-/// Why a text is not the address of a node.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NodeUrlError {
-    /// Another scheme, or none.
-    #[error("the URL of a node starts with http:// or https://")]
-    Scheme,
-    /// No host.
-    #[error("the URL names no host, expected http://HOST:PORT")]
-    Host,
-    /// No such port.
-    #[error("the URL has no port from 1 to 65535, expected http://HOST:PORT")]
-    Port,
-    /// A user name alone.
-    #[error("the URL has a user name without a password, expected http://USER:PASS@HOST:PORT")]
-    Login,
-}
+const EXPECTED: &str =
+    "http://HOST:PORT or https://HOST:PORT, with USER:PASS@ before HOST if need be";
 
 impl NodeUrl {
     pub(crate) fn endpoint(&self) -> Endpoint<'_> {
@@ -58,49 +45,44 @@ impl NodeUrl {
 }
 
 impl FromStr for NodeUrl {
-    type Err = NodeUrlError;
+    type Err = UrlError;
 
-    fn from_str(text: &str) -> Result<Self, NodeUrlError> {
-        let (scheme, rest) = text.split_once("://").ok_or(NodeUrlError::Scheme)?;
-        let tls = match scheme.to_ascii_lowercase().as_str() {
-            "http" => false,
-            "https" => true,
-            _ => return Err(NodeUrlError::Scheme),
-        };
-        let (authority, path) = match rest.find('/') {
-            Some(at) => rest.split_at(at),
-            None => (rest, "/"),
-        };
-        // A password may hold an '@', a host may not.
-        let (login, address) = match authority.rsplit_once('@') {
-            Some((login, address)) => {
-                let (user, password) = login.split_once(':').ok_or(NodeUrlError::Login)?;
-                let (user, password) = (user.to_owned(), password.to_owned());
-                (Some(Login { user, password }), address)
-            }
-            None => (None, authority),
-        };
-        let (host, port) = match address.strip_prefix('[') {
-            Some(v6) => {
-                let (host, rest) = v6.split_once(']').ok_or(NodeUrlError::Host)?;
-                match rest {
-                    "" => (host, None),
-                    _ => (host, Some(rest.strip_prefix(':').ok_or(NodeUrlError::Port)?)),
-                }
-            }
-            None => match address.split_once(':') {
-                Some((host, port)) => (host, Some(port)),
-                None => (address, None),
-            },
-        };
-        if host.is_empty() || host.contains([' ', '?', '#']) {
-            return Err(NodeUrlError::Host);
-        }
-        let port = port.map(|port| port.parse().ok().filter(|&port| port != 0));
-        let port = port.map(|port| port.ok_or(NodeUrlError::Port)).transpose()?;
-        let port = port.or(tls.then_some(HTTPS_PORT));
-        Ok(Self { host: host.to_owned(), port, tls, path: path.to_owned(), login })
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        parse(text).map_err(|wrong| UrlError { wrong, expected: EXPECTED })
     }
+}
+
+fn parse(text: &str) -> Result<NodeUrl, WrongPart> {
+    let (scheme, _) = text.split_once("://").ok_or(WrongPart::NoScheme)?;
+    let tls = match scheme.to_ascii_lowercase().as_str() {
+        "http" => false,
+        "https" => true,
+        _ => return Err(WrongPart::scheme(scheme)),
+    };
+    let parts = Parts::of(text)?;
+    if parts.query.is_some() {
+        return Err(WrongPart::Query);
+    }
+    if parts.fragment.is_some() {
+        return Err(WrongPart::Fragment);
+    }
+    let login = match parts.login.map(|login| (login.user, login.password)) {
+        None => None,
+        // Basic authentication ends the user name at the first colon.
+        Some((Some(user), _)) if user.contains(':') => {
+            return Err(WrongPart::Login("the user name in the URL has a colon"));
+        }
+        Some((Some(user), Some(password))) => Some(Login { user, password }),
+        Some((Some(_), None)) => {
+            return Err(WrongPart::Login("the URL has a user name without a password"));
+        }
+        Some((None, _)) => {
+            return Err(WrongPart::Login("the URL has an @ without a user name before it"));
+        }
+    };
+    let port = parts.port.or(tls.then_some(HTTPS_PORT));
+    let path = if parts.path.is_empty() { "/" } else { parts.path };
+    Ok(NodeUrl { host: parts.host.to_owned(), port, tls, path: path.to_owned(), login })
 }
 
 /// Without user name and password (S15).
@@ -150,18 +132,30 @@ mod tests {
     }
 
     #[test]
-    fn u3_what_is_no_node_says_what_is_missing() {
-        for (text, error) in [
-            ("h:1", NodeUrlError::Scheme),
-            ("ftp://h:1", NodeUrlError::Scheme),
-            ("http://", NodeUrlError::Host),
-            ("https://h:0", NodeUrlError::Port),
-            ("http://h:70000", NodeUrlError::Port),
-            ("http://me@h:1", NodeUrlError::Login),
-            ("http://[::1]8332", NodeUrlError::Port),
-            ("http://[::1", NodeUrlError::Host),
+    fn rule_7_an_error_names_the_part_that_is_wrong_and_no_password() {
+        for (text, wrong) in [
+            ("h:1", WrongPart::NoScheme),
+            ("ftp://h:1", WrongPart::Scheme("ftp".into())),
+            ("http://", WrongPart::NoHost),
+            ("http://me:hunter2@", WrongPart::NoHost),
+            ("https://h:0", WrongPart::Port),
+            ("http://me:hunter2@h:70000", WrongPart::Port),
+            ("http://me:hunter2", WrongPart::Port),
+            ("http://[::1]8332", WrongPart::Port),
+            ("http://[::1", WrongPart::Host),
+            ("http://h:1?me:hunter2", WrongPart::Query),
+            ("http://h:1#me:hunter2", WrongPart::Fragment),
         ] {
-            assert_eq!(text.parse::<NodeUrl>(), Err(error), "{text}");
+            let error = text.parse::<NodeUrl>().unwrap_err();
+            assert_eq!(error.wrong, wrong, "{text}: {error}");
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{text}: {error}");
         }
+        for text in ["http://me@h:1", "http://:hunter2@h:1", "http://a%3ab:hunter2@h:1"] {
+            let error = text.parse::<NodeUrl>().unwrap_err();
+            assert!(matches!(error.wrong, WrongPart::Login(_)), "{text}: {error}");
+        }
+        let url: NodeUrl = "http://me:a%2Fb/c%40@h:1/wallet/w".parse().unwrap();
+        assert_eq!(url.login.unwrap().password, "a/b/c@");
+        assert_eq!(url.path, "/wallet/w");
     }
 }

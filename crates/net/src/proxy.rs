@@ -5,6 +5,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::url_parts::{Parts, UrlError, WrongPart};
+
 /// Address of a SOCKS5 proxy.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ProxyUrl {
@@ -16,43 +18,46 @@ pub struct ProxyUrl {
     pub login: Option<(String, String)>,
 }
 
-/// Why a text is not the address of a proxy.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no proxy, expected socks5://HOST:PORT or socks5://USER:PASSWORD@HOST:PORT")]
-pub struct ProxyError(String);
+const EXPECTED: &str = "socks5://HOST:PORT or socks5://USER:PASSWORD@HOST:PORT";
 
 impl FromStr for ProxyUrl {
-    type Err = ProxyError;
+    type Err = UrlError;
 
-    fn from_str(text: &str) -> Result<Self, ProxyError> {
-        // Not the text itself in the error: it may hold a password.
-        let error = || {
-            let shown = text.rsplit_once('@').map_or(text, |(_, authority)| authority);
-            ProxyError(shown.to_owned())
-        };
-        let rest = text.strip_prefix("socks5://").or_else(|| text.strip_prefix("socks5h://"));
-        let rest = rest.ok_or_else(error)?.trim_end_matches('/');
-        let (login, authority) = match rest.rsplit_once('@') {
-            Some((login, authority)) => {
-                let (user, password) = login.split_once(':').ok_or_else(error)?;
-                // RFC 1929: one byte of length for each.
-                let fits = |part: &str| (1..=255).contains(&part.len());
-                if !fits(user) || !fits(password) {
-                    return Err(error());
-                }
-                (Some((user.to_owned(), password.to_owned())), authority)
-            }
-            None => (None, rest),
-        };
-        let (host, port) = authority.rsplit_once(':').ok_or_else(error)?;
-        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        let port = port.parse().ok().filter(|&port| port != 0).ok_or_else(error)?;
-        let host = bare.unwrap_or(host);
-        if !midstate_stratum::redirect::is_host(host) || (bare.is_none() && host.contains(':')) {
-            return Err(error());
-        }
-        Ok(Self { host: host.to_owned(), port, login })
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        parse(text).map_err(|wrong| UrlError { wrong, expected: EXPECTED })
     }
+}
+
+fn parse(text: &str) -> Result<ProxyUrl, WrongPart> {
+    let (scheme, _) = text.split_once("://").ok_or(WrongPart::NoScheme)?;
+    if !matches!(scheme.to_ascii_lowercase().as_str(), "socks5" | "socks5h") {
+        return Err(WrongPart::scheme(scheme));
+    }
+    let parts = Parts::of(text)?;
+    if !matches!(parts.path, "" | "/") {
+        return Err(WrongPart::Path);
+    }
+    if parts.query.is_some() {
+        return Err(WrongPart::Query);
+    }
+    if parts.fragment.is_some() {
+        return Err(WrongPart::Fragment);
+    }
+    // RFC 1929: one byte of length for each.
+    let fits = |part: &String| (1..=255).contains(&part.len());
+    let login = match parts.login.map(|login| (login.user, login.password)) {
+        None => None,
+        Some((Some(user), Some(password))) if fits(&user) && fits(&password) => {
+            Some((user, password))
+        }
+        Some(_) => {
+            return Err(WrongPart::Login(
+                "a proxy takes both a user name and a password, 1 to 255 bytes each",
+            ));
+        }
+    };
+    let port = parts.port.ok_or(WrongPart::NoPort)?;
+    Ok(ProxyUrl { host: parts.host.to_owned(), port, login })
 }
 
 impl fmt::Display for ProxyUrl {
@@ -84,6 +89,7 @@ mod tests {
             ("socks5h://tor.lan:9050/", "socks5://tor.lan:9050", None),
             ("socks5://[::1]:9050", "socks5://[::1]:9050", None),
             ("socks5://me:p@ss:w@a:1", "socks5://a:1", Some(("me".into(), "p@ss:w".into()))),
+            ("SOCKS5://me:p%40@a:1", "socks5://a:1", Some(("me".into(), "p@".into()))),
         ] {
             let proxy: ProxyUrl = text.parse().unwrap();
             assert_eq!((proxy.to_string().as_str(), &proxy.login), (shown, &login));
@@ -93,7 +99,16 @@ mod tests {
         {
             assert!(text.parse::<ProxyUrl>().is_err(), "{text}");
         }
-        let error = "socks5://me:secret@a".parse::<ProxyUrl>().unwrap_err().to_string();
-        assert!(!error.contains("secret"), "{error}");
+        for text in [
+            "socks5://me:secret@a",
+            "socks5://me:secret",
+            "http://me:secret@a:1",
+            "socks5://secret@a:1",
+            "socks5://a:1/secret",
+            "me:secret@a:1",
+        ] {
+            let error = text.parse::<ProxyUrl>().unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("secret"), "rule 7: {error}");
+        }
     }
 }

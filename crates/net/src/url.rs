@@ -1,10 +1,15 @@
 //! Where a pool lives: `stratum+tcp://host:port`, `stratum+tls://host:port`, or `host:port` alone
-//! (U3).
+//! (U3). A user name and a password may stand before the host (`user:pass@`), and NiceHash's
+//! `#xnsub` behind the port: it asks for `mining.extranonce.subscribe`, which the client sends to
+//! every pool.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::dial::Endpoint;
+use crate::url_parts::{Parts, UrlError, UrlLogin, WrongPart};
+
+const EXPECTED: &str = "stratum+tcp://HOST:PORT or stratum+tls://HOST:PORT";
 
 /// Address of a Stratum pool.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,22 +22,13 @@ pub struct PoolUrl {
     pub tls: bool,
 }
 
-/// Why a text is not the address of a pool.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum UrlError {
-    /// A scheme nobody speaks.
-    #[error(
-        "unknown scheme {0:?} in the pool's URL, expected stratum+tcp://HOST:PORT or \
-         stratum+tls://HOST:PORT"
-    )]
-    Scheme(String),
-    /// No host.
-    #[error("{0:?} names no host, expected stratum+tcp://HOST:PORT")]
-    Host(String),
-    /// No port, or none that exists.
-    #[error("{0:?} has no port from 1 to 65535, expected stratum+tcp://HOST:PORT")]
-    Port(String),
+/// A pool as people write it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolAddress {
+    /// Where it lives.
+    pub url: PoolUrl,
+    /// Who we are there, as far as the text says.
+    pub login: UrlLogin,
 }
 
 impl PoolUrl {
@@ -41,36 +37,53 @@ impl PoolUrl {
     }
 }
 
+impl FromStr for PoolAddress {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        parse(text).map_err(|wrong| UrlError { wrong, expected: EXPECTED })
+    }
+}
+
+/// Where there is no place for a user name and a password.
 impl FromStr for PoolUrl {
     type Err = UrlError;
 
     fn from_str(text: &str) -> Result<Self, UrlError> {
-        let (scheme, rest) = text.split_once("://").unwrap_or(("stratum+tcp", text));
-        let tls = match scheme.to_ascii_lowercase().as_str() {
-            "stratum+tcp" | "stratum" | "tcp" => false,
-            "stratum+tls" | "stratum+ssl" | "stratum+tcps" | "tls" | "ssl" | "tcps" => true,
-            _ => return Err(UrlError::Scheme(scheme.to_owned())),
-        };
-        let authority = rest.trim_end_matches('/');
-        let (host, port) =
-            authority.rsplit_once(':').ok_or_else(|| UrlError::Port(text.to_owned()))?;
-        let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-            Some(v6) => v6,
-            // An IPv6 address without brackets: the last group is not a port.
-            None if host.contains(':') => return Err(UrlError::Port(text.to_owned())),
-            None => host,
-        };
-        if !midstate_stratum::redirect::is_host(host) {
-            return Err(UrlError::Host(text.to_owned()));
+        let PoolAddress { url, login } = text.parse()?;
+        if login == UrlLogin::default() {
+            return Ok(url);
         }
-        // Digits only: what else `parse` takes, as `+1`, is no port.
-        match port.parse() {
-            Ok(0) => Err(UrlError::Port(text.to_owned())),
-            Ok(port_number) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
-                Ok(Self { host: host.to_owned(), port: port_number, tls })
-            }
-            _ => Err(UrlError::Port(text.to_owned())),
-        }
+        let wrong = WrongPart::Login("the URL has a user name or a password");
+        Err(UrlError { wrong, expected: EXPECTED })
+    }
+}
+
+fn parse(text: &str) -> Result<PoolAddress, WrongPart> {
+    if let Some((scheme, _)) = text.split_once("://") {
+        is_tls(scheme)?;
+    }
+    let parts = Parts::of(text)?;
+    let tls = parts.scheme.is_some_and(|scheme| is_tls(scheme) == Ok(true));
+    if !matches!(parts.path, "" | "/") {
+        return Err(WrongPart::Path);
+    }
+    if parts.query.is_some() {
+        return Err(WrongPart::Query);
+    }
+    if parts.fragment.is_some_and(|fragment| !fragment.eq_ignore_ascii_case("xnsub")) {
+        return Err(WrongPart::Fragment);
+    }
+    let url =
+        PoolUrl { host: parts.host.to_owned(), port: parts.port.ok_or(WrongPart::NoPort)?, tls };
+    Ok(PoolAddress { url, login: parts.login.unwrap_or_default() })
+}
+
+fn is_tls(scheme: &str) -> Result<bool, WrongPart> {
+    match scheme.to_ascii_lowercase().as_str() {
+        "stratum+tcp" | "stratum" | "tcp" => Ok(false),
+        "stratum+tls" | "stratum+ssl" | "stratum+tcps" | "tls" | "ssl" | "tcps" => Ok(true),
+        _ => Err(WrongPart::scheme(scheme)),
     }
 }
 
@@ -102,6 +115,8 @@ mod tests {
             ("tcps://10.0.0.1:443", "stratum+tls://10.0.0.1:443"),
             ("[2001:db8::1]:3333", "stratum+tcp://[2001:db8::1]:3333"),
             ("stratum+tls://[::1]:3333", "stratum+tls://[::1]:3333"),
+            ("stratum+tcp://pool.example:3333#xnsub", "stratum+tcp://pool.example:3333"),
+            ("pool.example:3333/#XNSUB", "stratum+tcp://pool.example:3333"),
         ] {
             let url: PoolUrl = text.parse().unwrap();
             assert_eq!(url.to_string(), shown, "{text}");
@@ -110,18 +125,44 @@ mod tests {
     }
 
     #[test]
-    fn u3_what_is_no_pool_says_what_is_missing() {
-        let error = |text: &str| text.parse::<PoolUrl>().unwrap_err();
-        assert!(matches!(error("gopher://a:1"), UrlError::Scheme(scheme) if scheme == "gopher"));
-        for text in ["a", "a:0", "a:70000", "a:", "a:+1", "::1:3333", "2001:db8::1", ""] {
-            assert!(matches!(error(text), UrlError::Port(_)), "{text:?}: {:?}", error(text));
+    fn rule_7_an_error_names_the_part_that_is_wrong_and_no_password() {
+        for (text, wrong) in [
+            ("gopher://a:1", WrongPart::Scheme("gopher".into())),
+            ("me:hunter2://a:1", WrongPart::Scheme(String::new())),
+            ("stratum+tcp//a:1", WrongPart::Colon),
+            ("a", WrongPart::NoPort),
+            ("", WrongPart::NoHost),
+            (":1", WrongPart::NoHost),
+            ("stratum+tcp://me:hunter2@", WrongPart::NoHost),
+            ("stratum+tcp://me:hunter2@:1", WrongPart::NoHost),
+            ("[]:1", WrongPart::Host),
+            ("[::1:3333", WrongPart::Host),
+            ("a b:1", WrongPart::Host),
+            ("a\n:1", WrongPart::Host),
+            ("::1:3333", WrongPart::Brackets),
+            ("stratum+tcp://me:hunter2@2001:db8::1", WrongPart::Brackets),
+            ("stratum+tcp://me:hunter2@a", WrongPart::NoPort),
+            ("stratum+tcp://me:hunter2", WrongPart::Port),
+            ("a:0", WrongPart::Port),
+            ("a:", WrongPart::Port),
+            ("a:+1", WrongPart::Port),
+            ("me:hunter2@a:70000", WrongPart::Port),
+            ("[::1]3333", WrongPart::Port),
+            ("me:hunter2@a:1/path", WrongPart::Path),
+            ("me:hunter2@a:1/?x", WrongPart::Query),
+            ("me:hunter2@a:1?x=1", WrongPart::Query),
+            ("me:hunter2@a:1#sub", WrongPart::Fragment),
+            ("me:hunter2%@a:1", WrongPart::Percent),
+            ("a:1/me:hunter2@b:1", WrongPart::Ambiguous),
+        ] {
+            let error = text.parse::<PoolAddress>().unwrap_err();
+            assert_eq!(error.wrong, wrong, "{text:?}: {error}");
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{text:?}: {error}");
         }
-        for text in [":1", "a b:1", "user@a:1", "a/b:1", "[::1:3333", "[]:1", "a\n:1"] {
-            assert!(
-                matches!(error(text), UrlError::Host(_) | UrlError::Port(_)),
-                "{text:?}: {:?}",
-                error(text)
-            );
-        }
+        let address: PoolAddress = "stratum+tls://me:hunter2@a:1#xnsub".parse().unwrap();
+        assert_eq!(address.url.to_string(), "stratum+tls://a:1");
+        assert_eq!(address.login.password.as_deref(), Some("hunter2"));
+        assert!(!format!("{address:?}").contains("hunter2"));
+        assert!("me:hunter2@a:1".parse::<PoolUrl>().is_err());
     }
 }

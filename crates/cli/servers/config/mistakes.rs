@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use midstate_net::without_login;
+
 /// Keys whose values are nobody's secret. The others may be `pass`, or have been meant to be.
 const HARMLESS: [&str; 15] = [
     "user",
@@ -56,7 +58,12 @@ fn is_harmless(line: &str) -> bool {
     // beginning of a longer text, a comment.
     let quotes = value.matches(['"', '\'']).count();
     let is_plain = !value.contains(['@', '{', '=', '#']) && quotes <= 2;
-    HARMLESS.contains(&key.trim()) && is_plain && !value.to_lowercase().contains("pass")
+    let text = value.trim().trim_matches(['"', '\'']);
+    let has_login = key.trim() == "url" && without_login(text) != text;
+    HARMLESS.contains(&key.trim())
+        && is_plain
+        && !has_login
+        && !value.to_lowercase().contains("pass")
 }
 
 /// The message without what the file says: serde's sentences begin "invalid type: integer `1234`,
@@ -151,7 +158,8 @@ mod tests {
             ("pool = 'hunter2'", ["line 1, column 8", "expected a sequence"]),
             ("[[pool]]\nurl = 'a:1'\npass = hunter2 # mine\n", ["line 3, column 8", "string"]),
             ("[pool]\npass = 'hunter2'", ["line 1", "expected a sequence"]),
-            ("[[pool]]\nurl = 'stratum+tcp://me:hunter2@a:1'", ["line 2, column 7", "\"..\""]),
+            ("[[pool]]\nurl = 'stratum+tcp://me:hunter2@a:1'", ["line 2, column 7", "password"]),
+            ("[[pool]]\nurl = 'stratum+tcp://me:hunter2'", ["line 2, column 7", "port"]),
             ("[[pool]]\nurl = 'http://me:hunter2@a:1'", ["line 2", "stratum+tcp://HOST:PORT"]),
             ("[[pool]]\nurl = stratum+tcp://me:hunter2@a:1", ["line 2, column 7", "string"]),
             ("proxy = 'http://me:hunter2@a:1'", ["line 1, column 9", "socks5://HOST:PORT"]),

@@ -1,0 +1,297 @@
+//! The parts of a URL, for pools, nodes and proxies alike: scheme, user name, password, host, port,
+//! path, query, fragment. An error names the part that is wrong and what was expected.
+//!
+//! Rule: no text of a URL is repeated in an error, except a scheme. A password may stand where a
+//! host, a port or a path is expected (`stratum+tcp://me:secret` without a host), and errors end up
+//! in logs.
+//!
+//! A user name and a password are percent-decoded. A password may hold `/`, `?`, `#` and `@` as they
+//! are; a text that can be read in two ways is refused.
+
+use std::fmt;
+
+/// What is wrong with a URL.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{wrong}, expected {expected}")]
+pub struct UrlError {
+    /// The part and its mistake.
+    pub wrong: WrongPart,
+    /// What such a URL looks like.
+    pub expected: &'static str,
+}
+
+/// The part of a URL that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WrongPart {
+    /// A scheme that is not spoken here.
+    #[error("unknown scheme{}", shown(.0))]
+    Scheme(String),
+    /// `http//host`.
+    #[error("the URL has // without the colon before it")]
+    Colon,
+    /// No scheme where one is needed.
+    #[error("the URL has no scheme")]
+    NoScheme,
+    /// Nothing where the host should be.
+    #[error("the URL names no host")]
+    NoHost,
+    /// A host with characters that no host has.
+    #[error("the host in the URL is neither a name nor an address")]
+    Host,
+    /// An IPv6 address without brackets.
+    #[error("the host in the URL has several colons: write an IPv6 address in brackets, [::1]")]
+    Brackets,
+    /// No port where one is needed.
+    #[error("the URL has no port")]
+    NoPort,
+    /// A port that is no number from 1 to 65535.
+    #[error("the port in the URL is no number from 1 to 65535")]
+    Port,
+    /// A path where none is allowed.
+    #[error("the URL has a path (/..), which this kind of server does not have")]
+    Path,
+    /// A query.
+    #[error("the URL has a query (?..), which this kind of server does not have")]
+    Query,
+    /// A fragment other than `#xnsub`.
+    #[error("the URL has a fragment (#..) that means nothing here; #xnsub is known, for pools")]
+    Fragment,
+    /// User name and password where none are allowed, or one of the two alone.
+    #[error("{0}")]
+    Login(&'static str),
+    /// `%zz`.
+    #[error(
+        "the user name or password in the URL has a % that is not followed by two hex digits (%25 \
+         stands for % itself), or does not decode to text"
+    )]
+    Percent,
+    /// `host:80/a@b`: is the `@` part of the path, or does it end a password?
+    #[error(
+        "the URL has an @ behind a /, ? or #: write %40 in a path, %2F, %3F or %23 in a password"
+    )]
+    Ambiguous,
+}
+
+impl WrongPart {
+    /// A scheme that is not spoken; its text is kept only if it is a word.
+    pub(crate) fn scheme(text: &str) -> Self {
+        Self::Scheme(if is_scheme(text) { text.to_owned() } else { String::new() })
+    }
+}
+
+/// A user name and a password as a URL gives them.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct UrlLogin {
+    /// `None` where nothing stands before the colon.
+    pub user: Option<String>,
+    /// `None` where there is no colon.
+    pub password: Option<String>,
+}
+
+impl fmt::Debug for UrlLogin {
+    /// Without the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "UrlLogin({:?}, ..)", self.user)
+    }
+}
+
+/// A URL cut into its parts.
+pub(crate) struct Parts<'a> {
+    pub(crate) scheme: Option<&'a str>,
+    pub(crate) login: Option<UrlLogin>,
+    /// IPv6 without brackets.
+    pub(crate) host: &'a str,
+    pub(crate) port: Option<u16>,
+    /// With its slash; empty if there is none.
+    pub(crate) path: &'a str,
+    pub(crate) query: Option<&'a str>,
+    pub(crate) fragment: Option<&'a str>,
+}
+
+impl<'a> Parts<'a> {
+    /// Cuts a URL; checks what is the same for all kinds of servers.
+    pub(crate) fn of(text: &'a str) -> Result<Self, WrongPart> {
+        let (scheme, rest) = match text.split_once("://") {
+            Some((scheme, rest)) if is_scheme(scheme) => (Some(scheme), rest),
+            _ => (None, text),
+        };
+        let (login, rest) = split_login(rest)?;
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, rest) = rest.split_at(end);
+        if scheme.is_none() && login.is_none() && rest.starts_with("//") {
+            return Err(WrongPart::Colon);
+        }
+        let (host, port) = host_and_port(authority)?;
+        let (rest, fragment) = cut(rest, '#');
+        let (path, query) = cut(rest, '?');
+        let login = login.map(decoded_login).transpose()?;
+        Ok(Self { scheme, login, host, port, path, query, fragment })
+    }
+}
+
+/// The text before and the text behind a mark.
+fn cut(text: &str, mark: char) -> (&str, Option<&str>) {
+    text.split_once(mark).map_or((text, None), |(before, behind)| (before, Some(behind)))
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.len() <= 20
+        && text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
+}
+
+fn shown(scheme: &str) -> String {
+    if scheme.is_empty() { String::new() } else { format!(" {scheme:?}") }
+}
+
+/// User name and password end at the last `@`.
+fn split_login(rest: &str) -> Result<(Option<&str>, &str), WrongPart> {
+    let Some((login, address)) = rest.rsplit_once('@') else { return Ok((None, rest)) };
+    let head = login.split(['/', '?', '#']).next().unwrap_or_default();
+    if head.len() < login.len() && !head.contains('@') {
+        // The '@' stands behind a '/': it ends a password, unless what is before the '/' is a host.
+        let is_host = match head.rsplit_once(':') {
+            None => true,
+            Some((_, port)) => port.parse::<u16>().is_ok(),
+        };
+        if is_host {
+            return Err(WrongPart::Ambiguous);
+        }
+    }
+    Ok((Some(login), address))
+}
+
+fn host_and_port(authority: &str) -> Result<(&str, Option<u16>), WrongPart> {
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(v6) => {
+            let (host, rest) = v6.split_once(']').ok_or(WrongPart::Host)?;
+            if host.parse::<std::net::Ipv6Addr>().is_err() {
+                return Err(WrongPart::Host);
+            }
+            match rest {
+                "" => (host, None),
+                _ => (host, Some(rest.strip_prefix(':').ok_or(WrongPart::Port)?)),
+            }
+        }
+        None => match authority.split_once(':') {
+            Some((_, port)) if port.contains(':') => return Err(WrongPart::Brackets),
+            Some((host, port)) => (host, Some(port)),
+            None => (authority, None),
+        },
+    };
+    if host.is_empty() {
+        return Err(WrongPart::NoHost);
+    }
+    if !midstate_stratum::redirect::is_host(host) {
+        return Err(WrongPart::Host);
+    }
+    let port = match port {
+        None => None,
+        // Digits only: `parse` takes `+1`, too.
+        Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some(port.parse().ok().filter(|&port| port != 0).ok_or(WrongPart::Port)?)
+        }
+        Some(_) => return Err(WrongPart::Port),
+    };
+    Ok((host, port))
+}
+
+fn decoded_login(login: &str) -> Result<UrlLogin, WrongPart> {
+    let (user, password) = cut(login, ':');
+    Ok(UrlLogin {
+        user: (!user.is_empty()).then(|| decoded(user)).transpose()?,
+        password: password.map(decoded).transpose()?,
+    })
+}
+
+/// Percent-decoded.
+fn decoded(text: &str) -> Result<String, WrongPart> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [byte, behind @ ..] = rest {
+        rest = behind;
+        if *byte != b'%' {
+            bytes.push(*byte);
+            continue;
+        }
+        let [high, low, behind @ ..] = rest else { return Err(WrongPart::Percent) };
+        let digit = |byte: u8| char::from(byte).to_digit(16).ok_or(WrongPart::Percent);
+        bytes.push((digit(*high)? << 4 | digit(*low)?) as u8);
+        rest = behind;
+    }
+    String::from_utf8(bytes).map_err(|_| WrongPart::Percent)
+}
+
+/// A text for an error message: whole if it cannot hold a password, else with what may be one
+/// replaced by `..`. For messages of parsers that repeat what they were given.
+pub fn without_login(text: &str) -> String {
+    let (before, rest) = text.split_at(text.find("://").map_or(0, |at| at + 3));
+    if let Some((_, address)) = rest.rsplit_once('@') {
+        return match host_and_port(address.split(['/', '?', '#']).next().unwrap_or_default()) {
+            Ok(_) if is_plain(before, address) => format!("{before}..@{address}"),
+            _ => "..".to_owned(),
+        };
+    }
+    if is_plain(before, rest) { text.to_owned() } else { "..".to_owned() }
+}
+
+/// Whether nothing stands behind a colon but digits, and no more of them than a port has.
+fn is_plain(before: &str, rest: &str) -> bool {
+    let scheme = before.strip_suffix("://").unwrap_or(before);
+    let port = rest.rsplit_once(':').map_or("", |(_, port)| port).trim_end_matches('/');
+    (scheme.is_empty() || is_scheme(scheme))
+        && port.len() <= 5
+        && port.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_7_a_login_is_decoded_and_ends_at_the_last_at() {
+        for (text, user, password, host) in [
+            ("me:p%40ss@h:1", Some("me"), Some("p@ss"), "h"),
+            ("x://a.rig:p@ss@h:1", Some("a.rig"), Some("p@ss"), "h"),
+            ("x://a.rig@h:1", Some("a.rig"), None, "h"),
+            ("x://:only@h:1", None, Some("only"), "h"),
+            ("x://me:@h:1", Some("me"), Some(""), "h"),
+            ("x://me:a/b?c#d@h:1/", Some("me"), Some("a/b?c#d"), "h"),
+            ("x://me:a@b/c@[::1]:1", Some("me"), Some("a@b/c"), "::1"),
+            ("x://m%C3%BC:%2f%3A@h:1", Some("mü"), Some("/:"), "h"),
+        ] {
+            let parts = Parts::of(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            let login = parts.login.unwrap();
+            assert_eq!((login.user.as_deref(), login.password.as_deref()), (user, password));
+            assert_eq!((parts.host, parts.port), (host, Some(1)), "{text}");
+            assert!(!format!("{login:?}").contains("p@ss"));
+        }
+    }
+
+    #[test]
+    fn rule_7_what_can_be_read_in_two_ways_is_refused() {
+        for text in ["x://h:80/a@b", "x://h/a@b:1", "x://h?a@b", "x://h:1#a@b"] {
+            assert_eq!(Parts::of(text).err(), Some(WrongPart::Ambiguous), "{text}");
+        }
+        for text in ["x://a%:b@h:1", "x://a:%4@h:1", "x://a:%zz@h:1", "x://a:%ff@h:1"] {
+            assert_eq!(Parts::of(text).err(), Some(WrongPart::Percent), "{text}");
+        }
+    }
+
+    #[test]
+    fn rule_7_a_text_that_may_hold_a_password_is_not_repeated() {
+        for (text, shown) in [
+            ("stratum+tcp://h:70000", "stratum+tcp://h:70000"),
+            ("gopher://h", "gopher://h"),
+            ("h:1/path", ".."),
+            ("x://me:hunter2@h:1", "x://..@h:1"),
+            ("x://me:hunter2", ".."),
+            ("me:hunter2@h", "..@h"),
+            ("x://me:hunter2@h:hunter2", ".."),
+            ("me:hunter2://h:1", ".."),
+        ] {
+            assert_eq!(without_login(text), shown, "{text}");
+        }
+    }
+}
