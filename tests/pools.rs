@@ -309,8 +309,9 @@ fn u8_the_configuration_in_its_usual_place_is_read_when_nothing_else_is_said() {
         assert_eq!(code, Some(0), "{stderr}");
         assert!(!stdout.contains("usual.invalid") && !stderr.contains(shown), "{stdout}{stderr}");
     }
-    let (code, _, stderr) = mine(&["-u", "me"], None);
-    assert!(code == Some(2) && stderr.contains("go with --url") && stderr.contains(shown));
+    let (code, stdout, stderr) = mine(&["-u", "flag"], None);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stdout.contains("usual.invalid:3333 as flag"), "a flag wins: {stdout}");
 
     std::fs::write(&config, "nonsense").unwrap();
     let (code, _, stderr) = mine(&[], None);

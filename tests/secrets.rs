@@ -237,7 +237,6 @@ fn s15_a_password_is_said_in_one_way() {
         ),
         (&["mine", "-c", &config], &["twice.toml", "pass and pass-file", "stratum+tcp://a:1"]),
         (&["mine", "-c", &common], &["common.toml", "pass and pass-file", "all pools"]),
-        (&["mine", "-c", &fine, "--pass-file", &pass], &["--pass-file go with --url", "fine.toml"]),
     ] {
         let (code, stderr) = fail(arguments);
         assert_eq!(code, 2, "{stderr}");
@@ -245,7 +244,8 @@ fn s15_a_password_is_said_in_one_way() {
             assert!(stderr.contains(word), "{word:?} is not in: {stderr}");
         }
     }
-    for arguments in [&pool[..], &["mine", "-c", &fine, "--dry-run"]] {
+    let both = ["mine", "-c", &fine, "--dry-run", "--pass-file", &pass];
+    for arguments in [&pool[..], &["mine", "-c", &fine, "--dry-run"], &both] {
         let output = run(&[arguments, &["--kernel", "scalar"]].concat());
         let told = [output.stdout, output.stderr].concat();
         let told = String::from_utf8(told).unwrap();

@@ -30,6 +30,7 @@ mod proposals;
 mod proxy;
 mod report;
 mod secrets;
+mod servers;
 mod service;
 mod signals;
 mod solo;

@@ -7,3 +7,4 @@ pub(crate) mod node;
 mod payout;
 pub(crate) mod pools;
 pub(crate) mod secrets;
+pub(crate) mod terms;

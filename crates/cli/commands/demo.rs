@@ -24,7 +24,8 @@ use crate::console::{self, ViewArgs};
 use crate::machine::choose::{Choice, MiningArgs};
 use crate::mining::{self, Goals, PoolNews, Source};
 use crate::servers::node::NodeArgs;
-use crate::servers::pools::{Pools, RouteArgs, USER_AGENT};
+use crate::servers::pools::{Pools, RouteArgs};
+use crate::servers::terms::{USER_AGENT, node_login};
 use crate::shell::exit::Failure;
 use crate::shell::output::Output;
 use crate::shell::runtime;
@@ -141,7 +142,9 @@ async fn at_node(
     page: Option<&Page>,
     out: &mut Output,
 ) -> Result<(), Failure> {
-    let link = args.solo.link(vec![url], |_| None, &args.route, BIP320_MASK, out)?;
+    let login = node_login(None, None, Some(&url))?;
+    let way = args.route.said();
+    let link = args.solo.link(vec![url], |_| login.clone(), &way, BIP320_MASK, out)?;
     let (blocks, solved) = mpsc::unbounded_channel();
     let (work, templates) = mpsc::unbounded_channel();
     let (node_events, told) = midstate_net::events();

@@ -4,8 +4,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use midstate_chain::{BIP320_MASK, Job, Network};
-use midstate_gbt::conf::Login;
-use midstate_net::{NodeUrl, Outcome, PoolUrl, Stage, Step};
+use midstate_net::{NodeUrl, Outcome, PoolAddress, Stage, Step};
 use midstate_sha256d::Kernel;
 use midstate_stratum::ExpectedPayout;
 use serde::Serialize;
@@ -14,7 +13,8 @@ use crate::commands::mine::Server;
 use crate::machine::choose::{self, HashArgs};
 use crate::machine::cpu::cpu_name;
 use crate::servers::node::EntryArgs;
-use crate::servers::pools::{Login as PoolLogin, PoolArgs};
+use crate::servers::pools::PoolArgs;
+use crate::servers::terms::{Terms, node_login};
 use crate::shell::exit::{Failure, Kind};
 use crate::shell::output::Output;
 use crate::shell::runtime;
@@ -93,10 +93,11 @@ fn examine_machine(args: &Args, out: &mut Output) -> Result<(), Failure> {
 }
 
 /// One connection to a pool, step by step.
-fn examine_pool(url: &PoolUrl, args: &Args, out: &mut Output) -> Result<(), Failure> {
-    let user = args.user.clone().unwrap_or_else(|| POOL_USER.to_owned());
-    let login = PoolLogin { user, pass: args.pass.clone() };
-    let account = args.way.account(url, login, BIP320_MASK)?;
+fn examine_pool(address: &PoolAddress, args: &Args, out: &mut Output) -> Result<(), Failure> {
+    let flags = Terms { user: args.user.clone(), pass: args.pass.clone(), ..args.way.said() };
+    let nobody = Terms { user: Some(POOL_USER.to_owned()), ..Terms::default() };
+    let said = flags.over(address.login.clone().into()).over(nobody);
+    let account = said.account(&address.url, BIP320_MASK)?;
     let network = midstate_net::Network::default();
     let mut steps = Steps { out, failed: None };
     let examination = midstate_net::examine_pool(&account, &network, |step| steps.tell(step));
@@ -113,14 +114,8 @@ fn examine_pool(url: &PoolUrl, args: &Args, out: &mut Output) -> Result<(), Fail
 
 /// All that mining at a node needs of it, step by step.
 fn examine_node(url: &NodeUrl, args: &Args, out: &mut Output) -> Result<(), Failure> {
-    let login = match (&args.user, &args.pass) {
-        (Some(user), Some(password)) => {
-            Some(Login { user: user.clone(), password: password.clone() })
-        }
-        (None, None) => None,
-        _ => return Err(Failure::usage("a node wants both --user and --pass, or neither")),
-    };
-    let node = args.entry.node(url.clone(), login, &args.way.route, out)?;
+    let login = node_login(args.user.clone(), args.pass.clone(), Some(url))?;
+    let node = args.entry.node(url.clone(), login, &args.way.said(), out)?;
     let network = midstate_net::Network::default();
     let mut steps = Steps { out, failed: None };
     let wanted = args.entry.chain;

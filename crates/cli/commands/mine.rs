@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use midstate_gbt::conf::Login;
-use midstate_net::{NodeUrl, PoolUrl, UrlError};
+use midstate_net::{NodeUrl, PoolAddress, UrlError};
 use tokio::sync::mpsc;
 
 pub(crate) use self::plan::Plan;
@@ -19,12 +18,12 @@ use crate::mining::{self, Goals, Source};
 use crate::servers::config::Config;
 use crate::servers::directories;
 use crate::servers::node::NodeArgs;
-use crate::servers::pools::{self, Login as PoolLogin, PoolArgs, Pools};
+use crate::servers::pools::{self, PoolArgs, Pools, spread};
 use crate::servers::secrets;
+use crate::servers::terms::node_login;
 use crate::shell::exit::Failure;
 use crate::shell::output::Output;
 use crate::shell::runtime;
-use crate::shell::units;
 use crate::shell::values;
 use crate::web::WebArgs;
 
@@ -78,7 +77,7 @@ pub(crate) struct Args {
     return_after: Option<u64>,
     /// Read pools and defaults from this TOML file; SIGHUP reads the pools again [default, without
     /// URL and --address: midstate/config.toml where the user's configurations are]
-    #[arg(short, long, value_name = "FILE", conflicts_with = "address")]
+    #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Check the flags and the configuration, say what they come to, and stop there
     #[arg(long)]
@@ -101,7 +100,7 @@ pub(crate) struct Args {
 /// Where jobs can come from.
 #[derive(Debug, Clone)]
 pub(crate) enum Server {
-    Pool(PoolUrl),
+    Pool(PoolAddress),
     Node(NodeUrl),
 }
 
@@ -185,20 +184,7 @@ impl Args {
                  paid at the local Bitcoin Core node{file}; midstate demo needs none of it"
             )));
         }
-        let give_up = self.give_up.map(Duration::from_secs);
-        if let Some((file, config)) = config.filter(|_| self.url.is_empty()) {
-            let logins = [self.user.len(), self.pass.len(), self.userpass.len()];
-            if logins.iter().any(|count| *count > 0) || !self.pass_file.is_empty() {
-                return Err(Failure::usage(format!(
-                    "--user, --pass and --pass-file go with --url; {} has its own",
-                    file.display()
-                )));
-            }
-            let mut pools = Pools::from_file(&file, &config, self.version_mask, &self.way)?;
-            pools.link.give_up = give_up.or(pools.link.give_up);
-            pools.set_return_after(self.return_after);
-            return Ok(Source::Pools(Box::new(pools)));
-        }
+        let config = config.as_ref().map(|(file, config)| (file.as_path(), config));
         match (pools.is_empty(), nodes.is_empty()) {
             (false, false) => Err(Failure::usage(
                 "-o names pools and nodes: give pools (stratum+tcp://) or nodes (http://)",
@@ -206,30 +192,57 @@ impl Args {
             (false, true) if self.node.address.is_some() => Err(Failure::usage(
                 "--address is for nodes: a pool pays the user it knows, name it with -u",
             )),
-            (false, true) => {
-                let mut pools = self.pools(&pools, out)?;
-                pools.link.give_up = give_up;
-                pools.set_return_after(self.return_after);
-                Ok(Source::Pools(Box::new(pools)))
-            }
-            (true, _) => {
-                let (users, passwords) = self.logins(out)?;
-                let user = spread("--user", &users, nodes.len().max(1))?;
-                let password = spread(self.pass_flag(), &passwords, nodes.len().max(1))?;
-                if user.is_some() != password.is_some() {
-                    return Err(Failure::usage(
-                        "a node wants both --user and --pass (or --pass-file), or neither",
-                    ));
-                }
-                let login = |index| {
-                    let (user, password) = user.as_ref().zip(password.as_ref())?;
-                    Some(Login { user: user(index), password: password(index) })
-                };
-                let mask = self.version_mask;
-                let link = self.node.link(nodes, login, &self.way.route, mask, out)?;
-                Ok(Source::Nodes(Box::new(midstate_net::NodeLinkConfig { give_up, ..link })))
-            }
+            (true, true) if self.node.address.is_some() => self.nodes(nodes, config, out),
+            (true, false) => self.nodes(nodes, config, out),
+            (_, true) => self.pools(pools, config, out),
         }
+    }
+
+    /// The pools of the flags or, if they name none, of the file.
+    fn pools(
+        &self,
+        urls: Vec<PoolAddress>,
+        config: Option<(&Path, &Config)>,
+        out: &mut Output,
+    ) -> Result<Source, Failure> {
+        let (users, passwords) = self.logins(out)?;
+        let pass_flag = self.pass_flag();
+        let (way, version_mask) = (self.way.said(), self.version_mask);
+        let flags = pools::Flags { urls, users, passwords, pass_flag, way, version_mask };
+        let mut pools = Pools::merged(flags, config)?;
+        pools.link.give_up = self.give_up().or(pools.link.give_up);
+        pools.set_return_after(self.return_after);
+        Ok(Source::Pools(Box::new(pools)))
+    }
+
+    /// The nodes of the flags or, if they name none, the local one.
+    fn nodes(
+        &self,
+        urls: Vec<NodeUrl>,
+        config: Option<(&Path, &Config)>,
+        out: &mut Output,
+    ) -> Result<Source, Failure> {
+        let (users, passwords) = self.logins(out)?;
+        let count = urls.len().max(1);
+        let user = spread("--user", &users, count)?;
+        let password = spread(self.pass_flag(), &passwords, count)?;
+        let logins =
+            (0..count).map(|index| node_login(user(index), password(index), urls.get(index)));
+        let logins = logins.collect::<Result<Vec<_>, _>>()?;
+        let mut way = self.way.said();
+        if let Some((file, config)) = config {
+            let tls = urls.iter().all(|url| url.tls) && !urls.is_empty();
+            way = way.over(pools::about_node(file, config, &"this node", tls)?);
+        }
+        let login = |index: usize| logins[index].clone();
+        let link = self.node.link(urls, login, &way, self.version_mask, out)?;
+        let filed = config.and_then(|(_, config)| config.give_up).map(Duration::from_secs);
+        let give_up = self.give_up().or(filed);
+        Ok(Source::Nodes(Box::new(midstate_net::NodeLinkConfig { give_up, ..link })))
+    }
+
+    fn give_up(&self) -> Option<Duration> {
+        self.give_up.map(Duration::from_secs)
     }
 
     /// Whether it is said where to mine, a configuration aside.
@@ -269,19 +282,6 @@ impl Args {
         if self.pass_file.is_empty() { "--pass" } else { "--pass-file" }
     }
 
-    /// Each pool with its own user and password.
-    fn pools(&self, urls: &[PoolUrl], out: &mut Output) -> Result<Pools, Failure> {
-        let (users, passwords) = self.logins(out)?;
-        let user = spread("--user", &users, urls.len())?
-            .ok_or_else(|| Failure::usage("a pool wants a user name: add --user NAME"))?;
-        let password = spread(self.pass_flag(), &passwords, urls.len())?;
-        let accounts = urls.iter().enumerate().map(|(index, url)| {
-            let pass = password.as_ref().map(|of| of(index));
-            self.way.account(url, PoolLogin { user: user(index), pass }, self.version_mask)
-        });
-        Ok(Pools::new(accounts.collect::<Result<_, _>>()?))
-    }
-
     /// The configuration file; what it says about hashing becomes ours, unless a flag says more.
     fn read_config(&mut self, file: &Path, out: &mut Output) -> Result<Config, Failure> {
         let config = Config::read(file).map_err(|error| Failure::usage(error.to_string()))?;
@@ -303,22 +303,4 @@ fn is_there(file: &Path) -> bool {
         std::fs::symlink_metadata(file).map_err(|error| error.kind()),
         Err(ErrorKind::NotFound | ErrorKind::NotADirectory)
     )
-}
-
-/// Which value belongs to which pool: one each, or one for all.
-fn spread<'a>(
-    flag: &str,
-    values: &'a [String],
-    pools: usize,
-) -> Result<Option<impl Fn(usize) -> String + 'a>, Failure> {
-    match values.len() {
-        0 => Ok(None),
-        count if count == 1 || count == pools => {
-            Ok(Some(move |index: usize| values[index.min(count - 1)].clone()))
-        }
-        count => Err(Failure::usage(format!(
-            "{flag} is given {count} times for {}: give it once, or once for each --url",
-            units::count(pools, "pool")
-        ))),
-    }
 }

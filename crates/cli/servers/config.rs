@@ -3,7 +3,7 @@
 //! A flag on the command line wins over the file. Paths in it start from the file's directory.
 //!
 //! ```toml
-//! user = "bc1q...worker"        # for every pool without a user of its own
+//! user = "bc1q...worker"        # for every pool without a user of its own; so all keys of a pool
 //!
 //! [[pool]]
 //! url = "stratum+tls://pool.example:443"
@@ -20,7 +20,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use midstate_net::{PoolUrl, ProxyUrl};
+use midstate_net::{PoolAddress, ProxyUrl};
 use serde::{Deserialize, Deserializer};
 
 use crate::servers::payout::Payout;
@@ -34,51 +34,98 @@ pub(crate) enum Redirect {
     Any,
 }
 
-/// All that a file can say.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) struct Config {
-    pub(crate) user: Option<String>,
-    pub(crate) pass: Option<String>,
-    pub(crate) pass_file: Option<PathBuf>,
-    #[serde(default, deserialize_with = "some_parsed")]
-    pub(crate) proxy: Option<ProxyUrl>,
-    /// Seconds.
-    pub(crate) give_up: Option<u64>,
-    /// Seconds.
-    pub(crate) return_after: Option<u64>,
-    pub(crate) threads: Option<NonZeroUsize>,
-    pub(crate) kernel: Option<String>,
-    /// In order of preference.
-    #[serde(default)]
-    pub(crate) pool: Vec<Pool>,
+/// The keys of a table, as [`Config`] and [`Pool`] share them.
+pub(crate) struct Keys<'a> {
+    pub(crate) user: Option<&'a str>,
+    pub(crate) pass: Option<&'a str>,
+    pub(crate) pass_file: Option<&'a Path>,
+    pub(crate) proxy: Option<&'a ProxyUrl>,
+    pub(crate) cert: Option<&'a Path>,
+    pub(crate) tls_pin: Option<&'a str>,
+    pub(crate) tls_insecure: Option<bool>,
+    pub(crate) redirect: Option<Redirect>,
+    pub(crate) no_redirect: bool,
+    pub(crate) max_share_rate: Option<NonZeroU32>,
+    pub(crate) expect_payout: Option<&'a Payout>,
+    pub(crate) payout_strict: Option<bool>,
+    pub(crate) any_user: Option<bool>,
+    pub(crate) suggest_difficulty: Option<f64>,
 }
 
-/// One pool.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) struct Pool {
-    #[serde(deserialize_with = "parsed")]
-    pub(crate) url: PoolUrl,
-    pub(crate) user: Option<String>,
-    pub(crate) pass: Option<String>,
-    pub(crate) pass_file: Option<PathBuf>,
-    #[serde(default, deserialize_with = "some_parsed")]
-    pub(crate) proxy: Option<ProxyUrl>,
-    pub(crate) cert: Option<PathBuf>,
-    pub(crate) tls_pin: Option<String>,
-    #[serde(default)]
-    pub(crate) tls_insecure: bool,
-    redirect: Option<Redirect>,
-    #[serde(default)]
-    no_redirect: bool,
-    pub(crate) max_share_rate: Option<NonZeroU32>,
-    #[serde(default, deserialize_with = "some_parsed")]
-    pub(crate) expect_payout: Option<Payout>,
-    #[serde(default)]
-    pub(crate) payout_strict: bool,
-    #[serde(default)]
-    pub(crate) any_user: bool,
+/// A table with these fields and with every key that can be said of one pool or of all. serde's
+/// `flatten` would do without a macro, but it knows neither unknown keys nor places.
+macro_rules! table {
+    ($(#[$about:meta])* $name:ident { $($fields:tt)* }) => {
+        $(#[$about])*
+        #[derive(Deserialize)]
+        #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+        pub(crate) struct $name {
+            $($fields)*
+            user: Option<String>,
+            pass: Option<String>,
+            pass_file: Option<PathBuf>,
+            #[serde(default, deserialize_with = "some_parsed")]
+            proxy: Option<ProxyUrl>,
+            cert: Option<PathBuf>,
+            tls_pin: Option<String>,
+            tls_insecure: Option<bool>,
+            redirect: Option<Redirect>,
+            #[serde(default)]
+            no_redirect: bool,
+            max_share_rate: Option<NonZeroU32>,
+            #[serde(default, deserialize_with = "some_parsed")]
+            expect_payout: Option<Payout>,
+            payout_strict: Option<bool>,
+            any_user: Option<bool>,
+            suggest_difficulty: Option<f64>,
+        }
+
+        impl $name {
+            /// What it says about a pool, or about all pools.
+            pub(crate) fn keys(&self) -> Keys<'_> {
+                Keys {
+                    user: self.user.as_deref(),
+                    pass: self.pass.as_deref(),
+                    pass_file: self.pass_file.as_deref(),
+                    proxy: self.proxy.as_ref(),
+                    cert: self.cert.as_deref(),
+                    tls_pin: self.tls_pin.as_deref(),
+                    tls_insecure: self.tls_insecure,
+                    redirect: self.redirect,
+                    no_redirect: self.no_redirect,
+                    max_share_rate: self.max_share_rate,
+                    expect_payout: self.expect_payout.as_ref(),
+                    payout_strict: self.payout_strict,
+                    any_user: self.any_user,
+                    suggest_difficulty: self.suggest_difficulty,
+                }
+            }
+        }
+    };
+}
+
+table! {
+    /// All that a file can say: its head, whose keys hold for every pool that does not say
+    /// otherwise, and its pools.
+    Config {
+        /// Seconds.
+        pub(crate) give_up: Option<u64>,
+        /// Seconds.
+        pub(crate) return_after: Option<u64>,
+        pub(crate) threads: Option<NonZeroUsize>,
+        pub(crate) kernel: Option<String>,
+        /// In order of preference.
+        #[serde(default)]
+        pub(crate) pool: Vec<Pool>,
+    }
+}
+
+table! {
+    /// One pool.
+    Pool {
+        #[serde(deserialize_with = "parsed")]
+        pub(crate) url: PoolAddress,
+    }
 }
 
 /// Why a file cannot be used.
@@ -109,25 +156,14 @@ impl Config {
 
     /// Whether it holds a password.
     pub(crate) fn has_secrets(&self) -> bool {
-        self.pass.is_some() || self.pool.iter().any(|pool| pool.pass.is_some())
+        let in_table = |pool: &Pool| pool.pass.is_some() || pool.url.login.password.is_some();
+        self.pass.is_some() || self.pool.iter().any(in_table)
     }
 
     /// The files that it names and that hold passwords.
     pub(crate) fn pass_files(&self) -> impl Iterator<Item = &Path> {
         let of_pools = self.pool.iter().map(|pool| pool.pass_file.as_deref());
         std::iter::once(self.pass_file.as_deref()).chain(of_pools).flatten()
-    }
-}
-
-impl Pool {
-    /// Where its redirects may lead, if the file says.
-    pub(crate) fn redirect(&self) -> Option<Redirect> {
-        if self.no_redirect { Some(Redirect::None) } else { self.redirect }
-    }
-
-    /// Whether it says so twice, perhaps not the same.
-    pub(crate) fn redirects_twice(&self) -> bool {
-        self.no_redirect && self.redirect.is_some()
     }
 }
 
@@ -174,10 +210,10 @@ mod tests {
         )
         .unwrap();
         assert_eq!(config.pool.len(), 2);
-        assert!(config.pool[0].url.tls && !config.pool[1].url.tls);
+        assert!(config.pool[0].url.url.tls && !config.pool[1].url.url.tls);
         assert_eq!(config.pool[0].proxy.as_ref().unwrap().port, 9050);
-        assert_eq!(config.pool[0].redirect(), None);
-        assert_eq!(config.pool[1].redirect(), Some(Redirect::Any));
+        assert_eq!(config.pool[0].redirect, None);
+        assert_eq!(config.pool[1].redirect, Some(Redirect::Any));
         assert!(config.has_secrets());
     }
 }

@@ -15,7 +15,7 @@ use midstate_gbt::{Address, MAX_TAG};
 use midstate_net::{NodeAccess, NodeLinkConfig, NodeUrl};
 
 use crate::servers::directories;
-use crate::servers::pools::RouteArgs;
+use crate::servers::terms::Terms;
 use crate::shell::exit::Failure;
 use crate::shell::output::Output;
 
@@ -88,7 +88,7 @@ impl NodeArgs {
         &self,
         urls: Vec<NodeUrl>,
         login: impl Fn(usize) -> Option<Login>,
-        route: &RouteArgs,
+        route: &Terms,
         version_mask: u32,
         out: &mut Output,
     ) -> Result<NodeLinkConfig, Failure> {
@@ -160,7 +160,7 @@ impl EntryArgs {
         &self,
         url: NodeUrl,
         login: Option<Login>,
-        route: &RouteArgs,
+        route: &Terms,
         out: &mut Output,
     ) -> Result<NodeAccess, Failure> {
         let hinted = |conf: &Conf| hints(Some(&url), conf).next().unwrap_or(Network::Mainnet);
@@ -174,13 +174,13 @@ impl EntryArgs {
         &self,
         url: NodeUrl,
         login: Option<Login>,
-        route: &RouteArgs,
+        route: &Terms,
         files: &Files,
     ) -> Result<NodeAccess, Failure> {
         let route = route.route(&url, (!url.tls).then_some("https://"))?;
         let said = Said {
             cookie_file: self.rpccookiefile.clone(),
-            flags: login.or_else(|| url.login.clone()),
+            flags: login,
             environment: login_from_environment(),
         };
         let Files { datadir, conf, chain } = files;

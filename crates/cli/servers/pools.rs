@@ -1,5 +1,11 @@
-//! The pools to mine at and how to get there: from the flags, or from the configuration file. The
-//! way to a node is the same.
+//! The pools to mine at: from the flags, the configuration file, or both. What each says is laid
+//! over the other by [`said`](crate::servers::terms), in two steps: first within the file (a table
+//! over the head), then the flags over the file.
+//!
+//! With `--url` the flags name the servers, and the file still says the rest. A server that is in the
+//! file, too, has its table's values; any other has those on which all tables of the file agree,
+//! passwords excepted, and those of its head. So a proxy of the file is never lost: where the tables
+//! disagree about it, that is an error.
 
 use std::fmt::Display;
 use std::num::NonZeroU32;
@@ -7,30 +13,29 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use midstate_gbt::{Address, AddressError};
-use midstate_net::{Account, LinkConfig, LinkLimits, PoolUrl, ProxyUrl, Redirects, Route, Trust};
-use midstate_stratum::{ClientConfig, Limits};
+use midstate_net::{Account, LinkConfig, LinkLimits, PoolAddress, PoolUrl, ProxyUrl};
+use midstate_stratum::Limits;
 
-use crate::servers::config::{self, Config, Redirect};
+use crate::servers::config::{self, Config, Keys, Redirect};
 use crate::servers::payout::Payout;
 use crate::servers::secrets;
+use crate::servers::terms::{Terms, TrustTerms};
 use crate::shell::exit::Failure;
 use crate::shell::output::Output;
+use crate::shell::units;
 use crate::shell::values;
-
-/// The name and version that pools are told.
-pub(crate) const USER_AGENT: &str = concat!("midstate/", env!("CARGO_PKG_VERSION"));
 
 /// Flags about the way to a server.
 #[derive(Args, Debug, Clone, Default)]
 pub(crate) struct RouteArgs {
-    /// Believe the authorities in this PEM file instead of the system's
+    /// Trust the certificates in this PEM file, of authorities or of the server itself, instead of
+    /// the system's authorities
     #[arg(long, value_name = "FILE", conflicts_with_all = ["tls_pin", "tls_insecure"])]
     cert: Option<PathBuf>,
-    /// Believe this certificate or public key alone: its SHA-256
+    /// Trust this certificate or public key alone: its SHA-256
     #[arg(long, value_name = "HEX", alias = "tls-fingerprint", conflicts_with = "tls_insecure")]
     tls_pin: Option<String>,
-    /// Believe anybody. Only for tests: whoever is on the way can take the work
+    /// Accept any certificate. Only for tests: anybody on the way can take the work
     #[arg(long)]
     tls_insecure: bool,
     /// Connect through a SOCKS5 proxy, which also looks up the names
@@ -64,25 +69,36 @@ pub(crate) struct PoolArgs {
     /// Take a user name even if it looks like a mistyped address
     #[arg(long)]
     any_user: bool,
+    /// Ask the pool for shares of this difficulty; few pools obey
+    #[arg(long, value_name = "D", value_parser = values::positive)]
+    suggest_difficulty: Option<f64>,
+}
+
+/// The pools that the flags name, and what the flags say about them.
+#[derive(Clone, Default)]
+pub(crate) struct Flags {
+    /// In order of preference; none: those of the file.
+    pub(crate) urls: Vec<PoolAddress>,
+    /// None, one for all pools, or one for each.
+    pub(crate) users: Vec<String>,
+    pub(crate) passwords: Vec<String>,
+    /// The flag that gave the passwords.
+    pub(crate) pass_flag: &'static str,
+    pub(crate) way: Terms,
+    pub(crate) version_mask: u32,
 }
 
 /// Pools, and how to read the list again.
 pub(crate) struct Pools {
     pub(crate) link: LinkConfig,
-    reload: Option<Reload>,
+    reload: Option<(PathBuf, Flags)>,
 }
 
-/// Where a list came from that can be read again.
-struct Reload {
-    file: PathBuf,
-    version_mask: u32,
-    way: PoolArgs,
-}
-
-/// Who somebody is at a pool.
-pub(crate) struct Login {
-    pub(crate) user: String,
-    pub(crate) pass: Option<String>,
+/// What a configuration file says about servers.
+#[derive(Default)]
+struct Filed {
+    pools: Vec<(PoolUrl, Terms)>,
+    head: Terms,
 }
 
 impl Pools {
@@ -91,17 +107,14 @@ impl Pools {
         Self { link, reload: None }
     }
 
-    /// The pools of a configuration file.
-    pub(crate) fn from_file(
-        file: &Path,
-        config: &Config,
-        version_mask: u32,
-        way: &PoolArgs,
-    ) -> Result<Self, Failure> {
-        let mut pools = Self::new(accounts(file, config, version_mask, way)?);
-        pools.link.give_up = config.give_up.map(Duration::from_secs);
-        pools.set_return_after(config.return_after);
-        pools.reload = Some(Reload { file: file.to_owned(), version_mask, way: way.clone() });
+    /// The pools of flags and file.
+    pub(crate) fn merged(flags: Flags, file: Option<(&Path, &Config)>) -> Result<Self, Failure> {
+        let mut pools = Self::new(flags.accounts(file)?);
+        if let Some((path, config)) = file {
+            pools.link.give_up = config.give_up.map(Duration::from_secs);
+            pools.set_return_after(config.return_after);
+            pools.reload = Some((path.to_owned(), flags));
+        }
         Ok(pools)
     }
 
@@ -111,15 +124,15 @@ impl Pools {
         }
     }
 
-    /// How to read the list of pools again, if it came from a file. Separate from the list, which
-    /// is used up by then.
+    /// How to read the list of pools again, if a file has a part in it. Separate from the list,
+    /// which is used up by then.
     pub(crate) fn into_parts(self) -> (LinkConfig, Reloader) {
         (self.link, Reloader(self.reload))
     }
 }
 
 /// Reads the list of pools again.
-pub(crate) struct Reloader(Option<Reload>);
+pub(crate) struct Reloader(Option<(PathBuf, Flags)>);
 
 impl Reloader {
     /// Where there is nothing to read again.
@@ -127,162 +140,183 @@ impl Reloader {
         Self(None)
     }
 
-    /// The list as the file has it now; `None` if there is no file.
+    /// The list as the file has it now, the flags over it; `None` if there is no file.
     pub(crate) fn accounts(&self) -> Option<Result<Vec<Account>, Failure>> {
-        let Reload { file, version_mask, way } = self.0.as_ref()?;
-        let read = || accounts(file, &Config::read(file)?, *version_mask, way);
+        let (file, flags) = self.0.as_ref()?;
+        let read = || flags.accounts(Some((file, &Config::read(file)?)));
         Some(read())
     }
 }
 
 impl RouteArgs {
-    /// The way to `url`; `without_tls` names the scheme it should have had, if it
-    /// has no TLS.
-    pub(crate) fn route(
-        &self,
-        url: &dyn Display,
-        without_tls: Option<&str>,
-    ) -> Result<Route, Failure> {
-        let trust = trust(self.cert.as_deref(), self.tls_pin.as_deref(), self.tls_insecure)?;
-        match without_tls {
-            Some(scheme) if trust != Trust::System => Err(Failure::usage(format!(
-                "--cert, --tls-pin and --tls-insecure need TLS, and {url} has none: use {scheme}"
-            ))),
-            _ => Ok(Route { trust, proxy: self.proxy.clone() }),
-        }
+    /// The same as a value that can be merged.
+    pub(crate) fn said(&self) -> Terms {
+        let Self { cert, tls_pin, tls_insecure, proxy } = self.clone();
+        // clap has seen to it that there is one of them at most.
+        let trust = TrustTerms::new(cert, tls_pin, tls_insecure.then_some(true)).ok().flatten();
+        Terms { trust, proxy, ..Terms::default() }
     }
 }
 
 impl PoolArgs {
-    /// An account at a pool that was named by a flag.
-    pub(crate) fn account(
-        &self,
-        url: &PoolUrl,
-        login: Login,
-        version_mask: u32,
-    ) -> Result<Account, Failure> {
-        let route = self.route.route(url, (!url.tls).then_some("stratum+tls://"))?;
-        if self.payout_strict && self.expect_payout.is_none() {
-            return Err(Failure::usage(format!(
-                "--payout-strict is about --expect-payout, and there is none for {url}"
-            )));
+    /// The same as a value that can be merged.
+    pub(crate) fn said(&self) -> Terms {
+        let Self {
+            route,
+            redirect,
+            no_redirect,
+            max_share_rate,
+            expect_payout,
+            payout_strict,
+            any_user,
+            suggest_difficulty,
+        } = self;
+        Terms {
+            redirect: if *no_redirect { Some(Redirect::None) } else { *redirect },
+            max_share_rate: *max_share_rate,
+            expect_payout: expect_payout.clone(),
+            payout_strict: payout_strict.then_some(true),
+            any_user: any_user.then_some(true),
+            suggest_difficulty: *suggest_difficulty,
+            ..route.said()
         }
-        let Login { user, pass } = login;
-        if let Some(error) = mistyped_address(&user).filter(|_| !self.any_user) {
-            return Err(Failure::usage(format!(
-                "the user name for {url} would be paid to nobody: {error}; if it is no address, \
-                 add --any-user"
-            )));
-        }
-        let client = ClientConfig {
-            user,
-            password: pass.unwrap_or_else(|| "x".to_owned()),
-            user_agent: USER_AGENT.to_owned(),
-            version_mask,
-            suggest_difficulty: None,
-            expect_payout: self.expect_payout.as_ref().map(|of| of.expected(self.payout_strict)),
-            limits: self.limits(),
-        };
-        client.check().map_err(|error| Failure::usage(error.to_string()))?;
-        let redirects = match self.redirect() {
-            None => Redirects::default(),
-            Some(Redirect::None) => Redirects::None,
-            Some(Redirect::Owner) => Redirects::Owner,
-            Some(Redirect::Any) => Redirects::Any,
-        };
-        Ok(Account { url: url.clone(), client, route, redirects })
-    }
-
-    fn redirect(&self) -> Option<Redirect> {
-        if self.no_redirect { Some(Redirect::None) } else { self.redirect }
     }
 
     /// What a pool may do.
     pub(crate) fn limits(&self) -> Limits {
-        let mut limits = Limits::default();
-        limits.share_rate = self.max_share_rate.map_or(limits.share_rate, NonZeroU32::get);
-        limits
+        self.said().limits()
     }
 }
 
-/// What is wrong with the address that a user name begins with, as `ADDRESS.WORKER` (U3): some
-/// pools let in whoever comes, and pay an address that is nobody's. Names of accounts are shorter,
-/// or hold what no address does.
-fn mistyped_address(user: &str) -> Option<AddressError> {
-    const SHORTEST: usize = 26;
-    let name = user.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
-    let lower = name.to_ascii_lowercase();
-    let segwit = ["bc1", "tb1", "bcrt1"].iter().any(|prefix| lower.starts_with(prefix));
-    let is_base58 = !name.contains(['0', 'O', 'I', 'l']) && name.len() <= 35;
-    let base58 = is_base58 && name.starts_with(['1', '3']);
-    (name.len() >= SHORTEST && (segwit || base58)).then(|| name.parse::<Address>().err()).flatten()
-}
-
-/// The accounts of a configuration file.
-fn accounts(
-    file: &Path,
-    config: &Config,
-    version_mask: u32,
-    way: &PoolArgs,
-) -> Result<Vec<Account>, Failure> {
-    if config.pool.is_empty() {
-        return Err(Failure::usage(format!(
-            "{} names no pool: add a table [[pool]] with a url, or name one with --url",
-            file.display()
-        )));
-    }
-    let common = password(file, &"all pools", config.pass.as_ref(), config.pass_file.as_deref())?;
-    let account_of = |pool: &config::Pool| {
-        let user = pool.user.as_ref().or(config.user.as_ref()).ok_or_else(|| {
-            Failure::usage(format!("{}: no user for {}", file.display(), pool.url))
-        })?;
-        if pool.redirects_twice() {
+impl Flags {
+    /// The accounts that flags and file come to.
+    fn accounts(&self, file: Option<(&Path, &Config)>) -> Result<Vec<Account>, Failure> {
+        let filed = match file {
+            Some((path, config)) => Filed::read(path, config)?,
+            None => Filed::default(),
+        };
+        if self.urls.is_empty() && filed.pools.is_empty() {
+            let path = file.map(|(path, _)| path.display().to_string()).unwrap_or_default();
             return Err(Failure::usage(format!(
-                "{}: {} has both redirect and no-redirect: leave one out",
-                file.display(),
-                pool.url
+                "{path} names no pool: add a table [[pool]] with a url, or name one with --url"
             )));
         }
-        let own = password(file, &pool.url, pool.pass.as_ref(), pool.pass_file.as_deref())?;
-        let login = Login { user: user.clone(), pass: own.or_else(|| common.clone()) };
-        let said = &way.route;
-        let proxies = [&said.proxy, &pool.proxy, &config.proxy];
-        let route = RouteArgs {
-            cert: said.cert.clone().or_else(|| Some(beside(file, pool.cert.as_deref()?))),
-            tls_pin: said.tls_pin.clone().or_else(|| pool.tls_pin.clone()),
-            tls_insecure: said.tls_insecure || pool.tls_insecure,
-            proxy: proxies.into_iter().flatten().next().cloned(),
+        let servers: Vec<_> = if self.urls.is_empty() {
+            filed.pools.iter().map(|(url, said)| (url, said.clone())).collect()
+        } else {
+            let named = |PoolAddress { url, login }: &PoolAddress| {
+                Ok(Terms::from(login.clone()).over(filed.about(url)?))
+            };
+            let said = self.urls.iter().map(named).collect::<Result<Vec<_>, Failure>>()?;
+            self.urls.iter().map(|address| &address.url).zip(said).collect()
         };
-        let flags = PoolArgs {
-            route,
-            redirect: way.redirect().or_else(|| pool.redirect()),
-            no_redirect: false,
-            max_share_rate: way.max_share_rate.or(pool.max_share_rate),
-            expect_payout: way.expect_payout.clone().or_else(|| pool.expect_payout.clone()),
-            payout_strict: way.payout_strict || pool.payout_strict,
-            any_user: way.any_user || pool.any_user,
-        };
-        flags.account(&pool.url, login, version_mask)
-    };
-    config.pool.iter().map(account_of).collect()
+        let user = spread("--user", &self.users, servers.len())?;
+        let pass = spread(self.pass_flag, &self.passwords, servers.len())?;
+        let accounts = servers.into_iter().enumerate().map(|(index, (url, said))| {
+            let flags = Terms { user: user(index), pass: pass(index), ..self.way.clone() };
+            let said = flags.over(said).over(filed.head.clone().for_tls(url.tls));
+            let from_file = file.filter(|_| self.urls.is_empty());
+            said.account(url, self.version_mask).map_err(|failure| match from_file {
+                Some((path, _)) => failure.context(path.display().to_string()),
+                None => failure,
+            })
+        });
+        accounts.collect()
+    }
 }
 
-fn trust(cert: Option<&Path>, pin: Option<&str>, insecure: bool) -> Result<Trust, Failure> {
-    let trust = match (cert, pin, insecure) {
-        (None, None, false) => Ok(Trust::System),
-        (Some(file), None, false) => Trust::from_pem_file(file),
-        (None, Some(pin), false) => Trust::from_pin(pin),
-        (None, None, true) => Ok(Trust::Anybody),
-        _ => return Err(Failure::usage("cert, tls-pin and tls-insecure exclude each other")),
-    };
-    trust.map_err(|error| Failure::usage(error.to_string()))
+impl Filed {
+    fn read(path: &Path, config: &Config) -> Result<Self, Failure> {
+        let head = said(path, &"all pools", config.keys())?;
+        let table = |pool: &config::Pool| {
+            let PoolAddress { url, login } = &pool.url;
+            let said = said(path, url, pool.keys())?;
+            Ok((url.clone(), said.over(login.clone().into())))
+        };
+        let pools = config.pool.iter().map(table).collect::<Result<_, Failure>>()?;
+        Ok(Self { pools, head })
+    }
+
+    /// What its tables say about a pool that a flag names.
+    fn about(&self, url: &PoolUrl) -> Result<Terms, Failure> {
+        if let Some((_, own)) = self.pools.iter().find(|(other, _)| other == url) {
+            return Ok(own.clone());
+        }
+        Ok(self.common(url)?.for_tls(url.tls))
+    }
+
+    /// What all tables agree on, for a server that is in none of them.
+    fn common(&self, url: &dyn Display) -> Result<Terms, Failure> {
+        let mut tables = self.pools.iter().map(|(_, said)| said);
+        let first = tables.next().map(|said| Terms { pass: None, ..said.clone() });
+        let common = tables.fold(first.unwrap_or_default(), Terms::common);
+        let any_proxy = self.pools.iter().any(|(_, said)| said.proxy.is_some());
+        if any_proxy && common.proxy.is_none() && self.head.proxy.is_none() {
+            return Err(Failure::usage(format!(
+                "the pools of the configuration go different ways (proxy), and {url} is none of \
+                 them: say with --proxy through which, or add it to the file"
+            )));
+        }
+        Ok(common)
+    }
+}
+
+/// What a file of pools says about the way to a node: its proxy, and whom its head trusts. Not the
+/// user and password, which are a pool's.
+pub(crate) fn about_node(
+    path: &Path,
+    config: &Config,
+    url: &dyn Display,
+    tls: bool,
+) -> Result<Terms, Failure> {
+    let Filed { head: Terms { trust, proxy, .. }, .. } = Filed::read(path, config)?;
+    let common = Filed::read(path, config)?.common(url)?.proxy;
+    Ok(Terms { trust, proxy: proxy.or(common), ..Terms::default() }.for_tls(tls))
+}
+
+/// What the keys of a table, or of the head, say about `whom`.
+fn said(file: &Path, whom: &dyn Display, keys: Keys<'_>) -> Result<Terms, Failure> {
+    let mistake = |words: &str| Failure::usage(format!("{}: {whom}: {words}", file.display()));
+    if keys.no_redirect && keys.redirect.is_some() {
+        return Err(mistake("has both redirect and no-redirect: leave one out"));
+    }
+    let cert = keys.cert.map(|cert| beside(file, cert));
+    let trust = TrustTerms::new(cert, keys.tls_pin.map(str::to_owned), keys.tls_insecure);
+    Ok(Terms {
+        user: keys.user.map(str::to_owned),
+        pass: password(file, whom, keys.pass, keys.pass_file)?,
+        trust: trust.map_err(mistake)?,
+        proxy: keys.proxy.cloned(),
+        redirect: if keys.no_redirect { Some(Redirect::None) } else { keys.redirect },
+        max_share_rate: keys.max_share_rate,
+        expect_payout: keys.expect_payout.cloned(),
+        payout_strict: keys.payout_strict,
+        any_user: keys.any_user,
+        suggest_difficulty: keys.suggest_difficulty,
+    })
+}
+
+/// Which value belongs to which server: one each, one for all, or none.
+pub(crate) fn spread<'a>(
+    flag: &str,
+    values: &'a [String],
+    servers: usize,
+) -> Result<impl Fn(usize) -> Option<String> + 'a, Failure> {
+    let count = values.len();
+    if count > 1 && count != servers {
+        return Err(Failure::usage(format!(
+            "{flag} is given {count} times for {}: give it once, or once for each --url",
+            units::count(servers, "pool")
+        )));
+    }
+    Ok(move |index: usize| values.get(index.min(count.saturating_sub(1))).cloned())
 }
 
 /// The password that `file` gives to `whom`, if it gives one.
 fn password(
     file: &Path,
     whom: &dyn Display,
-    pass: Option<&String>,
+    pass: Option<&str>,
     pass_file: Option<&Path>,
 ) -> Result<Option<String>, Failure> {
     match (pass, pass_file) {
@@ -291,7 +325,7 @@ fn password(
             file.display()
         ))),
         (None, Some(pass_file)) => secrets::read_password(&beside(file, pass_file)).map(Some),
-        (pass, None) => Ok(pass.cloned()),
+        (pass, None) => Ok(pass.map(str::to_owned)),
     }
 }
 
@@ -308,38 +342,5 @@ pub(crate) fn warn_of_secrets(file: &Path, config: &Config, out: &mut Output) {
     }
     for pass_file in config.pass_files() {
         secrets::warn_of_readers(&beside(file, pass_file), "password", out);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn u3_a_slip_of_the_pen_in_an_address_is_found_and_names_are_let_be() {
-        for wrong in [
-            "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3tx",
-            "BC1QW508D6QEJXTDG4Y5R3ZARVARY0C5XW7KV8F3TX.rig",
-            "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt081.w",
-            "bc1qw508d6qejxtdg4y5r3zarvary0c5x_1",
-            "1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN3.rig",
-            "3J98t1WpEZ73CNmQviecrnyiWrnqRhWNLz",
-        ] {
-            assert!(mistyped_address(wrong).is_some(), "{wrong}");
-        }
-        for fine in [
-            "",
-            "me",
-            "bc1q...worker",
-            "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4.rig",
-            "BC1QW508D6QEJXTDG4Y5R3ZARVARY0C5XW7KV8F3T4",
-            "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080",
-            "1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2.rig",
-            "3J98t1WpEZ73CNmQviecrnyiWrnqRhWNLy",
-            "3rdRigOfTheHouseOnTheHillOverThere",
-            "a-company.1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN3",
-        ] {
-            assert_eq!(mistyped_address(fine), None, "{fine}");
-        }
     }
 }

@@ -39,6 +39,11 @@ impl Failure {
         Self { kind: Kind::Usage, error: anyhow::Error::msg(message.into()) }
     }
 
+    /// The same, with the place of the mistake before it.
+    pub(crate) fn context(self, place: String) -> Self {
+        Self { kind: self.kind, error: self.error.context(place) }
+    }
+
     /// Says what went wrong, on stderr.
     pub(crate) fn report(&self) -> ExitCode {
         // `eprintln` would panic where nobody is left to be told.

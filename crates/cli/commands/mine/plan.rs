@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use midstate_net::{Account, NodeAccess, Route, Trust};
+use midstate_net::{Account, NodeAccess, Redirects, Route, Trust};
 use serde::Serialize;
 
 use crate::machine::choose::Choice;
@@ -34,6 +34,9 @@ struct Told {
     blocks: Option<u64>,
     shares: Option<u64>,
     time_limit: Option<u64>,
+    give_up: Option<u64>,
+    /// At pools.
+    return_after: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -44,6 +47,12 @@ struct Server {
     /// Who vouches for the server; `None` without TLS.
     trust: Option<&'static str>,
     proxy: Option<String>,
+    /// The rest is about pools.
+    redirect: Option<&'static str>,
+    max_share_rate: Option<u32>,
+    expect_payout: Option<String>,
+    payout_strict: Option<bool>,
+    suggest_difficulty: Option<f64>,
 }
 
 impl Plan {
@@ -65,6 +74,15 @@ impl Plan {
             blocks: goals.blocks,
             shares: goals.shares,
             time_limit: goals.time.map(|time| time.as_secs()),
+            give_up: match source {
+                Source::Pools(pools) => pools.link.give_up,
+                Source::Nodes(nodes) => nodes.give_up,
+            }
+            .map(|time| time.as_secs()),
+            return_after: match source {
+                Source::Pools(pools) => Some(pools.link.limits.return_after.as_secs()),
+                Source::Nodes(_) => None,
+            },
         };
         out.event(&told);
         for (place, server) in told.servers.iter().enumerate() {
@@ -92,8 +110,21 @@ impl Plan {
 }
 
 impl Server {
-    fn of_pool(Account { url, client, route, .. }: &Account) -> Self {
-        Self { user: Some(client.user.clone()), ..Self::at(url, url.tls, route) }
+    fn of_pool(Account { url, client, route, redirects }: &Account) -> Self {
+        let payout = client.expect_payout.as_ref();
+        Self {
+            user: Some(client.user.clone()),
+            redirect: Some(match redirects {
+                Redirects::None => "none",
+                Redirects::Owner => "owner",
+                Redirects::Any => "any",
+            }),
+            max_share_rate: Some(client.limits.share_rate),
+            expect_payout: payout.map(|of| of.address.clone()),
+            payout_strict: payout.map(|of| of.strict),
+            suggest_difficulty: client.suggest_difficulty,
+            ..Self::at(url, url.tls, route)
+        }
     }
 
     fn of_node(NodeAccess { url, route, .. }: &NodeAccess) -> Self {
@@ -103,7 +134,7 @@ impl Server {
     fn at(url: &impl Display, tls: bool, Route { trust, proxy }: &Route) -> Self {
         let trust = match trust {
             Trust::System => "the system's authorities",
-            Trust::Authorities(_) => "the authorities of --cert",
+            Trust::Authorities(_) => "the certificates of --cert",
             Trust::Pin(_) => "--tls-pin",
             Trust::Anybody => "nobody (--tls-insecure)",
         };
@@ -112,6 +143,11 @@ impl Server {
             user: None,
             trust: tls.then_some(trust),
             proxy: proxy.as_ref().map(ToString::to_string),
+            redirect: None,
+            max_share_rate: None,
+            expect_payout: None,
+            payout_strict: None,
+            suggest_difficulty: None,
         }
     }
 

@@ -1,11 +1,13 @@
 //! What a client is told before it connects, and what of it cannot be sent.
 
+use std::fmt;
+
 use midstate_chain::is_printable;
 
 use crate::{ExpectedPayout, Limits};
 
 /// Who we are to a pool, and what we ask of it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct ClientConfig {
     /// The worker, usually `address.name`: printable ASCII.
     pub user: String,
@@ -22,6 +24,19 @@ pub struct ClientConfig {
     pub expect_payout: Option<ExpectedPayout>,
     /// What the pool may do.
     pub limits: Limits,
+}
+
+impl fmt::Debug for ClientConfig {
+    /// Without the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { user, user_agent, version_mask, suggest_difficulty, .. } = self;
+        f.debug_struct("ClientConfig")
+            .field("user", user)
+            .field("user_agent", user_agent)
+            .field("version_mask", version_mask)
+            .field("suggest_difficulty", suggest_difficulty)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why a configuration cannot be sent to any pool.
