@@ -2,10 +2,10 @@
 //! over the other by [`said`](crate::servers::terms), in two steps: first within the file (a table
 //! over the head), then the flags over the file.
 //!
-//! With `--url` the flags name the servers, and the file still says the rest. A server that is in the
-//! file, too, has its table's values; any other has those on which all tables of the file agree,
-//! passwords excepted, and those of its head. So a proxy of the file is never lost: where the tables
-//! disagree about it, that is an error.
+//! With `--url` the flags name the servers, and the file still says the rest. A server that is in
+//! the file, too, has its table's values; any other has those on which all tables of the file
+//! agree, passwords excepted, and those of its head. So a proxy of the file is never lost: where
+//! the tables disagree about it, that is an error.
 
 use std::fmt::Display;
 use std::num::NonZeroU32;

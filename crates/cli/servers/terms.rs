@@ -111,7 +111,7 @@ impl Terms {
         }
     }
 
-    /// What two tables of a file both say. No password: it is for the server beside which it stands.
+    /// What two tables of a file both say. No password: it is for its own server alone.
     pub(crate) fn common(self, other: &Self) -> Self {
         fn both<T: PartialEq>(one: Option<T>, other: &Option<T>) -> Option<T> {
             one.filter(|one| other.as_ref() == Some(one))

@@ -16,7 +16,7 @@ fuzz_target!(|text: &str| {
     match config::Config::parse(text) {
         Ok(config) => {
             for pool in config.pool {
-                assert_eq!(pool.url.to_string().parse::<PoolUrl>().as_ref(), Ok(&pool.url));
+                assert_eq!(pool.url.url.to_string().parse::<PoolUrl>().as_ref(), Ok(&pool.url.url));
             }
         }
         Err((error, suggestion)) => {

@@ -5,8 +5,8 @@
 //! host, a port or a path is expected (`stratum+tcp://me:secret` without a host), and errors end up
 //! in logs.
 //!
-//! A user name and a password are percent-decoded. A password may hold `/`, `?`, `#` and `@` as they
-//! are; a text that can be read in two ways is refused.
+//! A user name and a password are percent-decoded. A password may hold `/`, `?`, `#` and `@` as
+//! they are; a text that can be read in two ways is refused.
 
 use std::fmt;
 

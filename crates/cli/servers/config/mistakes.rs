@@ -159,7 +159,7 @@ mod tests {
             ("pool = 'hunter2'", ["line 1, column 8", "expected a sequence"]),
             ("[[pool]]\nurl = 'a:1'\npass = hunter2 # mine\n", ["line 3, column 8", "string"]),
             ("[pool]\npass = 'hunter2'", ["line 1", "expected a sequence"]),
-            ("[[pool]]\nurl = 'stratum+tcp://me:hunter2@a:1'", ["line 2, column 7", "password"]),
+            ("[[pool]]\nurl = 'stratum+tcp://me:hunter2@a:x'", ["line 2, column 7", "port"]),
             ("[[pool]]\nurl = 'stratum+tcp://me:hunter2'", ["line 2, column 7", "port"]),
             ("[[pool]]\nurl = 'http://me:hunter2@a:1'", ["line 2", "stratum+tcp://HOST:PORT"]),
             ("[[pool]]\nurl = stratum+tcp://me:hunter2@a:1", ["line 2, column 7", "string"]),
