@@ -40,8 +40,12 @@ fn the_answer_is_the_lowest_nonce_whatever_the_threads() {
 }
 
 /// What a program in the place of `bitcoin-util` said: exit code, stdout, stderr.
-fn grind(mut command: Command, argument: &str) -> (Option<i32>, String, String) {
-    let output = command.args(["grind", argument]).stdin(Stdio::null()).output().unwrap();
+fn grind(command: Command, argument: &str) -> (Option<i32>, String, String) {
+    grind_all(command, &[argument])
+}
+
+fn grind_all(mut command: Command, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = command.arg("grind").args(arguments).stdin(Stdio::null()).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
@@ -72,6 +76,12 @@ fn bitcoin_util_says_the_same_byte_for_byte() {
         assert_eq!((ours.0, &ours.1), (theirs.0, &theirs.1), "{case}: {ours:?} {theirs:?}");
         assert!(ours.2.contains(theirs.2.trim()), "{case}: {ours:?} {theirs:?}");
     }
+    for arguments in [&[][..], &["ff", "ff"], &[&*good, &*good, &*good]] {
+        let theirs = grind_all(Command::new(&util), arguments);
+        let ours = grind_all(midstate(&[]), arguments);
+        assert_eq!((ours.0, &ours.1), (theirs.0, &theirs.1), "{arguments:?}: {ours:?} {theirs:?}");
+        assert!(ours.2.contains(theirs.2.trim()), "{arguments:?}: {ours:?} {theirs:?}");
+    }
     // Where it may choose, the form is still the same.
     let (ours, theirs) = (grind(midstate(&[]), &good).1, grind(Command::new(&util), &good).1);
     assert_eq!((ours.len(), &ours[..152]), (theirs.len(), &theirs[..152]));
@@ -87,6 +97,17 @@ fn more_than_the_nonce_is_changed_only_if_a_flag_says_so() {
     let help = String::from_utf8(run(&["grind", "--help"]).stdout).unwrap();
     for words in ["Only the nonce is changed", "--roll-version", "--roll-time", "signed signet"] {
         assert!(help.contains(words), "{words:?} is not in: {help}");
+    }
+}
+
+#[test]
+fn no_header_and_two_are_refused_in_the_words_of_core() {
+    let good = header("ffff7f20");
+    for (arguments, came) in [(&["grind"][..], "got 0"), (&["grind", &good, &good], "got 2")] {
+        let (code, stderr) = fail(arguments);
+        assert_eq!(code, 1, "{stderr}");
+        assert!(stderr.contains("Must specify block header to grind"), "{stderr}");
+        assert!(stderr.contains(came), "{stderr}");
     }
 }
 

@@ -1,5 +1,8 @@
 //! `midstate grind`: a header in, the solved header out. Takes the place of `bitcoin-util grind` in
-//! scripts: same argument, same output, same exit code.
+//! scripts: same argument, same output, same exit code, and Core's words first in every error.
+//!
+//! It differs on purpose in two points: it finds the lowest nonce, where bitcoin-util's threads find
+//! any, and it adds the reason to Core's words.
 
 use std::iter::successors;
 use std::ops::Range;
@@ -14,6 +17,7 @@ use crate::shell::output::Output;
 use crate::shell::units;
 use crate::shell::values::parse_mask;
 
+const UNSPECIFIED: &str = "Must specify block header to grind";
 const UNSATISFIED: &str = "Could not satisfy difficulty target";
 const ALL_NONCES: Range<u64> = 0..1 << 32;
 
@@ -35,11 +39,12 @@ dae5494dffff7f2002000000";
 
 /// Flags of `grind`.
 #[derive(clap::Args, Debug)]
-#[command(after_help = WHAT_IS_CHANGED)]
+#[command(after_help = WHAT_IS_CHANGED, override_usage = "midstate grind [OPTIONS] <HEADERHEX>")]
 pub(crate) struct Args {
     /// The header: 80 bytes, 160 hex digits
-    #[arg(value_name = "HEADERHEX")]
-    header: String,
+    // Any number is parsed, so that none and two end as they do in bitcoin-util, with exit code 1.
+    #[arg(value_name = "HEADERHEX", num_args = 0..)]
+    header: Vec<String>,
     /// Version bits that may be changed when the nonces are used up, as 1fffe000 (BIP320)
     #[arg(long, value_name = "HEX", default_value = "off", value_parser = parse_mask)]
     roll_version: u32,
@@ -51,7 +56,11 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
-    let header = decode(&args.header)?;
+    let [header] = &args.header[..] else {
+        let came = args.header.len();
+        return Err(anyhow::anyhow!("{UNSPECIFIED}: expected one header, got {came}").into());
+    };
+    let header = decode(header)?;
     let target =
         header.bits.to_target().map_err(|error| anyhow::anyhow!("{UNSATISFIED}: {error}"))?;
     let choice = choose::choose(&args.hash)?;
