@@ -374,6 +374,11 @@ fn the_limits_can_be_printed() {
 
 /// The address of a pool at which shares are found by the thousand, all good, and their count.
 fn easy_pool() -> (String, Arc<AtomicUsize>) {
+    easy_pool_of(1e-6)
+}
+
+/// The same at this difficulty.
+fn easy_pool_of(difficulty: f64) -> (String, Arc<AtomicUsize>) {
     let submitted = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&submitted);
     let address =
@@ -383,7 +388,8 @@ fn easy_pool() -> (String, Arc<AtomicUsize>) {
                 answer(stream, request, &json!(true));
             }
             "mining.authorize" => {
-                let easy = json!({"id": null, "method": "mining.set_difficulty", "params": [1e-6]});
+                let easy = json!({"id": null, "method": "mining.set_difficulty",
+                                  "params": [difficulty]});
                 let _ = writeln!(stream, "{easy}");
                 friendly("a")(request, stream);
             }
@@ -602,4 +608,27 @@ fn s6_a_flood_of_jobs_at_no_difficulty_from_a_silent_pool_costs_no_memory() {
     assert_eq!(count("found"), settled, "{summary}");
     assert!(count("throttled") > 0, "{summary}");
     assert_eq!(miner.exit_code(), Some(0));
+}
+
+/// At a difficulty of regtest's grade every second hash is a share. Throttled ones are told
+/// together.
+#[test]
+fn output_stays_proportionate_to_what_happens() {
+    let (address, _) = easy_pool_of(4.7e-10);
+    let started = Instant::now();
+    let flags = ["-u", "me", "--time-limit", "3", "--max-share-rate", "20", "--json"];
+    let output = run(&[&["mine", "-o", &address][..], &flags].concat());
+    let seconds = started.elapsed().as_secs_f64();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let events = crate::program::events(&output.stdout);
+    let of = |kind: &str| events.iter().filter(|event| event["event"] == kind).count();
+    let summary = events.last().unwrap();
+    assert!(summary["shares"]["throttled"].as_u64() > Some(1000), "{summary}");
+    let most = 20.0 * (1.0 + seconds);
+    let told = of("share") + of("block");
+    assert!((told as f64) <= 2.0 * most, "{told} shares and blocks in {seconds} s");
+    assert!((1..=3).contains(&of("throttled")), "at once, and at the end");
+    let throttled = events.iter().filter(|event| event["event"] == "throttled");
+    let sum: u64 = throttled.map(|event| event["shares"].as_u64().unwrap()).sum();
+    assert_eq!(Some(sum), summary["shares"]["throttled"].as_u64());
 }

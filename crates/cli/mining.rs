@@ -25,7 +25,7 @@ use self::backlog::Backlog;
 use self::books::{Allowance, Books};
 use self::event::{
     BlockEvent, Event, JobEvent, MinerEvent, PoolEvent, RateEvent, RejectCount, ShareEvent,
-    Summary, name,
+    Summary, ThrottledEvent, name,
 };
 use self::stalls::Stalls;
 use self::status::{HeaderStatus, JobStatus, State, Status};
@@ -42,6 +42,8 @@ use crate::shell::units;
 const TICK: Duration = Duration::from_millis(250);
 /// How often the rate is an event.
 const RATE_EVERY: Duration = Duration::from_secs(10);
+/// How often throttled shares are an event, at most.
+const THROTTLED_EVERY: Duration = Duration::from_secs(10);
 const SECONDS_A_YEAR: f64 = 365.25 * 86400.0;
 
 /// Where the jobs come from.
@@ -137,6 +139,7 @@ pub(crate) async fn mine(
         }
     };
     let engine = choice.engine(on_share);
+    engine.set_easiest_target(choice.easiest_target());
 
     if choice.max_rate.is_some() {
         // Nothing before the first grant.
@@ -291,6 +294,9 @@ struct Miner<'a> {
     /// Why they rest because a sensor asks for it. What of both has gone does not end the other.
     held: Option<String>,
     rate_told: Instant,
+    /// Shares that were throttled and are yet to be told of, and when others were.
+    throttled: ThrottledEvent,
+    throttled_told: Option<Instant>,
     odds_told: bool,
     /// Whether any server was ever reached.
     has_connected: bool,
@@ -326,6 +332,8 @@ impl<'a> Miner<'a> {
             paused: false,
             held: None,
             rate_told: now,
+            throttled: ThrottledEvent::default(),
+            throttled_told: None,
             odds_told: false,
             has_connected: false,
             patience_told: false,
@@ -435,7 +443,19 @@ impl<'a> Miner<'a> {
     }
 
     fn record_turned_away(&mut self) {
-        self.books.record_turned_away(self.backlog.take_turned_away());
+        let count = self.backlog.take_turned_away();
+        self.throttled.shares += count;
+        self.books.record_turned_away(count);
+    }
+
+    /// Tells of the shares that were throttled since the last time.
+    fn tell_throttled(&mut self) {
+        self.throttled_told = Some(Instant::now());
+        let throttled = ThrottledEvent {
+            difficulty: self.work.as_ref().map(|work| work.job.share_target.difficulty()),
+            ..std::mem::take(&mut self.throttled)
+        };
+        self.tell(Event::Throttled(throttled));
     }
 
     fn handle(&mut self, LinkEvent { url, what }: LinkEvent) {
@@ -522,6 +542,14 @@ impl<'a> Miner<'a> {
         if event.block && verdict != Verdict::Accepted {
             self.turnstile.take_back();
         }
+        if verdict == Verdict::Throttled {
+            self.throttled.shares += 1;
+            if event.block {
+                self.throttled.blocks += 1;
+                self.books.blocks.record(verdict);
+            }
+            return;
+        }
         if matches!(verdict, Verdict::Throttled | Verdict::Unresolved) {
             tracing::debug!(hash = event.hash, reason = event.reason, "{}", name(verdict));
         }
@@ -556,6 +584,10 @@ impl<'a> Miner<'a> {
         }
         self.header = self.engine.next_header();
         self.look_after_threads();
+        let is_due = self.throttled_told.is_none_or(|told| told.elapsed() >= THROTTLED_EVERY);
+        if self.throttled.shares > 0 && is_due {
+            self.tell_throttled();
+        }
         if self.rate_told.elapsed() >= RATE_EVERY {
             self.rate_told = Instant::now();
             let rates = self.books.rates();
@@ -662,6 +694,9 @@ impl<'a> Miner<'a> {
 
     /// The last event, with the last counts.
     fn finish(mut self, reason: Reason) {
+        if self.throttled.shares > 0 {
+            self.tell_throttled();
+        }
         let Status { seconds, hashes, kernel, threads, midstates, shares, blocks, .. } =
             self.status();
         self.tell(Event::Summary(Summary {

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use midstate_chain::Share;
+use midstate_chain::{Share, Target};
 use midstate_engine::{Config, Engine};
 use midstate_sha256d::{Kernel, Midstate, Tail, Work};
 use midstate_work::Cut;
@@ -26,6 +26,9 @@ const LIMITED_UNIT: Duration = Duration::from_millis(50);
 /// machine too some trials run from end to end without a break. The best one counts.
 const TRIAL: Duration = Duration::from_micros(500);
 const TRIALS: usize = 12;
+/// Hits of a unit that a thread looks at: with units of half a millisecond 4,000 a second, twenty
+/// times as many as are sent (`--max-share-rate`).
+const MOST_HITS: f64 = 2.0;
 /// Seconds for which all threads together are measured.
 const MEASURING: f64 = 0.15;
 
@@ -114,6 +117,14 @@ impl Choice {
         let threads = threads.min(available_threads());
         let rate = rate_of(kernel, threads, cut.midstates, MEASURING).median;
         self.max_rate.map_or(rate, |limit| rate.min(limit))
+    }
+
+    /// The easiest target that is worth hashing for: [`MOST_HITS`] hits a unit. An easier job has
+    /// more shares than anybody takes, and looking at each would cost most of the hash rate.
+    pub(crate) fn easiest_target(&self) -> Target {
+        let hashes_a_hit = self.config.cut.hashes as f64 / MOST_HITS;
+        let difficulty = hashes_a_hit / Target::DIFFICULTY_1.expected_hashes_f64();
+        Target::from_difficulty(difficulty).unwrap_or(Target::MAX)
     }
 
     /// An engine of this choice, without threads yet. [`Engine::set_threads`] starts them, and can

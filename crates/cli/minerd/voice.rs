@@ -196,7 +196,11 @@ impl View for Voice {
             Event::Job(job) => self.of_job(job),
             Event::Share(share) => self.of_share(share, status),
             // minerd knows no blocks, and leaves without a word.
-            Event::Block(_) | Event::Rate(_) | Event::Miner(_) | Event::Summary(_) => {}
+            Event::Block(_)
+            | Event::Rate(_)
+            | Event::Miner(_)
+            | Event::Throttled(_)
+            | Event::Summary(_) => {}
         }
     }
 

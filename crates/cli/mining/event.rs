@@ -25,6 +25,7 @@ pub(crate) enum Event {
     Block(BlockEvent),
     Rate(RateEvent),
     Miner(MinerEvent),
+    Throttled(ThrottledEvent),
     /// The last one, always.
     Summary(Summary),
 }
@@ -102,6 +103,17 @@ pub(crate) struct RateEvent {
     #[serde(flatten)]
     pub(crate) rates: Rates,
     pub(crate) hashes: u64,
+}
+
+/// Shares that were found and not sent, since the last of these events. They are told together, at
+/// most once in ten seconds: at a toy difficulty there are thousands a second.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(crate) struct ThrottledEvent {
+    pub(crate) shares: u64,
+    /// Those of them that were blocks, as on regtest.
+    pub(crate) blocks: u64,
+    /// Of the job that is hashed; null without one.
+    pub(crate) difficulty: Option<f64>,
 }
 
 /// News of another miner at the pool in this program.

@@ -8,7 +8,7 @@ use midstate_net::LinkState;
 
 use super::event::{
     BlockEvent, Effort, Event, MinerEvent, MinerNews, PoolEvent, RejectCount, ShareEvent, Summary,
-    name,
+    ThrottledEvent, name,
 };
 use super::status::{ShareCounts, Status};
 use crate::shell::units;
@@ -30,8 +30,20 @@ pub(crate) fn of(event: &Event, status: &Status) -> Option<Said> {
         Event::Share(share) => of_share(share, status).map(Said::Line),
         Event::Block(block) => of_block(block).map(Said::Line),
         Event::Miner(miner) => Some(of_miner(miner)),
+        Event::Throttled(throttled) => Some(Said::Note(of_throttled(throttled))),
         Event::Job(_) | Event::Rate(_) | Event::Summary(_) => None,
     }
+}
+
+/// Shares that were not sent, and the reason: the difficulty.
+fn of_throttled(ThrottledEvent { shares, difficulty, .. }: &ThrottledEvent) -> String {
+    let difficulty = difficulty.map_or(String::new(), |difficulty| {
+        format!(": difficulty {} is absurdly low for this rate", units::difficulty(difficulty))
+    });
+    format!(
+        "throttled: {} found and not sent{difficulty} (--max-share-rate sets how many are sent)",
+        units::count(*shares, "share"),
+    )
 }
 
 /// The rates and the shares in one line.

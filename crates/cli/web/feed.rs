@@ -103,7 +103,11 @@ impl Feed {
         match event {
             Event::Pool(_) | Event::Block(_) => state.told = None,
             Event::Summary(_) => state.tell_status(now),
-            Event::Job(_) | Event::Share(_) | Event::Rate(_) | Event::Miner(_) => {}
+            Event::Job(_)
+            | Event::Share(_)
+            | Event::Rate(_)
+            | Event::Miner(_)
+            | Event::Throttled(_) => {}
         }
     }
 
@@ -157,6 +161,7 @@ fn name(event: &Event) -> &'static str {
         Event::Share(_) => "share",
         Event::Block(_) => "block",
         Event::Rate(_) => "rate",
+        Event::Throttled(_) => "throttled",
         Event::Miner(_) => "miner",
         Event::Summary(_) => "summary",
     }

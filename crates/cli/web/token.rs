@@ -6,7 +6,6 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
-use anyhow::Context;
 use subtle::ConstantTimeEq;
 
 use crate::shell::exit::Failure;
@@ -33,32 +32,60 @@ impl Token {
     /// file.
     pub(super) fn read_or_make(file: &Path) -> Result<(Self, Origin), Failure> {
         let shown = file.display();
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        match options.open(file) {
-            Ok(mut file) => {
-                let token = Self::random()?;
-                writeln!(file, "{}", token.0)
-                    .with_context(|| format!("cannot write the token to {shown}"))?;
-                Ok((token, Origin::Made))
-            }
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                let text = std::fs::read_to_string(file)
-                    .with_context(|| format!("cannot read the token in {shown}"))?;
-                let token = Self::parse(text.trim()).ok_or_else(|| {
-                    Failure::usage(format!(
-                        "{shown} holds no token: expected at least {MIN_LENGTH} letters, digits, \
-                         - or _ (128 bits in hex); remove the file and a token is made"
-                    ))
-                })?;
-                Ok((token, Origin::Read))
-            }
+        if let Some(token) = Self::read(file)? {
+            return Ok((token, Origin::Read));
+        }
+        let token = Self::random()?;
+        match Self::publish(&token, file) {
+            Ok(()) => Ok((token, Origin::Made)),
+            // Another program was faster: its token is the one.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => match Self::read(file)? {
+                Some(token) => Ok((token, Origin::Read)),
+                None => {
+                    Err(anyhow::anyhow!("the token in {shown} came and went; try again").into())
+                }
+            },
             Err(error) => Err(anyhow::Error::new(error)
-                .context(format!("cannot make a token in {shown}"))
+                .context(format!("cannot write the token to {shown}"))
                 .into()),
         }
+    }
+
+    /// The token in `file`; `None` where there is no such file.
+    fn read(file: &Path) -> Result<Option<Self>, Failure> {
+        let shown = file.display();
+        match std::fs::read_to_string(file) {
+            Ok(text) => Self::parse(text.trim()).map(Some).ok_or_else(|| {
+                Failure::usage(format!(
+                    "{shown} holds no token: expected at least {MIN_LENGTH} letters, digits, \
+                     - or _ (128 bits in hex); remove the file and a token is made"
+                ))
+            }),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(anyhow::Error::new(error)
+                .context(format!("cannot read the token in {shown}"))
+                .into()),
+        }
+    }
+
+    /// Makes `file` appear with the whole token in it, or not at all: it is written beside, and gets
+    /// its name in one step that fails where the name is taken.
+    fn publish(token: &Self, file: &Path) -> std::io::Result<()> {
+        let mut random = [0; 4];
+        getrandom::fill(&mut random).map_err(std::io::Error::other)?;
+        let mut beside = file.as_os_str().to_owned();
+        beside.push(format!(".{}", hex::encode(random)));
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let written = options
+            .open(&beside)
+            .and_then(|mut made| writeln!(made, "{}", token.0).and_then(|()| made.sync_all()));
+        let published = written.and_then(|()| std::fs::hard_link(&beside, file));
+        // Best effort: the name beside has done its work.
+        let _ = std::fs::remove_file(&beside);
+        published
     }
 
     /// Whether `given` is the token. How long that takes does not tell how much of it is right.
@@ -100,6 +127,24 @@ mod tests {
         for unsafe_character in ["&", " ", ";", "%", "é"] {
             assert!(Token::parse(&format!("{}{unsafe_character}", "a".repeat(40))).is_none());
         }
+    }
+
+    #[test]
+    fn a_token_file_appears_with_its_content_or_not_at_all() {
+        let directory = std::env::temp_dir().join(format!("midstate-token-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let file = directory.join("token");
+        // Many programs at once: one makes the token, the others read the whole of it.
+        let tokens: Vec<_> = std::thread::scope(|scope| {
+            let read = || Token::read_or_make(&file).map(|(token, origin)| (token.0, origin));
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(read)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap().unwrap()).collect()
+        });
+        assert!(tokens.iter().all(|(token, _)| *token == tokens[0].0));
+        assert_eq!(tokens.iter().filter(|(_, origin)| *origin == Origin::Made).count(), 1);
+        assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 1, "nothing is left beside it");
+        std::fs::remove_dir_all(&directory).unwrap();
+        assert!(Token::read_or_make(&file).is_err(), "no directory, no token");
     }
 
     #[test]

@@ -2,10 +2,10 @@
 
 use std::io;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
-use midstate_chain::{Header, Job, Share};
+use midstate_chain::{Header, Job, Share, Target};
 use midstate_sha256d::{Kernel, Work};
 use midstate_work::{Claim, Cut, Frontier, Page, PageName, SearchSpace};
 
@@ -76,6 +76,8 @@ struct Shared {
     claimed: AtomicU64,
     allowance: AtomicU64,
     cut: Cut,
+    /// Hits that miss it are not looked for, however easy a job's own target is.
+    easiest: OnceLock<Target>,
     kernel: Kernel,
     on_start: Box<dyn Fn() + Send + Sync>,
     on_share: Box<dyn Fn(Share) + Send + Sync>,
@@ -133,6 +135,7 @@ impl Engine {
             claimed: AtomicU64::new(0),
             allowance: AtomicU64::new(u64::MAX),
             cut,
+            easiest: OnceLock::new(),
             kernel: config.kernel,
             on_start: Box::new(on_start),
             on_share: Box::new(on_share),
@@ -140,6 +143,15 @@ impl Engine {
         let mut engine = Self { shared, latest: Mutex::default(), workers: Vec::new() };
         engine.set_threads(config.threads).expect("the system lets this process start its threads");
         engine
+    }
+
+    /// Bounds how many hits the threads stop for: hashes that meet a job's target and miss this one
+    /// are counted as hashed, and not reported. Each hit costs a scalar hash and a message, so that
+    /// a job of which every second hash is a hit would be hashed at a tenth of the rate. To be
+    /// called once, before the first job; a later call has no effect.
+    pub fn set_easiest_target(&self, target: Target) {
+        // The first call counts.
+        let _ = self.shared.easiest.set(target);
     }
 
     /// Hashes with so many threads from now on; with none, the search stands still and can go on
@@ -287,6 +299,10 @@ impl Drop for Engine {
 }
 
 impl Shared {
+    fn easiest(&self) -> Target {
+        self.easiest.get().copied().unwrap_or(Target::MAX)
+    }
+
     /// A hashing thread, from start to stop.
     fn run(&self, thread: usize, count: &Count) {
         // Whoever was here before has fallen.
@@ -325,7 +341,7 @@ impl Shared {
             self.claimed.fetch_add(in_hand, Ordering::Relaxed);
             let PreparedPage { page, work, .. } = match prepared.take() {
                 Some(page) if page.name == unit.page => prepared.insert(page),
-                _ => prepared.insert(PreparedPage::new(space, unit.page)),
+                _ => prepared.insert(PreparedPage::new(space, unit.page, self.easiest())),
             };
             let scanned = self.kernel.scan(work, unit.nonces, &mut |hit| {
                 (self.on_share)(space.share(page, hit.midstate, hit.nonce, hit.hash));
@@ -383,10 +399,10 @@ struct PreparedPage {
 }
 
 impl PreparedPage {
-    fn new(space: &SearchSpace, name: PageName) -> Self {
+    fn new(space: &SearchSpace, name: PageName, easiest: Target) -> Self {
         let page = space.page(name);
         let midstates: Vec<_> = page.headers.iter().map(Header::midstate).collect();
-        let target = space.job().submit_target().to_le_bytes();
+        let target = space.job().submit_target().min(easiest).to_le_bytes();
         let work = Work::new(&midstates, page.headers[0].tail(), &target)
             .expect("a page has between 1 and Work::MAX_MIDSTATES headers");
         Self { name, page, work }

@@ -80,11 +80,31 @@ impl Axis {
             Scale::Log => {
                 let first = low.log10().ceil() as i32;
                 let last = high.log10().floor() as i32;
+                if last <= first {
+                    return self.ticks_within_a_decade(most);
+                }
                 let every = ((last - first) as usize / most.max(1) + 1) as i32;
                 let decades = (first..=last).filter(|power| power.rem_euclid(every) == 0);
                 decades.map(|power| 10f64.powi(power)).collect()
             }
         }
+    }
+}
+
+impl Axis {
+    /// Round values of a log axis that holds one power of ten or none.
+    fn ticks_within_a_decade(&self, most: usize) -> Vec<f64> {
+        let (low, high) = self.range;
+        let power = 10f64.powf(low.log10().floor());
+        let round = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0].map(|factor| factor * power);
+        let inside: Vec<_> =
+            round.into_iter().filter(|tick| (low..=high).contains(tick)).take(most).collect();
+        // Less than a factor of two or so: equal steps are hardly unequal there.
+        if inside.len() < 2 {
+            let linear = Self { scale: Scale::Linear, ..self.clone() };
+            return linear.ticks(most);
+        }
+        inside
     }
 }
 
@@ -113,6 +133,17 @@ mod tests {
         assert_eq!(axis(Scale::Log, (0.5, 2e3)).ticks(6), [1.0, 10.0, 100.0, 1000.0]);
         for most in 1..12 {
             assert!(axis(Scale::Log, (1e-9, 1e21)).ticks(most).len() <= most + 1);
+        }
+    }
+
+    #[test]
+    fn a_log_axis_within_one_decade_has_ticks() {
+        assert_eq!(axis(Scale::Log, (1.5, 9.0)).ticks(6), [2.0, 5.0]);
+        assert_eq!(axis(Scale::Log, (4.0, 60.0)).ticks(6), [5.0, 10.0, 20.0, 50.0]);
+        for (low, high) in [(2.1, 4.9), (1.01, 1.02), (3e20, 3.3e20), (1e-9, 1.5e-9), (9.0, 11.0)] {
+            let ticks = axis(Scale::Log, (low, high)).ticks(6);
+            assert!(ticks.len() >= 2, "{low} to {high}: {ticks:?}");
+            assert!(ticks.iter().all(|tick| (low..=high).contains(tick)), "{ticks:?}");
         }
     }
 
