@@ -1,8 +1,8 @@
 //! `midstate grind`: a header in, the solved header out. Takes the place of `bitcoin-util grind` in
 //! scripts: same argument, same output, same exit code, and Core's words first in every error.
 //!
-//! It differs on purpose in two points: it finds the lowest nonce, where bitcoin-util's threads find
-//! any, and it adds the reason to Core's words.
+//! It differs on purpose in two points: it finds the lowest nonce, where bitcoin-util's threads
+//! find any, and it adds the reason to Core's words.
 
 use std::iter::successors;
 use std::ops::Range;

@@ -68,8 +68,8 @@ impl Token {
         }
     }
 
-    /// Makes `file` appear with the whole token in it, or not at all: it is written beside, and gets
-    /// its name in one step that fails where the name is taken.
+    /// Makes `file` appear with the whole token in it, or not at all: it is written beside, and
+    /// gets its name in one step that fails where the name is taken.
     fn publish(token: &Self, file: &Path) -> std::io::Result<()> {
         let mut random = [0; 4];
         getrandom::fill(&mut random).map_err(std::io::Error::other)?;

@@ -2,8 +2,8 @@
 //! bytes. A [`Backend`] gives the pool its work: a chain in memory, or a node. Used by
 //! `midstate demo` and by tests.
 //!
-//! A miner may send as fast as it likes. The next bytes of a connection are read when the answers to
-//! the bytes before have been written, so that a miner which reads its answers keeps its
+//! A miner may send as fast as it likes. The next bytes of a connection are read when the answers
+//! to the bytes before have been written, so that a miner which reads its answers keeps its
 //! connection, however many requests it sends at once, and however long its line stalls below
 //! [`ServerLimits::write`].
 
