@@ -85,26 +85,33 @@ impl Request {
     }
 }
 
-/// What happened, in order.
+/// What happened, in order, and at which node. A type of its own, so that no event can be made
+/// without its node, and no caller has to guess one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Index of the node that this is about. For a block: the node that judged it, or, without a
+    /// verdict, the node that gave its job.
+    pub node: usize,
+    /// What happened there.
+    pub what: What,
+}
+
+/// What happened at a node.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub enum Event {
-    /// A node answers, or stopped to.
+pub enum What {
+    /// The node answers, or stopped to.
     Node {
-        /// Which.
-        node: usize,
         /// What it is now.
         state: NodeState,
         /// Why, for people.
         reason: Option<String>,
     },
-    /// The first node that answered is on this chain, and so must be the others. Comes once, before
+    /// This node, the first that answered, is on this chain, and so must be the others. Comes once, before
     /// any job: the time to [`replay`](Client::replay) this chain's spool.
     Chain(Network),
     /// Hash this and nothing else.
     Job {
-        /// Where it comes from.
-        node: usize,
         /// The work.
         job: Arc<Job>,
         /// Height of the block.
@@ -160,6 +167,16 @@ pub enum Fatal {
 
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Events that nobody has taken yet.
+#[derive(Debug, Default)]
+struct Events(VecDeque<Event>);
+
+impl Events {
+    fn push(&mut self, node: usize, what: What) {
+        self.0.push_back(Event { node, what });
+    }
+}
+
 /// What an unanswered call is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
@@ -169,6 +186,13 @@ enum Purpose {
     Proposal,
     Submit(Hash256),
     Header(Hash256),
+}
+
+/// Work and the node that gave it.
+#[derive(Debug)]
+struct Given {
+    node: usize,
+    work: Work,
 }
 
 /// See the [module](self) page.
@@ -182,7 +206,7 @@ pub struct Client {
     candidate: Option<Candidate>,
     /// The newest is what threads hash, or will; the older ones are kept while a thread or a share
     /// holds their job, for a block may still come of them.
-    works: Vec<Work>,
+    works: Vec<Given>,
     /// The newest work waits for the block interval to pass.
     held: bool,
     /// Nothing is handed out before.
@@ -196,7 +220,7 @@ pub struct Client {
     calls: u64,
     jobs: u64,
     requests: VecDeque<Request>,
-    events: VecDeque<Event>,
+    events: Events,
     finishing: bool,
 }
 
@@ -224,7 +248,7 @@ impl Client {
             calls: 0,
             jobs: 0,
             requests: VecDeque::new(),
-            events: VecDeque::new(),
+            events: Events::default(),
             finishing: false,
         };
         client.drive(now);
@@ -238,7 +262,7 @@ impl Client {
 
     /// What happened next.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        self.events.0.pop_front()
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout), if nothing else comes first.
@@ -255,7 +279,7 @@ impl Client {
 
     /// A block file of an earlier run. It is sent unless the node has it.
     pub fn replay(&mut self, now: Duration, block: SpooledBlock) {
-        self.blocks.replay(now, block);
+        self.blocks.replay(now, self.active, block);
         self.drive(now);
     }
 
@@ -308,10 +332,9 @@ impl Client {
         if self.is_sibling(share.job.prev_hash) {
             return Err(NotSent::Sibling);
         }
-        let mut works = self.works.iter();
-        let work = works.find(|work| work.job().id == share.job.id).ok_or(NotSent::Foreign)?;
-        let block = work.block(share);
-        self.handle_block(now, &block)
+        let given = self.given_for(&share.job).ok_or(NotSent::Foreign)?;
+        let (node, block) = (given.node, given.work.block(share));
+        self.handle_solved(now, node, &block)
     }
 
     /// A block that was made of one of our jobs elsewhere, by a pool.
@@ -319,6 +342,16 @@ impl Client {
     /// # Errors
     /// As for a share.
     pub fn handle_block(&mut self, now: Duration, block: &[u8]) -> Result<(), NotSent> {
+        // The pool does not say which template it was; all those on a tip come from one node, but
+        // for the moment of a failover.
+        let node = SpooledBlock::from_block(block).and_then(|block| {
+            let builds_on = |given: &&Given| given.work.job().prev_hash == block.prev_hash;
+            self.works.iter().rfind(builds_on).map(|given| given.node)
+        });
+        self.handle_solved(now, node.unwrap_or(self.active), block)
+    }
+
+    fn handle_solved(&mut self, now: Duration, node: usize, block: &[u8]) -> Result<(), NotSent> {
         let block = SpooledBlock::from_block(block).ok_or(NotSent::Unreadable)?;
         if !block.is_solved() {
             return Err(NotSent::Unsolved);
@@ -329,10 +362,10 @@ impl Client {
         if self.is_tip(block.prev_hash) {
             self.solved_tip = Some(block.prev_hash);
             self.pace_until = now.saturating_add(self.config.block_interval);
-            self.events.push_back(Event::Pause);
+            self.events.push(node, What::Pause);
         }
-        self.events.push_back(Event::Spool(block.clone()));
-        self.blocks.found(now, block);
+        self.events.push(node, What::Spool(block.clone()));
+        self.blocks.found(now, node, block);
         self.drive(now);
         Ok(())
     }
@@ -343,17 +376,28 @@ impl Client {
     }
 
     fn is_tip(&self, hash: Hash256) -> bool {
-        self.works.last().is_some_and(|work| work.job().prev_hash == hash)
+        self.newest_work().is_some_and(|work| work.job().prev_hash == hash)
+    }
+
+    fn given_for(&self, job: &Job) -> Option<&Given> {
+        self.works.iter().find(|given| given.work.job().id == job.id)
+    }
+
+    /// The node that gave a job; the node that gives work at present for a job that is no more.
+    pub fn node_of(&self, job: &Job) -> usize {
+        self.given_for(job).map_or(self.active, |given| given.node)
     }
 
     /// The block of [`Event::Spool`] is on disk, or cannot be written. It is sent either way.
     pub fn handle_spooled(&mut self, now: Duration, hash: Hash256, outcome: Result<(), String>) {
         if let Err(reason) = outcome {
-            self.events.push_back(Event::Warning(format!(
+            let node = self.blocks.origin(hash).unwrap_or(self.active);
+            let words = format!(
                 "block {hash} could not be written to the spool ({reason}): it is sent all the \
                  same, but would be lost if this process ended before a node has it; make room on \
                  the disk"
-            )));
+            );
+            self.events.push(node, What::Warning(words));
         }
         self.blocks.release(now, hash);
         self.drive(now);
@@ -384,12 +428,12 @@ impl Client {
 
     /// The work of the last [`Event::Job`], transactions included.
     pub fn newest_work(&self) -> Option<&Work> {
-        self.works.last()
+        self.works.last().map(|given| &given.work)
     }
 
     /// How far the node's clock is from `unix_now`, if that deserves a warning.
     pub fn clock_skew(&self, unix_now: u64) -> Option<i64> {
-        self.works.last()?.template().clock_skew(unix_now)
+        self.newest_work()?.template().clock_skew(unix_now)
     }
 
     /// Blocks counted so far.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_chain::{Job, Network, Share, Verdict};
-use midstate_gbt::client::{Config, Event, Fatal, Ledger, NodeState, NotSent};
+use midstate_gbt::client::{Config, Event, Fatal, Ledger, NodeState, NotSent, What};
 use proptest::prelude::*;
 use serde_json::json;
 use support::{Core, Trouble, World, config, solve};
@@ -121,8 +121,8 @@ fn i8_a_template_on_top_of_a_block_is_an_answer_before_the_next_job() {
     world.mine();
     assert_eq!(world.verdicts(), [Verdict::Accepted]);
     let at = |wanted: fn(&Event) -> bool| world.events.iter().position(wanted).unwrap();
-    let verdict = at(|event| matches!(event, Event::Block(_)));
-    let next_job = at(|event| matches!(event, Event::Job { height: 2, .. }));
+    let verdict = at(|event| matches!(event.what, What::Block(_)));
+    let next_job = at(|event| matches!(event.what, What::Job { height: 2, .. }));
     assert!(verdict < next_job, "{:?}", world.events);
     world.pass(60);
     assert_eq!(world.sent.len(), 1, "nothing is sent again");
@@ -178,7 +178,7 @@ fn i8_a_refused_block_is_never_sent_again_and_mining_goes_on_without_haste() {
     world.cores[0].refuse_blocks = Some("high-hash");
     let hash = world.mine();
     assert_eq!(world.verdicts(), [Verdict::Rejected]);
-    assert!(world.events.contains(&Event::Unspool { hash, refused: true }));
+    assert!(world.told(&What::Unspool { hash, refused: true }));
     assert!(world.job.is_none());
     world.pass(60);
     assert_eq!(world.sent.len(), 1);
@@ -257,8 +257,8 @@ fn a_lost_race_is_told_from_acceptance() {
     assert_eq!(world.verdicts(), [Verdict::Unresolved]);
     assert_eq!(world.client.ledger(), Ledger { found: 1, overtaken: 1, ..Ledger::default() });
     assert_eq!(world.client.ledger().unresolved(), 0);
-    let Some(Event::Block(outcome)) = world.events.iter().find(|e| matches!(e, Event::Block(_)))
-    else {
+    let mut whats = world.events.iter().map(|event| &event.what);
+    let Some(What::Block(outcome)) = whats.find(|what| matches!(what, What::Block(_))) else {
         panic!("no verdict")
     };
     assert!(outcome.reason.as_ref().unwrap().starts_with("inconclusive"));
@@ -391,7 +391,7 @@ fn a_long_poll_that_breaks_at_once_gives_way_to_polling() {
         assert!(world.warnings()[0].contains("long polling does not work"));
         assert_eq!(world.cores[0].seen("longpoll"), 3);
         assert!((20..40).contains(&world.cores[0].seen("getblocktemplate")));
-        let lost = |event: &Event| matches!(event, Event::Node { state: NodeState::Lost, .. });
+        let lost = |event: &Event| matches!(event.what, What::Node { state: NodeState::Lost, .. });
         assert!(!world.events.iter().any(lost), "{status}: the node itself is well");
     }
 }
@@ -423,8 +423,8 @@ fn troubles_of_a_node_are_said_once_with_the_cure_and_waited_out() {
         let reasons: Vec<_> = world
             .events
             .iter()
-            .filter_map(|event| match event {
-                Event::Node { state: NodeState::Lost, reason, .. } => reason.as_ref(),
+            .filter_map(|event| match &event.what {
+                What::Node { state: NodeState::Lost, reason, .. } => reason.as_ref(),
                 _ => None,
             })
             .collect();
@@ -440,8 +440,8 @@ fn fatal(config: Config, core: Core) -> Fatal {
     let mut world = World::with(config, vec![core]);
     world.pass(10);
     assert!(world.job.is_none());
-    let fatal = world.events.into_iter().find_map(|event| match event {
-        Event::Fatal(fatal) => Some(fatal),
+    let fatal = world.events.into_iter().find_map(|event| match event.what {
+        What::Fatal(fatal) => Some(fatal),
         _ => None,
     });
     fatal.expect("a fatal event")
@@ -528,6 +528,80 @@ fn what_is_left_at_the_end_is_unresolved_and_stays_in_the_spool() {
     assert_eq!(world.verdicts(), [Verdict::Unresolved]);
     assert_eq!(world.client.ledger().unresolved(), 1);
     assert_eq!(world.spool.len(), 1);
+}
+
+#[test]
+fn rule_20_trouble_at_one_node_is_never_reported_as_another_nodes() {
+    let mut world = World::new(vec![Core::new(), Core::new()]);
+    world.settle();
+    // The first node refuses the block, the second takes it.
+    world.cores[0].refuse_blocks = Some("high-hash");
+    world.mine();
+    let nodes = |world: &World, wanted: fn(&What) -> bool| -> Vec<usize> {
+        let events = world.events.iter().filter(|event| wanted(&event.what));
+        events.map(|event| event.node).collect()
+    };
+    assert_eq!(nodes(&world, |what| matches!(what, What::Block(_))), [1]);
+    assert_eq!(nodes(&world, |what| matches!(what, What::Job { .. })), [0]);
+    assert_eq!(nodes(&world, |what| matches!(what, What::Chain(_))), [0]);
+
+    // The second one is away while the first gives work: the warning names the second.
+    let mut world = World::new(vec![Core::new(), Core::new()]);
+    world.settle();
+    world.stop(1);
+    world.mine();
+    assert_eq!(nodes(&world, |what| matches!(what, What::Warning(_))), [1]);
+    assert_eq!(nodes(&world, |what| matches!(what, What::Block(_))), [0]);
+    assert_eq!(world.states(), [(0, NodeState::Connected)], "work goes on at the first");
+
+    // After a failover jobs, pauses and proposals are the second one's.
+    let mut world = World::new(vec![Core::new(), Core::new()]);
+    world.settle();
+    world.stop(0);
+    world.pass(10);
+    world.events.clear();
+    world.cores[1].refuse_proposals = Some("bad-cb-amount");
+    world.cores[1].foreign_block();
+    world.settle();
+    assert_eq!(nodes(&world, |what| matches!(what, What::Warning(_) | What::Pause)), [1, 1]);
+    world.cores[1].refuse_proposals = None;
+    world.pass(10);
+    assert_eq!(nodes(&world, |what| matches!(what, What::Job { .. })), [1]);
+    world.stop(1);
+    world.mine();
+    world.client.abandon();
+    world.settle();
+    assert_eq!(nodes(&world, |what| matches!(what, What::Block(_))), [1], "unresolved: its job's");
+}
+
+#[test]
+fn rule_30_a_block_found_while_the_spool_is_read_is_the_same_block_replayed() {
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    let hash = world.mine();
+    let file = world.spool[&hash.to_string()].clone();
+    world.client.replay(world.now, file);
+    world.pass(60);
+    assert_eq!(world.verdicts(), [Verdict::Accepted]);
+    assert_eq!(world.sent.len(), 1);
+    assert_eq!(world.client.ledger(), Ledger { found: 1, accepted: 1, ..Ledger::default() });
+
+    // The spool was read before the refused block's file was renamed.
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    world.cores[0].refuse_blocks = Some("high-hash");
+    let share = world.solve();
+    world.client.handle_share(world.now, &share).unwrap();
+    let Some(What::Pause) = world.client.poll_event().map(|event| event.what) else { panic!() };
+    let Some(What::Spool(file)) = world.client.poll_event().map(|event| event.what) else {
+        panic!()
+    };
+    world.client.handle_spooled(world.now, file.hash, Ok(()));
+    world.settle();
+    world.client.replay(world.now, file);
+    world.pass(60);
+    assert_eq!(world.verdicts(), [Verdict::Rejected]);
+    assert_eq!(world.sent.len(), 1);
 }
 
 /// What may happen to a node and its miner.

@@ -1,13 +1,15 @@
 //! The link to Bitcoin Core: sends the calls that the solo client asks for, keeps its time and its
 //! spool, and tells what happens in the same words as the link to a pool.
 
+mod troubles;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use midstate_chain::{Hash256, Job, Network, Share, Verdict};
-use midstate_gbt::client::{BlockOutcome, Config, Event, Fatal, NodeState, NotSent};
+use midstate_gbt::client::{BlockOutcome, Config, Event, Fatal, NodeState, NotSent, What};
 use midstate_gbt::rpc::Answer;
 use midstate_gbt::spool::SpooledBlock;
 use midstate_gbt::{Client, EXTRANONCE2_SIZE, Work};
@@ -16,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep};
 
+use self::troubles::Troubles;
 use crate::rpc::{NodeAccess, RpcClient};
 use crate::spool::Spool;
 use crate::{End, EventSender, Happened, LinkEvent, LinkState};
@@ -79,9 +82,9 @@ struct Node {
 /// Something that was started, and is over.
 enum Done {
     Call { id: u64, outcome: Result<Answer, String> },
-    Spooled { hash: Hash256, outcome: Result<(), String> },
-    SpoolRead { blocks: Vec<SpooledBlock>, problems: Vec<String> },
-    Unspooled(Result<(), String>),
+    Spooled { node: usize, hash: Hash256, outcome: Result<(), String> },
+    SpoolRead { node: usize, blocks: Vec<SpooledBlock>, problems: Vec<String> },
+    Unspooled { node: usize, outcome: Result<(), String> },
 }
 
 /// A link that runs.
@@ -98,10 +101,7 @@ struct Running {
     /// Blocks without a verdict.
     waiting: HashMap<Hash256, Share>,
     started: Instant,
-    /// The node that the last event was about.
-    speaker: usize,
-    /// Since when there is no work, and why; `None` while there is.
-    without_work: Option<(Duration, String)>,
+    troubles: Troubles,
     skew_told: bool,
     fatal: Option<Fatal>,
 }
@@ -159,6 +159,7 @@ impl NodeLink {
         let (done, mut finished) = mpsc::unbounded_channel();
         let mut link = Running {
             client: Client::new(client_config, started.elapsed()),
+            troubles: Troubles::new(nodes.iter().map(|node| Arc::clone(&node.name))),
             nodes,
             spool_root: config.spool,
             spool: None,
@@ -168,8 +169,6 @@ impl NodeLink {
             done,
             waiting: HashMap::new(),
             started,
-            speaker: 0,
-            without_work: Some((Duration::ZERO, String::new())),
             skew_told: false,
             fatal: None,
         };
@@ -189,13 +188,12 @@ impl NodeLink {
             if flush_until.is_some_and(|until| link.client.is_settled() || now >= until) {
                 break End::Stopped;
             }
-            let patience = config.give_up.zip(link.without_work.as_ref().map(|(since, _)| *since));
+            let patience = config.give_up.zip(link.troubles.workless_since());
             // Who stops has no patience to lose.
             let patience = patience.filter(|_| flush_until.is_none());
             let patience = patience.map(|(limit, since)| since.saturating_add(limit));
             if patience.is_some_and(|until| now >= until) {
-                let reason = link.without_work.take().map(|(_, reason)| reason).unwrap_or_default();
-                break End::Unreachable(reason);
+                break End::Unreachable(link.troubles.words());
             }
             let deadlines = [link.client.poll_timeout(), flush_until, patience];
             let wait = deadlines.into_iter().flatten().min();
@@ -268,14 +266,14 @@ impl Running {
         }
     }
 
-    fn handle_event(&mut self, event: Event) {
-        match event {
-            Event::Node { node, state, reason } => self.handle_state(node, state, reason),
-            Event::Chain(chain) => self.open_spool(chain),
-            Event::Job { node, job, height, transactions, value } => {
-                tracing::debug!(height, transactions, value, "template");
-                self.without_work = None;
-                self.warn_of_skew();
+    fn handle_event(&mut self, Event { node, what }: Event) {
+        match what {
+            What::Node { state, reason } => self.handle_state(node, state, reason),
+            What::Chain(chain) => self.open_spool(node, chain),
+            What::Job { job, height, transactions, value } => {
+                tracing::debug!(node, height, transactions, value, "template");
+                self.troubles.works(node);
+                self.warn_of_skew(node);
                 match &self.customer {
                     Customer::Miner => self.say(node, Happened::Job(job)),
                     Customer::Pool(templates) => {
@@ -286,34 +284,34 @@ impl Running {
                     }
                 }
             }
-            Event::Pause => self.say(self.speaker, Happened::Pause),
-            Event::Spool(block) => {
+            What::Pause => self.say(node, Happened::Pause),
+            What::Spool(block) => {
                 let hash = block.hash;
                 self.change_spool(move |spool| {
                     let outcome = spool.write(&block).map_err(|error| error.to_string());
-                    Done::Spooled { hash, outcome }
+                    Done::Spooled { node, hash, outcome }
                 });
             }
-            Event::Unspool { hash, refused } => self.change_spool(move |spool| {
-                Done::Unspooled(spool.remove(&hash, refused).map_err(|error| error.to_string()))
+            What::Unspool { hash, refused } => self.change_spool(move |spool| {
+                let outcome = spool.remove(&hash, refused).map_err(|error| error.to_string());
+                Done::Unspooled { node, outcome }
             }),
-            Event::Block(outcome) => self.handle_outcome(outcome),
-            Event::Warning(words) => self.say(self.speaker, Happened::Warning(words)),
-            Event::Fatal(fatal) => self.fatal = Some(fatal),
+            What::Block(outcome) => self.handle_outcome(node, outcome),
+            What::Warning(words) => self.say(node, Happened::Warning(words)),
+            What::Fatal(fatal) => self.fatal = Some(fatal),
             other => tracing::debug!(?other, "gbt"),
         }
     }
 
     fn handle_state(&mut self, node: usize, state: NodeState, reason: Option<String>) {
-        self.speaker = node;
         let state = match state {
-            NodeState::Connected => LinkState::Authorized,
+            NodeState::Connected => {
+                self.troubles.connected(node);
+                LinkState::Authorized
+            }
             NodeState::Active => LinkState::Failover,
             NodeState::Lost => {
-                let now = self.now();
-                let words = reason.clone().unwrap_or_default();
-                let since = self.without_work.take().map_or(now, |(since, _)| since);
-                self.without_work = Some((since, words));
+                self.troubles.lost(self.now(), node, reason.as_deref().unwrap_or_default());
                 LinkState::Lost
             }
         };
@@ -325,13 +323,13 @@ impl Running {
     }
 
     /// Each chain has its own directory: a block of one must never be offered to another.
-    fn open_spool(&mut self, chain: Network) {
+    fn open_spool(&mut self, node: usize, chain: Network) {
         let spool = Arc::new(Spool::new(self.spool_root.join(chain.name())));
         self.spool = Some(Arc::clone(&spool));
         let done = self.done.clone();
         spawn_blocking(move || {
             let (blocks, problems) = spool.read();
-            let _ = done.send(Done::SpoolRead { blocks, problems });
+            let _ = done.send(Done::SpoolRead { node, blocks, problems });
         });
     }
 
@@ -350,19 +348,19 @@ impl Running {
     async fn finish_spooling(&mut self, finished: &mut mpsc::UnboundedReceiver<Done>) {
         let mut problems = Vec::new();
         for change in std::mem::take(&mut self.spool_changes) {
-            problems.extend(change.await.err().map(|error| error.to_string()));
+            problems.extend(change.await.err().map(|error| (0, error.to_string())));
         }
         while let Ok(done) = finished.try_recv() {
             match done {
-                Done::Spooled { hash, outcome: Err(words) } => {
-                    problems.push(format!("{hash} is not written: {words}"));
+                Done::Spooled { node, hash, outcome: Err(words) } => {
+                    problems.push((node, format!("{hash} is not written: {words}")));
                 }
-                Done::Unspooled(Err(words)) => problems.push(words),
+                Done::Unspooled { node, outcome: Err(words) } => problems.push((node, words)),
                 _ => {}
             }
         }
-        for words in problems {
-            self.say(self.speaker, Happened::Warning(format!("the block spool: {words}")));
+        for (node, words) in problems {
+            self.say(node, Happened::Warning(format!("the block spool: {words}")));
         }
     }
 
@@ -370,18 +368,18 @@ impl Running {
         let now = self.now();
         match done {
             Done::Call { id, outcome } => self.client.handle_answer(now, id, outcome),
-            Done::Spooled { hash, outcome } => self.client.handle_spooled(now, hash, outcome),
-            Done::SpoolRead { blocks, problems } => {
+            Done::Spooled { hash, outcome, .. } => self.client.handle_spooled(now, hash, outcome),
+            Done::SpoolRead { node, blocks, problems } => {
                 for problem in problems {
-                    self.say(self.speaker, Happened::Warning(problem));
+                    self.say(node, Happened::Warning(problem));
                 }
                 for block in blocks {
                     self.client.replay(now, block);
                 }
             }
-            Done::Unspooled(Ok(())) => {}
-            Done::Unspooled(Err(words)) => {
-                self.say(self.speaker, Happened::Warning(format!("the block spool: {words}")));
+            Done::Unspooled { outcome: Ok(()), .. } => {}
+            Done::Unspooled { node, outcome: Err(words) } => {
+                self.say(node, Happened::Warning(format!("the block spool: {words}")));
             }
         }
     }
@@ -398,7 +396,8 @@ impl Running {
                         NotSent::Sibling => Verdict::Stale,
                         _ => Verdict::Rejected,
                     };
-                    self.settle(share, verdict, Some(error.to_string()), Duration::ZERO);
+                    let (node, reason) = (self.client.node_of(&share.job), error.to_string());
+                    self.settle(node, share, verdict, Some(reason), Duration::ZERO);
                 }
             },
             Found::Block(block) => match self.client.handle_block(now, &block) {
@@ -409,38 +408,46 @@ impl Running {
         }
     }
 
-    fn handle_outcome(&mut self, outcome: BlockOutcome) {
+    fn handle_outcome(&mut self, node: usize, outcome: BlockOutcome) {
         let BlockOutcome { hash, height, verdict, was, reason, latency, replayed } = outcome;
         if let Some(share) = self.waiting.remove(&hash) {
-            self.settle(share, verdict, reason, latency);
+            self.settle(node, share, verdict, reason, latency);
         } else if replayed {
             let words = match verdict {
                 Verdict::Accepted => "is accepted".to_owned(),
                 _ => reason.unwrap_or_else(|| "has no verdict yet".to_owned()),
             };
             let message = format!("block {height} {hash} of an earlier run: {words}");
-            self.say(self.speaker, Happened::Message(message));
+            self.say(node, Happened::Message(message));
         } else {
             // A pool's block has had no other verdict before.
             let was = was.unwrap_or(Verdict::Unresolved);
-            self.say(self.speaker, Happened::Revised { hash, height, was, verdict, reason });
+            self.say(node, Happened::Revised { hash, height, was, verdict, reason });
         }
     }
 
-    fn settle(&self, share: Share, verdict: Verdict, reason: Option<String>, latency: Duration) {
+    fn settle(
+        &self,
+        node: usize,
+        share: Share,
+        verdict: Verdict,
+        reason: Option<String>,
+        latency: Duration,
+    ) {
         let (code, advice) = (None, None);
         let what = Happened::Verdict { share, verdict, code, reason, advice, latency };
-        self.say(self.speaker, what);
+        self.say(node, what);
     }
 
     /// The last verdicts: nothing more can be answered.
     fn settle_rest(&mut self) {
         for (_, share) in std::mem::take(&mut self.waiting) {
-            self.settle(share, Verdict::Unresolved, None, Duration::ZERO);
+            let node = self.client.node_of(&share.job);
+            self.settle(node, share, Verdict::Unresolved, None, Duration::ZERO);
         }
     }
 
-    fn warn_of_skew(&mut self) {
+    fn warn_of_skew(&mut self, node: usize) {
         let unix_now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         if let Some(skew) = self.client.clock_skew(unix_now)
             && !std::mem::replace(&mut self.skew_told, true)
@@ -450,7 +457,7 @@ impl Running {
                 "the node's clock or chain is {seconds} s {direction} ours: check both clocks; \
                  blocks more than two hours ahead are refused"
             );
-            self.say(self.speaker, Happened::Warning(words));
+            self.say(node, Happened::Warning(words));
         }
     }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use midstate_chain::{Hash256, Verdict};
 
-use super::Event;
+use super::{Events, What};
 use crate::rpc::{BlockVerdict, Call, HeaderInfo, RpcError, code};
 use crate::spool::SpooledBlock;
 
@@ -71,6 +71,8 @@ pub(super) fn buried_below(height: u32) -> Option<u32> {
 
 #[derive(Debug)]
 struct Block {
+    /// The node that gave its job, or that named the chain whose spool it comes from.
+    origin: usize,
     spooled: SpooledBlock,
     hex: Arc<str>,
     found_at: Duration,
@@ -113,24 +115,40 @@ pub(super) struct Blocks {
     ledger: Ledger,
     /// A block of this run was refused since last asked.
     refusal: bool,
+    /// The latest ones that were let go of. The spool may have been read before their files went.
+    gone: VecDeque<Hash256>,
 }
+
+/// So many blocks that were let go of are remembered.
+const MAX_GONE: usize = 64;
 
 impl Blocks {
     pub(super) fn new(nodes: usize) -> Self {
-        Self { nodes, blocks: Vec::new(), ledger: Ledger::default(), refusal: false }
+        let (blocks, ledger, gone) = (Vec::new(), Ledger::default(), VecDeque::new());
+        Self { nodes, blocks, ledger, refusal: false, gone }
     }
 
     pub(super) fn ledger(&self) -> Ledger {
         self.ledger
     }
 
-    pub(super) fn found(&mut self, now: Duration, spooled: SpooledBlock) {
+    pub(super) fn found(&mut self, now: Duration, origin: usize, spooled: SpooledBlock) {
         self.ledger.found += 1;
-        self.add(now, spooled, false, Delivery::Held);
+        self.add(now, origin, spooled, false, Delivery::Held);
     }
 
-    pub(super) fn replay(&mut self, now: Duration, spooled: SpooledBlock) {
-        self.add(now, spooled, true, Delivery::Due { at: now, attempt: 0, ask: true });
+    /// A block that is here already is the same block: it was found, and written to the spool,
+    /// while the spool was being read. It is delivered once, and counts as found in this run.
+    pub(super) fn replay(&mut self, now: Duration, origin: usize, spooled: SpooledBlock) {
+        if self.origin(spooled.hash).is_none() && !self.gone.contains(&spooled.hash) {
+            let first = Delivery::Due { at: now, attempt: 0, ask: true };
+            self.add(now, origin, spooled, true, first);
+        }
+    }
+
+    pub(super) fn origin(&self, hash: Hash256) -> Option<usize> {
+        let mut blocks = self.blocks.iter();
+        blocks.find(|block| block.spooled.hash == hash).map(|block| block.origin)
     }
 
     /// Whether a block of ours builds on this one.
@@ -138,11 +156,24 @@ impl Blocks {
         self.blocks.iter().any(|block| block.spooled.prev_hash == tip)
     }
 
-    fn add(&mut self, now: Duration, spooled: SpooledBlock, replayed: bool, first: Delivery) {
+    fn add(
+        &mut self,
+        found_at: Duration,
+        origin: usize,
+        spooled: SpooledBlock,
+        replayed: bool,
+        first: Delivery,
+    ) {
         let hex = spooled.hex.as_str().into();
-        let deliveries = vec![first; self.nodes];
-        let standing = None;
-        self.blocks.push(Block { spooled, hex, found_at: now, replayed, deliveries, standing });
+        let (deliveries, standing) = (vec![first; self.nodes], None);
+        let block = Block { origin, spooled, hex, found_at, replayed, deliveries, standing };
+        self.blocks.push(block);
+    }
+
+    fn let_go(&mut self, hash: Hash256) {
+        self.blocks.retain(|block| block.spooled.hash != hash);
+        self.gone.truncate(MAX_GONE - 1);
+        self.gone.push_front(hash);
     }
 
     /// The spool has it, or cannot have it: off it goes.
@@ -216,7 +247,7 @@ impl Blocks {
         node: usize,
         hash: Hash256,
         verdict: Result<BlockVerdict, RpcError>,
-        events: &mut VecDeque<Event>,
+        events: &mut Events,
     ) {
         let Some(block) = self.blocks.iter_mut().find(|block| block.spooled.hash == hash) else {
             return;
@@ -236,10 +267,11 @@ impl Blocks {
             }
             Err(error) => {
                 if attempt == 0 {
-                    events.push_back(Event::Warning(format!(
+                    let words = format!(
                         "block {hash} has not reached the node yet ({error}); sending it again \
                          until it has"
-                    )));
+                    );
+                    events.push(node, What::Warning(words));
                 }
                 again
             }
@@ -255,7 +287,7 @@ impl Blocks {
         now: Duration,
         node: usize,
         hash: Hash256,
-        events: &mut VecDeque<Event>,
+        events: &mut Events,
     ) {
         if let Some(block) = self.blocks.iter_mut().find(|block| block.spooled.hash == hash) {
             block.deliveries[node] = Delivery::Taken;
@@ -271,7 +303,7 @@ impl Blocks {
         hash: Hash256,
         header: Result<Option<HeaderInfo>, RpcError>,
         tip: Option<u32>,
-        events: &mut VecDeque<Event>,
+        events: &mut Events,
     ) {
         let Some(at) = self.blocks.iter().position(|block| block.spooled.hash == hash) else {
             return;
@@ -300,26 +332,28 @@ impl Blocks {
         };
         self.settle(now, hash, events);
         if done {
-            self.blocks.retain(|block| block.spooled.hash != hash);
-            events.push_back(Event::Unspool { hash, refused: false });
+            self.let_go(hash);
+            events.push(node, What::Unspool { hash, refused: false });
         }
     }
 
     /// Blocks that no node has judged stay in the spool for the next run.
-    pub(super) fn abandon(&mut self, events: &mut VecDeque<Event>) {
+    pub(super) fn abandon(&mut self, events: &mut Events) {
         for block in self.blocks.drain(..).filter(|block| block.standing.is_none()) {
             let reason = "no node has answered; it is in the spool, and sent at the next start";
             let (verdict, latency) = (Verdict::Unresolved, Duration::ZERO);
-            events.push_back(block.outcome(verdict, None, Some(reason.to_owned()), latency));
+            let reason = Some(reason.to_owned());
+            let outcome = block.outcome(verdict, None, reason, latency);
+            events.push(block.origin, What::Block(outcome));
         }
     }
 
     /// Reports how the block stands, if that changed, and lets go of one that is refused.
-    fn settle(&mut self, now: Duration, hash: Hash256, events: &mut VecDeque<Event>) {
+    fn settle(&mut self, now: Duration, hash: Hash256, events: &mut Events) {
         let Some(block) = self.blocks.iter_mut().find(|block| block.spooled.hash == hash) else {
             return;
         };
-        let Some((standing, reason)) = block.judge() else { return };
+        let Some((standing, node, reason)) = block.judge() else { return };
         let old = block.standing.replace(standing);
         if old == Some(standing) {
             return;
@@ -332,40 +366,42 @@ impl Blocks {
         }
         let latency = now.saturating_sub(block.found_at);
         let was = old.map(Verdict::from);
-        events.push_back(block.outcome(standing.into(), was, reason, latency));
+        let outcome = block.outcome(standing.into(), was, reason, latency);
+        events.push(node, What::Block(outcome));
         if standing == Standing::Rejected {
             self.refusal |= !block.replayed;
-            self.blocks.retain(|block| block.spooled.hash != hash);
-            events.push_back(Event::Unspool { hash, refused: true });
+            self.let_go(hash);
+            events.push(node, What::Unspool { hash, refused: true });
         }
     }
 }
 
 impl Block {
-    /// `None` while a node that may take it has not answered, and no other has.
-    fn judge(&self) -> Option<(Standing, Option<String>)> {
-        if self.deliveries.contains(&Delivery::Taken) {
-            return Some((Standing::Accepted, None));
+    /// How it stands, the node that says so, and the node's words. `None` while a node that may
+    /// take it has not answered, and no other has.
+    fn judge(&self) -> Option<(Standing, usize, Option<String>)> {
+        let deliveries = || self.deliveries.iter();
+        if let Some(node) = deliveries().position(|delivery| *delivery == Delivery::Taken) {
+            return Some((Standing::Accepted, node, None));
         }
-        let open =
-            |delivery: &Delivery| !matches!(delivery, Delivery::Stored | Delivery::Refused(_));
-        if self.deliveries.iter().any(open) {
+        let closed =
+            |delivery: &Delivery| matches!(delivery, Delivery::Stored | Delivery::Refused(_));
+        if !deliveries().all(closed) {
             return None;
         }
-        if self.deliveries.contains(&Delivery::Stored) {
+        if let Some(node) = deliveries().position(|delivery| *delivery == Delivery::Stored) {
             let reason = match self.standing {
                 Some(Standing::Accepted) => {
                     "no longer in the best chain: a reorganisation took another branch"
                 }
                 _ => "inconclusive: stored by the node, but another block came first",
             };
-            return Some((Standing::Overtaken, Some(reason.to_owned())));
+            return Some((Standing::Overtaken, node, Some(reason.to_owned())));
         }
-        let reason = self.deliveries.iter().find_map(|delivery| match delivery {
-            Delivery::Refused(reason) => Some(reason.clone()),
+        deliveries().enumerate().find_map(|(node, delivery)| match delivery {
+            Delivery::Refused(reason) => Some((Standing::Rejected, node, Some(reason.clone()))),
             _ => None,
-        });
-        Some((Standing::Rejected, reason))
+        })
     }
 
     fn outcome(
@@ -374,10 +410,10 @@ impl Block {
         was: Option<Verdict>,
         reason: Option<String>,
         latency: Duration,
-    ) -> Event {
+    ) -> BlockOutcome {
         let (hash, height) = (self.spooled.hash, self.spooled.height);
         let replayed = self.replayed;
-        Event::Block(BlockOutcome { hash, height, verdict, was, reason, latency, replayed })
+        BlockOutcome { hash, height, verdict, was, reason, latency, replayed }
     }
 }
 

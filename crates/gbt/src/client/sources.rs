@@ -5,7 +5,7 @@ use std::time::Duration;
 use midstate_chain::Network;
 
 use super::node::Phase;
-use super::{Client, Event, Fatal, NodeState};
+use super::{Client, Fatal, NodeState, What};
 use crate::rpc::{ChainInfo, RpcError};
 
 /// How long a node of higher rank rests between two probes.
@@ -32,7 +32,7 @@ impl Client {
             Err(words) => return self.give_up(now, index, Fatal::WrongChain(words)),
         };
         if self.chain.replace(chain).is_none() {
-            self.events.push_back(Event::Chain(chain));
+            self.events.push(index, What::Chain(chain));
         }
         self.nodes[index].script = script;
         self.nodes[index].phase = Phase::Ready;
@@ -89,7 +89,7 @@ impl Client {
         self.nodes[index].phase = Phase::Unusable;
         self.nodes[index].wake_at = None;
         if self.nodes.iter().all(|node| node.phase == Phase::Unusable) {
-            self.events.push_back(Event::Fatal(fatal));
+            self.events.push(index, What::Fatal(fatal));
         } else if index == self.active {
             self.fail_over(now, &reason);
         }
@@ -117,6 +117,6 @@ impl Client {
 
     pub(super) fn report(&mut self, node: usize, state: NodeState, reason: Option<&str>) {
         let reason = reason.map(str::to_owned);
-        self.events.push_back(Event::Node { node, state, reason });
+        self.events.push(node, What::Node { state, reason });
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::node::{LongPoll, SHORT};
-use super::{CALL_TIMEOUT, Client, Event, Fatal, NodeState, Purpose, blocks};
+use super::{CALL_TIMEOUT, Client, Fatal, Given, NodeState, Purpose, What, blocks};
 use crate::rpc::{Answer, BlockVerdict, Call, RpcError};
 use crate::{Payout, Template, TemplateError, Work};
 
@@ -61,10 +61,11 @@ impl Client {
 
     fn longpoll_broke(&mut self, now: Duration, index: usize) {
         if self.nodes[index].longpoll_broke(now) {
-            self.events.push_back(Event::Warning(format!(
+            let words = format!(
                 "long polling does not work at this node: asking every {} s for a while",
                 POLL.as_secs()
-            )));
+            );
+            self.events.push(index, What::Warning(words));
         }
     }
 
@@ -136,7 +137,7 @@ impl Client {
             return false;
         }
         let newest = self.candidate.as_ref().map(|candidate| &candidate.work);
-        let Some(old) = newest.or(self.works.last()).map(Work::template) else { return true };
+        let Some(old) = newest.or(self.newest_work()).map(Work::template) else { return true };
         let head = |t: &Template| (t.height, t.version, t.prev_hash, t.bits, t.coinbase_value);
         head(old) != head(new)
             || old.coinbase_aux != new.coinbase_aux
@@ -164,7 +165,7 @@ impl Client {
         };
         if !can_propose {
             self.candidate = None;
-            return self.adopt(now, work);
+            return self.adopt(now, self.active, work);
         }
         let call = Call::Proposal { block: work.proposal().into() };
         let call = self.call(self.active, call, Purpose::Proposal, CALL_TIMEOUT);
@@ -188,39 +189,41 @@ impl Client {
             }
             Ok(BlockVerdict::Refused(reason)) => {
                 if !self.is_tip(candidate.work.template().prev_hash) {
-                    self.events.push_back(Event::Pause);
+                    self.events.push(index, What::Pause);
                 }
                 if self.refused_for.as_ref() != Some(&reason) {
-                    self.events.push_back(Event::Warning(format!(
+                    let words = format!(
                         "the node would refuse our block at height {}: {reason}; not mining it, \
                          asking for another template every {} s",
                         candidate.work.template().height,
                         POLL.as_secs()
-                    )));
+                    );
+                    self.events.push(index, What::Warning(words));
                 }
                 self.refused_for = Some(reason);
                 self.nodes[index].wake_at = Some(now + POLL);
             }
-            Ok(_) => self.adopt(now, candidate.work),
+            Ok(_) => self.adopt(now, index, candidate.work),
             Err(error @ RpcError::Node { .. }) => {
-                self.events.push_back(Event::Warning(format!(
+                let words = format!(
                     "our block at height {} could not be checked ({error}); mining it unchecked",
                     candidate.work.template().height,
-                )));
-                self.adopt(now, candidate.work);
+                );
+                self.events.push(index, What::Warning(words));
+                self.adopt(now, index, candidate.work);
             }
             Err(error) => self.lose(now, index, &error.to_string(), Some(&error)),
         }
     }
 
     /// Makes this the work to hash, now or when the block interval has passed.
-    fn adopt(&mut self, now: Duration, work: Work) {
+    fn adopt(&mut self, now: Duration, node: usize, work: Work) {
         self.refused_for = None;
-        self.works.retain(|old| Arc::strong_count(old.job()) > 1);
+        self.works.retain(|old| Arc::strong_count(old.work.job()) > 1);
         if let Some(height) = blocks::buried_below(work.template().height) {
-            self.blocks.recheck(now, self.active, height);
+            self.blocks.recheck(now, node, height);
         }
-        self.works.push(work);
+        self.works.push(Given { node, work });
         self.held = true;
         if now >= self.pace_until {
             self.offer();
@@ -230,22 +233,22 @@ impl Client {
     /// Hands out the newest work, unless a block of ours is already on its way to the same tip.
     pub(super) fn offer(&mut self) {
         self.held = false;
-        let Some(work) = self.works.last() else { return };
+        let Some(Given { node, work }) = self.works.last() else { return };
         let template = work.template();
         if self.solved_tip == Some(template.prev_hash) {
             return;
         }
-        self.events.push_back(Event::Job {
-            node: self.active,
+        let what = What::Job {
             job: Arc::clone(work.job()),
             height: template.height,
             transactions: template.transactions.len(),
             value: template.coinbase_value,
-        });
+        };
+        self.events.push(*node, what);
     }
 
     /// Height of the tip we build on.
     pub(super) fn tip_height(&self) -> Option<u32> {
-        self.works.last().map(|work| work.template().height - 1)
+        self.newest_work().map(|work| work.template().height - 1)
     }
 }

@@ -17,7 +17,7 @@ use bitcoin::{
     Witness,
 };
 use midstate_chain::{BIP320_MASK, Hash256, Job, Share, Verdict, witness_commitment};
-use midstate_gbt::client::{Config, Event, NodeState};
+use midstate_gbt::client::{Config, Event, NodeState, What};
 use midstate_gbt::rpc::{Answer, Call};
 use midstate_gbt::spool::SpooledBlock;
 use midstate_gbt::{Address, Client};
@@ -396,10 +396,10 @@ impl World {
     }
 
     fn handle(&mut self, event: Event) {
-        match &event {
-            Event::Job { job, .. } => self.job = Some(job.clone()),
-            Event::Pause => self.job = None,
-            Event::Spool(block) => {
+        match &event.what {
+            What::Job { job, .. } => self.job = Some(job.clone()),
+            What::Pause => self.job = None,
+            What::Spool(block) => {
                 let outcome = if self.disk_full {
                     Err("no space left on device".to_owned())
                 } else {
@@ -411,7 +411,7 @@ impl World {
                 };
                 self.client.handle_spooled(self.now, block.hash, outcome);
             }
-            Event::Unspool { hash, .. } => drop(self.spool.remove(&hash.to_string())),
+            What::Unspool { hash, .. } => drop(self.spool.remove(&hash.to_string())),
             _ => {}
         }
         self.events.push(event);
@@ -459,17 +459,21 @@ impl World {
     }
 
     pub(crate) fn verdicts(&self) -> Vec<Verdict> {
-        let verdict = |event: &Event| match event {
-            Event::Block(outcome) => Some(outcome.verdict),
+        let verdict = |event: &Event| match &event.what {
+            What::Block(outcome) => Some(outcome.verdict),
             _ => None,
         };
         self.events.iter().filter_map(verdict).collect()
     }
 
+    pub(crate) fn told(&self, what: &What) -> bool {
+        self.events.iter().any(|event| event.what == *what)
+    }
+
     pub(crate) fn warnings(&self) -> Vec<&str> {
         let mut warnings = Vec::new();
         for event in &self.events {
-            if let Event::Warning(words) = event {
+            if let What::Warning(words) = &event.what {
                 warnings.push(words.as_str());
             }
         }
@@ -477,8 +481,8 @@ impl World {
     }
 
     pub(crate) fn states(&self) -> Vec<(usize, NodeState)> {
-        let state = |event: &Event| match event {
-            Event::Node { node, state, .. } => Some((*node, *state)),
+        let state = |event: &Event| match &event.what {
+            What::Node { state, .. } => Some((event.node, *state)),
             _ => None,
         };
         self.events.iter().filter_map(state).collect()
