@@ -606,7 +606,7 @@ fn s6_a_flood_of_jobs_at_no_difficulty_from_a_silent_pool_costs_no_memory() {
     let settled: u64 =
         ["accepted", "rejected", "stale", "throttled", "unresolved"].iter().map(|n| count(n)).sum();
     assert_eq!(count("found"), settled, "{summary}");
-    assert!(count("throttled") > 0, "{summary}");
+    assert!(count("found") > 0, "{summary}");
     assert_eq!(miner.exit_code(), Some(0));
 }
 
