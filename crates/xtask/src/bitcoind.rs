@@ -16,6 +16,12 @@ use anyhow::{Context, bail, ensure};
 
 /// Prints the path of a `bitcoind` that runs, building one where there is none.
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
+    println!("{}", program()?.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A `bitcoind` that runs, built where there is none.
+pub(crate) fn program() -> anyhow::Result<PathBuf> {
     let cache = cache_directory(env::var_os("XDG_CACHE_HOME"), env::home_dir())?;
     let found = find(env::var_os("BITCOIND_EXE").as_deref(), env::var_os("PATH").as_deref())?;
     let program = match found {
@@ -23,8 +29,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         None => recipe::cached_or_built(&cache)?,
     };
     eprintln!("bitcoind: {}", version(&program)?);
-    println!("{}", program.display());
-    Ok(ExitCode::SUCCESS)
+    Ok(program)
 }
 
 /// The `bitcoind` that the user has: the one they name, else the first along the path.

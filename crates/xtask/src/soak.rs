@@ -1,273 +1,204 @@
-//! `cargo xtask soak --hours H`: the program itself for a long time, with a fault every 30 s.
+//! `cargo xtask soak --hours H`: the program itself for a long time, with faults on a schedule.
 //!
-//! `midstate mine` works at `midstate demo --listen` through a proxy that breaks things in turn.
-//! At the end the books of both are compared. Both run from a release build, with one thread and
-//! the scalar kernel: what is tried here is the endurance of the connection, not of the hashing.
-//! Needs `/proc`, so Linux.
+//! Two miners work at once. One is at a pool, `midstate demo --listen`, through a proxy that breaks
+//! something every 30 s. The other mines alone at a Bitcoin Core node on regtest that is stopped or
+//! killed every ten minutes. At the end the books of both ends are compared: no share and no block
+//! is lost. All run from a release build, with one thread and the scalar kernel: the soak tries the
+//! endurance of connections and books, and not of the hashing. Needs `/proc`, so Linux.
 
+mod books;
+mod node;
 mod proxy;
+mod usage;
 
-use std::collections::{BTreeMap, HashSet};
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::slice::Iter;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
-use serde_json::Value;
+use anyhow::{Context, ensure};
 
-use crate::program::{self, Program, Use};
+use crate::bitcoind;
+use crate::program::{self, Program};
+use books::{BlockBooks, Books, PoolBooks};
+use node::Node;
 use proxy::{Fault, Proxy};
+use usage::Usage;
 
 const BETWEEN_FAULTS: Duration = Duration::from_secs(30);
+/// At most; four times in a run of less than 40 minutes.
+const BETWEEN_OUTAGES: Duration = Duration::from_secs(600);
 const BETWEEN_REPORTS: Duration = Duration::from_secs(300);
-/// For the last answers, before the program is told to stop.
-const CALM: Duration = Duration::from_secs(10);
+/// For the last answers, before the programs are told to stop.
+const CALM: Duration = Duration::from_secs(20);
 /// About 43,000 hashes a share: several a second even where others want the processor more.
 const DIFFICULTY: &str = "0.00001";
 const WORKER: &str = "soak";
+/// Whom our blocks pay: an address of regtest whose key hash is 0.
+const ADDRESS: &str = "mfWxJ45yp2SFn7UciZyNpvDKrzbhyfKrY8";
+/// A block every three seconds, of which every second hash is one.
+const AT_THE_NODE: [&str; 4] = ["--block-interval", "3", "--max-hashrate", "10k"];
+const HASH: [&str; 4] = ["--threads", "1", "--kernel", "scalar"];
 
-/// Prints the report on stdout; exit code 1 if a share was lost, doubled or too easy, or if the
-/// books of both ends disagree.
+/// Prints the report on stdout; exit code 1 if a share or a block was lost, if books disagree, or
+/// if a program grew.
 pub(crate) fn run(root: &Path, hours: &str) -> anyhow::Result<ExitCode> {
     let hours: f64 = hours.parse().with_context(|| format!("{hours:?} is no number of hours"))?;
     ensure!((0.01..=1000.0).contains(&hours), "--hours takes 0.01 to 1000, got {hours}");
+    let length = Duration::from_secs_f64(hours * 3600.0);
+    let bitcoind = bitcoind::program()?;
     let program = program::build(root)?;
-    let hash = ["--threads", "1", "--kernel", "scalar"];
-    let pool = ["demo", "--listen", "127.0.0.1:0", "--blocks", "1000000000"];
-    let mut pool =
-        Program::start(&program, &[&pool[..], &["--difficulty", DIFFICULTY], &hash].concat())?;
-    let mut proxy = Proxy::start(pool.address()?)?;
-    let url = proxy.url();
-    let miner = ["mine", "-o", &url, "-u", WORKER];
-    let mut miner = Program::start(&program, &[&miner[..], &hash].concat())?;
+    let mut pool = AtPool::start(&program)?;
+    let mut node = AtNode::start(&program, bitcoind, BETWEEN_OUTAGES.min(length / 5))?;
 
-    let mut books = Books::default();
-    let mut uses = Vec::new();
-    let mut struck: BTreeMap<&str, u64> = BTreeMap::new();
     let started = Instant::now();
-    let (mut next_fault, mut next_report) = (BETWEEN_FAULTS, BETWEEN_REPORTS);
-    let mut faults = Fault::ALL.iter().cycle();
-    while started.elapsed() < Duration::from_secs_f64(hours * 3600.0) {
+    let mut next_report = BETWEEN_REPORTS;
+    while started.elapsed() < length {
         thread::sleep(Duration::from_secs(1));
-        // The demo's own shares are of no interest, but its pipe must be kept empty.
-        drop(pool.events()?);
-        miner.events()?.iter().for_each(|event| books.enter(event));
-        if started.elapsed() >= next_fault {
-            next_fault += BETWEEN_FAULTS;
-            uses.push(miner.usage()?);
-            let fault = faults.next().context("the cycle has no end")?;
-            proxy.strike(*fault);
-            *struck.entry(fault.name()).or_default() += 1;
-        }
+        pool.step().context("at the pool")?;
+        node.step().context("at the node")?;
         if started.elapsed() >= next_report {
             next_report += BETWEEN_REPORTS;
-            eprintln!("soak: {} s: {books}", started.elapsed().as_secs());
+            let seconds = started.elapsed().as_secs();
+            eprintln!("soak: {seconds} s: {}; at the node {}", pool.books, node.blocks);
         }
     }
-    proxy.calm();
+    pool.proxy.calm();
+    node.node.calm()?;
     thread::sleep(CALM);
-    let pool_use = pool.usage()?;
-    miner.stop()?.iter().for_each(|event| books.enter(event));
-    let pool_books = PoolBooks::read(&pool.stop()?)?;
 
-    println!("soak: {:.2} h, a fault every {} s", hours, BETWEEN_FAULTS.as_secs());
-    let struck: Vec<_> = struck.iter().map(|(name, times)| format!("{name} {times}")).collect();
-    println!("faults: {}", struck.join(", "));
-    println!("miner: {books}");
-    println!("pool: {} accepted, {} rejected", pool_books.accepted, pool_books.rejected);
-    tell_usage(&uses, pool_use);
-    let wrong = books.faults(&pool_books);
+    println!("soak: {hours:.2} h");
+    let wrong = [pool.finish()?, node.finish()?].concat();
     wrong.iter().for_each(|fault| println!("wrong: {fault}"));
     if wrong.is_empty() {
-        println!("shares lost 0, duplicated 0, below target 0; the books of both ends agree");
+        println!(
+            "shares lost 0, duplicated 0, below target 0; blocks lost 0; the books of both ends \
+             agree; memory and descriptors are flat"
+        );
     }
     Ok(if wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// What the miner said about its shares and its connection.
-#[derive(Default)]
-struct Books {
-    verdicts: BTreeMap<String, u64>,
-    hashes: HashSet<String>,
-    duplicated: u64,
-    below_target: u64,
-    /// The pool had seen the share before.
-    called_duplicate: u64,
-    authorized: u64,
-    lost: u64,
-    summary: Option<Value>,
+/// The miner at the pool, and the proxy between them.
+struct AtPool {
+    pool: Program,
+    proxy: Proxy,
+    miner: Program,
+    books: Books,
+    usage: Usage,
+    next_fault: Instant,
+    faults: std::iter::Cycle<Iter<'static, Fault>>,
+    struck: BTreeMap<&'static str, u64>,
 }
 
-impl Books {
-    fn enter(&mut self, event: &Value) {
-        match (event["event"].as_str(), event["state"].as_str()) {
-            (Some("share"), _) => self.enter_share(event),
-            (Some("pool"), Some("authorized")) => self.authorized += 1,
-            (Some("pool"), Some("lost")) => self.lost += 1,
-            (Some("summary"), _) => self.summary = Some(event.clone()),
-            _ => {}
+impl AtPool {
+    fn start(program: &Path) -> anyhow::Result<Self> {
+        let demo = ["demo", "--listen", "127.0.0.1:0", "--blocks", "1000000000"];
+        let difficulty = ["--difficulty", DIFFICULTY];
+        let mut pool = Program::start(program, &[&demo[..], &difficulty, &HASH].concat())?;
+        let proxy = Proxy::start(pool.address()?)?;
+        let mine = ["mine", "-o", &proxy.url(), "-u", WORKER];
+        let miner = Program::start(program, &[&mine[..], &HASH].concat())?;
+        Ok(Self {
+            pool,
+            proxy,
+            miner,
+            books: Books::default(),
+            usage: Usage::default(),
+            next_fault: Instant::now() + BETWEEN_FAULTS,
+            faults: Fault::ALL.iter().cycle(),
+            struck: BTreeMap::new(),
+        })
+    }
+
+    /// Reads what the miner says, and breaks something when it is time.
+    fn step(&mut self) -> anyhow::Result<()> {
+        // The demo's own shares are of no interest, but its pipe must be kept empty.
+        drop(self.pool.events()?);
+        self.miner.events()?.iter().for_each(|event| self.books.enter(event));
+        if Instant::now() >= self.next_fault {
+            self.next_fault += BETWEEN_FAULTS;
+            self.usage.add(self.miner.usage()?);
+            let fault = self.faults.next().context("the cycle has no end")?;
+            self.proxy.strike(*fault);
+            *self.struck.entry(fault.name()).or_default() += 1;
         }
+        Ok(())
     }
 
-    fn enter_share(&mut self, share: &Value) {
-        let text = |key: &str| share[key].as_str().unwrap_or("missing").to_owned();
-        *self.verdicts.entry(text("verdict")).or_default() += 1;
-        self.duplicated += u64::from(!self.hashes.insert(text("hash")));
-        self.called_duplicate += u64::from(share["code"] == 22);
-        let (reached, wanted) = (share["difficulty"].as_f64(), share["target_difficulty"].as_f64());
-        // Both are rounded from 256 bits.
-        let meets = reached.zip(wanted).is_some_and(|(reached, wanted)| reached >= wanted * 0.999);
-        self.below_target += u64::from(!meets);
-    }
-
-    fn count(&self, verdict: &str) -> u64 {
-        self.verdicts.get(verdict).copied().unwrap_or(0)
-    }
-
-    /// What must not be.
-    fn faults(&self, pool: &PoolBooks) -> Vec<String> {
-        let mut faults = Vec::new();
-        let mut check = |holds: bool, words: String| {
-            if !holds {
-                faults.push(words);
-            }
-        };
-        let Some(summary) = &self.summary else {
-            return vec!["the miner printed no summary".to_owned()];
-        };
-        let shares = &summary["shares"];
-        let ended: u64 = self.verdicts.values().sum();
-        check(shares["found"] == ended, format!("{} found, {ended} ended", shares["found"]));
-        for verdict in ["accepted", "rejected", "stale", "throttled", "unresolved"] {
-            let (told, summed) = (self.count(verdict), &shares[verdict]);
-            check(*summed == told, format!("{told} told as {verdict}, {summed} in the summary"));
-        }
-        check(self.duplicated == 0, format!("{} shares came twice", self.duplicated));
-        check(
-            self.called_duplicate == 0,
-            format!("the pool called {} shares duplicates", self.called_duplicate),
+    /// Stops both and prints the books. What is wrong.
+    fn finish(mut self) -> anyhow::Result<Vec<String>> {
+        let memory = self.pool.usage()?.resident_kib;
+        self.miner.stop()?.iter().for_each(|event| self.books.enter(event));
+        let pool = PoolBooks::read(&self.pool.stop()?, WORKER)?;
+        let struck: Vec<_> =
+            self.struck.iter().map(|(name, times)| format!("{name} {times}")).collect();
+        println!(
+            "at the pool, a fault every {} s: {}",
+            BETWEEN_FAULTS.as_secs(),
+            struck.join(", ")
         );
-        check(self.below_target == 0, format!("{} shares below target", self.below_target));
-        // Between a share and its answer the line may break: the pool has judged what is unresolved
-        // here, or never saw it.
-        let (accepted, rejected) = (self.count("accepted"), self.count("rejected"));
-        let unresolved = self.count("unresolved");
-        let (more, refused) =
-            (pool.accepted.checked_sub(accepted), pool.rejected.checked_sub(rejected));
-        let explained =
-            more.zip(refused).is_some_and(|(more, refused)| more + refused <= unresolved);
-        check(
-            explained,
-            format!(
-                "the pool accepted {} and rejected {}; the miner counts {accepted}, {rejected} and \
-                 {unresolved} unresolved",
-                pool.accepted, pool.rejected
-            ),
-        );
-        faults
+        println!("  miner: {}", self.books);
+        println!("  pool: {} accepted, {} rejected", pool.accepted, pool.rejected);
+        println!("  miner: {}", self.usage);
+        println!("  pool: {memory} KiB at the end");
+        let miner = "the miner at the pool";
+        let faults = [self.books.faults(), self.books.differences(&pool), self.usage.faults(miner)];
+        Ok(faults.concat())
     }
 }
 
-impl std::fmt::Display for Books {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let verdicts: Vec<_> =
-            self.verdicts.iter().map(|(verdict, count)| format!("{count} {verdict}")).collect();
-        write!(
-            f,
-            "{} shares = {}; connected {} times, lost {} times",
-            self.verdicts.values().sum::<u64>(),
-            verdicts.join(" + "),
-            self.authorized,
-            self.lost
-        )
-    }
+/// The miner at the node.
+struct AtNode {
+    node: Node,
+    miner: Program,
+    books: Books,
+    blocks: BlockBooks,
+    usage: Usage,
+    next_sample: Instant,
 }
 
-/// What the pool counted for our worker.
-struct PoolBooks {
-    accepted: u64,
-    rejected: u64,
-}
-
-impl PoolBooks {
-    fn read(events: &[Value]) -> anyhow::Result<Self> {
-        let ours = |event: &&Value| event["event"] == "worker" && event["worker"] == WORKER;
-        let Some(worker) = events.iter().find(ours) else {
-            bail!("the demo did not say what became of worker {WORKER}");
-        };
-        let count =
-            |key: &str| worker[key].as_u64().with_context(|| format!("no {key} in {worker}"));
-        Ok(Self { accepted: count("accepted")?, rejected: count("rejected")? })
-    }
-}
-
-/// The miner's memory as medians, so that one sample in the middle of a burst does not decide.
-fn tell_usage(uses: &[Use], pool: Use) {
-    let median = |uses: &[Use]| {
-        let mut sizes: Vec<u64> = uses.iter().map(|usage| usage.resident_kib).collect();
-        sizes.sort_unstable();
-        sizes.get(sizes.len() / 2).copied().unwrap_or(0)
-    };
-    let quarter = uses.len().div_ceil(4);
-    let (first, last) = (median(&uses[..quarter]), median(&uses[uses.len() - quarter..]));
-    let peak = uses.iter().map(|usage| usage.resident_kib).max().unwrap_or(0);
-    println!(
-        "miner's memory: {first} KiB in the first quarter, {last} KiB in the last, drift {:+} KiB, \
-         peak {peak} KiB ({} samples); the pool's at the end: {} KiB",
-        last as i64 - first as i64,
-        uses.len(),
-        pool.resident_kib,
-    );
-    let files = || uses.iter().map(|usage| usage.descriptors);
-    println!(
-        "miner's descriptors: {} to {}, {} at the end",
-        files().min().unwrap_or(0),
-        files().max().unwrap_or(0),
-        files().next_back().unwrap_or(0),
-    );
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn share(hash: &str, verdict: &str, difficulty: f64) -> Value {
-        json!({"event": "share", "hash": hash, "verdict": verdict, "difficulty": difficulty,
-               "target_difficulty": 1.0, "code": null})
+impl AtNode {
+    fn start(program: &Path, bitcoind: PathBuf, between_outages: Duration) -> anyhow::Result<Self> {
+        let node = Node::start(bitcoind, between_outages)?;
+        let directory = node.directory().to_str().context("a directory in UTF-8")?;
+        let spool = format!("{directory}/spool");
+        let mine = ["mine", "-o", &node.url(), "--datadir", directory, "--chain", "regtest"];
+        let pay = ["--address", ADDRESS, "--spool", &spool];
+        let miner = Program::start(program, &[&mine[..], &pay, &AT_THE_NODE, &HASH].concat())?;
+        let (books, blocks, usage) = Default::default();
+        Ok(Self { node, miner, books, blocks, usage, next_sample: Instant::now() + BETWEEN_FAULTS })
     }
 
-    fn summary(found: u64, accepted: u64, unresolved: u64) -> Value {
-        json!({"event": "summary", "shares": {"found": found, "accepted": accepted, "rejected": 0,
-               "stale": 0, "throttled": 0, "unresolved": unresolved}})
-    }
-
-    fn judge(events: &[Value], accepted: u64) -> Vec<String> {
-        let mut books = Books::default();
-        events.iter().for_each(|event| books.enter(event));
-        books.faults(&PoolBooks { accepted, rejected: 0 })
-    }
-
-    #[test]
-    fn books_that_agree_have_no_fault() {
-        let events = [share("a", "accepted", 1.0), share("b", "unresolved", 2.0), summary(2, 1, 1)];
-        // The answer to b was lost, or b itself.
-        assert_eq!([1, 2].map(|accepted| judge(&events, accepted)), [vec![], Vec::<String>::new()]);
-    }
-
-    #[test]
-    fn every_kind_of_wrong_books_is_found() {
-        for (events, accepted) in [
-            (vec![share("a", "accepted", 1.0)], 1),
-            (vec![share("a", "accepted", 1.0), summary(2, 1, 0)], 1),
-            (vec![share("a", "accepted", 1.0), summary(1, 1, 0)], 0),
-            (vec![share("a", "accepted", 1.0), summary(1, 1, 0)], 2),
-            (vec![share("a", "accepted", 0.9), summary(1, 1, 0)], 1),
-            (vec![share("a", "accepted", 1.0), share("a", "accepted", 1.0), summary(2, 2, 0)], 2),
-        ] {
-            assert_eq!(judge(&events, accepted).len(), 1, "{events:?}, {accepted}");
+    /// Reads what the miner says; stops, kills or starts the node when it is time.
+    fn step(&mut self) -> anyhow::Result<()> {
+        for event in self.miner.events()? {
+            self.books.enter(&event);
+            self.blocks.enter(&event);
         }
+        if Instant::now() >= self.next_sample {
+            self.next_sample += BETWEEN_FAULTS;
+            self.usage.add(self.miner.usage()?);
+        }
+        self.node.step()
+    }
+
+    /// Stops the miner and prints its books. What is wrong.
+    fn finish(self) -> anyhow::Result<Vec<String>> {
+        let Self { node, miner, mut books, mut blocks, usage, .. } = self;
+        for event in miner.stop()? {
+            books.enter(&event);
+            blocks.enter(&event);
+        }
+        let chain = node.chain()?;
+        println!("at the node: stopped {} times, killed {} times", node.stopped, node.killed);
+        println!("  miner: {books}");
+        println!("  miner: {blocks}");
+        println!("  node: a chain of {} blocks", chain.len());
+        println!("  miner: {usage}");
+        let of_blocks = blocks.faults(&chain, |hash| node.is_by_stranger(hash))?;
+        Ok([books.faults(), of_blocks, usage.faults("the miner at the node")].concat())
     }
 }
