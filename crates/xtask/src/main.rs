@@ -38,7 +38,8 @@ usage: cargo xtask <command>
              the faults of pools, each over N seeds, against the Stratum client
   loom       explore every interleaving of the slot between network and threads
   soak --hours H
-             the program for a long time, through a proxy with a fault every 30 s
+             the program for a long time: at a pool through a proxy with a fault every
+             30 s, and at a node that is stopped or killed every ten minutes
   flood --seconds S
              what 10,000 jobs a second cost the program, against one job
   bitcoind   print the path of a bitcoind for the tests, building one if there is none

@@ -28,7 +28,7 @@ use proxy::{Fault, Proxy};
 use usage::Usage;
 
 const BETWEEN_FAULTS: Duration = Duration::from_secs(30);
-/// At most; four times in a run of less than 40 minutes.
+/// At most; five times in a run of less than 50 minutes.
 const BETWEEN_OUTAGES: Duration = Duration::from_secs(600);
 const BETWEEN_REPORTS: Duration = Duration::from_secs(300);
 /// For the last answers, before the programs are told to stop.
@@ -193,7 +193,10 @@ impl AtNode {
             blocks.enter(&event);
         }
         let chain = node.chain()?;
-        println!("at the node: stopped {} times, killed {} times", node.stopped, node.killed);
+        println!(
+            "at the node: stopped {} times, killed {} times, blocks forgotten {}",
+            node.stopped, node.killed, node.forgotten
+        );
         println!("  miner: {books}");
         println!("  miner: {blocks}");
         println!("  node: a chain of {} blocks", chain.len());

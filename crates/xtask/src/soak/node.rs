@@ -67,6 +67,10 @@ pub(super) struct Node {
     strangers: Vec<String>,
     pub(super) stopped: usize,
     pub(super) killed: usize,
+    /// Blocks that were in its chain at a kill and not at the next start.
+    pub(super) forgotten: u64,
+    /// Of the chain at the last kill; 0 when the node was stopped.
+    height_at_kill: u64,
 }
 
 impl Node {
@@ -95,6 +99,8 @@ impl Node {
             strangers: Vec::new(),
             stopped: 0,
             killed: 0,
+            forgotten: 0,
+            height_at_kill: 0,
         };
         node.wait_until_up()?;
         Ok(node)
@@ -132,6 +138,7 @@ impl Node {
                 ensure!(ended.is_none(), "bitcoind ended by itself: {ended:?}");
             }
             Phase::Doomed(outage, at) if now >= at => {
+                self.height_at_kill = self.height()?;
                 self.child.kill()?;
                 self.child.wait()?;
                 self.killed += 1;
@@ -154,13 +161,11 @@ impl Node {
 
     /// The hashes of its best chain, by height, without the genesis block.
     pub(super) fn chain(&self) -> anyhow::Result<Vec<String>> {
-        let height = self.call("getblockcount", &json!([]))?;
-        let height = height.as_u64().context("the height is a number")?;
         let hash = |height| {
             let hash = self.call("getblockhash", &json!([height]))?;
             Ok(hash.as_str().context("a hash is text")?.to_owned())
         };
-        (1..=height).map(hash).collect()
+        (1..=self.height()?).map(hash).collect()
     }
 
     /// Whether the block of this hash pays the stranger.
@@ -183,7 +188,8 @@ impl Node {
 
     fn start_again(&mut self) -> anyhow::Result<()> {
         self.child = spawn(&self.program, &self.directory, self.port)?;
-        self.wait_until_up()?;
+        let height = self.wait_until_up()?;
+        self.forgotten += std::mem::take(&mut self.height_at_kill).saturating_sub(height);
         for block in &self.strangers {
             self.call("submitblock", &json!([block]))?;
         }
@@ -204,9 +210,19 @@ impl Node {
         Ok(())
     }
 
-    fn wait_until_up(&mut self) -> anyhow::Result<()> {
+    fn height(&self) -> anyhow::Result<u64> {
+        let height = self.call("getblockcount", &json!([]))?;
+        height.as_u64().context("the height is a number")
+    }
+
+    /// The height of its chain, as soon as it answers. The miner may be bringing blocks back by then.
+    fn wait_until_up(&mut self) -> anyhow::Result<u64> {
         let started = Instant::now();
-        while let Err(error) = self.call("getblockcount", &json!([])) {
+        loop {
+            let error = match self.height() {
+                Ok(height) => return Ok(height),
+                Err(error) => error,
+            };
             if let Some(status) = self.child.try_wait()? {
                 bail!("bitcoind does not start ({status})");
             }
@@ -215,7 +231,6 @@ impl Node {
             }
             thread::sleep(Duration::from_millis(100));
         }
-        Ok(())
     }
 
     fn call(&self, method: &str, params: &Value) -> anyhow::Result<Value> {
