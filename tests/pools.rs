@@ -257,6 +257,48 @@ fn u6_hangup_reads_the_pools_again_and_user1_prints_the_status() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
+/// SIGHUP reads its files off the mining loop: a pipe in the place of the configuration, into which
+/// nothing is written, holds up neither the status nor the end.
+#[cfg(unix)]
+#[test]
+fn sighup_reads_its_files_off_the_mining_loop() {
+    let config = format!("user = 'me'\nthreads = 1\n[[pool]]\nurl = '{}'\n", pool(friendly("a")));
+    let path = file("pipe.toml", &config);
+    let mut child = midstate(&["mine", "--json", "-c", path.to_str().unwrap()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = Lines::of(child.stdout.take().unwrap());
+    let mut stderr = Lines::of(child.stderr.take().unwrap());
+    let mut wait_for_words = |words: &str| stderr.find(|line| line.contains(words).then_some(()));
+    let pid = child.id().to_string();
+    let signal = |name: &str| {
+        let status = std::process::Command::new("kill").args([&format!("-{name}"), &pid]).status();
+        assert!(status.unwrap().success());
+    };
+    stdout.find(|line| line.contains(r#""event":"job""#).then_some(()));
+    std::fs::remove_file(&path).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    signal("HUP");
+    signal("USR1");
+    wait_for_words("status: ");
+    // A request during the reading is not lost: the file is read once more.
+    signal("HUP");
+    wait_for_words("the configuration is being read");
+    std::fs::write(&path, &config).unwrap();
+    wait_for_words("read the configuration again: 1 pool");
+    std::fs::write(&path, &config).unwrap();
+    wait_for_words("read the configuration again: 1 pool");
+    // Nor does a reading that never ends hold up the end.
+    signal("HUP");
+    signal("USR1");
+    wait_for_words("status: ");
+    signal("INT");
+    stdout.find(|line| line.contains(r#""event":"summary""#).then_some(()));
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
 /// A home with that configuration, and where the configuration is.
 #[cfg(unix)]
 fn home(name: &str, text: &str) -> (PathBuf, PathBuf) {

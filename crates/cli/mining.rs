@@ -4,6 +4,7 @@
 mod backlog;
 mod books;
 pub(crate) mod event;
+mod reload;
 mod stalls;
 pub(crate) mod status;
 mod turnstile;
@@ -27,6 +28,7 @@ use self::event::{
     BlockEvent, Event, JobEvent, MinerEvent, PoolEvent, RateEvent, RejectCount, ShareEvent,
     Summary, ThrottledEvent, name,
 };
+use self::reload::{List, Reload};
 use self::stalls::Stalls;
 use self::status::{HeaderStatus, JobStatus, State, Status};
 use self::turnstile::Turnstile;
@@ -128,6 +130,7 @@ pub(crate) async fn mine(
             (tokio::spawn(link.run()), Reloader::none())
         }
     };
+    let (reload, mut lists) = Reload::new(reloader);
     let backlog = Arc::new(Backlog::default());
     let bound = Arc::clone(&backlog);
     let turnstile = Arc::new(Turnstile::new(goals.blocks));
@@ -148,7 +151,7 @@ pub(crate) async fn mine(
 
     let (sensors, mut sensed) = mpsc::unbounded_channel();
     let watch = choice.watch.take().map(|watch| tokio::spawn(watch.run(sensors)));
-    let mut miner = Miner::new(choice, engine, turnstile, backlog, views);
+    let mut miner = Miner::new(choice, engine, turnstile, backlog, reload, views);
     // Who set an end knows that there is none otherwise.
     miner.patience_told = gives_up;
     let mut interrupted = std::pin::pin!(interrupted());
@@ -169,7 +172,8 @@ pub(crate) async fn mine(
                 break Reason::Interrupted;
             },
             Some(news) = sensed.recv() => miner.handle_sensor(news),
-            request = requests.next() => miner.handle_request(request, &reloader, &reloads),
+            request = requests.next() => miner.handle_request(request),
+            Some(list) = lists.recv() => miner.handle_list(list, &reloads),
             _ = ticks.tick() => miner.tick(),
             event = inbox.recv() => match event {
                 Some(event) => miner.handle(event),
@@ -274,6 +278,7 @@ struct Miner<'a> {
     has_all_threads: bool,
     turnstile: Arc<Turnstile>,
     backlog: Arc<Backlog>,
+    reload: Reload,
     views: Views<'a>,
     started: Instant,
     /// Time that was spent hashing.
@@ -309,6 +314,7 @@ impl<'a> Miner<'a> {
         engine: Engine,
         turnstile: Arc<Turnstile>,
         backlog: Arc<Backlog>,
+        reload: Reload,
         views: Views<'a>,
     ) -> Self {
         let now = Instant::now();
@@ -319,6 +325,7 @@ impl<'a> Miner<'a> {
             has_all_threads: true,
             turnstile,
             backlog,
+            reload,
             views,
             started: now,
             hashing: Stopwatch::default(),
@@ -417,29 +424,31 @@ impl<'a> Miner<'a> {
     }
 
     /// What a signal asks for. Nothing of it ends the program.
-    fn handle_request(
-        &mut self,
-        request: Request,
-        reloader: &Reloader,
-        reloads: &mpsc::UnboundedSender<Vec<Account>>,
-    ) {
-        let words = match request {
+    fn handle_request(&mut self, request: Request) {
+        match request {
             Request::Status => {
-                words::full_status(&self.status(), &RejectCount::rows(&self.books.rejects))
+                let rejects = RejectCount::rows(&self.books.rejects);
+                self.views.note(&words::full_status(&self.status(), &rejects));
             }
-            Request::Reload => match reloader.accounts() {
-                None => "nothing to read again: there is no configuration file".to_owned(),
-                Some(Err(failure)) => format!("kept the pools as they were: {failure}"),
-                Some(Ok(accounts)) => {
-                    let pools = units::count(accounts.len(), "pool");
-                    let words = format!("read the configuration again: {pools}");
-                    // A link that has ended says so itself.
-                    let _ = reloads.send(accounts);
-                    words
+            Request::Reload => {
+                if let Err(words) = self.reload.start() {
+                    self.views.note(&words);
                 }
-            },
-        };
+            }
+        }
+    }
+
+    /// The configuration was read again.
+    fn handle_list(&mut self, list: List, reloads: &mpsc::UnboundedSender<Vec<Account>>) {
+        let (words, accounts) = self.reload.finish(list);
         self.views.note(&words);
+        if let Some(accounts) = accounts {
+            // A link that has ended says so itself.
+            let _ = reloads.send(accounts);
+        }
+        if self.reload.take_wanted_again() {
+            self.handle_request(Request::Reload);
+        }
     }
 
     fn record_turned_away(&mut self) {

@@ -132,6 +132,7 @@ impl Pools {
 }
 
 /// Reads the list of pools again.
+#[derive(Clone)]
 pub(crate) struct Reloader(Option<(PathBuf, Flags)>);
 
 impl Reloader {
