@@ -4,8 +4,8 @@ use std::thread;
 
 use crate::bitcoind::Bitcoind;
 use crate::port::Port;
-use crate::program::{events, fail, midstate, run};
-use crate::tls_front::Authority;
+use crate::program::{Directory, events, fail, midstate, run};
+use crate::tls_front::{Authority, Identity};
 
 const ADDRESS: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
 
@@ -86,6 +86,26 @@ fn s8_a_node_that_cannot_prove_itself_is_not_spoken_to() {
             scope.spawn(|| check(url, trust, words));
         }
     });
+}
+
+#[test]
+fn rule_9_the_certificate_of_a_node_that_is_named_with_cert_is_trusted() {
+    let directory = Directory::new("https-own");
+    let (identity, file) = Identity::own(&directory.0);
+    // Nobody listens behind the front: the examination ends behind the step that is asked for.
+    let port = Port::hold();
+    let url = identity.front(port.number());
+    let login = ["-u", "me", "-p", "secret", "--chain", "regtest"];
+    let doctor = |trust: &[&str]| {
+        let output = run(&[&["doctor", &url], trust, &login[..]].concat());
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    };
+    let said = doctor(&["--cert", file.to_str().unwrap()]);
+    assert!(said.contains("ok    TLS: the certificate is good"), "{said}");
+    let stranger = Authority::new("rule-9");
+    let said = doctor(&["--cert", stranger.file.to_str().unwrap()]);
+    assert!(said.contains("FAIL  TLS") && said.contains("--tls-pin"), "{said}");
+    assert!(!said.contains("CaUsed") && !said.contains("Error"), "{said}");
 }
 
 #[test]

@@ -55,6 +55,18 @@ impl Drop for Authority {
 }
 
 impl Identity {
+    /// Signed by itself and marked as an authority's, as `openssl req -x509` does it; its file lies
+    /// in that directory.
+    pub(crate) fn own(directory: &std::path::Path) -> (Self, PathBuf) {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let certificate = params.self_signed(&key).unwrap();
+        let file = directory.join("own.pem");
+        std::fs::write(&file, certificate.pem()).unwrap();
+        (Self { certificate: certificate.der().clone(), key }, file)
+    }
+
     /// What `--tls-pin` takes.
     pub(crate) fn pin(&self) -> String {
         hex::encode(Sha256::digest(&self.certificate))

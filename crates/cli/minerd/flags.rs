@@ -46,7 +46,7 @@ pub(super) struct Flags {
     /// Password
     #[arg(short, long, value_name = "PASS", allow_hyphen_values = true)]
     pass: Option<String>,
-    /// Believe the authorities in this PEM file instead of the system's
+    /// Trust the certificates in this PEM file instead of the system's authorities
     #[arg(long, value_name = "FILE")]
     cert: Option<PathBuf>,
     /// Connect through this SOCKS5 proxy

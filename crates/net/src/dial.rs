@@ -19,7 +19,7 @@ use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_socks::tcp::Socks5Stream;
 
-use crate::tls::handshake_failure;
+use crate::tls_words::handshake_failure;
 use crate::{LinkLimits, PoolUrl, ProxyUrl, Trust, TrustError};
 
 /// Bytes both ways.

@@ -19,6 +19,7 @@ mod rpc;
 mod seat;
 mod spool;
 mod tls;
+mod tls_words;
 mod url;
 mod url_parts;
 mod wire;

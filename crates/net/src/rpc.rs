@@ -19,6 +19,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::connector::Connector;
+use crate::tls_words::broken_by_tls;
 use crate::{NodeUrl, Route};
 
 /// Core closes idle connections after 30 s; one that is used at that very moment breaks.
@@ -140,5 +141,7 @@ impl RpcClient {
 /// What is behind an error: hyper's own text is "client error (Connect)".
 fn innermost(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |error| error.source());
-    causes.last().map_or_else(|| error.to_string(), ToString::to_string)
+    let last = causes.last();
+    let by_tls = last.and_then(broken_by_tls).map(|why| format!("the connection ended: {why}"));
+    by_tls.or_else(|| last.map(ToString::to_string)).unwrap_or_else(|| error.to_string())
 }

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep};
 use crate::backoff::Backoff;
 use crate::dial::{Dial, DialError, Route, is_overheard};
 use crate::failover::Failure;
+use crate::tls_words::broken_by_tls;
 use crate::wire::{Exchanged, Wire};
 use crate::{Happened, LinkLimits, LinkState, PoolUrl};
 
@@ -468,13 +469,16 @@ fn failed_to_dial(error: &DialError) -> Ending {
     Ending::Failed(how, error.to_string())
 }
 
-fn in_words(error: &io::Error) -> String {
+pub(crate) fn in_words(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => "the pool closed the connection".to_owned(),
         io::ErrorKind::ConnectionReset => {
             "the connection was reset by the pool or on the way".into()
         }
         io::ErrorKind::TimedOut => "the pool vanished: TCP got no answer any more".into(),
-        _ => format!("the connection broke: {error}"),
+        _ => match broken_by_tls(error) {
+            Some(why) => format!("the pool ended the connection: {why}"),
+            None => format!("the connection broke: {error}"),
+        },
     }
 }

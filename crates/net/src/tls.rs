@@ -17,9 +17,11 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::server::ParsedCertificate;
 use tokio_rustls::rustls::{
-    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, InvalidMessage,
-    OtherError, PeerIncompatible, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore,
+    SignatureScheme,
 };
+
+use crate::tls_words;
 
 /// Whom to believe.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -27,12 +29,15 @@ pub enum Trust {
     /// Certificates for the server's name under the authorities of the operating system.
     #[default]
     System,
-    /// Certificates for the server's name under these authorities and no others.
+    /// These certificates and no others. A server that shows one of them, byte for byte, is
+    /// trusted as by its pin: name, dates and the CA flag do not matter, since the user has named
+    /// this very certificate. Any other server needs a certificate for its name that one of these,
+    /// as an authority, has signed.
     Authorities(Arc<[CertificateDer<'static>]>),
     /// The one certificate, or any certificate of the one key. Name, dates and authorities do not
-    /// matter: who pins knows better than they do.
+    /// matter: a user who pins has checked the certificate by other means.
     Pin(Pin),
-    /// Anybody. What is sent is hidden from those who only listen, and that is all.
+    /// Any certificate. The connection is hidden from listeners, and nothing more.
     Anybody,
 }
 
@@ -58,8 +63,11 @@ pub enum TrustError {
         /// What is wrong with it.
         error: String,
     },
-    /// The file has no certificate that can sign another.
-    #[error("{0} holds no certificate of an authority; expected a PEM file")]
+    /// The file has no certificate.
+    #[error(
+        "{0} holds no certificate; expected a PEM file, with a line -----BEGIN CERTIFICATE----- \
+         (`openssl x509 -inform der -in FILE` makes one of a DER file)"
+    )]
     Empty(String),
     /// A machine without authorities believes nobody.
     #[error(
@@ -71,7 +79,7 @@ pub enum TrustError {
 
 /// What is wrong with a server's certificate, in a sentence that names the cure.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-enum Distrust {
+pub(crate) enum Distrust {
     #[error(
         "the server's certificate has expired (or this machine's clock is wrong): tell its \
          operator, or set the clock"
@@ -87,7 +95,7 @@ enum Distrust {
     #[error(
         "the server's certificate is signed by no authority that is trusted here, perhaps by \
          itself (SHA-256 {0}): if its operator confirms it, use --tls-pin, or --cert with the \
-         authority's file"
+         authority's or the server's own certificate"
     )]
     UnknownAuthority(Pin),
     #[error(
@@ -99,26 +107,29 @@ enum Distrust {
         "the server's certificate (SHA-256 {certificate}) is not fit for a server: {why}; if its \
          operator confirms it, use --tls-pin"
     )]
-    Unfit { why: String, certificate: Pin },
+    Unfit { why: &'static str, certificate: Pin },
+    #[error("the server's certificate cannot be read: it is damaged, or no X.509 certificate")]
+    Damaged,
     #[error("the server's certificate cannot be judged: {0}")]
-    Other(String),
+    Unjudged(String),
 }
 
 impl Trust {
-    /// The authorities in a PEM file.
+    /// The certificates in a PEM file.
     ///
     /// # Errors
     /// When the file cannot be read or holds no certificate.
     pub fn from_pem_file(path: &Path) -> Result<Self, TrustError> {
         let unreadable = |error: tokio_rustls::rustls::pki_types::pem::Error| TrustError::File {
             path: path.display().to_string(),
-            error: error.to_string(),
+            error: tls_words::unreadable(&error),
         };
         let certificates = CertificateDer::pem_file_iter(path).map_err(unreadable)?;
         let certificates: Vec<_> = certificates.collect::<Result<_, _>>().map_err(unreadable)?;
         let mut roots = RootCertStore::empty();
         let (added, _) = roots.add_parsable_certificates(certificates.iter().cloned());
-        if added == 0 {
+        // One that is no authority's can still be the server's own.
+        if added == 0 && !certificates.iter().any(|der| ParsedCertificate::try_from(der).is_ok()) {
             return Err(TrustError::Empty(path.display().to_string()));
         }
         Ok(Self::Authorities(certificates.into()))
@@ -159,7 +170,7 @@ impl Trust {
             Self::Authorities(certificates) => {
                 let mut roots = RootCertStore::empty();
                 roots.add_parsable_certificates(certificates.iter().cloned());
-                Some(roots)
+                Some(roots).filter(|roots| !roots.is_empty())
             }
             Self::Pin(_) | Self::Anybody => None,
         };
@@ -215,7 +226,7 @@ impl Verifier {
     fn distrust(&self, error: Error, certificate: &CertificateDer<'_>) -> Distrust {
         use CertificateError as Why;
         let Error::InvalidCertificate(why) = error else {
-            return Distrust::Other(error.to_string());
+            return Distrust::Unjudged(tls_words::in_words(&error));
         };
         match why {
             Why::Expired | Why::ExpiredContext { .. } => Distrust::Expired,
@@ -227,8 +238,9 @@ impl Verifier {
             Why::UnknownIssuer | Why::BadSignature => {
                 Distrust::UnknownAuthority(Pin::of(certificate))
             }
-            // One that signs itself and calls itself an authority ends here.
-            other => Distrust::Unfit { why: other.to_string(), certificate: Pin::of(certificate) },
+            other => {
+                Distrust::Unfit { why: tls_words::unfit(&other), certificate: Pin::of(certificate) }
+            }
         }
     }
 }
@@ -245,11 +257,13 @@ impl ServerCertVerifier for Verifier {
         let verdict = match (&self.trust, &self.authorities) {
             (Trust::Anybody, _) => Ok(()),
             (Trust::Pin(pin), _) => pin.check(end_entity),
+            // Before any rule for certificates: a self-signed one may have the CA flag or none.
+            (Trust::Authorities(named), _) if named.iter().any(|one| one == end_entity) => Ok(()),
             (_, Some(authorities)) => authorities
                 .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
                 .map(drop)
                 .map_err(|error| self.distrust(error, end_entity)),
-            (_, None) => Err(Distrust::Other("no authorities".to_owned())),
+            (_, None) => Err(Distrust::UnknownAuthority(Pin::of(end_entity))),
         };
         verdict.map(|()| ServerCertVerified::assertion()).map_err(|distrust| {
             let why = OtherError(Arc::new(distrust));
@@ -288,8 +302,7 @@ impl Pin {
     }
 
     fn check(self, certificate: &CertificateDer<'_>) -> Result<(), Distrust> {
-        let parsed = ParsedCertificate::try_from(certificate)
-            .map_err(|error| Distrust::Other(error.to_string()))?;
+        let parsed = ParsedCertificate::try_from(certificate).map_err(|_| Distrust::Damaged)?;
         let key = Self::of(&parsed.subject_public_key_info());
         let certificate = Self::of(certificate);
         if self == certificate || self == key {
@@ -309,32 +322,6 @@ impl fmt::Display for Pin {
 impl fmt::Debug for Pin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Pin({self})")
-    }
-}
-
-/// Why a TLS handshake failed, for people.
-pub(crate) fn handshake_failure(error: &std::io::Error) -> String {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
-    match inner {
-        Some(Error::InvalidCertificate(CertificateError::Other(OtherError(why)))) => {
-            why.to_string()
-        }
-        Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
-            "what answers there does not speak TLS: is it the plaintext port (stratum+tcp, http)?"
-                .into()
-        }
-        Some(
-            Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13)
-            | Error::AlertReceived(AlertDescription::ProtocolVersion),
-        ) => {
-            "the server speaks only versions of TLS that are broken; 1.2 or newer is wanted".into()
-        }
-        Some(error) => format!("the TLS handshake failed: {error}"),
-        None if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            "the connection was closed in the middle of the TLS handshake: is it the TLS port?"
-                .into()
-        }
-        None => format!("the connection broke in the TLS handshake: {error}"),
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 use super::{Examination, Outcome, Stage, Step};
 use crate::Account;
 use crate::dial::{Network, Transport};
+use crate::seat::in_words;
 use crate::wire::{Exchanged, Wire};
 
 /// A pool that has let us in and has no work for so long is of no use.
@@ -91,7 +92,7 @@ impl Examination<'_> {
                         client.handle_bytes(started.elapsed(), &bytes);
                     }
                     Ok(Exchanged::Sent) => {}
-                    Err(error) => return Err(format!("the pool ended the connection: {error}")),
+                    Err(error) => return Err(in_words(&error)),
                 },
                 () = sleep(due.saturating_sub(now)) => client.handle_timeout(started.elapsed()),
             }

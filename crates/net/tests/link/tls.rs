@@ -12,6 +12,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 /// An authority and what it can sign.
 struct Authority {
@@ -68,8 +69,10 @@ async fn serve(identity: &Identity) -> PoolUrl {
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![identity.certificate.clone()], key)
-        .unwrap();
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(CertifiedKey::new(
+            vec![identity.certificate.clone()],
+            ring::sign::any_supported_type(&key).unwrap(),
+        ))));
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let (listener, url) = listen().await;
     tokio::spawn(async move {
@@ -161,6 +164,76 @@ async fn s8_a_certificate_that_nobody_signed_is_refused() {
     let certificate = params.self_signed(&key).unwrap().der().clone();
     let url = serve(&Identity { certificate, key }).await;
     assert_refused(connect(&url, Authority::new().trust()).await, &["--tls-pin"]);
+}
+
+/// As `openssl req -x509` makes them: self-signed, with the CA flag, without it, or with "no CA".
+fn own_certificate(name: &str, is_ca: IsCa, year: i32) -> (Identity, Trust) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    params.is_ca = is_ca;
+    params.not_before = rcgen::date_time_ymd(year, 1, 1);
+    params.not_after = rcgen::date_time_ymd(year + 100, 1, 1);
+    let certificate = params.self_signed(&key).unwrap();
+    let directory = std::env::temp_dir().join(format!("midstate-own-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let path = directory.join(format!("{}.pem", hex(&Sha256::digest(certificate.der()))));
+    std::fs::write(&path, certificate.pem()).unwrap();
+    let trust = Trust::from_pem_file(&path).unwrap();
+    (Identity { certificate: certificate.der().clone(), key }, trust)
+}
+
+#[tokio::test]
+async fn rule_9_a_certificate_that_the_user_names_is_trusted() {
+    let ca = || IsCa::Ca(BasicConstraints::Unconstrained);
+    for (name, is_ca, year) in [
+        ("localhost", ca(), 2020),
+        ("localhost", IsCa::NoCa, 2020),
+        ("localhost", IsCa::ExplicitNoCa, 2020),
+        ("localhost", IsCa::Ca(BasicConstraints::Constrained(0)), 2020),
+        // The user has named this very certificate: neither its name nor its dates matter.
+        ("other.example", ca(), 2020),
+        ("localhost", ca(), 1900),
+        ("localhost", IsCa::NoCa, 2990),
+    ] {
+        let (identity, trust) = own_certificate(name, is_ca, year);
+        let url = serve(&identity).await;
+        let came = connect(&url, trust).await;
+        assert_eq!(came.as_deref(), Ok("hello\n"), "{name} {is_ca:?} {year}");
+    }
+    // Another certificate than the one that was named is refused, and the cure is told.
+    let (_, trust) = own_certificate("localhost", ca(), 2020);
+    let (stranger, _) = own_certificate("localhost", ca(), 2020);
+    let url = serve(&stranger).await;
+    let refused = connect(&url, trust).await;
+    assert!(!refused.as_ref().unwrap_err().contains("CaUsed"), "{refused:?}");
+    assert_refused(refused, &["--cert", "--tls-pin"]);
+}
+
+#[tokio::test]
+async fn rule_9_a_certificate_that_is_named_does_not_lend_its_name_to_another_key() {
+    // The same bytes, and another key: the handshake proves that the server does not hold it.
+    let (named, trust) = own_certificate("localhost", IsCa::NoCa, 2020);
+    let thief = Identity { certificate: named.certificate, key: KeyPair::generate().unwrap() };
+    let url = serve(&thief).await;
+    assert_refused(connect(&url, trust).await, &["does not hold the key"]);
+}
+
+#[test]
+fn rule_9_a_file_that_holds_no_certificate_says_what_is_expected() {
+    let path = std::env::temp_dir().join(format!("midstate-no-pem-{}", std::process::id()));
+    let begin = "-----BEGIN CERTIFICATE-----\n";
+    for (text, word) in [
+        ("", "BEGIN CERTIFICATE"),
+        ("nonsense", "BEGIN CERTIFICATE"),
+        (&format!("{begin}AAAA\n"), "END"),
+        (&format!("{begin}!!!!\n-----END CERTIFICATE-----\n"), "damaged"),
+        (&format!("{begin}AAAA\n-----END CERTIFICATE-----\n"), "BEGIN CERTIFICATE"),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let error = Trust::from_pem_file(&path).unwrap_err().to_string();
+        assert!(error.contains(word) && !error.contains('['), "{text:?}: {error}");
+    }
+    std::fs::remove_file(&path).unwrap();
 }
 
 #[tokio::test]
