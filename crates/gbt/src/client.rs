@@ -107,8 +107,8 @@ pub enum What {
         /// Why, for people.
         reason: Option<String>,
     },
-    /// This node, the first that answered, is on this chain, and so must be the others. Comes once, before
-    /// any job: the time to [`replay`](Client::replay) this chain's spool.
+    /// This node, the first that answered, is on this chain, and so must be the others. Comes once,
+    /// before any job: the time to [`replay`](Client::replay) this chain's spool.
     Chain(Network),
     /// Hash this and nothing else.
     Job {

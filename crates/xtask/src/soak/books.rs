@@ -189,7 +189,7 @@ impl BlockBooks {
         for (hash, told) in &self.blocks {
             let Told { height, verdict, reason } = told;
             let place = heights.get(hash.as_str());
-            // A block that is neither accepted nor refused lost a race: another stands in its place.
+            // Neither accepted nor refused: it lost a race, and another block stands there.
             let is_replaced =
                 verdict == "unresolved" && place.is_none() && *height <= chain.len() as u64;
             let is_in_place = verdict == "accepted" && place == Some(height);

@@ -215,7 +215,7 @@ impl Node {
         height.as_u64().context("the height is a number")
     }
 
-    /// The height of its chain, as soon as it answers. The miner may be bringing blocks back by then.
+    /// The height of its chain, as soon as it answers. The miner may be replaying blocks by then.
     fn wait_until_up(&mut self) -> anyhow::Result<u64> {
         let started = Instant::now();
         loop {
