@@ -31,7 +31,7 @@ pub use limits::{LinkLimits, ServerLimits};
 pub use link::{Link, LinkConfig};
 pub use node_link::{NodeLink, NodeLinkConfig};
 pub use node_url::NodeUrl;
-pub use pool_server::{Backend, NodePool, PoolServer, ServerHandle};
+pub use pool_server::{Backend, Listen, NodePool, PoolServer, ServerHandle};
 pub use proxy::ProxyUrl;
 pub use rpc::{NodeAccess, RpcClient};
 pub use seat::{Account, Redirects};

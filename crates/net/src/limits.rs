@@ -111,17 +111,17 @@ pub struct ServerLimits {
     pub sessions: usize,
     /// From the connection to `mining.subscribe`.
     pub subscribe: Duration,
-    /// A miner that takes nothing of what is sent.
+    /// A miner that takes not a byte of its lines.
     pub write: Duration,
-    /// Lines that wait for a miner to read them. The pool reads a miner's next requests after it
-    /// has written the answers to the last, so that only jobs add up here.
-    pub unread_lines: usize,
+    /// Reads of all miners together that wait for the pool, each of at most 4 KiB. A miner has one
+    /// at a time.
+    pub inbox: usize,
 }
 
 impl Default for ServerLimits {
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        Self { sessions: 512, subscribe: seconds(60), write: seconds(10), unread_lines: 1024 }
+        Self { sessions: 512, subscribe: seconds(60), write: seconds(10), inbox: 16 }
     }
 }
 
@@ -129,13 +129,13 @@ impl ServerLimits {
     /// Each limit as `(name, value, what happens over it)`.
     pub fn rows(&self) -> Vec<(&'static str, String, &'static str)> {
         // Taken apart by name, so that a limit without a row does not compile.
-        let Self { sessions, subscribe, write, unread_lines } = self;
+        let Self { sessions, subscribe, write, inbox } = self;
         let time = |t: &Duration| format!("{} s", t.as_secs_f64());
         vec![
             ("miners at a time", sessions.to_string(), "a further one is hung up on"),
             ("time before it subscribes", time(subscribe), "disconnect"),
             ("a miner that does not read", time(write), "disconnect"),
-            ("lines that a miner leaves unread", unread_lines.to_string(), "disconnect"),
+            ("reads that wait for the pool", inbox.to_string(), "further ones wait at the socket"),
         ]
     }
 }

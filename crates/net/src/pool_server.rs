@@ -4,17 +4,20 @@
 //!
 //! A miner may send as fast as it likes. The next bytes of a connection are read when the answers
 //! to the bytes before have been written, so that a miner which reads its answers keeps its
-//! connection, however many requests it sends at once, and however long its line stalls below
-//! [`ServerLimits::write`].
+//! connection, however many requests it sends at once. A connection ends when its miner has taken
+//! not a byte for [`ServerLimits::write`]. Until then its lines wait in the pool, where only the
+//! newest of its jobs waits: a line that stalls costs memory for a few answers and one job,
+//! however fast the chain grows meanwhile.
 
 use std::collections::HashMap;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use midstate_pool::{Event, Pool, RegtestPool, SessionId, Template};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -22,8 +25,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::ServerLimits;
 
-/// Chunks of bytes under way from one connection before its reader waits.
-const INBOX: usize = 16;
+/// Bytes that are read from a connection at a time.
+const READ: usize = 4096;
 /// From an attempt to accept a connection that failed to the next one.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -37,8 +40,8 @@ pub trait Backend: Send + 'static {
     fn is_subscribed(&self, id: SessionId) -> bool;
     /// Bytes from a miner.
     fn handle_bytes(&mut self, now: Duration, id: SessionId, bytes: &[u8]);
-    /// The next bytes to send, and to whom.
-    fn poll_transmit(&mut self) -> Option<(SessionId, Vec<u8>)>;
+    /// The next line to send to this miner.
+    fn poll_transmit(&mut self, id: SessionId) -> Option<Vec<u8>>;
     /// The next thing to tell.
     fn poll_event(&mut self) -> Option<Event>;
     /// Waits until the work changes by itself. Cancel safe.
@@ -62,8 +65,8 @@ impl Backend for RegtestPool {
         self.handle_bytes(now, id, bytes);
     }
 
-    fn poll_transmit(&mut self) -> Option<(SessionId, Vec<u8>)> {
-        self.poll_transmit()
+    fn poll_transmit(&mut self, id: SessionId) -> Option<Vec<u8>> {
+        self.poll_transmit(id)
     }
 
     fn poll_event(&mut self) -> Option<Event> {
@@ -102,8 +105,8 @@ impl Backend for NodePool {
         self.pool.handle_bytes(now, id, bytes);
     }
 
-    fn poll_transmit(&mut self) -> Option<(SessionId, Vec<u8>)> {
-        self.pool.poll_transmit()
+    fn poll_transmit(&mut self, id: SessionId) -> Option<Vec<u8>> {
+        self.pool.poll_transmit(id)
     }
 
     fn poll_event(&mut self) -> Option<Event> {
@@ -119,10 +122,38 @@ impl Backend for NodePool {
     }
 }
 
+/// Where connections come from: a TCP port, or the pipes of a test.
+pub trait Listen: Send + 'static {
+    /// A connection.
+    type Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static;
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// When the address cannot be read.
+    fn address(&self) -> io::Result<SocketAddr>;
+    /// The next connection, and where it comes from. Cancel safe.
+    fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
+}
+
+impl Listen for TcpListener {
+    type Stream = TcpStream;
+
+    fn address(&self) -> io::Result<SocketAddr> {
+        self.local_addr()
+    }
+
+    async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+        let (stream, peer) = TcpListener::accept(self).await?;
+        // Answers and jobs are small: waiting for more to send only adds latency.
+        let _ = stream.set_nodelay(true);
+        Ok((stream, peer))
+    }
+}
+
 /// A pool and the port it will listen on.
-pub struct PoolServer<B> {
+pub struct PoolServer<B, L = TcpListener> {
     pool: B,
-    listener: TcpListener,
+    listener: L,
     events: mpsc::UnboundedSender<Event>,
     limits: ServerLimits,
 }
@@ -135,19 +166,32 @@ pub struct ServerHandle<B> {
 }
 
 /// From the pool's task to a connection.
-enum Outbound {
+struct Outbound {
     /// To be written.
-    Line(Vec<u8>),
-    /// The last bytes are handled, and their answers stand before this.
-    Handled,
+    lines: Vec<u8>,
+    /// The bytes read last are handled, and their answers are among the lines: when those are
+    /// written, the next bytes may be read.
+    is_answer: bool,
 }
 
-/// From a connection's reader to the pool's task.
+/// From a connection to the pool's task.
 enum Inbound {
+    /// No further ones come before their answers are written.
     Bytes(SessionId, Vec<u8>),
+    /// All lines that it was given are written.
+    Written(SessionId),
     /// It has had the time to subscribe.
     SubscriptionDue(SessionId),
     Gone(SessionId),
+}
+
+/// A connection, as the pool's task sees it.
+struct Peer {
+    /// One place is enough: while a connection writes it is given nothing more.
+    outbox: mpsc::Sender<Outbound>,
+    is_writing: bool,
+    /// Bytes were read, and the answers have yet to be handed over.
+    is_asking: bool,
 }
 
 /// The time as a pool wants it: since 1970.
@@ -162,9 +206,9 @@ impl PoolServer<RegtestPool> {
     }
 }
 
-impl<B: Backend> PoolServer<B> {
+impl<B: Backend, L: Listen> PoolServer<B, L> {
     /// Serves `pool` on `listener`; what happens goes to `events`.
-    pub fn new(pool: B, listener: TcpListener, events: mpsc::UnboundedSender<Event>) -> Self {
+    pub fn new(pool: B, listener: L, events: mpsc::UnboundedSender<Event>) -> Self {
         Self { pool, listener, events, limits: ServerLimits::default() }
     }
 
@@ -179,31 +223,30 @@ impl<B: Backend> PoolServer<B> {
     ///
     /// # Errors
     /// When the listener's address cannot be read.
-    pub fn spawn(self) -> std::io::Result<ServerHandle<B>> {
-        let address = self.listener.local_addr()?;
+    pub fn spawn(self) -> io::Result<ServerHandle<B>> {
+        let address = self.listener.address()?;
         let (stop, stopped) = oneshot::channel();
         Ok(ServerHandle { address, stop, task: tokio::spawn(self.serve(stopped)) })
     }
 
     async fn serve(mut self, mut stopped: oneshot::Receiver<()>) -> B {
-        let (inbound, mut inbox) = mpsc::channel(INBOX);
-        let mut outboxes: HashMap<SessionId, mpsc::Sender<Outbound>> = HashMap::new();
+        let (inbound, mut inbox) = mpsc::channel(self.limits.inbox);
+        let mut peers: HashMap<SessionId, Peer> = HashMap::new();
         // One for each open socket, which may outlast its session while it writes.
         let places = Arc::new(Semaphore::new(self.limits.sessions));
         let mut accept_from = Instant::now();
         loop {
-            let mut handled = None;
             tokio::select! {
-                (stream, peer) = accept(&self.listener, &mut accept_from) => {
+                (stream, peer) = accept(&mut self.listener, &mut accept_from) => {
                     match Arc::clone(&places).try_acquire_owned() {
                         Ok(place) => {
                             let id = self.pool.connect(peer);
                             tracing::debug!(%peer, ?id, "connected");
-                            let (outbound, outbox) = mpsc::channel(self.limits.unread_lines);
-                            outboxes.insert(id, outbound);
+                            let (outbox, lines) = mpsc::channel(1);
+                            peers.insert(id, Peer { outbox, is_writing: false, is_asking: false });
                             let (inbound, limits) = (inbound.clone(), self.limits.clone());
                             tokio::spawn(async move {
-                                serve_connection(stream, id, inbound, outbox, limits).await;
+                                serve_connection(stream, id, inbound, lines, limits).await;
                                 drop(place);
                             });
                             if places.available_permits() == 0 {
@@ -213,49 +256,66 @@ impl<B: Backend> PoolServer<B> {
                         Err(_) => tracing::debug!(%peer, "hung up on, every place is taken"),
                     }
                 }
-                Some(message) = inbox.recv() => match message {
-                    Inbound::Bytes(id, bytes) => {
-                        self.pool.handle_bytes(now(), id, &bytes);
-                        handled = Some(id);
-                    }
-                    Inbound::SubscriptionDue(id) => {
-                        if !self.pool.is_subscribed(id) && outboxes.remove(&id).is_some() {
-                            tracing::info!(?id, "did not subscribe, dropped");
-                            self.pool.disconnect(id);
-                        }
-                    }
-                    Inbound::Gone(id) => {
-                        outboxes.remove(&id);
-                        self.pool.disconnect(id);
-                    }
-                },
+                Some(message) = inbox.recv() => self.handle(message, &mut peers),
                 () = self.pool.renew() => {}
                 _ = &mut stopped => return self.pool,
             }
-            let lines = std::iter::from_fn(|| {
-                self.pool.poll_transmit().map(|(id, line)| (id, Outbound::Line(line)))
-            });
-            let mut outbound: Vec<_> = lines.collect();
-            outbound.extend(handled.map(|id| (id, Outbound::Handled)));
-            for (id, line) in outbound {
-                // The answers to one read fit by far. It is full for a miner that reads next to
-                // nothing while jobs come: closing its outbox ends its task.
-                if outboxes.get(&id).is_some_and(|outbox| outbox.try_send(line).is_err()) {
-                    tracing::warn!(?id, "does not read the lines that it is sent, dropped");
-                    outboxes.remove(&id);
-                    self.pool.disconnect(id);
-                }
+            for (&id, peer) in &mut peers {
+                peer.hand_over(|| self.pool.poll_transmit(id));
             }
             while let Some(event) = self.pool.poll_event() {
                 if let Event::Close { session, reason } = &event {
                     tracing::info!(?session, reason, "closed");
-                    outboxes.remove(session);
+                    // Without its outbox a connection ends, after it has written what it has.
+                    peers.remove(session);
                     self.pool.disconnect(*session);
                 }
-                // Nobody listening any more is no reason to stop serving.
+                // A closed channel is no reason to stop serving.
                 let _ = self.events.send(event);
             }
         }
+    }
+
+    fn handle(&mut self, message: Inbound, peers: &mut HashMap<SessionId, Peer>) {
+        match message {
+            Inbound::Bytes(id, bytes) => {
+                if let Some(peer) = peers.get_mut(&id) {
+                    peer.is_asking = true;
+                    self.pool.handle_bytes(now(), id, &bytes);
+                }
+            }
+            Inbound::Written(id) => {
+                if let Some(peer) = peers.get_mut(&id) {
+                    peer.is_writing = false;
+                }
+            }
+            Inbound::SubscriptionDue(id) => {
+                if !self.pool.is_subscribed(id) && peers.remove(&id).is_some() {
+                    tracing::info!(?id, "did not subscribe, dropped");
+                    self.pool.disconnect(id);
+                }
+            }
+            Inbound::Gone(id) => {
+                peers.remove(&id);
+                self.pool.disconnect(id);
+            }
+        }
+    }
+}
+
+impl Peer {
+    /// Gives the connection its lines, if it has written those before.
+    fn hand_over(&mut self, next_line: impl FnMut() -> Option<Vec<u8>>) {
+        if self.is_writing {
+            return;
+        }
+        let lines = std::iter::from_fn(next_line).flatten().collect::<Vec<u8>>();
+        if lines.is_empty() && !self.is_asking {
+            return;
+        }
+        let outbound = Outbound { lines, is_answer: std::mem::take(&mut self.is_asking) };
+        // A connection that has ended says so by itself.
+        self.is_writing = self.outbox.try_send(outbound).is_ok();
     }
 }
 
@@ -272,9 +332,9 @@ impl<B: Backend> ServerHandle<B> {
     }
 }
 
-/// The next connection. An attempt that fails says when there may be another, in `from`: the caller
-/// drops this future for everything else that happens, so that nobody who is connected waits.
-async fn accept(listener: &TcpListener, from: &mut Instant) -> (TcpStream, SocketAddr) {
+/// The next connection. After an attempt that failed, `from` says when the next may be made: the
+/// caller drops this future for everything else that happens, so that connected miners do not wait.
+async fn accept<L: Listen>(listener: &mut L, from: &mut Instant) -> (L::Stream, SocketAddr) {
     loop {
         sleep_until(*from).await;
         match listener.accept().await {
@@ -288,53 +348,64 @@ async fn accept(listener: &TcpListener, from: &mut Instant) -> (TcpStream, Socke
     }
 }
 
-/// Moves bytes between a socket and the pool's task until either side ends it.
+/// Moves bytes between a connection and the pool's task until either side ends it.
 async fn serve_connection(
-    mut stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite,
     id: SessionId,
     inbound: mpsc::Sender<Inbound>,
     mut outbox: mpsc::Receiver<Outbound>,
     limits: ServerLimits,
 ) {
-    // Shares and jobs are single small lines: waiting for more to send only adds latency.
-    let _ = stream.set_nodelay(true);
-    let (mut reader, mut writer) = stream.split();
-    let mut buffer = vec![0; 4096];
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let mut buffer = vec![0; READ];
     let mut subscription_due = pin!(sleep(limits.subscribe));
     let mut is_due = false;
     // Whether the bytes read last are still being handled, or their answers being written.
     let mut is_asking = false;
     loop {
-        tokio::select! {
+        let message = tokio::select! {
             () = &mut subscription_due, if !is_due => {
                 is_due = true;
-                if inbound.send(Inbound::SubscriptionDue(id)).await.is_err() {
-                    break;
-                }
+                Inbound::SubscriptionDue(id)
             }
             read = reader.read(&mut buffer), if !is_asking => match read {
                 Ok(0) | Err(_) => break,
                 Ok(count) => {
                     is_asking = true;
-                    let bytes = buffer[..count].to_vec();
-                    if inbound.send(Inbound::Bytes(id, bytes)).await.is_err() {
+                    Inbound::Bytes(id, buffer[..count].to_vec())
+                }
+            },
+            outbound = outbox.recv() => match outbound {
+                Some(Outbound { lines, is_answer }) => {
+                    if write(&mut writer, &lines, limits.write).await.is_err() {
                         break;
                     }
+                    is_asking &= !is_answer;
+                    Inbound::Written(id)
                 }
-            },
-            chunk = outbox.recv() => match chunk {
-                Some(Outbound::Line(line)) => {
-                    match timeout(limits.write, writer.write_all(&line)).await {
-                        Ok(Ok(())) => {}
-                        Ok(Err(_)) | Err(_) => break,
-                    }
-                }
-                Some(Outbound::Handled) => is_asking = false,
                 None => break,
             },
+        };
+        if inbound.send(message).await.is_err() {
+            break;
         }
     }
     let _ = inbound.send(Inbound::Gone(id)).await;
+}
+
+/// Writes all of it to a miner that takes at least a byte within every `patience`.
+async fn write(
+    writer: &mut (impl AsyncWrite + Unpin),
+    mut bytes: &[u8],
+    patience: Duration,
+) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match timeout(patience, writer.write(bytes)).await?? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            written => bytes = &bytes[written..],
+        }
+    }
+    writer.flush().await
 }
 
 #[cfg(test)]
@@ -366,8 +437,8 @@ mod tests {
 
         fn handle_bytes(&mut self, _: Duration, _: SessionId, _: &[u8]) {}
 
-        fn poll_transmit(&mut self) -> Option<(SessionId, Vec<u8>)> {
-            self.speech.take()
+        fn poll_transmit(&mut self, id: SessionId) -> Option<Vec<u8>> {
+            self.speech.take_if(|(to, _)| *to == id).map(|(_, speech)| speech)
         }
 
         fn poll_event(&mut self) -> Option<Event> {

@@ -17,16 +17,15 @@ pub(crate) const EXTRANONCE2_SIZE: usize = 4;
 pub(crate) const EXTRANONCE_SIZE: usize = EXTRANONCE1_SIZE + EXTRANONCE2_SIZE;
 /// How many seconds a header's time may run ahead of the clock (Core's `MAX_FUTURE_BLOCK_TIME`).
 pub(crate) const MAX_FUTURE: u32 = 2 * 60 * 60;
-/// Open jobs on one tip: at one each 30 s, five minutes of them.
-const MAX_OPEN_JOBS: usize = 10;
 
 /// How the pool behaves.
 #[derive(Debug, Clone)]
 pub struct PoolConfig {
     /// Difficulty of a share, the same for every session.
     pub share_difficulty: f64,
-    /// Difficulty of a block, where the network's own is easier, as on regtest. An accepted share
-    /// that meets both is a block; a refused share never is.
+    /// Difficulty of a block where blocks are a [toy](Job::has_toy_blocks), as on regtest: there it
+    /// sets the pace of the chain. On every other chain a block is a hash that meets the network's
+    /// target, whatever stands here. Only an accepted share is a block.
     pub block_difficulty: f64,
     /// The extranonce1 of the first session; the next sessions count up from here. Draw it at
     /// random: two pools that start with the same value can produce the same block.
@@ -57,6 +56,8 @@ impl PoolConfig {
 /// Bounds of every collection that miners can fill.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolBounds {
+    /// Open jobs on one tip: at one each 30 s, five minutes of them.
+    pub jobs: usize,
     /// Accepted shares that one session may have on one tip: the pool remembers each, so that none
     /// counts twice.
     pub shares_on_a_tip: usize,
@@ -67,7 +68,7 @@ pub struct PoolBounds {
 
 impl Default for PoolBounds {
     fn default() -> Self {
-        Self { shares_on_a_tip: 8192, names: 1024 }
+        Self { jobs: 10, shares_on_a_tip: 8192, names: 1024 }
     }
 }
 
@@ -75,8 +76,9 @@ impl PoolBounds {
     /// Each bound as `(name, value, consequence of exceeding it)`.
     pub fn rows(&self) -> Vec<(&'static str, String, &'static str)> {
         // Taken apart by name, so that a bound without a row does not compile.
-        let Self { shares_on_a_tip, names } = self;
+        let Self { jobs, shares_on_a_tip, names } = self;
         vec![
+            ("open jobs", jobs.to_string(), "the oldest is void, its shares are stale"),
             ("shares of a session on one tip", shares_on_a_tip.to_string(), "refused with code 20"),
             ("names in the standings", names.to_string(), "the least active joins \"others\""),
         ]
@@ -292,7 +294,7 @@ impl Pool {
         let clean = self.jobs.back().is_none_or(|open| open.job.prev_hash != prev_hash);
         if clean {
             self.void_jobs();
-        } else if self.jobs.len() == MAX_OPEN_JOBS {
+        } else if self.jobs.len() >= self.config.bounds.jobs {
             self.jobs.pop_front();
         }
         template.job.id = format!("{:x}", self.next_job);
@@ -310,11 +312,9 @@ impl Pool {
         self.sessions.values_mut().for_each(|session| session.seen.clear());
     }
 
-    /// The next bytes to send, and to whom.
-    pub fn poll_transmit(&mut self) -> Option<(SessionId, Vec<u8>)> {
-        self.sessions
-            .iter_mut()
-            .find_map(|(&id, session)| Some((id, session.server.poll_transmit()?)))
+    /// The next line to send to this session.
+    pub fn poll_transmit(&mut self, id: SessionId) -> Option<Vec<u8>> {
+        self.sessions.get_mut(&id)?.server.poll_transmit()
     }
 
     /// The next thing to tell.
@@ -431,8 +431,11 @@ impl Pool {
         )
         .map_err(without_hash)?;
         let with_hash = |reject| (Some(hash), reject);
-        // The harder of the two targets: a regtest hash alone is no block here.
-        let block_target = job.network_target.min(self.block_target);
+        let block_target = match job.has_toy_blocks() {
+            // The harder of the two: by regtest's own target every second hash is a block.
+            true => job.network_target.min(self.block_target),
+            false => job.network_target,
+        };
         // A block is a share whatever the share difficulty, so that none is ever refused.
         if !block_target.max(self.share_target).is_met_by(&hash) {
             return Err(with_hash(Reject::low_difficulty()));

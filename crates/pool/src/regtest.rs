@@ -90,9 +90,9 @@ impl RegtestPool {
         }
     }
 
-    /// The next bytes to send, and to whom.
-    pub fn poll_transmit(&mut self) -> Option<(SessionId, Vec<u8>)> {
-        self.pool.poll_transmit()
+    /// The next line to send to this session.
+    pub fn poll_transmit(&mut self, id: SessionId) -> Option<Vec<u8>> {
+        self.pool.poll_transmit(id)
     }
 
     /// The next thing to tell.

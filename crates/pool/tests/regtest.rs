@@ -42,7 +42,7 @@ impl Miner {
     /// Takes what the pool sends: its jobs, and an answer if there is one.
     fn hear(&mut self) -> Option<Value> {
         let mut answer = None;
-        while let Some((_, bytes)) = self.pool.poll_transmit() {
+        while let Some(bytes) = self.pool.poll_transmit(self.session) {
             for line in String::from_utf8(bytes).expect("text").lines() {
                 let message: Value = serde_json::from_str(line).expect("JSON");
                 match message["method"].as_str() {
@@ -209,7 +209,7 @@ fn miners_are_known_by_session_and_the_host_by_its_password() {
 
 #[test]
 fn memory_that_a_miner_can_fill_has_a_bound() {
-    let bounds = PoolBounds { shares_on_a_tip: 16, names: 8 };
+    let bounds = PoolBounds { shares_on_a_tip: 16, names: 8, ..PoolBounds::default() };
     let config = PoolConfig { block_difficulty: 1.0, bounds, ..PoolConfig::new(1e-9, 0) };
     let mut miner = Miner::join_at(NOW, config);
     let answers: Vec<_> = (0..2_000).map(|nonce| miner.submit(NOW, nonce).0).collect();

@@ -41,8 +41,11 @@ pub struct Limits {
     pub answer: Duration,
     /// Answers to the peer's questions that wait to be written.
     pub replies: usize,
-    /// Lines that wait for a miner to read them, when we are the server.
+    /// Lines that wait for a miner to read them, when we are the server. Of jobs, only the newest
+    /// waits.
     pub server_outbox: usize,
+    /// Workers on one connection, when we are the server; a proxy may bring several.
+    pub workers: usize,
     /// Redirects within [`redirect_window`](Self::redirect_window) (S7).
     pub redirects: usize,
     /// See [`redirects`](Self::redirects).
@@ -90,6 +93,7 @@ impl Default for Limits {
             answer: seconds(120),
             replies: 64,
             server_outbox: 4096,
+            workers: 64,
             redirects: 3,
             redirect_window: seconds(600),
             redirect_wait: seconds(60),
@@ -128,6 +132,7 @@ impl Limits {
             answer,
             replies,
             server_outbox,
+            workers,
             redirects,
             redirect_window,
             redirect_wait,
@@ -181,6 +186,7 @@ impl Limits {
             ),
             ("replies not yet written", replies.to_string(), "further questions go unanswered"),
             ("lines a miner has not read", server_outbox.to_string(), "disconnect"),
+            ("workers on one connection", workers.to_string(), "a further one is not let in"),
             ("redirects", per(redirects, redirect_window), "ignored with a warning"),
             ("wait before a redirect", time(redirect_wait), "cut to the limit"),
             ("subscribe and authorize", time(handshake), "disconnect and back off"),

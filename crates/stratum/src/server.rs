@@ -133,16 +133,31 @@ pub struct Server {
     is_subscribed: bool,
     /// The version bits both sides agreed on; `None` if the miner did not ask.
     version_mask: Option<u32>,
-    workers: Vec<String>,
-    /// Without a good line in between.
+    /// The workers that were let in, and those that wait for the pool's answer.
+    workers: Vec<Worker>,
+    /// Malformed lines without a good line in between.
     malformed: usize,
     is_closing: bool,
-    transmit: VecDeque<Vec<u8>>,
+    transmit: VecDeque<Line>,
     events: VecDeque<ServerEvent>,
 }
 
-/// Workers on one connection; a proxy may bring several.
-const MAX_WORKERS: usize = 64;
+/// A worker of this connection.
+#[derive(Debug)]
+struct Worker {
+    name: String,
+    /// Whether the pool has let it in. A worker that waits for that counts against the limit, too.
+    is_in: bool,
+}
+
+/// A line that waits to be written.
+#[derive(Debug)]
+struct Line {
+    bytes: Vec<u8>,
+    /// The `clean` flag of the job, if the line is one.
+    job: Option<bool>,
+}
+
 /// JSON-RPC's and the pools' number for a method that does not exist.
 const NO_SUCH_METHOD: i64 = -3;
 
@@ -183,7 +198,7 @@ impl Server {
 
     /// The next line to write, with its line feed.
     pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
-        self.transmit.pop_front()
+        self.transmit.pop_front().map(|line| line.bytes)
     }
 
     /// The next thing that happened.
@@ -199,20 +214,41 @@ impl Server {
 
     /// Hands out a job. Its extranonce, mask and targets are the connection's business and not
     /// sent. Call it once the miner has subscribed.
+    ///
+    /// A job replaces an earlier one that still waits to be written: a miner on a slow line gets
+    /// the newest job alone, and a flood of jobs takes no memory. The `clean` flag of the earlier
+    /// job is kept.
     pub fn notify(&mut self, job: &Job) {
-        self.send(message::notification("mining.notify", &notify::to_params(job)));
+        let waiting = self.transmit.iter().position(|line| line.job.is_some());
+        let replaced = waiting.and_then(|at| self.transmit.remove(at));
+        let clean = job.clean || replaced.is_some_and(|line| line.job == Some(true));
+        let params = match clean == job.clean {
+            true => notify::to_params(job),
+            false => notify::to_params(&Job { clean, ..job.clone() }),
+        };
+        let bytes = message::notification("mining.notify", &params);
+        self.push(Line { bytes, job: Some(clean) });
     }
 
     /// Answers an authorization or a submission. A worker that is authorized may submit from then
     /// on.
     pub fn answer(&mut self, ticket: Ticket, verdict: Result<(), Reject>) {
+        let asked = ticket.worker.as_ref();
+        let asked = self.workers.iter().position(|worker| Some(&worker.name) == asked);
         match verdict {
             Ok(()) => {
-                // Some ask again and again, to keep a connection alive.
-                self.workers.extend(ticket.worker.filter(|name| !self.workers.contains(name)));
+                if let Some(at) = asked {
+                    self.workers[at].is_in = true;
+                }
                 self.send(message::answer(&ticket.id, &json!(true)));
             }
-            Err(reject) => self.refuse(&ticket.id, &reject),
+            Err(reject) => {
+                // A worker that was let in before stays: its shares are still its own.
+                if let Some(at) = asked.filter(|&at| !self.workers[at].is_in) {
+                    self.workers.remove(at);
+                }
+                self.refuse(&ticket.id, &reject);
+            }
         }
     }
 
@@ -326,12 +362,16 @@ impl Server {
             let text = format!("a worker is 1 to {limit} printable bytes");
             return self.refuse(&id, &Reject { text, ..Reject::unauthorized() });
         }
-        if self.workers.len() >= MAX_WORKERS && !self.workers.iter().any(|known| known == user) {
-            let text = format!("more than {MAX_WORKERS} workers on one connection");
-            return self.refuse(&id, &Reject { text, ..Reject::unauthorized() });
+        let user = user.to_owned();
+        if !self.workers.iter().any(|worker| worker.name == user) {
+            let most = self.config.limits.workers;
+            if self.workers.len() >= most {
+                let text = format!("more than {most} workers on one connection");
+                return self.refuse(&id, &Reject { text, ..Reject::unauthorized() });
+            }
+            self.workers.push(Worker { name: user.clone(), is_in: false });
         }
         let password = params.get(1).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let user = user.to_owned();
         let ticket = Ticket { id, worker: Some(user.clone()) };
         self.events.push_back(ServerEvent::Authorize { ticket, user, password });
     }
@@ -344,8 +384,9 @@ impl Server {
         let [worker, job_id, extranonce2, time, nonce, rest @ ..] = params else {
             return Err(Reject::other(format!("expected 5 or 6 parameters, got {}", params.len())));
         };
-        let worker = worker.as_str().filter(|&name| self.workers.iter().any(|known| known == name));
-        let worker = worker.ok_or_else(Reject::unauthorized)?.to_owned();
+        let is_in =
+            |name: &&str| self.workers.iter().any(|known| known.is_in && known.name == *name);
+        let worker = worker.as_str().filter(is_in).ok_or_else(Reject::unauthorized)?.to_owned();
         let job_id = match job_id {
             Value::String(id) => id.clone(),
             Value::Number(id) => id.to_string(),
@@ -389,7 +430,11 @@ impl Server {
         self.send(message::refuse(id, reject.code, &reject.text));
     }
 
-    fn send(&mut self, line: Vec<u8>) {
+    fn send(&mut self, bytes: Vec<u8>) {
+        self.push(Line { bytes, job: None });
+    }
+
+    fn push(&mut self, line: Line) {
         let waiting = self.transmit.len();
         if waiting >= self.config.limits.server_outbox {
             return self.close(CloseReason::NotRead(waiting));

@@ -140,8 +140,8 @@ async fn a_miner_that_reads_its_answers_may_send_as_fast_as_it_likes() {
              \"6553f100\",\"00000000\"]}}\n"
         )
     };
-    // Far more than the outbox holds.
-    let count = 3 * ServerLimits::default().unread_lines;
+    // Far more than any queue of the pool holds.
+    let count = 3000;
     let requests: String = (10..10 + count).map(submit).collect();
     let (reader, mut writer) = miner.0.into_inner().into_split();
     let writing = tokio::spawn(async move {

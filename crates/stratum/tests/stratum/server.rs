@@ -382,6 +382,70 @@ fn s6_a_miner_that_does_not_read_is_dropped_before_memory_grows() {
     assert_eq!(sent(&mut server).len(), 4096);
 }
 
+/// Many authorizations in one write are all read before the pool answers the first.
+#[test]
+fn memory_that_a_miner_can_fill_has_a_bound_also_in_one_write() {
+    let authorize = |name: usize| {
+        let params = json!([format!("worker {name}")]);
+        format!("{}\n", json!({"id": name, "method": "mining.authorize", "params": params}))
+    };
+    let mut server = server();
+    let limit = Limits::default().workers;
+    let flood: String = (0..1000).chain(0..1).map(authorize).collect();
+    server.handle_bytes(flood.as_bytes());
+    let asked = events(&mut server);
+    assert_eq!(asked.len(), limit + 1, "the first one asked again");
+    let answers = sent(&mut server);
+    assert_eq!(answers.len(), 1000 - limit);
+    assert!(answers[0]["error"][1].as_str().unwrap().contains("more than 64 workers"));
+    // A worker that is refused makes room for another.
+    for event in asked {
+        let ServerEvent::Authorize { ticket, .. } = event else { panic!("{event:?}") };
+        server.answer(ticket, Err(Reject::unauthorized()));
+    }
+    server.handle_bytes(authorize(7).as_bytes());
+    assert!(matches!(&events(&mut server)[..], [ServerEvent::Authorize { .. }]));
+}
+
+/// A worker that was let in stays when a later authorization is refused.
+#[test]
+fn a_refused_password_takes_no_worker_away() {
+    let mut server = open();
+    server.handle_bytes(b"{\"id\":9,\"method\":\"mining.authorize\",\"params\":[\"w\",\"y\"]}\n");
+    let Some(ServerEvent::Authorize { ticket, .. }) = events(&mut server).pop() else { panic!() };
+    server.answer(ticket, Err(Reject::unauthorized()));
+    assert_eq!(error(&sent(&mut server)).0, 24);
+    let submit =
+        r#"{"id":4,"method":"mining.submit","params":["w","1","00000000","65000000","00000000"]}"#;
+    assert_eq!(say(&mut server, submit), [] as [Value; 0]);
+    assert_eq!(submission(&mut server).worker, "w");
+}
+
+/// A line that stalls gets the newest job alone, and still hears that the older ones are void.
+#[test]
+fn a_job_replaces_one_that_waits_and_keeps_its_clean_flag() {
+    let mut server = open();
+    let plain = crate::mock::Mock::ready().job("1", PREV, false);
+    let job = |id: usize, clean| Job { id: id.to_string(), clean, ..plain.as_ref().clone() };
+    let said = |server: &mut Server| -> Vec<_> {
+        sent(server)
+            .iter()
+            .map(|line| (line["params"][0].clone(), line["params"][8].clone()))
+            .collect()
+    };
+    for id in 0..100_000 {
+        server.notify(&job(id, id == 50_000));
+    }
+    assert_eq!(said(&mut server), [(json!("99999"), json!(true))]);
+    server.notify(&job(1, false));
+    server.set_difficulty(2.0);
+    server.notify(&job(2, false));
+    let lines = sent(&mut server);
+    assert_eq!(lines[0]["method"], "mining.set_difficulty", "before the job that it holds for");
+    assert_eq!((&lines[1]["params"][0], &lines[1]["params"][8]), (&json!("2"), &json!(false)));
+    assert_eq!((lines.len(), events(&mut server)), (2, vec![]));
+}
+
 #[test]
 fn n16_requests_in_any_fragmentation() {
     let text = format!(
