@@ -1,4 +1,5 @@
 //! The pool on templates that a node could have given it.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::net::SocketAddr;
 use std::time::Duration;
