@@ -87,7 +87,7 @@ fn new_tip_to_last_thread_on_new_work() {
         runtime.spawn(NodeLink::new(link, never, events, stopped).run());
         runtime.block_on(async {
             while let Some(event) = told.recv().await {
-                if let Happened::Job(job) = event.what {
+                if let Happened::Job { job, .. } = event.what {
                     // Shares often enough to see a thread by, seldom enough not to slow it.
                     let share_target = Target::from_difficulty(2e-7).unwrap();
                     let job = Arc::new(Job { share_target, ..Job::clone(&job) });

@@ -674,3 +674,39 @@ fn output_stays_proportionate_to_what_happens() {
     let sum: u64 = throttled.map(|event| event["shares"].as_u64().unwrap()).sum();
     assert_eq!(Some(sum), summary["shares"]["throttled"].as_u64());
 }
+
+#[test]
+fn what_we_say_ourselves_is_rationed_like_what_pools_say() {
+    let address = pool(|request, stream| match request["method"].as_str().unwrap() {
+        "mining.authorize" => {
+            answer(stream, request, &json!(true));
+            let easy = json!({"id": null, "method": "mining.set_difficulty", "params": [1e-6]});
+            let _ = stream.write_all(format!("{easy}\n{}", notify("job")).as_bytes());
+        }
+        "mining.submit" => {
+            let error = json!([23, "Low difficulty share", null]);
+            let _ = writeln!(
+                stream,
+                "{}",
+                json!({"id": request["id"], "result": null, "error": error})
+            );
+        }
+        _ => friendly("job")(request, stream),
+    });
+    let url = format!("stratum+tcp://{address}");
+    let plain = ["mine", "-o", &url, "-u", "me", "-t", "1", "--time-limit", "5"];
+    let output = run(&plain);
+    let (refused, notes) = (String::from_utf8_lossy(&output.stdout), &output.stderr);
+    assert!(refused.matches("rejected share").count() > 10, "{refused}");
+    let notes = String::from_utf8_lossy(notes);
+    assert_eq!(notes.matches("disagree about the difficulty").count(), 1, "{notes}");
+
+    let output = run(&[&plain[..], &["--json"]].concat());
+    let advice: Vec<_> = crate::program::events(&output.stdout)
+        .into_iter()
+        .filter(|event| event["event"] == "share" && event["verdict"] == "rejected")
+        .map(|event| event["advice"].clone())
+        .collect();
+    let is_told = |advice: &Value| advice.as_str().is_some_and(|text| text.contains("difficulty"));
+    assert!(advice.len() > 10 && advice.iter().all(is_told), "{advice:?}");
+}

@@ -115,7 +115,7 @@ fn mine(address: &str, threads: usize) -> mpsc::Receiver<FirstShare> {
             let (_stop, stopped) = tokio::sync::oneshot::channel();
             tokio::spawn(Link::new(config, never, events, stopped).run());
             while let Some(event) = told.recv().await {
-                if let Happened::Job(job) = event.what {
+                if let Happened::Job { job, .. } = event.what {
                     engine.set_job(Some(job));
                 }
             }

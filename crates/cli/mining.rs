@@ -4,6 +4,7 @@
 mod backlog;
 mod books;
 pub(crate) mod event;
+mod ration;
 mod reload;
 mod stalls;
 pub(crate) mod status;
@@ -28,6 +29,7 @@ use self::event::{
     BlockEvent, Event, JobEvent, MinerEvent, PoolEvent, RateEvent, RejectCount, ShareEvent,
     Summary, ThrottledEvent, name,
 };
+use self::ration::Ration;
 use self::reload::{List, Reload};
 use self::stalls::Stalls;
 use self::status::{HeaderStatus, JobStatus, State, Status};
@@ -290,8 +292,12 @@ struct Miner<'a> {
     rested: Option<Work>,
     /// A header about to be hashed.
     header: Option<Header>,
-    /// The newest state of a connection, and whose.
-    link: Option<(Arc<str>, LinkState)>,
+    /// The server whose connection changed last.
+    link: Option<Arc<str>>,
+    /// Servers that let us in, until their connection is lost.
+    let_in: Vec<Arc<str>>,
+    /// For sentences that may come again and again.
+    ration: Ration,
     /// Threads that hash, unless they rest.
     threads: usize,
     /// Whether they rest because a viewer asked for it.
@@ -336,6 +342,8 @@ impl<'a> Miner<'a> {
             rested: None,
             header: None,
             link: None,
+            let_in: Vec::new(),
+            ration: Ration::default(),
             paused: false,
             held: None,
             rate_told: now,
@@ -467,11 +475,13 @@ impl<'a> Miner<'a> {
         self.tell(Event::Throttled(throttled));
     }
 
-    fn handle(&mut self, LinkEvent { url, what }: LinkEvent) {
+    fn handle(&mut self, LinkEvent { url, listed, what }: LinkEvent) {
+        let listed = listed.map(|pool| pool.to_string());
         match what {
             Happened::State { state, reason } => {
-                self.link = Some((Arc::clone(&url), state));
-                self.tell(Event::Pool(PoolEvent { url: url.to_string(), state, reason }));
+                self.note_state(&url, state);
+                let event = PoolEvent { url: url.to_string(), state, reason, listed };
+                self.tell(Event::Pool(event));
                 self.has_connected |= matches!(state, LinkState::Connected | LinkState::Authorized);
                 if state == LinkState::Lost && !self.has_connected && !self.patience_told {
                     self.patience_told = true;
@@ -481,7 +491,10 @@ impl<'a> Miner<'a> {
                     ));
                 }
             }
-            Happened::Job(job) => self.handle_job(url, job),
+            Happened::Job { job, clean } => {
+                let event = JobEvent { clean, listed, ..JobEvent::new(&url, &job) };
+                self.handle_job(url, job, event);
+            }
             Happened::Pause => {
                 self.rested = self.work.take();
                 self.header = None;
@@ -494,12 +507,10 @@ impl<'a> Miner<'a> {
                     self.books.record_reject(code, reason.as_deref());
                 }
                 self.backlog.settled();
-                self.tell_verdict(
-                    &share,
-                    ShareEvent::new(&url, &share, verdict, code, reason, latency),
-                );
+                let event = ShareEvent::new(&url, &share, verdict, code, reason, latency);
+                self.tell_verdict(&share, ShareEvent { advice, listed, ..event });
                 if let Some(advice) = advice {
-                    self.views.note(&format!("  {advice}"));
+                    self.say_rationed(&format!("  {advice}"));
                 }
             }
             Happened::Revised { hash, height, was, verdict, reason } => {
@@ -508,20 +519,19 @@ impl<'a> Miner<'a> {
                     self.turnstile.take_back();
                 }
                 let block = BlockEvent::revised(&url, &hash, height, [was, verdict], reason);
-                self.tell(Event::Block(block));
+                self.tell(Event::Block(BlockEvent { listed, ..block }));
             }
-            Happened::Message(text) => self.views.note(&format!("{url} says: {text}")),
-            Happened::Warning(text) => self.views.note(&format!("warning: {url}: {text}")),
+            Happened::Message(text) => self.say_rationed(&format!("{url} says: {text}")),
+            Happened::Warning(text) => self.say_rationed(&format!("warning: {url}: {text}")),
         }
     }
 
-    fn handle_job(&mut self, pool: Arc<str>, job: Arc<Job>) {
+    fn handle_job(&mut self, pool: Arc<str>, job: Arc<Job>, event: JobEvent) {
         self.turnstile.open(&job);
         self.engine.set_job(Some(Arc::clone(&job)));
         self.note_hashing();
-        tracing::debug!(id = job.id, height = job.height(), clean = job.clean, "job");
+        tracing::debug!(id = job.id, height = job.height(), clean = event.clean, "job");
         self.header = None;
-        let event = JobEvent::new(&pool, &job);
         // The engine goes on with work that it had, and so does the time by which it may be ahead.
         let before = self.work.take().or(self.rested.take());
         let before = before.filter(|before| before.job.same_work_but_versions(&job));
@@ -573,6 +583,29 @@ impl<'a> Miner<'a> {
         }
     }
 
+    /// Says a sentence that may come again and again, each cause at most once in ten seconds.
+    fn say_rationed(&mut self, text: &str) {
+        if let Some(line) = self.ration.say(self.started.elapsed(), text) {
+            self.views.note(&line);
+        }
+    }
+
+    /// Keeps in mind which servers let us in. The loss of one hides no other.
+    fn note_state(&mut self, url: &Arc<str>, state: LinkState) {
+        self.link = Some(Arc::clone(url));
+        match state {
+            LinkState::Authorized if !self.let_in.contains(url) => {
+                self.let_in.push(Arc::clone(url));
+            }
+            LinkState::Authorized => {}
+            // Work is at this server now; the others may have been left without a word.
+            LinkState::Failover => self.let_in.retain(|known| known == url),
+            LinkState::Connecting | LinkState::Connected | LinkState::Lost => {
+                self.let_in.retain(|known| known != url);
+            }
+        }
+    }
+
     fn tell(&mut self, event: Event) {
         self.views.event(&event, &self.status());
     }
@@ -593,6 +626,9 @@ impl<'a> Miner<'a> {
         }
         self.header = self.engine.next_header();
         self.look_after_threads();
+        for line in self.ration.due(self.started.elapsed()) {
+            self.views.note(&line);
+        }
         let is_due = self.throttled_told.is_none_or(|told| told.elapsed() >= THROTTLED_EVERY);
         if self.throttled.shares > 0 && is_due {
             self.tell_throttled();
@@ -634,7 +670,7 @@ impl<'a> Miner<'a> {
             Some(target.expected_hashes_f64() / rate)
         };
         let work = self.work.as_ref();
-        let pool = work.map(|work| &work.pool).or(self.link.as_ref().map(|(url, _)| url));
+        let pool = work.map(|work| &work.pool).or(self.link.as_ref());
         Status {
             seconds: self.started.elapsed().as_secs_f64(),
             state: self.state(),
@@ -657,11 +693,10 @@ impl<'a> Miner<'a> {
     }
 
     fn state(&self) -> State {
-        let let_in = matches!(self.link, Some((_, LinkState::Authorized)));
         match &self.work {
             _ if self.paused || self.held.is_some() => State::Paused,
             Some(_) if self.engine.progress() == Progress::Searching => State::Mining,
-            None if !let_in => State::Connecting,
+            None if self.let_in.is_empty() => State::Connecting,
             _ => State::Waiting,
         }
     }

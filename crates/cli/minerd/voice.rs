@@ -102,7 +102,7 @@ impl Voice {
         self.info(&format!("Total: {}", khash(self.rates.iter().sum())));
     }
 
-    fn of_pool(&mut self, PoolEvent { url, state, reason }: &PoolEvent) {
+    fn of_pool(&mut self, PoolEvent { url, state, reason, .. }: &PoolEvent) {
         match state {
             LinkState::Connecting if !is_node(url) && !self.is_introduced => {
                 self.is_introduced = true;

@@ -37,6 +37,9 @@ pub(crate) struct PoolEvent {
     #[serde(serialize_with = "state")]
     pub(crate) state: LinkState,
     pub(crate) reason: Option<String>,
+    /// The pool of the list, where that redirected us to this URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) listed: Option<String>,
 }
 
 /// There is new work.
@@ -48,6 +51,9 @@ pub(crate) struct JobEvent {
     pub(crate) difficulty: f64,
     pub(crate) network_difficulty: f64,
     pub(crate) clean: bool,
+    /// See [`PoolEvent::listed`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) listed: Option<String>,
 }
 
 /// A share got its verdict. Numbers of the header in hex, as they were submitted.
@@ -68,6 +74,11 @@ pub(crate) struct ShareEvent {
     pub(crate) reason: Option<String>,
     pub(crate) latency_ms: f64,
     pub(crate) block: bool,
+    /// A guess of the cause of a refusal, and what to do.
+    pub(crate) advice: Option<&'static str>,
+    /// See [`PoolEvent::listed`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) listed: Option<String>,
 }
 
 /// A block got its verdict, or another one than it had.
@@ -79,6 +90,9 @@ pub(crate) struct BlockEvent {
     #[serde(serialize_with = "verdict")]
     pub(crate) verdict: Verdict,
     pub(crate) reason: Option<String>,
+    /// See [`PoolEvent::listed`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) listed: Option<String>,
     /// The verdict until now, where this one takes its place.
     #[serde(serialize_with = "verdict_or_null")]
     pub(crate) was: Option<Verdict>,
@@ -192,6 +206,7 @@ impl JobEvent {
             difficulty: job.share_target.difficulty(),
             network_difficulty: job.network_target.difficulty(),
             clean: job.clean,
+            listed: None,
         }
     }
 }
@@ -220,6 +235,8 @@ impl ShareEvent {
             reason,
             latency_ms: latency.as_secs_f64() * 1e3,
             block: share.is_block(),
+            advice: None,
+            listed: None,
         }
     }
 }
@@ -233,6 +250,7 @@ impl BlockEvent {
             height,
             verdict: of_block(share.verdict),
             reason: share.reason.clone(),
+            listed: share.listed.clone(),
             was: None,
             effort,
         }
@@ -252,6 +270,7 @@ impl BlockEvent {
             height: Some(height),
             verdict: of_block(verdict),
             reason,
+            listed: None,
             was: Some(of_block(was)),
             effort: None,
         }

@@ -1,6 +1,9 @@
 //! The seam between mining and whoever watches it: pipes, people at a terminal, a web page.
 
+use std::time::Duration;
+
 use super::event::Event;
+use super::ration::Ration;
 use super::status::Status;
 use super::words::{self, Said};
 use crate::shell::output::Output;
@@ -73,12 +76,14 @@ impl View for Views<'_> {
 /// both, [`Output`] knows; it is hurried as long as this lives.
 pub(crate) struct Lines<'a> {
     out: &'a mut Output,
+    /// For connections that come and go.
+    ration: Ration,
 }
 
 impl<'a> Lines<'a> {
     pub(crate) fn new(out: &'a mut Output) -> Self {
         out.set_hurried(true);
-        Self { out }
+        Self { out, ration: Ration::default() }
     }
 
     /// Where the lines go.
@@ -120,7 +125,12 @@ impl View for Lines<'_> {
             return;
         }
         self.out.event(event);
-        if let Some(said) = words::of(event, status) {
+        let now = Duration::from_secs_f64(status.seconds);
+        let said = match (event, words::of(event, status)) {
+            (Event::Pool(_), Some(Said::Note(note))) => self.ration.say(now, &note).map(Said::Note),
+            (_, said) => said,
+        };
+        if let Some(said) = said {
             self.say(said);
         }
         if matches!(event, Event::Rate(_)) && !self.refreshes() {
@@ -129,6 +139,9 @@ impl View for Lines<'_> {
     }
 
     fn tick(&mut self, status: &Status) {
+        for line in self.ration.due(Duration::from_secs_f64(status.seconds)) {
+            self.out.note(line);
+        }
         if self.refreshes() {
             self.out.status(&words::status(status));
         }

@@ -145,7 +145,11 @@ fn rate(hashes_per_second: Option<f64>) -> String {
     units::rate(hashes_per_second.unwrap_or(0.0))
 }
 
-fn of_pool(PoolEvent { url, state, reason }: &PoolEvent) -> Option<String> {
+fn of_pool(PoolEvent { url, state, reason, listed }: &PoolEvent) -> Option<String> {
+    let url = match listed {
+        Some(pool) => format!("{url} (redirected by {pool})"),
+        None => url.clone(),
+    };
     let words = match state {
         LinkState::Connecting => "connecting to",
         LinkState::Connected => "connected to",

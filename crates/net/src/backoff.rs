@@ -27,6 +27,13 @@ impl Backoff {
         wait
     }
 
+    /// The same, but at least half of that bound. After a session, not a mere attempt: the pool is
+    /// there, and hanging up must not become a game that it can play many times a second.
+    pub(crate) fn next_after_session(&mut self) -> Duration {
+        let least = self.bound() / 2;
+        self.next().div_f64(2.0).saturating_add(least).min(self.cap)
+    }
+
     /// All is well again.
     pub(crate) fn reset(&mut self) {
         self.failures = 0;

@@ -37,16 +37,29 @@ pub struct EventReceiver {
 impl EventSender {
     /// Puts an event into the queue. Nobody reading any more means that the program is on its way
     /// out; the event is dropped then.
-    pub fn send(&self, event: LinkEvent) {
-        let is_job = |event: &LinkEvent| matches!(event.what, Happened::Job(_));
+    pub fn send(&self, mut event: LinkEvent) {
+        let is_job = |event: &LinkEvent| matches!(event.what, Happened::Job { .. });
         let mut queue = lock(&self.queue);
         let replaced = is_job(&event)
             .then(|| queue.iter().rposition(is_job).and_then(|at| queue.remove(at)))
             .flatten();
+        if let Some(older) = &replaced {
+            keep_clean(older, &mut event);
+        }
         queue.push_back(event);
         if replaced.is_none() && self.tickets.send(()).is_err() {
             queue.clear();
         }
+    }
+}
+
+/// A job that nobody has read yet makes way for a newer one of the same server. If it voided the
+/// jobs before it, the newer one does.
+fn keep_clean(older: &LinkEvent, newer: &mut LinkEvent) {
+    if let (Happened::Job { clean: true, .. }, Happened::Job { clean, .. }) =
+        (&older.what, &mut newer.what)
+    {
+        *clean |= older.url == newer.url;
     }
 }
 
@@ -66,8 +79,10 @@ fn lock(queue: &Mutex<VecDeque<LinkEvent>>) -> MutexGuard<'_, VecDeque<LinkEvent
 /// What a link has to tell. The same for every kind of server that jobs can come from.
 #[derive(Debug, Clone)]
 pub struct LinkEvent {
-    /// Which server.
+    /// The server that we are connected to.
     pub url: Arc<str>,
+    /// The pool of the list that redirected us there, if that is another one.
+    pub listed: Option<Arc<str>>,
     /// What happened.
     pub what: Happened,
 }
@@ -83,7 +98,12 @@ pub enum Happened {
         reason: Option<String>,
     },
     /// New work; the newest job is the one to hash.
-    Job(Arc<Job>),
+    Job {
+        /// The work.
+        job: Arc<Job>,
+        /// All earlier jobs of this server are void, by this job or by one that it replaced unread.
+        clean: bool,
+    },
     /// Hash nothing until the next job: whatever is found in the present one is worthless.
     Pause,
     /// A share got its verdict: exactly one event for each share.
@@ -120,6 +140,13 @@ pub enum Happened {
     Warning(String),
 }
 
+impl Happened {
+    /// New work.
+    pub fn job(job: Arc<Job>) -> Self {
+        Self::Job { clean: job.clean, job }
+    }
+}
+
 /// States of the connection to a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkState {
@@ -148,4 +175,45 @@ pub enum End {
     Misconfigured(String),
     /// The server cannot be mined at, however long we wait.
     Unusable(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use midstate_chain::Target;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_clean_flag_of_a_job_that_is_replaced_in_the_queue_is_kept() {
+        let job = |id: &str, clean| Job {
+            id: id.into(),
+            session: 0,
+            version: 0,
+            version_mask: 0,
+            prev_hash: Hash256::default(),
+            coinbase_prefix: Vec::new(),
+            extranonce1: Vec::new(),
+            extranonce2_size: 4,
+            coinbase_suffix: Vec::new(),
+            branch: Vec::new(),
+            bits: midstate_chain::Network::Regtest.limit(),
+            time: 0,
+            share_target: Target::MAX,
+            network_target: Target::MAX,
+            clean,
+        };
+        for (first, second, clean) in [("one", "one", true), ("one", "two", false)] {
+            let (sender, mut receiver) = events();
+            for (url, job) in [(first, job("a", true)), (second, job("b", false))] {
+                let what = Happened::job(Arc::new(job));
+                sender.send(LinkEvent { url: url.into(), listed: None, what });
+            }
+            let event = receiver.recv().await.unwrap();
+            assert!(
+                matches!(&event.what, Happened::Job { job, clean: kept }
+                    if job.id == "b" && *kept == clean),
+                "{event:?}"
+            );
+        }
+    }
 }

@@ -5,6 +5,12 @@
 //! or no work for some seconds), and those above stay tried all the while. One of them that is
 //! healthy again gets the work back only after it has been so for a time, so that a pool which
 //! comes and goes costs nothing.
+//!
+//! A pool earns trust by work, not by a handshake. "It let us in", "it sends jobs" and "it is
+//! proven" are separate facts, and only the last one makes us forget failures: a minute of jobs
+//! without a hang-up, or an accepted share in a session that is not very short. A session that ends
+//! before that is a failure, whatever was said in it. After three such sessions the pool is
+//! distrusted: the next pool is tried and keeps the work until this one is proven.
 
 use std::time::Duration;
 
@@ -13,10 +19,7 @@ use crate::LinkLimits;
 /// The state of every pool of the list, in order of preference.
 #[derive(Debug)]
 pub(crate) struct Failover {
-    workless: Duration,
-    return_after: Duration,
-    failures: u32,
-    refusals: u32,
+    limits: LinkLimits,
     pools: Vec<Pool>,
     /// The pool whose jobs are hashed.
     active: Option<usize>,
@@ -25,13 +28,22 @@ pub(crate) struct Failover {
 #[derive(Debug, Clone)]
 struct Pool {
     standing: Standing,
-    /// Tried at present. What is not cannot fail for want of work.
+    /// Connecting or connected. A pool that is not wanted is not timed out for sending no work.
     wanted: bool,
+    /// Since the pool was last proven.
     failures: u32,
+    /// Sessions with work since then. Every one of them ended too early.
+    short: u32,
     /// A failure after which it makes no sense to hope.
     hopeless: bool,
-    /// It had been healthy when the present troubles began.
-    was_healthy: bool,
+    /// It had been proven when the present troubles began.
+    was_proven: bool,
+    /// It accepted a share in this session.
+    accepted: bool,
+    /// It was left because it took none of our shares, and has accepted none since.
+    owes: bool,
+    /// How often work was returned to it for nothing, since it last accepted a share.
+    relapses: u32,
     refusals: u32,
     /// It let us in at some time: a refusal is the pool's trouble, not ours.
     let_in: bool,
@@ -52,16 +64,37 @@ enum Standing {
 pub(crate) enum Failure {
     /// It may go better the next time.
     Passing,
+    /// The session ended with shares that the pool did not take, and none that it took.
+    Unpaid,
+    /// It refuses all shares, or answers none.
+    Worthless,
     /// The next time will be the same: nobody listens there.
     Hopeless,
     /// It does not take user or password.
     Refused,
 }
 
+impl Failure {
+    /// Whether the pool had our work and gave nothing for it.
+    pub(crate) fn is_unpaid(self) -> bool {
+        matches!(self, Self::Unpaid | Self::Worthless)
+    }
+}
+
+/// Whether a session that had let us in and sent work `since` then has proven the pool by now.
+pub(crate) fn is_proof(
+    limits: &LinkLimits,
+    since: Duration,
+    accepted: bool,
+    now: Duration,
+) -> bool {
+    let least = if accepted { limits.brief } else { limits.proven };
+    now >= since.saturating_add(least)
+}
+
 impl Failover {
     pub(crate) fn new(limits: &LinkLimits) -> Self {
-        let &LinkLimits { workless, return_after, failures, refusals, .. } = limits;
-        Self { workless, return_after, failures, refusals, pools: Vec::new(), active: None }
+        Self { limits: limits.clone(), pools: Vec::new(), active: None }
     }
 
     /// Replaces the list. `kept[i]` is where the `i`th pool of the new list stood in the old one.
@@ -80,27 +113,44 @@ impl Failover {
         }
     }
 
-    /// This pool let us in and has sent a job.
+    /// This pool let us in and has sent a job. That proves nothing yet.
     pub(crate) fn healthy(&mut self, now: Duration, pool: usize) {
         let pool = &mut self.pools[pool];
-        // One that is being left may still say so.
+        // A pool that is being left may still say so.
         if pool.wanted {
-            let standing = Standing::Healthy(now);
-            *pool = Pool { standing, wanted: true, let_in: true, ..Pool::new(now) };
+            (pool.standing, pool.let_in) = (Standing::Healthy(now), true);
+            (pool.refusals, pool.hopeless) = (0, false);
         }
+    }
+
+    /// This pool accepted a share.
+    pub(crate) fn accepted(&mut self, pool: usize) {
+        let pool = &mut self.pools[pool];
+        (pool.accepted, pool.owes, pool.relapses) = (true, false, 0);
     }
 
     /// An attempt at this pool, or its connection, ended.
     pub(crate) fn failed(&mut self, now: Duration, pool: usize, how: Failure) {
+        let is_proven = self.is_proven(now, &self.pools[pool]) && !how.is_unpaid();
+        let most = self.limits.failures;
         let pool = &mut self.pools[pool];
-        if matches!(pool.standing, Standing::Healthy(_)) {
-            pool.was_healthy = true;
+        let had_work = !matches!(pool.standing, Standing::Workless(_));
+        if is_proven {
+            (pool.failures, pool.short, pool.hopeless, pool.was_proven) = (0, 0, false, true);
         } else {
+            let is_final = !matches!(how, Failure::Passing | Failure::Unpaid);
+            pool.relapses += u32::from(how.is_unpaid() && pool.short >= most);
             pool.failures += 1;
-            pool.hopeless |= how != Failure::Passing || pool.was_healthy;
+            pool.short += u32::from(had_work);
+            pool.hopeless |= is_final || std::mem::take(&mut pool.was_proven);
         }
+        if how == Failure::Worthless {
+            pool.short = pool.short.max(most);
+        }
+        pool.owes |= how.is_unpaid();
+        pool.accepted = false;
         pool.refusals += u32::from(how == Failure::Refused);
-        if !matches!(pool.standing, Standing::Workless(_)) {
+        if had_work {
             pool.standing = Standing::Workless(now);
         }
     }
@@ -113,8 +163,9 @@ impl Failover {
             let wanted = (reached || self.active == Some(index)) && !self.is_out(index);
             let pool = &mut self.pools[index];
             if wanted != pool.wanted {
-                // Its time begins or ends; what it did before is forgotten.
-                *pool = Pool { refusals: pool.refusals, let_in: pool.let_in, ..Pool::new(now) };
+                // Its time begins or ends. What it did before is forgotten, except for its debts.
+                let &mut Pool { refusals, let_in, owes, relapses, .. } = pool;
+                *pool = Pool { refusals, let_in, owes, relapses, ..Pool::new(now) };
             }
             pool.wanted = wanted;
             reached &= self.is_passed(now, index);
@@ -134,7 +185,7 @@ impl Failover {
     /// Whether this pool refused us for good.
     pub(crate) fn is_out(&self, pool: usize) -> bool {
         let pool = &self.pools[pool];
-        !pool.let_in && pool.refusals >= self.refusals
+        !pool.let_in && pool.refusals >= self.limits.refusals
     }
 
     /// Whether no pool is left that might let us in.
@@ -142,36 +193,65 @@ impl Failover {
         (0..self.pools.len()).all(|pool| self.is_out(pool))
     }
 
-    /// Whether some pool lets us work.
-    pub(crate) fn any_healthy(&self) -> bool {
-        self.pools.iter().any(|pool| matches!(pool.standing, Standing::Healthy(_)))
+    /// Whether some pool lets us work, as far as can be seen: a pool that we distrust does not.
+    pub(crate) fn any_healthy(&self, now: Duration) -> bool {
+        self.pools.iter().any(|pool| self.is_trusted(now, pool) && !pool.owes)
     }
 
     /// When time alone changes the decision.
     pub(crate) fn deadline(&self, now: Duration) -> Option<Duration> {
-        let due =
-            self.pools.iter().filter(|pool| pool.wanted).filter_map(|pool| match pool.standing {
-                Standing::Workless(since) => Some(since + self.workless),
-                Standing::Working => None,
-                Standing::Healthy(since) => Some(since.saturating_add(self.return_after)),
-            });
+        let LinkLimits { workless, proven, brief, .. } = self.limits;
+        let wanted = self.pools.iter().filter(|pool| pool.wanted);
+        let due = wanted.flat_map(|pool| match pool.standing {
+            Standing::Workless(since) => vec![since + workless],
+            Standing::Working => Vec::new(),
+            Standing::Healthy(since) => {
+                // Others need no proof.
+                let is_on_trial = pool.short >= self.limits.failures;
+                let proofs = [proven, brief].into_iter().filter(|_| is_on_trial);
+                let waits = proofs.chain([self.return_after(pool)]);
+                waits.map(|wait| since.saturating_add(wait)).collect()
+            }
+        });
         due.filter(|&due| due > now).min()
     }
 
     fn choose(&self, now: Duration) -> Option<usize> {
         let is_healthy = |pool: &Pool| matches!(pool.standing, Standing::Healthy(_));
         let has_work = |pool: &Pool| !matches!(pool.standing, Standing::Workless(_));
+        let is_trusted = |pool: &Pool| self.is_trusted(now, pool);
         let first = |which: &dyn Fn(&Pool) -> bool| self.pools.iter().position(which);
-        match self.active.filter(|&active| has_work(&self.pools[active])) {
-            Some(active) => {
-                let proven = |pool: &Pool| {
-                    matches!(pool.standing,
-                        Standing::Healthy(since) if now >= since.saturating_add(self.return_after))
-                };
-                first(&proven).filter(|&better| better < active).or(Some(active))
-            }
-            None => first(&is_healthy).or_else(|| first(&has_work)),
+        let Some(active) = self.active.filter(|&active| has_work(&self.pools[active])) else {
+            return first(&is_trusted).or_else(|| first(&is_healthy)).or_else(|| first(&has_work));
+        };
+        if self.is_distrusted(now, &self.pools[active]) {
+            return first(&is_trusted).or(Some(active));
         }
+        let has_returned = |pool: &Pool| {
+            let long_enough = matches!(pool.standing,
+                Standing::Healthy(since) if now >= since.saturating_add(self.return_after(pool)));
+            long_enough && is_trusted(pool)
+        };
+        first(&has_returned).filter(|&better| better < active).or(Some(active))
+    }
+
+    /// How long this pool must be healthy before work returns to it. Longer each time that it was
+    /// returned to and took no share.
+    fn return_after(&self, pool: &Pool) -> Duration {
+        self.limits.return_after.saturating_mul(1 << pool.relapses.min(6))
+    }
+
+    fn is_proven(&self, now: Duration, pool: &Pool) -> bool {
+        matches!(pool.standing,
+            Standing::Healthy(since) if is_proof(&self.limits, since, pool.accepted, now))
+    }
+
+    fn is_distrusted(&self, now: Duration, pool: &Pool) -> bool {
+        pool.short >= self.limits.failures && !self.is_proven(now, pool)
+    }
+
+    fn is_trusted(&self, now: Duration, pool: &Pool) -> bool {
+        matches!(pool.standing, Standing::Healthy(_)) && !self.is_distrusted(now, pool)
     }
 
     /// Whether the next pool is to be tried as well.
@@ -179,13 +259,13 @@ impl Failover {
         let pool = &self.pools[index];
         let workless = match pool.standing {
             Standing::Workless(since) => since,
-            Standing::Working => return pool.hopeless,
-            Standing::Healthy(_) => return false,
+            Standing::Working => return pool.hopeless || self.is_distrusted(now, pool),
+            Standing::Healthy(_) => return self.is_distrusted(now, pool),
         };
         self.is_out(index)
             || pool.hopeless
-            || pool.failures >= self.failures
-            || now >= workless + self.workless
+            || pool.failures >= self.limits.failures
+            || now >= workless + self.limits.workless
     }
 }
 
@@ -195,8 +275,12 @@ impl Pool {
             standing: Standing::Workless(now),
             wanted: false,
             failures: 0,
+            short: 0,
             hopeless: false,
-            was_healthy: false,
+            was_proven: false,
+            accepted: false,
+            owes: false,
+            relapses: 0,
             refusals: 0,
             let_in: false,
         }
@@ -287,6 +371,7 @@ mod tests {
         let mut failover = failover(2);
         failover.healthy(seconds(1), 0);
         assert_eq!(failover.at(seconds(1)), (Some(0), vec![0]));
+        failover.accepted(0);
         failover.failed(seconds(50), 0, Failure::Passing);
         assert_eq!(failover.at(seconds(50)), (None, vec![0]));
         failover.failed(seconds(51), 0, Failure::Passing);
@@ -309,7 +394,7 @@ mod tests {
         let mut failover = failover(2);
         failover.job(0);
         assert_eq!(failover.at(seconds(1)), (Some(0), vec![0]));
-        assert!(!failover.any_healthy());
+        assert!(!failover.any_healthy(seconds(1)));
     }
 
     #[test]
@@ -338,5 +423,66 @@ mod tests {
         assert_eq!(failover.at(seconds(3)), (Some(0), vec![0]));
         failover.set_pools(seconds(4), &[None]);
         assert_eq!(failover.at(seconds(4)), (None, vec![0]));
+    }
+
+    #[test]
+    fn a_pool_earns_trust_by_work_not_by_a_handshake() {
+        let mut failover = failover(2);
+        for second in 0..3 {
+            failover.healthy(seconds(second), 0);
+            assert_eq!(failover.at(seconds(second)), (Some(0), vec![0]));
+            failover.failed(seconds(second), 0, Failure::Passing);
+        }
+        assert_eq!(failover.at(seconds(3)), (None, vec![0, 1]), "three short sessions");
+        failover.healthy(seconds(4), 0);
+        assert_eq!(failover.at(seconds(4)), (Some(0), vec![0, 1]), "better than nothing");
+        failover.healthy(seconds(5), 1);
+        assert_eq!(failover.at(seconds(5)), (Some(1), vec![0, 1]), "the next pool works");
+        assert_eq!(failover.at(seconds(63)), (Some(1), vec![0, 1]));
+        assert_eq!(failover.at(seconds(64)), (Some(0), vec![0]), "a minute of jobs");
+    }
+
+    #[test]
+    fn an_accepted_share_proves_a_pool_unless_the_session_is_very_short() {
+        for (lasts, wanted) in [(9, vec![0, 1]), (10, vec![0])] {
+            let mut failover = failover(2);
+            for session in 1..=3 {
+                let begun = seconds(100 * session);
+                failover.healthy(begun, 0);
+                failover.decide(begun);
+                failover.accepted(0);
+                failover.failed(begun + seconds(lasts), 0, Failure::Passing);
+                failover.decide(begun + seconds(lasts));
+                failover.healthy(begun + seconds(lasts), 0);
+            }
+            assert_eq!(failover.at(seconds(311)).1, wanted, "{lasts} s");
+        }
+    }
+
+    #[test]
+    fn a_pool_that_takes_no_share_is_returned_to_ever_later() {
+        let mut failover = failover(2);
+        failover.healthy(seconds(0), 0);
+        failover.failed(seconds(40), 0, Failure::Worthless);
+        failover.decide(seconds(40));
+        failover.healthy(seconds(41), 1);
+        assert_eq!(failover.at(seconds(41)), (Some(1), vec![0, 1]));
+        assert!(failover.any_healthy(seconds(41)));
+        let mut now = 100;
+        for wait in [60, 120, 240] {
+            failover.healthy(seconds(now), 0);
+            assert_eq!(failover.at(seconds(now + wait - 1)).0, Some(1));
+            assert_eq!(failover.at(seconds(now + wait)).0, Some(0));
+            now += wait + 40;
+            failover.failed(seconds(now), 0, Failure::Worthless);
+            failover.decide(seconds(now));
+            failover.healthy(seconds(now), 1);
+            assert_eq!(failover.at(seconds(now)).0, Some(1));
+        }
+        failover.failed(seconds(now), 1, Failure::Passing);
+        failover.healthy(seconds(now), 0);
+        assert!(!failover.any_healthy(seconds(now + 1000)), "it still owes a share");
+        failover.accepted(0);
+        assert!(failover.any_healthy(seconds(now + 1000)));
     }
 }

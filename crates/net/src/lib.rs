@@ -20,6 +20,7 @@ mod seat;
 mod spool;
 mod tls;
 mod tls_words;
+mod trouble;
 mod url;
 mod url_parts;
 mod wire;

@@ -25,6 +25,11 @@ pub struct LinkLimits {
     /// How long a better pool must have been healthy before work returns to it. A pool that comes
     /// back and breaks again within it costs no work at all.
     pub return_after: Duration,
+    /// How long a pool must send jobs without a hang-up before its failures are forgotten.
+    pub proven: Duration,
+    /// The same for a pool that accepted a share in this session. A shorter session is a failure,
+    /// whatever was said in it.
+    pub brief: Duration,
     /// Refusals of user or password by one pool, which never let us in, before they count as final.
     pub refusals: u32,
     /// How long a pool that is left is still there for shares of threads that do not know it yet.
@@ -52,6 +57,8 @@ impl Default for LinkLimits {
             failures: 3,
             workless: seconds(10),
             return_after: seconds(60),
+            proven: seconds(60),
+            brief: seconds(10),
             refusals: 2,
             linger: seconds(1),
             flush: seconds(3),
@@ -76,6 +83,8 @@ impl LinkLimits {
             failures,
             workless,
             return_after,
+            proven,
+            brief,
             refusals,
             linger,
             flush,
@@ -94,6 +103,8 @@ impl LinkLimits {
             ("failures in a row", failures.to_string(), "the next pool is tried"),
             ("time without work", time(workless), "the next pool is tried"),
             ("health of a better pool", time(return_after), "work returns to it"),
+            ("jobs without a hang-up", time(proven), "earlier failures are forgotten"),
+            ("session with an accepted share", time(brief), "the same; a shorter one is a failure"),
             ("refusals of user or password", refusals.to_string(), "that pool is out; exit 3"),
             ("wait for shares when leaving", time(linger), "a later share is unresolved or stale"),
             ("wait for answers when leaving", time(flush), "what has none is unresolved"),

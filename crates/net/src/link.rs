@@ -4,13 +4,12 @@
 //! and brings each share to the pool it was found for. It ends when it is told to, when every pool
 //! has refused to let us in, or when none was healthy for long enough.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::future::pending;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use midstate_chain::{Job, Share, Verdict};
-use tokio::sync::mpsc::error::SendError;
+use midstate_chain::{Hash256, Job, Share, Verdict};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -18,8 +17,9 @@ use tokio::time::{Instant, sleep};
 use crate::LinkLimits;
 use crate::dial::{Dial, Network};
 use crate::event::{End, EventSender, Happened, LinkEvent, LinkState};
-use crate::failover::Failover;
+use crate::failover::{Failover, Failure};
 use crate::seat::{Account, Channels, Order, Report, Seat, SeatId, Told};
+use crate::trouble::Trouble;
 
 /// Reports under way before the seats wait.
 const REPORTS: usize = 64;
@@ -61,15 +61,19 @@ pub struct Link {
     /// The seat whose jobs are hashed.
     active: Option<SeatId>,
     last_healthy: Duration,
-    last_trouble: String,
 }
 
 /// A seat as the link sees it.
 struct Occupied {
     id: SeatId,
     account: Account,
-    /// The URL as people see it.
+    /// The URL on the list, as people see it.
+    listed: Arc<str>,
+    /// The URL of the server that the seat is connected to: another one after a redirect.
     name: Arc<str>,
+    trouble: Trouble,
+    /// Shares at the seat, by their hashes. A seat that panics takes none of them along.
+    under_way: HashMap<Hash256, Vec<Share>>,
     orders: watch::Sender<Order>,
     shares: mpsc::UnboundedSender<Share>,
     /// The newest job of its present connection.
@@ -120,7 +124,6 @@ impl Link {
             issued: VecDeque::new(),
             active: None,
             last_healthy: Duration::ZERO,
-            last_trouble: String::new(),
         };
         link.set_accounts(accounts);
         link
@@ -169,13 +172,23 @@ impl Link {
         while let Some(report) = self.reports.recv().await {
             self.handle_report(report);
         }
+        self.settle_of_panicked();
     }
 
     fn handle_report(&mut self, Report { seat: id, what }: Report) {
         let now = self.now();
         let rank = self.seats.iter().position(|seat| seat.id == id);
+        if let Some(seat) = self.seat_mut(id) {
+            seat.note(now, &what);
+        }
         match what {
             Told::Happened(what) => self.tell(id, what),
+            Told::Target(_) => {}
+            Told::Accepted => {
+                if let Some(rank) = rank {
+                    self.failover.accepted(rank);
+                }
+            }
             Told::Job(job) => {
                 let Some(rank) = rank else { return };
                 self.failover.job(rank);
@@ -193,8 +206,17 @@ impl Link {
                 if let Some(rank) = rank {
                     self.seats[rank].job = None;
                     self.failover.failed(now, rank, how);
+                    if how == Failure::Worthless {
+                        let then = match self.seats.len() {
+                            1 => {
+                                "no other pool is on the list, so this one is tried again, each \
+                                 time after a longer pause"
+                            }
+                            _ => "the next pool of the list is tried",
+                        };
+                        self.tell(id, Happened::Warning(format!("{reason}; {then}")));
+                    }
                 }
-                self.last_trouble = reason;
             }
             // A list that is read again and again leaves nothing behind.
             Told::Left => self.leaving.retain(|seat| seat.id != id),
@@ -205,7 +227,7 @@ impl Link {
     fn decide(&mut self) {
         let now = self.now();
         self.failover.decide(now);
-        if self.failover.any_healthy() {
+        if self.failover.any_healthy(now) {
             self.last_healthy = now;
         }
         let active = self.failover.active();
@@ -217,6 +239,9 @@ impl Link {
                 *present = order;
                 changed
             });
+            if changed && order == Order::Run {
+                seat.trouble = Trouble::new(now);
+            }
             if changed && order == Order::Rest {
                 seat.job = None;
             }
@@ -236,17 +261,36 @@ impl Link {
         }
         let moved = self.active.is_some() || rank != Some(0);
         let (id, job) = (seat.id, seat.job.clone());
+        let reason = self.why_moving_to(rank.expect("there is a seat"));
         self.active = Some(id);
         if moved {
             let state = LinkState::Failover;
-            let reason = match rank {
-                Some(0) => Some("it is healthy again".to_owned()),
-                _ => (!self.last_trouble.is_empty()).then(|| self.last_trouble.clone()),
-            };
-            self.tell(id, Happened::State { state, reason });
+            self.tell(id, Happened::State { state, reason: Some(reason) });
         }
         if let Some(job) = job {
             self.issue(id, job);
+        }
+    }
+
+    /// Why work moves to the pool of this rank: the present trouble of the pools above it, or its
+    /// own recovery.
+    fn why_moving_to(&self, rank: usize) -> String {
+        let left = self.active.and_then(|id| self.seats.iter().position(|seat| seat.id == id));
+        match left {
+            Some(left) if left > rank => "it is healthy again".to_owned(),
+            _ if rank == 0 => "it is the first pool of the list that works".to_owned(),
+            _ => self.troubles(&self.seats[..rank]),
+        }
+    }
+
+    /// What is wrong at these pools at present.
+    fn troubles(&self, seats: &[Occupied]) -> String {
+        let now = self.now();
+        let one = |seat: &Occupied| seat.trouble.words(now, self.limits.workless);
+        let named = |seat: &Occupied| format!("{}: {}", seat.name, one(seat));
+        match seats {
+            [seat] => one(seat),
+            seats => seats.iter().map(named).collect::<Vec<_>>().join("; "),
         }
     }
 
@@ -257,24 +301,28 @@ impl Link {
             self.issued.pop_front();
         }
         self.issued.push_back((Arc::downgrade(&job), id));
-        self.tell(id, Happened::Job(job));
+        self.tell(id, Happened::job(job));
     }
 
     /// Brings a share to the pool that its job came from.
     fn route(&mut self, share: Share) {
         let of_job = |(job, _): &&(Weak<Job>, SeatId)| job.as_ptr() == Arc::as_ptr(&share.job);
         let id = self.issued.iter().rev().find(of_job).map(|&(_, id)| id);
-        let mut seats = self.seats.iter().chain(&self.leaving);
         // A share without a pool can only be one of a list that was replaced meanwhile; any seat
         // gives it its verdict.
-        let seat = seats.find(|seat| Some(seat.id) == id).or(self.seats.first());
-        let Some(seat) = seat else { return };
-        if let Err(SendError(share)) = seat.shares.send(share) {
+        let id = id.filter(|&id| self.seat_mut(id).is_some());
+        let Some(id) = id.or(self.seats.first().map(|seat| seat.id)) else { return };
+        let Some(seat) = self.seat_mut(id) else { return };
+        let copy = share.clone();
+        if seat.shares.send(share).is_ok() {
+            seat.under_way.entry(copy.hash).or_default().push(copy);
+        } else {
+            let share = copy;
             // The seat has left or fallen, and its job with it.
             let reason = Some("not sent: its pool was left".to_owned());
             let (verdict, code, advice, latency) = (Verdict::Stale, None, None, Duration::ZERO);
             let what = Happened::Verdict { share, verdict, code, reason, advice, latency };
-            self.tell(seat.id, what);
+            self.tell(id, what);
         }
     }
 
@@ -311,12 +359,19 @@ impl Link {
         let (limits, dial) = (self.limits.clone(), Arc::clone(&self.dial));
         let seat = Seat::new(id, account.clone(), limits, dial, channels).after(wait);
         self.tasks.spawn(seat.run());
-        Occupied { id, name: account.url.to_string().into(), account, orders, shares, job: None }
+        let listed: Arc<str> = account.url.to_string().into();
+        let (name, trouble) = (Arc::clone(&listed), Trouble::new(self.now()));
+        let under_way = HashMap::new();
+        Occupied { id, listed, name, trouble, under_way, account, orders, shares, job: None }
     }
 
-    /// A seat panicked: a bug, which must not end the mining (S14). Its pool gets a new seat; the
-    /// shares it had stay unresolved.
+    /// A seat panicked: a bug, which must not end the mining (S14). Its pool gets a new seat, and
+    /// the shares that it had are unresolved.
     fn restart_panicked(&mut self, panic: &tokio::task::JoinError) {
+        // What it told before counts.
+        while let Ok(report) = self.reports.try_recv() {
+            self.handle_report(report);
+        }
         let gone = |seat: &Occupied| seat.shares.is_closed();
         while let Some(rank) = self.seats.iter().position(gone) {
             let account = self.seats[rank].account.clone();
@@ -329,21 +384,41 @@ impl Link {
             let now = self.now();
             self.failover.set_pools(now, &kept);
         }
+        self.settle_of_panicked();
+    }
+
+    /// Gives the shares of seats that have fallen their verdict: no share stays under way for ever.
+    fn settle_of_panicked(&mut self) {
+        let gone =
+            self.leaving.iter_mut().chain(&mut self.seats).filter(|seat| seat.shares.is_closed());
+        let lost: Vec<_> = gone
+            .flat_map(|seat| {
+                let shares = std::mem::take(&mut seat.under_way).into_values().flatten();
+                shares.map(|share| (seat.id, share)).collect::<Vec<_>>()
+            })
+            .collect();
+        for (id, share) in lost {
+            let reason = Some("lost by a bug in this program, with its connection".to_owned());
+            let (verdict, code, advice, latency) =
+                (Verdict::Unresolved, None, None, Duration::ZERO);
+            let what = Happened::Verdict { share, verdict, code, reason, advice, latency };
+            self.tell(id, what);
+        }
+    }
+
+    fn seat_mut(&mut self, id: SeatId) -> Option<&mut Occupied> {
+        self.seats.iter_mut().chain(&mut self.leaving).find(|seat| seat.id == id)
     }
 
     fn reason_to_end(&self) -> Option<End> {
         if self.failover.all_out() {
-            return Some(End::Refused(self.last_trouble.clone()));
+            return Some(End::Refused(self.troubles(&self.seats)));
         }
         let limit = self.give_up?;
         let seconds = limit.as_secs();
         (self.now() >= self.last_healthy.saturating_add(limit)).then(|| {
-            End::Unreachable(match self.last_trouble.as_str() {
-                "" => format!("no pool let us work for {seconds} s"),
-                trouble => {
-                    format!("no pool let us work for {seconds} s; the last trouble: {trouble}")
-                }
-            })
+            let troubles = self.troubles(&self.seats);
+            End::Unreachable(format!("no pool let us work for {seconds} s: {troubles}"))
         })
     }
 
@@ -355,12 +430,32 @@ impl Link {
     fn tell(&self, seat: SeatId, what: Happened) {
         let mut seats = self.seats.iter().chain(&self.leaving);
         if let Some(seat) = seats.find(|known| known.id == seat) {
-            self.events.send(LinkEvent { url: Arc::clone(&seat.name), what });
+            let url = Arc::clone(&seat.name);
+            let listed = (seat.name != seat.listed).then(|| Arc::clone(&seat.listed));
+            self.events.send(LinkEvent { url, listed, what });
         }
     }
 
     fn now(&self) -> Duration {
         self.started.elapsed()
+    }
+}
+
+impl Occupied {
+    /// Keeps the books of what the seat tells.
+    fn note(&mut self, now: Duration, what: &Told) {
+        match what {
+            Told::Target(url) => self.name = url.to_string().into(),
+            Told::Happened(Happened::Verdict { share, .. }) => {
+                if let Some(shares) = self.under_way.get_mut(&share.hash) {
+                    shares.pop();
+                    if shares.is_empty() {
+                        self.under_way.remove(&share.hash);
+                    }
+                }
+            }
+            what => self.trouble.note(now, what),
+        }
     }
 }
 

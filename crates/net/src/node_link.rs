@@ -275,7 +275,7 @@ impl Running {
                 self.troubles.works(node);
                 self.warn_of_skew(node);
                 match &self.customer {
-                    Customer::Miner => self.say(node, Happened::Job(job)),
+                    Customer::Miner => self.say(node, Happened::job(job)),
                     Customer::Pool(templates) => {
                         if let Some(work) = self.client.newest_work() {
                             // A pool that is gone wants no more work.
@@ -468,7 +468,7 @@ impl Running {
     fn say(&self, node: usize, what: Happened) {
         let url = Arc::clone(&self.nodes[node].name);
         // Nobody listening means that the program is on its way out.
-        self.events.send(LinkEvent { url, what });
+        self.events.send(LinkEvent { url, listed: None, what });
     }
 
     fn now(&self) -> Duration {

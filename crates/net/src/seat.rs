@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_chain::{Job, Share};
-use midstate_stratum::{Client, ClientConfig, CloseReason, Event, redirect};
+use midstate_stratum::{Client, ClientConfig, CloseReason, Event, Verdict, redirect};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 
 use crate::backoff::Backoff;
 use crate::dial::{Dial, DialError, Route, is_overheard};
-use crate::failover::Failure;
+use crate::failover::{Failure, is_proof};
 use crate::tls_words::broken_by_tls;
 use crate::wire::{Exchanged, Wire};
 use crate::{Happened, LinkLimits, LinkState, PoolUrl};
@@ -79,6 +79,10 @@ pub(crate) enum Told {
     Job(Arc<Job>),
     /// It let us in and sent a job.
     Healthy,
+    /// It accepted a share, the first of this session.
+    Accepted,
+    /// The server that the seat connects to from now on: the pool, or where that redirects to.
+    Target(PoolUrl),
     /// An attempt or a connection ended.
     Failed(Failure, String),
     /// It has left, and this is its last word.
@@ -100,6 +104,8 @@ pub(crate) struct Seat {
     /// Where to connect: the account's URL, or where that redirects to.
     target: PoolUrl,
     warned_of_plaintext: bool,
+    /// The session that has just ended had work.
+    had_work: bool,
     /// Before the first attempt.
     first_wait: Duration,
 }
@@ -127,6 +133,11 @@ enum Ending {
 struct Progress {
     let_in: bool,
     has_job: bool,
+    /// Since when both hold.
+    healthy: Option<Duration>,
+    accepted: bool,
+    /// The pool refused a share.
+    refused: bool,
     /// It is about to end: its jobs are nobody's any more.
     leaving: bool,
 }
@@ -152,6 +163,7 @@ impl Seat {
             orders,
             reports,
             warned_of_plaintext: false,
+            had_work: false,
             first_wait: Duration::ZERO,
         }
     }
@@ -183,14 +195,22 @@ impl Seat {
                     let reason = format!("the pool redirects to {to}");
                     self.tell_state(LinkState::Lost, Some(reason.clone())).await;
                     self.report(Told::Failed(Failure::Passing, reason)).await;
-                    self.target = to;
+                    self.set_target(to).await;
                     wait
                 }
                 Ending::Failed(how, reason) => {
-                    self.target = self.account.url.clone();
-                    self.tell_state(LinkState::Lost, Some(reason.clone())).await;
+                    // The warning that follows says the rest.
+                    let why = match how {
+                        Failure::Worthless => reason.split(';').next().unwrap_or_default(),
+                        _ => &reason,
+                    };
+                    self.tell_state(LinkState::Lost, Some(why.to_owned())).await;
                     self.report(Told::Failed(how, reason)).await;
-                    self.backoff.next()
+                    self.set_target(self.account.url.clone()).await;
+                    match std::mem::take(&mut self.had_work) {
+                        true => self.backoff.next_after_session(),
+                        false => self.backoff.next(),
+                    }
                 }
             };
             self.offline(sleep(wait)).await;
@@ -212,8 +232,10 @@ impl Seat {
         self.warn_of_eavesdroppers(connection.peer).await;
         let now = self.now();
         self.client.handle_connected(now);
-        let ending = self.session(Wire::new(connection.transport)).await;
+        let mut progress = Progress::default();
+        let ending = self.session(Wire::new(connection.transport), &mut progress).await;
         let now = self.now();
+        let ending = self.judge(now, &progress, ending);
         match ending {
             Ending::Ordered => self.client.leave(now),
             _ => self.client.handle_disconnected(now),
@@ -222,9 +244,34 @@ impl Seat {
         ending
     }
 
+    /// Looks back at a session: whether the pool had our shares for nothing, and whether the next
+    /// pause begins anew. Only a proven pool makes the pauses short again.
+    fn judge(&mut self, now: Duration, progress: &Progress, ending: Ending) -> Ending {
+        let took_none = !progress.accepted && (progress.refused || self.client.pending() > 0);
+        self.had_work = progress.has_job;
+        let ending = match ending {
+            Ending::Failed(Failure::Passing, reason) if progress.healthy.is_some() && took_none => {
+                Ending::Failed(Failure::Unpaid, reason)
+            }
+            ending => ending,
+        };
+        let is_unpaid = matches!(&ending, Ending::Failed(how, _) if how.is_unpaid());
+        let proof = |since| is_proof(&self.limits, since, progress.accepted, now);
+        if !is_unpaid && progress.healthy.is_some_and(proof) {
+            self.backoff.reset();
+        }
+        ending
+    }
+
+    async fn set_target(&mut self, to: PoolUrl) {
+        if self.target != to {
+            self.target = to.clone();
+            self.report(Told::Target(to)).await;
+        }
+    }
+
     /// Drives the client over an open connection.
-    async fn session(&mut self, mut wire: Wire) -> Ending {
-        let mut progress = Progress::default();
+    async fn session(&mut self, mut wire: Wire, progress: &mut Progress) -> Ending {
         // From when on, if all is answered, and by when at the latest.
         let mut leave: Option<(Duration, Duration)> = None;
         // Since when nothing could be written.
@@ -236,7 +283,7 @@ impl Seat {
                     wire.send(&line);
                 }
             }
-            if let Some(ending) = self.forward_events(&mut progress).await {
+            if let Some(ending) = self.forward_events(progress).await {
                 return ending;
             }
             let now = self.now();
@@ -353,6 +400,11 @@ impl Seat {
                     }
                 }
                 Event::Verdict { share, verdict, code, reason, advice, latency } => {
+                    progress.refused |= verdict == Verdict::Rejected;
+                    let is_accepted = verdict == Verdict::Accepted;
+                    if is_accepted && !std::mem::replace(&mut progress.accepted, true) {
+                        self.report(Told::Accepted).await;
+                    }
                     self.tell(Happened::Verdict { share, verdict, code, reason, advice, latency })
                         .await;
                 }
@@ -367,6 +419,10 @@ impl Seat {
                     let how = match reason {
                         // Its next job will be no better.
                         CloseReason::Payout { .. } => Failure::Hopeless,
+                        CloseReason::Refusing { .. } | CloseReason::Unanswered { .. } => {
+                            Failure::Worthless
+                        }
+                        CloseReason::Unauthorized(_) => Failure::Unpaid,
                         _ => Failure::Passing,
                     };
                     ending = ending.or_else(|| Some(Ending::Failed(how, reason.to_string())));
@@ -428,9 +484,9 @@ impl Seat {
         }
     }
 
-    async fn tell_health(&mut self, progress: &Progress) {
+    async fn tell_health(&mut self, progress: &mut Progress) {
         if progress.let_in && progress.has_job && !progress.leaving {
-            self.backoff.reset();
+            progress.healthy = Some(self.now());
             self.report(Told::Healthy).await;
         }
     }

@@ -78,3 +78,23 @@ pub(crate) fn advice(cause: Cause, raised: bool, is_known: bool) -> Option<&'sta
         Cause::Other => return None,
     })
 }
+
+/// The likely cause when a pool refuses every share, whatever form its refusals have.
+pub(crate) fn likely_cause(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Stale => "the pool knows none of our jobs: its job ids or the line are at fault",
+        Cause::Duplicate => {
+            "the pool holds each share for a repeated one: another miner may use this session"
+        }
+        Cause::LowDifficulty => {
+            "pool and miner disagree about the difficulty: ask the pool for a fixed one"
+        }
+        Cause::BelowDifficulty1
+        | Cause::BadVersion
+        | Cause::Unauthorized
+        | Cause::NotSubscribed => advice(cause, false, false).expect("these causes have advice"),
+        Cause::Unsaid | Cause::Other => {
+            "user name, address or password do not suit this pool, or the pool has a fault"
+        }
+    }
+}

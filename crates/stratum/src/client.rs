@@ -11,6 +11,7 @@ mod jobs;
 mod output;
 mod rate;
 mod shares;
+mod trust;
 mod watch;
 
 use std::sync::Arc;
@@ -99,6 +100,7 @@ impl Client {
             return self.close(error.into());
         }
         self.watch.start(now);
+        self.shares.connected(now);
         self.connected_at = now;
         self.handshake.start(now, &self.config, &mut self.output);
     }
@@ -160,6 +162,9 @@ impl Client {
         if let Some(reason) = self.watch.overdue(now, &self.config.limits) {
             self.close(reason);
         }
+        if let Some(reason) = self.shares.silence(now) {
+            self.close(reason);
+        }
     }
 
     /// Takes a share that was found, in any state of the connection. It is judged, and sent as soon
@@ -198,7 +203,8 @@ impl Client {
         let watch = is_online.then(|| self.watch.deadline(&self.config.limits));
         let is_asking = is_online && self.handshake.is_asking_to_roll();
         let rolling = is_asking.then(|| self.rolling_due());
-        [self.shares.deadline(), watch, rolling].into_iter().flatten().min()
+        let silence = is_online.then(|| self.shares.silence_deadline()).flatten();
+        [self.shares.deadline(), watch, rolling, silence].into_iter().flatten().min()
     }
 
     /// Shares without a verdict.
@@ -259,7 +265,7 @@ impl Client {
         match Notify::from_params(params, &self.config.limits) {
             Ok(notify) => {
                 self.watch.job(now);
-                if let Some(job) = self.jobs.notify(notify) {
+                if let Some(job) = self.jobs.notify(now, notify) {
                     self.hand_out(now, job);
                 }
             }
@@ -340,6 +346,9 @@ impl Client {
         if self.shares.answered(now, id, &answer, jobs, output) {
             if self.shares.strikes() >= self.config.limits.unauthorized {
                 self.close(CloseReason::Unauthorized(self.shares.strikes()));
+            }
+            if let Some(reason) = self.shares.take_distrust() {
+                self.close(reason);
             }
             return;
         }

@@ -65,6 +65,29 @@ pub enum CloseReason {
     /// S9: it forgot who we are.
     #[error("the pool answered \"unauthorized\" to {0} shares in a row")]
     Unauthorized(u32),
+    /// The pool accepts none of our shares. Its next connection will hardly go better.
+    #[error(
+        "the pool refused {count} shares in a row over {} s and accepted none; its last words: \
+         {words}; likely cause: {cause}", .over.as_secs()
+    )]
+    Refusing {
+        /// How many shares.
+        count: u32,
+        /// From the first of these refusals to the last.
+        over: Duration,
+        /// The pool's last words.
+        words: String,
+        /// Our guess of the cause, with the cure.
+        cause: &'static str,
+    },
+    /// The pool takes shares and does not answer them, while its connection stays open.
+    #[error("the pool left {count} shares unanswered, the oldest for {} s", .age.as_secs())]
+    Unanswered {
+        /// How many shares.
+        count: usize,
+        /// The age of the oldest.
+        age: Duration,
+    },
     /// The peer does not read.
     #[error("{0} lines wait and the peer reads none of them")]
     NotRead(usize),

@@ -39,6 +39,14 @@ pub struct Limits {
     pub share_rate: u32,
     /// From the moment that a share was sent, on whatever connection, without an answer.
     pub answer: Duration,
+    /// Shares refused in a row, none accepted between them, that end a connection.
+    pub refused: u32,
+    /// The time that those refusals must span at least.
+    pub refused_over: Duration,
+    /// Shares without an answer that end a connection.
+    pub unanswered: usize,
+    /// The age that the oldest of those shares must have at least.
+    pub unanswered_over: Duration,
     /// Answers to the peer's questions that wait to be written.
     pub replies: usize,
     /// Lines that wait for a miner to read them, when we are the server. Of jobs, only the newest
@@ -91,6 +99,10 @@ impl Default for Limits {
             outbox: 4096,
             share_rate: 200,
             answer: seconds(120),
+            refused: 20,
+            refused_over: seconds(30),
+            unanswered: 5,
+            unanswered_over: seconds(60),
             replies: 64,
             server_outbox: 4096,
             workers: 64,
@@ -130,6 +142,10 @@ impl Limits {
             outbox,
             share_rate,
             answer,
+            refused,
+            refused_over,
+            unanswered,
+            unanswered_over,
             replies,
             server_outbox,
             workers,
@@ -183,6 +199,16 @@ impl Limits {
                 "wait for the answer to a share",
                 time(answer),
                 "the share is unresolved; a later answer is ignored",
+            ),
+            (
+                "refused shares in a row",
+                format!("{refused} over {}", time(refused_over)),
+                "warn, disconnect, and try the next pool",
+            ),
+            (
+                "unanswered shares",
+                format!("{unanswered}, the oldest {} old", time(unanswered_over)),
+                "disconnect and try the next pool",
             ),
             ("replies not yet written", replies.to_string(), "further questions go unanswered"),
             ("lines a miner has not read", server_outbox.to_string(), "disconnect"),

@@ -1,5 +1,5 @@
-//! `cargo xtask chaos --seeds N`: the faults of `crates/stratum/tests/chaos`, each over N
-//! seeds, built for speed.
+//! `cargo xtask chaos --seeds N`: the faults of `crates/stratum/tests/chaos` and the useless pools
+//! of `crates/net/tests/link/trust.rs`, each over N seeds, built for speed.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -10,12 +10,22 @@ use anyhow::{Context, ensure};
 pub(crate) fn run(root: &Path, seeds: &str) -> anyhow::Result<ExitCode> {
     let number: u64 = seeds.parse().with_context(|| format!("{seeds:?} is no number of seeds"))?;
     ensure!(number > 0, "--seeds takes at least 1");
-    let status = Command::new(env!("CARGO"))
-        .args(["test", "--release", "--locked", "--package", "midstate-stratum", "--test", "chaos"])
-        .args(["--", "--nocapture"])
-        .env("CHAOS_SEEDS", seeds)
-        .current_dir(root)
-        .status()
-        .context("running cargo test")?;
-    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let suites = [
+        ["--package", "midstate-stratum", "--test", "chaos", "--", ""],
+        ["--package", "midstate-net", "--test", "link", "--", "trust::no_pool_that_takes_no_work"],
+    ];
+    for suite in suites {
+        let status = Command::new(env!("CARGO"))
+            .args(["test", "--release", "--locked"])
+            .args(suite)
+            .arg("--nocapture")
+            .env("CHAOS_SEEDS", seeds)
+            .current_dir(root)
+            .status()
+            .context("running cargo test")?;
+        if !status.success() {
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }

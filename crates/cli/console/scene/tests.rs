@@ -198,6 +198,8 @@ fn what_is_kept_has_bounds_and_leaves_accepted_shares_out() {
         reason: None,
         latency_ms: 1.0,
         block: false,
+        advice: None,
+        listed: None,
     };
     scene.hear(&Event::Share(share.clone()), Said::Line("accepted".into()));
     assert_eq!(scene.take_kept().len(), 0);

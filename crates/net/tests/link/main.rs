@@ -8,3 +8,4 @@ mod pipes;
 mod pool_server;
 mod socks;
 mod tls;
+mod trust;

@@ -40,6 +40,30 @@ pub(crate) enum Mood {
     Mute,
     /// Dialling it runs into a bug of ours.
     Panicking,
+    /// Lets everybody in, sends a job, and hangs up so many milliseconds later.
+    Brief(u64),
+    /// Hangs up at every share.
+    HangsUpAtShares,
+    /// Accepts no share.
+    Refuses(Refusal),
+}
+
+/// The form of a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Code(i64),
+    Text,
+    False,
+}
+
+impl Refusal {
+    fn error(self) -> Value {
+        match self {
+            Self::Code(code) => json!([code, "Invalid address", null]),
+            Self::Text => json!("Invalid address"),
+            Self::False => Value::Null,
+        }
+    }
 }
 
 /// Some pools by the names of their hosts.
@@ -145,6 +169,8 @@ async fn serve(stream: DuplexStream, mood: Mood, host: String, extranonce1: Stri
             "mining.authorize" => json!(mood != Mood::Unwelcoming),
             "mining.submit" => match mood {
                 Mood::Mute => continue,
+                Mood::HangsUpAtShares => return,
+                Mood::Refuses(_) => json!(false),
                 Mood::Redirecting(to, port) => {
                     let call =
                         json!({"id": null, "method": "client.reconnect", "params": [to, port, 0]});
@@ -161,7 +187,11 @@ async fn serve(stream: DuplexStream, mood: Mood, host: String, extranonce1: Stri
             },
             _ => json!(false),
         };
-        let answer = json!({"id": request["id"], "result": result, "error": null});
+        let error = match mood {
+            Mood::Refuses(refusal) if method == "mining.submit" => refusal.error(),
+            _ => Value::Null,
+        };
+        let answer = json!({"id": request["id"], "result": result, "error": error});
         let mut text = format!("{answer}\n");
         if method == "mining.authorize" && !matches!(mood, Mood::Unwelcoming | Mood::Idle) {
             text += &format!(
@@ -173,6 +203,9 @@ async fn serve(stream: DuplexStream, mood: Mood, host: String, extranonce1: Stri
         }
         if writer.write_all(text.as_bytes()).await.is_err() {
             return;
+        }
+        if let (Mood::Brief(millis), true) = (mood, let_in) {
+            return tokio::time::sleep(Duration::from_millis(millis)).await;
         }
     }
 }
@@ -223,6 +256,12 @@ pub(crate) struct Running {
     pub(crate) warnings: Vec<String>,
     /// Why connections were lost or did not come about.
     pub(crate) lost: Vec<String>,
+    /// To which server work went over, and why.
+    pub(crate) failovers: Vec<(String, Option<String>)>,
+    /// Messages and warnings, and when they came.
+    pub(crate) told: Vec<(f64, String)>,
+    /// The servers that events named, and the pools of the list beside them.
+    pub(crate) urls: Vec<(String, Option<String>)>,
     next_nonce: u32,
 }
 
@@ -263,6 +302,9 @@ impl Running {
             verdicts: Vec::new(),
             warnings: Vec::new(),
             lost: Vec::new(),
+            failovers: Vec::new(),
+            told: Vec::new(),
+            urls: Vec::new(),
             next_nonce: 0,
         }
     }
@@ -291,7 +333,12 @@ impl Running {
 
     /// Lets so much time pass.
     pub(crate) async fn pass(&mut self, seconds: u64) {
-        let _ = timeout(Duration::from_secs(seconds), async {
+        self.pass_millis(1000 * seconds).await;
+    }
+
+    /// The same, in milliseconds.
+    pub(crate) async fn pass_millis(&mut self, millis: u64) {
+        let _ = timeout(Duration::from_millis(millis), async {
             while let Some(event) = self.events.recv().await {
                 self.take(event);
             }
@@ -343,9 +390,10 @@ impl Running {
         self.verdicts.iter().filter(|&&(_, came)| came == verdict).count()
     }
 
-    fn take(&mut self, LinkEvent { url, what }: LinkEvent) {
+    fn take(&mut self, LinkEvent { url, listed, what }: LinkEvent) {
+        self.urls.push((url.to_string(), listed.map(|listed| listed.to_string())));
         match what {
-            Happened::Job(job) => {
+            Happened::Job { job, .. } => {
                 assert!(url.contains(&job.id), "{url} sends its own jobs");
                 self.job = Some(job);
             }
@@ -355,9 +403,16 @@ impl Running {
                 assert!(!self.verdicts.iter().any(|(hash, _)| *hash == seen.0), "one verdict each");
                 self.verdicts.push(seen);
             }
-            Happened::Warning(text) => self.warnings.push(text),
+            Happened::Warning(text) => {
+                self.told.push((self.seconds(), format!("{url}: {text}")));
+                self.warnings.push(text);
+            }
+            Happened::Message(text) => self.told.push((self.seconds(), format!("{url}: {text}"))),
+            Happened::State { state: LinkState::Failover, reason } => {
+                self.failovers.push((url.to_string(), reason));
+            }
             Happened::State { state: LinkState::Lost, reason } => self.lost.extend(reason),
-            Happened::State { .. } | Happened::Message(_) | Happened::Revised { .. } => {}
+            Happened::State { .. } | Happened::Revised { .. } => {}
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use midstate_chain::{Job, Share, Target};
 
@@ -45,6 +46,8 @@ pub(super) struct Jobs {
     /// On this connection the pool refused a share of an old job by a difficulty that was raised
     /// later: it does not keep a difficulty per job, so neither do we.
     judges_by_newest: bool,
+    /// When the pool announced its newest job.
+    announced: Duration,
 }
 
 impl Jobs {
@@ -59,6 +62,7 @@ impl Jobs {
             live: VecDeque::new(),
             remembered: remembered.max(1),
             judges_by_newest: false,
+            announced: Duration::ZERO,
         }
     }
 
@@ -94,7 +98,8 @@ impl Jobs {
     }
 
     /// A job was announced. `None` while the extranonce is not known; then it is kept.
-    pub(super) fn notify(&mut self, notify: Notify) -> Option<Arc<Job>> {
+    pub(super) fn notify(&mut self, now: Duration, notify: Notify) -> Option<Arc<Job>> {
+        self.announced = now;
         let difficulty = self.difficulty.unwrap_or(Difficulty::ONE);
         self.admit(notify, difficulty.target)
     }
@@ -130,6 +135,13 @@ impl Jobs {
         let is_same =
             |live: &Arc<Job>| Arc::ptr_eq(live, job) || (live.id == job.id && live.same_work(job));
         self.live.iter().rev().any(is_same)
+    }
+
+    /// How long ago another job took the place of this one. `None`: it is still the newest.
+    pub(super) fn replaced_ago(&self, now: Duration, job: &Job) -> Option<Duration> {
+        let is_newest =
+            self.live.back().is_some_and(|newest| newest.id == job.id && newest.same_work(job));
+        (!is_newest).then(|| now.saturating_sub(self.announced))
     }
 
     /// Whether the share's version can be told to the pool with the mask that holds now.

@@ -13,9 +13,10 @@ use super::handshake::Handshake;
 use super::jobs::Jobs;
 use super::output::Output;
 use super::rate::Bucket;
+use super::trust::Trust;
 use crate::advice::{Cause, advice};
 use crate::message::{self, Answer};
-use crate::{Event, Limits, sanitize};
+use crate::{CloseReason, Event, Limits, sanitize};
 
 /// Shares without a verdict.
 #[derive(Debug)]
@@ -32,6 +33,10 @@ pub(super) struct Shares {
     text: usize,
     /// Answers "unauthorized" in a row.
     strikes: u32,
+    trust: Trust,
+    /// Why to leave the pool, by its last answer.
+    distrust: Option<CloseReason>,
+    limits: Limits,
 }
 
 #[derive(Debug)]
@@ -120,7 +125,37 @@ impl Shares {
             answer: limits.answer,
             text: limits.text,
             strikes: 0,
+            trust: Trust::default(),
+            distrust: None,
+            limits: limits.clone(),
         }
+    }
+
+    /// A connection begins.
+    pub(super) fn connected(&mut self, now: Duration) {
+        self.trust.start(now);
+        self.distrust = None;
+    }
+
+    /// Why to leave the pool, by what it answered last.
+    pub(super) fn take_distrust(&mut self) -> Option<CloseReason> {
+        self.distrust.take()
+    }
+
+    /// Why to leave the pool: it answers nothing.
+    pub(super) fn silence(&self, now: Duration) -> Option<CloseReason> {
+        let (oldest, waiting) = self.oldest_unanswered();
+        self.trust.silence(now, oldest, waiting, &self.limits)
+    }
+
+    /// When [`silence`](Self::silence) has lasted too long.
+    pub(super) fn silence_deadline(&self) -> Option<Duration> {
+        let (oldest, waiting) = self.oldest_unanswered();
+        self.trust.deadline(oldest, waiting, &self.limits)
+    }
+
+    fn oldest_unanswered(&self) -> (Option<Duration>, usize) {
+        (self.unanswered.values().next().map(|sent| sent.at), self.unanswered.len())
     }
 
     pub(super) fn pending(&self) -> usize {
@@ -231,6 +266,7 @@ impl Shares {
         let line = self.submit_line(id, &found.share, rolling, jobs.version_mask());
         out.send_share(id, line, found.is_block);
         self.unanswered.insert(id, Sent { found, at: now });
+        self.trust.sent(now);
     }
 
     /// All fields at full width in lower case: a pool that does not check cuts an unpadded one
@@ -270,6 +306,7 @@ impl Shares {
         let latency = now.saturating_sub(at);
         let Err(refusal) = answer.accepted() else {
             self.strikes = 0;
+            self.trust.accepted(now);
             out.emit(Event::Verdict {
                 share,
                 verdict: Verdict::Accepted,
@@ -287,6 +324,13 @@ impl Shares {
         let raised = may_be_too_easy && jobs.refused_as_too_easy(&share);
         // The pool took it on the first connection and its answer was lost with that (I9).
         let is_known = sent_before.is_some() && cause == Cause::Duplicate;
+        if !is_known {
+            let code = || refusal.code.map(|code| format!("code {code}"));
+            let words = refusal.reason.clone().or_else(code).unwrap_or("no reason given".into());
+            let words = sanitize(&words, self.text);
+            let replaced = jobs.replaced_ago(now, &share.job);
+            self.distrust = self.trust.refused(now, cause, replaced, &words, &self.limits);
+        }
         let verdict = if is_known { Verdict::Accepted } else { Verdict::Rejected };
         out.emit(Event::Verdict {
             share,

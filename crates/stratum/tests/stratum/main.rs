@@ -15,3 +15,4 @@ mod properties;
 mod server;
 mod shares;
 mod text;
+mod trust;

@@ -441,7 +441,9 @@ fn s6_shares_above_the_rate_are_counted_as_throttled() {
 
 #[test]
 fn s6_n7_a_pool_that_answers_nothing_leaves_memory_flat_and_every_share_counted() {
-    let limits = Limits { outbox: 100, share_rate: 1_000_000, ..Limits::default() };
+    // Such a pool is left before this; what is tried here is memory.
+    let unanswered = usize::MAX;
+    let limits = Limits { outbox: 100, share_rate: 1_000_000, unanswered, ..Limits::default() };
     let mut mock = Mock::new(ClientConfig { limits, ..config() });
     mock.handshake("a1b2c3d4", 4);
     let job = mock.job("1", PREV, true);
@@ -465,7 +467,8 @@ fn s6_n7_a_pool_that_answers_nothing_leaves_memory_flat_and_every_share_counted(
 
 /// A client that keeps so many shares without an answer, and a job with earnest blocks.
 fn with_room_for(outbox: usize) -> (Mock, std::sync::Arc<Job>) {
-    let limits = Limits { outbox, share_rate: 1_000_000, ..Limits::default() };
+    let unanswered = usize::MAX;
+    let limits = Limits { outbox, share_rate: 1_000_000, unanswered, ..Limits::default() };
     let mut mock = Mock::new(ClientConfig { limits, ..config() });
     mock.handshake("a1b2c3d4", 4);
     mock.call("mining.notify", notify_params("1", PREV, SIGNET_BITS, true));

@@ -1,0 +1,112 @@
+//! Rations sentences, so that nobody is buried: advice, warnings, a connection that is lost again.
+//!
+//! The rule: one line per cause at once, then at most one in ten seconds with a count of those held
+//! back. It holds for sentences of ours as for those of pools. Answers to the user are no such
+//! sentences, and events for programs are never held back.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// The time between two lines of one cause.
+const PACE: Duration = Duration::from_secs(10);
+/// Causes that are remembered. A peer chooses its words, so the number has a bound; beyond it, all
+/// further causes count as one.
+const CAUSES: usize = 64;
+
+/// See the [module](self) page.
+#[derive(Debug, Default)]
+pub(crate) struct Ration {
+    causes: HashMap<String, Told>,
+}
+
+#[derive(Debug)]
+struct Told {
+    at: Duration,
+    held_back: u64,
+    text: String,
+}
+
+impl Ration {
+    /// The line to print now, if any.
+    pub(crate) fn say(&mut self, now: Duration, text: &str) -> Option<String> {
+        let cause = cause(text);
+        // A cause that was quiet for so long needs no memory.
+        self.causes.retain(|_, told| told.held_back > 0 || now < told.at.saturating_add(PACE));
+        let is_full = self.causes.len() >= CAUSES && !self.causes.contains_key(&cause);
+        let key = if is_full { String::new() } else { cause };
+        if let Some(told) = self.causes.get_mut(&key) {
+            told.held_back += 1;
+            text.clone_into(&mut told.text);
+            return None;
+        }
+        self.causes.insert(key, Told { at: now, held_back: 0, text: text.to_owned() });
+        Some(text.to_owned())
+    }
+
+    /// The lines that were held back and are due: the newest of each cause, with their count.
+    pub(crate) fn due(&mut self, now: Duration) -> Vec<String> {
+        let is_due = |told: &&mut Told| told.held_back > 0 && now >= told.at.saturating_add(PACE);
+        let due = self.causes.values_mut().filter(is_due).map(|told| {
+            told.at = now;
+            match std::mem::take(&mut told.held_back) {
+                1 => told.text.clone(),
+                count => format!("{} ({count} times more)", told.text),
+            }
+        });
+        let mut due: Vec<_> = due.collect();
+        due.sort();
+        due
+    }
+}
+
+/// Sentences that differ in numbers only have one cause.
+fn cause(text: &str) -> String {
+    let mut cause = String::new();
+    for symbol in text.chars() {
+        match symbol {
+            '0'..='9' if cause.ends_with('0') => {}
+            '0'..='9' => cause.push('0'),
+            symbol => cause.push(symbol),
+        }
+    }
+    cause
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_we_say_ourselves_is_rationed_like_what_pools_say() {
+        let mut ration = Ration::default();
+        let mut lines = 0;
+        for tenth in 0..600 {
+            let now = Duration::from_millis(100 * tenth);
+            lines += ration.due(now).len();
+            lines += usize::from(ration.say(now, &format!("share {tenth} is bad")).is_some());
+            lines += usize::from(ration.say(now, "another cause").is_some());
+        }
+        assert_eq!(lines, 12, "at 0, 10, .. 50 s, of each cause");
+    }
+
+    #[test]
+    fn what_was_held_back_is_told_with_its_count() {
+        let mut ration = Ration::default();
+        let seconds = Duration::from_secs;
+        assert_eq!(ration.say(seconds(0), "a 1").as_deref(), Some("a 1"));
+        assert_eq!(ration.say(seconds(1), "a 22"), None);
+        assert_eq!(ration.say(seconds(2), "a 3"), None);
+        assert!(ration.due(seconds(9)).is_empty());
+        assert_eq!(ration.due(seconds(10)), ["a 3 (2 times more)"]);
+        assert!(ration.due(seconds(20)).is_empty());
+        assert_eq!(ration.say(seconds(21), "a 4").as_deref(), Some("a 4"));
+    }
+
+    #[test]
+    fn causes_without_end_fill_no_memory() {
+        let mut ration = Ration::default();
+        let words = |n: u32| char::from_u32(0x4e00 + n).unwrap().to_string();
+        let told = (0..10_000).filter(|&n| ration.say(Duration::ZERO, &words(n)).is_some()).count();
+        assert_eq!((told, ration.causes.len()), (CAUSES + 1, CAUSES + 1));
+    }
+}

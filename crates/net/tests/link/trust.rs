@@ -1,0 +1,231 @@
+//! Pools that let us in and are no use all the same, beside a healthy one. One seed each here;
+//! `cargo xtask chaos --seeds N` plays N.
+//!
+//! What holds in every run: each share has exactly one verdict, the healthy pool gets the work
+//! within the bound, the bad pool is returned to only after a good minute, its connections stay
+//! few, no cause is told twice within ten seconds, and no failover is without a reason.
+
+use std::collections::HashMap;
+
+use midstate_net::End;
+use midstate_stratum::Verdict;
+
+use crate::pipes::{Mood, Pools, Refusal, Running};
+
+/// How a pool is no use, and the seconds within which the other one must have the work while a
+/// share is found each second.
+const USELESS: &[(Mood, u64)] = &[
+    (Mood::Brief(50), 10),
+    (Mood::Brief(5_000), 30),
+    (Mood::HangsUpAtShares, 15),
+    (Mood::Refuses(Refusal::Code(20)), 40),
+    (Mood::Refuses(Refusal::Code(21)), 40),
+    (Mood::Refuses(Refusal::Code(22)), 40),
+    (Mood::Refuses(Refusal::Code(23)), 40),
+    (Mood::Refuses(Refusal::Code(24)), 40),
+    (Mood::Refuses(Refusal::Code(-7)), 40),
+    (Mood::Refuses(Refusal::Text), 40),
+    (Mood::Refuses(Refusal::False), 40),
+    (Mood::Mute, 70),
+];
+
+fn seeds() -> u64 {
+    std::env::var("CHAOS_SEEDS").map_or(1, |text| text.parse().expect("CHAOS_SEEDS is a number"))
+}
+
+async fn play(mood: Mood, bound: u64, seed: u64) {
+    fastrand::seed(seed);
+    let pools = Pools::default();
+    pools.set("one", mood);
+    pools.set("two", Mood::Good);
+    let mut link = Running::start(&pools, &["one", "two"]);
+    let (mut found, mut moved_at) = (0, None);
+    for second in 0..600_u64 {
+        if moved_at.is_none() && link.pool() == Some("two") {
+            moved_at = Some(second);
+        }
+        if link.job.is_some() {
+            link.find_share();
+            found += 1;
+        }
+        link.pass_millis(500 + fastrand::u64(0..1000)).await;
+    }
+    let at = moved_at.unwrap_or_else(|| panic!("{mood:?}, seed {seed}: the other never worked"));
+    assert!(at <= bound, "{mood:?}, seed {seed}: {at} s");
+    // Ten minutes with pauses of up to a minute, and short ones only at the start.
+    let connections = pools.connections("one");
+    assert!(connections <= 40, "{mood:?}, seed {seed}: {connections} connections");
+    assert_told_seldom(&link, &format!("{mood:?}, seed {seed}"));
+    assert!(!link.failovers.is_empty());
+    for (_, reason) in &link.failovers {
+        assert!(reason.as_ref().is_some_and(|reason| !reason.is_empty()), "{mood:?}: no reason");
+    }
+
+    // It is good again, and has a good minute to show.
+    pools.set("one", Mood::Good);
+    link.until(|link| link.job.is_none() || link.pool() == Some("two")).await;
+    link.until_working_for("two").await;
+    let back = link.until_working_for("one").await.as_secs();
+    assert!((55..=65 * 60).contains(&back), "{mood:?}, seed {seed}: returned after {back} s");
+    link.find_share();
+    link.pass(5).await;
+    assert_eq!(link.stop().await, End::Stopped);
+    assert_eq!(link.verdicts.len(), found + 1, "{mood:?}, seed {seed}: a verdict each");
+    assert!(link.count(Verdict::Accepted) > 0);
+}
+
+/// One line for each cause in ten seconds; numbers make no other cause.
+fn assert_told_seldom(link: &Running, what: &str) {
+    let mut last: HashMap<String, f64> = HashMap::new();
+    for (at, text) in &link.told {
+        let cause: String = text.chars().filter(|symbol| !symbol.is_ascii_digit()).collect();
+        if let Some(before) = last.insert(cause, *at) {
+            assert!(at - before >= 10.0, "{what}: {text:?} at {before} s and {at} s");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_pool_that_takes_no_work_keeps_it_loses_a_share_or_is_connected_to_all_the_time() {
+    for &(mood, bound) in USELESS {
+        for seed in 0..seeds() {
+            play(mood, bound, seed).await;
+        }
+        println!("{mood:?}: {} seeds", seeds());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_earns_trust_by_work_not_by_a_handshake() {
+    for mood in [Mood::Brief(50), Mood::HangsUpAtShares] {
+        let pools = Pools::default();
+        pools.set("one", mood);
+        let mut link = Running::start(&pools, &["one"]);
+        for _ in 0..3600 {
+            if link.job.is_some() {
+                link.find_share();
+            }
+            link.pass(1).await;
+        }
+        let connections = pools.connections("one");
+        assert!((40..=130).contains(&connections), "{mood:?}: {connections} in an hour");
+        link.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals_of_any_kind_at_the_only_pool_are_told_and_slow_it_down() {
+    let pools = Pools::default();
+    pools.set("one", Mood::Refuses(Refusal::Code(20)));
+    let mut link = Running::start(&pools, &["one"]);
+    for _ in 0..600 {
+        if link.job.is_some() {
+            link.find_share();
+        }
+        link.pass(1).await;
+    }
+    let told = link.warnings.iter().find(|text| text.contains("Invalid address")).unwrap();
+    for words in ["likely cause", "no other pool is on the list", "longer pause"] {
+        assert!(told.contains(words), "{told}");
+    }
+    let connections = pools.connections("one");
+    assert!((5..=15).contains(&connections), "{connections}");
+    link.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_has_consequences_before_three_minutes() {
+    let pools = Pools::default();
+    pools.set("one", Mood::Mute);
+    pools.set("two", Mood::Good);
+    let mut link = Running::start(&pools, &["one", "two"]);
+    link.until_working_for("one").await;
+    for _ in 0..70 {
+        if link.pool() == Some("one") {
+            link.find_share();
+        }
+        link.pass(1).await;
+    }
+    assert_eq!(link.pool(), Some("two"));
+    let (_, reason) = &link.failovers[0];
+    assert!(reason.as_ref().unwrap().contains("shares unanswered"), "{reason:?}");
+    link.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reason_names_the_present_trouble_never_an_older_one_and_is_never_null() {
+    for (mood, words) in [
+        (Mood::Idle, "it let us in but has sent no work for 10 s"),
+        (Mood::Silent, "nothing useful for 10 s"),
+        (Mood::Rude, "closed the connection"),
+        (Mood::Refusing, "refused"),
+    ] {
+        let pools = Pools::default();
+        pools.set("one", mood);
+        pools.set("two", Mood::Good);
+        let mut link = Running::start(&pools, &["one", "two"]);
+        link.until_working_for("two").await;
+        let reason = link.failovers[0].1.clone().unwrap_or_default();
+        assert!(reason.contains(words), "{mood:?}: {reason}");
+        link.stop().await;
+    }
+    // Nobody listened at first. That is over once the pool takes the connection.
+    let End::Unreachable(reason) = give_up_at(Mood::Idle).await else { panic!("it ends") };
+    assert!(!reason.contains("refused"), "{reason}");
+}
+
+/// How a link ends whose only pool is away at first.
+async fn give_up_at(mood: Mood) -> End {
+    let pools = Pools::default();
+    pools.set("one", Mood::Refusing);
+    let mut link = Running::start_with(&pools, &["one"], Some(300));
+    link.pass(100).await;
+    pools.set("one", mood);
+    link.end().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_gives_up_does_so_at_a_pool_that_takes_no_work() {
+    for mood in [Mood::Brief(50), Mood::Idle, Mood::Silent, Mood::Rude] {
+        let End::Unreachable(reason) = give_up_at(mood).await else { panic!("{mood:?}: it ends") };
+        assert!(reason.starts_with("no pool let us work for 300 s: "), "{mood:?}: {reason}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_redirect_every_event_names_the_server_that_we_are_connected_to() {
+    let pools = Pools::default();
+    pools.set("one", Mood::Redirecting("", 4444));
+    let mut link = Running::start(&pools, &["one"]);
+    link.until_working_for("one").await;
+    link.find_share();
+    link.until(|link| link.job.is_none()).await;
+    let before = link.urls.len();
+    assert!(link.urls.iter().all(|(url, listed)| url.contains(":3333") && listed.is_none()));
+    link.until_working_for("one").await;
+    for (url, listed) in &link.urls[before..] {
+        assert!(url.contains(":4444"), "{url}");
+        assert!(listed.as_ref().is_some_and(|listed| listed.contains(":3333")), "{listed:?}");
+    }
+    link.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_seat_that_panics_leaves_no_share_under_way_for_ever() {
+    let pools = Pools::default();
+    pools.set("one", Mood::Mute);
+    let mut link = Running::start(&pools, &["one"]);
+    link.until_working_for("one").await;
+    let job = link.job.clone();
+    (0..3).for_each(|_| link.find_share());
+    link.pass(5).await;
+    pools.set("one", Mood::Panicking);
+    link.until(|link| link.warnings.iter().any(|text| text.contains("a bug"))).await;
+    link.pass(1).await;
+    assert_eq!(link.count(Verdict::Unresolved), 3, "{:?}", link.verdicts);
+    link.job = job;
+    link.find_share();
+    link.pass(5).await;
+    assert_eq!(link.verdicts.len(), 4, "and a later one has its verdict, too");
+    link.stop().await;
+}

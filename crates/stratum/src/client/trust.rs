@@ -1,0 +1,106 @@
+//! Whether a pool's answers to shares are worth the work: refusals in a row, and silence.
+//!
+//! The rule: refusals of any kind have consequences, and so has silence. It does not matter in
+//! which form the pool refuses (a code, a bare text, `false`): only an accepted share ends the row.
+
+use std::time::Duration;
+
+use crate::advice::{Cause, likely_cause};
+use crate::{CloseReason, Limits};
+
+/// A share that was found for a job which the pool has just replaced is stale by bad luck. After
+/// this long the pool has no such excuse.
+const JUST_REPLACED: Duration = Duration::from_secs(5);
+/// The excuse holds while the pool has accepted a share within this many times
+/// [`Limits::refused_over`]: a pool that replaces its job all the time is no use either.
+const EXCUSED: u32 = 10;
+
+/// The row of refusals and the row of unanswered shares at one pool.
+#[derive(Debug, Default)]
+pub(super) struct Trust {
+    refused: u32,
+    first_refused: Duration,
+    /// Shares sent since the last answer to any share, and when the first of them was sent.
+    unheard: usize,
+    unheard_since: Duration,
+    last_sent: Duration,
+    /// When the pool last accepted a share, or when the connection began.
+    accepted: Duration,
+}
+
+impl Trust {
+    /// A connection begins, and with it a new trial.
+    pub(super) fn start(&mut self, now: Duration) {
+        *self = Self { accepted: now, ..Self::default() };
+    }
+
+    pub(super) fn sent(&mut self, now: Duration) {
+        if self.unheard == 0 {
+            self.unheard_since = now;
+        }
+        self.unheard += 1;
+        self.last_sent = now;
+    }
+
+    pub(super) fn accepted(&mut self, now: Duration) {
+        (self.refused, self.unheard, self.accepted) = (0, 0, now);
+    }
+
+    /// `replaced`: how long ago the share's job made way for another one, if it did. The row's end,
+    /// if this refusal is it.
+    pub(super) fn refused(
+        &mut self,
+        now: Duration,
+        cause: Cause,
+        replaced: Option<Duration>,
+        words: &str,
+        limits: &Limits,
+    ) -> Option<CloseReason> {
+        self.unheard = 0;
+        let is_luck = cause == Cause::Stale
+            && replaced.is_some_and(|ago| ago <= JUST_REPLACED)
+            && now.saturating_sub(self.accepted) < limits.refused_over * EXCUSED;
+        if is_luck {
+            return None;
+        }
+        if self.refused == 0 {
+            self.first_refused = now;
+        }
+        self.refused += 1;
+        let over = now.saturating_sub(self.first_refused);
+        (self.refused >= limits.refused && over >= limits.refused_over).then(|| {
+            let (words, cause) = (words.to_owned(), likely_cause(cause));
+            CloseReason::Refusing { count: self.refused, over, words, cause }
+        })
+    }
+
+    /// When silence has lasted too long. `oldest` of the `waiting` unanswered shares was sent then.
+    pub(super) fn deadline(
+        &self,
+        oldest: Option<Duration>,
+        waiting: usize,
+        limits: &Limits,
+    ) -> Option<Duration> {
+        let waiting = oldest.filter(|_| waiting >= limits.unanswered);
+        // Shares that were given up meanwhile count as well: a slow miner never has five waiting.
+        let unheard = (self.unheard >= limits.unanswered).then_some(self.unheard_since);
+        let since = waiting.into_iter().chain(unheard).min()?;
+        // Not in the past: only the last share sent may have made them too many.
+        Some((since + limits.unanswered_over).max(self.last_sent))
+    }
+
+    /// Why to leave, if silence has lasted too long.
+    pub(super) fn silence(
+        &self,
+        now: Duration,
+        oldest: Option<Duration>,
+        waiting: usize,
+        limits: &Limits,
+    ) -> Option<CloseReason> {
+        self.deadline(oldest, waiting, limits).filter(|&due| due <= now)?;
+        let unheard = (self.unheard > 0).then_some(self.unheard_since);
+        let since = oldest.into_iter().chain(unheard).min()?;
+        let age = now.saturating_sub(since);
+        Some(CloseReason::Unanswered { count: waiting.max(self.unheard), age })
+    }
+}

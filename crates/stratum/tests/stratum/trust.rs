@@ -1,0 +1,109 @@
+//! What a pool's answers to shares, or their absence, lead to.
+
+use midstate_stratum::{CloseReason, Event};
+use serde_json::{Value, json};
+
+use crate::mock::{Mock, PREV, share_at};
+
+/// Finds a share each second and answers it like this; why the client leaves, and when.
+fn refused(seconds: u32, mut answer: impl FnMut(&mut Mock, u32, &Value)) -> Option<(u32, String)> {
+    let mut mock = Mock::ready();
+    let mut job = mock.job("1", PREV, true);
+    for second in 0..seconds {
+        let request = mock.submitted(&share_at(&job, job.version, second));
+        answer(&mut mock, second, &request["id"]);
+        mock.wait_seconds(1);
+        for event in mock.events() {
+            match event {
+                Event::Close(reason) => return Some((second, reason.to_string())),
+                Event::Job(newer) => job = newer,
+                _ => {}
+            }
+        }
+    }
+    None
+}
+
+#[test]
+fn refusals_of_any_kind_have_consequences() {
+    for (error, words, cause) in [
+        (json!([20, "Invalid address", null]), "Invalid address", "user name, address or password"),
+        (json!([21, "Job not found", null]), "Job not found", "knows none of our jobs"),
+        (json!([22, "Duplicate share", null]), "Duplicate share", "repeated one"),
+        (json!([23, "Low difficulty", null]), "Low difficulty", "disagree about the difficulty"),
+        (json!([-2, null, null]), "code -2", "user name, address or password"),
+        (json!("go away"), "go away", "user name, address or password"),
+        (json!({"code": 99, "message": "odd"}), "odd", "user name, address or password"),
+        (json!(false), "no reason given", "user name, address or password"),
+    ] {
+        let (second, reason) = refused(100, |mock, _, id| match &error {
+            Value::Bool(false) => mock.answer(id, json!(false)),
+            error => mock.refuse(id, error.clone()),
+        })
+        .unwrap_or_else(|| panic!("{error}: nothing followed"));
+        assert_eq!(second, 30, "{error}: after 30 s");
+        assert!(reason.contains("refused 31 shares in a row over 30 s"), "{error}: {reason}");
+        assert!(reason.contains(words) && reason.contains(cause), "{error}: {reason}");
+    }
+}
+
+#[test]
+fn one_accepted_share_ends_the_row_of_refusals() {
+    let left = refused(290, |mock, second, id| match second % 15 {
+        0 => mock.answer(id, json!(true)),
+        _ => mock.refuse(id, json!([20, "no", null])),
+    });
+    assert_eq!(left, None);
+}
+
+#[test]
+fn stale_refusals_directly_after_a_new_job_do_not_count_unless_nothing_else_ever_comes() {
+    use crate::mock::{HARD_BITS, notify_params};
+    let next_job = |mock: &mut Mock, second: u32| {
+        let id = format!("j{second}");
+        mock.call("mining.notify", notify_params(&id, PREV, HARD_BITS, true));
+    };
+    let stale = json!([21, "Stale", null]);
+    let all_stale = |mock: &mut Mock, second: u32, id: &Value| {
+        next_job(mock, second);
+        mock.refuse(id, stale.clone());
+    };
+    assert_eq!(refused(290, all_stale), None);
+    assert!(refused(400, all_stale).is_some(), "five minutes of nothing else");
+    let some_stale = |mock: &mut Mock, second: u32, id: &Value| {
+        next_job(mock, second);
+        match second % 100 {
+            0 => mock.answer(id, json!(true)),
+            _ => mock.refuse(id, stale.clone()),
+        }
+    };
+    assert_eq!(refused(1000, some_stale), None);
+}
+
+#[test]
+fn silence_has_consequences_before_three_minutes() {
+    // One share in so many seconds, and when the pool is left: the slower the miner, the later.
+    for (every, at) in [(1, 60), (12, 60), (20, 81), (40, 161)] {
+        let mut mock = Mock::ready();
+        let job = mock.job("1", PREV, true);
+        let mut left = None;
+        for second in 0..300_u32 {
+            if second % every == 0 && left.is_none() {
+                mock.submit(&share_at(&job, job.version, second));
+                mock.sent();
+            }
+            let reason = mock.events().into_iter().find_map(|event| match event {
+                Event::Close(reason @ CloseReason::Unanswered { .. }) => Some(reason.to_string()),
+                _ => None,
+            });
+            if let Some(reason) = reason {
+                left = Some((second, reason));
+                break;
+            }
+            mock.wait_seconds(1);
+        }
+        let (second, reason) = left.unwrap_or_else(|| panic!("every {every} s: never left"));
+        assert_eq!(second, at, "every {every} s: {reason}");
+        assert!(reason.contains("shares unanswered"), "{reason}");
+    }
+}
