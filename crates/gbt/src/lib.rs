@@ -10,6 +10,7 @@
 mod address;
 pub mod client;
 pub mod conf;
+mod foreign;
 pub mod rpc;
 pub mod spool;
 mod template;

@@ -14,6 +14,9 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::foreign::shown;
+pub use crate::foreign::{Foreign, Headers};
+
 /// An answer's body may be this long (S16): a full block in hex, twice over, is 16 MB.
 pub const MAX_BODY: usize = 64 << 20;
 /// Arrays and objects inside each other (S16); Core's deepest answer has 4.
@@ -92,10 +95,12 @@ impl Call {
 }
 
 /// What HTTP brought: a status and a body, of whatever kind.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answer {
     /// HTTP status.
     pub status: u16,
+    /// What its headers tell about the body.
+    pub headers: Headers,
     /// The body, at most [`MAX_BODY`] long.
     pub body: Vec<u8>,
 }
@@ -118,14 +123,9 @@ pub enum RpcError {
          methods getblocktemplate, submitblock, getblockchaininfo and getblockheader"
     )]
     Forbidden,
-    /// Another HTTP status, without JSON-RPC in it.
-    #[error("HTTP status {status} instead of an answer: {words}; {}", cure_for_status(*.status))]
-    Status {
-        /// HTTP status.
-        status: u16,
-        /// The first words of the body.
-        words: String,
-    },
+    /// No answer of JSON-RPC, whatever the status.
+    #[error("{0}")]
+    Foreign(Foreign),
     /// The node answered with an error of its own.
     #[error("the node says: {message} ({code}){}", cure(*.code, .message))]
     Node {
@@ -175,17 +175,6 @@ fn cure(code: i64, message: &str) -> &'static str {
     }
 }
 
-fn cure_for_status(status: u16) -> &'static str {
-    match status {
-        413 => {
-            "the web server in front of the node takes no body as long as a block: raise its limit \
-             (nginx: client_max_body_size 20m)"
-        }
-        502..=504 => "is bitcoind running behind it, and not overloaded?",
-        _ => "is this a Bitcoin Core RPC port?",
-    }
-}
-
 impl Answer {
     /// Whether this is a web server's word instead of the node's: one in between that waits no
     /// longer, or Core's own, which has too much to do.
@@ -194,9 +183,15 @@ impl Answer {
     }
 
     /// The result of a call, or why there is none.
-    pub fn result<T: DeserializeOwned>(&self) -> Result<T, RpcError> {
-        serde_json::from_str(self.raw_result()?.get())
-            .map_err(|error| RpcError::Malformed(error.to_string()))
+    pub fn result<T: Reply>(&self) -> Result<T, RpcError> {
+        let result = self.raw_result()?.get();
+        T::read(result).ok_or_else(|| {
+            RpcError::Malformed(format!(
+                "its result is {}, expected {}",
+                shown(result),
+                T::EXPECTED
+            ))
+        })
     }
 
     /// The result as the node wrote it.
@@ -204,7 +199,9 @@ impl Answer {
         if self.body.len() > MAX_BODY {
             return Err(RpcError::TooMuch("64 MiB"));
         }
-        if depth(&self.body) > MAX_DEPTH {
+        // Web pages have brackets, too.
+        let is_object = self.body.trim_ascii_start().starts_with(b"{");
+        if is_object && depth(&self.body) > MAX_DEPTH {
             return Err(RpcError::TooMuch("16 levels of JSON"));
         }
         match self.status {
@@ -213,24 +210,48 @@ impl Answer {
             _ => {}
         }
         // Nodes that take us for 1.0 send errors with status 500 or 404, and JSON all the same.
-        let envelope: Envelope<'_> = match serde_json::from_slice(&self.body) {
-            Ok(envelope) => envelope,
-            Err(error) if self.status == 200 => {
-                return Err(RpcError::Malformed(error.to_string()));
+        let foreign = || RpcError::Foreign(Foreign::look(self));
+        let text = std::str::from_utf8(&self.body).map_err(|_| foreign())?;
+        let envelope: Envelope<'_> = object(text).ok_or_else(foreign)?;
+        let Some(error) = envelope.error else { return envelope.result.ok_or_else(foreign) };
+        Err(match object(error.get()) {
+            Some(NodeError { code, message }) => {
+                RpcError::Node { code, message: printable(&message) }
             }
-            Err(_) => {
-                let words = printable(&String::from_utf8_lossy(&self.body));
-                return Err(RpcError::Status { status: self.status, words });
-            }
-        };
-        match envelope {
-            Envelope { error: Some(NodeError { code, message }), .. } => {
-                Err(RpcError::Node { code, message: printable(&message) })
-            }
-            Envelope { result: Some(result), .. } => Ok(result),
-            _ => Err(RpcError::Malformed("neither a result nor an error".to_owned())),
-        }
+            None => RpcError::Malformed(format!(
+                "its error is {}, expected a code and a message; is this a Bitcoin Core node?",
+                shown(error.get())
+            )),
+        })
     }
+}
+
+/// What a call answers.
+pub trait Reply: DeserializeOwned {
+    /// Its shape, for people who get something else.
+    const EXPECTED: &'static str;
+
+    /// From a result. Most are objects.
+    fn read(result: &str) -> Option<Self> {
+        object(result)
+    }
+}
+
+impl Reply for Value {
+    const EXPECTED: &'static str = "JSON";
+
+    fn read(result: &str) -> Option<Self> {
+        serde_json::from_str(result).ok()
+    }
+}
+
+/// From a JSON object. Derived readers take an array of the fields' values, too, which no node
+/// means.
+pub(crate) fn object<'a, T: Deserialize<'a>>(json: &'a str) -> Option<T> {
+    if !json.trim_start().starts_with('{') {
+        return None;
+    }
+    serde_json::from_str(json).ok()
 }
 
 #[derive(Deserialize)]
@@ -238,8 +259,8 @@ struct Envelope<'a> {
     /// `None` only when the key is missing: a result of `null` is a result.
     #[serde(borrow, default, deserialize_with = "present")]
     result: Option<&'a RawValue>,
-    #[serde(default)]
-    error: Option<NodeError>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -300,12 +321,22 @@ pub struct ChainInfo {
     pub initial_download: bool,
 }
 
+impl Reply for ChainInfo {
+    const EXPECTED: &'static str =
+        "what getblockchaininfo answers: an object with chain (text) and blocks (a number)";
+}
+
 /// What we read of `getnetworkinfo`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct NetworkInfo {
     /// Peers, in both directions.
     pub connections: u32,
     subversion: String,
+}
+
+impl Reply for NetworkInfo {
+    const EXPECTED: &'static str =
+        "what getnetworkinfo answers: an object with connections (a number) and subversion (text)";
 }
 
 impl NetworkInfo {
@@ -323,6 +354,11 @@ pub struct HeaderInfo {
     /// 0 while the node has the header only.
     #[serde(rename = "nTx")]
     pub transactions: u64,
+}
+
+impl Reply for HeaderInfo {
+    const EXPECTED: &'static str =
+        "what getblockheader answers: an object with confirmations and nTx (numbers)";
 }
 
 /// A node's or file's words without what could steer a terminal (S11), a line or two of them.

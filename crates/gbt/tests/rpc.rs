@@ -1,11 +1,11 @@
 //! JSON-RPC in every shape that nodes were seen to answer.
 
-use midstate_gbt::rpc::{Answer, BlockVerdict, Call, ChainInfo, MAX_DEPTH, RpcError};
+use midstate_gbt::rpc::{Answer, BlockVerdict, Call, ChainInfo, Headers, MAX_DEPTH, RpcError};
 use proptest::prelude::*;
 use serde_json::Value;
 
 fn answer(status: u16, body: &str) -> Answer {
-    Answer { status, body: body.as_bytes().to_vec() }
+    Answer { status, body: body.as_bytes().to_vec(), ..Answer::default() }
 }
 
 #[test]
@@ -101,8 +101,87 @@ fn s16_depth_is_bounded() {
 proptest! {
     #[test]
     fn any_body_is_an_error_or_a_result(status in 100..600u16, body: Vec<u8>) {
-        let answer = Answer { status, body };
+        let answer = Answer { status, body, ..Answer::default() };
         let _ = answer.raw_result();
         let _ = BlockVerdict::from_answer(&answer);
+    }
+}
+
+/// Answers of everything that is not a node: status, headers, body, and the words that name them.
+fn odd_answers() -> Vec<(Answer, Vec<&'static str>)> {
+    let typed = |status, kind: &str, body: &[u8]| {
+        let headers = Headers { content_type: Some(kind.to_owned()), ..Headers::default() };
+        Answer { status, headers, body: body.to_vec() }
+    };
+    let redirect = |status, location: &str| {
+        let headers = Headers { location: Some(location.to_owned()), ..Headers::default() };
+        Answer { status, headers, body: b"<html>Moved".to_vec() }
+    };
+    let mut packed = typed(200, "application/json", b"\x1f\x8b\x08\0\0\0");
+    packed.headers.content_encoding = Some("gzip".to_owned());
+    let json = |body: &str| typed(200, "application/json", body.as_bytes());
+    vec![
+        (typed(200, "text/html", b"<html><h1>It works!"), vec!["200", "text/html", "It works!"]),
+        (typed(404, "text/plain", b"nothing here"), vec!["404", "text/plain", "nothing here"]),
+        (typed(502, "text/html", b"<html>Bad Gateway"), vec!["502", "Bad Gateway", "bitcoind"]),
+        (typed(429, "text/plain", b"slow down"), vec!["429", "limits the calls"]),
+        (packed, vec!["gzip", "did not ask", "gzip off"]),
+        (typed(200, "application/json", b"\x1f\x8b\x08\0"), vec!["gzip"]),
+        (typed(200, "application/json", b"\x28\xb5\x2f\xfd"), vec!["zstd"]),
+        (typed(200, "image/png", b"\x89PNG\xff\xfe"), vec!["image/png", "no text"]),
+        (answer(200, ""), vec!["an empty body", "no content type"]),
+        (answer(204, " \r\n"), vec!["204", "an empty body"]),
+        (redirect(301, "https://node.lan/rpc"), vec!["301", "redirect to https://node.lan/rpc"]),
+        (redirect(302, "http://me:hunter2@h/?key=hunter2"), vec!["redirect to http://h/"]),
+        (redirect(307, "/login"), vec!["307", "redirect to /login"]),
+        (json("[1,2]"), vec!["a JSON array", "[1,2]"]),
+        (json("[]"), vec!["a JSON array"]),
+        (json("\"hello\""), vec!["a JSON string", "hello"]),
+        (json("null"), vec!["a bare JSON value", "null"]),
+        (json("true"), vec!["a bare JSON value"]),
+        (json("17"), vec!["a bare JSON value", "17"]),
+        (json("{}"), vec!["no answer to a call"]),
+        (json(r#"{"id":1}"#), vec!["no answer to a call"]),
+        (json(r#"{"id":1,"error":null}"#), vec!["no answer to a call"]),
+        (json(r#"{"id":1,"result":{"chain""#), vec!["breaks off"]),
+        (json(r#"{"id":1,"result":{"chain"}}"#), vec!["damaged JSON"]),
+        (json(r#"{"id":1,"result":1,"result":2}"#), vec!["no answer to a call"]),
+        (json(r#"{"error":"no such wallet"}"#), vec!["no such wallet", "a code and a message"]),
+        (json(r#"{"error":17}"#), vec!["17", "a code and a message"]),
+        (json(r#"{"error":{}}"#), vec!["a code and a message"]),
+        (json(r#"{"error":{"code":"x","message":"y"}}"#), vec!["a code and a message"]),
+        (json(r#"{"result":"main"}"#), vec!["\"main\"", "getblockchaininfo"]),
+        (json(r#"{"result":null,"error":null}"#), vec!["null", "getblockchaininfo"]),
+        (json(r#"{"result":{"chain":17,"blocks":1}}"#), vec!["17", "chain (text)"]),
+        (json(r#"{"result":{"blocks":1}}"#), vec!["chain (text)"]),
+        (json(r#"{"result":{"chain":"main","blocks":-1}}"#), vec!["-1", "blocks (a number)"]),
+        (json("\u{feff}{}"), vec!["text that is not JSON"]),
+        (json(&format!("<{}", "\u{1b}[2J".repeat(9_999))), vec!["a web page"]),
+    ]
+}
+
+#[test]
+fn rule_26_an_answer_that_is_not_json_rpc_is_reported_as_what_it_is() {
+    for (answer, words) in odd_answers() {
+        let said = answer.result::<ChainInfo>().unwrap_err().to_string();
+        for word in words {
+            assert!(said.contains(word), "{word:?} is not in: {said}");
+        }
+        // Neither the parser's words nor our types, no secret, nothing that steers a terminal.
+        for foreign in [
+            "line 1",
+            "column",
+            "expected value",
+            "struct",
+            "NodeError",
+            "missing field",
+            "invalid type",
+            "EOF",
+            "hunter2",
+            "\u{1b}",
+        ] {
+            assert!(!said.contains(foreign), "{foreign:?} is in: {said}");
+        }
+        assert!(said.chars().count() < 420, "{said}");
     }
 }

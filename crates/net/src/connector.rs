@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use hyper::Uri;
@@ -27,6 +28,8 @@ struct Way {
     /// Made at the first connection and kept: reading the system's authorities takes longer than a
     /// solved block should wait, and the next handshake resumes the session.
     tls: OnceCell<Arc<ClientConfig>>,
+    /// Connections asked for so far.
+    opened: AtomicUsize,
 }
 
 /// Why there is no connection, and what to do.
@@ -43,7 +46,12 @@ pub(crate) enum ConnectError {
 impl Connector {
     pub(crate) fn new(url: NodeUrl, route: Route) -> Self {
         let (network, tls) = (Network::default(), OnceCell::new());
-        Self(Arc::new(Way { url, route, network, tls }))
+        Self(Arc::new(Way { url, route, network, tls, opened: AtomicUsize::new(0) }))
+    }
+
+    /// How many connections were asked for: a call that leaves the number as it was used a kept one.
+    pub(crate) fn opened(&self) -> usize {
+        self.0.opened.load(Ordering::Relaxed)
     }
 }
 
@@ -59,6 +67,7 @@ impl Service<Uri> for Connector {
     /// There is one node at the end of this way, whatever the URI says.
     fn call(&mut self, _: Uri) -> Self::Future {
         let way = Arc::clone(&self.0);
+        way.opened.fetch_add(1, Ordering::Relaxed);
         Box::pin(async move {
             match way.open().await {
                 Ok(transport) => Ok(TokioIo::new(transport)),

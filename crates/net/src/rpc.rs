@@ -1,22 +1,23 @@
 //! HTTP to a node's RPC port: one POST, one answer. What is asked and what the answer means is
 //! `gbt`'s business; this knows connections, passwords and limits.
 
+use std::error::Error;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Bytes;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, LOCATION};
 use hyper::{Request, StatusCode};
-use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use midstate_gbt::conf::Credentials;
-use midstate_gbt::rpc::{Answer, MAX_BODY};
+use midstate_gbt::rpc::{Answer, Headers, MAX_BODY};
 use tokio::task::spawn_blocking;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::connector::Connector;
 use crate::tls_words::broken_by_tls;
@@ -24,6 +25,9 @@ use crate::{NodeUrl, Route};
 
 /// Core closes idle connections after 30 s; one that is used at that very moment breaks.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+/// A connection that was closed before the call breaks within this time. One that breaks later was
+/// open, and the server hung up on the call itself.
+const STALE: Duration = Duration::from_secs(2);
 
 /// A node, how to get there, and how to be let in.
 #[derive(Debug, Clone)]
@@ -43,20 +47,29 @@ pub struct RpcClient {
     /// The header made of the credentials when they were last read.
     authorization: Mutex<Option<HeaderValue>>,
     http: Client<Connector, Full<Bytes>>,
+    /// Opens a connection for each call.
+    fresh: Client<Connector, Full<Bytes>>,
+    connector: Connector,
 }
 
 impl RpcClient {
     /// Connects when something is asked.
     pub fn new(node: &NodeAccess) -> Self {
+        let connector = Connector::new(node.url.clone(), node.route.clone());
         let http = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_timer(TokioTimer::new())
-            .build(Connector::new(node.url.clone(), node.route.clone()));
+            .build(connector.clone());
+        let fresh = Client::builder(TokioExecutor::new())
+            .pool_max_idle_per_host(0)
+            .build(connector.clone());
         Self {
             uri: node.url.to_string(),
             credentials: node.credentials.clone(),
             authorization: Mutex::default(),
             http,
+            fresh,
+            connector,
         }
     }
 
@@ -86,19 +99,49 @@ impl RpcClient {
         }
     }
 
+    /// Rule: a kept connection that the server closed without a word is no answer, and costs the
+    /// call nothing: it is made once more, on a fresh connection. Every call may be made twice: a
+    /// block that the node has already is a duplicate.
     async fn send(&self, body: Bytes, authorization: HeaderValue) -> Result<Answer, String> {
-        let request = Request::post(&self.uri)
-            .header(CONTENT_TYPE, "application/json")
-            .header(AUTHORIZATION, authorization)
-            .body(Full::new(body))
-            .map_err(|error| error.to_string())?;
-        let response = self.http.request(request).await.map_err(|error| innermost(&error))?;
+        let request = || {
+            Request::post(&self.uri)
+                .header(CONTENT_TYPE, "application/json")
+                .header(AUTHORIZATION, authorization.clone())
+                .body(Full::new(body.clone()))
+                .map_err(|error| error.to_string())
+        };
+        let (opened, asked_at) = (self.connector.opened(), Instant::now());
+        let response = match self.http.request(request()?).await {
+            Err(error)
+                if was_hung_up(&error)
+                    && opened == self.connector.opened()
+                    && asked_at.elapsed() < STALE =>
+            {
+                self.fresh.request(request()?).await
+            }
+            other => other,
+        };
+        let response = response.map_err(|error| in_words(&error))?;
         let status = response.status().as_u16();
-        let body = Limited::new(response.into_body(), MAX_BODY)
-            .collect()
-            .await
-            .map_err(|error| format!("the answer broke off or is above 64 MiB: {error}"))?;
-        Ok(Answer { status, body: body.to_bytes().into() })
+        let header = |name| {
+            response
+                .headers()
+                .get(name)
+                .map(|value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned())
+        };
+        let headers = Headers {
+            content_type: header(CONTENT_TYPE),
+            content_encoding: header(CONTENT_ENCODING),
+            location: header(LOCATION),
+        };
+        let body =
+            Limited::new(response.into_body(), MAX_BODY).collect().await.map_err(|error| {
+                match error.is::<LengthLimitError>() {
+                    true => "the answer is above 64 MiB".to_owned(),
+                    false => "the connection broke in the middle of the answer".to_owned(),
+                }
+            })?;
+        Ok(Answer { status, headers, body: body.to_bytes().into() })
     }
 
     /// What opens the node's door, as a header.
@@ -138,10 +181,40 @@ impl RpcClient {
     }
 }
 
-/// What is behind an error: hyper's own text is "client error (Connect)".
-fn innermost(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |error| error.source());
-    let last = causes.last();
-    let by_tls = last.and_then(broken_by_tls).map(|why| format!("the connection ended: {why}"));
-    by_tls.or_else(|| last.map(ToString::to_string)).unwrap_or_else(|| error.to_string())
+/// Whether the connection ended before anything of an answer came.
+fn was_hung_up(error: &legacy::Error) -> bool {
+    causes(error).any(|cause| {
+        cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message)
+            || cause.downcast_ref::<io::Error>().is_some_and(|error| {
+                matches!(
+                    error.kind(),
+                    io::ErrorKind::ConnectionReset
+                        | io::ErrorKind::ConnectionAborted
+                        | io::ErrorKind::BrokenPipe
+                )
+            })
+    })
+}
+
+/// Why there is no answer: hyper's own text is "client error (Connect)".
+fn in_words(error: &legacy::Error) -> String {
+    if causes(error)
+        .any(|cause| cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse))
+    {
+        return "the server answers, but not in HTTP; is this a Bitcoin Core RPC port?".to_owned();
+    }
+    let last = causes(error).last();
+    if let Some(why) = last.and_then(broken_by_tls) {
+        return format!("the connection ended: {why}");
+    }
+    if was_hung_up(error) && !error.is_connect() {
+        return "the server closed the connection without an answer".to_owned();
+    }
+    last.map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+/// What is behind an error, outermost first.
+fn causes<'a>(error: &'a legacy::Error) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    let behind = |error: &&'a (dyn Error + 'static)| (*error).source();
+    std::iter::successors(error.source(), behind)
 }

@@ -188,7 +188,9 @@ impl Core {
         assert_eq!(body["method"], call.method());
         match self.trouble {
             Some(Trouble::Down) => return Some(Err("connection refused".to_owned())),
-            Some(Trouble::Locked) => return Some(Ok(Answer { status: 401, body: Vec::new() })),
+            Some(Trouble::Locked) => {
+                return Some(Ok(Answer { status: 401, body: Vec::new(), ..Answer::default() }));
+            }
             Some(Trouble::Says(code, words)) => return Some(Ok(error(code, words))),
             None => {}
         }
@@ -199,7 +201,9 @@ impl Core {
             Call::Template { longpoll_id: Some(poll) } => {
                 match self.cuts_longpolls {
                     Some(0) => return Some(Err("connection closed".to_owned())),
-                    Some(status) => return Some(Ok(Answer { status, body: Vec::new() })),
+                    Some(status) => {
+                        return Some(Ok(Answer { status, body: Vec::new(), ..Answer::default() }));
+                    }
                     None => {}
                 }
                 let tip: BlockHash = poll[..64].parse().unwrap();
@@ -238,7 +242,7 @@ impl Core {
             }
         };
         let body = json!({"jsonrpc": "2.0", "result": result, "id": id}).to_string().into_bytes();
-        Some(Ok(Answer { status: 200, body }))
+        Some(Ok(Answer { status: 200, body, ..Answer::default() }))
     }
 
     /// `submitblock`.
@@ -308,7 +312,7 @@ impl Core {
 fn error(code: i64, message: &str) -> Answer {
     let error = json!({"code": code, "message": message});
     let body = json!({"jsonrpc": "2.0", "error": error, "id": 1}).to_string().into_bytes();
-    Answer { status: 200, body }
+    Answer { status: 200, body, ..Answer::default() }
 }
 
 /// A client, its nodes, its spool and its clock.
@@ -386,7 +390,11 @@ impl World {
                     idle = false;
                     let result = core.template();
                     let body = json!({"result": result, "id": id}).to_string().into_bytes();
-                    self.client.handle_answer(self.now, id, Ok(Answer { status: 200, body }));
+                    self.client.handle_answer(
+                        self.now,
+                        id,
+                        Ok(Answer { status: 200, body, ..Answer::default() }),
+                    );
                 }
             }
             if idle {

@@ -4,6 +4,7 @@
 
 mod failover;
 mod names;
+mod nodes;
 mod pipes;
 mod pool_server;
 mod socks;

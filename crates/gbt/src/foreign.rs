@@ -1,0 +1,143 @@
+//! HTTP answers that are no answers of JSON-RPC, told as they are: a web page, a redirect, a
+//! compressed body, nothing at all.
+//!
+//! Rule: a user reads the status, the content type and the first words of the body. The words of
+//! the JSON parser and the names of our types stay inside the program.
+
+use std::fmt;
+
+use crate::rpc::{Answer, printable};
+
+/// The body's first words are cut at this many characters.
+const MAX_SHOWN: usize = 80;
+const OTHER_PORT: &str = "is this a Bitcoin Core RPC port?";
+
+/// What the headers of an answer tell about its body.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Headers {
+    /// `Content-Type`.
+    pub content_type: Option<String>,
+    /// `Content-Encoding`.
+    pub content_encoding: Option<String>,
+    /// `Location`.
+    pub location: Option<String>,
+}
+
+/// An HTTP answer without JSON-RPC in it. Fit to be printed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Foreign {
+    /// HTTP status.
+    pub status: u16,
+    /// What came instead.
+    what: String,
+    /// What to do.
+    cure: &'static str,
+}
+
+impl fmt::Display for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { status, what, cure } = self;
+        write!(f, "HTTP status {status} with {what} instead of an answer of JSON-RPC; {cure}")
+    }
+}
+
+impl Foreign {
+    /// Looks at an answer whose body is not what JSON-RPC wants.
+    pub(crate) fn look(answer: &Answer) -> Self {
+        let (what, cure) = what_came(answer);
+        Self { status: answer.status, what, cure }
+    }
+}
+
+fn what_came(answer: &Answer) -> (String, &'static str) {
+    let Answer { status, headers, body } = answer;
+    if let (300..=399, Some(location)) = (*status, &headers.location) {
+        let what = format!("a redirect to {}", shown_location(location));
+        return (what, "if the node answers there, give that address as its URL");
+    }
+    if let Some(encoding) = encoding(headers, body) {
+        return (
+            format!("a body packed with {encoding}, although midstate did not ask for that"),
+            "switch compression off in the web server in front of the node (nginx: gzip off)",
+        );
+    }
+    let kind = match headers.content_type.as_deref().map(shown) {
+        Some(kind) if !kind.is_empty() => kind,
+        _ => "no content type".to_owned(),
+    };
+    if body.trim_ascii().is_empty() {
+        return (format!("an empty body ({kind})"), cure_for_status(*status));
+    }
+    let shape = shape(body);
+    let what = match std::str::from_utf8(body.get(..4 * MAX_SHOWN).unwrap_or(body)) {
+        Err(error) if error.error_len().is_some() && error.valid_up_to() < 8 => {
+            format!("{} bytes that are no text ({kind})", body.len())
+        }
+        _ => format!("{shape} ({kind}): {}", first_words(body)),
+    };
+    (what, cure_for_status(*status))
+}
+
+fn cure_for_status(status: u16) -> &'static str {
+    match status {
+        413 => {
+            "the web server in front of the node takes no body as long as a block: raise its limit \
+             (nginx: client_max_body_size 20m)"
+        }
+        429 => "the web server in front of the node limits the calls: lift that limit for miners",
+        502..=504 => "is bitcoind running behind it, and not overloaded?",
+        _ => OTHER_PORT,
+    }
+}
+
+/// The name of a compression, by the header or by the first bytes.
+fn encoding(headers: &Headers, body: &[u8]) -> Option<String> {
+    let named = headers.content_encoding.as_deref().map(shown);
+    if let Some(named) = named.filter(|name| !name.is_empty() && name != "identity") {
+        return Some(named);
+    }
+    let known: [(&[u8], &str); 2] = [(&[0x1f, 0x8b], "gzip"), (&[0x28, 0xb5, 0x2f, 0xfd], "zstd")];
+    let found = known.iter().find(|(magic, _)| body.starts_with(magic));
+    found.map(|(_, name)| (*name).to_owned())
+}
+
+/// What a body looks like by its first byte.
+fn shape(body: &[u8]) -> &'static str {
+    let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(body);
+    match (body.trim_ascii_start().first(), is_json) {
+        (Some(b'<'), _) => "a web page",
+        (Some(b'{'), Ok(_)) => "a JSON object that is no answer to a call",
+        (Some(b'['), Ok(_)) => "a JSON array",
+        (Some(b'"'), Ok(_)) => "a JSON string",
+        (_, Ok(_)) => "a bare JSON value",
+        (Some(b'{' | b'['), Err(error)) if error.is_eof() => "JSON that breaks off",
+        (Some(b'{' | b'['), Err(_)) => "damaged JSON",
+        _ => "text that is not JSON",
+    }
+}
+
+/// The beginning of a body in quotes.
+fn first_words(body: &[u8]) -> String {
+    let start = body.trim_ascii_start();
+    let start = start.get(..4 * MAX_SHOWN).unwrap_or(start);
+    format!("\"{}\"", shown(&String::from_utf8_lossy(start)))
+}
+
+/// A short piece of foreign text.
+pub(crate) fn shown(text: &str) -> String {
+    let words = printable(text);
+    if words.chars().count() <= MAX_SHOWN {
+        return words;
+    }
+    words.chars().take(MAX_SHOWN).chain(['.', '.']).collect()
+}
+
+/// Without user name, password and query, which may hold a secret.
+fn shown_location(location: &str) -> String {
+    let plain = location.split(['?', '#']).next().unwrap_or_default();
+    let plain = match (plain.split_once("://"), plain.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, address))) => format!("{scheme}://{address}"),
+        _ => plain.to_owned(),
+    };
+    shown(&plain)
+}
