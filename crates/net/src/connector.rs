@@ -49,7 +49,8 @@ impl Connector {
         Self(Arc::new(Way { url, route, network, tls, opened: AtomicUsize::new(0) }))
     }
 
-    /// How many connections were asked for: a call that leaves the number as it was used a kept one.
+    /// How many connections were asked for: a call that leaves the number as it is uses a kept
+    /// one.
     pub(crate) fn opened(&self) -> usize {
         self.0.opened.load(Ordering::Relaxed)
     }
