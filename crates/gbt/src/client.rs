@@ -24,7 +24,7 @@ use midstate_chain::{Hash256, Job, Network, Share};
 use self::blocks::Blocks;
 pub use self::blocks::{BlockOutcome, Ledger};
 use self::node::{Node, Phase};
-use self::supply::{Candidate, POLL};
+use self::supply::{Candidate, POLL, Standstill};
 use crate::rpc::{Answer, BlockVerdict, Call, ChainInfo, HeaderInfo, RpcError, code};
 use crate::spool::SpooledBlock;
 use crate::{Address, Work};
@@ -213,6 +213,8 @@ pub struct Client {
     pace_until: Duration,
     /// A block of ours builds on this tip: more on the same tip would only compete with it.
     solved_tip: Option<Hash256>,
+    /// The same, and since when it is waited for to move.
+    standstill: Standstill,
     /// Why the node refused our proposals last, so that each reason is said once.
     refused_for: Option<String>,
     blocks: Blocks,
@@ -243,6 +245,7 @@ impl Client {
             held: false,
             pace_until: Duration::ZERO,
             solved_tip: None,
+            standstill: Standstill::default(),
             refused_for: None,
             pending: HashMap::new(),
             calls: 0,
@@ -270,11 +273,19 @@ impl Client {
         // A node that has not answered yet is asked again no sooner than it has: its time, if it is
         // past, would only wake the caller for nothing. So would the time of work that is held, to
         // one who wants no more.
-        let asked = self.nodes[..=self.active].iter().filter(|node| !node.busy);
+        let asked = self.nodes[..=self.active].iter().filter(|node| !node.waits());
         let fetching = asked.filter_map(|node| node.wake_at).min();
         let held = self.held.then_some(self.pace_until);
         let wanted = [fetching, held].into_iter().flatten().filter(|_| !self.finishing).min();
-        [wanted, self.blocks.next_due()].into_iter().flatten().min()
+        let sending = self.nodes.iter().enumerate().filter_map(|(index, node)| {
+            let due = self.blocks.due_at(index).filter(|_| !node.is_foreign)?;
+            // While its chain is being asked for, the answer comes first, or the end of patience.
+            match node.identifying {
+                Some(_) => Some(due.max(node.patience_ends()?)),
+                None => Some(due),
+            }
+        });
+        wanted.into_iter().chain(sending).min()
     }
 
     /// A block file of an earlier run. It is sent unless the node has it.
@@ -295,12 +306,11 @@ impl Client {
         match purpose {
             Purpose::Info => {
                 let info = outcome.and_then(|answer| answer.result::<ChainInfo>());
-                self.nodes[node].busy = false;
                 self.handle_info(now, node, info);
             }
             Purpose::Fetch => {
                 self.nodes[node].busy = false;
-                self.handle_template(now, node, outcome);
+                self.receive_template(now, node, outcome);
             }
             Purpose::LongPoll => self.handle_longpoll(now, node, id, outcome),
             Purpose::Proposal => {
@@ -310,6 +320,7 @@ impl Client {
             Purpose::Submit(hash) => {
                 let verdict = outcome.and_then(|answer| BlockVerdict::from_answer(&answer));
                 self.blocks.handle_submitted(now, node, hash, verdict, &mut self.events);
+                self.look_after_block(now, node);
             }
             Purpose::Header(hash) => {
                 let header = match outcome.and_then(|answer| answer.result::<HeaderInfo>()) {
@@ -320,6 +331,14 @@ impl Client {
                 self.blocks.handle_header(now, node, hash, header, tip, &mut self.events);
             }
         }
+        self.drive(now);
+    }
+
+    /// A connection to this node was opened. Call it before the answer to whatever goes over that
+    /// connection: another node may answer there, on another chain, so the chain is asked for
+    /// before the answer is used.
+    pub fn handle_connected(&mut self, now: Duration, node: usize) {
+        self.nodes[node].opened();
         self.drive(now);
     }
 
@@ -361,6 +380,7 @@ impl Client {
         }
         if self.is_tip(block.prev_hash) {
             self.solved_tip = Some(block.prev_hash);
+            self.standstill.begin(now, block.prev_hash);
             self.pace_until = now.saturating_add(self.config.block_interval);
             self.events.push(node, What::Pause);
         }
@@ -459,7 +479,10 @@ impl Client {
                 self.offer();
             }
         }
-        while let Some((node, hash, call)) = self.blocks.poll_call(now) {
+        self.ask_for_chains(now);
+        while let Some((node, hash, call)) =
+            self.blocks.poll_call(now, |node| self.nodes[node].may_submit(now))
+        {
             let purpose = match call {
                 Call::Header(_) => Purpose::Header(hash),
                 _ => Purpose::Submit(hash),
@@ -479,18 +502,30 @@ impl Client {
     /// Asks a node that is due: what it is if that is not known, else for a template.
     fn ask(&mut self, now: Duration, index: usize) {
         let node = &mut self.nodes[index];
-        if node.busy || node.wake_at.is_none_or(|at| at > now) {
+        if node.waits() || node.wake_at.is_none_or(|at| at > now) {
             return;
         }
-        node.busy = true;
         node.wake_at = None;
         match node.phase {
             Phase::Ready if index == self.active => {
+                node.busy = true;
                 let call = Call::Template { longpoll_id: None };
                 self.call(index, call, Purpose::Fetch, CALL_TIMEOUT);
             }
-            _ => {
-                self.call(index, Call::ChainInfo, Purpose::Info, CALL_TIMEOUT);
+            _ => self.identify(now, index),
+        }
+    }
+
+    /// A node that is doubted is asked for its chain at once, and any node before it gets a block.
+    fn ask_for_chains(&mut self, now: Duration) {
+        for index in 0..self.nodes.len() {
+            let node = &self.nodes[index];
+            let is_doubted = node.doubted && node.phase == Phase::Ready && !self.finishing;
+            let has_due = !node.is_foreign
+                && !node.may_submit(now)
+                && self.blocks.due_at(index).is_some_and(|at| at <= now);
+            if is_doubted || has_due {
+                self.identify(now, index);
             }
         }
     }

@@ -142,6 +142,18 @@ pub enum RpcError {
     TooMuch(&'static str),
 }
 
+impl RpcError {
+    /// Whether time may bring another answer to a block: the node is away, starts, stops, or does
+    /// not let us in at present.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Node { code, .. } => matches!(*code, code::NOT_CONNECTED | code::IN_WARMUP),
+            Self::Malformed(_) | Self::TooMuch(_) => false,
+            _ => true,
+        }
+    }
+}
+
 /// Core's error codes that we tell apart (`rpc/protocol.h`).
 pub(crate) mod code {
     /// Also "Block not found" of `getblockheader`.
@@ -285,6 +297,8 @@ pub enum BlockVerdict {
     /// Any other reason, in Core's words (`high-hash`, `bad-cb-amount`, ..). Sending it again
     /// brings the same answer.
     Refused(String),
+    /// Neither `null` nor a reason, as JSON (`true`, `{}`, `-1`): it says neither yes nor no.
+    Unknown(String),
 }
 
 impl BlockVerdict {
@@ -297,10 +311,7 @@ impl BlockVerdict {
                 "inconclusive" | "duplicate-inconclusive" => Self::Inconclusive,
                 _ => Self::Refused(printable(&reason)),
             },
-            other => {
-                let text = printable(&other.to_string());
-                return Err(RpcError::Malformed(format!("expected null or a reason, got {text}")));
-            }
+            other => Self::Unknown(printable(&other.to_string())),
         };
         Ok(verdict)
     }

@@ -88,10 +88,11 @@ fn i8_a_node_killed_between_solving_and_submitting_gets_the_block_when_it_is_bac
     world.settle();
     world.stop(0);
     world.mine();
-    let begin = world.now;
+    let asked = world.cores[0].seen("getblockchaininfo");
     world.pass(30);
-    let at: Vec<u64> = world.sent.iter().map(|&(_, at, _)| (at - begin).as_secs()).collect();
-    assert_eq!(at, [0, 1, 3, 8, 18, 28], "0, 1, 2, 5, then every 10 s");
+    assert_eq!(world.sent, [], "a node that is away is asked for its chain, and sent nothing");
+    let asked = world.cores[0].seen("getblockchaininfo") - asked;
+    assert!((5..=10).contains(&asked), "after 1, 2, 5, then every 10 s: {asked}");
     world.cores[0].trouble = None;
     world.pass(10);
     assert_eq!(world.verdicts(), [Verdict::Accepted]);
@@ -101,15 +102,17 @@ fn i8_a_node_killed_between_solving_and_submitting_gets_the_block_when_it_is_bac
 
 #[test]
 fn i8_an_answer_that_is_lost_leads_to_duplicate_which_is_accepted() {
-    let mut world = World::new(vec![Core::new()]);
+    // At a node whose templates do not tell: the second one.
+    let mut world = World::new(vec![Core::new(), Core::new()]);
     world.settle();
-    world.cores[0].mute_submit = true;
-    world.cores[0].deaf = true;
+    world.cores[1].mute_submit = true;
     world.mine();
-    world.cores[0].mute_submit = false;
-    world.pass(2);
+    world.cores[1].mute_submit = false;
+    world.pass(30);
     assert_eq!(world.verdicts(), [Verdict::Accepted]);
-    assert_eq!(world.sent.len(), 2);
+    let to_second = world.sent.iter().filter(|&&(node, ..)| node == 1).count();
+    assert_eq!(to_second, 2);
+    assert!(world.client.is_settled());
 }
 
 #[test]
@@ -602,6 +605,190 @@ fn rule_30_a_block_found_while_the_spool_is_read_is_the_same_block_replayed() {
     world.pass(60);
     assert_eq!(world.verdicts(), [Verdict::Rejected]);
     assert_eq!(world.sent.len(), 1);
+}
+
+/// How many jobs came, and the last one's previous block.
+fn jobs(world: &World) -> usize {
+    world.events.iter().filter(|event| matches!(event.what, What::Job { .. })).count()
+}
+
+#[test]
+fn rule_21_no_answer_to_a_block_stops_work_silently() {
+    for says in
+        [json!("inconclusive"), json!(null), json!("duplicate"), json!("duplicate-inconclusive")]
+    {
+        // The node's tip does not move.
+        let mut world = World::new(vec![Core::new()]);
+        world.settle();
+        world.cores[0].submit_says = Some(says.clone());
+        let job = world.job.clone().unwrap();
+        world.mine();
+        world.pass(4);
+        let next = world.job.clone().unwrap_or_else(|| panic!("{says}: no job"));
+        assert_eq!(next.prev_hash, job.prev_hash);
+        assert_ne!(next.id, job.id);
+        assert!(world.warnings()[0].contains("does not become the node's tip"));
+        assert!(world.cores[0].seen("getblocktemplate") >= 2, "a fresh template within seconds");
+        assert_eq!(world.sent.len(), 1, "{says}");
+        // For ever so: neither silent nor busy.
+        for _ in 0..20 {
+            if world.job.is_some() {
+                world.mine();
+            }
+            world.pass(10);
+        }
+        assert!((5..15).contains(&world.sent.len()), "{says}: {}", world.sent.len());
+        assert_eq!(world.warnings().len(), 1, "{says}: {:?}", world.warnings());
+        // And all is well again.
+        world.cores[0].submit_says = None;
+        world.pass(64);
+        world.mine();
+        assert_eq!(world.cores[0].height(), 1, "{says}");
+        assert_eq!(world.job.clone().unwrap().height(), Some(2), "{says}");
+    }
+}
+
+#[test]
+fn rule_21_an_unknown_answer_is_told_once_with_its_text_and_the_block_not_sent_without_end() {
+    for says in
+        [json!(true), json!(false), json!({}), json!({"status": "ok"}), json!(-1), json!([])]
+    {
+        let mut world = World::new(vec![Core::new()]);
+        world.settle();
+        world.cores[0].submit_says = Some(says.clone());
+        world.mine();
+        world.pass(120);
+        let told =
+            world.warnings().into_iter().filter(|words| words.contains("neither yes nor no"));
+        let told: Vec<_> = told.collect();
+        let text = says.to_string();
+        assert!(told.len() == 1 && told[0].contains(&text), "{says}: {:?}", world.warnings());
+        assert_eq!(world.sent.len(), 4, "{says}: the block, and thrice more");
+        assert_eq!(world.verdicts(), [Verdict::Rejected], "{says}");
+        assert!(world.job.is_some(), "{says}: work goes on");
+        world.cores[0].submit_says = None;
+        world.mine();
+        assert_eq!(world.cores[0].height(), 1, "{says}");
+    }
+}
+
+#[test]
+fn rule_21_a_node_that_answers_true_and_has_the_block_has_accepted_it() {
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    let share = world.solve();
+    let mut twin = Core::new();
+    world.cores[0].deaf = true;
+    world.cores[0].submit_says = Some(json!(true));
+    world.client.handle_share(world.now, &share).unwrap();
+    // It says `true`, and takes the block all the same.
+    while let Some(event) = world.client.poll_event() {
+        if let What::Spool(block) = event.what {
+            twin.take(&block.hex);
+            world.cores[0].best = twin.best.clone();
+            world.cores[0].blocks = twin.blocks.clone();
+            world.client.handle_spooled(world.now, block.hash, Ok(()));
+        }
+    }
+    world.settle();
+    assert_eq!(world.verdicts(), [Verdict::Accepted]);
+    assert_eq!(world.sent.len(), 1);
+    assert_eq!(world.client.ledger(), Ledger { found: 1, accepted: 1, ..Ledger::default() });
+}
+
+#[test]
+fn rule_21_an_error_as_an_answer_to_a_block_has_an_end() {
+    for (code, words) in [(-32601, "Method not found"), (-1, "help text"), (-32603, "oops")] {
+        let mut world = World::new(vec![Core::new()]);
+        world.settle();
+        world.cores[0].submit_fails = Some((code, words));
+        world.mine();
+        world.pass(120);
+        assert_eq!(world.sent.len(), 4, "{code}");
+        assert_eq!(world.verdicts(), [Verdict::Rejected], "{code}");
+        assert!(world.warnings()[0].contains(words), "{code}");
+        assert!(world.job.is_some(), "{code}: work goes on");
+    }
+}
+
+#[test]
+fn rule_21_an_unknown_answer_to_a_proposal_is_told_once_and_work_goes_on() {
+    for says in [json!(true), json!({}), json!(-1)] {
+        let mut world = World::new(vec![Core::new()]);
+        world.cores[0].proposal_says = Some(says.clone());
+        world.settle();
+        for _ in 0..5 {
+            world.mine();
+        }
+        assert_eq!(world.cores[0].height(), 5, "{says}");
+        let [warning] = world.warnings()[..] else { panic!("{says}: {:?}", world.warnings()) };
+        assert!(warning.contains(&says.to_string()), "{warning}");
+    }
+    // Always too late: asked again at once a few times, and then without haste.
+    let mut world = World::new(vec![Core::new()]);
+    world.cores[0].refuse_proposals = Some("inconclusive-not-best-prevblk");
+    world.pass(60);
+    assert!(world.cores[0].seen("proposal") < 25, "{}", world.cores[0].seen("proposal"));
+    assert_eq!(world.warnings().len(), 1, "{:?}", world.warnings());
+}
+
+#[test]
+fn rule_24_the_chain_is_asked_for_whenever_a_node_comes_back() {
+    let other = || Core { chain: "testnet4".to_owned(), ..Core::new() };
+    // Swapped while a block is about to be sent, with and without a second node to go on at.
+    for nodes in [1, 2] {
+        let mut world = World::new((0..nodes).map(|_| Core::new()).collect());
+        world.settle();
+        let share = world.solve();
+        world.swap(0, other());
+        world.client.handle_share(world.now, &share).unwrap();
+        world.pass(120);
+        assert_eq!(world.cores[0].seen("submitblock"), 0);
+        assert_eq!(world.cores[0].seen("getblockheader"), 0, "of no use to it either");
+        if nodes == 2 {
+            assert_eq!(world.cores[1].height(), 1, "the other one gets it");
+            assert_eq!(world.job.clone().unwrap().height(), Some(2));
+        } else {
+            let fatal = |event: &Event| matches!(event.what, What::Fatal(Fatal::WrongChain(_)));
+            assert!(world.events.iter().any(fatal));
+            assert_eq!(world.spool.len(), 1, "the block is kept for its own chain");
+        }
+    }
+    // Swapped without a trace but a new connection: its template is not mined.
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    let jobs_before = jobs(&world);
+    world.cores[0] = Core { fresh: true, ..other() };
+    world.cores[0].foreign_block();
+    world.pass(40);
+    assert_eq!(jobs(&world), jobs_before);
+    assert_eq!(world.cores[0].seen("proposal"), 0);
+
+    // A second node that gives no work now is asked, too.
+    let mut world = World::new(vec![Core::new(), other()]);
+    world.settle();
+    world.mine();
+    world.pass(60);
+    assert_eq!(world.cores[1].seen("submitblock"), 0);
+    assert_eq!(world.verdicts(), [Verdict::Accepted]);
+    let on_other = |event: &&Event| matches!(event.what, What::Node { state: NodeState::Lost, .. });
+    let told: Vec<_> = world.events.iter().filter(on_other).map(|event| event.node).collect();
+    assert_eq!(told, [1], "told once, as the second one's");
+}
+
+#[test]
+fn rule_24_a_node_behind_a_server_that_closes_every_connection_is_mined_at() {
+    let mut world = World::new(vec![Core::new()]);
+    world.cores[0].closes = true;
+    world.settle();
+    for height in 1..=20 {
+        world.mine();
+        assert_eq!(world.cores[0].height(), height);
+    }
+    world.pass(60);
+    let asked = world.cores[0].seen("getblockchaininfo");
+    assert!(asked < 150, "no question leads to the next: {asked}");
+    assert_eq!(world.warnings(), [""; 0]);
 }
 
 /// What may happen to a node and its miner.

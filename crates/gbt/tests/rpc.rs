@@ -56,7 +56,9 @@ fn every_verdict_on_a_block_is_told_apart() {
         let refused = BlockVerdict::Refused(reason.to_owned());
         assert_eq!(verdict(&format!("{reason:?}")), Ok(refused));
     }
-    assert!(verdict("true").is_err());
+    for unclear in ["true", "false", "{}", "-1", "[]"] {
+        assert_eq!(verdict(unclear), Ok(BlockVerdict::Unknown(unclear.to_owned())));
+    }
     // Silence is no consent.
     for body in ["{}", r#"{"id":1}"#, r#"{"error":null,"id":1}"#, "null", ""] {
         assert!(BlockVerdict::from_answer(&answer(200, body)).is_err(), "{body}");

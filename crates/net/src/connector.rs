@@ -30,6 +30,8 @@ struct Way {
     tls: OnceCell<Arc<ClientConfig>>,
     /// Connections asked for so far.
     opened: AtomicUsize,
+    /// Called for each connection before anything goes over it.
+    tell: Box<dyn Fn() + Send + Sync>,
 }
 
 /// Why there is no connection, and what to do.
@@ -44,9 +46,9 @@ pub(crate) enum ConnectError {
 }
 
 impl Connector {
-    pub(crate) fn new(url: NodeUrl, route: Route) -> Self {
+    pub(crate) fn new(url: NodeUrl, route: Route, tell: Box<dyn Fn() + Send + Sync>) -> Self {
         let (network, tls) = (Network::default(), OnceCell::new());
-        Self(Arc::new(Way { url, route, network, tls, opened: AtomicUsize::new(0) }))
+        Self(Arc::new(Way { url, route, network, tls, opened: AtomicUsize::new(0), tell }))
     }
 
     /// How many connections were asked for: a call that leaves the number as it is uses a kept
@@ -71,7 +73,10 @@ impl Service<Uri> for Connector {
         way.opened.fetch_add(1, Ordering::Relaxed);
         Box::pin(async move {
             match way.open().await {
-                Ok(transport) => Ok(TokioIo::new(transport)),
+                Ok(transport) => {
+                    (way.tell)();
+                    Ok(TokioIo::new(transport))
+                }
                 Err(
                     error @ (DialError::Refused(_)
                     | DialError::Connect { .. }

@@ -44,6 +44,8 @@ pub struct NodeLinkConfig {
 pub struct NodeLink {
     config: NodeLinkConfig,
     nodes: Vec<Node>,
+    /// A connection tells here that it is open before anything that comes over it is told.
+    done: (mpsc::UnboundedSender<Done>, mpsc::UnboundedReceiver<Done>),
     started: Instant,
     inbox: Inbox,
     customer: Customer,
@@ -81,6 +83,7 @@ struct Node {
 
 /// Something that was started, and is over.
 enum Done {
+    Connected { node: usize },
     Call { id: u64, outcome: Result<Answer, String> },
     Spooled { node: usize, hash: Hash256, outcome: Result<(), String> },
     SpoolRead { node: usize, blocks: Vec<SpooledBlock>, problems: Vec<String> },
@@ -139,24 +142,26 @@ impl NodeLink {
         events: EventSender,
         stop: oneshot::Receiver<()>,
     ) -> Self {
-        let nodes = config
-            .nodes
-            .iter()
-            .map(|access| Node {
+        let done = mpsc::unbounded_channel();
+        let node = |(index, access): (usize, &NodeAccess)| {
+            let sender = done.0.clone();
+            let opened = move || drop(sender.send(Done::Connected { node: index }));
+            Node {
                 name: access.url.to_string().into(),
                 proved: !access.url.tls || access.route.trust.is_verified(),
-                rpc: Arc::new(RpcClient::new(access)),
-            })
-            .collect();
-        Self { config, nodes, started: Instant::now(), inbox, customer, events, stop }
+                rpc: Arc::new(RpcClient::watched(access, opened)),
+            }
+        };
+        let nodes = config.nodes.iter().enumerate().map(node).collect();
+        Self { config, nodes, done, started: Instant::now(), inbox, customer, events, stop }
     }
 
     /// Runs until there is a reason to end. Every share it was given has its verdict by then, and
     /// every block is on disk, or it was told that it is not.
     pub async fn run(self) -> End {
-        let Self { config, nodes, started, mut inbox, customer, events, mut stop } = self;
+        let Self { config, nodes, done, started, mut inbox, customer, events, mut stop } = self;
         let client_config = Config { nodes: nodes.len(), ..config.client };
-        let (done, mut finished) = mpsc::unbounded_channel();
+        let (done, mut finished) = done;
         let mut link = Running {
             client: Client::new(client_config, started.elapsed()),
             troubles: Troubles::new(nodes.iter().map(|node| Arc::clone(&node.name))),
@@ -367,6 +372,7 @@ impl Running {
     fn handle_done(&mut self, done: Done) {
         let now = self.now();
         match done {
+            Done::Connected { node } => self.client.handle_connected(now, node),
             Done::Call { id, outcome } => self.client.handle_answer(now, id, outcome),
             Done::Spooled { hash, outcome, .. } => self.client.handle_spooled(now, hash, outcome),
             Done::SpoolRead { node, blocks, problems } => {

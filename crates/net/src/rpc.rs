@@ -55,7 +55,13 @@ pub struct RpcClient {
 impl RpcClient {
     /// Connects when something is asked.
     pub fn new(node: &NodeAccess) -> Self {
-        let connector = Connector::new(node.url.clone(), node.route.clone());
+        Self::watched(node, || {})
+    }
+
+    /// As [`new`](Self::new); calls `opened` for each connection before anything goes over it:
+    /// another node may answer there.
+    pub fn watched(node: &NodeAccess, opened: impl Fn() + Send + Sync + 'static) -> Self {
+        let connector = Connector::new(node.url.clone(), node.route.clone(), Box::new(opened));
         let http = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_timer(TokioTimer::new())

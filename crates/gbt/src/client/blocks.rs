@@ -23,6 +23,8 @@ const BURIED: u32 = 6;
 const LADDER: [u64; 5] = [0, 1, 2, 5, 10];
 /// Refusals that may pass are taken as final after this many attempts (about 5 minutes).
 const MAX_PASSING: usize = 30;
+/// A node whose answers say neither yes nor no gets a block this many times more.
+const MAX_UNCLEAR: u32 = 3;
 
 /// A verdict on a block, for the `block` event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +81,8 @@ struct Block {
     replayed: bool,
     /// One per node.
     deliveries: Vec<Delivery>,
+    /// One per node: its last answer that said neither yes nor no, and how many of them there were.
+    unclear: Vec<(u32, String)>,
     /// The last one reported.
     standing: Option<Standing>,
 }
@@ -98,6 +102,8 @@ enum Delivery {
     Stored,
     /// Refused for good.
     Refused(String),
+    /// The node is on another chain, and is not asked.
+    Barred,
 }
 
 /// How a block stands over all nodes.
@@ -110,11 +116,14 @@ enum Standing {
 
 #[derive(Debug)]
 pub(super) struct Blocks {
-    nodes: usize,
+    /// One per node: whether it is on another chain.
+    barred: Vec<bool>,
     blocks: Vec<Block>,
     ledger: Ledger,
     /// A block of this run was refused since last asked.
     refusal: bool,
+    /// One per node: its last answer that said neither yes nor no, so that each is told once.
+    told: Vec<Option<String>>,
     /// The latest ones that were let go of. The spool may have been read before their files went.
     gone: VecDeque<Hash256>,
 }
@@ -125,7 +134,8 @@ const MAX_GONE: usize = 64;
 impl Blocks {
     pub(super) fn new(nodes: usize) -> Self {
         let (blocks, ledger, gone) = (Vec::new(), Ledger::default(), VecDeque::new());
-        Self { nodes, blocks, ledger, refusal: false, gone }
+        let (barred, told) = (vec![false; nodes], vec![None; nodes]);
+        Self { barred, blocks, ledger, refusal: false, told, gone }
     }
 
     pub(super) fn ledger(&self) -> Ledger {
@@ -165,8 +175,11 @@ impl Blocks {
         first: Delivery,
     ) {
         let hex = spooled.hex.as_str().into();
-        let (deliveries, standing) = (vec![first; self.nodes], None);
-        let block = Block { origin, spooled, hex, found_at, replayed, deliveries, standing };
+        let delivery = |&barred: &bool| if barred { Delivery::Barred } else { first.clone() };
+        let (deliveries, standing) = (self.barred.iter().map(delivery).collect(), None);
+        let unclear = vec![(0, String::new()); self.barred.len()];
+        let block =
+            Block { origin, spooled, hex, found_at, replayed, deliveries, unclear, standing };
         self.blocks.push(block);
     }
 
@@ -199,12 +212,17 @@ impl Blocks {
     }
 
     /// The next call that is due.
-    pub(super) fn poll_call(&mut self, now: Duration) -> Option<(usize, Hash256, Call)> {
+    pub(super) fn poll_call(
+        &mut self,
+        now: Duration,
+        may_submit: impl Fn(usize) -> bool,
+    ) -> Option<(usize, Hash256, Call)> {
         for block in &mut self.blocks {
             let hash = block.spooled.hash;
             for (node, delivery) in block.deliveries.iter_mut().enumerate() {
                 if let Delivery::Due { at, attempt, ask } = *delivery
                     && at <= now
+                    && may_submit(node)
                 {
                     *delivery = Delivery::UnderWay { attempt };
                     let call = if ask {
@@ -219,12 +237,62 @@ impl Blocks {
         None
     }
 
-    pub(super) fn next_due(&self) -> Option<Duration> {
-        let due = |delivery: &Delivery| match delivery {
-            Delivery::Due { at, .. } => Some(*at),
+    /// When the next block goes to a node.
+    pub(super) fn due_at(&self, node: usize) -> Option<Duration> {
+        let due = |block: &Block| match block.deliveries[node] {
+            Delivery::Due { at, .. } => Some(at),
             _ => None,
         };
-        self.blocks.iter().flat_map(|block| &block.deliveries).filter_map(due).min()
+        self.blocks.iter().filter_map(due).min()
+    }
+
+    /// The node is back: what waited for it waits no longer.
+    pub(super) fn hurry(&mut self, now: Duration, node: usize) {
+        for block in &mut self.blocks {
+            if let Delivery::Due { at, .. } = &mut block.deliveries[node] {
+                *at = now.min(*at);
+            }
+        }
+    }
+
+    /// Whether this node has not answered yet to a block of ours on this tip.
+    pub(super) fn is_open(&self, node: usize, tip: Hash256) -> bool {
+        let open = |block: &Block| {
+            let delivery = &block.deliveries[node];
+            matches!(delivery, Delivery::Held | Delivery::UnderWay { .. }) || block.is_due(node)
+        };
+        self.blocks.iter().any(|block| block.spooled.prev_hash == tip && open(block))
+    }
+
+    /// The node cannot be reached: what was due there is due later.
+    pub(super) fn postpone(
+        &mut self,
+        now: Duration,
+        node: usize,
+        error: &RpcError,
+        events: &mut Events,
+    ) {
+        for block in &mut self.blocks {
+            if let Delivery::Due { at, attempt, .. } = &mut block.deliveries[node]
+                && *at <= now
+            {
+                if *attempt == 0 {
+                    events.push(node, What::Warning(block.spooled.not_arrived(error)));
+                }
+                *attempt += 1;
+                *at = now + pause(*attempt);
+            }
+        }
+    }
+
+    /// The node is on another chain: no block of ours is for it.
+    pub(super) fn bar(&mut self, node: usize) {
+        self.barred[node] = true;
+        for block in &mut self.blocks {
+            if !matches!(block.deliveries[node], Delivery::Taken | Delivery::Stored) {
+                block.deliveries[node] = Delivery::Barred;
+            }
+        }
     }
 
     /// Every block of this run has a verdict, and no call is under way. A node that is down is not
@@ -255,6 +323,11 @@ impl Blocks {
         let Delivery::UnderWay { attempt } = block.deliveries[node] else { return };
         let again =
             Delivery::Due { at: now + pause(attempt + 1), attempt: attempt + 1, ask: false };
+        let unclear = match &verdict {
+            Ok(BlockVerdict::Unknown(text)) => Some(text.clone()),
+            Err(error) if !error.may_pass() => Some(error.to_string()),
+            _ => None,
+        };
         block.deliveries[node] = match verdict {
             Ok(BlockVerdict::Accepted | BlockVerdict::Duplicate) => Delivery::Taken,
             Ok(BlockVerdict::Inconclusive) => Delivery::Stored,
@@ -265,17 +338,30 @@ impl Blocks {
             Err(RpcError::Node { code: code::DESERIALIZATION, message }) => {
                 Delivery::Refused(message)
             }
+            // Whether it has the block is asked, and decides.
+            _ if unclear.is_some() => Delivery::Due { at: now, attempt: attempt + 1, ask: true },
+            Ok(_) => again,
             Err(error) => {
                 if attempt == 0 {
-                    let words = format!(
-                        "block {hash} has not reached the node yet ({error}); sending it again \
-                         until it has"
-                    );
-                    events.push(node, What::Warning(words));
+                    events.push(node, What::Warning(block.spooled.not_arrived(&error)));
                 }
                 again
             }
         };
+        if let Some(text) = unclear.filter(|_| block.is_due(node)) {
+            block.unclear[node] = (block.unclear[node].0 + 1, text.clone());
+            if self.told[node].as_ref() != Some(&text) {
+                events.push(
+                    node,
+                    What::Warning(format!(
+                        "the node answered {text} to block {hash}, which says neither yes nor no: \
+                     asking it for the block, and sending the block again at most {MAX_UNCLEAR} \
+                     times"
+                    )),
+                );
+                self.told[node] = Some(text);
+            }
+        }
         self.settle(now, hash, events);
     }
 
@@ -324,7 +410,9 @@ impl Blocks {
                 done = lost;
                 Delivery::Stored
             }
-            Ok(None) => Delivery::Due { at: now, attempt: 0, ask: false },
+            Ok(None) => block.resend(now, node, attempt),
+            // It cannot even be asked.
+            Err(ref error) if !error.may_pass() && block.is_given_up(node) => block.give_up(node),
             Err(_) => {
                 let attempt = attempt + 1;
                 Delivery::Due { at: now + pause(attempt), attempt, ask: true }
@@ -377,6 +465,28 @@ impl Blocks {
 }
 
 impl Block {
+    fn is_due(&self, node: usize) -> bool {
+        matches!(self.deliveries[node], Delivery::Due { .. })
+    }
+
+    fn is_given_up(&self, node: usize) -> bool {
+        self.unclear[node].0 > MAX_UNCLEAR
+    }
+
+    fn give_up(&self, node: usize) -> Delivery {
+        let text = &self.unclear[node].1;
+        Delivery::Refused(format!("the node answers {text}, and does not have the block"))
+    }
+
+    /// The node does not have it: it forgot the block, or its answer meant no.
+    fn resend(&self, now: Duration, node: usize, attempt: usize) -> Delivery {
+        match self.unclear[node].0 {
+            0 => Delivery::Due { at: now, attempt: 0, ask: false },
+            _ if self.is_given_up(node) => self.give_up(node),
+            _ => Delivery::Due { at: now + pause(attempt), attempt, ask: false },
+        }
+    }
+
     /// How it stands, the node that says so, and the node's words. `None` while a node that may
     /// take it has not answered, and no other has.
     fn judge(&self) -> Option<(Standing, usize, Option<String>)> {
@@ -384,8 +494,9 @@ impl Block {
         if let Some(node) = deliveries().position(|delivery| *delivery == Delivery::Taken) {
             return Some((Standing::Accepted, node, None));
         }
-        let closed =
-            |delivery: &Delivery| matches!(delivery, Delivery::Stored | Delivery::Refused(_));
+        let closed = |delivery: &Delivery| {
+            matches!(delivery, Delivery::Stored | Delivery::Refused(_) | Delivery::Barred)
+        };
         if !deliveries().all(closed) {
             return None;
         }
@@ -414,6 +525,15 @@ impl Block {
         let (hash, height) = (self.spooled.hash, self.spooled.height);
         let replayed = self.replayed;
         BlockOutcome { hash, height, verdict, was, reason, latency, replayed }
+    }
+}
+
+impl SpooledBlock {
+    fn not_arrived(&self, error: &RpcError) -> String {
+        let hash = self.hash;
+        format!(
+            "block {hash} has not reached the node yet ({error}); sending it again until it has"
+        )
     }
 }
 

@@ -4,10 +4,16 @@ use std::time::Duration;
 
 use midstate_chain::Hash256;
 
+use crate::rpc::Answer;
+
 /// A long poll that breaks sooner than this did not do its work.
 pub(super) const SHORT: Duration = Duration::from_secs(10);
 /// Short ones in a row until long polling rests.
 const MAX_BREAKS: u32 = 3;
+/// How long a node's word on its chain is good for a submission.
+const SURE_FOR: Duration = Duration::from_millis(100);
+/// How long a block waits for that word.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How long it rests.
 const LONGPOLL_REST: Duration = Duration::from_secs(600);
 /// Seconds to wait after the first, second, .. failure in a row.
@@ -18,8 +24,20 @@ pub(super) struct Node {
     pub(super) phase: Phase,
     /// When to ask it next.
     pub(super) wake_at: Option<Duration>,
-    /// Asked, and not yet answered.
+    /// A template was asked for, and has not come yet.
     pub(super) busy: bool,
+    /// Since when the question for its chain is unanswered, if one is.
+    pub(super) identifying: Option<Duration>,
+    /// Connections opened since that question was asked; the first may be the question's own.
+    opened: u32,
+    /// A connection was opened after its chain was last asked for: another node may answer there.
+    pub(super) doubted: bool,
+    /// When it last named its chain, and nothing has spoken against it since.
+    sure_at: Option<Duration>,
+    /// It is on another chain than ours.
+    pub(super) is_foreign: bool,
+    /// A template that came while it was doubted.
+    pub(super) held: Option<Answer>,
     /// In a row.
     pub(super) failures: u32,
     /// A connection broke: it may have been restarted since, and have forgotten what it had not
@@ -35,6 +53,10 @@ pub(super) struct Node {
     longpoll_off_until: Duration,
     /// Last reason reported, so that each is said once.
     said: Option<String>,
+    /// Last reason why proposals stay unchecked, for the same.
+    pub(super) unchecked_for: Option<String>,
+    /// Proposals in a row that came too late.
+    pub(super) late_proposals: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +87,12 @@ impl Node {
             phase: Phase::New,
             wake_at: Some(now),
             busy: false,
+            identifying: None,
+            opened: 0,
+            doubted: false,
+            sure_at: None,
+            is_foreign: false,
+            held: None,
             failures: 0,
             doubtful: false,
             was_connected: false,
@@ -73,7 +101,50 @@ impl Node {
             breaks: 0,
             longpoll_off_until: Duration::ZERO,
             said: None,
+            unchecked_for: None,
+            late_proposals: 0,
         }
+    }
+
+    /// Whether an answer is awaited before it can be asked for work.
+    pub(super) fn waits(&self) -> bool {
+        self.busy || (self.phase != Phase::Ready && self.identifying.is_some())
+    }
+
+    /// Its chain is being asked for.
+    pub(super) fn identify(&mut self, now: Duration) {
+        self.identifying = Some(now);
+        self.opened = 0;
+    }
+
+    /// A connection to it was opened.
+    pub(super) fn opened(&mut self) {
+        self.doubted = true;
+        self.sure_at = None;
+        self.opened += 1;
+    }
+
+    /// It is on our chain.
+    pub(super) fn identified(&mut self, now: Duration) {
+        // Where each call has a connection of its own, the question had one, too.
+        self.doubted = self.opened > 1;
+        self.sure_at = Some(now).filter(|_| !self.doubted);
+    }
+
+    /// Whether a block may be sent to it: it has named its chain just now. A node that hangs is
+    /// waited for no longer than a second, unless it is doubted.
+    pub(super) fn may_submit(&self, now: Duration) -> bool {
+        let is_sure = self.sure_at.is_some_and(|at| now <= at + SURE_FOR);
+        let waited = self.phase == Phase::Ready
+            && !self.doubted
+            && self.identifying.is_some_and(|since| now >= since + PATIENCE);
+        !self.is_foreign && (is_sure || waited)
+    }
+
+    /// When a block goes off although the node has not named its chain.
+    pub(super) fn patience_ends(&self) -> Option<Duration> {
+        let waits = self.phase == Phase::Ready && !self.doubted && !self.is_foreign;
+        self.identifying.filter(|_| waits).map(|since| since + PATIENCE)
     }
 
     /// It gave a template. Whether that is news.
@@ -90,11 +161,20 @@ impl Node {
         self.failures += 1;
         self.doubtful = true;
         // Another node may answer on this port tomorrow: ask for its chain again.
-        self.phase = Phase::New;
+        self.distrust();
         self.wake_at = Some(now + step(self.failures));
         let news = self.said.as_deref() != Some(reason);
         self.said = Some(reason.to_owned());
         news
+    }
+
+    /// Something broke: ask for its chain before anything else.
+    pub(super) fn distrust(&mut self) {
+        self.sure_at = None;
+        self.held = None;
+        if self.phase == Phase::Ready {
+            self.phase = Phase::New;
+        }
     }
 
     /// Is left alone until then, if it can be used at all.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use midstate_chain::Network;
 
 use super::node::Phase;
-use super::{Client, Fatal, NodeState, What};
-use crate::rpc::{ChainInfo, RpcError};
+use super::{CALL_TIMEOUT, Client, Fatal, NodeState, Purpose, What};
+use crate::rpc::{Call, ChainInfo, RpcError};
 
 /// How long a node of higher rank rests between two probes.
 const PROBE: Duration = Duration::from_secs(60);
@@ -23,22 +23,51 @@ impl Client {
         index: usize,
         info: Result<ChainInfo, RpcError>,
     ) {
+        self.nodes[index].identifying = None;
         let info = match info {
             Ok(info) => info,
-            Err(error) => return self.lose(now, index, &error.to_string(), Some(&error)),
+            Err(error) => {
+                self.blocks.postpone(now, index, &error, &mut self.events);
+                // A node that gives no work is asked only for the sake of a block.
+                if index <= self.active {
+                    self.lose(now, index, &error.to_string(), Some(&error));
+                }
+                return;
+            }
         };
         let (chain, script) = match self.check_chain(&info.chain) {
             Ok(checked) => checked,
-            Err(words) => return self.give_up(now, index, Fatal::WrongChain(words)),
+            Err(words) => {
+                self.nodes[index].is_foreign = true;
+                self.blocks.bar(index);
+                return self.give_up(now, index, Fatal::WrongChain(words));
+            }
         };
         if self.chain.replace(chain).is_none() {
             self.events.push(index, What::Chain(chain));
         }
-        self.nodes[index].script = script;
-        self.nodes[index].phase = Phase::Ready;
-        self.nodes[index].wake_at = Some(now);
-        if index < self.active {
+        let node = &mut self.nodes[index];
+        node.script = script;
+        node.identified(now);
+        if node.phase == Phase::New && index <= self.active {
+            node.phase = Phase::Ready;
+            node.wake_at = Some(now);
+            self.blocks.hurry(now, index);
+        }
+        let node = &self.nodes[index];
+        if index < self.active && node.phase == Phase::Ready {
             self.activate(now, index, "it answers again");
+        }
+        if let Some(template) = self.nodes[index].held.take() {
+            self.handle_template(now, index, Ok(template));
+        }
+    }
+
+    /// Asks for the chain of a node that was away, or may be another one by now.
+    pub(super) fn identify(&mut self, now: Duration, index: usize) {
+        if self.nodes[index].identifying.is_none() {
+            self.nodes[index].identify(now);
+            self.call(index, Call::ChainInfo, Purpose::Info, CALL_TIMEOUT);
         }
     }
 

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use midstate_chain::Hash256;
+
 use super::node::{LongPoll, SHORT};
 use super::{CALL_TIMEOUT, Client, Fatal, Given, NodeState, Purpose, What, blocks};
 use crate::rpc::{Answer, BlockVerdict, Call, RpcError};
@@ -13,8 +15,14 @@ use crate::{Payout, Template, TemplateError, Work};
 pub(super) const POLL: Duration = Duration::from_secs(5);
 /// And beside one.
 const REFRESH: Duration = Duration::from_secs(30);
+/// And while the node does not build on our block.
+const HURRY: Duration = Duration::from_secs(1);
+/// How long a tip may stay after a node's answer to our block on it.
+const STANDSTILL: Duration = Duration::from_secs(2);
 /// Core answers when something changes, which may take hours on regtest.
 const LONGPOLL_TIMEOUT: Duration = Duration::from_secs(600);
+/// Proposals in a row may come too late, as the tip moves; more are a refusal.
+const MAX_LATE: u32 = 3;
 /// A job is replaced for its time alone when it is this old, in seconds.
 const MAX_JOB_AGE: u32 = 30;
 
@@ -25,7 +33,57 @@ pub(super) struct Candidate {
     call: u64,
 }
 
+/// A tip that a block of ours was found on, and that should move now.
+#[derive(Debug, Default)]
+pub(super) struct Standstill {
+    tip: Option<Hash256>,
+    since: Duration,
+    /// Blocks on this tip after which it did not move.
+    count: u32,
+}
+
+impl Standstill {
+    pub(super) fn begin(&mut self, now: Duration, tip: Hash256) {
+        let count = if self.tip == Some(tip) { self.count } else { 0 };
+        *self = Self { tip: Some(tip), since: now, count };
+    }
+
+    /// When the tip is mined on again: soon if the node has answered to the block, and each time
+    /// later, as a node that answers so may do so for ever.
+    fn ends(&self, answered: bool) -> Duration {
+        let patience = if answered { STANDSTILL } else { CALL_TIMEOUT };
+        let patience = patience.saturating_mul(1 << self.count.min(5));
+        self.since.saturating_add(patience)
+    }
+}
+
 impl Client {
+    /// A block was answered to. Whatever the answer: how does the node go on?
+    pub(super) fn look_after_block(&mut self, now: Duration, index: usize) {
+        if self.solved_tip.is_some() && index == self.active {
+            let node = &mut self.nodes[index];
+            node.wake_at = Some(node.wake_at.map_or(now, |at| at.min(now)));
+        }
+    }
+
+    /// Whether our block on this tip has come to nothing: the node has had it for a while, and
+    /// still offers templates beside it.
+    fn stands_still(&self, now: Duration, tip: Hash256) -> bool {
+        let answered = !self.blocks.is_open(self.active, tip);
+        self.solved_tip == Some(tip) && now >= self.standstill.ends(answered)
+    }
+
+    /// The tip is mined on again.
+    fn end_standstill(&mut self) {
+        self.solved_tip = None;
+        self.standstill.count += 1;
+        if self.standstill.count == 1 {
+            let words = "our block does not become the node's tip: the node still offers work on \
+                         the block before it; mining that work";
+            self.events.push(self.active, What::Warning(words.to_owned()));
+        }
+    }
+
     pub(super) fn handle_longpoll(
         &mut self,
         now: Duration,
@@ -44,12 +102,13 @@ impl Client {
             }
             let node = &mut self.nodes[index];
             node.doubtful = true;
-            if !node.busy && index == self.active {
+            node.distrust();
+            if !node.waits() && index == self.active {
                 node.wake_at = Some(if short { now + Duration::from_secs(1) } else { now });
             }
             return;
         }
-        self.handle_template(now, index, outcome);
+        self.receive_template(now, index, outcome);
         let node = &mut self.nodes[index];
         let same = node.longpoll.as_ref().is_some_and(|next| next.poll_id == poll.poll_id);
         if same && lasted < Duration::from_secs(1) {
@@ -66,6 +125,19 @@ impl Client {
                 POLL.as_secs()
             );
             self.events.push(index, What::Warning(words));
+        }
+    }
+
+    /// Uses a template, but not before the node has said which chain it is from.
+    pub(super) fn receive_template(
+        &mut self,
+        now: Duration,
+        index: usize,
+        outcome: Result<Answer, RpcError>,
+    ) {
+        match outcome {
+            Ok(answer) if self.nodes[index].doubted => self.nodes[index].held = Some(answer),
+            outcome => self.handle_template(now, index, outcome),
         }
     }
 
@@ -96,7 +168,11 @@ impl Client {
             return;
         }
         self.wait_for_next(now, &template);
-        if self.is_news(&template) {
+        let stands_still = self.stands_still(now, template.prev_hash);
+        if stands_still {
+            self.end_standstill();
+        }
+        if stands_still || self.is_news(&template) {
             self.propose(now, template);
         }
     }
@@ -128,7 +204,9 @@ impl Client {
             self.nodes[index].longpoll = Some(poll);
         }
         let node = &mut self.nodes[index];
-        node.wake_at = Some(now + if node.longpoll.is_some() { pause } else { POLL });
+        let pause = if node.longpoll.is_some() { pause } else { POLL };
+        let pause = if self.solved_tip == Some(template.prev_hash) { HURRY } else { pause };
+        node.wake_at = Some(now + pause);
     }
 
     /// Whether a template deserves a job of its own.
@@ -184,8 +262,13 @@ impl Client {
         };
         match verdict {
             // The tip moved while we asked.
-            Ok(BlockVerdict::Refused(reason)) if reason == "inconclusive-not-best-prevblk" => {
-                self.nodes[index].wake_at = Some(now);
+            Ok(BlockVerdict::Refused(reason))
+                if reason == "inconclusive-not-best-prevblk"
+                    && self.nodes[index].late_proposals < MAX_LATE =>
+            {
+                let node = &mut self.nodes[index];
+                node.late_proposals += 1;
+                node.wake_at = Some(now);
             }
             Ok(BlockVerdict::Refused(reason)) => {
                 if !self.is_tip(candidate.work.template().prev_hash) {
@@ -203,22 +286,37 @@ impl Client {
                 self.refused_for = Some(reason);
                 self.nodes[index].wake_at = Some(now + POLL);
             }
-            Ok(_) => self.adopt(now, index, candidate.work),
-            Err(error @ RpcError::Node { .. }) => {
-                let words = format!(
-                    "our block at height {} could not be checked ({error}); mining it unchecked",
-                    candidate.work.template().height,
-                );
-                self.events.push(index, What::Warning(words));
+            Ok(BlockVerdict::Unknown(text)) => {
+                self.mine_unchecked(now, index, candidate.work, format!("the node says {text}"));
+            }
+            Ok(_) => {
+                self.nodes[index].unchecked_for = None;
                 self.adopt(now, index, candidate.work);
+            }
+            Err(error @ (RpcError::Node { .. } | RpcError::Malformed(_))) => {
+                self.mine_unchecked(now, index, candidate.work, error.to_string());
             }
             Err(error) => self.lose(now, index, &error.to_string(), Some(&error)),
         }
     }
 
+    /// The node does not say whether our block is right. Each reason is told once.
+    fn mine_unchecked(&mut self, now: Duration, index: usize, work: Work, reason: String) {
+        if self.nodes[index].unchecked_for.as_ref() != Some(&reason) {
+            let height = work.template().height;
+            let words = format!(
+                "our block at height {height} could not be checked ({reason}); mining it unchecked"
+            );
+            self.events.push(index, What::Warning(words));
+        }
+        self.nodes[index].unchecked_for = Some(reason);
+        self.adopt(now, index, work);
+    }
+
     /// Makes this the work to hash, now or when the block interval has passed.
     fn adopt(&mut self, now: Duration, node: usize, work: Work) {
         self.refused_for = None;
+        self.nodes[node].late_proposals = 0;
         self.works.retain(|old| Arc::strong_count(old.work.job()) > 1);
         if let Some(height) = blocks::buried_below(work.template().height) {
             self.blocks.recheck(now, node, height);

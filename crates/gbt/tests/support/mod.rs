@@ -56,6 +56,16 @@ pub(crate) struct Core {
     pub(crate) refuse_blocks: Option<&'static str>,
     /// Takes a block, but the answer is lost.
     pub(crate) mute_submit: bool,
+    /// The result of every submission, which is forgotten.
+    pub(crate) submit_says: Option<Value>,
+    /// The error that answers every submission.
+    pub(crate) submit_fails: Option<(i64, &'static str)>,
+    /// The result of every proposal.
+    pub(crate) proposal_says: Option<Value>,
+    /// The next call opens a connection.
+    pub(crate) fresh: bool,
+    /// So does every call.
+    pub(crate) closes: bool,
     /// Fields put into every template over the true ones.
     pub(crate) template_extras: Value,
     /// Calls seen, by method ("proposal" apart).
@@ -79,6 +89,11 @@ impl Core {
             refuse_proposals: None,
             refuse_blocks: None,
             mute_submit: false,
+            submit_says: None,
+            submit_fails: None,
+            proposal_says: None,
+            fresh: false,
+            closes: false,
             template_extras: json!({}),
             seen: HashMap::new(),
             longpolls: Vec::new(),
@@ -215,14 +230,20 @@ impl Core {
             }
             Call::NetworkInfo => unreachable!("mining does not ask for it"),
             Call::Template { longpoll_id: None } => self.template(),
-            Call::Proposal { block } => match self.refuse_proposals {
-                Some(reason) => json!(reason),
-                None => json!(self.judge(&deserialize_hex(block).unwrap(), false)),
+            Call::Proposal { block } => match (&self.proposal_says, self.refuse_proposals) {
+                (Some(says), _) => says.clone(),
+                (None, Some(reason)) => json!(reason),
+                (None, None) => json!(self.judge(&deserialize_hex(block).unwrap(), false)),
             },
+            Call::Submit { .. } if self.submit_fails.is_some() => {
+                let (code, words) = self.submit_fails.unwrap();
+                return Some(Ok(error(code, words)));
+            }
             Call::Submit { block } => {
-                let answer = match self.refuse_blocks {
-                    Some(reason) => json!(reason),
-                    None => json!(self.submit(deserialize_hex(block).unwrap())),
+                let answer = match (&self.submit_says, self.refuse_blocks) {
+                    (Some(says), _) => says.clone(),
+                    (None, Some(reason)) => json!(reason),
+                    (None, None) => json!(self.submit(deserialize_hex(block).unwrap())),
                 };
                 if self.mute_submit {
                     return Some(Err("connection reset".to_owned()));
@@ -243,6 +264,11 @@ impl Core {
         };
         let body = json!({"jsonrpc": "2.0", "result": result, "id": id}).to_string().into_bytes();
         Some(Ok(Answer { status: 200, body, ..Answer::default() }))
+    }
+
+    /// Takes a block as if it came from elsewhere.
+    pub(crate) fn take(&mut self, block: &str) {
+        assert_eq!(self.submit(deserialize_hex(block).unwrap()), None);
     }
 
     /// `submitblock`.
@@ -372,6 +398,11 @@ impl World {
             }
             while let Some(request) = self.client.poll_request() {
                 idle = false;
+                let core = &mut self.cores[request.node];
+                if core.fresh || core.closes {
+                    core.fresh = false;
+                    self.client.handle_connected(self.now, request.node);
+                }
                 if let Call::Submit { block } = &request.call {
                     let spooled = self.spool.values().any(|file| file.hex == **block);
                     self.sent.push((request.node, self.now, spooled));
@@ -472,6 +503,12 @@ impl World {
             _ => None,
         };
         self.events.iter().filter_map(verdict).collect()
+    }
+
+    /// Another node takes this one's place in the blink of an eye: its connections break.
+    pub(crate) fn swap(&mut self, node: usize, core: Core) {
+        self.stop(node);
+        self.cores[node] = Core { fresh: true, ..core };
     }
 
     pub(crate) fn told(&self, what: &What) -> bool {
