@@ -130,6 +130,8 @@ impl Reject {
 pub struct Server {
     config: ServerConfig,
     lines: LineBuffer,
+    /// Bytes behind a request that the pool has yet to answer.
+    unread: Vec<u8>,
     is_subscribed: bool,
     /// The version bits both sides agreed on; `None` if the miner did not ask.
     version_mask: Option<u32>,
@@ -166,6 +168,7 @@ impl Server {
     pub fn new(config: ServerConfig) -> Self {
         Self {
             lines: LineBuffer::new(config.limits.request_line),
+            unread: Vec::new(),
             config,
             is_subscribed: false,
             version_mask: None,
@@ -183,8 +186,21 @@ impl Server {
     }
 
     /// Bytes came, in any fragmentation.
-    pub fn handle_bytes(&mut self, mut bytes: &[u8]) {
-        while !self.is_closing {
+    ///
+    /// Requests are handled one after the other: those behind one that the pool has to answer wait
+    /// until [`poll_event`](Self::poll_event) is called after it. So a share that comes in one
+    /// write with its authorization is a share of an authorized worker, and answers keep the order
+    /// of their requests.
+    pub fn handle_bytes(&mut self, bytes: &[u8]) {
+        self.unread.extend_from_slice(bytes);
+        self.read_on();
+    }
+
+    /// Handles requests until one is the pool's to answer.
+    fn read_on(&mut self) {
+        let unread = std::mem::take(&mut self.unread);
+        let mut bytes = &unread[..];
+        while !self.is_closing && self.events.is_empty() {
             match self.lines.next_line(&mut bytes) {
                 Ok(Some(line)) => self.handle_line(&line),
                 Ok(None) => break,
@@ -194,6 +210,9 @@ impl Server {
                 }
             }
         }
+        if !self.is_closing {
+            self.unread = bytes.to_vec();
+        }
     }
 
     /// The next line to write, with its line feed.
@@ -201,8 +220,11 @@ impl Server {
         self.transmit.pop_front().map(|line| line.bytes)
     }
 
-    /// The next thing that happened.
+    /// The next thing that happened. Answer an event before you ask for the next one.
     pub fn poll_event(&mut self) -> Option<ServerEvent> {
+        if self.events.is_empty() && !self.unread.is_empty() {
+            self.read_on();
+        }
         self.events.pop_front()
     }
 

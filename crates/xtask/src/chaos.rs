@@ -1,5 +1,6 @@
-//! `cargo xtask chaos --seeds N`: the faults of `crates/stratum/tests/chaos` and the useless pools
-//! of `crates/net/tests/link/trust.rs`, each over N seeds, built for speed.
+//! `cargo xtask chaos --seeds N`: the faults of `crates/stratum/tests/chaos`, the useless pools of
+//! `crates/net/tests/link/trust.rs` and the miners of `crates/net/tests/chaos` at the embedded
+//! pool, each over N seeds, built for speed.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -13,6 +14,7 @@ pub(crate) fn run(root: &Path, seeds: &str) -> anyhow::Result<ExitCode> {
     let suites = [
         ["--package", "midstate-stratum", "--test", "chaos", "--", ""],
         ["--package", "midstate-net", "--test", "link", "--", "trust::no_pool_that_takes_no_work"],
+        ["--package", "midstate-net", "--test", "chaos", "--", ""],
     ];
     for suite in suites {
         let status = Command::new(env!("CARGO"))

@@ -35,7 +35,8 @@ usage: cargo xtask <command>
   torture [--pairs N]
              random headers through every kernel, against two other crates; 10^9 pairs
   chaos --seeds N
-             the faults of pools, each over N seeds, against the Stratum client
+             the faults of pools against the Stratum client, and those of miners against the
+             embedded pool, each over N seeds
   loom       explore every interleaving of the slot between network and threads
   soak --hours H
              the program for a long time: at a pool through a proxy with a fault every

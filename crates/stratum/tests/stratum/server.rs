@@ -120,8 +120,8 @@ fn submit_before_subscribe_is_25_and_before_authorize_24() {
     let mut server = server();
     assert_eq!(error(&say(&mut server, submit)).0, 25);
     say(&mut server, r#"{"id":1,"method":"mining.subscribe","params":[]}"#);
-    assert_eq!(error(&say(&mut server, submit)).0, 24);
     events(&mut server);
+    assert_eq!(error(&say(&mut server, submit)).0, 24);
     let mut server = open();
     assert_eq!(say(&mut server, submit), [] as [Value; 0]);
     assert_eq!(submission(&mut server).worker, "w");
@@ -380,6 +380,33 @@ fn s6_a_miner_that_does_not_read_is_dropped_before_memory_grows() {
     }
     assert_eq!(events(&mut server), [ServerEvent::Close(CloseReason::NotRead(4096))]);
     assert_eq!(sent(&mut server).len(), 4096);
+}
+
+/// A miner may write its whole handshake and its first share without waiting for an answer.
+#[test]
+fn requests_in_one_write_are_answered_one_after_the_other() {
+    let submit = json!(["w", "1", "00000000", "65000000", "00000000"]);
+    let requests = [
+        ("mining.subscribe", json!([])),
+        ("mining.authorize", json!(["w", "x"])),
+        ("mining.ping", json!([])),
+        ("mining.submit", submit.clone()),
+        ("mining.ping", json!([])),
+        ("mining.submit", submit),
+    ];
+    let line = |(id, (method, params))| json!({"id": id, "method": method, "params": params});
+    let lines: String = (1..).zip(requests).map(|each| format!("{}\n", line(each))).collect();
+    let mut server = server();
+    server.handle_bytes(lines.as_bytes());
+    while let Some(event) = server.poll_event() {
+        if let ServerEvent::Authorize { ticket, .. } | ServerEvent::Submit { ticket, .. } = event {
+            server.answer(ticket, Ok(()));
+        }
+    }
+    let answers = sent(&mut server);
+    let ids: Vec<_> = answers.iter().map(|answer| answer["id"].as_u64().unwrap()).collect();
+    assert_eq!(ids, [1, 2, 3, 4, 5, 6]);
+    assert!(answers.iter().all(|answer| answer["error"].is_null()), "{answers:?}");
 }
 
 /// Many authorizations in one write are all read before the pool answers the first.
