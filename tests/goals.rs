@@ -87,3 +87,21 @@ fn the_summary_comes_when_threads_cannot_be_started() {
     assert!(stderr.contains("4000 hashing threads cannot be started"), "{stderr}");
     assert_eq!(summary(&output.stdout)["reason"], "error");
 }
+
+/// `--max-hashrate` lets the threads rest, so that there are two rates, and both are told.
+#[test]
+fn a_hash_rate_under_a_limit_is_told_with_and_without_the_rests() {
+    let (_pool, address) = hard_pool();
+    let mine = ["mine", "-o", &address, "-u", "me", "--threads", "1", "--time-limit", "2"];
+    let limited = [&mine[..], &["--max-hashrate", "1k"]].concat();
+    let hashed = summary(&run(&[&limited[..], &["--json"]].concat()).stdout);
+    let number = |name: &str| hashed[name].as_f64().unwrap();
+    assert!(number("seconds_hashing") < number("seconds"), "{hashed}");
+    assert!(number("hps_overall") < number("hps"), "{hashed}");
+    let counted = number("hps_overall") * number("seconds") / number("hashes");
+    assert!((counted - 1.0).abs() < 1e-9, "{hashed}");
+
+    let words = run(&limited);
+    let words = String::from_utf8_lossy(&words.stdout);
+    assert!(words.contains(" overall) with "), "{words}");
+}

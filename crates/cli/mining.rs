@@ -8,6 +8,7 @@ mod ration;
 mod reload;
 mod stalls;
 pub(crate) mod status;
+mod stopwatch;
 mod turnstile;
 mod view;
 pub(crate) mod words;
@@ -33,6 +34,7 @@ use self::ration::Ration;
 use self::reload::{List, Reload};
 use self::stalls::Stalls;
 use self::status::{HeaderStatus, JobStatus, State, Status};
+use self::stopwatch::Stopwatch;
 use self::turnstile::Turnstile;
 pub(crate) use self::view::{Lines, View, Views};
 use crate::machine::choose::{self, Choice};
@@ -145,6 +147,9 @@ pub(crate) async fn mine(
     };
     let engine = choice.engine(on_share);
     engine.set_easiest_target(choice.easiest_target());
+    let hashing = Arc::new(Stopwatch::start());
+    let watch = Arc::clone(&hashing);
+    engine.set_on_busy(move |is_busy| watch.note(is_busy));
 
     if choice.max_rate.is_some() {
         // Nothing before the first grant.
@@ -153,7 +158,7 @@ pub(crate) async fn mine(
 
     let (sensors, mut sensed) = mpsc::unbounded_channel();
     let watch = choice.watch.take().map(|watch| tokio::spawn(watch.run(sensors)));
-    let mut miner = Miner::new(choice, engine, turnstile, backlog, reload, views);
+    let mut miner = Miner::new(choice, engine, hashing, turnstile, backlog, reload, views);
     // Who set an end knows that there is none otherwise.
     miner.patience_told = gives_up;
     let mut interrupted = std::pin::pin!(interrupted());
@@ -203,7 +208,6 @@ pub(crate) async fn mine(
         watch.abort();
     }
     miner.engine.stop();
-    miner.note_hashing();
     miner.record_turned_away();
     while let Ok(share) = found_shares.try_recv() {
         miner.books.record_found(&share);
@@ -246,32 +250,6 @@ struct Work {
     since: Instant,
 }
 
-/// Adds up the time in which the threads hash.
-#[derive(Debug, Default)]
-struct Stopwatch {
-    total: Duration,
-    /// When the present stretch of hashing began.
-    since: Option<Duration>,
-}
-
-impl Stopwatch {
-    /// From `now` on the threads hash, or do not.
-    fn note(&mut self, now: Duration, is_hashing: bool) {
-        if let Some(since) = self.since.take() {
-            self.total += now.saturating_sub(since);
-        }
-        self.since = is_hashing.then_some(now);
-    }
-
-    /// Hashes per second of hashing; 0 where there was none.
-    fn rate(&self, hashes: u64) -> f64 {
-        match self.total.is_zero() {
-            true => 0.0,
-            false => hashes as f64 / self.total.as_secs_f64(),
-        }
-    }
-}
-
 struct Miner<'a> {
     choice: Choice,
     engine: Engine,
@@ -284,7 +262,7 @@ struct Miner<'a> {
     views: Views<'a>,
     started: Instant,
     /// Time that was spent hashing.
-    hashing: Stopwatch,
+    hashing: Arc<Stopwatch>,
     books: Books,
     allowance: Option<Allowance>,
     work: Option<Work>,
@@ -318,6 +296,7 @@ impl<'a> Miner<'a> {
     fn new(
         choice: Choice,
         engine: Engine,
+        hashing: Arc<Stopwatch>,
         turnstile: Arc<Turnstile>,
         backlog: Arc<Backlog>,
         reload: Reload,
@@ -334,7 +313,7 @@ impl<'a> Miner<'a> {
             reload,
             views,
             started: now,
-            hashing: Stopwatch::default(),
+            hashing,
             books: Books::new(),
             allowance: choice.max_rate.map(Allowance::new),
             choice,
@@ -366,13 +345,6 @@ impl<'a> Miner<'a> {
         Ok(())
     }
 
-    /// Notes whether the threads hash from now on, so that a rate is hashes by the time spent
-    /// hashing: pauses, waits for a job and the wait for the last answers do not count.
-    fn note_hashing(&mut self) {
-        let is_hashing = self.engine.threads() > 0 && self.engine.progress() == Progress::Searching;
-        self.hashing.note(self.started.elapsed(), is_hashing);
-    }
-
     /// Does what a viewer asks for; whether that is to stop.
     fn handle_command(&mut self, command: Command) -> bool {
         let most = choose::available_threads().max(self.choice.config.threads);
@@ -387,7 +359,6 @@ impl<'a> Miner<'a> {
         match self.engine.set_threads(if rests { 0 } else { threads }) {
             Ok(()) => {
                 (self.threads, self.paused) = (threads, paused);
-                self.note_hashing();
             }
             Err(error) => self.views.note(&format!("warning: no other thread: {error}")),
         }
@@ -427,7 +398,6 @@ impl<'a> Miner<'a> {
             self.threads = most.unwrap_or(1);
             self.views.note(&format!("warning: no other thread: {error}"));
         }
-        self.note_hashing();
         self.views.tick(&self.status());
     }
 
@@ -499,7 +469,6 @@ impl<'a> Miner<'a> {
                 self.rested = self.work.take();
                 self.header = None;
                 self.engine.set_job(None);
-                self.note_hashing();
             }
             Happened::Verdict { share, verdict, code, reason, advice, latency } => {
                 self.books.record_verdict(verdict, latency);
@@ -529,7 +498,6 @@ impl<'a> Miner<'a> {
     fn handle_job(&mut self, pool: Arc<str>, job: Arc<Job>, event: JobEvent) {
         self.turnstile.open(&job);
         self.engine.set_job(Some(Arc::clone(&job)));
-        self.note_hashing();
         tracing::debug!(id = job.id, height = job.height(), clean = event.clean, "job");
         self.header = None;
         // The engine goes on with work that it had, and so does the time by which it may be ahead.
@@ -612,9 +580,8 @@ impl<'a> Miner<'a> {
 
     fn tick(&mut self) {
         self.record_turned_away();
-        self.note_hashing();
         let (now, hashes) = (self.started.elapsed(), self.engine.hashes());
-        self.books.record_hashes(now, hashes);
+        self.books.record_hashes(now, self.hashing.total(), hashes);
         if let Some(allowance) = &mut self.allowance {
             self.engine.set_allowance(allowance.grant(now, hashes, TICK));
         }
@@ -666,13 +633,14 @@ impl<'a> Miner<'a> {
         let rates = self.books.rates();
         // A rate that is as good as none gives no time worth telling.
         let wait = |target: Target| {
-            let rate = rates.hps_10s.filter(|&rate| rate >= 1.0)?;
+            let rate = rates.hps_10s_overall.filter(|&rate| rate >= 1.0)?;
             Some(target.expected_hashes_f64() / rate)
         };
         let work = self.work.as_ref();
         let pool = work.map(|work| &work.pool).or(self.link.as_ref());
         Status {
             seconds: self.started.elapsed().as_secs_f64(),
+            seconds_hashing: self.hashing.total().as_secs_f64(),
             state: self.state(),
             url: pool.map(|pool| pool.to_string()),
             kernel: self.choice.config.kernel.name(),
@@ -741,13 +709,24 @@ impl<'a> Miner<'a> {
         if self.throttled.shares > 0 {
             self.tell_throttled();
         }
-        let Status { seconds, hashes, kernel, threads, midstates, shares, blocks, .. } =
-            self.status();
+        let Status {
+            seconds,
+            seconds_hashing,
+            hashes,
+            kernel,
+            threads,
+            midstates,
+            shares,
+            blocks,
+            ..
+        } = self.status();
+        let rate = |seconds| if seconds > 0.0 { hashes as f64 / seconds } else { 0.0 };
         self.tell(Event::Summary(Summary {
             seconds,
-            seconds_hashing: self.hashing.total.as_secs_f64(),
+            seconds_hashing,
             hashes,
-            hps: self.hashing.rate(hashes),
+            hps: rate(seconds_hashing),
+            hps_overall: rate(seconds),
             kernel,
             threads,
             midstates,
@@ -757,25 +736,5 @@ impl<'a> Miner<'a> {
             best_difficulty: self.books.best_difficulty,
             reason,
         }));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_hash_rate_is_hashes_by_the_time_spent_hashing() {
-        let at = Duration::from_secs;
-        let mut watch = Stopwatch::default();
-        assert_eq!(watch.rate(0), 0.0);
-        // Waits 5 s for a job, hashes 10 s, rests 60 s, hashes 10 s, waits 10 s for answers.
-        for (second, is_hashing) in
-            [(0, false), (5, true), (8, true), (15, false), (75, true), (85, false), (95, false)]
-        {
-            watch.note(at(second), is_hashing);
-        }
-        assert_eq!(watch.total, at(20));
-        assert_eq!(watch.rate(1000), 50.0);
     }
 }

@@ -135,7 +135,8 @@ impl Scene {
                 .map(|rate| units::rate(rate.unwrap_or(0.0)));
         // Until there is more to a mean than to the one before it, it would say the same twice.
         let means = [(10.0, "60 s", minute), (60.0, "15 min", quarter)];
-        let mut rates = [format!("{now} in 10 s"), now.clone(), now];
+        let overall = words::overall(status.rates.hps_10s, status.rates.hps_10s_overall);
+        let mut rates = [format!("{now} in 10 s{overall}"), format!("{now}{overall}"), now];
         for (_, time, rate) in means.into_iter().filter(|&(since, ..)| status.seconds > since) {
             rates[0] += &format!("   {rate} in {time}");
             rates[1] += &format!(", {time} {rate}");

@@ -2,7 +2,7 @@
 //! prints rates until the program is killed.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use midstate_chain::{BIP320_MASK, Bits, Hash256, Job, Target};
@@ -24,10 +24,11 @@ pub(super) fn run(choice: Choice, voice: &mut Voice) -> Result<(), Failure> {
     engine.set_threads(threads).context("the hashing threads cannot be started")?;
     engine.set_job(Some(Arc::new(job()?)));
     voice.started(threads);
+    let started = Instant::now();
     let mut pause = FIRST;
     loop {
         std::thread::sleep(pause);
-        voice.count(engine.thread_counts().map(|count| count.hashes));
+        voice.count(started.elapsed(), engine.thread_counts().map(|count| count.hashes));
         voice.total();
         pause = voice.scantime();
     }

@@ -42,9 +42,11 @@ pub(super) struct Voice {
     debug: bool,
     scantime: Duration,
     retry_pause: Duration,
-    /// What each thread had done by when, and its rate until then, in hashes per second.
+    /// What each thread had done when they were counted, in which time of hashing, and its rate
+    /// until then, in hashes per second.
     counts: Vec<u64>,
     counted: Instant,
+    hashed: Duration,
     rates: Vec<f64>,
     accepted: u64,
     rejected: u64,
@@ -64,6 +66,7 @@ impl Voice {
             retry_pause: flags.retry_pause(),
             counts: Vec::new(),
             counted: Instant::now(),
+            hashed: Duration::ZERO,
             rates: Vec::new(),
             accepted: 0,
             rejected: 0,
@@ -82,9 +85,11 @@ impl Voice {
         self.counted = Instant::now();
     }
 
-    /// The hashmeter: what each thread has done since the last call.
-    pub(super) fn count(&mut self, hashes: impl Iterator<Item = u64>) {
-        let seconds = self.counted.elapsed().as_secs_f64();
+    /// The hashmeter: what each thread has done since the last call. `hashed` is the time that was
+    /// spent hashing since the start.
+    pub(super) fn count(&mut self, hashed: Duration, hashes: impl Iterator<Item = u64>) {
+        let since = std::mem::replace(&mut self.hashed, hashed);
+        let seconds = hashed.saturating_sub(since).as_secs_f64().max(f64::MIN_POSITIVE);
         self.counted = Instant::now();
         let before = std::mem::replace(&mut self.counts, hashes.collect());
         let before = before.into_iter().chain(std::iter::repeat(0));
@@ -169,7 +174,7 @@ impl Voice {
     /// Of all threads; before they were counted, the mean since the start.
     fn rate(&self, status: &Status) -> f64 {
         match self.rates.is_empty() {
-            true => status.hashes as f64 / status.seconds.max(f64::MIN_POSITIVE),
+            true => status.hashes as f64 / status.seconds_hashing.max(f64::MIN_POSITIVE),
             false => self.rates.iter().sum(),
         }
     }
@@ -206,7 +211,8 @@ impl View for Voice {
 
     fn tick(&mut self, status: &Status) {
         if status.state == State::Mining && self.counted.elapsed() >= self.scantime {
-            self.count(status.thread_hashes.iter().copied());
+            let hashed = Duration::from_secs_f64(status.seconds_hashing);
+            self.count(hashed, status.thread_hashes.iter().copied());
         }
     }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use midstate_chain::{Share, Verdict};
-use midstate_engine::Meter;
+use midstate_engine::{Meter, Reading};
 use midstate_work::{BlockLedger, Ledger, Rejects};
 
 use super::event::Effort;
@@ -34,7 +34,10 @@ impl Books {
             rejects: Rejects::default(),
             best_difficulty: 0.0,
             latency: None,
-            meter: Meter::new(WINDOWS[2], Duration::ZERO, 0),
+            meter: Meter::new(
+                WINDOWS[2],
+                Reading { now: Duration::ZERO, busy: Duration::ZERO, count: 0 },
+            ),
             last_block: (Duration::ZERO, 0),
         }
     }
@@ -88,13 +91,14 @@ impl Books {
         })
     }
 
-    pub(super) fn record_hashes(&mut self, now: Duration, hashes: u64) {
-        self.meter.record(now, hashes);
+    /// `busy` is the time spent hashing.
+    pub(super) fn record_hashes(&mut self, now: Duration, busy: Duration, hashes: u64) {
+        self.meter.record(Reading { now, busy, count: hashes });
     }
 
     pub(super) fn rates(&self) -> Rates {
         let [hps_10s, hps_60s, hps_15m] = WINDOWS.map(|window| self.meter.rate(window));
-        Rates { hps_10s, hps_60s, hps_15m }
+        Rates { hps_10s, hps_60s, hps_15m, hps_10s_overall: self.meter.overall(WINDOWS[0]) }
     }
 }
 

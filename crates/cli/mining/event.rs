@@ -169,8 +169,9 @@ pub(crate) struct Summary {
     /// The part of it in which the threads hashed.
     pub(crate) seconds_hashing: f64,
     pub(crate) hashes: u64,
-    /// Hashes per second of hashing.
+    /// Hashes per second of hashing, and of all seconds.
     pub(crate) hps: f64,
+    pub(crate) hps_overall: f64,
     pub(crate) kernel: &'static str,
     pub(crate) threads: usize,
     pub(crate) midstates: usize,

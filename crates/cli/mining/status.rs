@@ -10,6 +10,8 @@ use serde::Serialize;
 pub(crate) struct Status {
     /// Since the start.
     pub(crate) seconds: f64,
+    /// The part of it in which the threads hashed.
+    pub(crate) seconds_hashing: f64,
     pub(crate) state: State,
     /// Where the job comes from; without a job, who was heard of last.
     pub(crate) url: Option<String>,
@@ -30,7 +32,7 @@ pub(crate) struct Status {
     pub(crate) best_difficulty: f64,
     /// From sending the newest answered share to its answer.
     pub(crate) latency_ms: Option<f64>,
-    /// Mean wait for a share, and for a block, at the rate of the last ten seconds.
+    /// Mean wait for a share, and for a block, at the overall rate of the last ten seconds.
     pub(crate) seconds_to_share: Option<f64>,
     pub(crate) seconds_to_block: Option<f64>,
 }
@@ -76,12 +78,14 @@ pub(crate) struct HeaderStatus {
     pub(crate) hash: String,
 }
 
-/// Hashes per second over the last windows of time; null before the first reading.
+/// Hashes per second of hashing, over the last windows of time; null where nothing was hashed.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Rates {
     pub(crate) hps_10s: Option<f64>,
     pub(crate) hps_60s: Option<f64>,
     pub(crate) hps_15m: Option<f64>,
+    /// With pauses and waits, and with the rests of `--max-hashrate`.
+    pub(crate) hps_10s_overall: Option<f64>,
 }
 
 /// The ledger of shares: `found` is the sum of the others.

@@ -48,15 +48,17 @@ fn of_throttled(ThrottledEvent { shares, difficulty, .. }: &ThrottledEvent) -> S
 
 /// The rates and the shares in one line.
 pub(crate) fn status(status: &Status) -> String {
-    let [now, minute, quarter] =
-        [status.rates.hps_10s, status.rates.hps_60s, status.rates.hps_15m].map(rate);
+    let rates = &status.rates;
+    let [now, minute, quarter] = [rates.hps_10s, rates.hps_60s, rates.hps_15m].map(rate);
+    let overall = overall(rates.hps_10s, rates.hps_10s_overall);
     let (accepted, found) = (status.shares.accepted, status.shares.found);
     if status.job.is_none() {
         return format!("no job yet, shares {accepted}/{found}");
     }
     let next = wait(status.seconds_to_share);
     format!(
-        "{now} (60 s: {minute}, 15 min: {quarter})  shares {accepted}/{found}  one every {next}"
+        "{now}{overall} (60 s: {minute}, 15 min: {quarter})  shares {accepted}/{found}  \
+         one every {next}"
     )
 }
 
@@ -77,10 +79,11 @@ pub(crate) fn summary(summary: &Summary) -> Vec<String> {
     let Summary { kernel, threads, midstates, shares, blocks, .. } = summary;
     let mut lines = vec![
         format!(
-            "{}hashes in {}: {} with {kernel}, {}, {}",
+            "{}hashes in {}: {}{} with {kernel}, {}, {}",
             units::si(summary.hashes as f64),
             hashing_time(summary.seconds, summary.seconds_hashing),
             units::rate(summary.hps),
+            overall(Some(summary.hps), Some(summary.hps_overall)),
             units::count(*threads, "thread"),
             units::count(*midstates, "midstate"),
         ),
@@ -139,6 +142,16 @@ pub(crate) fn shorten_hashes(text: &str) -> String {
         false => word.to_owned(),
     };
     text.split(' ').map(shorten).collect::<Vec<_>>().join(" ")
+}
+
+/// The rate with all pauses and rests in it, where it is a tenth lower than the rate of hashing.
+pub(crate) fn overall(hashing: Option<f64>, overall: Option<f64>) -> String {
+    match (hashing, overall) {
+        (Some(hashing), Some(overall)) if overall < 0.9 * hashing => {
+            format!(" ({} overall)", units::rate(overall))
+        }
+        _ => String::new(),
+    }
 }
 
 fn rate(hashes_per_second: Option<f64>) -> String {

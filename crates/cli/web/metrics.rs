@@ -58,8 +58,17 @@ fn register_hashing(registry: &mut Registry, version: &'static str, status: &Sta
     registry.register("hashes", "Hashes finished", ConstCounter::new(status.hashes));
     let rates = &status.rates;
     let rates = [("10s", rates.hps_10s), ("60s", rates.hps_60s), ("15m", rates.hps_15m)];
-    let help = "Hashes finished over a window of time";
+    let help = "Hashes finished over a window of time, by the part of it spent hashing";
     registry.register_with_unit("rate", help, hashes_per_second(), gauges("window", rates));
+    let rates = [("10s", status.rates.hps_10s_overall)];
+    let help = "Hashes finished over a window of time, by all of it";
+    registry.register_with_unit("rate_overall", help, hashes_per_second(), gauges("window", rates));
+    registry.register_with_unit(
+        "hashing",
+        "Time spent hashing",
+        Unit::Seconds,
+        ConstGauge::new(status.seconds_hashing),
+    );
 }
 
 fn register_shares(registry: &mut Registry, status: &Status) {

@@ -151,7 +151,10 @@ function announce(block) {
 }
 
 function drawRate() {
-  put('rate', rate(status.hps_10s));
+  // With pauses, and the rests that --max-hashrate asks for.
+  const overall = status.hps_10s_overall;
+  put('rate', rate(status.hps_10s)
+    + (overall < 0.9 * (status.hps_10s ?? 0) ? ' (' + rate(overall) + ' overall)' : ''));
   // Until there is more to a mean than to the one before it, it would say the same twice.
   put('rate-60s', status.seconds > 10 ? rate(status.hps_60s) : '-');
   put('rate-15m', status.seconds > 60 ? rate(status.hps_15m) : '-');

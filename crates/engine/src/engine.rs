@@ -78,6 +78,9 @@ struct Shared {
     cut: Cut,
     /// Hits that miss it are not looked for, however easy a job's own target is.
     easiest: OnceLock<Target>,
+    /// Threads that hash at this instant, and who is told when the first begins and the last ends.
+    busy: Mutex<usize>,
+    on_busy: OnceLock<Box<dyn Fn(bool) + Send + Sync>>,
     kernel: Kernel,
     on_start: Box<dyn Fn() + Send + Sync>,
     on_share: Box<dyn Fn(Share) + Send + Sync>,
@@ -136,6 +139,8 @@ impl Engine {
             allowance: AtomicU64::new(u64::MAX),
             cut,
             easiest: OnceLock::new(),
+            busy: Mutex::default(),
+            on_busy: OnceLock::new(),
             kernel: config.kernel,
             on_start: Box::new(on_start),
             on_share: Box::new(on_share),
@@ -152,6 +157,16 @@ impl Engine {
     pub fn set_easiest_target(&self, target: Target) {
         // The first call counts.
         let _ = self.shared.easiest.set(target);
+    }
+
+    /// Calls `on_busy` with `true` when a thread begins to hash and no other did, and with `false`
+    /// when no thread hashes any more: for want of a job, of headers or of an
+    /// [allowance](Self::set_allowance), or since all are to rest. The time in between is the time
+    /// spent hashing; the caller has a clock, the engine has none. It runs on a hashing thread and
+    /// must not block. To be called once, before the first job; a later call has no effect.
+    pub fn set_on_busy(&self, on_busy: impl Fn(bool) + Send + Sync + 'static) {
+        // The first call counts.
+        let _ = self.shared.on_busy.set(Box::new(on_busy));
     }
 
     /// Hashes with so many threads from now on; with none, the search stands still and can go on
@@ -299,6 +314,18 @@ impl Drop for Engine {
 }
 
 impl Shared {
+    /// A thread begins to hash, or ends. The lock is held while the caller is told, so that
+    /// beginnings and ends come in their order.
+    fn count_busy(&self, begins: bool) {
+        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = *busy;
+        *busy = if begins { before + 1 } else { before - 1 };
+        let is_first_or_last = before == usize::from(!begins);
+        if let (true, Some(on_busy)) = (is_first_or_last, self.on_busy.get()) {
+            on_busy(begins);
+        }
+    }
+
     fn easiest(&self) -> Target {
         self.easiest.get().copied().unwrap_or(Target::MAX)
     }
@@ -324,18 +351,22 @@ impl Shared {
     fn search(&self, thread: usize, count: &Count, epoch: u64, assignment: &Assignment) {
         let Assignment { space, search } = assignment;
         let mut prepared: Option<PreparedPage> = None;
+        let mut busy: Option<Busy<'_>> = None;
         let mut units = 0;
         while self.slot.epoch() == epoch || (units < LEAST_UNITS && self.slot.is_filled()) {
             units = units.saturating_add(1);
             if !self.is_to_hash(thread) {
+                drop(busy);
                 self.slot.wait_past(epoch);
                 return;
             }
             let elapsed = search.elapsed.load(Ordering::Relaxed);
             let Claim::Unit(unit) = search.frontier().claim(space, elapsed) else {
+                drop(busy);
                 self.slot.wait_past(epoch);
                 return;
             };
+            busy.get_or_insert_with(|| Busy::new(self));
             let in_hand = space.hashes(&unit);
             count.in_hand.store(in_hand, Ordering::Relaxed);
             self.claimed.fetch_add(in_hand, Ordering::Relaxed);
@@ -352,6 +383,22 @@ impl Shared {
                 search.look_for_a_pair(space);
             }
         }
+    }
+}
+
+/// A thread that hashes, as long as this lives. A thread that falls drops it, too.
+struct Busy<'a>(&'a Shared);
+
+impl<'a> Busy<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        shared.count_busy(true);
+        Self(shared)
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.count_busy(false);
     }
 }
 

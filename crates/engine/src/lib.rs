@@ -19,4 +19,4 @@ mod slot;
 
 pub use engine::{Config, Engine, Progress, ThreadCount};
 pub use grind::grind;
-pub use meter::Meter;
+pub use meter::{Meter, Reading};

@@ -1,5 +1,8 @@
 //! The hash meter: rates over sliding windows, from counts that are read now and then. Fed and read
 //! by whoever shows rates; `now` is the time since any fixed start.
+//!
+//! A hash rate is hashes divided by the time spent hashing. Pauses, waits and the rests that a
+//! limit asks for do not lower it; [`Meter::overall`] is the rate with all of them in it.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,38 +10,64 @@ use std::time::Duration;
 /// Turns readings of a growing count into rates.
 #[derive(Debug, Clone)]
 pub struct Meter {
-    /// (time, count), oldest first; the first one is at or before the start of the longest window.
-    readings: VecDeque<(Duration, u64)>,
+    /// Oldest first; the first one is at or before the start of the longest window.
+    readings: VecDeque<Reading>,
     longest: Duration,
 }
 
+/// What was read at one instant.
+#[derive(Debug, Clone, Copy)]
+pub struct Reading {
+    /// The instant.
+    pub now: Duration,
+    /// The time spent hashing until then.
+    pub busy: Duration,
+    /// The count.
+    pub count: u64,
+}
+
 impl Meter {
-    /// A meter for windows up to `longest`, starting at `now` with `count`.
-    pub fn new(longest: Duration, now: Duration, count: u64) -> Self {
-        Self { readings: VecDeque::from([(now, count)]), longest }
+    /// A meter for windows up to `longest`, that starts with this reading.
+    pub fn new(longest: Duration, first: Reading) -> Self {
+        Self { readings: VecDeque::from([first]), longest }
     }
 
     /// Takes a reading. Readings out of order are ignored.
-    pub fn record(&mut self, now: Duration, count: u64) {
-        if self.readings.back().is_some_and(|&(last, _)| now <= last) {
+    pub fn record(&mut self, reading: Reading) {
+        if self.readings.back().is_some_and(|last| reading.now <= last.now) {
             return;
         }
-        self.readings.push_back((now, count));
-        let start = now.saturating_sub(self.longest);
-        while self.readings.get(1).is_some_and(|&(at, _)| at <= start) {
+        self.readings.push_back(reading);
+        let start = reading.now.saturating_sub(self.longest);
+        while self.readings.get(1).is_some_and(|reading| reading.now <= start) {
             self.readings.pop_front();
         }
     }
 
-    /// Counts per second over the last `window`, or since the start where that is later. `None`
-    /// before the second reading.
+    /// Counts per second of hashing over the last `window`, or since the start where that is later.
+    /// `None` before the second reading, and where nothing was hashed in that time.
     pub fn rate(&self, window: Duration) -> Option<f64> {
-        let &(now, count) = self.readings.back()?;
-        let start = now.saturating_sub(window);
-        // The last reading at or before the start of the window, else the oldest.
-        let from = self.readings.partition_point(|&(at, _)| at <= start).saturating_sub(1);
-        let &(then, earlier) = self.readings.get(from)?;
-        let seconds = now.checked_sub(then)?.as_secs_f64();
-        (seconds > 0.0).then(|| (count - earlier) as f64 / seconds)
+        let (from, to) = self.ends(window)?;
+        per_second(from.count..to.count, to.busy.checked_sub(from.busy)?)
     }
+
+    /// Counts per second of all time over the last `window`. `None` before the second reading.
+    pub fn overall(&self, window: Duration) -> Option<f64> {
+        let (from, to) = self.ends(window)?;
+        per_second(from.count..to.count, to.now - from.now)
+    }
+
+    /// The first and the last reading of the window.
+    fn ends(&self, window: Duration) -> Option<(&Reading, &Reading)> {
+        let to = self.readings.back()?;
+        let start = to.now.saturating_sub(window);
+        // The last reading at or before the start of the window, else the oldest.
+        let from = self.readings.partition_point(|reading| reading.now <= start).saturating_sub(1);
+        Some((self.readings.get(from)?, to))
+    }
+}
+
+fn per_second(counts: std::ops::Range<u64>, time: Duration) -> Option<f64> {
+    let count = counts.end - counts.start;
+    (!time.is_zero()).then(|| count as f64 / time.as_secs_f64())
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use midstate_chain::{Bits, Hash256, Header, Job, Share, Target};
-use midstate_engine::{Config, Engine, Meter, Progress, ThreadCount};
+use midstate_engine::{Config, Engine, Meter, Progress, Reading, ThreadCount};
 use midstate_sha256d::Kernel;
 use midstate_work::Cut;
 
@@ -192,16 +192,73 @@ fn i10_a_new_job_replaces_the_old_one_and_no_job_stops_the_search() {
 #[test]
 fn the_meter_averages_over_its_windows() {
     let second = Duration::from_secs;
-    let mut meter = Meter::new(second(60), second(100), 0);
+    let reading = |at: u64, count| Reading { now: second(100 + at), busy: second(7 + at), count };
+    let mut meter = Meter::new(second(60), reading(0, 0));
     assert_eq!(meter.rate(second(10)), None);
     for at in 1..=200 {
         // 5 a second at first, 20 a second in the last ten seconds.
         let count = if at <= 190 { 5 * at } else { 950 + 20 * (at - 190) };
-        meter.record(second(100 + at), count);
+        meter.record(reading(at, count));
     }
     assert_eq!(meter.rate(second(10)), Some(20.0));
     assert_eq!(meter.rate(second(20)), Some(12.5));
     assert_eq!(meter.rate(second(60)), Some(7.5));
+}
+
+#[test]
+fn a_hash_rate_is_hashes_by_the_time_spent_hashing() {
+    let second = Duration::from_secs;
+    let reading = |now, busy, count| Reading { now: second(now), busy: second(busy), count };
+    let mut meter = Meter::new(second(60), reading(0, 0, 0));
+    // Waits 5 s, hashes 5 s, rests 30 s, hashes 10 s.
+    for (now, busy, count) in [(5, 0, 0), (10, 5, 500), (40, 5, 500), (50, 15, 1500)] {
+        meter.record(reading(now, busy, count));
+    }
+    assert_eq!(meter.rate(second(60)), Some(100.0));
+    assert_eq!(meter.overall(second(60)), Some(30.0));
+    meter.record(reading(70, 15, 1500));
+    assert_eq!((meter.rate(second(10)), meter.overall(second(20))), (None, Some(0.0)));
+}
+
+/// The time between the calls is the time spent hashing: rests for want of a job, of an allowance
+/// or of threads lie outside.
+#[test]
+fn the_engine_tells_when_hashing_begins_and_ends() {
+    let kernel = Kernel::available().last().expect("there is the scalar kernel");
+    let config = Config { kernel, threads: 3, cut: Cut::by_hashes(4, 1_000) };
+    let mut engine = Engine::start(config, |_| {});
+    let (told, calls) = mpsc::channel();
+    engine.set_on_busy(move |is_busy| told.send(is_busy).unwrap());
+    let last = || {
+        let calls: Vec<_> = calls.try_iter().collect();
+        let alternate = calls.windows(2).all(|pair| pair[0] != pair[1]);
+        assert!(alternate, "{calls:?}");
+        calls.last().copied()
+    };
+    assert_eq!(last(), None, "there is no job");
+    // It hashes until the allowance is used up.
+    engine.set_allowance(10_000);
+    engine.set_job(Some(job("busy", 0x1fff_e000, Target::DIFFICULTY_1)));
+    wait_until("the allowance is used", || engine.hashes() >= 10_000);
+    wait_until("all threads rest", || engine.thread_counts().all(|count| count.in_hand == 0));
+    let ended = || calls.recv_timeout(PATIENCE).unwrap();
+    let mut is_busy = ended();
+    while is_busy || engine.hashes() < 10_000 {
+        is_busy = ended();
+    }
+    // Without a limit it goes on, until there are no threads, no job, or no engine.
+    engine.set_allowance(u64::MAX);
+    assert!(ended());
+    engine.set_threads(0).unwrap();
+    while ended() {}
+    engine.set_threads(2).unwrap();
+    while !ended() {}
+    engine.set_job(None);
+    while ended() {}
+    engine.set_job(Some(job("busy", 0x1fff_e000, Target::DIFFICULTY_1)));
+    while !ended() {}
+    engine.stop();
+    assert_eq!(last(), Some(false));
 }
 
 /// A pool that forbids to roll the version: what is hashed side by side is two extranonce2 values.

@@ -11,6 +11,7 @@ use crate::mining::status::{BlockCounts, JobStatus, Rates, ShareCounts};
 fn status() -> Status {
     Status {
         seconds: 724.0,
+        seconds_hashing: 724.0,
         state: State::Mining,
         url: Some("stratum+tcp://pool.example.org:3333".into()),
         kernel: "avx512",
@@ -25,7 +26,12 @@ fn status() -> Status {
             age: 4.25,
         }),
         header: None,
-        rates: Rates { hps_10s: Some(86.4e6), hps_60s: Some(86.1e6), hps_15m: Some(85.9e6) },
+        rates: Rates {
+            hps_10s: Some(86.4e6),
+            hps_60s: Some(86.1e6),
+            hps_15m: Some(85.9e6),
+            hps_10s_overall: Some(86.3e6),
+        },
         hashes: 62_000_000_000,
         thread_hashes: Vec::new(),
         shares: ShareCounts {
@@ -138,7 +144,7 @@ fn before_the_first_job_and_during_a_pause() {
         seconds: 0.25,
         url: None,
         job: None,
-        rates: Rates { hps_10s: None, hps_60s: None, hps_15m: None },
+        rates: Rates { hps_10s: None, hps_60s: None, hps_15m: None, hps_10s_overall: None },
         latency_ms: None,
         seconds_to_share: None,
         seconds_to_block: None,
