@@ -149,8 +149,8 @@ impl Config {
         Self::parse(&text).map_err(|mistake| ConfigError::Invalid { path: shown, mistake })
     }
 
-    /// Reads its text; an error is in words, and holds no password.
-    fn parse(text: &str) -> Result<Self, String> {
+    /// Reads its text; an error is in words, and holds no password. The fuzz target calls it, too.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         toml::from_str(text).map_err(|error| mistakes::describe(&error, text))
     }
 

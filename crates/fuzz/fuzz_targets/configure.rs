@@ -1,11 +1,10 @@
 //! Any answer to `mining.configure`: nothing is rolled that we did not offer (I14), and work goes
 //! on.
-#![no_main]
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use midstate_fuzz::{EASY, JOB, MASK, NOW, answer, connected, newest_job, say, sent, share};
 
-fuzz_target!(|result: &[u8]| {
+midstate_fuzz::target!(|result| {
     let mut client = connected();
     for request in sent(&mut client) {
         match request["method"].as_str() {

@@ -1,10 +1,9 @@
 //! Any lines from a pool, while shares wait for their answers: each share ends exactly once (I9),
 //! no line is too long, and time does not spin.
-#![no_main]
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
 use std::time::Duration;
 
-use libfuzzer_sys::fuzz_target;
 use midstate_fuzz::{NOW, events, sent, share, working};
 use midstate_stratum::Event;
 
@@ -12,7 +11,7 @@ const SHARES: u32 = 4;
 /// 64 lines make fewer events than this, and so do the timers of a day.
 const MOST: usize = 1000;
 
-fuzz_target!(|text: &[u8]| {
+midstate_fuzz::target!(|text| {
     let (mut client, job) = working();
     (0..SHARES).for_each(|nonce| client.submit(NOW, share(&job, nonce)));
     let mut happened = Vec::new();

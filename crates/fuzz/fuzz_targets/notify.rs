@@ -1,12 +1,11 @@
 //! Any parameters of `mining.notify`: the job is refused and the old one goes on, or it is a job
 //! within the limits, which our own server can hand on without a change (S4).
-#![no_main]
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use midstate_fuzz::{EASY, MASK, newest_job, say, working};
 use midstate_stratum::{Limits, Server, ServerConfig};
 
-fuzz_target!(|params: &[u8]| {
+midstate_fuzz::target!(|params| {
     let (mut client, _) = working();
     let head = br#"{"id":null,"method":"mining.notify","params":"#;
     say(&mut client, &[head, params, b"}"].concat());

@@ -1,12 +1,11 @@
 //! Any bytes from a miner: every line of the server is JSON, and a question has at most one answer.
-#![no_main]
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use midstate_fuzz::MASK;
 use midstate_stratum::{Limits, Reject, Server, ServerConfig, ServerEvent};
 
-fuzz_target!(|input: (bool, &[u8])| {
-    let (is_kind, bytes) = input;
+midstate_fuzz::target!(|bytes| {
+    let is_kind = bytes.len() % 2 == 0;
     let mut server = Server::new(ServerConfig {
         extranonce1: vec![1, 2, 3, 4],
         extranonce2_size: 4,

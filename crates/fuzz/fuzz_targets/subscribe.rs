@@ -1,11 +1,10 @@
 //! Any answer to `mining.subscribe`: an extranonce within the limits, or no session (S3).
-#![no_main]
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use midstate_fuzz::{EASY, JOB, NOW, answer, connected, events, say, sent, share};
 use midstate_stratum::{Event, Limits};
 
-fuzz_target!(|result: &[u8]| {
+midstate_fuzz::target!(|result| {
     let mut client = connected();
     for request in sent(&mut client) {
         if request["method"] == "mining.subscribe" {

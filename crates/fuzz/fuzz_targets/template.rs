@@ -1,12 +1,12 @@
 //! Any result of `getblocktemplate`: refused, or it makes work whose block is as heavy as allowed
 //! (S16, I17).
-#![no_main]
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use midstate_chain::BIP320_MASK;
 use midstate_gbt::{Payout, Template, Work};
 
-fuzz_target!(|json: &str| {
+midstate_fuzz::target!(|bytes| {
+    let Ok(json) = std::str::from_utf8(bytes) else { return };
     let Ok(template) = Template::parse(json) else { return };
     assert!(template.height > 0);
     assert_eq!(template.bits.to_target().as_ref(), Ok(&template.target));

@@ -1,6 +1,11 @@
 //! What the targets share: a Stratum client, and the pool that the fuzzer speaks for.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "libfuzzer")]
+pub use libfuzzer_sys;
+#[cfg(not(feature = "libfuzzer"))]
+pub mod replay;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,9 +26,22 @@ pub const JOB: &str = concat!(
 /// So easy that every hash is a share.
 pub const EASY: &str = r#"{"id":null,"method":"mining.set_difficulty","params":[1e-10]}"#;
 
-/// A connected client, its requests not yet answered.
-pub fn connected() -> Client {
-    let mut client = Client::new(ClientConfig {
+/// A target: with libFuzzer, or as a program that plays examples.
+#[macro_export]
+macro_rules! target {
+    (|$bytes:ident| $body:block) => {
+        #[cfg(feature = "libfuzzer")]
+        $crate::libfuzzer_sys::fuzz_target!(|$bytes: &[u8]| $body);
+        #[cfg(not(feature = "libfuzzer"))]
+        fn main() {
+            $crate::replay::main(|$bytes: &[u8]| $body);
+        }
+    };
+}
+
+/// A client that is not connected.
+pub fn idle() -> Client {
+    Client::new(ClientConfig {
         user: "address.worker".into(),
         password: "x".into(),
         user_agent: "midstate/fuzz".into(),
@@ -31,7 +49,12 @@ pub fn connected() -> Client {
         suggest_difficulty: None,
         expect_payout: None,
         limits: Limits::default(),
-    });
+    })
+}
+
+/// A connected client, its requests not yet answered.
+pub fn connected() -> Client {
+    let mut client = idle();
     client.handle_connected(NOW);
     client
 }

@@ -11,6 +11,7 @@ mod cross;
 mod flood;
 mod instructions;
 mod loom;
+mod mutants;
 mod program;
 mod soak;
 mod tidy;
@@ -37,6 +38,9 @@ usage: cargo xtask <command>
   chaos --seeds N
              the faults of pools against the Stratum client, and those of miners against the
              embedded pool, each over N seeds
+  mutants [--shard K/N] [CRATE..]
+             change the code of chain, work, stratum, pool and gbt in every way that
+             cargo-mutants knows; their tests must notice 95 % of the changes
   loom       explore every interleaving of the slot between network and threads
   soak --hours H
              the program for a long time: at a pool through a proxy with a fault every
@@ -62,6 +66,7 @@ fn main() -> ExitCode {
         ["torture"] => repository().and_then(|root| torture::run(&root, torture::PAIRS)),
         ["torture", "--pairs", pairs] => repository().and_then(|root| torture::run(&root, pairs)),
         ["chaos", "--seeds", seeds] => repository().and_then(|root| chaos::run(&root, seeds)),
+        ["mutants", ..] => repository().and_then(|root| mutants::run(&root, &arguments[1..])),
         ["loom"] => repository().and_then(|root| loom::run(&root)),
         ["soak", "--hours", hours] => repository().and_then(|root| soak::run(&root, hours)),
         ["flood", "--seconds", seconds] => repository().and_then(|root| flood::run(&root, seconds)),

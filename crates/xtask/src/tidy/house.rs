@@ -69,7 +69,7 @@ pub(super) const WITHOUT_SERDE: &[&str] = &["sha256d", "chain", "work", "engine"
 
 /// Rooms that may read the clock, the environment and random sources. Everywhere else `now` is an
 /// argument: the engine too counts hashes, and leaves the dividing by seconds to its caller.
-pub(super) const IMPURE: &[&str] = &["net", "cli", "xtask"];
+pub(super) const IMPURE: &[&str] = &["net", "cli", "xtask", "fuzz"];
 
 /// The room of a file, by its path relative to the root of the working tree.
 pub(super) fn room_of_path(path: &str) -> &str {
