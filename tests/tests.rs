@@ -12,6 +12,7 @@ mod doctor;
 mod errors;
 mod failover;
 mod foreign;
+mod foreign_servers;
 mod goals;
 mod grind;
 mod heights;

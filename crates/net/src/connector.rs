@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use hyper::Uri;
@@ -15,6 +15,7 @@ use tokio_rustls::rustls::ClientConfig;
 use tower_service::Service;
 
 use crate::dial::{Network, Transport};
+use crate::foreign::{self, FirstBytes, Overheard};
 use crate::{DialError, NodeUrl, Route};
 
 /// Opens connections to one node.
@@ -32,6 +33,10 @@ struct Way {
     opened: AtomicUsize,
     /// Called for each connection before anything goes over it.
     tell: Box<dyn Fn() + Send + Sync>,
+    /// Of the connection that was opened last.
+    first: FirstBytes,
+    /// Whether the server ever answered in HTTP: then it is not guessed at.
+    spoke_http: AtomicBool,
 }
 
 /// Why there is no connection, and what to do.
@@ -48,13 +53,32 @@ pub(crate) enum ConnectError {
 impl Connector {
     pub(crate) fn new(url: NodeUrl, route: Route, tell: Box<dyn Fn() + Send + Sync>) -> Self {
         let (network, tls) = (Network::default(), OnceCell::new());
-        Self(Arc::new(Way { url, route, network, tls, opened: AtomicUsize::new(0), tell }))
+        let (opened, first) = (AtomicUsize::new(0), FirstBytes::default());
+        let spoke_http = AtomicBool::new(false);
+        Self(Arc::new(Way { url, route, network, tls, opened, tell, first, spoke_http }))
     }
 
     /// How many connections were asked for: a call that leaves the number as it is uses a kept
     /// one.
     pub(crate) fn opened(&self) -> usize {
         self.0.opened.load(Ordering::Relaxed)
+    }
+
+    /// An answer came.
+    pub(crate) fn heard_http(&self) {
+        self.0.spoke_http.store(true, Ordering::Relaxed);
+    }
+
+    /// What the server speaks if that is not HTTP, in a sentence; a guess if it said nothing.
+    pub(crate) fn explain(&self, reason: String) -> String {
+        let (first, to) = (self.0.first.get(), self.0.url.endpoint());
+        if self.0.spoke_http.load(Ordering::Relaxed) {
+            return reason;
+        }
+        if first.is_empty() {
+            return format!("{reason}; {}", foreign::guess(to.asked(self.0.url.tls)));
+        }
+        foreign::sentence(&first, to.asked(false)).unwrap_or(reason)
     }
 }
 
@@ -92,10 +116,12 @@ impl Way {
     async fn open(&self) -> Result<Box<dyn Transport>, DialError> {
         let endpoint = self.url.endpoint();
         let stream = self.network.connect(endpoint, &self.route).await?;
-        match self.url.tls {
-            true => self.network.secure(stream, endpoint, self.tls().await?).await,
-            false => Ok(Box::new(stream)),
-        }
+        let transport = match self.url.tls {
+            true => self.network.secure(stream, endpoint, self.tls().await?).await?,
+            false => Box::new(stream),
+        };
+        self.first.forget();
+        Ok(Box::new(Overheard::new(transport, self.first.clone())))
     }
 
     async fn tls(&self) -> Result<Arc<ClientConfig>, DialError> {

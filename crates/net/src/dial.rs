@@ -19,6 +19,7 @@ use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_socks::tcp::Socks5Stream;
 
+use crate::foreign::{self, Asked, FirstBytes, Overheard, Wanted};
 use crate::tls_words::handshake_failure;
 use crate::{LinkLimits, PoolUrl, ProxyUrl, Trust, TrustError};
 
@@ -44,6 +45,15 @@ pub(crate) struct Endpoint<'a> {
     pub(crate) port: u16,
     /// The URL.
     pub(crate) url: &'a (dyn fmt::Display + Sync),
+    /// What is to be spoken there.
+    pub(crate) wanted: Wanted,
+}
+
+impl<'a> Endpoint<'a> {
+    /// For a sentence about a server that speaks something else.
+    pub(crate) fn asked(&self, tls: bool) -> Asked<'a> {
+        Asked { wanted: self.wanted, tls, host: self.host, port: self.port }
+    }
 }
 
 /// How to get to a server.
@@ -198,14 +208,24 @@ impl Network {
         let name = ServerName::try_from(to.host.to_owned()).map_err(|error| {
             refused(format!("{} is no name that a certificate can have: {error}", to.host))
         })?;
+        let first = FirstBytes::default();
+        let stream = Overheard::new(stream, first.clone());
         let handshake = TlsConnector::from(config).connect(name, stream);
         let limit = self.limits.tls;
         match timeout(limit, handshake).await {
             Ok(Ok(stream)) => Ok(Box::new(stream)),
-            Ok(Err(error)) => Err(refused(handshake_failure(&error))),
-            Err(_) => {
-                Err(DialError::TimedOut { to: to.url.to_string(), what: "TLS handshake", limit })
+            Ok(Err(error)) => {
+                let foreign = foreign::sentence(&first.get(), to.asked(true));
+                Err(refused(foreign.unwrap_or_else(|| handshake_failure(&error))))
             }
+            Err(_) => match foreign::sentence(&first.get(), to.asked(true)) {
+                Some(foreign) => Err(refused(foreign)),
+                None => Err(DialError::TimedOut {
+                    to: to.url.to_string(),
+                    what: "TLS handshake (is it the TLS port?)",
+                    limit,
+                }),
+            },
         }
     }
 

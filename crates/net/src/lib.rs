@@ -9,6 +9,7 @@ mod dial;
 mod event;
 mod examine;
 mod failover;
+mod foreign;
 mod limits;
 mod link;
 mod node_link;

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use midstate_gbt::conf::Login;
 
 use crate::dial::Endpoint;
+use crate::foreign::Wanted;
 use crate::url_parts::{Parts, UrlError, WrongPart};
 
 const HTTP_PORT: u16 = 80;
@@ -34,7 +35,8 @@ const EXPECTED: &str =
 
 impl NodeUrl {
     pub(crate) fn endpoint(&self) -> Endpoint<'_> {
-        Endpoint { host: &self.host, port: self.port.unwrap_or(HTTP_PORT), url: self }
+        let port = self.port.unwrap_or(HTTP_PORT);
+        Endpoint { host: &self.host, port, url: self, wanted: Wanted::Http }
     }
 
     /// Whether what is said to this host stays on this machine.

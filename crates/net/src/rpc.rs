@@ -101,7 +101,9 @@ impl RpcClient {
         };
         match timeout(limit, exchange).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(format!("nothing came within {} s", limit.as_secs())),
+            Err(_) => {
+                Err(self.connector.explain(format!("nothing came within {} s", limit.as_secs())))
+            }
         }
     }
 
@@ -127,7 +129,12 @@ impl RpcClient {
             }
             other => other,
         };
-        let response = response.map_err(|error| in_words(&error))?;
+        let response = response.map_err(|error| match error.is_connect() {
+            // Its words name the cure already.
+            true => in_words(&error),
+            false => self.connector.explain(in_words(&error)),
+        })?;
+        self.connector.heard_http();
         let status = response.status().as_u16();
         let header = |name| {
             response

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep};
 use crate::backoff::Backoff;
 use crate::dial::{Dial, DialError, Route, is_overheard};
 use crate::failover::{Failure, is_proof};
+use crate::foreign::{self, Spoken};
 use crate::tls_words::broken_by_tls;
 use crate::wire::{Exchanged, Wire};
 use crate::{Happened, LinkLimits, LinkState, PoolUrl};
@@ -106,6 +107,8 @@ pub(crate) struct Seat {
     warned_of_plaintext: bool,
     /// The session that has just ended had work.
     had_work: bool,
+    /// Whether the pool ever has.
+    spoke_stratum: bool,
     /// Before the first attempt.
     first_wait: Duration,
 }
@@ -164,6 +167,7 @@ impl Seat {
             reports,
             warned_of_plaintext: false,
             had_work: false,
+            spoke_stratum: false,
             first_wait: Duration::ZERO,
         }
     }
@@ -233,7 +237,9 @@ impl Seat {
         let now = self.now();
         self.client.handle_connected(now);
         let mut progress = Progress::default();
-        let ending = self.session(Wire::new(connection.transport), &mut progress).await;
+        let mut wire = Wire::new(connection.transport);
+        let ending = self.session(&mut wire, &mut progress).await;
+        let ending = self.explained(ending, &wire.first());
         let now = self.now();
         let ending = self.judge(now, &progress, ending);
         match ending {
@@ -270,8 +276,29 @@ impl Seat {
         }
     }
 
+    /// How a connection ended, with what the server speaks if that is not Stratum. A server that
+    /// never spoke Stratum and closed without a word is guessed at.
+    fn explained(&mut self, ending: Ending, first: &[u8]) -> Ending {
+        let asked = self.target.endpoint().asked(false);
+        self.spoke_stratum |= foreign::spoken(first) == Some(Spoken::JsonLines);
+        match ending {
+            Ending::Failed(how, reason) => match foreign::sentence(first, asked) {
+                Some(foreign) => Ending::Failed(Failure::Hopeless, foreign),
+                None if first.is_empty() && !self.spoke_stratum => {
+                    let asked = self.target.endpoint().asked(self.target.tls);
+                    Ending::Failed(
+                        how,
+                        format!("{reason}, without a word; {}", foreign::guess(asked)),
+                    )
+                }
+                None => Ending::Failed(how, reason),
+            },
+            ending => ending,
+        }
+    }
+
     /// Drives the client over an open connection.
-    async fn session(&mut self, mut wire: Wire, progress: &mut Progress) -> Ending {
+    async fn session(&mut self, wire: &mut Wire, progress: &mut Progress) -> Ending {
         // From when on, if all is answered, and by when at the latest.
         let mut leave: Option<(Duration, Duration)> = None;
         // Since when nothing could be written.
@@ -305,6 +332,9 @@ impl Seat {
                 exchanged = wire.exchange() => match exchanged {
                     Ok(Exchanged::Received(bytes)) => {
                         self.client.handle_bytes(self.started.elapsed(), &bytes);
+                        if foreign::spoken(&wire.first()).is_some_and(Spoken::is_certain) {
+                            return Ending::failed("another protocol".to_owned());
+                        }
                     }
                     Ok(Exchanged::Sent) => stuck = self.started.elapsed(),
                     Err(error) => return Ending::failed(in_words(&error)),

@@ -7,6 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::dial::Endpoint;
+use crate::foreign::Wanted;
 use crate::url_parts::{Parts, UrlError, UrlLogin, WrongPart};
 
 const EXPECTED: &str = "stratum+tcp://HOST:PORT or stratum+tls://HOST:PORT";
@@ -33,7 +34,7 @@ pub struct PoolAddress {
 
 impl PoolUrl {
     pub(crate) fn endpoint(&self) -> Endpoint<'_> {
-        Endpoint { host: &self.host, port: self.port, url: self }
+        Endpoint { host: &self.host, port: self.port, url: self, wanted: Wanted::Stratum }
     }
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 
 use crate::dial::Transport;
+use crate::foreign::FirstBytes;
 
 /// Bytes read at once. Several messages in one go let the newest job win before it is handed on.
 const CHUNK: usize = 64 * 1024;
@@ -17,6 +18,7 @@ pub(crate) struct Wire {
     unsent: Vec<u8>,
     /// Written bytes may sit in a buffer of the transport: TLS records.
     unflushed: bool,
+    first: FirstBytes,
 }
 
 /// What [`Wire::exchange`] did.
@@ -31,7 +33,13 @@ pub(crate) enum Exchanged {
 impl Wire {
     pub(crate) fn new(transport: Box<dyn Transport>) -> Self {
         let (reader, writer) = tokio::io::split(transport);
-        Self { reader, writer, chunk: vec![0; CHUNK], unsent: Vec::new(), unflushed: false }
+        let (chunk, first) = (vec![0; CHUNK], FirstBytes::default());
+        Self { reader, writer, chunk, unsent: Vec::new(), unflushed: false, first }
+    }
+
+    /// The first bytes that came.
+    pub(crate) fn first(&self) -> Vec<u8> {
+        self.first.get()
     }
 
     /// Queues a line.
@@ -49,7 +57,7 @@ impl Wire {
     /// # Errors
     /// When the connection is broken. Its orderly end is `UnexpectedEof`.
     pub(crate) async fn exchange(&mut self) -> io::Result<Exchanged> {
-        let Self { reader, writer, chunk, unsent, unflushed } = self;
+        let Self { reader, writer, chunk, unsent, unflushed, first } = self;
         let progress = async {
             match unsent.is_empty() {
                 true => writer.flush().await.map(|()| None),
@@ -59,7 +67,10 @@ impl Wire {
         tokio::select! {
             read = reader.read(chunk) => match read? {
                 0 => Err(io::ErrorKind::UnexpectedEof.into()),
-                count => Ok(Exchanged::Received(chunk[..count].to_vec())),
+                count => {
+                    first.keep(&chunk[..count]);
+                    Ok(Exchanged::Received(chunk[..count].to_vec()))
+                }
             },
             written = progress, if !unsent.is_empty() || *unflushed => match written? {
                 Some(0) => Err(io::ErrorKind::WriteZero.into()),

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 use super::{Examination, Outcome, Stage, Step};
 use crate::Account;
 use crate::dial::{Network, Transport};
+use crate::foreign::{self, Spoken};
 use crate::seat::in_words;
 use crate::wire::{Exchanged, Wire};
 
@@ -42,11 +43,23 @@ impl Examination<'_> {
             true => self.secure(stream, url.endpoint(), route, network, Stage::Subscribe).await?,
             false => Box::new(stream),
         };
-        self.speak(account, Wire::new(transport)).await
+        let mut wire = Wire::new(transport);
+        let job = self.speak(account, &mut wire).await;
+        job.map_err(|reason| {
+            let first = wire.first();
+            let foreign = foreign::sentence(&first, url.endpoint().asked(false));
+            foreign.unwrap_or_else(|| match first.is_empty() {
+                true => format!(
+                    "{reason}, without a word; {}",
+                    foreign::guess(url.endpoint().asked(url.tls))
+                ),
+                false => reason,
+            })
+        })
     }
 
     /// The handshake, up to the first job and our admission, whichever comes first.
-    async fn speak(&mut self, account: &Account, mut wire: Wire) -> Result<Arc<Job>, String> {
+    async fn speak(&mut self, account: &Account, wire: &mut Wire) -> Result<Arc<Job>, String> {
         let started = Instant::now();
         let mut client = Client::new(account.client.clone());
         client.handle_connected(Duration::ZERO);
@@ -90,6 +103,9 @@ impl Examination<'_> {
                 exchanged = wire.exchange() => match exchanged {
                     Ok(Exchanged::Received(bytes)) => {
                         client.handle_bytes(started.elapsed(), &bytes);
+                        if foreign::spoken(&wire.first()).is_some_and(Spoken::is_certain) {
+                            return Err("another protocol".to_owned());
+                        }
                     }
                     Ok(Exchanged::Sent) => {}
                     Err(error) => return Err(in_words(&error)),

@@ -121,8 +121,8 @@ async fn rule_26_answers_of_other_servers_arrive_with_status_type_and_first_word
             &["302", "redirect to https://h/login"],
         ),
         ("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{".to_owned(), &["in the middle"]),
-        ("SSH-2.0-OpenSSH_9.9\r\n".to_owned(), &["not in HTTP"]),
-        ("{\"id\":null,\"error\":\"stratum\"}\n".to_owned(), &["not in HTTP"]),
+        ("SSH-2.0-OpenSSH_9.9\r\n".to_owned(), &["not speak HTTP"]),
+        ("{\"id\":null,\"error\":\"stratum\"}\n".to_owned(), &["not speak HTTP"]),
         (String::new(), &["without an answer"]),
     ] {
         let said = answer.clone();

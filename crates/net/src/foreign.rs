@@ -1,0 +1,468 @@
+//! Which protocol a server speaks, told by its first bytes, when it is not the one that the URL
+//! asks for. A pure function of bytes and URL; the connections keep the bytes ([`FirstBytes`]).
+//!
+//! A sentence made here says what answers, shows its first bytes without control characters, and
+//! says what to write instead. A server that says nothing at all is guessed at by its port.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Bytes that are kept of each connection. Enough for the answer of a Stratum V2 server.
+const KEPT: usize = 256;
+/// Characters that are shown of them.
+const SHOWN: usize = 40;
+
+/// What a server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Spoken {
+    /// JSON lines: Stratum V1, or a relative.
+    JsonLines,
+    /// HTTP/1.
+    Http,
+    /// HTTP/1, and the answer is that the port wants TLS.
+    HttpAboutTls,
+    /// HTTP/2 without TLS.
+    Http2,
+    /// A TLS record.
+    Tls,
+    /// Bitcoin's protocol between nodes; the network's name.
+    Bitcoin(&'static str),
+    /// The length of a Stratum V2 server's answer to a key, and no text.
+    StratumV2,
+    /// Many bytes, and no text: something encrypted.
+    Encrypted,
+    /// Another protocol, by its name.
+    Named(&'static str),
+    /// None of these.
+    Unknown,
+}
+
+/// What the URL asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// A pool.
+    Stratum,
+    /// A node's RPC port.
+    Http,
+}
+
+/// What is asked of whom.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) wanted: Wanted,
+    /// Whether the connection is TLS, and the bytes are those before it.
+    pub(crate) tls: bool,
+    /// As in a URL; IPv6 without brackets.
+    pub(crate) host: &'a str,
+    pub(crate) port: u16,
+}
+
+/// The first words of protocols whose servers speak first, or answer what they do not know.
+const GREETINGS: [(&[u8], &str); 17] = [
+    (b"SSH-", "SSH"),
+    (b"220", "SMTP or FTP"),
+    (b"554", "SMTP"),
+    (b"421", "SMTP or FTP"),
+    (b"+OK", "POP3"),
+    (b"* OK", "IMAP"),
+    (b"* BYE", "IMAP"),
+    (b"-ERR", "Redis"),
+    (b"-NOAUTH", "Redis"),
+    (b"-DENIED", "Redis"),
+    (b"ERROR\r\n", "memcached"),
+    (b"RFB ", "VNC"),
+    (b"AMQP", "AMQP"),
+    (b"RTSP/", "RTSP"),
+    (b"NOTICE ", "IRC"),
+    (b"\xff\xfb", "telnet"),
+    (b"\xff\xfd", "telnet"),
+];
+
+/// The first bytes of every message between Bitcoin nodes (Core's `chainparams.cpp`).
+const MAGICS: [([u8; 4], &str); 5] = [
+    ([0xf9, 0xbe, 0xb4, 0xd9], "main"),
+    ([0x0b, 0x11, 0x09, 0x07], "testnet3"),
+    ([0x1c, 0x16, 0x3f, 0x28], "testnet4"),
+    ([0x0a, 0x03, 0xcf, 0x40], "signet"),
+    ([0xfa, 0xbf, 0xb5, 0xda], "regtest"),
+];
+
+/// Ports where Bitcoin nodes talk to each other, and the RPC port beside each.
+const P2P_PORTS: [(u16, u16); 5] =
+    [(8333, 8332), (18333, 18332), (48333, 48332), (38333, 38332), (18444, 18443)];
+/// Ports of pools and translators in the examples of the Stratum V2 reference implementation.
+const V2_PORTS: [u16; 3] = [34254, 43333, 3336];
+
+/// What the first bytes are; `None` before the first one.
+pub(crate) fn spoken(first: &[u8]) -> Option<Spoken> {
+    let text = first.trim_ascii_start();
+    let begins = |with: &[u8]| first.starts_with(with);
+    let spoken = match text.first().or(first.first())? {
+        b'{' | b'[' => Spoken::JsonLines,
+        _ if begins(b"HTTP/") => {
+            let about_tls = ["HTTPS port", "HTTPS server", "https://"].map(str::as_bytes);
+            let says = |words: &[u8]| first.windows(words.len()).any(|window| window == words);
+            if about_tls.into_iter().any(says) { Spoken::HttpAboutTls } else { Spoken::Http }
+        }
+        // A record of a handshake or an alert, of any version.
+        0x15 | 0x16 if first.get(1) == Some(&3) && first.get(2).is_none_or(|minor| *minor <= 4) => {
+            Spoken::Tls
+        }
+        _ => by_table(first),
+    };
+    Some(spoken)
+}
+
+fn by_table(first: &[u8]) -> Spoken {
+    if let Some((_, network)) = MAGICS.iter().find(|(magic, _)| first.starts_with(magic)) {
+        return Spoken::Bitcoin(network);
+    }
+    if let Some((_, name)) = GREETINGS.iter().find(|(greeting, _)| first.starts_with(greeting)) {
+        return Spoken::Named(name);
+    }
+    match first {
+        // An empty packet number and protocol 10, then a version in text.
+        [_, _, 0, 0, 10, version, ..] if version.is_ascii_digit() => Spoken::Named("MySQL"),
+        // A SETTINGS frame of stream 0.
+        [0, 0, _, 4, 0, 0, 0, 0, 0, ..] => Spoken::Http2,
+        _ if is_text(first) || first.len() < 64 => Spoken::Unknown,
+        // A key, an encrypted key and a signed message; the older form has keys of 32 bytes.
+        _ if matches!(first.len(), 234 | 170) => Spoken::StratumV2,
+        _ => Spoken::Encrypted,
+    }
+}
+
+impl Spoken {
+    /// Whether it cannot become what was asked for, so that there is no need to wait for more.
+    pub(crate) fn is_certain(self) -> bool {
+        !matches!(self, Self::JsonLines | Self::Unknown | Self::StratumV2 | Self::Encrypted)
+    }
+}
+
+/// What a server speaks that does not speak what is asked for, in a sentence with the cure; `None`
+/// where the bytes are as they should be.
+pub(crate) fn sentence(first: &[u8], asked: Asked<'_>) -> Option<String> {
+    let spoken = spoken(first)?;
+    let Asked { wanted, tls, .. } = asked;
+    let expected = match (tls, wanted) {
+        // What is seen of a TLS connection are its records.
+        (true, _) if spoken == Spoken::Tls => return None,
+        (true, _) => "TLS",
+        (false, Wanted::Stratum) if spoken == Spoken::JsonLines => return None,
+        (false, Wanted::Http) if matches!(spoken, Spoken::Http | Spoken::HttpAboutTls) => {
+            return None;
+        }
+        (false, Wanted::Stratum) => "Stratum",
+        (false, Wanted::Http) => "HTTP",
+    };
+    let what = match spoken {
+        Spoken::JsonLines => "it looks like Stratum in plain text".to_owned(),
+        Spoken::Http => "it looks like HTTP, a web server's or a node's".to_owned(),
+        Spoken::HttpAboutTls => "it is a web server that wants TLS".to_owned(),
+        Spoken::Http2 => "it looks like HTTP/2".to_owned(),
+        Spoken::Tls => "it looks like TLS".to_owned(),
+        Spoken::Bitcoin(network) => {
+            format!("it looks like a Bitcoin node's port for other nodes ({network})")
+        }
+        Spoken::StratumV2 => "it looks like Stratum V2".to_owned(),
+        Spoken::Encrypted if p2p(asked.port).is_some() => {
+            "it looks like a Bitcoin node's port for other nodes (encrypted)".to_owned()
+        }
+        Spoken::Encrypted => {
+            "it looks encrypted: Stratum V2, or a Bitcoin node's port for other nodes".to_owned()
+        }
+        Spoken::Named(name) => format!("it looks like {name}"),
+        Spoken::Unknown => "what it speaks is not known".to_owned(),
+    };
+    Some(format!(
+        "what answers there does not speak {expected}: {what}; its first bytes are {}; {}",
+        shown(first),
+        cure(spoken, asked)
+    ))
+}
+
+/// What to write instead.
+fn cure(spoken: Spoken, asked: Asked<'_>) -> String {
+    let Asked { wanted, port, .. } = asked;
+    let at = asked.at();
+    match (spoken, wanted) {
+        (Spoken::JsonLines, _) => format!("write stratum+tcp://{at}"),
+        (Spoken::Tls, Wanted::Stratum) => format!("write stratum+tls://{at}"),
+        (Spoken::Tls | Spoken::HttpAboutTls, Wanted::Http) => format!("write https://{at}"),
+        (Spoken::HttpAboutTls, Wanted::Stratum) => format!(
+            "write https://{at} with --address ADDR if a node is behind it; a pool's Stratum port \
+             is another one"
+        ),
+        (Spoken::Http | Spoken::Http2, _) => format!(
+            "write http://{at} with --address ADDR if it is a Bitcoin node; a pool's Stratum port \
+             is another than that of its web page"
+        ),
+        (Spoken::Bitcoin(_), _) => rpc_port(asked),
+        (Spoken::Encrypted, _) if p2p(port).is_some() => rpc_port(asked),
+        (Spoken::StratumV2 | Spoken::Encrypted, _) => {
+            "write the pool's port for Stratum V1, or put a translator in front of it \
+             (docs/many-machines.md)"
+                .to_owned()
+        }
+        (Spoken::Named(_) | Spoken::Unknown, Wanted::Stratum) => {
+            "write the pool's Stratum port: stratum+tcp://HOST:PORT".to_owned()
+        }
+        (Spoken::Named(_) | Spoken::Unknown, Wanted::Http) => {
+            "write the node's RPC port: http://HOST:PORT".to_owned()
+        }
+    }
+}
+
+/// What a server may be that says nothing, or closes the connection without a word. No claim: a
+/// pool that is starting does the same.
+pub(crate) fn guess(asked: Asked<'_>) -> String {
+    let Asked { wanted, tls, port, .. } = asked;
+    let at = asked.at();
+    if p2p(port).is_some() {
+        let cure = rpc_port(asked);
+        return format!("port {port} is one where Bitcoin nodes talk to each other; {cure}");
+    }
+    let is_rpc = P2P_PORTS.iter().any(|(_, rpc)| *rpc == port);
+    match wanted {
+        Wanted::Stratum if is_rpc => format!(
+            "port {port} is a Bitcoin node's RPC port; write http://{at} with --address ADDR"
+        ),
+        Wanted::Stratum if V2_PORTS.contains(&port) => {
+            format!("port {port} is one of Stratum V2; midstate needs the port for Stratum V1")
+        }
+        Wanted::Stratum if tls => {
+            format!("is it a Stratum port with TLS? If it has none, write stratum+tcp://{at}")
+        }
+        Wanted::Stratum => format!(
+            "is it a port of Stratum V1? If it wants TLS, write stratum+tls://{at}; a Bitcoin \
+             node is http://{at}"
+        ),
+        Wanted::Http if tls => format!("is it a port with TLS? If it has none, write http://{at}"),
+        Wanted::Http => format!("is it an RPC port? If it wants TLS, write https://{at}"),
+    }
+}
+
+fn p2p(port: u16) -> Option<u16> {
+    P2P_PORTS.iter().find(|(p2p, _)| *p2p == port).map(|(_, rpc)| *rpc)
+}
+
+fn rpc_port(asked: Asked<'_>) -> String {
+    let rpc = p2p(asked.port).map_or_else(|| "PORT".to_owned(), |rpc| rpc.to_string());
+    let host = asked.bracketed();
+    format!("to mine at this node write its RPC port, http://{host}:{rpc}, with --address ADDR")
+}
+
+impl Asked<'_> {
+    fn bracketed(&self) -> String {
+        if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.to_owned() }
+    }
+
+    fn at(&self) -> String {
+        format!("{}:{}", self.bracketed(), self.port)
+    }
+}
+
+/// The first line if it is text, else bytes in hex; at most [`SHOWN`] characters.
+fn shown(first: &[u8]) -> String {
+    if is_text(first) {
+        let line = first.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
+        let clean = |byte: &u8| if matches!(byte, b' '..=b'~') { char::from(*byte) } else { '.' };
+        let line: String = line.iter().take(SHOWN - 2).map(clean).collect();
+        return format!("\"{line}\"");
+    }
+    let hex: Vec<_> = first.iter().take(SHOWN / 3).map(|byte| format!("{byte:02x}")).collect();
+    hex.join(" ")
+}
+
+/// Whether the first line can be read.
+fn is_text(first: &[u8]) -> bool {
+    let line = first.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
+    let is_readable = |byte: &&u8| matches!(byte, b' '..=b'~' | b'\t');
+    !line.is_empty() && line.iter().filter(is_readable).count() * 10 >= line.len() * 9
+}
+
+/// The first bytes that came over a connection.
+#[derive(Clone, Default)]
+pub(crate) struct FirstBytes(Arc<Mutex<Vec<u8>>>);
+
+impl FirstBytes {
+    pub(crate) fn get(&self) -> Vec<u8> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Another connection begins.
+    pub(crate) fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    pub(crate) fn keep(&self, bytes: &[u8]) {
+        let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = KEPT - first.len();
+        first.extend_from_slice(&bytes[..room.min(bytes.len())]);
+    }
+}
+
+/// A transport whose first bytes are kept.
+pub(crate) struct Overheard<T> {
+    transport: T,
+    first: FirstBytes,
+    /// Bytes that may still be kept. Looked at without the lock.
+    room: usize,
+}
+
+impl<T> Overheard<T> {
+    pub(crate) fn new(transport: T, first: FirstBytes) -> Self {
+        Self { transport, first, room: KEPT }
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Overheard<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.transport).poll_read(context, buffer);
+        if self.room > 0 {
+            let came = &buffer.filled()[before..];
+            self.first.keep(came);
+            self.room = self.room.saturating_sub(came.len());
+        }
+        polled
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Overheard<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.transport).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.transport).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.transport).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffers: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.transport).poll_write_vectored(context, buffers)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.transport.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(wanted: Wanted, tls: bool, port: u16) -> Asked<'static> {
+        Asked { wanted, tls, host: "h", port }
+    }
+
+    fn random(length: u32) -> Vec<u8> {
+        (1..=length).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
+    }
+
+    #[test]
+    fn rule_8_the_first_bytes_tell_the_protocol() {
+        for (first, expected) in [
+            (&b"{\"id\":1,\"result\":true}\n"[..], Spoken::JsonLines),
+            (b" \r\n{", Spoken::JsonLines),
+            (b"HTTP/1.1 400 Bad Request\r\n", Spoken::Http),
+            (b"HTTP/1.0 200 OK", Spoken::Http),
+            (b"HTTP/1.1 400\r\n\r\nThe plain HTTP request was sent to HTTPS port", {
+                Spoken::HttpAboutTls
+            }),
+            (b"\0\0\x12\x04\0\0\0\0\0\0\x03", Spoken::Http2),
+            (b"\x15\x03\x01\0\x02\x02\x46", Spoken::Tls),
+            (b"\x16\x03\x03\0\x7a\x02", Spoken::Tls),
+            (b"\x15", Spoken::Unknown),
+            (b"SSH-2.0-OpenSSH_9.6\r\n", Spoken::Named("SSH")),
+            (b"220 mail.example ESMTP", Spoken::Named("SMTP or FTP")),
+            (b"* OK IMAP4", Spoken::Named("IMAP")),
+            (b"+OK POP3", Spoken::Named("POP3")),
+            (b"-ERR unknown command", Spoken::Named("Redis")),
+            (b"ERROR\r\nERROR\r\n", Spoken::Named("memcached")),
+            (b"J\0\0\0\x0a8.0.36\0", Spoken::Named("MySQL")),
+            (b"RFB 003.008\n", Spoken::Named("VNC")),
+            (b"\xff\xfd\x18", Spoken::Named("telnet")),
+            (b"\xf9\xbe\xb4\xd9version", Spoken::Bitcoin("main")),
+            (b"\x1c\x16\x3f\x28version", Spoken::Bitcoin("testnet4")),
+            (b"\x0a\x03\xcf\x40version", Spoken::Bitcoin("signet")),
+            (b"\xfa\xbf\xb5\xdaversion", Spoken::Bitcoin("regtest")),
+            (b"hello", Spoken::Unknown),
+            (b"\0\0\0", Spoken::Unknown),
+        ] {
+            assert_eq!(spoken(first), Some(expected), "{}", first.escape_ascii());
+        }
+        assert_eq!(spoken(b""), None);
+        assert_eq!(spoken(&random(234)), Some(Spoken::StratumV2));
+        assert_eq!(spoken(&random(256)), Some(Spoken::Encrypted));
+        assert_eq!(spoken(&random(64)), Some(Spoken::Encrypted));
+    }
+
+    #[test]
+    fn rule_8_the_sentence_shows_clean_bytes_and_what_to_write() {
+        let pool = asked(Wanted::Stratum, false, 3333);
+        let node = asked(Wanted::Http, false, 8332);
+        let v2 = random(234);
+        for (first, asked, words) in [
+            (&b"HTTP/1.1 400 Bad Request\r\nX: \x1b[2J"[..], pool, {
+                ["HTTP", "\"HTTP/1.1 400 Bad Request\"", "http://h:3333"]
+            }),
+            (b"\x15\x03\x03\0\x02\x02\x28", pool, ["TLS", "15 03 03", "stratum+tls://h:3333"]),
+            (b"\x15\x03\x03\0\x02\x02\x28", node, ["TLS", "15 03 03", "https://h:8332"]),
+            (b"SSH-2.0-\x1b[31m", pool, ["SSH", "\"SSH-2.0-.[31m\"", "stratum+tcp://"]),
+            (b"SSH-2.0-x", node, ["SSH", "\"SSH-2.0-x\"", "http://"]),
+            (b"{\"id\":null}", node, ["Stratum", "\"{\"id\":null}\"", "stratum+tcp://h:8332"]),
+            (&v2, pool, ["Stratum V2", "9e 3c", "translator"]),
+        ] {
+            let sentence = sentence(first, asked).unwrap();
+            for word in words {
+                assert!(sentence.contains(word), "{word:?} is not in: {sentence}");
+            }
+            assert!(sentence.chars().all(|c| matches!(c, ' '..='~')), "{sentence:?}");
+        }
+        let tls = asked(Wanted::Stratum, true, 3333);
+        let plain = sentence(b"{\"id\":1}\n", tls).unwrap();
+        assert!(plain.contains("does not speak TLS") && plain.contains("stratum+tcp://h:3333"));
+        for (first, asked) in [(&b"{}"[..], pool), (b"HTTP/1.1 500", node), (b"\x16\x03\x03", tls)]
+        {
+            assert_eq!(sentence(first, asked), None);
+        }
+        assert!((0..300).all(|length| shown(&random(length)).len() <= SHOWN));
+        assert!(shown(&[b'a'; 300]).len() <= SHOWN);
+    }
+
+    #[test]
+    fn rule_8_a_server_that_says_nothing_is_guessed_at_by_its_port() {
+        for (asked, word) in [
+            (asked(Wanted::Stratum, false, 8333), "http://h:8332"),
+            (asked(Wanted::Stratum, false, 18444), "http://h:18443"),
+            (asked(Wanted::Stratum, false, 18443), "http://h:18443"),
+            (asked(Wanted::Stratum, false, 34254), "Stratum V2"),
+            (asked(Wanted::Stratum, false, 3333), "stratum+tls://h:3333"),
+            (asked(Wanted::Stratum, true, 3333), "stratum+tcp://h:3333"),
+            (asked(Wanted::Http, false, 8333), "http://h:8332"),
+            (asked(Wanted::Http, false, 80), "https://h:80"),
+        ] {
+            assert!(guess(asked).contains(word), "{asked:?}: {}", guess(asked));
+        }
+    }
+}
