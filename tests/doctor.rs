@@ -43,8 +43,17 @@ impl Diagnosis {
     }
 }
 
-const ALL: [&str; 8] =
-    ["name", "connection", "credentials", "chain", "sync", "peers", "template", "clock"];
+const ALL: [&str; 9] = [
+    "name",
+    "connection",
+    "credentials",
+    "chain",
+    "sync",
+    "peers",
+    "template",
+    "proposal",
+    "clock",
+];
 
 fn datadir(node: &Bitcoind) -> [&str; 2] {
     ["--datadir", node.datadir.to_str().unwrap()]
@@ -184,7 +193,7 @@ fn u10_what_a_node_goes_through_is_told_with_the_cure() {
 #[test]
 #[ignore = "needs bitcoind: cargo xtask bitcoind builds one"]
 fn u10_signets_are_told_apart_by_who_may_mine() {
-    let checks = [&ALL[..7], &["signet challenge", "clock"]].concat();
+    let checks = [&ALL[..7], &["signet challenge", "proposal", "clock"]].concat();
     let not_ok = [("sync", "warn"), ("peers", "warn")];
     let open = Bitcoind::start("signet", &["-signet", "-signetchallenge=51"]);
     let flags = [&datadir(&open)[..], &["--chain", "signet"]].concat();
@@ -197,4 +206,72 @@ fn u10_signets_are_told_apart_by_who_may_mine() {
     let found = examine(&signed.url(), &flags);
     let not_ok = [&not_ok[..], &[("signet challenge", "fail")]].concat();
     found.assert(1, &checks[..8], &not_ok, &["must be signed by the holders of its key"]);
+}
+
+/// What a miner and the doctor say about a node on regtest that answers `getblocktemplate` so: the
+/// exit codes, and the words of both.
+fn judged(template: &Value) -> [(i32, String); 2] {
+    let template = template.clone();
+    let url = scripted(move |call| {
+        let result = match call["method"].as_str().unwrap() {
+            "getblockchaininfo" => json!({
+                "chain": "regtest", "blocks": 0, "headers": 0, "initialblockdownload": false,
+            }),
+            "getnetworkinfo" => json!({"connections": 0, "subversion": "/btcwire:0.5.0/"}),
+            "getblocktemplate" if call["params"][0]["mode"] == "proposal" => json!("bad-cb-amount"),
+            "getblocktemplate" => template.clone(),
+            other => panic!("{other}"),
+        };
+        (200, json!({"id": 0, "result": result}))
+    });
+    let found = examine(&url, &["-u", "me", "-p", "x"]);
+    let spool = std::env::temp_dir().join(format!("midstate-rule25-{}", std::process::id()));
+    let miner = midstate(&["mine", "-o", &url, "-u", "me", "-p", "x", "--json"])
+        .args(["--address", "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080", "--threads", "1"])
+        .args(["--time-limit", "3", "--spool", spool.to_str().unwrap()])
+        .output()
+        .unwrap();
+    let words = String::from_utf8(miner.stdout).unwrap() + &String::from_utf8_lossy(&miner.stderr);
+    [(found.code, found.words), (miner.status.code().unwrap(), words)]
+}
+
+/// A template without transactions, on regtest's first block.
+fn template() -> Value {
+    json!({
+        "capabilities": ["proposal"], "version": 536_870_912, "rules": ["csv", "!segwit"],
+        "previousblockhash": "0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206",
+        "transactions": [], "coinbaseaux": {}, "coinbasevalue": 5_000_000_000_u64,
+        "target": format!("7fffff{}", "0".repeat(58)), "bits": "207fffff", "height": 1,
+        "curtime": std::time::SystemTime::now()
+            .duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap().as_secs(),
+        "sigoplimit": 80_000,
+    })
+}
+
+#[test]
+fn rule_25_mine_and_doctor_name_what_is_wrong_with_a_template_and_do_not_wait() {
+    let commitment = format!("6a24aa21a9ed{}", "0".repeat(64));
+    for (change, words) in [
+        (json!({"rules": null, "default_witness_commitment": commitment}), "do not name segwit"),
+        (json!({"coinbasevalue": null, "coinbasetxn": {"data": "00"}}), "coinbasetxn"),
+        (json!({"bits": "1d00ffff"}), "1d00ffff"),
+        (json!({"height": "one"}), "height"),
+        (json!({"curtime": null}), "no curtime"),
+        (json!({"coinbaseaux": {"x": "00".repeat(90)}}), "shorten the tag"),
+    ] {
+        let mut template = template();
+        for (key, value) in change.as_object().unwrap() {
+            template[key] = value.clone();
+        }
+        for (code, said) in judged(&template) {
+            assert_eq!(code, 1, "{change}: {said}");
+            assert!(said.contains(words), "{change}: {said}");
+        }
+    }
+    // A block that the node would refuse: another template may be better, so the miner waits.
+    let [doctor, miner] = judged(&template());
+    assert_eq!((doctor.0, miner.0), (1, 0), "{doctor:?} {miner:?}");
+    for (_, said) in [doctor, miner] {
+        assert!(said.contains("would refuse our block at height 1: bad-cb-amount"), "{said}");
+    }
 }

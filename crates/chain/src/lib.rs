@@ -21,6 +21,7 @@ mod script;
 mod share;
 mod target;
 mod text;
+mod witness;
 
 pub use block::serialize_block;
 pub use coinbase::{
@@ -36,3 +37,4 @@ pub use retarget::{RETARGET_INTERVAL, TARGET_SPACING, TARGET_TIMESPAN, retarget}
 pub use share::{Share, Verdict};
 pub use target::{Bits, BitsError, DifficultyError, Target, U256};
 pub use text::is_printable;
+pub use witness::without_witness;

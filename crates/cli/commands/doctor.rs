@@ -179,6 +179,7 @@ fn examined(Step { stage, took, outcome }: Step) -> Finding {
         ),
         Stage::Template => ("template", Some("see above, and the node's debug.log")),
         Stage::Challenge => ("signet challenge", None),
+        Stage::Proposal => ("proposal", Some("the reason is the node's own: see its debug.log")),
         Stage::Clock => (
             "clock",
             Some(

@@ -56,6 +56,16 @@ pub enum WorkError {
     NoRoom(#[from] TemplateError),
 }
 
+impl WorkError {
+    /// Whether this node's later templates will be no better (see [`TemplateError::is_final`]).
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::LongTag(_) | Self::Coinbase(_) => true,
+            Self::NoRoom(error) => error.is_final(),
+        }
+    }
+}
+
 impl Work {
     /// Joins them. `id` names the job; `clean` says that earlier jobs are void.
     pub fn new(

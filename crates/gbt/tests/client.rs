@@ -876,3 +876,26 @@ proptest! {
         prop_assert!(full || world.sent.iter().all(|&(_, _, spooled)| spooled));
     }
 }
+
+#[test]
+fn rule_25_a_template_that_waiting_does_not_better_is_fatal_at_once_unless_the_node_gave_work() {
+    let broken = json!({"coinbasevalue": null, "coinbasetxn": {"data": "00"}});
+    let mut core = Core::new();
+    core.template_extras = broken.clone();
+    let Fatal::Unusable(words) = fatal(config(1), core) else { panic!("another end") };
+    assert!(words.contains("coinbasetxn"), "{words}");
+
+    // Gave work, goes astray, and comes back.
+    let mut world = World::new(vec![Core::new()]);
+    world.pass(10);
+    assert!(world.job.is_some());
+    world.cores[0].template_extras = broken;
+    world.cores[0].foreign_block();
+    world.pass(60);
+    assert!(!world.events.iter().any(|event| matches!(event.what, What::Fatal(_))));
+    assert!(world.states().contains(&(0, NodeState::Lost)));
+    world.cores[0].template_extras = json!({});
+    world.pass(60);
+    let job = world.job.as_ref().unwrap();
+    assert_eq!(job.prev_hash.to_string(), world.cores[0].tip().to_string());
+}

@@ -59,9 +59,9 @@ fn damaged_templates_are_refused_with_the_field_and_the_value() {
         (json!({"version": 4_294_967_296_i64}), "version"),
         (json!({"height": 0}), "height"),
         (json!({"coinbasevalue": 2_100_000_000_000_001_u64}), "coinbasevalue"),
-        (json!({"coinbasevalue": -1}), "cannot be read"),
-        (json!({"transactions": null}), "cannot be read"),
-        (json!({"curtime": 4_294_967_296_i64}), "cannot be read"),
+        (json!({"coinbasevalue": -1}), "coinbasevalue -1"),
+        (json!({"transactions": null}), "no transactions"),
+        (json!({"curtime": 4_294_967_296_i64}), "curtime 4294967296"),
         (json!({"weightlimit": 900}), "weight"),
         (json!({"sigoplimit": 1}), "sigops"),
         (json!({"rules": ["csv", "!segwit", "!\u{1b}[2Jevil"]}), "rule \"[2Jevil\""),
@@ -77,9 +77,116 @@ fn damaged_templates_are_refused_with_the_field_and_the_value() {
 fn s16_limits_beyond_all_reason_do_not_overflow() {
     let template = parse(&with(json!({
         "rules": ["csv"], "sigoplimit": u64::MAX, "weightlimit": u64::MAX,
-        "default_witness_commitment": null,
+        "default_witness_commitment": null, "transactions": [],
     })));
     assert_eq!(template.unwrap().sigops_left, u64::MAX);
+}
+
+/// A template without some fields, and with others.
+fn changed(without: &[&str], change: Value) -> Result<Template, TemplateError> {
+    let mut template = with(change);
+    let fields = template.as_object_mut().expect("an object");
+    fields.retain(|name, _| !without.contains(&name.as_str()));
+    parse(&template)
+}
+
+#[test]
+fn rule_25_templates_of_other_nodes_are_named_with_the_field_and_are_final() {
+    let segwit = "do not name segwit";
+    for (without, change, words) in [
+        // btcd.
+        (&["rules"][..], json!({}), segwit),
+        (&["rules", "default_witness_commitment"], json!({}), segwit),
+        (&[], json!({"rules": null}), segwit),
+        (&[], json!({"rules": []}), segwit),
+        (&[], json!({"rules": ["csv"], "transactions": []}), segwit),
+        (&["coinbasevalue"], json!({"coinbasetxn": {"data": "00"}}), "coinbasetxn"),
+        (&["coinbasevalue"], json!({}), "no coinbasevalue"),
+        (&[], json!({"bits": "1d00ffff"}), "bits \"1d00ffff\" stand for 00000000ffff"),
+        (&[], json!({"bits": "+207ffff"}), "bits \"+207ffff\""),
+        (&[], json!({"bits": "7fffff"}), "bits \"7fffff\""),
+        (&[], json!({"bits": 545_259_519}), "bits 545259519"),
+        (&[], json!({"height": "7"}), "height \"7\""),
+        (&[], json!({"height": -1}), "height -1"),
+        (&[], json!({"height": 500_000_001}), "height 500000001"),
+        (&[], json!({"curtime": "now"}), "curtime \"now\""),
+        (&[], json!({"curtime": 1.5}), "curtime 1.5"),
+        (&[], json!({"mintime": -1}), "mintime -1"),
+        (&[], json!({"rules": "segwit"}), "rules \"segwit\""),
+        (&[], json!({"rules": [7]}), "rules [7]"),
+        (&[], json!({"capabilities": {}}), "capabilities {}"),
+        (&[], json!({"transactions": {}}), "transactions {}"),
+        (&[], json!({"transactions": [7]}), "transaction 0 7"),
+        (&[], json!({"transactions": [[1, 2, 3, 4, 5]]}), "transaction 0 [1,2,3,4,5]"),
+        (&[], json!({"transactions": [{}]}), "no transaction 0 with data"),
+        (&[], json!({"coinbaseaux": "00"}), "coinbaseaux \"00\""),
+        (&[], json!({"version": "1"}), "version \"1\""),
+        (&[], json!({"vbrequired": -1}), "vbrequired -1"),
+        (&[], json!({"sigoplimit": "many"}), "sigoplimit \"many\""),
+        (&[], json!({"weightlimit": -1}), "weightlimit -1"),
+        (&[], json!({"longpollid": 7}), "longpollid 7"),
+        (&[], json!({"signet_challenge": 51}), "signet_challenge 51"),
+        (&[], json!({"previousblockhash": "x".repeat(5_000)}), "previousblockhash \"xxx"),
+    ] {
+        let error = changed(without, change.clone()).expect_err(&change.to_string());
+        let said = error.to_string();
+        assert!(said.contains(words), "{change}: {words:?} is not in: {said}");
+        assert!(error.is_final(), "{said}");
+        assert!(said.contains("; ") && said.contains("Bitcoin Core"), "the cure: {said}");
+        assert!(said.len() < 500 && !said.contains("line 1") && !said.contains("struct"), "{said}");
+    }
+    for other in ["null", "[]", "\"text\"", "17", "[1,2,3]", "", "<html>"] {
+        let error = Template::parse(other).unwrap_err();
+        assert!(error.is_final() && error.to_string().contains("JSON object"), "{other}: {error}");
+    }
+}
+
+#[test]
+fn rule_25_a_field_that_is_missing_is_treated_as_one_that_is_null() {
+    let needed = [
+        "version",
+        "previousblockhash",
+        "transactions",
+        "coinbasevalue",
+        "target",
+        "sigoplimit",
+        "curtime",
+        "bits",
+        "height",
+    ];
+    for name in with(json!({})).as_object().unwrap().keys().filter(|name| *name != "rules") {
+        let (missing, null) = (changed(&[name], json!({})), changed(&[], json!({ name: null })));
+        assert_eq!(missing, null, "{name}");
+        match missing {
+            Ok(_) => assert!(!needed.contains(&name.as_str()), "{name}"),
+            Err(error) => {
+                assert!(error.to_string().contains(&format!("no {name} ")), "{error}");
+                assert!(needed.contains(&name.as_str()), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn rule_25_what_is_said_about_a_transaction_must_be_what_its_data_give() {
+    for (key, value) in [
+        ("txid", json!("0".repeat(64))),
+        ("hash", json!("0".repeat(64))),
+        ("weight", json!(1)),
+        ("weight", json!(u64::MAX)),
+    ] {
+        let mut template = with(json!({}));
+        template["transactions"][1][key] = value.clone();
+        let error = parse(&template).unwrap_err();
+        let said = error.to_string();
+        assert!(said.contains(&format!("transaction 1 of the block template has {key}")), "{said}");
+        assert!(!error.is_final(), "transactions come and go: {said}");
+    }
+    for (key, value) in [("weight", json!("heavy")), ("sigops", json!(-1)), ("data", json!("02"))] {
+        let mut template = with(json!({}));
+        template["transactions"][1][key] = value.clone();
+        assert!(parse(&template).is_err(), "{key} {value}");
+    }
 }
 
 #[test]
@@ -166,7 +273,7 @@ fn what_the_node_wants_in_the_coinbase_is_there() {
     assert!(with_aux(75).is_ok() && with_aux(76).is_ok() && with_aux(84).is_ok());
     assert!(with_aux(85).is_err() && with_aux(300).is_err());
     let error = parse(&with(json!({"coinbaseaux": {"": "xy"}}))).unwrap_err();
-    assert!(error.to_string().contains("coinbaseaux \"xy\""), "{error}");
+    assert!(error.to_string().contains("coinbaseaux {\"\":\"xy\"}"), "{error}");
 }
 
 #[test]

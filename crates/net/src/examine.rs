@@ -63,6 +63,8 @@ pub enum Stage {
     Template,
     /// Whether anybody may mine on this signet.
     Challenge,
+    /// Whether a node would take our block but for its proof of work.
+    Proposal,
     /// A node's clock against ours.
     Clock,
 }

@@ -9,7 +9,7 @@ use midstate_chain::Hash256;
 use super::node::{LongPoll, SHORT};
 use super::{CALL_TIMEOUT, Client, Fatal, Given, NodeState, Purpose, What, blocks};
 use crate::rpc::{Answer, BlockVerdict, Call, RpcError};
-use crate::{Payout, Template, TemplateError, Work};
+use crate::{Payout, Template, Work};
 
 /// Between two plain fetches where there is no long poll.
 pub(super) const POLL: Duration = Duration::from_secs(5);
@@ -151,7 +151,12 @@ impl Client {
             .and_then(|answer| answer.raw_result().map(|result| Template::parse(result.get())));
         let template = match parsed {
             Ok(Ok(template)) => template,
-            Ok(Err(error @ (TemplateError::UnknownRule(_) | TemplateError::SignedSignet(_)))) => {
+            // Rule: where waiting cannot help, nobody waits. A node that gave work before may be
+            // itself again in a while.
+            Ok(Err(error))
+                if error.is_about_the_chain()
+                    || error.is_final() && !self.nodes[index].was_connected =>
+            {
                 return self.give_up(now, index, Fatal::Unusable(error.to_string()));
             }
             Ok(Err(error)) => return self.lose(now, index, &error.to_string(), None),
@@ -239,6 +244,9 @@ impl Client {
         let can_propose = template.can_propose;
         let work = match Work::new(template, &payout, id, clean) {
             Ok(work) => work,
+            Err(error) if error.is_final() && self.works.is_empty() => {
+                return self.give_up(now, self.active, Fatal::Unusable(error.to_string()));
+            }
             Err(error) => return self.lose(now, self.active, &error.to_string(), None),
         };
         if !can_propose {

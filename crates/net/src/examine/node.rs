@@ -4,8 +4,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use midstate_chain::Network as Chain;
-use midstate_gbt::rpc::{Answer, Call, ChainInfo, NetworkInfo, RpcError};
-use midstate_gbt::{Template, TemplateError};
+use midstate_gbt::rpc::{Answer, BlockVerdict, Call, ChainInfo, NetworkInfo, RpcError};
+use midstate_gbt::{Payout, Template, TemplateError, Work};
 
 use super::{Examination, Outcome, Stage, Step};
 use crate::dial::Network;
@@ -82,11 +82,20 @@ impl Examination<'_> {
             }
             Err(error) => return Err(error.to_string()),
         };
-        let signet = chain == Chain::Signet;
-        self.done(described(&template), if signet { Stage::Challenge } else { Stage::Clock });
-        if signet {
-            self.good("OP_TRUE: anybody may mine here".to_owned(), Stage::Clock);
+        let next = if template.can_propose { Stage::Proposal } else { Stage::Clock };
+        if chain == Chain::Signet {
+            self.done(described(&template), Stage::Challenge);
+            self.good("OP_TRUE: anybody may mine here".to_owned(), next);
+        } else {
+            self.done(described(&template), next);
         }
+        let work = Work::new(template, &anyone(), "doctor".to_owned(), true);
+        let work = work.map_err(|error| error.to_string())?;
+        if work.template().can_propose {
+            let outcome = proposed(&work, rpc).await?;
+            self.done(outcome, Stage::Clock);
+        }
+        let template = work.template();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         self.tell(match template.clock_skew(now) {
             None => Outcome::Good("no more than 2 minutes from ours".to_owned()),
@@ -97,6 +106,38 @@ impl Examination<'_> {
             )),
         });
         Ok(())
+    }
+}
+
+/// Nobody is paid by a block that is only looked at.
+fn anyone() -> Payout {
+    const OP_TRUE: u8 = 0x51;
+    Payout {
+        script: vec![OP_TRUE],
+        tag: b"/midstate doctor/".to_vec(),
+        extranonce1: vec![0; 4],
+        version_mask: 0,
+    }
+}
+
+/// The template's block, checked by the node as `mine` has it checked.
+async fn proposed(work: &Work, rpc: &RpcClient) -> Result<Outcome, String> {
+    let answer = ask(rpc, &Call::Proposal { block: work.proposal().into() }).await;
+    match answer.and_then(|answer| BlockVerdict::from_answer(&answer)) {
+        Ok(BlockVerdict::Refused(reason)) if reason == "inconclusive-not-best-prevblk" => {
+            Ok(Outcome::Good("the tip moved while the node looked at our block".to_owned()))
+        }
+        Ok(BlockVerdict::Refused(reason)) => Err(format!(
+            "the node would refuse our block at height {}: {reason}",
+            work.template().height
+        )),
+        Ok(_) => {
+            Ok(Outcome::Good("the node would take our block but for its proof of work".to_owned()))
+        }
+        Err(error @ RpcError::Node { .. }) => Ok(Outcome::Doubtful(format!(
+            "our block could not be checked ({error}); mine would mine it unchecked"
+        ))),
+        Err(error) => Err(error.to_string()),
     }
 }
 
