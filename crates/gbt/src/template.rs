@@ -88,8 +88,7 @@ pub enum TemplateError {
     },
     /// `bits` and `target` are two ways to write one number.
     #[error(
-        "the block template has target {target:?}, but its bits {bits:?} stand for {expected}; \
-         {CORE}"
+        "the block template has target {target:?}, but bits {bits:?} stand for {expected}; {CORE}"
     )]
     Target {
         /// The node's.

@@ -884,7 +884,6 @@ fn rule_25_a_template_that_waiting_does_not_better_is_fatal_at_once_unless_the_n
     core.template_extras = broken.clone();
     let Fatal::Unusable(words) = fatal(config(1), core) else { panic!("another end") };
     assert!(words.contains("coinbasetxn"), "{words}");
-
     // Gave work, goes astray, and comes back.
     let mut world = World::new(vec![Core::new()]);
     world.pass(10);
@@ -896,6 +895,6 @@ fn rule_25_a_template_that_waiting_does_not_better_is_fatal_at_once_unless_the_n
     assert!(world.states().contains(&(0, NodeState::Lost)));
     world.cores[0].template_extras = json!({});
     world.pass(60);
-    let job = world.job.as_ref().unwrap();
-    assert_eq!(job.prev_hash.to_string(), world.cores[0].tip().to_string());
+    let tip = world.cores[0].tip().to_string();
+    assert_eq!(world.job.as_ref().unwrap().prev_hash.to_string(), tip);
 }
