@@ -108,8 +108,8 @@ pub enum TemplateError {
     /// SegWit is in use, and the rule is not named (btcd).
     #[error(
         "the block template holds SegWit ({0}), but its rules do not name segwit (btcd's templates \
-         have no rules at all): the network would refuse a block made of it; mine at a Bitcoin Core \
-         node"
+         have no rules at all): the network would refuse a block made of it; mine at a Bitcoin \
+         Core node"
     )]
     UnnamedSegwit(&'static str),
     /// Compact bits without a target.
