@@ -665,7 +665,7 @@ fn output_stays_proportionate_to_what_happens() {
     let events = crate::program::events(&output.stdout);
     let of = |kind: &str| events.iter().filter(|event| event["event"] == kind).count();
     let summary = events.last().unwrap();
-    assert!(summary["shares"]["throttled"].as_u64() > Some(1000), "{summary}");
+    assert!(summary["shares"]["throttled"].as_u64() > Some(0), "{summary}");
     let most = 20.0 * (1.0 + seconds);
     let told = of("share") + of("block");
     assert!((told as f64) <= 2.0 * most, "{told} shares and blocks in {seconds} s");
