@@ -1,7 +1,7 @@
 //! The solo miner's side of the talk with one node or several, without sockets, files or clock.
 //!
 //! The caller sends each [`Request`] by HTTP and brings the outcome back, writes what
-//! [`Event::Spool`] asks for, hands jobs to the hashing threads and found shares back. `now` is the
+//! [`What::Spool`] asks for, hands jobs to the hashing threads and found shares back. `now` is the
 //! time since any moment the caller chose; [`Client::poll_timeout`] says when to come again.
 //!
 //! - Work comes from the *active* node, the first in the order given that answers (failover).
@@ -408,7 +408,7 @@ impl Client {
         self.given_for(job).map_or(self.active, |given| given.node)
     }
 
-    /// The block of [`Event::Spool`] is on disk, or cannot be written. It is sent either way.
+    /// The block of [`What::Spool`] is on disk, or cannot be written. It is sent either way.
     pub fn handle_spooled(&mut self, now: Duration, hash: Hash256, outcome: Result<(), String>) {
         if let Err(reason) = outcome {
             let node = self.blocks.origin(hash).unwrap_or(self.active);
@@ -446,7 +446,7 @@ impl Client {
         self.blocks.abandon(&mut self.events);
     }
 
-    /// The work of the last [`Event::Job`], transactions included.
+    /// The work of the last [`What::Job`], transactions included.
     pub fn newest_work(&self) -> Option<&Work> {
         self.works.last().map(|given| &given.work)
     }
