@@ -65,3 +65,44 @@ fn sha256d(parts: &[&[u8]]) -> [u8; 32] {
     let first = parts.iter().fold(Sha256::new(), |hasher, part| hasher.chain_update(part));
     Sha256::digest(first.finalize()).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::RegtestChain;
+
+    const TIME: u32 = 1_700_000_000;
+
+    /// The version of the header that these bits make under this mask.
+    fn version(bits: Option<u32>, mask: u32) -> Result<u32, String> {
+        let chain = RegtestChain::new(Vec::new()).expect("no tag");
+        let mut job = chain.template(Duration::from_secs(TIME.into())).job;
+        // All bits are set, so that those that must be cleared are seen.
+        job.version = u32::MAX;
+        let submission = Submission {
+            worker: "me".into(),
+            job_id: String::new(),
+            extranonce2: vec![0; 4],
+            time: TIME,
+            nonce: 0,
+            version_bits: bits,
+        };
+        let judged = recompute(&job, &[0; 4], mask, TIME..=TIME, &submission);
+        judged.map(|judged| judged.header.version).map_err(|reject| reject.text)
+    }
+
+    #[test]
+    fn rolled_version_bits_replace_those_of_the_mask_and_no_others() {
+        assert_eq!(version(None, 0x1fff_e000), Ok(u32::MAX));
+        assert_eq!(version(Some(0), 0x1fff_e000), Ok(0xe000_1fff));
+        assert_eq!(version(Some(0x0000_2000), 0x1fff_e000), Ok(0xe000_3fff));
+        assert_eq!(version(Some(0x1fff_e000), 0x1fff_e000), Ok(u32::MAX));
+        assert_eq!(version(Some(0), 0), Ok(u32::MAX));
+        for (bits, mask) in [(0x2000_0000, 0x1fff_e000), (0x3fff_e000, 0x1fff_e000), (1, 0)] {
+            let words = format!("version bits {bits:08x} outside the mask {mask:08x}");
+            assert_eq!(version(Some(bits), mask), Err(words));
+        }
+    }
+}

@@ -232,6 +232,28 @@ fn memory_that_a_miner_can_fill_has_a_bound() {
 }
 
 #[test]
+fn a_job_is_renewed_every_half_minute_and_at_each_block() {
+    let mut miner = Miner::join(NOW);
+    let half_minute = Duration::from_secs(30);
+    assert_eq!((miner.job.as_deref(), miner.pool.poll_timeout()), (Some("1"), NOW + half_minute));
+    miner.pool.handle_timeout(NOW + half_minute - Duration::from_millis(1));
+    miner.hear();
+    assert_eq!(miner.job.as_deref(), Some("1"));
+    miner.pool.handle_timeout(NOW + half_minute);
+    miner.hear();
+    assert_eq!(miner.job.as_deref(), Some("2"));
+    assert_eq!(miner.pool.poll_timeout(), NOW + 2 * half_minute);
+    let later = NOW + half_minute + Duration::from_secs(7);
+    miner.mine(later, later);
+    assert_eq!(miner.job.as_deref(), Some("3"), "the next block's job came with the answer");
+    assert_eq!(miner.pool.poll_timeout(), later + half_minute);
+    let session = miner.session;
+    miner.pool.disconnect(session);
+    assert!(matches!(miner.pool.poll_event(), Some(Event::Left { .. })));
+    assert_eq!(miner.pool.pool().sessions(), 0);
+}
+
+#[test]
 fn two_pools_never_produce_the_same_block() {
     let block_of = |first_extranonce1| {
         let mut miner = Miner::join_at(NOW, PoolConfig::new(1e-9, first_extranonce1));
