@@ -271,6 +271,8 @@ fn a_height_that_is_not_minimal_or_not_there_is_not_read() {
     let mut padded = bare[..42].to_vec();
     padded.extend([0x02, 0x05, 0x00]);
     assert_eq!(coinbase_height(&padded), None, "5 is OP_5, not a push of two bytes");
+    let zero = [&bare[..42], &[0x00]].concat();
+    assert_eq!(coinbase_height(&zero), Some(0), "OP_0");
     assert_eq!(with_witness(&[0; 7]), None);
 }
 
@@ -349,6 +351,25 @@ fn a_block_is_sent_although_the_pool_asks_for_more_unless_blocks_are_a_toy() {
     assert_eq!((easy_share.submit_target(), easy_share.block_target()), (signet, hard));
     let toy = Job { share_target: hard, ..job() };
     assert_eq!((toy.submit_target(), toy.block_target()), (hard, hard));
+}
+
+#[test]
+fn a_job_is_as_high_as_its_coinbase_says() {
+    let coinbase = |height| {
+        let parts = Coinbase {
+            height,
+            tag: b"",
+            extranonce_size: 3,
+            outputs: &outputs(),
+            witness_commitment: None,
+        };
+        parts.build().expect("the script is short enough").prefix
+    };
+    for height in [1, 17, 840_000] {
+        let job = Job { coinbase_prefix: coinbase(height), ..job() };
+        assert_eq!(job.height(), Some(height));
+    }
+    assert_eq!(job().height(), None, "three bytes are no coinbase");
 }
 
 #[test]

@@ -120,6 +120,13 @@ fn retarget_is_clamped_limited_and_survives_time_running_backwards() {
 }
 
 #[test]
+fn a_hash_in_a_failed_assertion_is_readable() {
+    let hash = Network::Mainnet.genesis().hash();
+    let text = "000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f";
+    assert_eq!(format!("{hash:?}"), format!("Hash256({text})"));
+}
+
+#[test]
 fn genesis_blocks_hash_to_their_names_and_meet_their_limits() {
     let names = [
         (Network::Mainnet, "000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f"),
@@ -154,4 +161,7 @@ fn the_subsidy_halves_to_zero_and_sums_to_just_below_21_million() {
     assert_eq!(main.subsidy(1_050_000), 156_250_000);
     assert_eq!(main.subsidy(u32::MAX), 0);
     assert_eq!(eras(Network::Regtest).nth(1), Some(2_500_000_000));
+    // Core's nSubsidyHalvingInterval of regtest is 150.
+    let regtest = [149, 150, 300].map(|height| Network::Regtest.subsidy(height));
+    assert_eq!(regtest, [5_000_000_000, 2_500_000_000, 1_250_000_000]);
 }
