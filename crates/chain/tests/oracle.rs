@@ -354,6 +354,24 @@ fn a_block_is_sent_although_the_pool_asks_for_more_unless_blocks_are_a_toy() {
 }
 
 #[test]
+fn a_coinbase_script_is_padded_to_two_bytes_and_no_further() {
+    // Core refuses a script of one byte (bad-cb-length).
+    for (height, extranonce_size, script) in [(1, 0, 2), (1, 1, 2), (17, 0, 2), (1, 2, 3)] {
+        let coinbase = Coinbase {
+            height,
+            tag: b"",
+            extranonce_size,
+            outputs: &outputs(),
+            witness_commitment: None,
+        };
+        let parts = coinbase.build().expect("the script is short enough");
+        let bytes = [&parts.prefix[..], &[7; 2][..extranonce_size], &parts.suffix].concat();
+        let transaction: bitcoin::Transaction = deserialize(&bytes).unwrap();
+        assert_eq!(transaction.input[0].script_sig.len(), script, "{height} {extranonce_size}");
+    }
+}
+
+#[test]
 fn a_job_is_as_high_as_its_coinbase_says() {
     let coinbase = |height| {
         let parts = Coinbase {

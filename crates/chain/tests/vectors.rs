@@ -2,7 +2,7 @@
 //! (`tests/data`), genesis blocks, the supply.
 
 use midstate_chain::{
-    Bits, Header, HeaderError, Network, RETARGET_INTERVAL, Target, U256, retarget,
+    Bits, Header, HeaderError, Network, RETARGET_INTERVAL, TARGET_SPACING, Target, U256, retarget,
 };
 
 const HEADERS: &str = include_str!("../../../tests/data/mainnet-headers.csv");
@@ -124,6 +124,20 @@ fn a_hash_in_a_failed_assertion_is_readable() {
     let hash = Network::Mainnet.genesis().hash();
     let text = "000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f";
     assert_eq!(format!("{hash:?}"), format!("Hash256({text})"));
+}
+
+#[test]
+fn chains_and_targets_are_written_as_core_writes_them() {
+    let names = Network::ALL.map(|network| network.to_string());
+    assert_eq!(names, ["main", "testnet4", "signet", "regtest"]);
+    let easiest = Network::Regtest.limit().to_target().unwrap();
+    // The "target" of getblocktemplate on regtest.
+    assert_eq!(easiest.to_string(), format!("7fffff{}", "0".repeat(58)));
+}
+
+#[test]
+fn a_block_should_take_ten_minutes() {
+    assert_eq!(TARGET_SPACING, 600);
 }
 
 #[test]
