@@ -4,6 +4,7 @@
 mod backlog;
 mod books;
 pub(crate) mod event;
+pub(crate) mod flood;
 mod ration;
 mod reload;
 mod stalls;
@@ -30,6 +31,7 @@ use self::event::{
     BlockEvent, Event, JobEvent, MinerEvent, PoolEvent, RateEvent, RejectCount, ShareEvent,
     Summary, ThrottledEvent, name,
 };
+use self::flood::Flood;
 use self::ration::Ration;
 use self::reload::{List, Reload};
 use self::stalls::Stalls;
@@ -58,6 +60,20 @@ pub(crate) enum Source {
     Pools(Box<Pools>),
     /// Bitcoin Core nodes.
     Nodes(Box<NodeLinkConfig>),
+}
+
+impl Source {
+    /// Shares that are sent in a second, at the pool that takes most.
+    fn share_rate(&self) -> u32 {
+        let usual = midstate_stratum::Limits::default().share_rate;
+        match self {
+            Self::Pools(pools) => {
+                let accounts = pools.link.accounts.iter();
+                accounts.map(|account| account.client.limits.share_rate).max().unwrap_or(usual)
+            }
+            Self::Nodes(_) => usual,
+        }
+    }
 }
 
 /// When to stop by ourselves.
@@ -123,6 +139,7 @@ pub(crate) async fn mine(
         Source::Pools(pools) => pools.link.give_up.is_some(),
         Source::Nodes(config) => config.give_up.is_some(),
     };
+    let share_rate = source.share_rate();
     let (link, reloader) = match source {
         Source::Pools(pools) => {
             let (config, reloader) = pools.into_parts();
@@ -146,7 +163,8 @@ pub(crate) async fn mine(
         }
     };
     let engine = choice.engine(on_share);
-    engine.set_easiest_target(choice.easiest_target());
+    let easiest = choice.easiest_target(share_rate);
+    engine.set_easiest_target(easiest);
     let hashing = Arc::new(Stopwatch::start());
     let watch = Arc::clone(&hashing);
     engine.set_on_busy(move |is_busy| watch.note(is_busy));
@@ -159,6 +177,8 @@ pub(crate) async fn mine(
     let (sensors, mut sensed) = mpsc::unbounded_channel();
     let watch = choice.watch.take().map(|watch| tokio::spawn(watch.run(sensors)));
     let mut miner = Miner::new(choice, engine, hashing, turnstile, backlog, reload, views);
+    miner.easiest = easiest;
+    miner.flood = Flood::new(share_rate);
     // Who set an end knows that there is none otherwise.
     miner.patience_told = gives_up;
     let mut interrupted = std::pin::pin!(interrupted());
@@ -188,7 +208,7 @@ pub(crate) async fn mine(
                 None => break Reason::Error,
             },
             Some(news) = pool_news.recv() => match news {
-                PoolNews::Miner(news) => miner.tell(Event::Miner(news)),
+                PoolNews::Miner(news) => miner.tell_guest(news),
                 PoolNews::Failed => break Reason::Error,
             },
             Some(share) = found_shares.recv() => {
@@ -218,7 +238,7 @@ pub(crate) async fn mine(
         miner.handle(event);
     }
     while let Ok(PoolNews::Miner(news)) = pool_news.try_recv() {
-        miner.tell(Event::Miner(news));
+        miner.tell_guest(news);
     }
     // The summary is the last event, whatever became of the link.
     let end = link.await;
@@ -286,6 +306,9 @@ struct Miner<'a> {
     /// Shares that were throttled and are yet to be told of, and when others were.
     throttled: ThrottledEvent,
     throttled_told: Option<Instant>,
+    /// Easier hits are not looked for.
+    easiest: Target,
+    flood: Flood,
     odds_told: bool,
     /// Whether any server was ever reached.
     has_connected: bool,
@@ -328,6 +351,8 @@ impl<'a> Miner<'a> {
             rate_told: now,
             throttled: ThrottledEvent::default(),
             throttled_told: None,
+            easiest: Target::MAX,
+            flood: Flood::new(0),
             odds_told: false,
             has_connected: false,
             patience_told: false,
@@ -438,8 +463,10 @@ impl<'a> Miner<'a> {
     /// Tells of the shares that were throttled since the last time.
     fn tell_throttled(&mut self) {
         self.throttled_told = Some(Instant::now());
+        let work = self.work.as_ref();
         let throttled = ThrottledEvent {
-            difficulty: self.work.as_ref().map(|work| work.job.share_target.difficulty()),
+            difficulty: work.map(|work| work.job.share_target.difficulty()),
+            absurdly_low: work.is_some_and(|work| work.job.submit_target() > self.easiest),
             ..std::mem::take(&mut self.throttled)
         };
         self.tell(Event::Throttled(throttled));
@@ -505,7 +532,9 @@ impl<'a> Miner<'a> {
         let before = before.filter(|before| before.job.same_work_but_versions(&job));
         let since = before.map_or_else(Instant::now, |before| before.since);
         self.work = Some(Work { job: Arc::clone(&job), pool, since });
-        self.tell(Event::Job(event));
+        if let Some(event) = self.flood.job(self.started.elapsed(), event) {
+            self.tell(Event::Job(event));
+        }
         self.tell_odds(&job);
     }
 
@@ -537,14 +566,22 @@ impl<'a> Miner<'a> {
             }
             return;
         }
-        if matches!(verdict, Verdict::Throttled | Verdict::Unresolved) {
+        if verdict == Verdict::Unresolved {
             tracing::debug!(hash = event.hash, reason = event.reason, "{}", name(verdict));
         }
+        // A block that is no toy is rare, and always told.
+        let is_rare = event.block && !share.job.has_toy_blocks();
+        let is_told = verdict == Verdict::Accepted
+            || is_rare
+            || self.flood.admits_share(self.started.elapsed());
         let block = event.block.then(|| {
             let (now, hashes) = (self.started.elapsed(), self.engine.hashes());
             let effort = self.books.record_block(share, verdict, now, hashes);
             BlockEvent::first(&event, share.job.height(), effort)
         });
+        if !is_told {
+            return;
+        }
         self.tell(Event::Share(event));
         if let Some(block) = block {
             self.tell(Event::Block(block));
@@ -574,6 +611,12 @@ impl<'a> Miner<'a> {
         }
     }
 
+    fn tell_guest(&mut self, news: MinerEvent) {
+        if self.flood.admits_guest(self.started.elapsed()) {
+            self.tell(Event::Miner(news));
+        }
+    }
+
     fn tell(&mut self, event: Event) {
         self.views.event(&event, &self.status());
     }
@@ -599,6 +642,12 @@ impl<'a> Miner<'a> {
         let is_due = self.throttled_told.is_none_or(|told| told.elapsed() >= THROTTLED_EVERY);
         if self.throttled.shares > 0 && is_due {
             self.tell_throttled();
+        }
+        if let Some(job) = self.flood.held_job(now) {
+            self.tell(Event::Job(job));
+        }
+        if let Some(left_out) = self.flood.left_out(now, false) {
+            self.tell(Event::LeftOut(left_out));
         }
         if self.rate_told.elapsed() >= RATE_EVERY {
             self.rate_told = Instant::now();
@@ -708,6 +757,9 @@ impl<'a> Miner<'a> {
     fn finish(mut self, reason: Reason) {
         if self.throttled.shares > 0 {
             self.tell_throttled();
+        }
+        if let Some(left_out) = self.flood.left_out(self.started.elapsed(), true) {
+            self.tell(Event::LeftOut(left_out));
         }
         let Status {
             seconds,

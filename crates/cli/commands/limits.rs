@@ -4,6 +4,7 @@ use midstate_net::{LinkLimits, ServerLimits};
 use midstate_pool::PoolBounds;
 use midstate_stratum::Limits;
 
+use crate::mining::flood;
 use crate::shell::output::Output;
 use crate::shell::printer;
 use crate::web;
@@ -16,6 +17,7 @@ pub(super) fn print_limits(protocol: &Limits, link: &LinkLimits, out: &mut Outpu
         ("what miners at the embedded pool may do", ServerLimits::default().rows()),
         ("memory that they may fill", PoolBounds::default().rows()),
         ("what a browser may ask", web::limits()),
+        ("output that a peer may cause", flood::limits()),
         ("whoever reads what we print", printer::limits()),
     ] {
         out.line(title);

@@ -26,9 +26,12 @@ const LIMITED_UNIT: Duration = Duration::from_millis(50);
 /// machine too some trials run from end to end without a break. The best one counts.
 const TRIAL: Duration = Duration::from_micros(500);
 const TRIALS: usize = 12;
-/// Hits of a unit that a thread looks at: with units of half a millisecond 4,000 a second, twenty
-/// times as many as are sent (`--max-share-rate`).
-const MOST_HITS: f64 = 2.0;
+/// Hits that the threads look at in a second: they cost a thousandth of the hash rate, and are so
+/// many that the limit on shares (`--max-share-rate`) is what is felt, also where the threads get a
+/// tenth of the CPU time that they had when they were measured.
+const HITS_A_SECOND: f64 = 4000.0;
+/// The same for each share that may be sent in a second, where that is more.
+const HITS_A_SHARE: f64 = 20.0;
 /// Seconds for which all threads together are measured.
 const MEASURING: f64 = 0.15;
 
@@ -119,10 +122,15 @@ impl Choice {
         self.max_rate.map_or(rate, |limit| rate.min(limit))
     }
 
-    /// The easiest target that is worth hashing for: [`MOST_HITS`] hits a unit. An easier job has
-    /// more shares than anybody takes, and looking at each would cost most of the hash rate.
-    pub(crate) fn easiest_target(&self) -> Target {
-        let hashes_a_hit = self.config.cut.hashes as f64 / MOST_HITS;
+    /// The easiest target that is worth hashing for, where so many shares a second are sent. An
+    /// easier job has more shares than anybody takes, and looking at each would cost most of the
+    /// hash rate. Under a limit on the hash rate no target is too easy that the limit keeps rare.
+    pub(crate) fn easiest_target(&self, share_rate: u32) -> Target {
+        let threads = self.config.threads.min(available_threads());
+        let rate = self.thread_rate * threads as f64;
+        let rate = self.max_rate.map_or(rate, |limit| rate.min(limit));
+        let hits = HITS_A_SECOND.max(HITS_A_SHARE * f64::from(share_rate));
+        let hashes_a_hit = rate / hits;
         let difficulty = hashes_a_hit / Target::DIFFICULTY_1.expected_hashes_f64();
         Target::from_difficulty(difficulty).unwrap_or(Target::MAX)
     }
@@ -227,4 +235,25 @@ pub(crate) fn bench_work(midstates: usize) -> Work {
         .collect();
     Work::new(&midstates, Tail::from_bytes([7; 12]), &[0; 32])
         .expect("between 1 and Work::MAX_MIDSTATES midstates")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_targets_that_flood_the_threads_are_too_easy() {
+        let args = HashArgs { threads: NonZeroUsize::new(1), kernel: Some("scalar".into()) };
+        let choice = decide(&args, Midstates(1), None).unwrap();
+        let hits = |choice: &Choice, share_rate| {
+            choice.rate() / choice.easiest_target(share_rate).expected_hashes_f64()
+        };
+        for (share_rate, expected) in [(1, 4000.0), (200, 4000.0), (1000, 20_000.0)] {
+            let ratio = hits(&choice, share_rate) / expected;
+            assert!((ratio - 1.0).abs() < 0.01, "{share_rate}: {ratio}");
+        }
+        // A limit on the hash rate keeps shares rare by itself: all of them count.
+        let limited = Choice { max_rate: Some(1000.0), ..choice };
+        assert_eq!(limited.easiest_target(200), Target::MAX);
+    }
 }

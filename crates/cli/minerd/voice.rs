@@ -205,6 +205,7 @@ impl View for Voice {
             | Event::Rate(_)
             | Event::Miner(_)
             | Event::Throttled(_)
+            | Event::LeftOut(_)
             | Event::Summary(_) => {}
         }
     }

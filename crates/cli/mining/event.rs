@@ -26,6 +26,8 @@ pub(crate) enum Event {
     Rate(RateEvent),
     Miner(MinerEvent),
     Throttled(ThrottledEvent),
+    #[serde(rename = "left_out")]
+    LeftOut(LeftOutEvent),
     /// The last one, always.
     Summary(Summary),
 }
@@ -128,6 +130,26 @@ pub(crate) struct ThrottledEvent {
     pub(crate) blocks: u64,
     /// Of the job that is hashed; null without one.
     pub(crate) difficulty: Option<f64>,
+    /// So low that not every hash that meets it is looked at.
+    pub(crate) absurdly_low: bool,
+}
+
+/// How many events were not told one by one since the last of these, because too many came.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct LeftOutEvent {
+    pub(crate) jobs: u64,
+    pub(crate) shares: u64,
+    /// News of other miners.
+    pub(crate) miners: u64,
+}
+
+#[cfg(test)]
+impl LeftOutEvent {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.jobs += other.jobs;
+        self.shares += other.shares;
+        self.miners += other.miners;
+    }
 }
 
 /// News of another miner at the pool in this program.

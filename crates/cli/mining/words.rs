@@ -7,8 +7,8 @@ use midstate_chain::Verdict;
 use midstate_net::LinkState;
 
 use super::event::{
-    BlockEvent, Effort, Event, MinerEvent, MinerNews, PoolEvent, RejectCount, ShareEvent, Summary,
-    ThrottledEvent, name,
+    BlockEvent, Effort, Event, LeftOutEvent, MinerEvent, MinerNews, PoolEvent, RejectCount,
+    ShareEvent, Summary, ThrottledEvent, name,
 };
 use super::status::{ShareCounts, Status};
 use crate::shell::units;
@@ -31,19 +31,37 @@ pub(crate) fn of(event: &Event, status: &Status) -> Option<Said> {
         Event::Block(block) => of_block(block).map(Said::Line),
         Event::Miner(miner) => Some(of_miner(miner)),
         Event::Throttled(throttled) => Some(Said::Note(of_throttled(throttled))),
+        Event::LeftOut(left_out) => of_left_out(left_out).map(Said::Note),
         Event::Job(_) | Event::Rate(_) | Event::Summary(_) => None,
     }
 }
 
-/// Shares that were not sent, and the reason: the difficulty.
-fn of_throttled(ThrottledEvent { shares, difficulty, .. }: &ThrottledEvent) -> String {
-    let difficulty = difficulty.map_or(String::new(), |difficulty| {
-        format!(": difficulty {} is absurdly low for this rate", units::difficulty(difficulty))
-    });
-    format!(
-        "throttled: {} found and not sent{difficulty} (--max-share-rate sets how many are sent)",
-        units::count(*shares, "share"),
-    )
+/// Shares that were not sent, and the reason.
+fn of_throttled(throttled: &ThrottledEvent) -> String {
+    let ThrottledEvent { shares, difficulty, absurdly_low, .. } = throttled;
+    let shares = units::count(*shares, "share");
+    match difficulty.filter(|_| *absurdly_low) {
+        Some(difficulty) => format!(
+            "throttled: {shares} found and not sent: difficulty {} is absurdly low for this rate \
+             (--max-share-rate sets how many are sent)",
+            units::difficulty(difficulty)
+        ),
+        None => format!(
+            "throttled: {shares} found and not sent: more came than --max-share-rate allows, or \
+             too many wait for an answer"
+        ),
+    }
+}
+
+/// What was not told one by one. People are not told of jobs.
+fn of_left_out(&LeftOutEvent { shares, miners, .. }: &LeftOutEvent) -> Option<String> {
+    let counts = [(shares, "share"), (miners, "message about other miners")];
+    let told: Vec<_> = (counts.into_iter())
+        .filter(|&(count, _)| count > 0)
+        .map(|(count, what)| format!("{what}: {count}"))
+        .collect();
+    (!told.is_empty())
+        .then(|| format!("not told one by one, for there were too many: {}", told.join(", ")))
 }
 
 /// The rates and the shares in one line.

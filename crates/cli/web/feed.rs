@@ -107,7 +107,8 @@ impl Feed {
             | Event::Share(_)
             | Event::Rate(_)
             | Event::Miner(_)
-            | Event::Throttled(_) => {}
+            | Event::Throttled(_)
+            | Event::LeftOut(_) => {}
         }
     }
 
@@ -162,6 +163,7 @@ fn name(event: &Event) -> &'static str {
         Event::Block(_) => "block",
         Event::Rate(_) => "rate",
         Event::Throttled(_) => "throttled",
+        Event::LeftOut(_) => "left_out",
         Event::Miner(_) => "miner",
         Event::Summary(_) => "summary",
     }

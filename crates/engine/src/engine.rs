@@ -449,7 +449,10 @@ impl PreparedPage {
     fn new(space: &SearchSpace, name: PageName, easiest: Target) -> Self {
         let page = space.page(name);
         let midstates: Vec<_> = page.headers.iter().map(Header::midstate).collect();
-        let target = space.job().submit_target().min(easiest).to_le_bytes();
+        let job = space.job();
+        // A block is never too easy (I7), but for toys.
+        let easiest = if job.has_toy_blocks() { easiest } else { easiest.max(job.network_target) };
+        let target = job.submit_target().min(easiest).to_le_bytes();
         let work = Work::new(&midstates, page.headers[0].tail(), &target)
             .expect("a page has between 1 and Work::MAX_MIDSTATES headers");
         Self { name, page, work }

@@ -220,6 +220,26 @@ fn a_hash_rate_is_hashes_by_the_time_spent_hashing() {
     assert_eq!((meter.rate(second(10)), meter.overall(second(20))), (None, Some(0.0)));
 }
 
+/// Hits that flood the threads are left out, but for blocks that are no toy.
+#[test]
+fn i7_a_block_is_looked_for_however_easy_it_is() {
+    let kernel = Kernel::available().last().expect("there is the scalar kernel");
+    let block = Target::from_difficulty(0.0012).unwrap();
+    let hard = Target::from_difficulty(1e6).unwrap();
+    let easy = Job { network_target: block, ..(*job("easy", 0x1fff_e000, Target::MAX)).clone() };
+    assert!(!easy.has_toy_blocks());
+    let (found, shares) = mpsc::channel();
+    let config = Config { kernel, threads: 1, cut: Cut::by_hashes(16, 4_000) };
+    let mut engine = Engine::start(config, move |share: Share| {
+        let _ = found.send(share);
+    });
+    engine.set_easiest_target(hard);
+    engine.set_job(Some(Arc::new(easy)));
+    let share = shares.recv_timeout(PATIENCE).unwrap();
+    assert!(block.is_met_by(&share.hash), "nothing but blocks is looked for");
+    engine.stop();
+}
+
 /// The time between the calls is the time spent hashing: rests for want of a job, of an allowance
 /// or of threads lie outside.
 #[test]
