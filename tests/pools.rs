@@ -421,7 +421,7 @@ fn easy_pool() -> (String, Arc<AtomicUsize>) {
 }
 
 /// The same at this difficulty.
-fn easy_pool_of(difficulty: f64) -> (String, Arc<AtomicUsize>) {
+pub(crate) fn easy_pool_of(difficulty: f64) -> (String, Arc<AtomicUsize>) {
     let submitted = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&submitted);
     let address =
