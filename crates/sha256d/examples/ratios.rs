@@ -20,7 +20,7 @@ struct Row {
 fn main() {
     let seconds = std::env::args().nth(1).and_then(|arg| arg.parse().ok()).unwrap_or(20);
     let mut rows = vec![Row { name: "sha2".into(), hash: Box::new(sha2), best: 0.0 }];
-    for kernel in Kernel::available() {
+    for kernel in Kernel::available().chain(Kernel::variants().map(|(variant, _)| variant)) {
         for midstates in [1, 4, 16, 64] {
             let name = format!("{} k={midstates}", kernel.name());
             let work = work(midstates);
@@ -41,7 +41,7 @@ fn main() {
     }
     let sha2 = rows[0].best;
     for Row { name, best, .. } in &rows {
-        println!("{name:12} {best:7.2} MH/s {:6.3}", best / sha2);
+        println!("{name:18} {best:7.2} MH/s {:6.3}", best / sha2);
     }
 }
 

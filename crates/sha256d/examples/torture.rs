@@ -27,7 +27,8 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let kernels: Vec<_> = Kernel::available().collect();
+    let variants = Kernel::variants().map(|(variant, _)| variant);
+    let kernels: Vec<_> = Kernel::available().chain(variants).collect();
     let names: Vec<_> = kernels.iter().map(|kernel| kernel.name()).collect();
     println!("{pairs} pairs for each of {}, seed {seed}", names.join(", "));
     let (start, done) = (Instant::now(), AtomicU64::new(0));

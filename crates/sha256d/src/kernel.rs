@@ -8,7 +8,7 @@ use crate::arm::{Neon, Sha2};
 use crate::scan::{self, Batches, Candidates, Hit};
 use crate::word::Scalar;
 #[cfg(target_arch = "x86_64")]
-use crate::x86::{Avx2, Avx512, ShaNi, Sse41};
+use crate::x86::{Avx2, Avx512, ShaNi, ShaNiNonces, Sse41};
 use crate::{Work, self_test};
 
 /// One way to hash headers. Holding one proves that the CPU has its instructions: a kernel comes
@@ -16,15 +16,25 @@ use crate::{Work, self_test};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Kernel(Isa);
 
-/// The table of kernels: a name and a token, which is only made where the CPU has the instructions.
+/// The table of kernels and of their variants: a name and a token, which is only made where the CPU
+/// has the instructions. A variant hashes as its kernel does, in another order.
 macro_rules! isas {
-    ($($(#[$cfg:meta])? $name:literal $isa:ident)+) => {
+    (
+        $($(#[$cfg:meta])? $name:literal $isa:ident)+
+        variants: $($(#[$cfg_v:meta])? $name_v:literal $isa_v:ident of $of:literal)+
+    ) => {
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-        enum Isa { $($(#[$cfg])? $isa($isa),)+ }
+        enum Isa { $($(#[$cfg])? $isa($isa),)+ $($(#[$cfg_v])? $isa_v($isa_v),)+ }
 
         impl Isa {
             const NAMES: &[&str] = &[$($name),+];
+            const VARIANTS: &[(&str, &str)] = &[$(($name_v, $of)),+];
+        }
 
+        isas!(@impl $($(#[$cfg])? $name $isa)+ $($(#[$cfg_v])? $name_v $isa_v)+);
+    };
+    (@impl $($(#[$cfg:meta])? $name:literal $isa:ident)+) => {
+        impl Isa {
             fn named(name: &str) -> Option<Self> {
                 match name {
                     $($(#[$cfg])? $name => $isa::detect().map(Self::$isa),)+
@@ -61,6 +71,8 @@ isas! {
     #[cfg(target_arch = "x86_64")] "sha-ni" ShaNi
     #[cfg(all(target_arch = "aarch64", target_endian = "little"))] "neon" Neon
     #[cfg(all(target_arch = "aarch64", target_endian = "little"))] "sha2" Sha2
+    variants:
+    #[cfg(target_arch = "x86_64")] "sha-ni-nonces" ShaNiNonces of "sha-ni"
 }
 
 impl Kernel {
@@ -76,13 +88,21 @@ impl Kernel {
         Self::NAMES.iter().filter_map(|name| Self::named(name))
     }
 
-    /// The kernel of that name, in lower case; `None` if the name is unknown or the CPU lacks the
-    /// instructions.
+    /// The variants of kernels that this CPU has, each with the kernel that it is a variant of: the
+    /// same hashes in another order, which is the faster one on some CPUs. A program that chooses
+    /// by measurement tries them beside the kernels; lists for users leave them out.
+    pub fn variants() -> impl Iterator<Item = (Kernel, Kernel)> {
+        let both = |(variant, of)| Self::named(variant).zip(Self::named(of));
+        Isa::VARIANTS.iter().copied().filter_map(both)
+    }
+
+    /// The kernel or variant of that name, in lower case; `None` if the name is unknown or the CPU
+    /// lacks the instructions.
     pub fn named(name: &str) -> Option<Kernel> {
         Isa::named(name).map(Kernel)
     }
 
-    /// One of [`Self::NAMES`].
+    /// One of [`Self::NAMES`], or a variant's.
     pub fn name(self) -> &'static str {
         self.0.name()
     }
@@ -140,10 +160,17 @@ mod tests {
     /// wrong bit is slow, or loses the rare hit. A filter of one bit at a time shows each of them.
     #[test]
     fn every_bit_of_word_7_is_the_hashs_own() {
-        let midstates: [_; 5] = core::array::from_fn(|i| Midstate::of(&[i as u8; 64]));
+        let midstates: [_; 7] = core::array::from_fn(|i| Midstate::of(&[i as u8; 64]));
         let tail = Tail::from_bytes(*b"twelve bytes");
-        for kernel in Kernel::available() {
-            for (k, first) in (1..=5).zip([0, 64, 0x00ff_ffc0, 0x1234_5680, u32::MAX - 63]) {
+        for kernel in Kernel::available().chain(Kernel::variants().map(|(variant, _)| variant)) {
+            for (k, first) in [1, 2, 3, 4, 5, 7].into_iter().zip([
+                0,
+                64,
+                0x00ff_ffc0,
+                0x1234_5680,
+                u32::MAX - 63,
+                96,
+            ]) {
                 let midstates = &midstates[..k];
                 let words7 = |midstate: &Midstate| -> Vec<u32> {
                     let nonces = (0..kernel.lanes() as u32).map(|lane| first + lane);
@@ -152,7 +179,8 @@ mod tests {
                     hashes.map(word7).collect()
                 };
                 let words7: Vec<_> = midstates.iter().map(words7).collect();
-                let mut work = Work::new(midstates, tail, &[0; 32]).expect("one to five midstates");
+                let mut work =
+                    Work::new(midstates, tail, &[0; 32]).expect("one to seven midstates");
                 for bit in 0..32 {
                     work.zero_bits = 1 << bit;
                     let mut candidates = [0; Work::MAX_MIDSTATES];

@@ -4,7 +4,8 @@
 //! loops (a lane operation that was not inlined costs a factor, not a percent), that the vector
 //! registers are left clean for the SHA instructions, and that no kernel's loops are more than one
 //! percent off the number written down in `benches/instructions.csv`. The kernels that this machine
-//! cannot run are read, too.
+//! cannot run are read, too. The rounds of `sha-ni` are compared with their description
+//! ([`order`]).
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -14,14 +15,18 @@ use std::{env, fs};
 use anyhow::{Context, ensure};
 
 use crate::instructions::Baseline;
+use crate::order;
 
 /// A kernel's name, and the part of its mangled symbol that no other function has.
-const X86_64: [(&str, &str); 5] = [
+const X86_64: [(&str, &str); 7] = [
     ("scalar", "6Scalar4find"),
     ("sse41", "5Sse414find4find"),
     ("avx2", "4Avx24find4find"),
     ("avx512", "6Avx5124find4find"),
-    ("sha-ni", "6sha_ni4find"),
+    ("sha-ni", "6sha_ni5pairs4find"),
+    // With several midstates, and with one.
+    ("sha-ni-nonces", "6sha_ni6nonces4findKb1_"),
+    ("sha-ni-alone", "6sha_ni6nonces4findKb0_"),
 ];
 const AARCH64: [(&str, &str); 3] =
     [("scalar", "6Scalar4find"), ("neon", "4Neon4find4find"), ("sha2", "4sha24find")];
@@ -41,7 +46,10 @@ pub(crate) fn run(root: &Path, target: Option<&str>) -> anyhow::Result<ExitCode>
         let mut found = function.violations(kernel, &loops);
         let row = format!("{kernel}{}", if aarch64 { "-aarch64" } else { "" });
         found.extend(baseline.judge("loops", &row, loops.len() as f64));
-        println!("{kernel:8} {:5} instructions in loops", loops.len());
+        if kernel == "sha-ni" {
+            found.extend(order::check(root, function.text).err().map(|error| format!("{error:#}")));
+        }
+        println!("{kernel:13} {:5} instructions in loops", loops.len());
         for violation in &found {
             eprintln!("{kernel}: {violation}");
         }
@@ -64,29 +72,33 @@ fn assemble(root: &Path, target: Option<&str>) -> anyhow::Result<String> {
     fs::read_to_string(&file).with_context(|| format!("no assembly at {}", file.display()))
 }
 
-/// The instructions and labels of one function.
-struct Function<'a>(Vec<&'a str>);
+/// One function: its instructions and labels, and its whole text.
+struct Function<'a> {
+    lines: Vec<&'a str>,
+    text: &'a str,
+}
 
 impl<'a> Function<'a> {
     fn find(assembly: &'a str, symbol: &str) -> Option<Self> {
         let starts = |line: &&str| is_label(line) && line.contains(symbol);
-        let mut lines = assembly.lines();
-        lines.by_ref().find(starts)?;
-        let body = lines.take_while(|line| !line.trim_start().starts_with(".cfi_endproc"));
-        let body = body.map(|line| line.split_once("# ").map_or(line, |(code, _)| code).trim());
+        let label = assembly.lines().find(starts)?;
+        let (_, text) = assembly.split_once(&format!("{label}\n"))?;
+        let (text, _) = text.split_once(".cfi_endproc").unwrap_or((text, ""));
+        let body =
+            text.lines().map(|line| line.split_once("# ").map_or(line, |(code, _)| code).trim());
         // Directives, and the marks of an `asm!` block that has no instruction in it.
         let is_code = |line: &&str| !line.is_empty() && !line.starts_with(['#', '/']);
         let is_code = |line: &&str| is_code(line) && (!line.starts_with('.') || is_label(line));
-        Some(Self(body.filter(is_code).collect()))
+        Some(Self { lines: body.filter(is_code).collect(), text })
     }
 
     /// Every instruction that lies between a label and a jump back to it.
     fn loops(&self) -> Vec<&'a str> {
-        let labels: HashMap<_, _> = (self.0.iter().enumerate())
+        let labels: HashMap<_, _> = (self.lines.iter().enumerate())
             .filter_map(|(i, line)| Some((line.strip_suffix(':')?, i)))
             .collect();
-        let mut inside = vec![false; self.0.len()];
-        for (i, line) in self.0.iter().enumerate() {
+        let mut inside = vec![false; self.lines.len()];
+        for (i, line) in self.lines.iter().enumerate() {
             let Some(&target) = line.split_whitespace().last().and_then(|t| labels.get(t)) else {
                 continue;
             };
@@ -94,7 +106,7 @@ impl<'a> Function<'a> {
                 inside[target..=i].fill(true);
             }
         }
-        let lines = self.0.iter().zip(inside);
+        let lines = self.lines.iter().zip(inside);
         lines.filter(|(line, inside)| *inside && !is_label(line)).map(|(&line, _)| line).collect()
     }
 
@@ -103,16 +115,16 @@ impl<'a> Function<'a> {
         let is_call = |line: &&&str| matches!(mnemonic(line), "call" | "callq" | "bl" | "blr");
         violations.extend(loops.iter().filter(is_call).map(|call| format!("in a loop: {call}")));
 
-        let count = |name| self.0.iter().filter(|line| mnemonic(line) == name).count();
+        let count = |name| self.lines.iter().filter(|line| mnemonic(line) == name).count();
         let clean = count("vzeroupper");
         if matches!(kernel, "avx2" | "avx512") && clean < count("ret") + count("retq") {
             violations.push("a return without vzeroupper before it".into());
         }
         let sha = |line: &&str| mnemonic(line).starts_with("sha256");
-        if matches!(kernel, "sha-ni" | "sha2") && !loops.iter().any(sha) {
+        if (kernel.starts_with("sha-ni") || kernel == "sha2") && !loops.iter().any(sha) {
             violations.push("no SHA instruction in a loop: is the loop elsewhere?".into());
         }
-        if kernel == "sha-ni" {
+        if kernel.starts_with("sha-ni") {
             violations.extend(self.sha_while_upper_halves_are_in_use());
             let wide = loops.iter().filter(|line| is_wide(line));
             violations.extend(wide.map(|line| format!("in a loop of SHA instructions: {line}")));
@@ -124,7 +136,7 @@ impl<'a> Function<'a> {
     /// and so does any use of the wide registers, which the compiler is free to copy with.
     fn sha_while_upper_halves_are_in_use(&self) -> Option<String> {
         let mut in_use = true;
-        for line in &self.0 {
+        for line in &self.lines {
             match mnemonic(line) {
                 "vzeroupper" => in_use = false,
                 sha if sha.starts_with("sha256") && in_use => {
@@ -188,7 +200,9 @@ _RNvCs1_4hash5other:
     #[test]
     fn sha_instructions_want_clean_upper_halves() {
         let first_of = |lines: &[&'static str]| {
-            Function(lines.to_vec()).sha_while_upper_halves_are_in_use().is_some()
+            Function { lines: lines.to_vec(), text: "" }
+                .sha_while_upper_halves_are_in_use()
+                .is_some()
         };
         let [sha, zero, wide] =
             ["sha256rnds2\t%xmm0, %xmm1, %xmm2", "vzeroupper", "vmovups\t%ymm0, (%rsp)"];
@@ -199,7 +213,7 @@ _RNvCs1_4hash5other:
 
     #[test]
     fn a_loop_of_sha_instructions_has_some_and_nothing_wide() {
-        let zero_first = Function(vec!["vzeroupper"]);
+        let zero_first = Function { lines: vec!["vzeroupper"], text: "" };
         let judged = |kernel, loops: &[&str]| zero_first.violations(kernel, loops).len();
         assert_eq!(judged("sha-ni", &["sha256rnds2\t%xmm0, %xmm1, %xmm2"]), 0);
         assert_eq!(

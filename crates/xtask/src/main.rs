@@ -12,6 +12,7 @@ mod flood;
 mod instructions;
 mod loom;
 mod mutants;
+mod order;
 mod program;
 mod soak;
 mod tidy;
@@ -31,6 +32,8 @@ usage: cargo xtask <command>
              check the kernels' assembly: nothing called in a loop, no growth
   instructions
              count a hash's instructions with callgrind; fail on growth
+  order [--seconds S] [--seed N]
+             search the order of the SHA kernel's rounds on this CPU; writes it if one is faster
   cross-test aarch64|windows
              the hasher's suite under qemu's user-mode emulation, or all libraries' under Wine
   torture [--pairs N]
@@ -62,6 +65,13 @@ fn main() -> ExitCode {
         ["asm"] => repository().and_then(|root| asm::run(&root, None)),
         ["asm", triple] => repository().and_then(|root| asm::run(&root, Some(triple))),
         ["instructions"] => repository().and_then(|root| instructions::run(&root)),
+        ["order"] => repository().and_then(|root| order::run(&root, "300", "1")),
+        ["order", "--seconds", seconds] => {
+            repository().and_then(|root| order::run(&root, seconds, "1"))
+        }
+        ["order", "--seconds", seconds, "--seed", seed] => {
+            repository().and_then(|root| order::run(&root, seconds, seed))
+        }
         ["cross-test", target] => repository().and_then(|root| cross::run(&root, target)),
         ["torture"] => repository().and_then(|root| torture::run(&root, torture::PAIRS)),
         ["torture", "--pairs", pairs] => repository().and_then(|root| torture::run(&root, pairs)),

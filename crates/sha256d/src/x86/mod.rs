@@ -9,7 +9,7 @@ mod sse41;
 
 pub(crate) use avx2::Avx2;
 pub(crate) use avx512::Avx512;
-pub(crate) use sha_ni::ShaNi;
+pub(crate) use sha_ni::{ShaNi, ShaNiNonces};
 pub(crate) use sse41::Sse41;
 
 /// Whether the CPU has the features: asked at run time with `std`, of the build without it.
