@@ -192,9 +192,8 @@ fn the_name_that_has_done_least_joins_the_others_and_the_host_never_does() {
             != is_accepted
         {}
     };
-    // "me" has two at least, "idle" one refused at least, the host nothing.
-    share(&mut pool, "me", true);
-    share(&mut pool, "me", true);
+    // "me" has the most, "idle" one refused at least, the host nothing.
+    (0..40).for_each(|_| share(&mut pool, "me", true));
     share(&mut pool, "idle", false);
     let idle = *pool.standings().iter().find(|(label, _)| label.worker == "idle").unwrap().1;
     assert_eq!(pool.others(), WorkerStats::default());
@@ -207,6 +206,7 @@ fn the_name_that_has_done_least_joins_the_others_and_the_host_never_does() {
     // It comes back, and again has to leave: the sums grow.
     share(&mut pool, "idle", true);
     assert_eq!(names(&pool), ["host", "idle", "me"], "the new name had done nothing");
+    (0..3).for_each(|_| share(&mut pool, "idle", false));
     let again = *pool.standings().iter().find(|(label, _)| label.worker == "idle").unwrap().1;
     ask(&mut pool, id, "mining.authorize", json!(["newer"]));
     let expected = WorkerStats {
