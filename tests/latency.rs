@@ -55,6 +55,7 @@ fn new_tip_to_last_thread_on_new_work() {
             extranonce1: Vec::new(),
             version_mask: 0x1fff_e000,
             nodes: 1,
+            long_poll: midstate_gbt::client::LongPolling::Always,
             block_interval: Duration::ZERO,
         },
         spool: node.spool(),

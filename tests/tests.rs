@@ -37,6 +37,7 @@ mod signals;
 mod solo;
 mod switch;
 mod terminal;
+mod threads;
 mod tls_front;
 mod troubles;
 mod visitors;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use midstate_chain::Network;
-use midstate_gbt::client::Config;
+use midstate_gbt::client::{Config, LongPolling};
 use midstate_gbt::conf::{self, CONF_NAME, Conf, Login, Platform, Said};
 use midstate_gbt::{Address, MAX_TAG};
 use midstate_net::{NodeAccess, NodeLinkConfig, NodeUrl};
@@ -37,6 +37,24 @@ pub(crate) struct EntryArgs {
     rpccookiefile: Option<PathBuf>,
 }
 
+/// Whether to wait at a node, as people write it.
+#[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+enum LongPoll {
+    Auto,
+    Always,
+    Never,
+}
+
+impl From<LongPoll> for LongPolling {
+    fn from(when: LongPoll) -> Self {
+        match when {
+            LongPoll::Auto => Self::Auto,
+            LongPoll::Always => Self::Always,
+            LongPoll::Never => Self::Never,
+        }
+    }
+}
+
 /// What our blocks say if nothing else is wished.
 const DEFAULT_TAG: &str = "/midstate/";
 
@@ -52,6 +70,9 @@ pub(crate) struct NodeArgs {
     coinbase_tag: String,
     #[command(flatten)]
     entry: EntryArgs,
+    /// Whether to wait at the node for the next block, which takes one of its RPC threads; auto: where it has some to spare
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    long_poll: LongPoll,
     /// Find no more than one block in this many seconds
     #[arg(long, value_name = "SECS", default_value = "0", value_parser = parse_seconds)]
     block_interval: Duration,
@@ -71,13 +92,14 @@ struct Files {
 impl NodeArgs {
     /// Whether any flag speaks of a node.
     pub(crate) fn is_meant(&self) -> bool {
-        let Self { address, coinbase_tag, entry, block_interval, spool } = self;
+        let Self { address, coinbase_tag, entry, long_poll, block_interval, spool } = self;
         let EntryArgs { chain, datadir, rpccookiefile } = entry;
         address.is_some()
             || coinbase_tag != DEFAULT_TAG
             || chain.is_some()
             || datadir.is_some()
             || rpccookiefile.is_some()
+            || *long_poll != LongPoll::Auto
             || !block_interval.is_zero()
             || spool.is_some()
     }
@@ -113,6 +135,7 @@ impl NodeArgs {
             extranonce1: Vec::new(),
             version_mask,
             nodes: nodes.len(),
+            long_poll: self.long_poll.into(),
             block_interval: self.block_interval,
         };
         let spool = match &self.spool {

@@ -5,8 +5,8 @@
 //! time since any moment the caller chose; [`Client::poll_timeout`] says when to come again.
 //!
 //! - Work comes from the *active* node, the first in the order given that answers (failover).
-//! - A template is asked for by long poll, and by plain polling beside it, so that a long poll that
-//!   hangs costs seconds and a mempool that moves is noticed.
+//! - A template is asked for every few seconds, or, where the node has threads to spare, when a call
+//!   that waits for the next tip returns; see `client/waiting.rs`.
 //! - A template's block is checked by the node (`mode=proposal`) before it is hashed.
 //! - A solved block goes to every node until one takes it; see `client/blocks.rs`.
 
@@ -14,6 +14,7 @@ mod blocks;
 mod node;
 mod sources;
 mod supply;
+mod waiting;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -44,8 +45,22 @@ pub struct Config {
     pub version_mask: u32,
     /// How many nodes there are; they are named by index, in order of preference.
     pub nodes: usize,
+    /// Whether a call may wait at a node for the next tip.
+    pub long_poll: LongPolling,
     /// Least time between two blocks of ours (regtest at a human pace); zero for none.
     pub block_interval: Duration,
+}
+
+/// Whether a call may wait at a node for the next tip, which takes a thread of the node.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LongPolling {
+    /// Where the node has threads to spare; see `client/waiting.rs`.
+    #[default]
+    Auto,
+    /// Without asking whether it has.
+    Always,
+    /// The node is asked every few seconds.
+    Never,
 }
 
 /// Why a block is not sent, in words for people.
@@ -183,6 +198,7 @@ enum Purpose {
     Info,
     Fetch,
     LongPoll,
+    Probe,
     Proposal,
     Submit(Hash256),
     Header(Hash256),
@@ -193,6 +209,14 @@ enum Purpose {
 struct Given {
     node: usize,
     work: Work,
+}
+
+/// A call without an answer so far.
+#[derive(Debug)]
+struct Pending {
+    node: usize,
+    purpose: Purpose,
+    sent_at: Duration,
 }
 
 /// See the [module](self) page.
@@ -218,10 +242,11 @@ pub struct Client {
     /// Why the node refused our proposals last, so that each reason is said once.
     refused_for: Option<String>,
     blocks: Blocks,
-    pending: HashMap<u64, (usize, Purpose)>,
+    pending: HashMap<u64, Pending>,
     calls: u64,
     jobs: u64,
     requests: VecDeque<Request>,
+    cancels: VecDeque<u64>,
     events: Events,
     finishing: bool,
 }
@@ -251,6 +276,7 @@ impl Client {
             calls: 0,
             jobs: 0,
             requests: VecDeque::new(),
+            cancels: VecDeque::new(),
             events: Events::default(),
             finishing: false,
         };
@@ -261,6 +287,12 @@ impl Client {
     /// The next call to make; any number may be under way at once.
     pub fn poll_request(&mut self) -> Option<Request> {
         self.requests.pop_front()
+    }
+
+    /// A call whose answer is not wanted any more: close its connection. Take these before the
+    /// next requests, which may be what the node could not answer for it.
+    pub fn poll_cancel(&mut self) -> Option<u64> {
+        self.cancels.pop_front()
     }
 
     /// What happened next.
@@ -285,7 +317,7 @@ impl Client {
                 None => Some(due),
             }
         });
-        wanted.into_iter().chain(sending).min()
+        wanted.into_iter().chain(sending).chain(self.waiting_ends()).min()
     }
 
     /// A block file of an earlier run. It is sent unless the node has it.
@@ -301,7 +333,7 @@ impl Client {
 
     /// The outcome of a request: what HTTP brought, or why it brought nothing.
     pub fn handle_answer(&mut self, now: Duration, id: u64, outcome: Result<Answer, String>) {
-        let Some((node, purpose)) = self.pending.remove(&id) else { return };
+        let Some(Pending { node, purpose, .. }) = self.pending.remove(&id) else { return };
         let outcome = outcome.map_err(RpcError::Unreachable);
         match purpose {
             Purpose::Info => {
@@ -313,6 +345,7 @@ impl Client {
                 self.receive_template(now, node, outcome);
             }
             Purpose::LongPoll => self.handle_longpoll(now, node, id, outcome),
+            Purpose::Probe => self.handle_probe(now, node, id, outcome),
             Purpose::Proposal => {
                 let verdict = outcome.and_then(|answer| BlockVerdict::from_answer(&answer));
                 self.handle_proposal(now, node, id, verdict);
@@ -429,6 +462,7 @@ impl Client {
         if !self.finishing {
             self.finishing = true;
             self.candidate = None;
+            self.stop_waiting(self.active);
             if self.nodes[self.active].phase == Phase::Ready {
                 self.blocks.recheck(now, self.active, u32::MAX);
             }
@@ -463,6 +497,7 @@ impl Client {
 
     /// Does what is due.
     fn drive(&mut self, now: Duration) {
+        self.give_up_waiting(now);
         if self.blocks.take_refusal() {
             // Our block was no good, so the tip is free again. But what made it bad may still be
             // there, and on regtest the next one is a millisecond away: no hurry.
@@ -475,6 +510,7 @@ impl Client {
             for index in 0..=self.active {
                 self.ask(now, index);
             }
+            self.wait_for_next(now);
             if self.held && now >= self.pace_until {
                 self.offer();
             }
@@ -485,16 +521,26 @@ impl Client {
         {
             let purpose = match call {
                 Call::Header(_) => Purpose::Header(hash),
-                _ => Purpose::Submit(hash),
+                _ => {
+                    self.make_way(node);
+                    Purpose::Submit(hash)
+                }
             };
-            self.call(node, call, purpose, CALL_TIMEOUT);
+            self.call(now, node, call, purpose, CALL_TIMEOUT);
         }
     }
 
-    fn call(&mut self, node: usize, call: Call, purpose: Purpose, timeout: Duration) -> u64 {
+    fn call(
+        &mut self,
+        now: Duration,
+        node: usize,
+        call: Call,
+        purpose: Purpose,
+        timeout: Duration,
+    ) -> u64 {
         let id = self.calls;
         self.calls += 1;
-        self.pending.insert(id, (node, purpose));
+        self.pending.insert(id, Pending { node, purpose, sent_at: now });
         self.requests.push_back(Request { id, node, call, timeout });
         id
     }
@@ -510,7 +556,7 @@ impl Client {
             Phase::Ready if index == self.active => {
                 node.busy = true;
                 let call = Call::Template { longpoll_id: None };
-                self.call(index, call, Purpose::Fetch, CALL_TIMEOUT);
+                self.call(now, index, call, Purpose::Fetch, CALL_TIMEOUT);
             }
             _ => self.identify(now, index),
         }

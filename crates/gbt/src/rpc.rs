@@ -48,6 +48,14 @@ pub enum Call {
         /// The block in hex.
         block: Arc<str>,
     },
+    /// `waitforblockheight`: answered when the chain is that high, or after that time. Unlike a long
+    /// poll it ends by itself, so that nobody holds a thread of the node for ever. Answer: [`Tip`].
+    WaitForHeight {
+        /// Height to wait for.
+        height: u32,
+        /// Milliseconds until the node answers in any case.
+        limit_ms: u32,
+    },
     /// `getblockheader`: does the node have this block, and how deep? Answer: [`HeaderInfo`].
     Header(
         /// Hash of the block.
@@ -63,6 +71,7 @@ impl Call {
             Self::NetworkInfo => "getnetworkinfo",
             Self::Template { .. } | Self::Proposal { .. } => "getblocktemplate",
             Self::Submit { .. } => "submitblock",
+            Self::WaitForHeight { .. } => "waitforblockheight",
             Self::Header(_) => "getblockheader",
         }
     }
@@ -86,6 +95,7 @@ impl Call {
                 json!([{"mode": "proposal", "rules": ["segwit", "signet"], "data": &**block}])
             }
             Self::Submit { block } => json!([&**block]),
+            Self::WaitForHeight { height, limit_ms } => json!([height, limit_ms]),
             Self::Header(hash) => json!([hash.to_string()]),
         };
         json!({"jsonrpc": "2.0", "id": id, "method": self.method(), "params": params})
@@ -335,6 +345,23 @@ pub struct ChainInfo {
 impl Reply for ChainInfo {
     const EXPECTED: &'static str =
         "what getblockchaininfo answers: an object with chain (text) and blocks (a number)";
+}
+
+/// What we read of `waitforblockheight`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Tip {
+    hash: String,
+}
+
+impl Reply for Tip {
+    const EXPECTED: &'static str = "what waitforblockheight answers: an object with hash (text)";
+}
+
+impl Tip {
+    /// Whether the tip is this block.
+    pub fn is(&self, hash: &Hash256) -> bool {
+        self.hash == hash.to_string()
+    }
 }
 
 /// What we read of `getnetworkinfo`.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_chain::{Job, Network, Share, Verdict};
-use midstate_gbt::client::{Config, Event, Fatal, Ledger, NodeState, NotSent, What};
+use midstate_gbt::client::{Config, Event, Fatal, Ledger, LongPolling, NodeState, NotSent, What};
 use proptest::prelude::*;
 use serde_json::json;
 use support::{Core, Trouble, World, config, solve};
@@ -730,6 +730,82 @@ fn rule_21_an_unknown_answer_to_a_proposal_is_told_once_and_work_goes_on() {
     world.pass(60);
     assert!(world.cores[0].seen("proposal") < 25, "{}", world.cores[0].seen("proposal"));
     assert_eq!(world.warnings().len(), 1, "{:?}", world.warnings());
+}
+
+/// Everything that is asked of the node until a proposal is.
+fn methods(world: &mut World) -> Vec<&'static str> {
+    std::iter::from_fn(|| world.client.poll_request())
+        .map(|request| request.call.method())
+        .collect()
+}
+
+#[test]
+fn rule_19_nothing_waits_at_the_node_before_the_proposal_is_answered() {
+    let mut world = World::new(vec![Core::new()]);
+    let mut order = Vec::new();
+    while let Some(request) = world.client.poll_request() {
+        order.push(request.call.method());
+        if let Some(answer) = world.cores[0].answer(request.id, &request.call) {
+            world.client.handle_answer(world.now, request.id, answer);
+        }
+    }
+    let expected = ["getblockchaininfo", "getblocktemplate", "getblocktemplate"];
+    assert_eq!(order[..3], expected, "chain, template, proposal");
+    assert_eq!(order[3..], ["waitforblockheight", "getblocktemplate"], "then it waits");
+}
+
+#[test]
+fn rule_19_a_wait_is_given_up_when_an_ordinary_call_hangs_and_before_a_block_is_sent() {
+    // The plain fetch beside the long poll is not answered.
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    let poll = world.cores[0].longpolls[0].0;
+    world.now = world.client.poll_timeout().unwrap();
+    world.client.handle_timeout(world.now);
+    assert_eq!(methods(&mut world), ["getblocktemplate"]);
+    let hangs_at = world.client.poll_timeout().unwrap();
+    assert_eq!(hangs_at - world.now, Duration::from_secs(3));
+    assert_eq!(world.client.poll_cancel(), None);
+    world.client.handle_timeout(hangs_at);
+    assert_eq!(world.client.poll_cancel(), Some(poll), "its connection is closed");
+    let Some(What::Warning(words)) =
+        std::iter::from_fn(|| world.client.poll_event()).map(|event| event.what).last()
+    else {
+        panic!("not told")
+    };
+    assert!(words.contains("-rpcthreads"), "{words}");
+
+    // A block does not stand behind it either.
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    let poll = world.cores[0].longpolls[0].0;
+    let share = world.solve();
+    world.client.handle_share(world.now, &share).unwrap();
+    world.client.handle_spooled(world.now, share.hash, Ok(()));
+    let ask = world.client.poll_request().unwrap();
+    let answer = world.cores[0].answer(ask.id, &ask.call).unwrap();
+    world.client.handle_answer(world.now, ask.id, answer);
+    assert_eq!(world.client.poll_cancel(), Some(poll));
+    assert_eq!(methods(&mut world), ["submitblock"]);
+}
+
+#[test]
+fn rule_19_never_means_that_nothing_waits_and_a_run_that_ends_leaves_nothing() {
+    let never = Config { long_poll: LongPolling::Never, ..config(1) };
+    let mut world = World::with(never, vec![Core::new()]);
+    world.pass(60);
+    assert_eq!(world.cores[0].seen("longpoll") + world.cores[0].seen("waitforblockheight"), 0);
+    assert!((12..=14).contains(&world.cores[0].seen("getblocktemplate")));
+    // Nor in the first seconds otherwise.
+    let auto = Config { long_poll: LongPolling::Auto, ..config(1) };
+    let mut world = World::with(auto, vec![Core::new()]);
+    world.pass(4);
+    assert_eq!(world.cores[0].seen("longpoll") + world.cores[0].seen("waitforblockheight"), 0);
+    world.pass(26);
+    assert_eq!(world.cores[0].seen("longpoll"), 1, "this one knows nothing else");
+    let poll = world.cores[0].longpolls[0].0;
+    world.client.finish(world.now);
+    assert_eq!(world.client.poll_cancel(), Some(poll));
 }
 
 #[test]

@@ -15,7 +15,7 @@ use midstate_gbt::spool::SpooledBlock;
 use midstate_gbt::{Client, EXTRANONCE2_SIZE, Work};
 use midstate_pool::{Pool, Template};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::{AbortHandle, JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep};
 
 use self::troubles::Troubles;
@@ -96,6 +96,8 @@ struct Running {
     nodes: Vec<Node>,
     spool_root: PathBuf,
     spool: Option<Arc<Spool>>,
+    /// Calls under way, by their ids.
+    calls: HashMap<u64, AbortHandle>,
     /// Blocks on their way to the disk, or off it.
     spool_changes: Vec<JoinHandle<()>>,
     customer: Customer,
@@ -168,6 +170,7 @@ impl NodeLink {
             nodes,
             spool_root: config.spool,
             spool: None,
+            calls: HashMap::new(),
             spool_changes: Vec::new(),
             customer,
             events,
@@ -258,13 +261,19 @@ impl Running {
         loop {
             if let Some(event) = self.client.poll_event() {
                 self.handle_event(event);
+            } else if let Some(id) = self.client.poll_cancel() {
+                if let Some(call) = self.calls.remove(&id) {
+                    // Its connection is closed with it.
+                    call.abort();
+                }
             } else if let Some(request) = self.client.poll_request() {
                 let rpc = Arc::clone(&self.nodes[request.node].rpc);
-                let done = self.done.clone();
-                tokio::spawn(async move {
+                let (id, done) = (request.id, self.done.clone());
+                let call = tokio::spawn(async move {
                     let outcome = rpc.post(request.body(), request.timeout).await;
-                    let _ = done.send(Done::Call { id: request.id, outcome });
+                    let _ = done.send(Done::Call { id, outcome });
                 });
+                self.calls.insert(id, call.abort_handle());
             } else {
                 return;
             }
@@ -373,7 +382,10 @@ impl Running {
         let now = self.now();
         match done {
             Done::Connected { node } => self.client.handle_connected(now, node),
-            Done::Call { id, outcome } => self.client.handle_answer(now, id, outcome),
+            Done::Call { id, outcome } => {
+                self.calls.remove(&id);
+                self.client.handle_answer(now, id, outcome);
+            }
             Done::Spooled { hash, outcome, .. } => self.client.handle_spooled(now, hash, outcome),
             Done::SpoolRead { node, blocks, problems } => {
                 for problem in problems {

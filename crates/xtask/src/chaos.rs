@@ -1,6 +1,6 @@
-//! `cargo xtask chaos --seeds N`: the faults of `crates/stratum/tests/chaos`, the useless pools of
-//! `crates/net/tests/link/trust.rs` and the miners of `crates/net/tests/chaos` at the embedded
-//! pool, each over N seeds, built for speed.
+//! `cargo xtask chaos --seeds N`: the faults of `crates/stratum/tests/chaos`, those of nodes in
+//! `crates/gbt/tests/chaos`, the useless pools of `crates/net/tests/link/trust.rs` and the miners of
+//! `crates/net/tests/chaos` at the embedded pool, each over N seeds, built for speed.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -13,6 +13,7 @@ pub(crate) fn run(root: &Path, seeds: &str) -> anyhow::Result<ExitCode> {
     ensure!(number > 0, "--seeds takes at least 1");
     let suites = [
         ["--package", "midstate-stratum", "--test", "chaos", "--", ""],
+        ["--package", "midstate-gbt", "--test", "chaos", "--", ""],
         ["--package", "midstate-net", "--test", "link", "--", "trust::no_pool_that_takes_no_work"],
         ["--package", "midstate-net", "--test", "chaos", "--", ""],
     ];

@@ -48,6 +48,13 @@ pub(super) struct Node {
     /// Our payout script on its chain.
     pub(super) script: Vec<u8>,
     pub(super) longpoll: Option<LongPoll>,
+    pub(super) seen: Option<Seen>,
+    pub(super) room: Room,
+    /// Times in a row that it had no room.
+    pub(super) shortages: u32,
+    pub(super) shortage_told: bool,
+    /// When the run of templates began: a short run leaves nothing behind at the node.
+    pub(super) serving_since: Option<Duration>,
     /// Long polls in a row that broke at once.
     pub(super) breaks: u32,
     longpoll_off_until: Duration,
@@ -69,16 +76,38 @@ pub(super) enum Phase {
     Unusable,
 }
 
-/// A long poll under way.
+/// A call that waits at the node for the next tip.
 #[derive(Debug)]
 pub(super) struct LongPoll {
     pub(super) id: u64,
-    pub(super) poll_id: String,
+    /// Of the template at hand; `None` for a wait that ends by itself.
+    pub(super) poll_id: Option<String>,
     pub(super) sent_at: Duration,
     /// The tip it waits for to change.
     pub(super) tip: Hash256,
     /// A plain fetch has seen the tip change, and this has not.
     pub(super) passed_over: bool,
+}
+
+/// The template at hand, as far as one can wait for the next.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    pub(super) tip: Hash256,
+    pub(super) height: u32,
+    pub(super) poll_id: Option<String>,
+}
+
+/// Whether the node has threads to spare.
+#[derive(Debug)]
+pub(super) enum Room {
+    /// Not asked yet, or too long ago.
+    Unknown,
+    /// These calls are to find out.
+    Asked { calls: Vec<u64>, since: Duration },
+    /// It had, and is taken to have until then.
+    Proven { until: Duration },
+    /// It cannot be asked.
+    Unknowable,
 }
 
 impl Node {
@@ -98,6 +127,11 @@ impl Node {
             was_connected: false,
             script: Vec::new(),
             longpoll: None,
+            seen: None,
+            room: Room::Unknown,
+            shortages: 0,
+            shortage_told: false,
+            serving_since: None,
             breaks: 0,
             longpoll_off_until: Duration::ZERO,
             said: None,
@@ -182,7 +216,6 @@ impl Node {
         if self.phase != Phase::Unusable {
             self.wake_at = Some(until);
         }
-        self.longpoll = None;
     }
 
     /// A long poll ended without use. Whether long polling rests from now on.
@@ -190,10 +223,17 @@ impl Node {
         self.breaks += 1;
         let rests = self.breaks >= MAX_BREAKS;
         if rests {
-            self.breaks = 0;
-            self.longpoll_off_until = now + LONGPOLL_REST;
+            self.rest_longpoll(now);
         }
         rests
+    }
+
+    /// Nothing waits at it for a while.
+    pub(super) fn rest_longpoll(&mut self, now: Duration) {
+        self.breaks = 0;
+        self.shortages = 0;
+        self.room = Room::Unknown;
+        self.longpoll_off_until = now + LONGPOLL_REST;
     }
 
     pub(super) fn may_longpoll(&self, now: Duration) -> bool {

@@ -67,7 +67,7 @@ impl Client {
     pub(super) fn identify(&mut self, now: Duration, index: usize) {
         if self.nodes[index].identifying.is_none() {
             self.nodes[index].identify(now);
-            self.call(index, Call::ChainInfo, Purpose::Info, CALL_TIMEOUT);
+            self.call(now, index, Call::ChainInfo, Purpose::Info, CALL_TIMEOUT);
         }
     }
 
@@ -131,13 +131,14 @@ impl Client {
             .map(|step| (self.active + step) % count)
             .find(|&index| self.nodes[index].phase != Phase::Unusable);
         let Some(next) = next else { return };
-        for node in &mut self.nodes[..next] {
-            node.rest(now + PROBE);
+        for index in 0..next {
+            self.nodes[index].rest(now + PROBE);
         }
         self.activate(now, next, reason);
     }
 
     fn activate(&mut self, now: Duration, index: usize, reason: &str) {
+        self.stop_waiting(self.active);
         self.active = index;
         self.nodes[index].wake_at = Some(now);
         self.candidate = None;

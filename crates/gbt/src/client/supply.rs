@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use midstate_chain::Hash256;
 
-use super::node::{LongPoll, SHORT};
 use super::{CALL_TIMEOUT, Client, Fatal, Given, NodeState, Purpose, What, blocks};
 use crate::rpc::{Answer, BlockVerdict, Call, RpcError};
 use crate::{Payout, Template, Work};
@@ -14,13 +13,11 @@ use crate::{Payout, Template, Work};
 /// Between two plain fetches where there is no long poll.
 pub(super) const POLL: Duration = Duration::from_secs(5);
 /// And beside one.
-const REFRESH: Duration = Duration::from_secs(30);
+pub(super) const REFRESH: Duration = Duration::from_secs(30);
 /// And while the node does not build on our block.
 const HURRY: Duration = Duration::from_secs(1);
 /// How long a tip may stay after a node's answer to our block on it.
 const STANDSTILL: Duration = Duration::from_secs(2);
-/// Core answers when something changes, which may take hours on regtest.
-const LONGPOLL_TIMEOUT: Duration = Duration::from_secs(600);
 /// Proposals in a row may come too late, as the tip moves; more are a refusal.
 const MAX_LATE: u32 = 3;
 /// A job is replaced for its time alone when it is this old, in seconds.
@@ -84,50 +81,6 @@ impl Client {
         }
     }
 
-    pub(super) fn handle_longpoll(
-        &mut self,
-        now: Duration,
-        index: usize,
-        id: u64,
-        outcome: Result<Answer, RpcError>,
-    ) {
-        // One that was given up on has nothing to say any more.
-        let Some(poll) = self.nodes[index].longpoll.take_if(|poll| poll.id == id) else { return };
-        let lasted = now.saturating_sub(poll.sent_at);
-        if outcome.as_ref().map_or(true, Answer::is_no_answer) {
-            // The node may be down, or something between us cuts long answers: a plain fetch tells.
-            let short = lasted < SHORT;
-            if short {
-                self.longpoll_broke(now, index);
-            }
-            let node = &mut self.nodes[index];
-            node.doubtful = true;
-            node.distrust();
-            if !node.waits() && index == self.active {
-                node.wake_at = Some(if short { now + Duration::from_secs(1) } else { now });
-            }
-            return;
-        }
-        self.receive_template(now, index, outcome);
-        let node = &mut self.nodes[index];
-        let same = node.longpoll.as_ref().is_some_and(|next| next.poll_id == poll.poll_id);
-        if same && lasted < Duration::from_secs(1) {
-            self.longpoll_broke(now, index);
-        } else {
-            node.breaks = 0;
-        }
-    }
-
-    fn longpoll_broke(&mut self, now: Duration, index: usize) {
-        if self.nodes[index].longpoll_broke(now) {
-            let words = format!(
-                "long polling does not work at this node: asking every {} s for a while",
-                POLL.as_secs()
-            );
-            self.events.push(index, What::Warning(words));
-        }
-    }
-
     /// Uses a template, but not before the node has said which chain it is from.
     pub(super) fn receive_template(
         &mut self,
@@ -172,7 +125,7 @@ impl Client {
         if index != self.active || self.finishing {
             return;
         }
-        self.wait_for_next(now, &template);
+        self.plan_next(now, &template);
         let stands_still = self.stands_still(now, template.prev_hash);
         if stands_still {
             self.end_standstill();
@@ -182,36 +135,16 @@ impl Client {
         }
     }
 
-    /// Arms the long poll and the plain one beside it.
-    fn wait_for_next(&mut self, now: Duration, template: &Template) {
-        let index = self.active;
-        let mut pause = REFRESH;
-        if let Some(poll) = &mut self.nodes[index].longpoll
-            && poll.tip != template.prev_hash
-        {
-            // It did not answer although the tip moved. It may be about to; if not, its connection
-            // is dead and nobody has told us.
-            if poll.passed_over {
-                self.nodes[index].longpoll = None;
-                self.longpoll_broke(now, index);
-            } else {
-                poll.passed_over = true;
-                pause = POLL;
-            }
-        }
-        if let Some(poll_id) = template.longpoll_id.clone()
-            && self.nodes[index].may_longpoll(now)
-        {
-            let call = Call::Template { longpoll_id: Some(poll_id.clone()) };
-            let id = self.call(index, call, Purpose::LongPoll, LONGPOLL_TIMEOUT);
-            let (sent_at, tip) = (now, template.prev_hash);
-            let poll = LongPoll { id, poll_id, sent_at, tip, passed_over: false };
-            self.nodes[index].longpoll = Some(poll);
-        }
-        let node = &mut self.nodes[index];
-        let pause = if node.longpoll.is_some() { pause } else { POLL };
-        let pause = if self.solved_tip == Some(template.prev_hash) { HURRY } else { pause };
-        node.wake_at = Some(now + pause);
+    /// When to ask for the next template, and how to be told sooner.
+    fn plan_next(&mut self, now: Duration, template: &Template) {
+        let passed_over = self.look_at_waiting(now, template);
+        let waits = self.nodes[self.active].longpoll.is_some() && !passed_over;
+        let pause = match waits {
+            _ if self.solved_tip == Some(template.prev_hash) => HURRY,
+            true => REFRESH,
+            false => POLL,
+        };
+        self.nodes[self.active].wake_at = Some(now + pause);
     }
 
     /// Whether a template deserves a job of its own.
@@ -254,7 +187,7 @@ impl Client {
             return self.adopt(now, self.active, work);
         }
         let call = Call::Proposal { block: work.proposal().into() };
-        let call = self.call(self.active, call, Purpose::Proposal, CALL_TIMEOUT);
+        let call = self.call(now, self.active, call, Purpose::Proposal, CALL_TIMEOUT);
         self.candidate = Some(Candidate { work, call });
     }
 

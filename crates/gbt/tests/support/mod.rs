@@ -17,7 +17,7 @@ use bitcoin::{
     Witness,
 };
 use midstate_chain::{BIP320_MASK, Hash256, Job, Share, Verdict, witness_commitment};
-use midstate_gbt::client::{Config, Event, NodeState, What};
+use midstate_gbt::client::{Config, Event, LongPolling, NodeState, What};
 use midstate_gbt::rpc::{Answer, Call};
 use midstate_gbt::spool::SpooledBlock;
 use midstate_gbt::{Address, Client};
@@ -191,7 +191,7 @@ impl Core {
     }
 
     /// `None`: the answer comes later.
-    fn answer(&mut self, id: u64, call: &Call) -> Option<Result<Answer, String>> {
+    pub(crate) fn answer(&mut self, id: u64, call: &Call) -> Option<Result<Answer, String>> {
         let name = match call {
             Call::Proposal { .. } => "proposal",
             Call::Template { longpoll_id: Some(_) } => "longpoll",
@@ -228,6 +228,8 @@ impl Core {
                 }
                 self.template()
             }
+            // As a node that is no Core: long polls are all it knows.
+            Call::WaitForHeight { .. } => return Some(Ok(error(-32601, "Method not found"))),
             Call::NetworkInfo => unreachable!("mining does not ask for it"),
             Call::Template { longpoll_id: None } => self.template(),
             Call::Proposal { block } => match (&self.proposal_says, self.refuse_proposals) {
@@ -365,6 +367,7 @@ pub(crate) fn config(nodes: usize) -> Config {
         extranonce1: vec![1, 2, 3, 4],
         version_mask: BIP320_MASK,
         nodes,
+        long_poll: LongPolling::Always,
         block_interval: Duration::ZERO,
     }
 }
@@ -395,6 +398,11 @@ impl World {
             while let Some(event) = self.client.poll_event() {
                 idle = false;
                 self.handle(event);
+            }
+            while let Some(id) = self.client.poll_cancel() {
+                for core in &mut self.cores {
+                    core.longpolls.retain(|&(poll, _)| poll != id);
+                }
             }
             while let Some(request) = self.client.poll_request() {
                 idle = false;
