@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use crate::bitcoind::Bitcoind;
 use crate::program::{Running, midstate};
 
-/// A chain's name, the node's flags for it, an address, and the least blocks that all find together.
+/// A chain's name, the node's flags for it, an address, and the least blocks that all find
+/// together.
 struct Chain {
     name: &'static str,
     flags: &'static [&'static str],

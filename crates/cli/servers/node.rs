@@ -70,7 +70,8 @@ pub(crate) struct NodeArgs {
     coinbase_tag: String,
     #[command(flatten)]
     entry: EntryArgs,
-    /// Whether to wait at the node for the next block, which takes one of its RPC threads; auto: where it has some to spare
+    /// Whether to wait at the node for the next block, which takes one of its RPC threads; auto:
+    /// where it has some to spare
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     long_poll: LongPoll,
     /// Find no more than one block in this many seconds

@@ -5,8 +5,8 @@
 //! time since any moment the caller chose; [`Client::poll_timeout`] says when to come again.
 //!
 //! - Work comes from the *active* node, the first in the order given that answers (failover).
-//! - A template is asked for every few seconds, or, where the node has threads to spare, when a call
-//!   that waits for the next tip returns; see `client/waiting.rs`.
+//! - A template is asked for every few seconds, or, where the node has threads to spare, when a
+//!   call that waits for the next tip returns; see `client/waiting.rs`.
 //! - A template's block is checked by the node (`mode=proposal`) before it is hashed.
 //! - A solved block goes to every node until one takes it; see `client/blocks.rs`.
 

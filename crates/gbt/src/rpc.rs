@@ -48,8 +48,9 @@ pub enum Call {
         /// The block in hex.
         block: Arc<str>,
     },
-    /// `waitforblockheight`: answered when the chain is that high, or after that time. Unlike a long
-    /// poll it ends by itself, so that nobody holds a thread of the node for ever. Answer: [`Tip`].
+    /// `waitforblockheight`: answered when the chain is that high, or after that time. Unlike a
+    /// long poll it ends by itself, so that nobody holds a thread of the node for ever. Answer:
+    /// [`Tip`].
     WaitForHeight {
         /// Height to wait for.
         height: u32,

@@ -1,6 +1,6 @@
 //! `cargo xtask chaos --seeds N`: the faults of `crates/stratum/tests/chaos`, those of nodes in
-//! `crates/gbt/tests/chaos`, the useless pools of `crates/net/tests/link/trust.rs` and the miners of
-//! `crates/net/tests/chaos` at the embedded pool, each over N seeds, built for speed.
+//! `crates/gbt/tests/chaos`, the useless pools of `crates/net/tests/link/trust.rs` and the miners
+//! of `crates/net/tests/chaos` at the embedded pool, each over N seeds, built for speed.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};

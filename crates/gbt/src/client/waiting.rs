@@ -1,16 +1,17 @@
 //! Calls that wait at a node for the next tip, so that it is heard of at once.
 //!
-//! **Rule: a miner never takes a node's last RPC thread.** A call that waits takes a thread of Bitcoin
-//! Core until it returns, and Core does not notice that its client has left. As many long polls as
-//! threads lock the node up: no block can reach it any more, so no tip moves and nothing returns. So:
+//! **Rule: a miner never takes a node's last RPC thread.** A call that waits takes a thread of
+//! Bitcoin Core until it returns, and Core does not notice that its client has left. As many long
+//! polls as threads lock the node up: no block can reach it any more, so no tip moves and nothing
+//! returns. So:
 //!
 //! - Nothing waits at a node in the first seconds, nor before the proposal is answered.
 //! - A wait ends by itself ([`Call::WaitForHeight`]): what is left behind is gone in seconds. The
 //!   unbounded long poll of BIP22 is for nodes that do not know that call.
 //! - Before it waits, the client finds out whether the node has threads to spare. [`PROBES`] short
-//!   waits at once come back at the same time only if each has a thread. Other miners that ask at the
-//!   same moment take threads, too, so that all of them are on the safe side. Where there is no room,
-//!   the client asks every few seconds ([`POLL`]).
+//!   waits at once come back at the same time only if each has a thread. Other miners that ask at
+//!   the same moment take threads, too, so that all of them are on the safe side. Where there is no
+//!   room, the client asks every few seconds ([`POLL`]).
 //! - A call that is not answered within [`HANG`] while one of ours waits ends that wait: its
 //!   connection is closed, and the client asks every few seconds for a while.
 //! - Where room is not proven, a wait ends before a block is sent.
@@ -347,9 +348,9 @@ impl Client {
                 node.wake_at = node.wake_at.map(|at| at.min(now + POLL));
             }
             let words = format!(
-                "the node does not answer within {} s while a call of ours waits there for the next \
-                 tip: it is short of RPC threads (-rpcthreads=16 gives it more), or slow; asking it \
-                 for templates every {} s instead of waiting there",
+                "the node does not answer within {} s while a call of ours waits there for the \
+                 next tip: it is short of RPC threads (-rpcthreads=16 gives it more), or slow; \
+                 asking it for templates every {} s instead of waiting there",
                 HANG.as_secs(),
                 POLL.as_secs()
             );

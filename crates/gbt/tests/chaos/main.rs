@@ -1,11 +1,9 @@
-//! Chaos at nodes: servers with a few RPC threads, which break in some ways, several miners at them,
+//! Chaos at nodes: servers with a few RPC threads that break in some ways, several miners at them,
 //! and no clock. `cargo test` plays each fault with one seed; `CHAOS_SEEDS` sets the number, and
 //! `CHAOS_FAULT` part of a name (`cargo xtask chaos --seeds N`).
 //!
 //! In every run: an ordinary call is never stuck behind miners that wait, no block goes to another
 //! chain, each block has a verdict in the end, work goes on, and no timer spins.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 #[path = "../support/mod.rs"]
 mod support;
 mod world;

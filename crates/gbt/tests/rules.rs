@@ -1,0 +1,343 @@
+//! Rules for faults seen in the field at nodes, each test named after its rule, in virtual time:
+//! who may wait at a node (19), whose trouble it is (20), answers that say nothing (21), a node
+//! that comes back (24), a block that is in the spool already (30).
+
+mod support;
+
+use std::time::Duration;
+
+use midstate_chain::Verdict;
+use midstate_gbt::client::{Config, Event, Fatal, Ledger, LongPolling, NodeState, What};
+use serde_json::json;
+use support::{Core, World, config};
+
+#[test]
+fn rule_20_trouble_at_one_node_is_never_reported_as_another_nodes() {
+    let mut world = World::new(vec![Core::new(), Core::new()]);
+    world.settle();
+    // The first node refuses the block, the second takes it.
+    world.cores[0].refuse_blocks = Some("high-hash");
+    world.mine();
+    let nodes = |world: &World, wanted: fn(&What) -> bool| -> Vec<usize> {
+        let events = world.events.iter().filter(|event| wanted(&event.what));
+        events.map(|event| event.node).collect()
+    };
+    assert_eq!(nodes(&world, |what| matches!(what, What::Block(_))), [1]);
+    assert_eq!(nodes(&world, |what| matches!(what, What::Job { .. })), [0]);
+    assert_eq!(nodes(&world, |what| matches!(what, What::Chain(_))), [0]);
+
+    // The second one is away while the first gives work: the warning names the second.
+    let mut world = World::new(vec![Core::new(), Core::new()]);
+    world.settle();
+    world.stop(1);
+    world.mine();
+    assert_eq!(nodes(&world, |what| matches!(what, What::Warning(_))), [1]);
+    assert_eq!(nodes(&world, |what| matches!(what, What::Block(_))), [0]);
+    assert_eq!(world.states(), [(0, NodeState::Connected)], "work goes on at the first");
+
+    // After a failover jobs, pauses and proposals are the second one's.
+    let mut world = World::new(vec![Core::new(), Core::new()]);
+    world.settle();
+    world.stop(0);
+    world.pass(10);
+    world.events.clear();
+    world.cores[1].refuse_proposals = Some("bad-cb-amount");
+    world.cores[1].foreign_block();
+    world.settle();
+    assert_eq!(nodes(&world, |what| matches!(what, What::Warning(_) | What::Pause)), [1, 1]);
+    world.cores[1].refuse_proposals = None;
+    world.pass(10);
+    assert_eq!(nodes(&world, |what| matches!(what, What::Job { .. })), [1]);
+    world.stop(1);
+    world.mine();
+    world.client.abandon();
+    world.settle();
+    assert_eq!(nodes(&world, |what| matches!(what, What::Block(_))), [1], "unresolved: its job's");
+}
+
+#[test]
+fn rule_30_a_block_found_while_the_spool_is_read_is_the_same_block_replayed() {
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    let hash = world.mine();
+    let file = world.spool[&hash.to_string()].clone();
+    world.client.replay(world.now, file);
+    world.pass(60);
+    assert_eq!(world.verdicts(), [Verdict::Accepted]);
+    assert_eq!(world.sent.len(), 1);
+    assert_eq!(world.client.ledger(), Ledger { found: 1, accepted: 1, ..Ledger::default() });
+
+    // The spool was read before the refused block's file was renamed.
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    world.cores[0].refuse_blocks = Some("high-hash");
+    let share = world.solve();
+    world.client.handle_share(world.now, &share).unwrap();
+    let Some(What::Pause) = world.client.poll_event().map(|event| event.what) else { panic!() };
+    let Some(What::Spool(file)) = world.client.poll_event().map(|event| event.what) else {
+        panic!()
+    };
+    world.client.handle_spooled(world.now, file.hash, Ok(()));
+    world.settle();
+    world.client.replay(world.now, file);
+    world.pass(60);
+    assert_eq!(world.verdicts(), [Verdict::Rejected]);
+    assert_eq!(world.sent.len(), 1);
+}
+
+/// How many jobs came, and the last one's previous block.
+fn jobs(world: &World) -> usize {
+    world.events.iter().filter(|event| matches!(event.what, What::Job { .. })).count()
+}
+
+#[test]
+fn rule_21_no_answer_to_a_block_stops_work_silently() {
+    for says in
+        [json!("inconclusive"), json!(null), json!("duplicate"), json!("duplicate-inconclusive")]
+    {
+        // The node's tip does not move.
+        let mut world = World::new(vec![Core::new()]);
+        world.settle();
+        world.cores[0].submit_says = Some(says.clone());
+        let job = world.job.clone().unwrap();
+        world.mine();
+        world.pass(4);
+        let next = world.job.clone().unwrap_or_else(|| panic!("{says}: no job"));
+        assert_eq!(next.prev_hash, job.prev_hash);
+        assert_ne!(next.id, job.id);
+        assert!(world.warnings()[0].contains("does not become the node's tip"));
+        assert!(world.cores[0].seen("getblocktemplate") >= 2, "a fresh template within seconds");
+        assert_eq!(world.sent.len(), 1, "{says}");
+        // For ever so: neither silent nor busy.
+        for _ in 0..20 {
+            if world.job.is_some() {
+                world.mine();
+            }
+            world.pass(10);
+        }
+        assert!((5..15).contains(&world.sent.len()), "{says}: {}", world.sent.len());
+        assert_eq!(world.warnings().len(), 1, "{says}: {:?}", world.warnings());
+        // And all is well again.
+        world.cores[0].submit_says = None;
+        world.pass(64);
+        world.mine();
+        assert_eq!(world.cores[0].height(), 1, "{says}");
+        assert_eq!(world.job.clone().unwrap().height(), Some(2), "{says}");
+    }
+}
+
+#[test]
+fn rule_21_an_unknown_answer_is_told_once_with_its_text_and_the_block_not_sent_without_end() {
+    for says in
+        [json!(true), json!(false), json!({}), json!({"status": "ok"}), json!(-1), json!([])]
+    {
+        let mut world = World::new(vec![Core::new()]);
+        world.settle();
+        world.cores[0].submit_says = Some(says.clone());
+        world.mine();
+        world.pass(120);
+        let told =
+            world.warnings().into_iter().filter(|words| words.contains("neither yes nor no"));
+        let told: Vec<_> = told.collect();
+        let text = says.to_string();
+        assert!(told.len() == 1 && told[0].contains(&text), "{says}: {:?}", world.warnings());
+        assert_eq!(world.sent.len(), 4, "{says}: the block, and thrice more");
+        assert_eq!(world.verdicts(), [Verdict::Rejected], "{says}");
+        assert!(world.job.is_some(), "{says}: work goes on");
+        world.cores[0].submit_says = None;
+        world.mine();
+        assert_eq!(world.cores[0].height(), 1, "{says}");
+    }
+}
+
+#[test]
+fn rule_21_a_node_that_answers_true_and_has_the_block_has_accepted_it() {
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    let share = world.solve();
+    let mut twin = Core::new();
+    world.cores[0].deaf = true;
+    world.cores[0].submit_says = Some(json!(true));
+    world.client.handle_share(world.now, &share).unwrap();
+    // It says `true`, and takes the block all the same.
+    while let Some(event) = world.client.poll_event() {
+        if let What::Spool(block) = event.what {
+            twin.take(&block.hex);
+            world.cores[0].best = twin.best.clone();
+            world.cores[0].blocks = twin.blocks.clone();
+            world.client.handle_spooled(world.now, block.hash, Ok(()));
+        }
+    }
+    world.settle();
+    assert_eq!(world.verdicts(), [Verdict::Accepted]);
+    assert_eq!(world.sent.len(), 1);
+    assert_eq!(world.client.ledger(), Ledger { found: 1, accepted: 1, ..Ledger::default() });
+}
+
+#[test]
+fn rule_21_an_error_as_an_answer_to_a_block_has_an_end() {
+    for (code, words) in [(-32601, "Method not found"), (-1, "help text"), (-32603, "oops")] {
+        let mut world = World::new(vec![Core::new()]);
+        world.settle();
+        world.cores[0].submit_fails = Some((code, words));
+        world.mine();
+        world.pass(120);
+        assert_eq!(world.sent.len(), 4, "{code}");
+        assert_eq!(world.verdicts(), [Verdict::Rejected], "{code}");
+        assert!(world.warnings()[0].contains(words), "{code}");
+        assert!(world.job.is_some(), "{code}: work goes on");
+    }
+}
+
+#[test]
+fn rule_21_an_unknown_answer_to_a_proposal_is_told_once_and_work_goes_on() {
+    for says in [json!(true), json!({}), json!(-1)] {
+        let mut world = World::new(vec![Core::new()]);
+        world.cores[0].proposal_says = Some(says.clone());
+        world.settle();
+        for _ in 0..5 {
+            world.mine();
+        }
+        assert_eq!(world.cores[0].height(), 5, "{says}");
+        let [warning] = world.warnings()[..] else { panic!("{says}: {:?}", world.warnings()) };
+        assert!(warning.contains(&says.to_string()), "{warning}");
+    }
+    // Always too late: asked again at once a few times, and then without haste.
+    let mut world = World::new(vec![Core::new()]);
+    world.cores[0].refuse_proposals = Some("inconclusive-not-best-prevblk");
+    world.pass(60);
+    assert!(world.cores[0].seen("proposal") < 25, "{}", world.cores[0].seen("proposal"));
+    assert_eq!(world.warnings().len(), 1, "{:?}", world.warnings());
+}
+
+/// Everything that is asked of the node until a proposal is.
+fn methods(world: &mut World) -> Vec<&'static str> {
+    std::iter::from_fn(|| world.client.poll_request())
+        .map(|request| request.call.method())
+        .collect()
+}
+
+#[test]
+fn rule_19_nothing_waits_at_the_node_before_the_proposal_is_answered() {
+    let mut world = World::new(vec![Core::new()]);
+    let mut order = Vec::new();
+    while let Some(request) = world.client.poll_request() {
+        order.push(request.call.method());
+        if let Some(answer) = world.cores[0].answer(request.id, &request.call) {
+            world.client.handle_answer(world.now, request.id, answer);
+        }
+    }
+    let expected = ["getblockchaininfo", "getblocktemplate", "getblocktemplate"];
+    assert_eq!(order[..3], expected, "chain, template, proposal");
+    assert_eq!(order[3..], ["waitforblockheight", "getblocktemplate"], "then it waits");
+}
+
+#[test]
+fn rule_19_a_wait_is_given_up_when_an_ordinary_call_hangs_and_before_a_block_is_sent() {
+    // The plain fetch beside the long poll is not answered.
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    let poll = world.cores[0].longpolls[0].0;
+    world.now = world.client.poll_timeout().unwrap();
+    world.client.handle_timeout(world.now);
+    assert_eq!(methods(&mut world), ["getblocktemplate"]);
+    let hangs_at = world.client.poll_timeout().unwrap();
+    assert_eq!(hangs_at - world.now, Duration::from_secs(3));
+    assert_eq!(world.client.poll_cancel(), None);
+    world.client.handle_timeout(hangs_at);
+    assert_eq!(world.client.poll_cancel(), Some(poll), "its connection is closed");
+    let Some(What::Warning(words)) =
+        std::iter::from_fn(|| world.client.poll_event()).map(|event| event.what).last()
+    else {
+        panic!("not told")
+    };
+    assert!(words.contains("-rpcthreads"), "{words}");
+
+    // A block does not stand behind it either.
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    let poll = world.cores[0].longpolls[0].0;
+    let share = world.solve();
+    world.client.handle_share(world.now, &share).unwrap();
+    world.client.handle_spooled(world.now, share.hash, Ok(()));
+    assert_eq!(world.client.poll_cancel(), Some(poll));
+    assert_eq!(methods(&mut world), ["submitblock"]);
+}
+
+#[test]
+fn rule_19_never_means_that_nothing_waits_and_a_run_that_ends_leaves_nothing() {
+    let never = Config { long_poll: LongPolling::Never, ..config(1) };
+    let mut world = World::with(never, vec![Core::new()]);
+    world.pass(60);
+    assert_eq!(world.cores[0].seen("longpoll") + world.cores[0].seen("waitforblockheight"), 0);
+    assert!((12..=14).contains(&world.cores[0].seen("getblocktemplate")));
+    // Nor in the first seconds otherwise.
+    let auto = Config { long_poll: LongPolling::Auto, ..config(1) };
+    let mut world = World::with(auto, vec![Core::new()]);
+    world.pass(4);
+    assert_eq!(world.cores[0].seen("longpoll") + world.cores[0].seen("waitforblockheight"), 0);
+    world.pass(26);
+    assert_eq!(world.cores[0].seen("longpoll"), 1, "this one knows nothing else");
+    let poll = world.cores[0].longpolls[0].0;
+    world.client.finish(world.now);
+    assert_eq!(world.client.poll_cancel(), Some(poll));
+}
+
+#[test]
+fn rule_24_the_chain_is_asked_for_whenever_a_node_comes_back() {
+    let other = || Core { chain: "testnet4".to_owned(), ..Core::new() };
+    // Swapped while a block is about to be sent, with and without a second node to go on at.
+    for nodes in [1, 2] {
+        let mut world = World::new((0..nodes).map(|_| Core::new()).collect());
+        world.settle();
+        let share = world.solve();
+        world.swap(0, other());
+        world.client.handle_share(world.now, &share).unwrap();
+        world.pass(120);
+        assert_eq!(world.cores[0].seen("submitblock"), 0);
+        assert_eq!(world.cores[0].seen("getblockheader"), 0, "of no use to it either");
+        if nodes == 2 {
+            assert_eq!(world.cores[1].height(), 1, "the other one gets it");
+            assert_eq!(world.job.clone().unwrap().height(), Some(2));
+        } else {
+            let fatal = |event: &Event| matches!(event.what, What::Fatal(Fatal::WrongChain(_)));
+            assert!(world.events.iter().any(fatal));
+            assert_eq!(world.spool.len(), 1, "the block is kept for its own chain");
+        }
+    }
+    // Swapped without a trace but a new connection: its template is not mined.
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    let jobs_before = jobs(&world);
+    world.cores[0] = Core { fresh: true, ..other() };
+    world.cores[0].foreign_block();
+    world.pass(40);
+    assert_eq!(jobs(&world), jobs_before);
+    assert_eq!(world.cores[0].seen("proposal"), 0);
+
+    // A second node that gives no work now is asked, too.
+    let mut world = World::new(vec![Core::new(), other()]);
+    world.settle();
+    world.mine();
+    world.pass(60);
+    assert_eq!(world.cores[1].seen("submitblock"), 0);
+    assert_eq!(world.verdicts(), [Verdict::Accepted]);
+    let on_other = |event: &&Event| matches!(event.what, What::Node { state: NodeState::Lost, .. });
+    let told: Vec<_> = world.events.iter().filter(on_other).map(|event| event.node).collect();
+    assert_eq!(told, [1], "told once, as the second one's");
+}
+
+#[test]
+fn rule_24_a_node_behind_a_server_that_closes_every_connection_is_mined_at() {
+    let mut world = World::new(vec![Core::new()]);
+    world.cores[0].closes = true;
+    world.settle();
+    for height in 1..=20 {
+        world.mine();
+        assert_eq!(world.cores[0].height(), height);
+    }
+    world.pass(60);
+    let asked = world.cores[0].seen("getblockchaininfo");
+    assert!(asked < 150, "no question leads to the next: {asked}");
+    assert_eq!(world.warnings(), [""; 0]);
+}
