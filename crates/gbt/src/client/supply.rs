@@ -45,11 +45,11 @@ impl Standstill {
         *self = Self { tip: Some(tip), since: now, count };
     }
 
-    /// When the tip is mined on again: soon if the node has answered to the block, and each time
-    /// later, as a node that answers so may do so for ever.
+    /// When the tip is mined on again: soon if the node has answered to the block, and a little
+    /// later each time (2, 4, 8 s), as a node that answers so may do so for ever.
     fn ends(&self, answered: bool) -> Duration {
         let patience = if answered { STANDSTILL } else { CALL_TIMEOUT };
-        let patience = patience.saturating_mul(1 << self.count.min(5));
+        let patience = patience.saturating_mul(1 << self.count.min(2));
         self.since.saturating_add(patience)
     }
 }
