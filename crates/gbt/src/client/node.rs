@@ -50,10 +50,12 @@ pub(super) struct Node {
     pub(super) longpoll: Option<LongPoll>,
     pub(super) seen: Option<Seen>,
     pub(super) room: Room,
+    /// Times in a row that it had room.
+    pub(super) proofs: u32,
     /// Times in a row that it had no room.
     pub(super) shortages: u32,
     pub(super) shortage_told: bool,
-    /// When the run of templates began: a short run leaves nothing behind at the node.
+    /// Since when its room may be asked for soon: a short run leaves nothing behind at the node.
     pub(super) serving_since: Option<Duration>,
     /// Long polls in a row that broke at once.
     pub(super) breaks: u32,
@@ -93,6 +95,8 @@ pub(super) struct LongPoll {
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
     pub(super) tip: Hash256,
+    /// When a template on this tip came first.
+    pub(super) since: Duration,
     pub(super) height: u32,
     pub(super) poll_id: Option<String>,
 }
@@ -129,6 +133,7 @@ impl Node {
             longpoll: None,
             seen: None,
             room: Room::Unknown,
+            proofs: 0,
             shortages: 0,
             shortage_told: false,
             serving_since: None,
@@ -232,6 +237,7 @@ impl Node {
     pub(super) fn rest_longpoll(&mut self, now: Duration) {
         self.breaks = 0;
         self.shortages = 0;
+        self.proofs = 0;
         self.room = Room::Unknown;
         self.longpoll_off_until = now + LONGPOLL_REST;
     }

@@ -10,8 +10,11 @@
 //!   unbounded long poll of BIP22 is for nodes that do not know that call.
 //! - Before it waits, the client finds out whether the node has threads to spare. [`PROBES`] short
 //!   waits at once come back at the same time only if each has a thread. Other miners that ask at
-//!   the same moment take threads, too, so that all of them are on the safe side. Where there is no
-//!   room, the client asks every few seconds ([`POLL`]).
+//!   the same moment take threads, too, so that all of them are on the safe side. A new tip ends
+//!   all waits, and their threads look free until the other miners wait again: room is looked for
+//!   only on a tip that has stood for [`QUIET`]. A wait that ends by itself leaves such a gap, too,
+//!   for a moment: [`PROOFS`] answers in a row are needed. Where there is no room, the client asks
+//!   every few seconds ([`POLL`]).
 //! - A call that is not answered within [`HANG`] while one of ours waits ends that wait: its
 //!   connection is closed, and the client asks every few seconds for a while.
 //! - Where room is not proven, a wait ends before a block is sent.
@@ -34,7 +37,11 @@ const PROBES: usize = 3;
 const PROBE_MS: u32 = 250;
 /// They took turns if one lasted this long: two after each other take twice [`PROBE_MS`].
 const IN_TURNS: Duration = Duration::from_millis(480);
-/// How long the room is taken for granted.
+/// Other miners wait again so long after a new tip, once its template is proposed and judged.
+const QUIET: Duration = Duration::from_secs(2);
+/// So many times in a row there must be room.
+const PROOFS: u32 = 2;
+/// How long the room is taken for granted; after that, one proof renews it.
 const ROOM_FOR: Duration = Duration::from_secs(60);
 /// Probes without room until that is believed and told: the machine may just be busy.
 const SHORTAGES: u32 = 2;
@@ -51,7 +58,9 @@ impl Client {
         let index = self.active;
         let node = &mut self.nodes[index];
         node.serving_since.get_or_insert(now);
+        let stands = node.seen.as_ref().filter(|seen| seen.tip == template.prev_hash);
         node.seen = Some(Seen {
+            since: stands.map_or(now, |seen| seen.since),
             tip: template.prev_hash,
             height: template.height,
             poll_id: template.longpoll_id.clone(),
@@ -79,6 +88,7 @@ impl Client {
             && node.may_longpoll(now)
             && self.candidate.is_none();
         let Some(since) = node.serving_since.filter(|_| may) else { return };
+        let is_quiet = node.seen.as_ref().is_some_and(|seen| now >= seen.since + QUIET);
         if let Room::Proven { until } = node.room
             && now >= until
         {
@@ -88,6 +98,7 @@ impl Client {
             (LongPolling::Never, _) | (_, Room::Asked { .. }) => {}
             (LongPolling::Always, _) => self.wait(now),
             (LongPolling::Auto, _) if now < since + first_seconds => {}
+            (LongPolling::Auto, Room::Unknown) if !is_quiet => {}
             (LongPolling::Auto, Room::Unknown) => self.probe(now),
             (LongPolling::Auto, _) => self.wait(now),
         }
@@ -129,17 +140,28 @@ impl Client {
             }
             Ok(_) if now >= *since + IN_TURNS => self.is_short(now, index),
             // Other miners' waits returned meanwhile, and left their threads to us for a moment.
-            Ok(tip) if node.seen.as_ref().is_some_and(|seen| !tip.is(&seen.tip)) => {
+            Ok(tip)
+                if !node
+                    .seen
+                    .as_ref()
+                    .is_some_and(|seen| tip.is(&seen.tip) && seen.since <= *since) =>
+            {
                 node.room = Room::Unknown;
+                node.serving_since = Some(now);
                 if index == self.active {
                     node.wake_at = Some(now);
                 }
-                node.serving_since = Some(now);
             }
             Ok(_) if !calls.is_empty() => {}
             Ok(_) => {
                 node.shortages = 0;
-                node.room = Room::Proven { until: now + ROOM_FOR };
+                node.proofs += 1;
+                if node.proofs >= PROOFS {
+                    node.room = Room::Proven { until: now + ROOM_FOR };
+                } else {
+                    node.room = Room::Unknown;
+                    node.serving_since = Some(now);
+                }
             }
             Err(error) => self.cannot_be_asked(now, index, &error),
         }
@@ -169,6 +191,7 @@ impl Client {
     fn is_short(&mut self, now: Duration, index: usize) {
         let node = &mut self.nodes[index];
         node.room = Room::Unknown;
+        node.proofs = 0;
         node.shortages += 1;
         if node.shortages < SHORTAGES {
             // Not before the next template.
@@ -193,7 +216,7 @@ impl Client {
     fn wait(&mut self, now: Duration) {
         let index = self.active;
         let node = &self.nodes[index];
-        let Some(Seen { tip, height, poll_id }) = node.seen.clone() else { return };
+        let Some(Seen { tip, height, poll_id, .. }) = node.seen.clone() else { return };
         // A block of ours is on its way to that tip: the next template is asked for anyhow.
         if self.solved_tip == Some(tip) {
             return;

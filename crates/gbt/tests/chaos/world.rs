@@ -71,6 +71,8 @@ pub(crate) struct World {
     pub(crate) now: Duration,
     pub(crate) servers: Vec<Server>,
     pub(crate) miners: Vec<Miner>,
+    /// Each miner takes so many times longer for a block.
+    pub(crate) pace: u32,
     state: u64,
 }
 
@@ -78,7 +80,7 @@ impl World {
     pub(crate) fn new(seed: u64) -> Self {
         let state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let now = Duration::from_secs(1000);
-        Self { now, servers: Vec::new(), miners: Vec::new(), state }
+        Self { now, servers: Vec::new(), miners: Vec::new(), pace: 1, state }
     }
 
     /// From 1 to `below`.
@@ -183,7 +185,7 @@ impl World {
             server.core.clock = 1_800_000_000 + (at.as_secs() - 1000) as u32;
         }
         for index in 0..self.miners.len() {
-            let pause = Duration::from_millis(500 + self.random(6_000));
+            let pause = Duration::from_millis(500 + self.random(6_000)) * self.pace;
             let miner = &mut self.miners[index];
             if miner.has_left {
                 continue;
