@@ -191,7 +191,7 @@ fn rule_12_what_is_not_about_one_server_holds_however_it_is_named() {
     let files = Files::new("servers-common");
     let config = format!(
         "give-up = 11\nreturn-after = 12\nthreads = 2\nuser = 'me'\nproxy = 'socks5://p:1'\n\
-         [[pool]]\nurl = '{POOL}'\n"
+         long-poll = 'never'\n[[pool]]\nurl = '{POOL}'\n"
     );
     for named in [&[][..], &["-o", POOL], &["-o", "a:1"], &["-o", "a:1", "-o", "b:1"]] {
         let plan = files.plan(&config, named);
@@ -211,8 +211,13 @@ fn rule_12_what_is_not_about_one_server_holds_however_it_is_named() {
         let server = &plan["servers"][0];
         assert_eq!(server["proxy"], "socks5://p:1", "{plan}");
         assert_eq!((&server["user"], &plan["give_up"]), (&Value::Null, &json!(11)), "{plan}");
-        let flags = [&node[..], named, &["--proxy", "socks5://flag:1"]].concat();
-        assert_eq!(files.plan(&config, &flags)["servers"][0]["proxy"], "socks5://flag:1");
+        assert_eq!(plan["long_poll"], "never", "{plan}");
+        let said = ["--proxy", "socks5://flag:1", "--long-poll", "always"];
+        let plan = files.plan(&config, &[&node[..], named, &said].concat());
+        assert_eq!(plan["servers"][0]["proxy"], "socks5://flag:1", "{plan}");
+        assert_eq!(plan["long_poll"], "always", "{plan}");
+        let plan = files.plan("user = 'me'", &[&node[..], named].concat());
+        assert_eq!(plan["long_poll"], "auto", "{plan}");
     }
 }
 

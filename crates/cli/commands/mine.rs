@@ -235,7 +235,8 @@ impl Args {
             way = way.over(pools::about_node(file, config, &"this node", tls)?);
         }
         let login = |index: usize| logins[index].clone();
-        let link = self.node.link(urls, login, &way, self.version_mask, out)?;
+        let mut link = self.node.link(urls, login, &way, self.version_mask, out)?;
+        link.client.long_poll = self.node.long_poll(config.and_then(|(_, file)| file.long_poll));
         let filed = config.and_then(|(_, config)| config.give_up).map(Duration::from_secs);
         let give_up = self.give_up().or(filed);
         Ok(Source::Nodes(Box::new(midstate_net::NodeLinkConfig { give_up, ..link })))

@@ -87,7 +87,7 @@ pub(super) struct Flags {
     /// Text in the coinbase of our blocks, when mining at a node
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     coinbase_sig: Option<String>,
-    /// Without effect: a node is asked by long poll, always
+    /// Ask a node every five seconds instead of waiting there for the next block
     #[arg(long)]
     no_longpoll: bool,
     /// Without effect: getwork is spoken by nobody any more, nor by us
@@ -256,6 +256,7 @@ impl Flags {
         if self.is_node() {
             add("address", self.coinbase_addr.clone());
             add("coinbase-tag", self.coinbase_sig.clone());
+            add("long-poll", self.no_longpoll.then(|| "never".to_owned()));
         }
         // minerd sends whatever it is told.
         flags.push("--any-user".to_owned());

@@ -34,6 +34,15 @@ pub(crate) enum Redirect {
     Any,
 }
 
+/// Whether to wait at a node for the next block, as people write it.
+#[derive(clap::ValueEnum, Deserialize, Debug, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LongPoll {
+    Auto,
+    Always,
+    Never,
+}
+
 /// The keys of a table, as [`Config`] and [`Pool`] share them.
 pub(crate) struct Keys<'a> {
     pub(crate) user: Option<&'a str>,
@@ -114,6 +123,8 @@ table! {
         pub(crate) return_after: Option<u64>,
         pub(crate) threads: Option<NonZeroUsize>,
         pub(crate) kernel: Option<String>,
+        /// At nodes.
+        pub(crate) long_poll: Option<LongPoll>,
         /// In order of preference.
         #[serde(default)]
         pub(crate) pool: Vec<Pool>,
@@ -196,6 +207,7 @@ mod tests {
             user = "me"
             give-up = 60
             threads = 2
+            long-poll = "never"
             [[pool]]
             url = "stratum+tls://a.example:443"
             tls-pin = "00"
@@ -209,7 +221,7 @@ mod tests {
             "#,
         )
         .unwrap();
-        assert_eq!(config.pool.len(), 2);
+        assert_eq!((config.pool.len(), config.long_poll), (2, Some(LongPoll::Never)));
         assert!(config.pool[0].url.url.tls && !config.pool[1].url.url.tls);
         assert_eq!(config.pool[0].proxy.as_ref().unwrap().port, 9050);
         assert_eq!(config.pool[0].redirect, None);

@@ -14,6 +14,7 @@ use midstate_gbt::conf::{self, CONF_NAME, Conf, Login, Platform, Said};
 use midstate_gbt::{Address, MAX_TAG};
 use midstate_net::{NodeAccess, NodeLinkConfig, NodeUrl};
 
+use crate::servers::config::LongPoll;
 use crate::servers::directories;
 use crate::servers::terms::Terms;
 use crate::shell::exit::Failure;
@@ -35,14 +36,6 @@ pub(crate) struct EntryArgs {
     /// The node's cookie file [default: in its data directory]
     #[arg(long, value_name = "FILE")]
     rpccookiefile: Option<PathBuf>,
-}
-
-/// Whether to wait at a node, as people write it.
-#[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
-enum LongPoll {
-    Auto,
-    Always,
-    Never,
 }
 
 impl From<LongPoll> for LongPolling {
@@ -71,9 +64,9 @@ pub(crate) struct NodeArgs {
     #[command(flatten)]
     entry: EntryArgs,
     /// Whether to wait at the node for the next block, which takes one of its RPC threads; auto:
-    /// where it has some to spare
-    #[arg(long, value_name = "WHEN", default_value = "auto")]
-    long_poll: LongPoll,
+    /// where it has some to spare [default: auto]
+    #[arg(long, value_name = "WHEN")]
+    long_poll: Option<LongPoll>,
     /// Find no more than one block in this many seconds
     #[arg(long, value_name = "SECS", default_value = "0", value_parser = parse_seconds)]
     block_interval: Duration,
@@ -100,7 +93,7 @@ impl NodeArgs {
             || chain.is_some()
             || datadir.is_some()
             || rpccookiefile.is_some()
-            || *long_poll != LongPoll::Auto
+            || long_poll.is_some()
             || !block_interval.is_zero()
             || spool.is_some()
     }
@@ -136,7 +129,7 @@ impl NodeArgs {
             extranonce1: Vec::new(),
             version_mask,
             nodes: nodes.len(),
-            long_poll: self.long_poll.into(),
+            long_poll: self.long_poll(None),
             block_interval: self.block_interval,
         };
         let spool = match &self.spool {
@@ -146,6 +139,11 @@ impl NodeArgs {
                 .join("blocks"),
         };
         Ok(NodeLinkConfig { nodes, client, spool, give_up: None })
+    }
+
+    /// Whether to wait at the nodes, by the flag or else by the file.
+    pub(crate) fn long_poll(&self, filed: Option<LongPoll>) -> LongPolling {
+        self.long_poll.or(filed).map_or(LongPolling::default(), LongPolling::from)
     }
 
     /// The chain to look for, on which the address must mean something.

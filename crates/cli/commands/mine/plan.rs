@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use midstate_gbt::client::LongPolling;
 use midstate_net::{Account, NodeAccess, Redirects, Route, Trust};
 use serde::Serialize;
 
@@ -37,6 +38,8 @@ struct Told {
     give_up: Option<u64>,
     /// At pools.
     return_after: Option<u64>,
+    /// At nodes.
+    long_poll: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -82,6 +85,14 @@ impl Plan {
             return_after: match source {
                 Source::Pools(pools) => Some(pools.link.limits.return_after.as_secs()),
                 Source::Nodes(_) => None,
+            },
+            long_poll: match source {
+                Source::Pools(_) => None,
+                Source::Nodes(nodes) => Some(match nodes.client.long_poll {
+                    LongPolling::Auto => "auto",
+                    LongPolling::Always => "always",
+                    LongPolling::Never => "never",
+                }),
             },
         };
         out.event(&told);

@@ -8,7 +8,7 @@ use std::ops::Range;
 use midstate_net::without_login;
 
 /// Keys whose values are nobody's secret. The others may be `pass`, or have been meant to be.
-const HARMLESS: [&str; 16] = [
+const HARMLESS: [&str; 17] = [
     "user",
     "threads",
     "kernel",
@@ -25,6 +25,7 @@ const HARMLESS: [&str; 16] = [
     "payout-strict",
     "any-user",
     "suggest-difficulty",
+    "long-poll",
 ];
 
 /// What `error` says of `text`.
