@@ -1,7 +1,7 @@
 //! Hashing threads that stand still in the middle of a unit: told in words by the mining loop. They
 //! cannot be helped from here, and the others go on without them.
 
-use midstate_engine::ThreadCount;
+use midstate_engine::WorkerCount;
 
 use super::TICK;
 
@@ -14,14 +14,14 @@ const PATIENCE: u32 = 40;
 pub(super) struct Stalls(Vec<Seen>);
 
 struct Seen {
-    count: ThreadCount,
+    count: WorkerCount,
     /// How often in a row.
     times: u32,
 }
 
 impl Stalls {
     /// A look at all threads. A sentence for each one that has stalled, or goes on after that.
-    pub(super) fn look(&mut self, counts: impl Iterator<Item = ThreadCount>) -> Vec<String> {
+    pub(super) fn look(&mut self, counts: impl Iterator<Item = WorkerCount>) -> Vec<String> {
         let mut news = Vec::new();
         for (index, count) in counts.enumerate() {
             match self.0.get_mut(index) {
@@ -57,7 +57,7 @@ mod tests {
     fn a_thread_that_stays_at_one_unit_is_told_once_and_again_when_it_goes_on() {
         let mut stalls = Stalls::default();
         let mut news = Vec::new();
-        let unit = |hashes, in_hand| ThreadCount { hashes, in_hand };
+        let unit = |hashes, in_hand| WorkerCount { hashes, in_hand };
         for look in 0..3 * u64::from(PATIENCE) {
             // One hashes, one rests, one is stuck after its second unit.
             let counts = [unit(100 * look, 100), unit(700, 0), unit(100 * look.min(1), 100)];

@@ -1,22 +1,25 @@
-//! Hashing threads. They take the newest [`Job`](midstate_chain::Job) and hand out
-//! [`Share`](midstate_chain::Share)s; nothing here waits for a network, and nothing on the network
-//! waits for a hash.
+//! Hashing. The [`Desk`] takes the newest [`Job`](midstate_chain::Job), hands out its headers to
+//! workers, and makes [`Share`](midstate_chain::Share)s of their hits. [`Engine`] is a desk with
+//! threads that work for it. Nothing here waits for a network, and nothing on the network waits for
+//! a hash.
 //!
 //! ```text
-//! set_job ──> Slot (epoch, newest assignment) ──> threads: claim a unit, scan it, count it
+//! set_job ──> Slot (epoch, newest assignment) ──> workers: claim a piece, hash it, book it
 //!                                                   └─> on_share
 //! ```
 //!
-//! Units last about half a millisecond, and every thread looks at the slot between two units: that
-//! is how fast a new job reaches all of them. One that comes right behind another waits for a few
-//! units more. No clock here: time that passes is told from outside.
+//! A thread's pieces last about half a millisecond, and every thread looks at the slot between two:
+//! that is how fast a new job reaches all of them. One that comes right behind another waits for a
+//! few pieces more. No clock here: time that passes is told from outside.
 #![forbid(unsafe_code)]
 
+mod desk;
 mod engine;
 mod grind;
 mod meter;
 mod slot;
 
-pub use engine::{Config, Engine, Progress, ThreadCount};
+pub use desk::{AtWork, BookError, Desk, Finding, Piece, Progress, Worker, WorkerCount};
+pub use engine::{Config, Engine};
 pub use grind::grind;
 pub use meter::{Meter, Reading};

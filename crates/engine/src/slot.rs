@@ -50,6 +50,12 @@ impl<T> Slot<T> {
         self.lock().value.clone()
     }
 
+    /// The present value, unless the slot is closed.
+    pub(crate) fn take_up(&self) -> Option<Arc<T>> {
+        let state = self.lock();
+        state.value.clone().filter(|_| !state.closed)
+    }
+
     /// Whether there is a value to be had.
     pub(crate) fn is_filled(&self) -> bool {
         let state = self.lock();
@@ -84,12 +90,13 @@ impl<T> Slot<T> {
         }
     }
 
-    /// Waits until the slot is no longer at `epoch`.
-    pub(crate) fn wait_past(&self, epoch: u64) {
+    /// Waits until the slot is no longer at `epoch`. `false` once it is closed.
+    pub(crate) fn wait_past(&self, epoch: u64) -> bool {
         let mut state = self.lock();
-        while self.epoch() == epoch {
+        while self.epoch() == epoch && !state.closed {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        !state.closed
     }
 
     fn publish(&self, state: MutexGuard<'_, State<T>>) {

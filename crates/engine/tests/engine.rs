@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use midstate_chain::{Bits, Hash256, Header, Job, Share, Target};
-use midstate_engine::{Config, Engine, Meter, Progress, Reading, ThreadCount};
+use midstate_engine::{Config, Engine, Meter, Progress, Reading, WorkerCount};
 use midstate_sha256d::Kernel;
 use midstate_work::Cut;
 
@@ -438,7 +438,7 @@ fn i10_a_thread_that_stalls_holds_up_no_other_and_goes_on_where_it_stood() {
     });
     engine.set_job(Some(job("first", 0, Target::MAX)));
     let busy = |engine: &Engine| {
-        let busy = |(index, count): (usize, ThreadCount)| (count.in_hand > 0).then_some(index);
+        let busy = |(index, count): (usize, WorkerCount)| (count.in_hand > 0).then_some(index);
         engine.thread_counts().enumerate().filter_map(busy).collect::<Vec<_>>()
     };
     // The unit with the gate, and all the others.

@@ -1,6 +1,7 @@
-//! How far the search of a job is, and what comes next: the pages of pairs as soon as there are
-//! any, else the line. Every header once, whenever a pair is found: the pairs' extranonce2 values
-//! are taken from the far end of the line, and the line leaves them out when it gets there.
+//! How far the search of a job is, and what comes next: nonces that a worker gave back, else the
+//! pages of pairs as soon as there are any, else the line. Every header once, whenever a pair is
+//! found: the pairs' extranonce2 values are taken from the far end of the line, and the line leaves
+//! them out when it gets there.
 //!
 //! The search for pairs is lent to one thread at a time, so that nobody waits for a step of it.
 
@@ -12,8 +13,10 @@ use crate::{Claim, PageName, SearchSpace, Unit};
 const PATIENCE: u64 = 1 << 23;
 
 /// How far the search of a job is: which unit comes next, and the search for pairs. One serves all
-/// threads of a search, each of which holds it for the moment of a claim.
+/// workers of a search, each of which holds it for the moment of a claim.
 pub struct Frontier {
+    /// What workers claimed and gave back. There are never more than claims that are not finished.
+    returned: Vec<Unit>,
     /// Number of the next unit in the line.
     next: u64,
     /// Pairs in the order they were found; the units of all of them are numbered in that order.
@@ -40,18 +43,26 @@ impl Frontier {
     pub fn new(space: &SearchSpace) -> Self {
         let nothing = pairs::searched(space).is_empty();
         let search = if nothing { Search::Over } else { Search::NotBegun };
-        let pairs = Vec::new();
-        Self { next: 0, pairs, next_of_pairs: 0, claimed: 0, search, is_handed_over: false }
+        Self {
+            returned: Vec::new(),
+            next: 0,
+            pairs: Vec::new(),
+            next_of_pairs: 0,
+            claimed: 0,
+            search,
+            is_handed_over: false,
+        }
     }
 
     /// The frontier of `space`, whose job is that of `own` with other versions to roll (see
     /// [`Job::same_work_but_versions`]). It begins behind every extranonce2 of which something was
     /// claimed here and leaves out those of the pairs, so that no header comes twice; and from here
-    /// nothing comes any more.
+    /// nothing comes any more, what was given back included: `space` may not have its versions.
     ///
     /// [`Job::same_work_but_versions`]: midstate_chain::Job::same_work_but_versions
     pub fn hand_over(&mut self, own: &SearchSpace, space: &SearchSpace) -> Self {
         self.is_handed_over = true;
+        self.returned.clear();
         let begun = self.next.div_ceil(own.units_of_extranonce().max(1));
         let next = begun.saturating_mul(space.units_of_extranonce());
         let mut other = Self { next, ..Self::new(space) };
@@ -64,25 +75,54 @@ impl Frontier {
         other
     }
 
-    /// Takes the next unit: nobody else gets it, and whoever gets it hashes it to its end.
-    /// `elapsed` is that of [`SearchSpace::unit`], and `space` the same at every call, but for the
-    /// targets of its job.
+    /// Takes the next unit, which no other claim gets. Its worker hashes it to its end, or
+    /// [gives the rest back](Self::give_back). `elapsed` is that of [`SearchSpace::unit`], and
+    /// `space` the same at every call, but for the targets of its job.
     pub fn claim(&mut self, space: &SearchSpace, elapsed: u32) -> Claim {
-        let claim = self.peek(space, elapsed);
-        if let Claim::Unit(unit) = &claim {
-            match unit.page {
-                PageName::InLine(_) => self.next += 1,
-                PageName::Pair(_) => self.next_of_pairs += 1,
+        self.claim_many(space, elapsed, 0)
+    }
+
+    /// Takes as many neighbouring units of one page as have `hashes` hashes together, as one unit;
+    /// at least one, and fewer where the page ends.
+    pub fn claim_many(&mut self, space: &SearchSpace, elapsed: u32, hashes: u64) -> Claim {
+        let mut unit = match self.peek(space, elapsed) {
+            Claim::Unit(unit) => unit,
+            nothing => return nothing,
+        };
+        if let Some(rest) = self.returned.last_mut() {
+            space.lengthen(&mut unit, hashes, rest.nonces.end);
+            rest.nonces.start = unit.nonces.end;
+            if rest.nonces.is_empty() {
+                self.returned.pop();
             }
-            self.claimed = self.claimed.saturating_add(space.hashes(unit));
+        } else {
+            let end = space.end_of_nonces();
+            let more = if hashes > 0 { space.lengthen(&mut unit, hashes, end) } else { 0 };
+            match unit.page {
+                PageName::InLine(_) => self.next += 1 + more,
+                PageName::Pair(_) => self.next_of_pairs += 1 + more,
+            }
         }
-        claim
+        self.claimed = self.claimed.saturating_add(space.hashes(&unit));
+        Claim::Unit(unit)
+    }
+
+    /// Takes back nonces of a claim that were not hashed; the next claim gets them.
+    pub fn give_back(&mut self, space: &SearchSpace, unit: Unit) {
+        if unit.nonces.is_empty() || self.is_handed_over {
+            return;
+        }
+        self.claimed = self.claimed.saturating_sub(space.hashes(&unit));
+        self.returned.push(unit);
     }
 
     /// What the next claim will be, if nobody finds a pair before.
     pub fn peek(&mut self, space: &SearchSpace, elapsed: u32) -> Claim {
         if self.is_handed_over {
             return Claim::Exhausted;
+        }
+        if let Some(rest) = self.returned.last() {
+            return Claim::Unit(space.first_unit(rest));
         }
         if let Some(unit) = self.unit_of_a_pair(space) {
             return Claim::Unit(unit);

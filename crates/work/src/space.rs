@@ -43,12 +43,37 @@ impl Cut {
 pub struct SearchSpace {
     job: Arc<Job>,
     cut: Cut,
-    /// Versions side by side in this job.
-    midstates: u64,
     /// Groups of `midstates` versions.
     version_groups: u64,
     /// Values of extranonce2; saturates, since no search gets to the end of 2^64.
     extranonces: u64,
+    /// How a page of the line and that of a pair are cut: looked up with every claim.
+    line: Units,
+    pair: Units,
+}
+
+/// The units of a page.
+#[derive(Debug, Clone, Copy)]
+struct Units {
+    /// Headers of the page.
+    headers: u64,
+    /// Nonces in a unit, but for the last one.
+    nonces: u64,
+    /// How many units.
+    count: u64,
+}
+
+impl Units {
+    /// The more headers a page has, the fewer nonces a unit. Whole batches of any kernel where
+    /// there are so many: the nonces of a batch that two units share are hashed for both.
+    fn new(headers: u64, cut: &Cut) -> Self {
+        let nonces = match (cut.hashes / headers).clamp(1, 1 << 32) {
+            few @ ..BATCHES => few,
+            many => many - many % BATCHES,
+        };
+        let count = (cut.nonces.end - cut.nonces.start).div_ceil(nonces);
+        Self { headers, nonces, count }
+    }
 }
 
 /// Names a page of a job: equal names mean equal [`Page`]s.
@@ -104,9 +129,10 @@ impl SearchSpace {
         let midstates = (1 << cut.midstates.max(1).ilog2()).min(versions);
         let extranonce_bits = 8 * job.extranonce2_size as u32;
         Self {
-            midstates,
             version_groups: versions / midstates,
             extranonces: 1u64.checked_shl(extranonce_bits).unwrap_or(u64::MAX),
+            line: Units::new(midstates, &cut),
+            pair: Units::new(2, &cut),
             job,
             cut,
         }
@@ -120,7 +146,7 @@ impl SearchSpace {
     /// Unit number `index` of the line. `elapsed` is the number of seconds since the job came: the
     /// time may be rolled that far, and it is only when every extranonce2 is used up.
     pub fn unit(&self, index: u64, elapsed: u32) -> Claim {
-        let units = self.units_in_page(self.midstates);
+        let units = self.line.count;
         if units == 0 {
             return Claim::Exhausted;
         }
@@ -133,37 +159,61 @@ impl SearchSpace {
         if roll > u64::from(elapsed) {
             return Claim::NotYet;
         }
-        let nonces = self.nonces(self.midstates, index % units);
+        let nonces = self.nonces(self.line, index % units);
         Claim::Unit(Unit { page: PageName::InLine(page), nonces })
     }
 
     /// How many units in the line have the same extranonce2 and the same time.
     pub(crate) fn units_of_extranonce(&self) -> u64 {
-        self.units_in_page(self.midstates) * self.version_groups
+        self.line.count * self.version_groups
     }
 
     /// Number of the first unit in the line after this page.
     pub(crate) fn after(&self, page: u64) -> u64 {
-        (page + 1) * self.units_in_page(self.midstates)
+        (page + 1) * self.line.count
     }
 
     /// Unit number `index` of the page of a pair.
     pub(crate) fn unit_of_pair(&self, pair: [u64; 2], index: u64) -> Unit {
-        Unit { page: PageName::Pair(pair), nonces: self.nonces(2, index) }
+        Unit { page: PageName::Pair(pair), nonces: self.nonces(self.pair, index) }
     }
 
     /// How many units a pair has.
     pub(crate) fn units_of_pair(&self) -> u64 {
-        self.units_in_page(2)
+        self.pair.count
     }
 
     /// Hashes in a unit.
     pub fn hashes(&self, unit: &Unit) -> u64 {
-        let headers = match unit.page {
-            PageName::InLine(_) => self.midstates,
-            PageName::Pair(_) => 2,
-        };
-        headers * (unit.nonces.end - unit.nonces.start)
+        self.units(unit.page).headers * (unit.nonces.end - unit.nonces.start)
+    }
+
+    /// Where the nonces of every page end; itself not one of them.
+    pub(crate) fn end_of_nonces(&self) -> u64 {
+        self.cut.nonces.end
+    }
+
+    /// The first of the units that a range of nonces of a page makes.
+    pub(crate) fn first_unit(&self, Unit { page, nonces }: &Unit) -> Unit {
+        let end = nonces.start + self.units(*page).nonces;
+        Unit { page: *page, nonces: nonces.start..end.min(nonces.end) }
+    }
+
+    /// Lengthens `unit` by those behind it in its page, as long as all of them have no more than
+    /// `hashes` hashes and end at nonce `end`; says by how many.
+    pub(crate) fn lengthen(&self, unit: &mut Unit, hashes: u64, end: u64) -> u64 {
+        let each = self.units(unit.page).nonces;
+        let behind = (end - unit.nonces.end).div_ceil(each);
+        let more = (hashes / self.hashes(unit)).saturating_sub(1).min(behind);
+        unit.nonces.end = (unit.nonces.end + more * each).min(end);
+        more
+    }
+
+    fn units(&self, page: PageName) -> Units {
+        match page {
+            PageName::InLine(_) => self.line,
+            PageName::Pair(_) => self.pair,
+        }
     }
 
     /// The headers of a page.
@@ -179,7 +229,7 @@ impl SearchSpace {
                 let group = number % self.version_groups;
                 let mut base = self.job.header(&extranonce2[0]);
                 base.time += self.time_roll(number) as u32;
-                (group * self.midstates..(group + 1) * self.midstates)
+                (group * self.line.headers..(group + 1) * self.line.headers)
                     .map(|version| Header { version: self.version(version), ..base })
                     .collect()
             }
@@ -208,7 +258,7 @@ impl SearchSpace {
 
     /// Whether more headers side by side are wanted than this job has versions for.
     pub(crate) fn wants_pairs(&self) -> bool {
-        self.cut.midstates > 1 && self.midstates * self.version_groups == 1
+        self.cut.midstates > 1 && self.line.headers * self.version_groups == 1
     }
 
     /// The counter of the extranonce2 of a page in the line, if the page has the job's own time.
@@ -226,24 +276,9 @@ impl SearchSpace {
         extranonce2
     }
 
-    fn nonces(&self, headers: u64, index: u64) -> Range<u64> {
-        let unit = self.nonces_in_unit(headers);
-        let start = self.cut.nonces.start + index * unit;
-        start..(start + unit).min(self.cut.nonces.end)
-    }
-
-    fn units_in_page(&self, headers: u64) -> u64 {
-        let nonces = self.cut.nonces.end - self.cut.nonces.start;
-        nonces.div_ceil(self.nonces_in_unit(headers))
-    }
-
-    /// The more headers a page has, the fewer nonces a unit. Whole batches of any kernel where
-    /// there are so many: the nonces of a batch that two units share are hashed for both.
-    fn nonces_in_unit(&self, headers: u64) -> u64 {
-        match (self.cut.hashes / headers).clamp(1, 1 << 32) {
-            few @ ..BATCHES => few,
-            many => many - many % BATCHES,
-        }
+    fn nonces(&self, units: Units, index: u64) -> Range<u64> {
+        let start = self.cut.nonces.start + index * units.nonces;
+        start..(start + units.nonces).min(self.cut.nonces.end)
     }
 
     fn time_roll(&self, page: u64) -> u64 {

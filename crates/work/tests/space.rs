@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use midstate_chain::{Bits, Hash256, Header, Job, Target};
-use midstate_work::{Claim, Cut, Frontier, MAX_TIME_ROLL, PageName, SearchSpace};
+use midstate_work::{Claim, Cut, Frontier, MAX_TIME_ROLL, PageName, SearchSpace, Unit};
 use proptest::prelude::*;
 
 fn job(version_mask: u32, extranonce2_size: usize) -> Arc<Job> {
@@ -51,16 +51,21 @@ fn drain_into(
         let Claim::Unit(unit) = frontier.claim(space, elapsed) else {
             return Some(frontier.peek(space, elapsed));
         };
-        let page = space.page(unit.page);
-        for (index, header) in page.headers.iter().enumerate() {
-            for nonce in unit.nonces.clone() {
-                let header = Header { nonce: nonce as u32, ..*header };
-                let entry = (page.extranonce2(index).to_vec(), header.to_bytes());
-                assert!(seen.insert(entry), "hashed twice: {header}");
-            }
-        }
+        see(seen, space, &unit);
     }
     None
+}
+
+/// Adds the headers of a unit; panics on a double.
+fn see(seen: &mut Headers, space: &SearchSpace, unit: &Unit) {
+    let page = space.page(unit.page);
+    for (index, header) in page.headers.iter().enumerate() {
+        for nonce in unit.nonces.clone() {
+            let header = Header { nonce: nonce as u32, ..*header };
+            let entry = (page.extranonce2(index).to_vec(), header.to_bytes());
+            assert!(seen.insert(entry), "hashed twice: {header}");
+        }
+    }
 }
 
 proptest! {
@@ -184,4 +189,77 @@ fn i15_wide_extranonces_do_not_overflow() {
 fn an_empty_range_is_exhausted() {
     let space = SearchSpace::new(job(0, 1), Cut { midstates: 1, hashes: 1, nonces: 9..9 });
     assert_eq!(space.unit(0, 0), Claim::Exhausted);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Workers of any appetite, some of whom hash a part and give the rest back, in any order.
+    #[test]
+    fn i2_i3_what_is_given_back_comes_again_and_nothing_else_does(
+        mask in 0u32..8,
+        midstates in 1usize..=9,
+        hashes in 1u64..40,
+        steps in proptest::collection::vec(
+            (0u64..200, 0u64..12, any::<prop::sample::Index>()),
+            0..60,
+        ),
+    ) {
+        let cut = Cut { midstates, hashes, nonces: 3..50 };
+        let space = SearchSpace::new(job(mask << 13, 1), cut.clone());
+        let (mut frontier, mut seen) = (Frontier::new(&space), HashSet::new());
+        let mut in_hand: Vec<Unit> = Vec::new();
+        for (most, done, which) in steps {
+            let Claim::Unit(unit) = frontier.claim_many(&space, 0, most) else { break };
+            // One nonce is a unit, if a unit has fewer hashes than its page has headers.
+            let one = space.page(unit.page).headers.len() as u64;
+            prop_assert!(space.hashes(&unit) <= most.max(hashes).max(one));
+            prop_assert!(!unit.nonces.is_empty() && unit.nonces.end <= 50);
+            in_hand.push(unit);
+            let mut unit = in_hand.swap_remove(which.index(in_hand.len()));
+            let until = (unit.nonces.start + done).min(unit.nonces.end);
+            see(&mut seen, &space, &Unit { nonces: unit.nonces.start..until, ..unit.clone() });
+            unit.nonces.start = until;
+            frontier.give_back(&space, unit);
+        }
+        for unit in in_hand {
+            see(&mut seen, &space, &unit);
+        }
+        drain_into(&mut seen, &mut frontier, &space, 0, usize::MAX);
+        prop_assert_eq!(seen.len() as u64, 47u64 << (mask.count_ones() + 8));
+    }
+}
+
+#[test]
+fn what_is_given_back_after_a_hand_over_is_left_out() {
+    let space = SearchSpace::new(job(0, 1), Cut { midstates: 1, hashes: 4, nonces: 0..16 });
+    let mut frontier = Frontier::new(&space);
+    let [first, second] = [(); 2].map(|()| match frontier.claim(&space, 0) {
+        Claim::Unit(unit) => unit,
+        nothing => panic!("there is work, not {nothing:?}"),
+    });
+    frontier.give_back(&space, first);
+    let other = SearchSpace::new(job(0x2000, 1), Cut { midstates: 1, hashes: 4, nonces: 0..16 });
+    let mut over = frontier.hand_over(&space, &other);
+    frontier.give_back(&space, second);
+    assert_eq!(frontier.claim(&space, 0), Claim::Exhausted);
+    let Claim::Unit(unit) = over.claim(&other, 0) else { panic!("there is work") };
+    assert_eq!(other.page(unit.page).extranonce2(0), [1], "behind what was claimed");
+}
+
+/// A unit that is given back may be longer than one thread is to take in one go.
+#[test]
+fn i10_what_is_given_back_is_cut_into_units_again() {
+    let space = SearchSpace::new(job(0, 1), Cut { midstates: 1, hashes: 64, nonces: 0..6400 });
+    let mut frontier = Frontier::new(&space);
+    let Claim::Unit(long) = frontier.claim_many(&space, 0, 1000) else { panic!("there is work") };
+    assert_eq!(long.nonces, 0..960, "whole units");
+    frontier.give_back(&space, long);
+    let mut next = || match frontier.claim(&space, 0) {
+        Claim::Unit(unit) => unit.nonces,
+        nothing => panic!("there is work, not {nothing:?}"),
+    };
+    for start in (0..1024).step_by(64) {
+        assert_eq!(next(), start..start + 64);
+    }
 }

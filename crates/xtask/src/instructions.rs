@@ -1,4 +1,5 @@
-//! `cargo xtask instructions`: what a hash costs in instructions, counted by callgrind.
+//! `cargo xtask instructions`: what a hash costs in instructions, and what the engine adds for each
+//! unit of hashes, counted by callgrind.
 //!
 //! A count does not depend on what else the machine does, so it can guard a kernel where a
 //! stopwatch cannot: it fails when a kernel takes over one percent more than
@@ -15,37 +16,53 @@ use anyhow::{Context, bail, ensure};
 /// What valgrind can run, and the lanes of each.
 const KERNELS: [(&str, u64); 3] = [("scalar", 1), ("sse41", 4), ("avx2", 8)];
 
+/// Units of one hash that are counted, in two runs.
+const UNITS: [u64; 2] = [2_000, 12_000];
+
 /// The change that fails.
 const TOLERANCE: f64 = 0.01;
 
-/// Counts every kernel with one midstate and with sixteen, and judges the counts.
+/// Counts every kernel with one midstate and with sixteen, then the units of a thread that takes
+/// one hash at a time, and judges the counts.
 pub(crate) fn run(root: &Path) -> anyhow::Result<ExitCode> {
     let baseline = Baseline::read(root)?;
-    let program = build(root)?;
+    let scan = build(root, "midstate-sha256d", "scan")?;
     let mut violations = 0;
+    let mut judge = |row: &str, count: f64| {
+        if let Some(violation) = baseline.judge("callgrind", row, count) {
+            eprintln!("{row}: {violation}");
+            violations += 1;
+        }
+    };
+    let mut of_a_hash = None;
     for (kernel, lanes) in KERNELS {
         for midstates in [1, 16] {
             // The difference of two runs leaves out the start of the process.
             let [few, many] = [10 * lanes, 60 * lanes];
             let hashes = (many - few) * midstates;
-            let more = count(&program, kernel, midstates, many)?;
-            let instructions = more - count(&program, kernel, midstates, few)?;
-            let per_hash = instructions as f64 / hashes as f64;
+            let run =
+                |nonces: u64| count(&scan, &[kernel, &midstates.to_string(), &nonces.to_string()]);
+            let per_hash = (run(many)? - run(few)?) as f64 / hashes as f64;
             println!("{kernel:8} {midstates:2} midstates {per_hash:9.1} instructions a hash");
-            let row = format!("{kernel}-{midstates}");
-            if let Some(violation) = baseline.judge("callgrind", &row, per_hash) {
-                eprintln!("{kernel}: {violation}");
-                violations += 1;
-            }
+            judge(&format!("{kernel}-{midstates}"), per_hash);
+            // The first is that of the kernel that the units are hashed with.
+            of_a_hash.get_or_insert(per_hash);
         }
     }
+    let units = build(root, "midstate-engine", "units")?;
+    let [few, many] = UNITS;
+    let run = |number: u64| count(&units, &[&number.to_string()]);
+    let per_unit = (run(many)? - run(few)?) as f64 / (many - few) as f64;
+    let per_unit = per_unit - of_a_hash.context("there are kernels")?;
+    println!("a unit beside its hashes {per_unit:9.1} instructions");
+    judge("unit", per_unit);
     Ok(if violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn build(root: &Path) -> anyhow::Result<std::path::PathBuf> {
+fn build(root: &Path, package: &str, example: &str) -> anyhow::Result<std::path::PathBuf> {
     let mut cargo = Command::new("cargo");
     cargo.current_dir(root).args(["build", "--quiet", "--release"]);
-    cargo.args(["--package", "midstate-sha256d", "--example", "scan"]);
+    cargo.args(["--package", package, "--example", example]);
     cargo.arg("--message-format=json-render-diagnostics");
     let output = cargo.stderr(std::process::Stdio::inherit()).output()?;
     ensure!(output.status.success(), "the build of the example failed");
@@ -59,16 +76,16 @@ fn build(root: &Path) -> anyhow::Result<std::path::PathBuf> {
 }
 
 /// The instructions of one run.
-fn count(program: &Path, kernel: &str, midstates: u64, nonces: u64) -> anyhow::Result<u64> {
+fn count(program: &Path, arguments: &[&str]) -> anyhow::Result<u64> {
     let mut valgrind = Command::new("valgrind");
     valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(program);
-    valgrind.args([kernel, &midstates.to_string(), &nonces.to_string()]);
+    valgrind.args(arguments);
     let output = valgrind.output().context("valgrind does not start: is it installed?")?;
     let log = String::from_utf8_lossy(&output.stderr);
     let collected = log.lines().find_map(|line| line.split_once("Collected : "));
     match collected {
         Some((_, count)) if output.status.success() => Ok(count.trim().parse()?),
-        _ => bail!("valgrind counted nothing for {kernel}:\n{log}"),
+        _ => bail!("valgrind counted nothing for {arguments:?}:\n{log}"),
     }
 }
 
