@@ -171,6 +171,16 @@ impl Bitcoind {
         self.wait_until_up();
     }
 
+    /// Another node in its place: of another chain, on the same port.
+    pub(crate) fn restart_as(&mut self, chain: &'static str, flags: &[&str]) {
+        self.stop();
+        let own = self.arguments.iter().position(|flag| flag.starts_with("-datadir="));
+        let old = own.expect("every node has a directory of its own");
+        self.arguments.splice(..old, flags.iter().map(ToString::to_string));
+        self.chain = chain;
+        self.restart();
+    }
+
     fn wait_until_up(&self) {
         self.wait_for("the node to start", |node| node.ask("getblockcount", json!([])).is_ok());
     }

@@ -24,6 +24,7 @@ mod manners;
 mod manual;
 mod minerd;
 mod pace;
+mod pair;
 mod pools;
 mod port;
 mod program;

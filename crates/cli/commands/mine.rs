@@ -82,7 +82,7 @@ pub(crate) struct Args {
     /// Check the flags and the configuration, say what they come to, and stop there
     #[arg(long)]
     dry_run: bool,
-    /// Print every limit on what a pool may do, and what happens over it
+    /// Print every limit on what pools and nodes may do, and what happens over it
     #[arg(long)]
     print_limits: bool,
     #[command(flatten)]

@@ -25,7 +25,8 @@ use midstate_chain::{Hash256, Job, Network, Share};
 use self::blocks::Blocks;
 pub use self::blocks::{BlockOutcome, Ledger};
 use self::node::{Node, Phase};
-use self::supply::{Candidate, POLL, Standstill};
+use self::supply::{Candidate, Standstill};
+use crate::limits::{CALL_TIMEOUT, POLL};
 use crate::rpc::{Answer, BlockVerdict, Call, ChainInfo, HeaderInfo, RpcError, code};
 use crate::spool::SpooledBlock;
 use crate::{Address, Work};
@@ -180,8 +181,6 @@ pub enum Fatal {
     Unusable(String),
 }
 
-const CALL_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// Events that nobody has taken yet.
 #[derive(Debug, Default)]
 struct Events(VecDeque<Event>);
@@ -239,6 +238,8 @@ pub struct Client {
     solved_tip: Option<Hash256>,
     /// The same, and since when it is waited for to move.
     standstill: Standstill,
+    /// That no more blocks may be found has been told.
+    full_told: bool,
     /// Why the node refused our proposals last, so that each reason is said once.
     refused_for: Option<String>,
     blocks: Blocks,
@@ -271,6 +272,7 @@ impl Client {
             pace_until: Duration::ZERO,
             solved_tip: None,
             standstill: Standstill::default(),
+            full_told: false,
             refused_for: None,
             pending: HashMap::new(),
             calls: 0,
@@ -307,7 +309,7 @@ impl Client {
         // one who wants no more.
         let asked = self.nodes[..=self.active].iter().filter(|node| !node.waits());
         let fetching = asked.filter_map(|node| node.wake_at).min();
-        let held = self.held.then_some(self.pace_until);
+        let held = self.held.then_some(self.pace_until).filter(|_| !self.blocks.is_full());
         let wanted = [fetching, held].into_iter().flatten().filter(|_| !self.finishing).min();
         let sending = self.nodes.iter().enumerate().filter_map(|(index, node)| {
             let due = self.blocks.due_at(index).filter(|_| !node.is_foreign)?;
@@ -418,7 +420,7 @@ impl Client {
             self.events.push(node, What::Pause);
         }
         self.events.push(node, What::Spool(block.clone()));
-        self.blocks.found(now, node, block);
+        self.blocks.found(now, node, block, &mut self.events);
         self.drive(now);
         Ok(())
     }
@@ -461,7 +463,7 @@ impl Client {
     pub fn finish(&mut self, now: Duration) {
         if !self.finishing {
             self.finishing = true;
-            self.candidate = None;
+            self.drop_candidate();
             self.stop_waiting(self.active);
             if self.nodes[self.active].phase == Phase::Ready {
                 self.blocks.recheck(now, self.active, u32::MAX);
@@ -511,9 +513,7 @@ impl Client {
                 self.ask(now, index);
             }
             self.wait_for_next(now);
-            if self.held && now >= self.pace_until {
-                self.offer();
-            }
+            self.offer(now);
         }
         self.ask_for_chains(now);
         while let Some((node, hash, call)) =
@@ -543,6 +543,17 @@ impl Client {
         self.pending.insert(id, Pending { node, purpose, sent_at: now });
         self.requests.push_back(Request { id, node, call, timeout });
         id
+    }
+
+    /// The answer to this call is not wanted any more.
+    fn withdraw(&mut self, id: u64) {
+        self.pending.remove(&id);
+        // One that was never handed out need not be taken back.
+        let before = self.requests.len();
+        self.requests.retain(|request| request.id != id);
+        if self.requests.len() == before {
+            self.cancels.push_back(id);
+        }
     }
 
     /// Asks a node that is due: what it is if that is not known, else for a template.

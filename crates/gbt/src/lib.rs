@@ -11,6 +11,7 @@ mod address;
 pub mod client;
 pub mod conf;
 mod foreign;
+pub mod limits;
 pub mod rpc;
 pub mod spool;
 mod template;

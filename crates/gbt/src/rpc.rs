@@ -16,13 +16,8 @@ use serde_json::{Value, json};
 
 use crate::foreign::shown;
 pub use crate::foreign::{Foreign, Headers};
-
-/// An answer's body may be this long (S16): a full block in hex, twice over, is 16 MB.
-pub const MAX_BODY: usize = 64 << 20;
-/// Arrays and objects inside each other (S16); Core's deepest answer has 4.
-pub const MAX_DEPTH: usize = 16;
-/// A node's words are cut at this many characters before they are shown.
-const MAX_WORDS: usize = 256;
+use crate::limits::MAX_WORDS;
+pub use crate::limits::{MAX_BODY, MAX_DEPTH};
 
 /// One call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,7 +126,8 @@ pub enum RpcError {
     /// HTTP 403.
     #[error(
         "the node forbids this (403); allow our address with rpcallowip, and with rpcwhitelist the \
-         methods getblocktemplate, submitblock, getblockchaininfo and getblockheader"
+         methods getblocktemplate, submitblock, getblockchaininfo, getblockheader and \
+         waitforblockheight"
     )]
     Forbidden,
     /// No answer of JSON-RPC, whatever the status.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use midstate_chain::Verdict;
 use midstate_gbt::client::{Config, Event, Fatal, Ledger, LongPolling, NodeState, What};
+use midstate_gbt::rpc::Call;
 use serde_json::json;
 use support::{Core, World, config};
 
@@ -281,6 +282,67 @@ fn rule_19_never_means_that_nothing_waits_and_a_run_that_ends_leaves_nothing() {
     let poll = world.cores[0].longpolls[0].0;
     world.client.finish(world.now);
     assert_eq!(world.client.poll_cancel(), Some(poll));
+}
+
+#[test]
+fn rule_16_memory_that_a_node_can_fill_has_a_bound() {
+    // Proposals are not answered, and the tip never rests: one proposal at a time.
+    let mut world = World::new(vec![Core::new()]);
+    let mut open: Vec<u64> = Vec::new();
+    for _ in 0..500 {
+        world.cores[0].foreign_block();
+        world.now += Duration::from_secs(1);
+        world.client.handle_timeout(world.now);
+        loop {
+            while let Some(id) = world.client.poll_cancel() {
+                open.retain(|&call| call != id);
+            }
+            let Some(request) = world.client.poll_request() else { break };
+            if request.call.method() == "getblocktemplate"
+                && matches!(request.call, Call::Proposal { .. })
+            {
+                open.push(request.id);
+            } else if let Some(answer) = world.cores[0].answer(request.id, &request.call) {
+                world.client.handle_answer(world.now, request.id, answer);
+            }
+        }
+        assert!(open.len() <= 1, "{} proposals wait for an answer", open.len());
+    }
+    assert!(world.cores[0].seen("getblocktemplate") > 50);
+
+    // Blocks are taken and never buried, as the tip is always another one: the oldest go.
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    world.cores[0].submit_says = Some(json!(null));
+    for _ in 0..300 {
+        world.mine();
+        world.cores[0].foreign_block();
+        world.pass(6);
+        assert!(world.spool.len() <= 64, "{} files", world.spool.len());
+    }
+    assert!(world.sent.len() >= 200, "work goes on: {}", world.sent.len());
+
+    // Blocks get no answer: none is lost, and no more are found until one gets its verdict.
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    world.cores[0].mute_submit = true;
+    world.cores[0].submit_says = Some(json!(null));
+    for _ in 0..300 {
+        if world.job.is_some() {
+            world.mine();
+        }
+        world.cores[0].foreign_block();
+        world.pass(6);
+        assert!(world.spool.len() <= 64, "{} files", world.spool.len());
+    }
+    assert_eq!((world.spool.len(), &world.job), (64, &None));
+    let told = |words: &&str| words.contains("have no verdict");
+    assert_eq!(world.warnings().into_iter().filter(told).count(), 1);
+    world.cores[0].mute_submit = false;
+    world.cores[0].submit_says = Some(json!("high-hash"));
+    world.pass(60);
+    assert_eq!(world.verdicts().len(), 64, "each has its verdict");
+    assert!(world.job.is_some(), "work goes on");
 }
 
 #[test]

@@ -29,7 +29,7 @@ mod wire;
 pub use dial::{Connection, Dial, DialError, Dialling, Lookup, Network, Route, Transport};
 pub use event::{End, EventReceiver, EventSender, Happened, LinkEvent, LinkState, events};
 pub use examine::{Outcome, Stage, Step, examine_node, examine_pool};
-pub use limits::{LinkLimits, ServerLimits};
+pub use limits::{LinkLimits, ServerLimits, node_rows};
 pub use link::{Link, LinkConfig};
 pub use node_link::{NodeLink, NodeLinkConfig};
 pub use node_url::NodeUrl;

@@ -25,7 +25,7 @@ use crate::{End, EventSender, Happened, LinkEvent, LinkState};
 
 /// How long verdicts on blocks are awaited when stopping (I20). What has none by then is in the
 /// spool.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
+pub(crate) const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Which nodes, in which order, and how patient.
 #[derive(Debug, Clone)]

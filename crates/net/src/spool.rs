@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use midstate_chain::Hash256;
 use midstate_gbt::spool::{EXTENSION, REFUSED_EXTENSION, SpooledBlock};
 
+/// So many refused blocks are kept as evidence; over that, the oldest goes.
+pub(crate) const MAX_REFUSED: usize = 64;
+
 /// A directory for the blocks of one chain.
 #[derive(Debug, Clone)]
 pub struct Spool {
@@ -85,8 +88,23 @@ impl Spool {
         };
         match outcome {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Ok(()) if refused => self.forget_old_evidence(),
             other => other,
         }
+    }
+
+    /// Rule 16: a node that refuses every block does not fill the disk with them.
+    fn forget_old_evidence(&self) -> io::Result<()> {
+        let mut refused = Vec::new();
+        for entry in fs::read_dir(&self.directory)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == REFUSED_EXTENSION) {
+                refused.push((fs::metadata(&path)?.modified()?, path));
+            }
+        }
+        refused.sort();
+        let surplus = refused.len().saturating_sub(MAX_REFUSED);
+        refused.iter().take(surplus).try_for_each(|(_, path)| fs::remove_file(path))
     }
 }
 
@@ -104,6 +122,25 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rule_16_refused_blocks_do_not_fill_the_disk() {
+        let name = format!("midstate-refused-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        fs::create_dir_all(&directory).unwrap();
+        let spool = Spool::new(directory.clone());
+        let refused = |number: usize| format!("{number:064x}.{REFUSED_EXTENSION}");
+        for number in 0..100 {
+            fs::write(directory.join(format!("{number:064x}.{EXTENSION}")), "a block").unwrap();
+            let hash = format!("{number:064x}").parse().unwrap();
+            spool.remove(&hash, true).unwrap();
+        }
+        let kept = fs::read_dir(&directory).unwrap().count();
+        let last_is_there = directory.join(refused(99)).exists();
+        fs::remove_dir_all(&directory).unwrap();
+        assert_eq!(kept, MAX_REFUSED);
+        assert!(last_is_there);
+    }
 
     #[test]
     fn i8_a_spool_that_cannot_be_read_is_a_problem_and_one_that_is_not_there_is_none() {

@@ -14,17 +14,9 @@ use std::time::Duration;
 use midstate_chain::{Hash256, Verdict};
 
 use super::{Events, What};
+use crate::limits::{BLOCK_RETRIES, BURIED, MAX_BLOCKS, MAX_GONE, MAX_PASSING, MAX_UNCLEAR};
 use crate::rpc::{BlockVerdict, Call, HeaderInfo, RpcError, code};
 use crate::spool::SpooledBlock;
-
-/// A block this deep is not reorganised away by accident.
-const BURIED: u32 = 6;
-/// Seconds before the first, second, .. attempt.
-const LADDER: [u64; 5] = [0, 1, 2, 5, 10];
-/// Refusals that may pass are taken as final after this many attempts (about 5 minutes).
-const MAX_PASSING: usize = 30;
-/// A node whose answers say neither yes nor no gets a block this many times more.
-const MAX_UNCLEAR: u32 = 3;
 
 /// A verdict on a block, for the `block` event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,9 +120,6 @@ pub(super) struct Blocks {
     gone: VecDeque<Hash256>,
 }
 
-/// So many blocks that were let go of are remembered.
-const MAX_GONE: usize = 64;
-
 impl Blocks {
     pub(super) fn new(nodes: usize) -> Self {
         let (blocks, ledger, gone) = (Vec::new(), Ledger::default(), VecDeque::new());
@@ -142,8 +131,15 @@ impl Blocks {
         self.ledger
     }
 
-    pub(super) fn found(&mut self, now: Duration, origin: usize, spooled: SpooledBlock) {
+    pub(super) fn found(
+        &mut self,
+        now: Duration,
+        origin: usize,
+        spooled: SpooledBlock,
+        events: &mut Events,
+    ) {
         self.ledger.found += 1;
+        self.make_room(events);
         self.add(now, origin, spooled, false, Delivery::Held);
     }
 
@@ -244,6 +240,28 @@ impl Blocks {
             _ => None,
         };
         self.blocks.iter().filter_map(due).min()
+    }
+
+    fn of_this_run(&self) -> impl Iterator<Item = &Block> {
+        self.blocks.iter().filter(|block| !block.replayed)
+    }
+
+    /// Rule 16: a node that gives easy work and never buries a block fills neither our memory nor
+    /// the disk. The oldest block with a verdict makes room for a new one.
+    fn make_room(&mut self, events: &mut Events) {
+        if self.of_this_run().count() < MAX_BLOCKS {
+            return;
+        }
+        let judged = self.of_this_run().find(|block| block.standing.is_some());
+        if let Some((hash, node)) = judged.map(|block| (block.spooled.hash, block.origin)) {
+            self.let_go(hash);
+            events.push(node, What::Unspool { hash, refused: false });
+        }
+    }
+
+    /// So many blocks of this run have no verdict that no more may be found: none is ever lost.
+    pub(super) fn is_full(&self) -> bool {
+        self.of_this_run().filter(|block| block.standing.is_none()).count() >= MAX_BLOCKS
     }
 
     /// The node is back: what waited for it waits no longer.
@@ -558,7 +576,7 @@ impl Ledger {
 }
 
 fn pause(attempt: usize) -> Duration {
-    Duration::from_secs(LADDER[attempt.min(LADDER.len() - 1)])
+    Duration::from_secs(BLOCK_RETRIES[attempt.min(BLOCK_RETRIES.len() - 1)])
 }
 
 /// Refusals that time may lift: this node has not heard of the parent yet, or its clock is behind.

@@ -4,20 +4,8 @@ use std::time::Duration;
 
 use midstate_chain::Hash256;
 
+use crate::limits::{LONGPOLL_REST, MAX_BREAKS, NODE_RETRIES, PATIENCE, SURE_FOR};
 use crate::rpc::Answer;
-
-/// A long poll that breaks sooner than this did not do its work.
-pub(super) const SHORT: Duration = Duration::from_secs(10);
-/// Short ones in a row until long polling rests.
-const MAX_BREAKS: u32 = 3;
-/// How long a node's word on its chain is good for a submission.
-const SURE_FOR: Duration = Duration::from_millis(100);
-/// How long a block waits for that word.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// How long it rests.
-const LONGPOLL_REST: Duration = Duration::from_secs(600);
-/// Seconds to wait after the first, second, .. failure in a row.
-const LADDER: [u64; 4] = [1, 2, 5, 10];
 
 #[derive(Debug)]
 pub(super) struct Node {
@@ -248,6 +236,6 @@ impl Node {
 }
 
 fn step(failures: u32) -> Duration {
-    let index = (failures as usize).clamp(1, LADDER.len()) - 1;
-    Duration::from_secs(LADDER[index])
+    let index = (failures as usize).clamp(1, NODE_RETRIES.len()) - 1;
+    Duration::from_secs(NODE_RETRIES[index])
 }

@@ -5,16 +5,9 @@ use std::time::Duration;
 use midstate_chain::Network;
 
 use super::node::Phase;
-use super::{CALL_TIMEOUT, Client, Fatal, NodeState, Purpose, What};
+use super::{Client, Fatal, NodeState, Purpose, What};
+use crate::limits::{CALL_TIMEOUT, FAILOVER_AFTER, MAX_REFUSALS, PROBE};
 use crate::rpc::{Call, ChainInfo, RpcError};
-
-/// How long a node of higher rank rests between two probes.
-const PROBE: Duration = Duration::from_secs(60);
-/// Failures in a row before the next node is tried.
-const FAILOVER_AFTER: u32 = 3;
-/// A node that never let us in is given up on after this many refusals; one that did may just be
-/// restarting.
-const MAX_REFUSALS: u32 = 2;
 
 impl Client {
     pub(super) fn handle_info(
@@ -141,7 +134,7 @@ impl Client {
         self.stop_waiting(self.active);
         self.active = index;
         self.nodes[index].wake_at = Some(now);
-        self.candidate = None;
+        self.drop_candidate();
         self.report(index, NodeState::Active, Some(reason));
     }
 

@@ -6,22 +6,12 @@ use std::time::Duration;
 
 use midstate_chain::Hash256;
 
-use super::{CALL_TIMEOUT, Client, Fatal, Given, NodeState, Purpose, What, blocks};
+use super::{Client, Fatal, Given, NodeState, Purpose, What, blocks};
+use crate::limits::{
+    CALL_TIMEOUT, HURRY, MAX_BLOCKS, MAX_JOB_AGE, MAX_LATE, POLL, REFRESH, STANDSTILL,
+};
 use crate::rpc::{Answer, BlockVerdict, Call, RpcError};
 use crate::{Payout, Template, Work};
-
-/// Between two plain fetches where there is no long poll.
-pub(super) const POLL: Duration = Duration::from_secs(5);
-/// And beside one.
-pub(super) const REFRESH: Duration = Duration::from_secs(30);
-/// And while the node does not build on our block.
-const HURRY: Duration = Duration::from_secs(1);
-/// How long a tip may stay after a node's answer to our block on it.
-const STANDSTILL: Duration = Duration::from_secs(2);
-/// Proposals in a row may come too late, as the tip moves; more are a refusal.
-const MAX_LATE: u32 = 3;
-/// A job is replaced for its time alone when it is this old, in seconds.
-const MAX_JOB_AGE: u32 = 30;
 
 /// Work whose block the node is checking.
 #[derive(Debug)]
@@ -164,6 +154,8 @@ impl Client {
 
     /// Has the template's block checked.
     fn propose(&mut self, now: Duration, template: Template) {
+        // One at a time.
+        self.drop_candidate();
         self.solved_tip = None;
         let clean = !self.is_tip(template.prev_hash);
         let payout = Payout {
@@ -183,7 +175,6 @@ impl Client {
             Err(error) => return self.lose(now, self.active, &error.to_string(), None),
         };
         if !can_propose {
-            self.candidate = None;
             return self.adopt(now, self.active, work);
         }
         let call = Call::Proposal { block: work.proposal().into() };
@@ -264,13 +255,19 @@ impl Client {
         }
         self.works.push(Given { node, work });
         self.held = true;
-        if now >= self.pace_until {
-            self.offer();
-        }
+        self.offer(now);
     }
 
-    /// Hands out the newest work, unless a block of ours is already on its way to the same tip.
-    pub(super) fn offer(&mut self) {
+    /// Hands out the newest work when it is time, unless a block of ours is already on its way to
+    /// the same tip, or too many are on their way.
+    pub(super) fn offer(&mut self, now: Duration) {
+        if !self.held || now < self.pace_until {
+            return;
+        }
+        if self.blocks.is_full() {
+            return self.tell_full();
+        }
+        self.full_told = false;
         self.held = false;
         let Some(Given { node, work }) = self.works.last() else { return };
         let template = work.template();
@@ -284,6 +281,24 @@ impl Client {
             value: template.coinbase_value,
         };
         self.events.push(*node, what);
+    }
+
+    fn tell_full(&mut self) {
+        if !std::mem::replace(&mut self.full_told, true) {
+            let words = format!(
+                "{MAX_BLOCKS} blocks of ours have no verdict: hashing pauses until a node takes or \
+                 refuses some of them"
+            );
+            self.events.push(self.active, What::Pause);
+            self.events.push(self.active, What::Warning(words));
+        }
+    }
+
+    /// What was asked about an older template is of no use any more.
+    pub(super) fn drop_candidate(&mut self) {
+        if let Some(Candidate { call, .. }) = self.candidate.take() {
+            self.withdraw(call);
+        }
     }
 
     /// Height of the tip we build on.

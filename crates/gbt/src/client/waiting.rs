@@ -21,36 +21,14 @@
 
 use std::time::Duration;
 
-use super::node::{LongPoll, Phase, Room, SHORT, Seen};
-use super::supply::POLL;
-use super::{CALL_TIMEOUT, Client, LongPolling, Purpose, What};
+use super::node::{LongPoll, Phase, Room, Seen};
+use super::{Client, LongPolling, Purpose, What};
 use crate::Template;
+use crate::limits::{
+    CALL_TIMEOUT, FIRST_SECONDS, HANG, IN_TURNS, LONGPOLL_TIMEOUT, POLL, PROBE_TIME, PROBES,
+    PROOFS, QUIET, ROOM_FOR, SHORT, SHORTAGES, SPREAD, WAIT,
+};
 use crate::rpc::{Answer, Call, RpcError, Tip};
-
-/// No wait before a node has given work for this long, and up to [`SPREAD`] longer: miners that
-/// were started together do not ask for room together.
-const FIRST_SECONDS: Duration = Duration::from_secs(5);
-const SPREAD: Duration = Duration::from_secs(4);
-/// Short waits at once; so many threads a node must have to spare. One of them is taken then.
-const PROBES: usize = 3;
-/// How long each lasts.
-const PROBE_MS: u32 = 250;
-/// They took turns if one lasted this long: two after each other take twice [`PROBE_MS`].
-const IN_TURNS: Duration = Duration::from_millis(480);
-/// Other miners wait again so long after a new tip, once its template is proposed and judged.
-const QUIET: Duration = Duration::from_secs(2);
-/// So many times in a row there must be room.
-const PROOFS: u32 = 2;
-/// How long the room is taken for granted; after that, one proof renews it.
-const ROOM_FOR: Duration = Duration::from_secs(60);
-/// Probes without room until that is believed and told: the machine may just be busy.
-const SHORTAGES: u32 = 2;
-/// An ordinary call hangs when it takes longer.
-const HANG: Duration = Duration::from_secs(3);
-/// How long a wait lasts at most.
-const WAIT: Duration = Duration::from_secs(20);
-/// A long poll by BIP22 returns when something changes, which may take hours on regtest.
-const LONGPOLL_TIMEOUT: Duration = Duration::from_secs(600);
 
 impl Client {
     /// Notes what a template says for waiting. Whether a wait should have returned and has not.
@@ -112,7 +90,8 @@ impl Client {
 
     /// Asks whether the node has threads to spare.
     fn probe(&mut self, now: Duration) {
-        let call = Call::WaitForHeight { height: i32::MAX as u32, limit_ms: PROBE_MS };
+        let limit_ms = PROBE_TIME.as_millis() as u32;
+        let call = Call::WaitForHeight { height: i32::MAX as u32, limit_ms };
         let node = self.active;
         let calls = (0..PROBES)
             .map(|_| self.call(now, node, call.clone(), Purpose::Probe, CALL_TIMEOUT))
@@ -135,7 +114,7 @@ impl Client {
         calls.retain(|&call| call != id);
         match outcome.and_then(|answer| answer.result::<Tip>()) {
             // It does not wait, and so proves nothing.
-            Ok(_) if now < *since + Duration::from_millis(u64::from(PROBE_MS) * 9 / 10) => {
+            Ok(_) if now < *since + PROBE_TIME * 9 / 10 => {
                 node.room = Room::Unknowable;
             }
             Ok(_) if now >= *since + IN_TURNS => self.is_short(now, index),
@@ -327,13 +306,7 @@ impl Client {
             node.room = Room::Unknown;
         }
         for id in ended {
-            self.pending.remove(&id);
-            // One that was never handed out need not be taken back.
-            let before = self.requests.len();
-            self.requests.retain(|request| request.id != id);
-            if self.requests.len() == before {
-                self.cancels.push_back(id);
-            }
+            self.withdraw(id);
         }
     }
 

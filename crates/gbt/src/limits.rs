@@ -1,0 +1,101 @@
+//! Every limit on what a node may do to the solo client, and every wait, in one place. A limit is
+//! written together with the row that `--print-limits` shows, so that none is without one.
+
+use std::time::Duration;
+
+const fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+const fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+/// A value as people read it.
+trait Shown {
+    fn shown(&self) -> String;
+}
+
+impl Shown for Duration {
+    fn shown(&self) -> String {
+        format!("{} s", self.as_secs_f64())
+    }
+}
+
+impl Shown for u32 {
+    fn shown(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Shown for usize {
+    fn shown(&self) -> String {
+        self.to_string()
+    }
+}
+
+/// Seconds before the first, second, .. attempt.
+impl<const N: usize> Shown for [u64; N] {
+    fn shown(&self) -> String {
+        format!("{} s", self.map(|seconds| seconds.to_string()).join(", "))
+    }
+}
+
+/// Each limit is a constant and `(name, value, what happens over it)`.
+macro_rules! limits {
+    ($($vis:vis $name:ident: $type:ty = $value:expr, $title:literal, $over:literal;)*) => {
+        $(#[doc = concat!(" ", $title, ": ", $over, ".")] $vis const $name: $type = $value;)*
+
+        /// Each limit as `(name, value, what happens over it)`.
+        pub fn rows() -> Vec<(&'static str, String, &'static str)> {
+            vec![$(($title, $name.shown(), $over),)*]
+        }
+    };
+}
+
+limits! {
+    // What it answers.
+    pub MAX_BODY: usize = 64 << 20, "bytes of an answer", "nothing of it is used";
+    pub MAX_DEPTH: usize = 16, "levels of JSON", "nothing of it is used";
+    pub(crate) MAX_WORDS: usize = 256, "letters of a node's words", "cut";
+    pub(crate) CALL_TIMEOUT: Duration = s(30), "a call without an answer", "it has failed";
+    // Work.
+    pub(crate) POLL: Duration = s(5), "between two templates", "the next is asked for";
+    pub(crate) REFRESH: Duration = s(30), "the same beside a call that waits", "likewise";
+    pub(crate) HURRY: Duration = s(1), "the same while our block is no tip", "likewise";
+    pub(crate) MAX_JOB_AGE: u32 = 30, "seconds a job is old", "its time is renewed";
+    pub(crate) MAX_LATE: u32 = 3, "proposals too late in a row", "they count as refused";
+    // A tip that does not move to our block, each time twice as long, up to four times this.
+    pub(crate) STANDSTILL: Duration = s(2), "a tip that ignores our block", "it is mined on again";
+    // Trouble, and the way back.
+    pub(crate) NODE_RETRIES: [u64; 4] = [1, 2, 5, 10], "waits after failures", "asked again";
+    pub(crate) FAILOVER_AFTER: u32 = 3, "failures in a row", "the next node is tried";
+    pub(crate) PROBE: Duration = s(60), "a better node that failed", "asked again";
+    pub(crate) MAX_REFUSALS: u32 = 2, "refusals of the password", "that node is out; exit 3";
+    // Which chain it is on.
+    pub(crate) SURE_FOR: Duration = ms(100), "its word on its chain", "asked for before a block";
+    pub(crate) PATIENCE: Duration = s(1), "the wait for that word", "the block is sent anyhow";
+    // Blocks.
+    pub(crate) MAX_BLOCKS: usize = 64, "blocks of ours in memory", "the oldest with a verdict goes";
+    pub(crate) BLOCK_RETRIES: [u64; 5] = [0, 1, 2, 5, 10], "pauses before a block", "sent again";
+    pub(crate) MAX_PASSING: usize = 30, "refusals that may pass", "final";
+    pub(crate) MAX_UNCLEAR: u32 = 3, "a block sent for no clear answer", "it counts as refused";
+    pub(crate) BURIED: u32 = 6, "depth of a block", "its file is deleted";
+    pub(crate) MAX_GONE: usize = 64, "blocks let go of and remembered", "the oldest is forgotten";
+    // Calls that wait at the node for the next tip.
+    pub(crate) FIRST_SECONDS: Duration = s(5), "a run without waits", "room is looked for";
+    pub(crate) SPREAD: Duration = s(4), "by chance up to this longer", "likewise";
+    pub(crate) QUIET: Duration = ms(500), "a tip must stand for room", "room is not looked for";
+    pub(crate) PROBES: usize = 3, "threads a node must spare", "asked every 5 s, nothing waits";
+    pub(crate) PROBE_TIME: Duration = ms(250), "a thread is taken to see that", "given back";
+    pub(crate) IN_TURNS: Duration = ms(480), "those threads together", "they took turns: no room";
+    pub(crate) PROOFS: u32 = 2, "times in a row there must be room", "looked for again";
+    pub(crate) ROOM_FOR: Duration = s(60), "room that was seen", "looked for again";
+    pub(crate) SHORTAGES: u32 = 2, "times in a row without room", "nothing waits for a while";
+    pub(crate) WAIT: Duration = s(20), "a call that waits", "it ends and is made again";
+    pub(crate) LONGPOLL_TIMEOUT: Duration = s(600), "a long poll of BIP22", "likewise";
+    pub(crate) HANG: Duration = s(3), "an ordinary call beside it", "the one that waits is ended";
+    pub(crate) SHORT: Duration = s(10), "life of a wait that broke", "it did not do its work";
+    pub(crate) MAX_BREAKS: u32 = 3, "short waits in a row", "nothing waits for a while";
+    pub(crate) LONGPOLL_REST: Duration = s(600), "that while", "waits are tried again";
+}
