@@ -1,5 +1,6 @@
 //! `asic`, `econ` and `explain` as their users run them.
 
+use midstate_chain::Target;
 use serde_json::Value;
 
 use crate::program::{events, fail, run};
@@ -171,7 +172,8 @@ fn inputs_follow_from_what_is_given() {
     // A difficulty stands for a rate, and both for a hashprice.
     let events = json(&["econ", "hashprice", "--difficulty", "125.86e12", "--price", "100000"]);
     let computed = value(&events, "hashprice from the price");
-    let expected = 3.125 * 144.0 * 1e5 / (125.86e12 * 4_295_032_833.0 / 600.0 / 1e15);
+    let expected =
+        3.125 * 144.0 * 1e5 / (125.86e12 * Target::HASHES_AT_DIFFICULTY_1 / 600.0 / 1e15);
     assert!((computed / expected - 1.0).abs() < 1e-9, "{computed}, expected {expected}");
     let given = events.iter().find(|event| event["name"] == "hashprice").expect("the input");
     assert_eq!(given["value"].as_f64(), Some(computed));

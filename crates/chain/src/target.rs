@@ -45,6 +45,9 @@ pub enum DifficultyError {
 impl Target {
     /// Difficulty 1: 0x00000000FFFF0000.. (`bits` 1d00ffff), the unit of pools and of Core.
     pub const DIFFICULTY_1: Self = Self(U256::from_limbs([0, 0, 0, 0xffff_0000]));
+    /// Hashes until one meets [`DIFFICULTY_1`](Self::DIFFICULTY_1), on average: 4.295 billion. A
+    /// share of difficulty d stands for d times as many.
+    pub const HASHES_AT_DIFFICULTY_1: f64 = Self::DIFFICULTY_1.expected_hashes_f64();
     /// The bound that every hash meets.
     pub const MAX: Self = Self(U256::MAX);
 
@@ -111,8 +114,9 @@ impl Target {
     }
 
     /// [`expected_hashes`](Self::expected_hashes) as a real number, fraction kept.
-    pub fn expected_hashes_f64(self) -> f64 {
-        2f64.powi(256) / (to_f64(self.0) + 1.0)
+    pub const fn expected_hashes_f64(self) -> f64 {
+        const TWO_TO_128: f64 = TWO_TO_64 * TWO_TO_64;
+        TWO_TO_128 * TWO_TO_128 / (to_f64(self.0) + 1.0)
     }
 
     /// The nearest compact form that is not easier.
@@ -169,11 +173,16 @@ impl Bits {
     }
 }
 
+/// `powi` is not const.
+const TWO_TO_64: f64 = (1u128 << 64) as f64;
+
 type U512 = ruint::aliases::U512;
 
 /// The nearest double, to within one unit in the last place.
-fn to_f64(number: U256) -> f64 {
-    number.as_limbs().iter().rev().fold(0.0, |sum, &limb| sum * 2f64.powi(64) + limb as f64)
+const fn to_f64(number: U256) -> f64 {
+    let [lowest, low, high, highest] = *number.as_limbs();
+    let number = highest as f64 * TWO_TO_64 + high as f64;
+    (number * TWO_TO_64 + low as f64) * TWO_TO_64 + lowest as f64
 }
 
 impl fmt::Display for Target {

@@ -81,9 +81,9 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
 
 async fn demo(args: Args, out: &mut Output) -> Result<(), Failure> {
     let choice = args.mining.choose()?;
-    let difficulty = args.difficulty.unwrap_or_else(|| {
-        easy(choice.measured_rate() * PACE / Target::DIFFICULTY_1.expected_hashes_f64())
-    });
+    let difficulty = args
+        .difficulty
+        .unwrap_or_else(|| easy(choice.measured_rate() * PACE / Target::HASHES_AT_DIFFICULTY_1));
     let mut random = [0; 12];
     getrandom::fill(&mut random).context("the system gives no random numbers")?;
     let (salt, password) = random.split_at(4);
@@ -226,7 +226,7 @@ async fn serve<B: Backend>(
     out.note(format!(
         "pool on stratum+tcp://{address}, difficulty {}: about {}hashes a share",
         units::difficulty(config.share_difficulty),
-        units::si(config.share_difficulty * Target::DIFFICULTY_1.expected_hashes_f64()),
+        units::si(config.share_difficulty * Target::HASHES_AT_DIFFICULTY_1),
     ));
     if !at_node {
         out.note("every share is a block: two hashes would do by the rules of regtest, in no time");

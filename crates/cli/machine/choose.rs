@@ -131,7 +131,7 @@ impl Choice {
         let rate = self.max_rate.map_or(rate, |limit| rate.min(limit));
         let hits = HITS_A_SECOND.max(HITS_A_SHARE * f64::from(share_rate));
         let hashes_a_hit = rate / hits;
-        let difficulty = hashes_a_hit / Target::DIFFICULTY_1.expected_hashes_f64();
+        let difficulty = hashes_a_hit / Target::HASHES_AT_DIFFICULTY_1;
         Target::from_difficulty(difficulty).unwrap_or(Target::MAX)
     }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use midstate_chain::{Header, Verdict, is_printable};
+use midstate_chain::{Header, Target, Verdict, is_printable};
 use midstate_pool::{Event as PoolEvent, Miner};
 use serde::Serialize;
 
@@ -26,8 +26,6 @@ const RATES: usize = 120;
 const WINDOW: u64 = 60;
 /// How we are called on our own page.
 const THIS_MACHINE: &str = "this machine";
-/// Hashes for a share of difficulty 1, on average.
-const HASHES_AT_DIFFICULTY_1: f64 = 4_294_967_296.0;
 
 /// See the [module](self) page.
 #[derive(Default)]
@@ -279,7 +277,7 @@ impl Pool {
         let status = |(miner, worker): (&Miner, &Worker)| {
             let shares = worker.recent_shares(now);
             let seconds = (now - worker.since).as_secs_f64().clamp(1.0, WINDOW as f64);
-            let hashes = shares as f64 * self.difficulty * HASHES_AT_DIFFICULTY_1;
+            let hashes = shares as f64 * self.difficulty * Target::HASHES_AT_DIFFICULTY_1;
             WorkerStatus {
                 name: self.shown_name(miner),
                 hps: (worker.accepted > 0).then_some(hashes / seconds),
@@ -410,11 +408,15 @@ mod tests {
             board.record_pool_event(at(second), &share(guest("anna"), None));
         }
         let [anna] = &workers(&board, 299)[..] else { panic!("one worker") };
-        assert_eq!(anna.hps, Some(HASHES_AT_DIFFICULTY_1), "a share a second");
+        assert_eq!(anna.hps, Some(Target::HASHES_AT_DIFFICULTY_1), "a share a second");
         assert_eq!(anna.error, Some(1.0 / 60f64.sqrt()));
         assert_eq!((anna.accepted, anna.silent), (300, 0.0));
         let [anna] = &workers(&board, 329)[..] else { panic!("one worker") };
-        assert_eq!(anna.hps, Some(HASHES_AT_DIFFICULTY_1 / 2.0), "half a minute without any");
+        assert_eq!(
+            anna.hps,
+            Some(Target::HASHES_AT_DIFFICULTY_1 / 2.0),
+            "half a minute without any"
+        );
         let [anna] = &workers(&board, 500)[..] else { panic!("one worker") };
         assert_eq!((anna.hps, anna.error, anna.silent), (Some(0.0), None, 201.0));
     }

@@ -557,7 +557,7 @@ pub const CLAIMS: &[Claim] = &[
                 "simple ones, often: {} operations of 32 bits a try, and a {:.0e} chance that it \
                  helps",
                 grouped(crate::physics::OPERATIONS as f64, 0),
-                1.0 / (AFTER * 4_295_032_833.0)
+                1.0 / (AFTER * Target::HASHES_AT_DIFFICULTY_1)
             )
         },
     },

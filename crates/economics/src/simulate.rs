@@ -180,7 +180,7 @@ pub fn example_fleets(total: HashesPerSecond) -> Vec<Fleet> {
 /// The compact target of a network that finds a block every ten minutes at `rate`.
 pub fn bits_for(rate: HashesPerSecond) -> Bits {
     let hashes = rate.0 * f64::from(midstate_chain::TARGET_SPACING);
-    let difficulty = hashes / Target::DIFFICULTY_1.expected_hashes_f64();
+    let difficulty = hashes / Target::HASHES_AT_DIFFICULTY_1;
     Target::from_difficulty(difficulty).unwrap_or(Target::DIFFICULTY_1).to_bits()
 }
 

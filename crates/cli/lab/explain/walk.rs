@@ -88,17 +88,18 @@ impl<'a> Walk<'a> {
                 }
             }
         }
-        self.say(
+        self.say(&format!(
             "A block is a page of a ledger that many keep: payments, called transactions, and a \
              header that stands for them and names the block before. The first of all is called \
              genesis. Everything is shown as it is stored: numbers with their lowest byte first. \
              A miner hashes these 80 bytes with SHA-256 and the result with SHA-256 again; such a \
              try is called a hash, as is what comes out. It is good if, read as a number, it is \
              not above the target: whoever finds a good one has made the next block, and is paid \
-             for it. The smaller the target, the higher the difficulty: difficulty d takes 4.295 \
+             for it. The smaller the target, the higher the difficulty: difficulty d takes {:.3} \
              billion x d tries on average. Whoever changes one transaction changes the merkle \
              root, and with it the hash: the work has to be done again.",
-        );
+            Target::HASHES_AT_DIFFICULTY_1 / 1e9
+        ));
         Ok(())
     }
 
