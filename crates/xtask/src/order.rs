@@ -2,7 +2,8 @@
 //! hand, and writes it to the file that the kernel includes.
 //!
 //! The present order is the start. A step moves a few instructions of the best order so far to
-//! other places, at random but seeded. An order counts only if it computes the same: both are
+//! other places, at random but seeded: of the blocks for pairs of midstates, which race with 64, or
+//! of the block for a lone one. An order counts only if it computes the same: both are
 //! executed with symbols for values ([`instruction`]), and every value that is left must be equal.
 //! The candidate is compiled beside the present order, both race in one process in short windows
 //! taken in turns, and a winner must win a second race. Beforehand the search says what it will do;
@@ -12,18 +13,23 @@
 pub(crate) mod instruction;
 mod race;
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 
-use instruction::{Block, parse};
+use instruction::{Block, NAMES, parse};
 use race::Race;
 
 /// The file that the kernel includes.
 pub(crate) const FILE: &str = "crates/sha256d/src/x86/sha_ni/order.rs";
+
+/// The four rounds that a block is assembled for.
+const FOUR_ROUNDS: RangeInclusive<i64> = 3..=14;
 
 /// A candidate must be this much faster in the median window and in the best one, twice.
 const GAIN: f64 = 1.003;
@@ -39,23 +45,26 @@ pub(crate) fn run(root: &Path, seconds: &str, seed: &str) -> anyhow::Result<Exit
     let present = parse(&text)?;
     let mut best = present.clone();
     let mut race = Race::prepare(root, &text)?;
-    println!("{seconds} s on this CPU, seed {seed}; cycles a hash: present, candidate, gain");
+    println!("{seconds} s on this CPU, seed {seed}");
+    println!(
+        " tried midstates  cycles a hash: present, candidate; gain in the best windows, median"
+    );
 
     let (start, mut tried, mut wins) = (Instant::now(), 0, 0);
     while start.elapsed() < Duration::from_secs(seconds) {
-        let candidate = shuffled(&best, &mut random);
+        let (candidate, midstates) = shuffled(&best, &mut random);
         if candidate == best {
             continue;
         }
         tried += 1;
         let written = write(&text, &candidate);
-        let first = race.run(&written)?;
-        println!("{tried:5} {first}");
+        let first = race.run(&written, midstates)?;
+        println!("{tried:6} {midstates:9}  {first}");
         if !first.gains(GAIN) {
             continue;
         }
-        let second = race.run(&written)?;
-        println!("again {second}");
+        let second = race.run(&written, midstates)?;
+        println!(" again {midstates:9}  {second}");
         if second.gains(GAIN) {
             (best, wins) = (candidate, wins + 1);
             race.hold_against(&written)?;
@@ -69,12 +78,17 @@ pub(crate) fn run(root: &Path, seconds: &str, seed: &str) -> anyhow::Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
-/// The best order with one to eight moves, each of one to six instructions, in either block.
-fn shuffled(best: &[Block; 2], random: &mut Random) -> [Block; 2] {
+/// The best order with one to eight moves, each of one to six instructions, and the midstates that
+/// show its worth: in the block for a lone one, or in either of those for pairs.
+fn shuffled(best: &[Block; 3], random: &mut Random) -> ([Block; 3], usize) {
     let mut blocks = best.clone();
+    let (changed, midstates) = match random.below(3) {
+        0 => (2..3, 1),
+        _ => (0..2, 64),
+    };
     let moves = 1 + random.below(8);
     for _ in 0..moves {
-        let block = &mut blocks[random.below(2)];
+        let block = &mut blocks[changed.start + random.below(changed.len())];
         // Most places are wrong: what they would compute is not the same.
         for _ in 0..200 {
             let len = 1 + random.below(6);
@@ -88,11 +102,11 @@ fn shuffled(best: &[Block; 2], random: &mut Random) -> [Block; 2] {
             }
         }
     }
-    blocks
+    (blocks, midstates)
 }
 
-/// The file with other instructions in its two blocks.
-fn write(text: &str, blocks: &[Block; 2]) -> String {
+/// The file with other instructions in its blocks.
+fn write(text: &str, blocks: &[Block; 3]) -> String {
     let (mut written, mut blocks) = (String::new(), blocks.iter());
     for line in text.lines() {
         if line.trim_start().starts_with("$then! {") {
@@ -121,13 +135,14 @@ impl Random {
     }
 }
 
-/// Whether the blocks that were assembled are those of the description: each block of assembly in
-/// the kernel's function with a step of a message schedule, in any order of blocks.
-pub(crate) fn check(root: &Path, function: &str) -> anyhow::Result<()> {
+/// Whether the blocks that were assembled are those of the description with these names: each block
+/// of assembly in the kernel's function with a step of a message schedule, in any order of blocks.
+pub(crate) fn check(root: &Path, function: &str, names: &[&str]) -> anyhow::Result<()> {
     let file = root.join(FILE);
     let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
     let blocks = parse(&text)?;
-    let mut seen = [[0; 15]; 2];
+    let names = || NAMES.iter().zip(&blocks).filter(|(name, _)| names.contains(name));
+    let mut seen = BTreeSet::new();
     for assembled in function.split("#APP").skip(1) {
         let (assembled, _) = assembled.split_once("#NO_APP").context("a block without an end")?;
         if !assembled.contains("sha256msg1") {
@@ -135,17 +150,17 @@ pub(crate) fn check(root: &Path, function: &str) -> anyhow::Result<()> {
         }
         let lines: Vec<&str> =
             assembled.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        let found = (0..2).find_map(|which| {
-            (3..15).find(|&i| blocks[which].is_assembled_as(&lines, i as i64)).map(|i| (which, i))
+        let found = names().find_map(|(name, block)| {
+            FOUR_ROUNDS.into_iter().find(|&i| block.is_assembled_as(&lines, i)).map(|i| (name, i))
         });
-        let (which, i) = found.with_context(|| {
+        seen.insert(found.with_context(|| {
             format!("no block of {FILE} was assembled as this:\n{}", lines.join("\n"))
-        })?;
-        seen[which][i] += 1;
+        })?);
     }
-    for (which, name) in ["read", "make"].into_iter().enumerate() {
-        for (i, &times) in seen[which].iter().enumerate().skip(3) {
-            ensure!(times > 0, "the block {name} of {FILE} was not assembled for four rounds {i}");
+    for (name, _) in names() {
+        for i in FOUR_ROUNDS {
+            let assembled = seen.contains(&(name, i));
+            ensure!(assembled, "the block {name} of {FILE} was not assembled for four rounds {i}");
         }
     }
     Ok(())
@@ -155,7 +170,7 @@ pub(crate) fn check(root: &Path, function: &str) -> anyhow::Result<()> {
 mod tests {
     use super::*;
 
-    fn present() -> (&'static str, [Block; 2]) {
+    fn present() -> (&'static str, [Block; 3]) {
         let text = include_str!("../../sha256d/src/x86/sha_ni/order.rs");
         (text, parse(text).unwrap())
     }
@@ -164,7 +179,7 @@ mod tests {
     fn an_order_that_is_written_is_read_again() {
         let (text, blocks) = present();
         assert_eq!(write(text, &blocks), text);
-        let other = shuffled(&blocks, &mut Random(1));
+        let (other, _) = shuffled(&blocks, &mut Random(1));
         assert_eq!(parse(&write(text, &other)).unwrap(), other);
     }
 
@@ -174,8 +189,9 @@ mod tests {
         let (mut one, mut two) = (Random(7), Random(7));
         let mut different = 0;
         for _ in 0..20 {
-            let candidate = shuffled(&blocks, &mut one);
-            assert_eq!(candidate, shuffled(&blocks, &mut two));
+            let (candidate, midstates) = shuffled(&blocks, &mut one);
+            assert_eq!((candidate.clone(), midstates), shuffled(&blocks, &mut two));
+            assert_eq!(candidate[2] != blocks[2], midstates == 1 && candidate != blocks);
             for (candidate, block) in candidate.iter().zip(&blocks) {
                 assert_eq!(candidate.outcome(), block.outcome());
             }

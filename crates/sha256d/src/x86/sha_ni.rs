@@ -2,10 +2,12 @@
 //! started more often (every cycle on Zen 3 and 4, every second or third on Intel), so that one
 //! hash alone would leave the unit idle.
 //!
-//! There are two ways to fill it. [`pairs`] puts two midstates of one nonce side by side, in an
-//! order that a search found; [`nonces`] puts two nonces of one midstate side by side, in the order
-//! of the compiler. A lone midstate has no partner and goes by `nonces`.
+//! There are three ways to fill it. [`pairs`] puts two midstates of one nonce side by side, and
+//! [`alone`] two nonces of a lone midstate, both in orders that are data; [`nonces`] puts two
+//! nonces of each midstate side by side in the order of the compiler, as the kernel did before.
 
+mod alone;
+mod assembly;
 #[cfg(any(test, miri))]
 mod definition;
 mod nonces;
@@ -57,7 +59,7 @@ impl ShaNi {
     }
 }
 
-/// The variant that never pairs midstates.
+/// The variant in the order of the compiler.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct ShaNiNonces(ShaNi);
 
@@ -92,7 +94,7 @@ type FourRounds = [__m128i; 2];
 type Digest = [__m128i; 2];
 
 #[target_feature(enable = "sha,avx")]
-fn find<const IN_PAIRS: bool>(work: &Work, batches: Batches, candidates: &mut Candidates) -> u32 {
+fn find<const IN_ORDER: bool>(work: &Work, batches: Batches, candidates: &mut Candidates) -> u32 {
     let zero = vector([0; 4]);
     let nothing = State { abef: zero, cdgh: zero };
     let mut starts = [Start { midstate: nothing, after_round_3: nothing }; Work::MAX_MIDSTATES];
@@ -101,9 +103,10 @@ fn find<const IN_PAIRS: bool>(work: &Work, batches: Batches, candidates: &mut Ca
     }
     let midstates = work.midstates();
     match midstates {
+        1 if IN_ORDER => alone::find(work, &starts[0], batches, candidates),
         // A lone midstate shares its schedule with no other, and is spared the stores.
         1 => nonces::find::<false>(work, &starts[..1], batches, candidates),
-        _ if !IN_PAIRS || (midstates % 2 == 1 && midstates < LEAST_ODD) => {
+        _ if !IN_ORDER || (midstates % 2 == 1 && midstates < LEAST_ODD) => {
             nonces::find::<true>(work, &starts[..midstates], batches, candidates)
         }
         // An odd midstate goes with the empty one behind it, and the driver reads no candidate of

@@ -27,8 +27,11 @@ pub(crate) fn of_line(line: &str) -> Option<Instruction> {
         .then(|| Instruction(inner.split_whitespace().map(str::to_owned).collect()))
 }
 
-/// The two blocks of a file, `read` and `make`.
-pub(crate) fn parse(text: &str) -> anyhow::Result<[Block; 2]> {
+/// The blocks of a file, by name.
+pub(crate) const NAMES: [&str; 3] = ["read", "make", "alone"];
+
+/// The blocks of a file, as [`NAMES`] has them.
+pub(crate) fn parse(text: &str) -> anyhow::Result<[Block; 3]> {
     let block = |name: &str| -> anyhow::Result<Block> {
         let start = format!("macro_rules! {name} {{");
         let (_, rest) = text.split_once(&start).with_context(|| format!("no {start}"))?;
@@ -40,7 +43,7 @@ pub(crate) fn parse(text: &str) -> anyhow::Result<[Block; 2]> {
         }
         Ok(block)
     };
-    Ok([block("read")?, block("make")?])
+    Ok([block(NAMES[0])?, block(NAMES[1])?, block(NAMES[2])?])
 }
 
 /// What an instruction reads and writes: registers by name, memory by name and place.
@@ -129,7 +132,11 @@ impl Block {
     /// `i`: the same instructions in the same order, each name one register throughout and each
     /// register one name, and the places in memory where they belong.
     pub(crate) fn is_assembled_as(&self, lines: &[&str], i: i64) -> bool {
-        let mut registers = BTreeMap::from([("x".to_owned(), "%xmm0".to_owned())]);
+        let writes_words = self.0.iter().any(|instruction| {
+            instruction.effect().is_ok_and(|effect| effect.writes.starts_with('w'))
+        });
+        let known = BTreeMap::from([("x".to_owned(), "%xmm0".to_owned())]);
+        let mut registers = Registers { known, words_may_share: !writes_words };
         lines.len() == self.0.len()
             && self.0.iter().zip(lines).all(|(instruction, line)| {
                 let Ok(Effect { mnemonic, operands, .. }) = instruction.effect() else {
@@ -158,19 +165,29 @@ impl Block {
     }
 }
 
+/// The names that have met a register of the CPU.
+#[derive(Clone)]
+struct Registers {
+    known: BTreeMap<String, String>,
+    /// Whether `w0` to `w3` may stand for one register: a block that writes none of them can be
+    /// given the same words twice, as at first by the padding of both second hashes.
+    words_may_share: bool,
+}
+
 /// Whether an operand is the described one. Names meet registers for the first time here.
-fn same(described: &str, actual: &str, i: i64, registers: &mut BTreeMap<String, String>) -> bool {
+fn same(described: &str, actual: &str, i: i64, registers: &mut Registers) -> bool {
     if described.starts_with('$') {
         return described == actual;
     }
     let Some(split) = described.find(['+', '-']) else {
-        return actual.starts_with("%xmm") && is_one(described, actual, registers);
+        return actual.starts_with("%xmm") && registers.are_one(described, actual);
     };
     let (area, offset) = described.split_at(split);
     let (base, start) = match area {
         "m0" => ("digests", 16 * i),
         "m1" => ("digests", 16 * i + 256),
         "m2" => ("message", 16 * i),
+        "m3" => ("message", 16 * i + 256),
         "k" => ("constants", 16 * i),
         // Four lanes of two vectors for each four rounds, from the fourth on.
         _ => ("kw", 128 * (i - 3)),
@@ -179,25 +196,24 @@ fn same(described: &str, actual: &str, i: i64, registers: &mut BTreeMap<String, 
     let Some((displacement, register)) = place else { return false };
     let displacement = if displacement.is_empty() { Ok(0) } else { displacement.parse::<i64>() };
     displacement.ok() == offset.parse::<i64>().ok().map(|offset| start + offset)
-        && is_one(base, register, registers)
+        && registers.are_one(base, register)
 }
 
-/// Whether the name stands for that register, and no other name does. Only `w0` to `w2` may share
-/// one: they are read and never written, and at first the compiler has one padding vector for both
-/// second hashes.
-fn is_one(name: &str, register: &str, registers: &mut BTreeMap<String, String>) -> bool {
-    match registers.get(name) {
-        Some(known) => known == register,
-        None if registers.iter().any(|(other, known)| {
-            known == register && !(name.starts_with('w') && other.starts_with('w'))
-        }) =>
-        {
-            false
+impl Registers {
+    /// Whether the name stands for that register, and no other name does.
+    fn are_one(&mut self, name: &str, register: &str) -> bool {
+        if let Some(known) = self.known.get(name) {
+            return known == register;
         }
-        None => {
-            registers.insert(name.to_owned(), register.to_owned());
-            true
+        let is_word = |name: &str| self.words_may_share && name.starts_with('w');
+        let taken = |(other, known): (&String, &String)| {
+            known == register && !(is_word(name) && is_word(other))
+        };
+        let free = !self.known.iter().any(taken);
+        if free {
+            self.known.insert(name.to_owned(), register.to_owned());
         }
+        free
     }
 }
 
@@ -233,6 +249,13 @@ mod tests {
             assert!(!block.is_assembled_as(&lines, 4), "{wrong}");
         }
         assert!(!block.is_assembled_as(&good[..3], 4), "one is missing");
+        // Words that nobody writes may share a register; where one is written, none may.
+        let shared = ["vpaddd\t64(%r9), %xmm7, %xmm0", "vpaddd\t64(%r9), %xmm7, %xmm0"];
+        let words = ["(round_words x w0)", "(round_words x w1)"];
+        assert!(self::block(&words).is_assembled_as(&shared, 4));
+        let written = [&shared[..], &["vmovdqa\t16(%r8), %xmm7"]].concat();
+        let words = [&words[..], &["(oldest w1 m0)"]].concat();
+        assert!(!self::block(&words).is_assembled_as(&written, 4));
         let mut commuted = good;
         commuted[3] = "vpaddd\t%xmm8, %xmm3, %xmm8";
         assert!(block.is_assembled_as(&commuted, 4));
@@ -251,7 +274,8 @@ mod tests {
     fn a_file_with_an_unknown_instruction_is_refused() {
         let file = |instruction| {
             format!(
-                "macro_rules! read {{\n({instruction})\n}}\nmacro_rules! make {{\n(upper x)\n}}"
+                "macro_rules! read {{\n({instruction})\n}}\nmacro_rules! make {{\n(upper x)\n}}\n\
+                 macro_rules! alone {{\n(upper x)\n}}"
             )
         };
         assert!(parse(&file("upper x")).is_ok());

@@ -61,7 +61,7 @@ impl Race {
     }
 
     /// Lets a candidate run beside the present order.
-    pub(super) fn run(&mut self, order: &str) -> anyhow::Result<Outcome> {
+    pub(super) fn run(&mut self, order: &str, midstates: usize) -> anyhow::Result<Outcome> {
         self.compile(order, "candidate")?;
         let program = self.folder.join("race");
         let mut rustc = rustc();
@@ -71,7 +71,8 @@ impl Race {
         }
         rustc.arg(self.folder.join("program.rs")).arg("-o").arg(&program);
         ensure!(rustc.status()?.success(), "the race does not compile");
-        let output = Command::new(&program).output().context("running the race")?;
+        let output = Command::new(&program).arg(midstates.to_string()).output();
+        let output = output.context("running the race")?;
         ensure!(output.status.success(), "the race failed: {}", output.status);
         let text = String::from_utf8(output.stdout)?;
         let numbers: Vec<f64> = text.split_whitespace().filter_map(|n| n.parse().ok()).collect();

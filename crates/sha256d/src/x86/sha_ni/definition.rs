@@ -9,6 +9,14 @@ use crate::scalar::{K, round, small_sigma0, small_sigma1};
 
 pub(super) type Vector = [u32; 4];
 
+/// A block of [`order`](super::order).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Block {
+    Read,
+    Make,
+    Alone,
+}
+
 /// Registers and memory as [`order`](super::order) names them.
 #[derive(Default)]
 pub(super) struct Machine {
@@ -16,9 +24,9 @@ pub(super) struct Machine {
     pub(super) i: usize,
     pub(super) a: [Vector; 4],
     pub(super) c: [Vector; 4],
-    pub(super) w: [Vector; 3],
+    pub(super) w: [Vector; 4],
     pub(super) n: [Vector; 3],
-    pub(super) m: [[Vector; 16]; 3],
+    pub(super) m: [[Vector; 16]; 4],
     pub(super) kw: [Vector; 2],
     pub(super) x: Vector,
     pub(super) t: Vector,
@@ -86,6 +94,9 @@ macro_rules! place {
     ($s:ident w2) => {
         $s.w[2]
     };
+    ($s:ident w3) => {
+        $s.w[3]
+    };
     ($s:ident n0) => {
         $s.n[0]
     };
@@ -104,6 +115,9 @@ macro_rules! place {
     ($s:ident m2) => {
         $s.m[2]
     };
+    ($s:ident m3) => {
+        $s.m[3]
+    };
     ($s:ident x) => {
         $s.x
     };
@@ -113,20 +127,27 @@ macro_rules! place {
 }
 
 macro_rules! execute_all {
-    ([$(($($instruction:tt)+))+] $machine:ident) => {
+    ([$(($($instruction:tt)+))+] $machine:ident) => {{
         $( execute!($machine $($instruction)+); )+
-    };
+    }};
 }
 
 impl Machine {
     /// The four rounds as the description has them.
-    pub(super) fn four_rounds(&mut self, make: bool) {
+    pub(super) fn four_rounds(&mut self, block: Block) {
         let machine = self;
-        if make {
-            order::make!(execute_all! machine);
-        } else {
-            order::read!(execute_all! machine);
+        match block {
+            Block::Read => order::read!(execute_all! machine),
+            Block::Make => order::make!(execute_all! machine),
+            Block::Alone => order::alone!(execute_all! machine),
         }
+    }
+
+    /// The newest vectors of the four schedules after [`Block::Alone`], which leaves all but the
+    /// first in the registers of those before.
+    pub(super) fn next(&self) -> [Vector; 4] {
+        let ([n0, ..], [n1, n2, n3, _]) = (self.n, self.w);
+        [n0, n1, n2, n3]
     }
 }
 
@@ -181,6 +202,17 @@ pub(super) fn to_vector(words: Vector) -> __m128i {
     super::vector(words)
 }
 
+/// A vector of random words (Steele, Lea and Flood 2014: SplitMix).
+#[cfg(all(test, not(miri)))]
+#[target_feature(enable = "sha,avx")]
+pub(super) fn random(seed: &mut u64) -> __m128i {
+    to_vector([0; 4].map(|_: u32| {
+        *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (*seed ^ (*seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb) as u32
+    }))
+}
+
 /// The description against `scalar`: it runs on every x86 CPU, and under Miri.
 #[cfg(test)]
 mod tests {
@@ -199,17 +231,19 @@ mod tests {
     /// definition are a compression.
     #[test]
     fn the_described_rounds_are_those_of_the_definition() {
-        for make in [false, true] {
+        for block in [Block::Read, Block::Make, Block::Alone] {
             let message = |seed: u32| -> [u32; 16] {
                 core::array::from_fn(|i| (i as u32 + 7).wrapping_mul(seed | 1).rotate_left(seed))
             };
-            // Of the two second hashes, and of the first hashes, whose schedule is one step ahead.
-            let messages = [message(0x1234_5677), message(0x89ab_cdef), message(0x0f1e_2d3c)];
+            // Of the two second hashes, and of the first hashes, which may have one between them.
+            let mut messages = [0x1234_5677, 0x89ab_cdef, 0x0f1e_2d3c, 0x7654_3211].map(message);
+            if block != Block::Alone {
+                messages[3] = messages[2];
+            }
             let inits = [IV, IV.map(|w| !w), IV.map(|w| w.rotate_left(3)), IV.map(|w| w ^ 0x5555)];
-            let of = |hash: usize| hash.min(2);
             let mut states = inits;
             for (hash, state) in states.iter_mut().enumerate() {
-                let w = messages[of(hash)];
+                let w = messages[hash];
                 *state = (0..12).fold(*state, |s, i| round(s, w[i].wrapping_add(K[i])));
             }
             let vectors = |w: [u32; 16]| {
@@ -230,23 +264,33 @@ mod tests {
                 machine.i = i;
                 let kw: Vector =
                     core::array::from_fn(|j| schedule[4 * i + j].wrapping_add(K[4 * i + j]));
-                machine.kw = if make { [[0; 4]; 2] } else { [kw, vpshufd_14(kw)] };
-                machine.four_rounds(make);
-                assert_eq!(machine.kw, [kw, vpshufd_14(kw)], "four rounds {i}");
-                let [n0, n1, n2] = machine.n;
-                machine.w = [n0, n1, if make { n2 } else { machine.w[2] }];
+                let kw = [kw, vpshufd_14(kw)];
+                machine.kw = if block == Block::Make { [[0; 4]; 2] } else { kw };
+                machine.four_rounds(block);
+                assert_eq!(machine.kw, kw, "four rounds {i}");
+                let ([n0, n1, n2], [.., w2, w3]) = (machine.n, machine.w);
+                machine.w = match block {
+                    Block::Read => [n0, n1, w2, w3],
+                    Block::Make => [n0, n1, n2, w3],
+                    Block::Alone => machine.next(),
+                };
             }
             for hash in 0..4 {
                 let ([f, e, b, a], [h, g, d, c]) = (machine.a[hash], machine.c[hash]);
-                let w = self::schedule(messages[of(hash)]);
+                let w = self::schedule(messages[hash]);
                 let state = (60..64)
                     .fold([a, b, c, d, e, f, g, h], |s, i| round(s, w[i].wrapping_add(K[i])));
                 let mut expected = inits[hash];
-                compress(&mut expected, &messages[of(hash)]);
+                compress(&mut expected, &messages[hash]);
                 let sum = core::array::from_fn(|i| state[i].wrapping_add(inits[hash][i]));
-                assert_eq!(sum, expected, "hash {hash}, make {make}");
+                assert_eq!(sum, expected, "hash {hash}, {block:?}");
             }
-            let made = messages.iter().zip(machine.w).take(2 + usize::from(make));
+            let made = match block {
+                Block::Read => 2,
+                Block::Make => 3,
+                Block::Alone => 4,
+            };
+            let made = messages.iter().zip(machine.w).take(made);
             for (hash, (message, w)) in made.enumerate() {
                 let last = [60, 61, 62, 63].map(|j| self::schedule(*message)[j]);
                 assert_eq!(w, last, "schedule {hash}");

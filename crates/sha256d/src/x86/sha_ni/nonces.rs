@@ -1,6 +1,5 @@
-//! Nonces of one midstate side by side, in the order of the compiler: the kernel of a lone
-//! midstate, of a few odd ones, and the variant `sha-ni-nonces`, which [`pairs`](super::pairs) is
-//! measured against.
+//! Nonces of one midstate side by side, in the order of the compiler: the kernel of three and of
+//! five midstates, and the variant `sha-ni-nonces`, which the kernel is measured against.
 //!
 //! A nonce and its message schedule take six of the sixteen registers, so two nonces go side by
 //! side. The first midstate makes the schedule of the second block beside its rounds. For the other

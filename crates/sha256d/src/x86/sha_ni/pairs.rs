@@ -14,17 +14,20 @@ use core::arch::asm;
 use core::arch::x86_64::*;
 use core::hint::black_box;
 
+use super::assembly::two_rounds_of_both;
+#[cfg(not(miri))]
+use super::assembly::{ROUNDS, assemble, text};
 use super::{
     DIGEST_PADDING, FourRounds, LANES, PADDING, PAIR, Start, State, constants, in_a_and_e, order,
     upper, vector,
 };
 use crate::Work;
 use crate::lanes::unroll;
-use crate::scalar::{IV, K};
+use crate::scalar::IV;
 use crate::scan::{Batches, Candidates};
 
 /// A message and its schedule, but for the last three of 64 words.
-type Words = [__m128i; 16];
+pub(super) type Words = [__m128i; 16];
 
 /// What the midstates of a batch share, and what they leave to one another. In one piece, and
 /// within a page: no two addresses are told apart by their upper bits alone.
@@ -130,18 +133,8 @@ fn note(found: &mut [u32; PAIR], words7: [u32; PAIR], zero_bits: u32, lane: usiz
 #[inline]
 #[target_feature(enable = "sha,avx")]
 fn hashes<const MAKE: bool>(next: &[Start; PAIR], shared: &mut Shared, lane: usize) -> [u32; PAIR] {
-    let mut first = next.each_ref().map(|next| next.with_nonce(shared.nonces[lane]));
-    let mut second = [State::new(&IV); PAIR];
-    unroll!(I in 0 1 => {
-        for (s, w) in second.iter_mut().zip(&shared.digests[lane]) {
-            *s = s.four_rounds_in_order(_mm_add_epi32(w[I], constants(I)));
-        }
-        let kw = _mm_add_epi32(vector(PADDING[I]), constants(I + 1));
-        first = two_rounds_of_both(two_rounds_of_both(first, kw), upper(kw));
-    });
-    let kw = _mm_add_epi32(vector(DIGEST_PADDING[0]), constants(2));
-    second = two_rounds_of_both(two_rounds_of_both(second, kw), upper(kw));
-
+    let first = next.each_ref().map(|next| next.with_nonce(shared.nonces[lane]));
+    let [first, second] = first_rounds(first, &shared.digests[lane]);
     let newest = vector(DIGEST_PADDING[1]);
     let mut step = Step { first, second, w: [newest, newest, vector(PADDING[2])] };
     unroll!(I in 3 4 5 6 7 8 9 10 11 12 13 14 => { step.four_rounds::<I, MAKE>(shared, lane); });
@@ -156,9 +149,36 @@ fn hashes<const MAKE: bool>(next: &[Start; PAIR], shared: &mut Shared, lane: usi
     for ((digest, next), s) in shared.digests[lane].iter_mut().zip(next).zip(first) {
         [digest[0], digest[1]] = next.digest(s);
     }
-    let words = [w0, w1].map(|w| _mm_add_epi32(w, constants(15)));
-    let second = [0, 1].map(|i| second[i].two_rounds_in_order(words[i]));
-    second.map(|s| s.word7())
+    last_two_rounds(second, [w0, w1])
+}
+
+/// Word 7 of second hashes from their states after round 59 and their schedules' newest words.
+#[inline]
+#[target_feature(enable = "sha,avx")]
+pub(super) fn last_two_rounds(second: [State; PAIR], newest: [__m128i; PAIR]) -> [u32; PAIR] {
+    let words = newest.map(|w| _mm_add_epi32(w, constants(15)));
+    [0, 1].map(|i| second[i].two_rounds_in_order(words[i]).word7())
+}
+
+/// Rounds 4 to 11 of two first hashes, whose words are padding, and rounds 0 to 11 of two second
+/// hashes beside them.
+#[inline]
+#[target_feature(enable = "sha,avx")]
+pub(super) fn first_rounds(
+    mut first: [State; PAIR],
+    digests: &[Words; PAIR],
+) -> [[State; PAIR]; 2] {
+    let mut second = [State::new(&IV); PAIR];
+    unroll!(I in 0 1 => {
+        for (s, w) in second.iter_mut().zip(digests) {
+            *s = s.four_rounds_in_order(_mm_add_epi32(w[I], constants(I)));
+        }
+        let kw = _mm_add_epi32(vector(PADDING[I]), constants(I + 1));
+        first = two_rounds_of_both(two_rounds_of_both(first, kw), upper(kw));
+    });
+    let kw = _mm_add_epi32(vector(DIGEST_PADDING[0]), constants(2));
+    second = two_rounds_of_both(two_rounds_of_both(second, kw), upper(kw));
+    [first, second]
 }
 
 /// What the four rounds change.
@@ -170,82 +190,8 @@ struct Step {
     w: [__m128i; 3],
 }
 
-/// The text of an instruction of [`order`], with operands as `asm!` has them. `k` are the round
-/// constants; `i` is the offset of four words, and `at` of four rounds in `Shared::kw`.
-#[cfg(not(miri))]
-macro_rules! text {
-    (oldest $n:ident $m:ident) => {
-        concat!("vmovdqa ", text!($n), ", [", text!($m), " - 48]")
-    };
-    (msg1 $n:ident $m:ident) => {
-        concat!("sha256msg1 ", text!($n), ", [", text!($m), " - 32]")
-    };
-    (older $t:ident $w:ident $m:ident) => {
-        concat!("vpalignr ", text!($t), ", ", text!($w), ", [", text!($m), " - 16], 4")
-    };
-    (add $n:ident $t:ident) => {
-        concat!("vpaddd ", text!($n), ", ", text!($n), ", ", text!($t))
-    };
-    (msg2 $n:ident $w:ident) => {
-        concat!("sha256msg2 ", text!($n), ", ", text!($w))
-    };
-    (keep $n:ident $m:ident) => {
-        concat!("vmovdqa [", text!($m), " + 16], ", text!($n))
-    };
-    (round_words x $w:ident) => {
-        concat!("vpaddd xmm0, ", text!($w), ", [{k} + {i}]")
-    };
-    (upper x) => {
-        "vpshufd xmm0, xmm0, 14"
-    };
-    (rnds2 $c:ident $a:ident) => {
-        concat!("sha256rnds2 ", text!($c), ", ", text!($a), ", xmm0")
-    };
-    (kw_lower x) => {
-        "vmovdqa xmm0, [{kw} + {at}]"
-    };
-    (kw_upper x) => {
-        "vmovdqa xmm0, [{kw} + {at} + 16]"
-    };
-    (keep_lower x) => {
-        "vmovdqa [{kw} + {at}], xmm0"
-    };
-    (keep_upper x) => {
-        "vmovdqa [{kw} + {at} + 16], xmm0"
-    };
-    (upper_of_kept x) => {
-        "vpshufd xmm0, [{kw} + {at}], 14"
-    };
-    (x) => {
-        "xmm0"
-    };
-    (m0) => {
-        "{words} + {i}"
-    };
-    (m1) => {
-        "{words} + {i} + 256"
-    };
-    (m2) => {
-        "{message} + {i}"
-    };
-    ($register:ident) => {
-        concat!("{", stringify!($register), "}")
-    };
-}
-
-#[cfg(not(miri))]
-macro_rules! assemble {
-    ([$(($($instruction:tt)+))+] $($operands:tt)*) => {
-        // SAFETY: the caller has SHA and AVX. Reads and writes stay within the arrays of the
-        // pointers: vectors `I - 3` to `I + 1` of sixteen, with `I` from 3 to 14, and four rounds
-        // `I - 3` of thirteen. All of them are aligned to their sixteen bytes.
-        unsafe { asm!($(text!($($instruction)+),)+ $($operands)*) }
-    };
-}
-
 impl Step {
-    /// Rounds `4 * I` to `4 * I + 3` of the second hashes, four rounds later of the first, and the
-    /// schedules' words for the next four.
+    /// Rounds `4 * I` to `4 * I + 3` of all four hashes, and the schedules' words for the next.
     #[cfg(not(miri))]
     #[inline]
     #[target_feature(enable = "sha,avx")]
@@ -300,7 +246,7 @@ impl Step {
         shared: &mut Shared,
         lane: usize,
     ) {
-        use super::definition::{Machine, to_vector, to_words};
+        use super::definition::{Block, Machine, to_vector, to_words};
 
         let Self { first: [f0, f1], second: [s0, s1], w } = self;
         let [m0, m1] = shared.digests[lane];
@@ -308,115 +254,27 @@ impl Step {
             i: I,
             a: [s0.abef, s1.abef, f0.abef, f1.abef].map(|v| to_words(v)),
             c: [s0.cdgh, s1.cdgh, f0.cdgh, f1.cdgh].map(|v| to_words(v)),
-            w: w.map(|v| to_words(v)),
-            m: [m0, m1, shared.message].map(|m| m.map(|v| to_words(v))),
+            w: [w[0], w[1], w[2], w[2]].map(|v| to_words(v)),
+            m: [m0, m1, shared.message, shared.message].map(|m| m.map(|v| to_words(v))),
             kw: shared.kw[I - 3][lane].map(|v| to_words(v)),
             ..Machine::default()
         };
-        machine.four_rounds(MAKE);
+        machine.four_rounds(if MAKE { Block::Make } else { Block::Read });
         [s0.abef, s1.abef, f0.abef, f1.abef] = machine.a.map(|w| to_vector(w));
         [s0.cdgh, s1.cdgh, f0.cdgh, f1.cdgh] = machine.c.map(|w| to_vector(w));
         let [n0, n1, n2] = machine.n.map(|w| to_vector(w));
         *w = [n0, n1, if MAKE { n2 } else { w[2] }];
-        let [m0, m1, message] = machine.m.map(|m| m.map(|w| to_vector(w)));
+        let [m0, m1, message, _] = machine.m.map(|m| m.map(|w| to_vector(w)));
         (shared.digests[lane], shared.message) = ([m0, m1], message);
         shared.kw[I - 3][lane] = machine.kw.map(|w| to_vector(w));
     }
 }
 
-/// Two rounds of two states with the same words, where the compiler moves nothing across.
-#[inline]
-#[target_feature(enable = "sha,avx")]
-fn two_rounds_of_both([s, t]: [State; PAIR], kw: __m128i) -> [State; PAIR] {
-    #[cfg(miri)]
-    return [s.two_rounds(kw), t.two_rounds(kw)];
-    #[cfg(not(miri))]
-    {
-        let (mut a, mut b) = (s.cdgh, t.cdgh);
-        // SAFETY: the CPU has SHA and AVX, and only the operands are touched.
-        unsafe {
-            asm!(
-                "sha256rnds2 {a}, {s}, xmm0",
-                "sha256rnds2 {b}, {t}, xmm0",
-                a = inout(xmm_reg) a, s = in(xmm_reg) s.abef,
-                b = inout(xmm_reg) b, t = in(xmm_reg) t.abef,
-                in("xmm0") kw,
-                options(nomem, nostack, preserves_flags),
-            );
-        }
-        [State { abef: a, cdgh: s.abef }, State { abef: b, cdgh: t.abef }]
-    }
-}
-
-impl State {
-    /// [`State::four_rounds`] where the compiler moves nothing across.
-    #[inline]
-    #[target_feature(enable = "sha,avx")]
-    fn four_rounds_in_order(self, kw: __m128i) -> Self {
-        #[cfg(miri)]
-        return self.four_rounds(kw);
-        #[cfg(not(miri))]
-        {
-            let Self { mut abef, mut cdgh } = self;
-            // SAFETY: the CPU has SHA and AVX, and only the operands are touched.
-            unsafe {
-                asm!(
-                    "sha256rnds2 {c}, {a}, xmm0",
-                    "vpshufd xmm0, xmm0, 14",
-                    "sha256rnds2 {a}, {c}, xmm0",
-                    a = inout(xmm_reg) abef, c = inout(xmm_reg) cdgh,
-                    inout("xmm0") kw => _,
-                    options(nomem, nostack, preserves_flags),
-                );
-            }
-            Self { abef, cdgh }
-        }
-    }
-
-    /// [`State::two_rounds`] where the compiler moves nothing across.
-    #[inline]
-    #[target_feature(enable = "sha,avx")]
-    fn two_rounds_in_order(self, kw: __m128i) -> Self {
-        #[cfg(miri)]
-        return self.two_rounds(kw);
-        #[cfg(not(miri))]
-        {
-            let mut abef = self.cdgh;
-            // SAFETY: the CPU has SHA and AVX, and only the operands are touched.
-            unsafe {
-                asm!(
-                    "sha256rnds2 {a}, {s}, xmm0",
-                    a = inout(xmm_reg) abef, s = in(xmm_reg) self.abef, in("xmm0") kw,
-                    options(nomem, nostack, preserves_flags),
-                );
-            }
-            Self { abef, cdgh: self.abef }
-        }
-    }
-}
-
-/// The round constants, aligned as the four rounds read them.
-#[cfg(not(miri))]
-static ROUNDS: Rounds = Rounds(K);
-#[cfg(not(miri))]
-#[repr(align(64))]
-struct Rounds(#[expect(dead_code, reason = "read by assembly")] [u32; 64]);
-
 /// The description against the assembly; both against `scalar` in [`super::definition`].
 #[cfg(all(test, not(miri)))]
 mod tests {
     use super::*;
-    use crate::x86::sha_ni::definition::to_words;
-
-    /// A vector of random words (Steele, Lea and Flood 2014: SplitMix).
-    #[target_feature(enable = "sha,avx")]
-    fn random(seed: &mut u64) -> __m128i {
-        vector([0; 4].map(|_: u32| {
-            *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let z = (*seed ^ (*seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb) as u32
-        }))
-    }
+    use crate::x86::sha_ni::definition::{random, to_words};
 
     #[target_feature(enable = "sha,avx")]
     fn agree<const I: usize, const MAKE: bool>(seed: &mut u64) {

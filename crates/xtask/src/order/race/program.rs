@@ -1,6 +1,6 @@
 //! Compiled by `cargo xtask order` beside two builds of the hasher: lets both hash in turns, in
-//! short windows with 64 midstates, and prints the cycles a hash of each one's best window and the
-//! median gain of the second.
+//! short windows with the number of midstates that it is given, and prints the cycles a hash of
+//! each one's best window and the median gain of the second.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -9,19 +9,22 @@ use std::time::Instant;
 const WINDOWS: usize = 4000;
 
 macro_rules! contestant {
-    ($hasher:ident) => {{
+    ($hasher:ident $midstates:ident) => {{
         use $hasher::{Kernel, Midstate, Tail, Work};
-        let midstates: Vec<_> = (0..64).map(|i| Midstate::of(&[i; 64])).collect();
+        let midstates: Vec<_> = (0..$midstates).map(|i| Midstate::of(&[i; 64])).collect();
         let tail = Tail::from_bytes([7; 12]);
-        let work = Work::new(&midstates, tail, &[0; 32]).expect("64 are legal");
+        let work = Work::new(&midstates, tail, &[0; 32]).expect("1 or 64 are legal");
         let kernel = Kernel::named("sha-ni").expect("a CPU with SHA instructions");
         assert!(kernel.self_test(), "a wrong order");
-        move || kernel.scan(&work, 0..64, &mut |_| {})
+        let nonces = 4096 / u64::from($midstates);
+        move || kernel.scan(&work, 0..nonces, &mut |_| {})
     }};
 }
 
 fn main() {
-    let (present, candidate) = (contestant!(present), contestant!(candidate));
+    let argument = std::env::args().nth(1).and_then(|argument| argument.parse().ok());
+    let midstates: u8 = argument.expect("the number of midstates");
+    let (present, candidate) = (contestant!(present midstates), contestant!(candidate midstates));
     let mut windows = Vec::new();
     let mut clock = f64::MAX;
     for window in 0..WINDOWS {
