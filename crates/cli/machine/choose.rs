@@ -162,7 +162,10 @@ fn decide(
             }
             vec![kernel]
         }
-        None => Kernel::available().filter(passes).collect(),
+        None => {
+            let variants = Kernel::variants().map(|(variant, _)| variant);
+            Kernel::available().chain(variants).filter(passes).collect()
+        }
     };
     let (kernel, thread_rate) = fastest(&kernels, &bench_work(midstates))
         .ok_or_else(|| self_test_failure(Kernel::SCALAR))?;
@@ -221,11 +224,18 @@ fn fastest(kernels: &[Kernel], work: &Work) -> Option<(Kernel, f64)> {
 /// Hashes per second over one short stretch.
 fn trial(kernel: Kernel, work: &Work) -> f64 {
     let (start, mut nonce, mut hashes) = (Instant::now(), 0, 0);
+    let chunk = nonces_between_looks(work);
     while start.elapsed() < TRIAL {
-        hashes += kernel.scan(work, nonce..nonce + 64, &mut |_| {});
-        nonce += 64;
+        hashes += kernel.scan(work, nonce..nonce + chunk, &mut |_| {});
+        nonce += chunk;
     }
     hashes as f64 / start.elapsed().as_secs_f64()
+}
+
+/// Nonces to scan between two looks at the clock: so many that neither the look nor the begin of a
+/// scan counts, and so few that a trial has some.
+pub(crate) fn nonces_between_looks(work: &Work) -> u64 {
+    (4096 / work.midstates() as u64).max(64)
 }
 
 /// Work on which nothing is ever found.

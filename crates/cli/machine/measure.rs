@@ -8,7 +8,7 @@ use midstate_chain::Network;
 use midstate_sha256d::{Kernel, Midstate, Tail, Work, sha256d};
 use sha2::{Digest, Sha256};
 
-use crate::machine::choose::bench_work;
+use crate::machine::choose::{bench_work, nonces_between_looks};
 use crate::machine::energy::Meter;
 use crate::shell::output::Output;
 use crate::shell::units;
@@ -122,7 +122,7 @@ impl Subject {
     pub(crate) fn measure(&self) -> Vec<f64> {
         match self {
             Self::Kernel { kernel, work, threads } => {
-                let chunk = (4096 / work.midstates() as u64).max(64);
+                let chunk = nonces_between_looks(work);
                 on_threads(*threads, |window| {
                     window.rate(|index| {
                         let start = index * chunk % (1 << 32);

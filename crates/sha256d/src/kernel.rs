@@ -8,7 +8,7 @@ use crate::arm::{Neon, Sha2};
 use crate::scan::{self, Batches, Candidates, Hit};
 use crate::word::Scalar;
 #[cfg(target_arch = "x86_64")]
-use crate::x86::{Avx2, Avx512, ShaNi, ShaNiNonces, Sse41};
+use crate::x86::{Avx2, Avx512, Avx512Two, ShaNi, ShaNiNonces, Sse41};
 use crate::{Work, self_test};
 
 /// One way to hash headers. Holding one proves that the CPU has its instructions: a kernel comes
@@ -72,6 +72,7 @@ isas! {
     #[cfg(all(target_arch = "aarch64", target_endian = "little"))] "neon" Neon
     #[cfg(all(target_arch = "aarch64", target_endian = "little"))] "sha2" Sha2
     variants:
+    #[cfg(target_arch = "x86_64")] "avx512-two" Avx512Two of "avx512"
     #[cfg(target_arch = "x86_64")] "sha-ni-nonces" ShaNiNonces of "sha-ni"
 }
 

@@ -58,6 +58,8 @@ mod midstate;
 mod scalar;
 mod scan;
 mod self_test;
+#[cfg(target_arch = "x86_64")]
+mod two;
 mod word;
 mod work;
 

@@ -30,6 +30,7 @@ kernels! {
     sse41 "sse41"
     avx2 "avx2"
     avx512 "avx512"
+    avx512_two "avx512-two"
     sha_ni "sha-ni"
     sha_ni_nonces "sha-ni-nonces"
     neon "neon"

@@ -18,15 +18,17 @@ use crate::instructions::Baseline;
 use crate::order;
 
 /// A kernel's name, and the part of its mangled symbol that no other function has.
-const X86_64: [(&str, &str); 7] = [
+const X86_64: [(&str, &str); 9] = [
     ("scalar", "6Scalar4find"),
     ("sse41", "5Sse414find4find"),
     ("avx2", "4Avx24find4find"),
     ("avx512", "6Avx5124find4find"),
+    ("avx512-two", "9Avx512Two4find4find"),
     ("sha-ni", "6sha_ni5pairs4find"),
+    ("sha-ni-alone", "6sha_ni5alone4find"),
     // With several midstates, and with one.
     ("sha-ni-nonces", "6sha_ni6nonces4findKb1_"),
-    ("sha-ni-alone", "6sha_ni6nonces4findKb0_"),
+    ("sha-ni-nonces-alone", "6sha_ni6nonces4findKb0_"),
 ];
 const AARCH64: [(&str, &str); 3] =
     [("scalar", "6Scalar4find"), ("neon", "4Neon4find4find"), ("sha2", "4sha24find")];
@@ -46,10 +48,16 @@ pub(crate) fn run(root: &Path, target: Option<&str>) -> anyhow::Result<ExitCode>
         let mut found = function.violations(kernel, &loops);
         let row = format!("{kernel}{}", if aarch64 { "-aarch64" } else { "" });
         found.extend(baseline.judge("loops", &row, loops.len() as f64));
-        if kernel == "sha-ni" {
-            found.extend(order::check(root, function.text).err().map(|error| format!("{error:#}")));
+        let blocks: &[&str] = match kernel {
+            "sha-ni" => &["read", "make"],
+            "sha-ni-alone" => &["alone"],
+            _ => &[],
+        };
+        if !blocks.is_empty() {
+            let checked = order::check(root, function.text, blocks);
+            found.extend(checked.err().map(|error| format!("{error:#}")));
         }
-        println!("{kernel:13} {:5} instructions in loops", loops.len());
+        println!("{kernel:19} {:5} instructions in loops", loops.len());
         for violation in &found {
             eprintln!("{kernel}: {violation}");
         }
@@ -117,7 +125,7 @@ impl<'a> Function<'a> {
 
         let count = |name| self.lines.iter().filter(|line| mnemonic(line) == name).count();
         let clean = count("vzeroupper");
-        if matches!(kernel, "avx2" | "avx512") && clean < count("ret") + count("retq") {
+        if kernel.starts_with("avx") && clean < count("ret") + count("retq") {
             violations.push("a return without vzeroupper before it".into());
         }
         let sha = |line: &&str| mnemonic(line).starts_with("sha256");

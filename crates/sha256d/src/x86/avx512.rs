@@ -6,6 +6,7 @@ use core::ops::{Add, BitAnd, BitXor};
 
 use crate::lanes::{self, Lanes};
 use crate::scan::{Batches, Candidates};
+use crate::two::Two;
 use crate::{Work, bound};
 
 /// The proof that the CPU has AVX-512F.
@@ -35,6 +36,32 @@ impl Avx512 {
         }
         // SAFETY: the token proves that the CPU has AVX-512F.
         Some(unsafe { rounds(self, turns) })
+    }
+}
+
+/// The variant with two batches at once: 14 percent faster on Zen 4, whose ports one batch does not
+/// fill.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Avx512Two(Avx512);
+
+impl Avx512Two {
+    pub(crate) const LANES: usize = Two::<Vector>::COUNT;
+
+    pub(crate) fn detect() -> Option<Self> {
+        Avx512::detect().map(Self)
+    }
+
+    pub(crate) fn find(self, work: &Work, batches: Batches, candidates: &mut Candidates) -> u32 {
+        #[target_feature(enable = "avx512f")]
+        fn find(token: Avx512, work: &Work, batches: Batches, candidates: &mut Candidates) -> u32 {
+            lanes::find::<Two<Vector>>(token, work, batches, candidates)
+        }
+        // SAFETY: the token within proves that the CPU has AVX-512F.
+        unsafe { find(self.0, work, batches, candidates) }
+    }
+
+    pub(crate) fn independent_rounds(self, turns: u32) -> Option<u64> {
+        self.0.independent_rounds(turns)
     }
 }
 

@@ -8,7 +8,7 @@ mod sha_ni;
 mod sse41;
 
 pub(crate) use avx2::Avx2;
-pub(crate) use avx512::Avx512;
+pub(crate) use avx512::{Avx512, Avx512Two};
 pub(crate) use sha_ni::{ShaNi, ShaNiNonces};
 pub(crate) use sse41::Sse41;
 
