@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use midstate_engine::{Config, Engine};
 use midstate_net::{Account, Happened, Link, LinkConfig, LinkLimits, Redirects, Route};
 use midstate_sha256d::Kernel;
-use midstate_stratum::{ClientConfig, Limits};
+use midstate_stratum::ClientConfig;
 use midstate_work::Cut;
 use serde_json::{Value, json};
 
@@ -93,15 +93,7 @@ fn mine(address: &str, threads: usize) -> mpsc::Receiver<FirstShare> {
     });
     let account = Account {
         url: address.parse().unwrap(),
-        client: ClientConfig {
-            user: "me".into(),
-            password: "x".into(),
-            user_agent: "midstate/test".into(),
-            version_mask: 0x1fff_e000,
-            suggest_difficulty: None,
-            expect_payout: None,
-            limits: Limits::default(),
-        },
+        client: ClientConfig::new("me"),
         route: Route::default(),
         redirects: Redirects::None,
     };

@@ -16,7 +16,7 @@ use midstate_net::{
     Redirects, Route,
 };
 use midstate_pool::{Pool, PoolConfig, RegtestPool, WorkerStats};
-use midstate_stratum::{ClientConfig, Limits};
+use midstate_stratum::ClientConfig;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
@@ -25,7 +25,7 @@ use crate::machine::choose::{Choice, MiningArgs};
 use crate::mining::{self, Goals, PoolNews, Source};
 use crate::servers::node::NodeArgs;
 use crate::servers::pools::{Pools, RouteArgs};
-use crate::servers::terms::{USER_AGENT, node_login};
+use crate::servers::terms::node_login;
 use crate::shell::exit::Failure;
 use crate::shell::output::Output;
 use crate::shell::runtime;
@@ -239,13 +239,8 @@ async fn serve<B: Backend>(
     ));
 
     let client = ClientConfig {
-        user: WORKER.into(),
         password: config.host_password.clone().unwrap_or_default(),
-        user_agent: USER_AGENT.into(),
-        version_mask: BIP320_MASK,
-        suggest_difficulty: None,
-        expect_payout: None,
-        limits: Limits::default(),
+        ..ClientConfig::new(WORKER)
     };
     // The pool listens everywhere if it was told to; we live next door.
     let host = match address.ip() {

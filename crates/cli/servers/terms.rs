@@ -18,9 +18,6 @@ use crate::servers::config::Redirect;
 use crate::servers::payout::Payout;
 use crate::shell::exit::Failure;
 
-/// The name and version that pools are told.
-pub(crate) const USER_AGENT: &str = concat!("midstate/", env!("CARGO_PKG_VERSION"));
-
 /// All that can be said about a server besides its URL. `None`: nothing is said. No `Debug`: there
 /// is a password in it.
 #[derive(Clone, Default)]
@@ -183,15 +180,16 @@ impl Terms {
                  add --any-user"
             )));
         }
-        let client = ClientConfig {
-            user,
-            password: self.pass.clone().unwrap_or_else(|| "x".to_owned()),
-            user_agent: USER_AGENT.to_owned(),
+        let mut client = ClientConfig {
             version_mask,
             suggest_difficulty: self.suggest_difficulty,
             expect_payout: self.expect_payout.as_ref().map(|of| of.expected(strict)),
             limits: self.limits(),
+            ..ClientConfig::new(user)
         };
+        if let Some(password) = &self.pass {
+            client.password.clone_from(password);
+        }
         client.check().map_err(|error| Failure::usage(error.to_string()))?;
         let redirects = match self.redirect {
             None => Redirects::default(),

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_chain::{Job, Share};
-use midstate_stratum::{Client, ClientConfig, Event, Limits};
+use midstate_stratum::{Client, ClientConfig, Event};
 use serde_json::Value;
 
 /// The version bits that the client would roll.
-pub const MASK: u32 = 0x1fff_e000;
+pub const MASK: u32 = midstate_chain::BIP320_MASK;
 /// Any time will do.
 pub const NOW: Duration = Duration::from_secs(1000);
 /// A job that is always good.
@@ -41,15 +41,7 @@ macro_rules! target {
 
 /// A client that is not connected.
 pub fn idle() -> Client {
-    Client::new(ClientConfig {
-        user: "address.worker".into(),
-        password: "x".into(),
-        user_agent: "midstate/fuzz".into(),
-        version_mask: MASK,
-        suggest_difficulty: None,
-        expect_payout: None,
-        limits: Limits::default(),
-    })
+    Client::new(ClientConfig::new("address.worker"))
 }
 
 /// A connected client, its requests not yet answered.

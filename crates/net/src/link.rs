@@ -474,7 +474,7 @@ async fn next_reload(
 
 #[cfg(test)]
 mod tests {
-    use midstate_stratum::{ClientConfig, Limits};
+    use midstate_stratum::ClientConfig;
     use tokio::time::timeout;
 
     use super::*;
@@ -484,15 +484,7 @@ mod tests {
     async fn lists_that_come_and_go_leave_no_seats_behind() {
         let account = |url: &str| Account {
             url: url.parse().unwrap(),
-            client: ClientConfig {
-                user: "me".into(),
-                password: "x".into(),
-                user_agent: "midstate/test".into(),
-                version_mask: 0,
-                suggest_difficulty: None,
-                expect_payout: None,
-                limits: Limits::default(),
-            },
+            client: ClientConfig::new("me"),
             route: Route::default(),
             redirects: crate::Redirects::default(),
         };

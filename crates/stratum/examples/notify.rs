@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use midstate_stratum::{Client, ClientConfig, Event, Limits};
+use midstate_stratum::{Client, ClientConfig, Event};
 use serde_json::{Value, json};
 
 const WINDOWS: usize = 200;
@@ -34,15 +34,7 @@ fn main() {
 
 /// A client that the pool has let in.
 fn working_client() -> Client {
-    let mut client = Client::new(ClientConfig {
-        user: "me".into(),
-        password: "x".into(),
-        user_agent: "midstate/example".into(),
-        version_mask: 0,
-        suggest_difficulty: None,
-        expect_payout: None,
-        limits: Limits::default(),
-    });
+    let mut client = Client::new(ClientConfig { version_mask: 0, ..ClientConfig::new("me") });
     client.handle_connected(Duration::ZERO);
     while let Some(request) = client.poll_transmit() {
         let request: Value = serde_json::from_slice(&request).expect("we write JSON");

@@ -10,7 +10,7 @@ use midstate_net::{
     Account, Connection, Dial, DialError, Dialling, End, EventReceiver, Happened, Link, LinkConfig,
     LinkEvent, LinkLimits, LinkState, PoolUrl, Route, events,
 };
-use midstate_stratum::{ClientConfig, Limits, Verdict};
+use midstate_stratum::{ClientConfig, Verdict};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -229,15 +229,7 @@ fn notify(host: &str, lock_time: u32) -> Value {
 }
 
 pub(crate) fn account(url: &str) -> Account {
-    let client = ClientConfig {
-        user: "me".into(),
-        password: "x".into(),
-        user_agent: "midstate/test".into(),
-        version_mask: 0,
-        suggest_difficulty: None,
-        expect_payout: None,
-        limits: Limits::default(),
-    };
+    let client = ClientConfig { version_mask: 0, ..ClientConfig::new("me") };
     let url = url.parse().unwrap();
     Account { url, client, route: Route::default(), redirects: midstate_net::Redirects::default() }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use midstate_chain::is_printable;
+use midstate_chain::{BIP320_MASK, is_printable};
 
 use crate::{ExpectedPayout, Limits};
 
@@ -75,6 +75,20 @@ pub enum ConfigError {
 const MAX_USER_AGENT: usize = 128;
 
 impl ClientConfig {
+    /// The configuration that suits most pools: password `x`, our own name, every version bit of
+    /// BIP320, no suggestion, any payout, default limits.
+    pub fn new(user: impl Into<String>) -> Self {
+        Self {
+            user: user.into(),
+            password: "x".to_owned(),
+            user_agent: concat!("midstate/", env!("CARGO_PKG_VERSION")).to_owned(),
+            version_mask: BIP320_MASK,
+            suggest_difficulty: None,
+            expect_payout: None,
+            limits: Limits::default(),
+        }
+    }
+
     /// Whether all of it can be sent. A client with a configuration that cannot closes every
     /// connection before it says a word.
     pub fn check(&self) -> Result<(), ConfigError> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_chain::{Job, Share, Verdict};
-use midstate_stratum::{Client, ClientConfig, Event, Limits};
+use midstate_stratum::{Client, ClientConfig, Event};
 use serde_json::{Value, json};
 
 use crate::faults::Fault;
@@ -113,21 +113,12 @@ impl World {
     }
 
     fn new(seed: u64) -> Self {
-        let config = ClientConfig {
-            user: "addr.worker".into(),
-            password: "x".into(),
-            user_agent: "midstate/chaos".into(),
-            version_mask: 0x1fff_e000,
-            suggest_difficulty: None,
-            expect_payout: None,
-            limits: Limits::default(),
-        };
         let now = Duration::from_secs(1000);
         Self {
             pool: Pool::new(),
             notify_first: false,
             late_authorize: false,
-            client: Client::new(config),
+            client: Client::new(ClientConfig::new("addr.worker")),
             random: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
             now,
             line: Line::default(),

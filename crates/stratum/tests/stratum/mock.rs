@@ -37,15 +37,7 @@ pub(crate) struct Ended {
 }
 
 pub(crate) fn config() -> ClientConfig {
-    ClientConfig {
-        user: "addr.worker".into(),
-        password: "x".into(),
-        user_agent: "midstate/0.1".into(),
-        version_mask: 0x1fff_e000,
-        suggest_difficulty: None,
-        expect_payout: None,
-        limits: Limits::default(),
-    }
+    ClientConfig { user_agent: "midstate/0.1".into(), ..ClientConfig::new("addr.worker") }
 }
 
 /// The parameters of a good `mining.notify`.
