@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_chain::{Job, Share};
-use midstate_stratum::{Client, ClientConfig, CloseReason, Event, Limits, Verdict};
+use midstate_stratum::{Client, ClientConfig, CloseReason, Event, Verdict};
 use serde_json::{Value, json};
 
 /// So easy that every hash is a share; with mainnet's bits it is never a block.
