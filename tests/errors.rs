@@ -174,3 +174,34 @@ fn hash_rates_take_a_unit_everywhere() {
     }
     check(&["demo", "--max-hashrate", "0.5"], 2, &["1 or more"]);
 }
+
+/// More threads than the system starts are an error with a cure, and no panic.
+#[cfg(unix)]
+#[test]
+fn threads_that_cannot_be_started_are_an_error_that_says_so() {
+    let program = env!("CARGO_BIN_EXE_midstate");
+    for command in [
+        &["bench", "--kernel", "scalar", "--seconds", "0.05"][..],
+        &["bench", "--ladder", "--seconds", "0.05"],
+        &["asic", "--kernel", "scalar"],
+    ] {
+        // Address space for the program and for some of the threads.
+        let output = std::process::Command::new("sh")
+            .args(["-c", r#"ulimit -v 400000 && exec "$0" "$@""#, program])
+            .args(command)
+            .args(["--threads", "1000000"])
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{command:?}: {stderr}");
+        assert!(stderr.contains("1000000 threads cannot be started"), "{stderr}");
+        assert!(!stderr.contains("panicked"), "{stderr}");
+    }
+}
+
+/// `demo` keeps the pace that it promises, or says that it cannot.
+#[test]
+fn rule_18_a_pace_that_cannot_be_kept_is_not_promised() {
+    let many = ["demo", "--kernel", "scalar", "--threads", "9999"];
+    check(&many, 2, &["--threads 9999", "a block every 3 s cannot be kept", "--difficulty"]);
+}

@@ -123,7 +123,7 @@ fn u7_hashing_rests_on_battery_and_in_the_heat_and_says_so() {
     is("mining");
     stdout.find(|line| line.contains("\"event\":\"share\"").then_some(()));
     sensors.set(HEAT, "90400");
-    says("paused: 90 °C, above --max-temp 80; goes on at 75 °C");
+    says("paused: 90 °C, above --max-temp 80; the bound to go on is 75 °C");
     is("paused");
     sensors.set(HEAT, "74900");
     says("goes on: 75 °C");
@@ -134,7 +134,7 @@ fn u7_hashing_rests_on_battery_and_in_the_heat_and_says_so() {
     std::fs::rename(sensors.0.join("class/power_supply"), sensors.0.join("gone")).unwrap();
     says(
         "warning: no battery or mains supply can be read any more: --pause-on-battery has no \
-         effect until one can",
+         effect while none can",
     );
     says("goes on: no supply to be read");
     is("mining");
@@ -158,7 +158,7 @@ fn u7_a_key_decides_whether_hashing_goes_on_when_the_battery_is_no_longer_emptie
     sees("paused  ");
     // A key lifts no limit.
     terminal.press("p");
-    sees("paused for you, too: on battery; after that p goes on");
+    sees("paused for you, too: on battery; p lifts your pause");
     terminal.press("p");
     sees("no longer paused for you, but for this: on battery");
     sees("paused  ");
@@ -167,7 +167,7 @@ fn u7_a_key_decides_whether_hashing_goes_on_when_the_battery_is_no_longer_emptie
     let twice = |text: &str| text.matches("paused for you, too").count() == 2;
     terminal.wait_for("the key", |screen| twice(&screen.contents()));
     sensors.set(AC, "1");
-    sees("no longer paused for the machine: on mains power; p goes on");
+    sees("no longer paused for the machine: on mains power; p lifts your pause");
     sees("paused  ");
     terminal.press("p");
     sees("mining  ");
@@ -177,7 +177,7 @@ fn u7_a_key_decides_whether_hashing_goes_on_when_the_battery_is_no_longer_emptie
     sensors.set(HEAT, "85000");
     sees("paused: 85 °C, above --max-temp 80");
     sensors.set(HEAT, "60000");
-    sees("no longer paused for the machine: 60 °C; p goes on");
+    sees("no longer paused for the machine: 60 °C; p lifts your pause");
     sees("paused  ");
     terminal.press("q");
 }

@@ -9,6 +9,7 @@ mod coins;
 mod demo;
 mod docs;
 mod doctor;
+mod endings;
 mod errors;
 mod failover;
 mod foreign;

@@ -16,7 +16,7 @@ use self::scene::Scene;
 use self::screen::Screen;
 use crate::mining::event::Event;
 use crate::mining::status::Status;
-use crate::mining::words::{self, Said};
+use crate::mining::words::Said;
 use crate::mining::{Command, Lines, View, Views};
 use crate::shell::output::Output;
 
@@ -109,9 +109,10 @@ impl View for Live<'_> {
         if !self.is_up() {
             return self.lines.event(event, status);
         }
+        let said = self.lines.speech().of(event, status);
         let mut scene = lock(&self.scene);
         scene.set_status(status);
-        if let Some(said) = words::of(event, status) {
+        if let Some(said) = said {
             scene.hear(event, said);
         }
     }
@@ -120,7 +121,10 @@ impl View for Live<'_> {
         lock(&self.scene).set_status(status);
         if matches!(self.stage, Stage::Before) {
             self.enter();
-        } else if !self.is_up() {
+        } else if self.is_up() {
+            let due = self.lines.speech().due(status);
+            due.into_iter().for_each(|said| lock(&self.scene).say(said));
+        } else {
             self.lines.tick(status);
         }
     }

@@ -7,6 +7,7 @@ pub(crate) mod event;
 pub(crate) mod flood;
 mod ration;
 mod reload;
+mod rig;
 mod stalls;
 pub(crate) mod status;
 mod stopwatch;
@@ -34,6 +35,7 @@ use self::event::{
 use self::flood::Flood;
 use self::ration::Ration;
 use self::reload::{List, Reload};
+pub(crate) use self::rig::Rig;
 use self::stalls::Stalls;
 use self::status::{HeaderStatus, JobStatus, State, Status};
 use self::stopwatch::Stopwatch;
@@ -43,6 +45,7 @@ use crate::machine::choose::{self, Choice};
 use crate::machine::sensors;
 use crate::servers::pools::{Pools, Reloader};
 use crate::shell::exit::{Failure, INTERRUPTED_TWICE, Kind};
+use crate::shell::output::Output;
 use crate::shell::signals::{Request, Requests, interrupted};
 use crate::shell::units;
 
@@ -249,6 +252,19 @@ pub(crate) async fn mine(
     reached
 }
 
+/// The summary is the last event on every path, also of a run that fails before anything is hashed:
+/// a self-test, a port that is taken. Flags that make no sense are no run.
+pub(crate) fn promised_summary(
+    mined: Result<(), Failure>,
+    rig: Rig,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    if mined.as_ref().is_err_and(|failure| !failure.is_usage()) && !out.has_last_event() {
+        out.last_event(&Event::Summary(Summary::of_nothing(rig)));
+    }
+    mined
+}
+
 /// What the end of a link means for the program.
 pub(crate) fn outcome(end: End) -> Result<(), Failure> {
     match end {
@@ -390,7 +406,7 @@ impl<'a> Miner<'a> {
         if let (Command::TogglePause, Some(why)) = (command, &self.held) {
             // Nothing else would show that the key was heard.
             self.views.note(&match paused {
-                true => format!("paused for you, too: {why}; after that p goes on"),
+                true => format!("paused for you, too: {why}; p lifts your pause"),
                 false => format!("no longer paused for you, but for this: {why}"),
             });
         }
@@ -409,7 +425,7 @@ impl<'a> Miner<'a> {
             sensors::News::GoOn(now) => {
                 self.held = None;
                 match self.paused {
-                    true => format!("no longer paused for the machine: {now}; p goes on"),
+                    true => format!("no longer paused for the machine: {now}; p lifts your pause"),
                     false => format!("goes on: {now}"),
                 }
             }
@@ -483,8 +499,8 @@ impl<'a> Miner<'a> {
                 if state == LinkState::Lost && !self.has_connected && !self.patience_told {
                     self.patience_told = true;
                     self.views.hint(&format!(
-                        "  tried again until it works, ever less often; --give-up SECS sets an \
-                         end, midstate doctor {url} looks closer"
+                        "  --give-up SECS sets an end to the attempts; midstate doctor {url} \
+                         looks closer"
                     ));
                 }
             }
@@ -670,7 +686,7 @@ impl<'a> Miner<'a> {
         if let (true, Err(error)) = (had_all, outcome) {
             self.views.note(&format!(
                 "warning: a hashing thread ended by a bug in this program, and the system starts \
-                 no other: {error}; tried until it does"
+                 no other: {error}"
             ));
         }
         for news in self.stalls.look(self.engine.thread_counts()) {
@@ -679,18 +695,19 @@ impl<'a> Miner<'a> {
     }
 
     fn status(&self) -> Status {
-        let rates = self.books.rates();
+        let (rates, state) = (self.books.rates(), self.state());
         // A rate that is as good as none gives no time worth telling.
         let wait = |target: Target| {
             let rate = rates.hps_10s_overall.filter(|&rate| rate >= 1.0)?;
-            Some(target.expected_hashes_f64() / rate)
+            (state == State::Mining).then(|| target.expected_hashes_f64() / rate)
         };
+
         let work = self.work.as_ref();
         let pool = work.map(|work| &work.pool).or(self.link.as_ref());
         Status {
             seconds: self.started.elapsed().as_secs_f64(),
             seconds_hashing: self.hashing.total().as_secs_f64(),
-            state: self.state(),
+            state,
             url: pool.map(|pool| pool.to_string()),
             kernel: self.choice.config.kernel.name(),
             threads: self.threads,

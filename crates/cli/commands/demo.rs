@@ -21,8 +21,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::console::{self, ViewArgs};
-use crate::machine::choose::{Choice, MiningArgs};
-use crate::mining::{self, Goals, PoolNews, Source};
+use crate::machine::choose::{Choice, MiningArgs, available_threads};
+use crate::mining::{self, Goals, PoolNews, Rig, Source};
 use crate::servers::node::NodeArgs;
 use crate::servers::pools::{Pools, RouteArgs};
 use crate::servers::terms::node_login;
@@ -35,6 +35,9 @@ use crate::web::{Page, WebArgs};
 
 /// Seconds that a block should take if no difficulty is asked for.
 const PACE: f64 = 3.0;
+/// Threads on one CPU at which that pace is kept. Each thread finishes two milliseconds of an old
+/// job before it begins with a new one: with 64 on a CPU that is a tenth of a second for a block.
+const MOST_THREADS_A_CPU: usize = 64;
 const TAG: &[u8] = b"/midstate demo/";
 /// Our own name at the pool, for people; the pool knows us by the password.
 const WORKER: &str = "demo";
@@ -76,14 +79,18 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
-    runtime::block_on(demo(args, out))?
+    let choice = args.mining.choose();
+    let rig = choice.as_ref().map_or(Rig::NONE, Rig::of);
+    let run = |choice| runtime::block_on(demo(args, choice, out))?;
+    let mined = choice.and_then(run);
+    mining::promised_summary(mined, rig, out)
 }
 
-async fn demo(args: Args, out: &mut Output) -> Result<(), Failure> {
-    let choice = args.mining.choose()?;
-    let difficulty = args
-        .difficulty
-        .unwrap_or_else(|| easy(choice.measured_rate() * PACE / Target::HASHES_AT_DIFFICULTY_1));
+async fn demo(args: Args, choice: Choice, out: &mut Output) -> Result<(), Failure> {
+    let difficulty = match args.difficulty {
+        Some(difficulty) => difficulty,
+        None => paced_difficulty(&choice)?,
+    };
     let mut random = [0; 12];
     getrandom::fill(&mut random).context("the system gives no random numbers")?;
     let (salt, password) = random.split_at(4);
@@ -316,6 +323,20 @@ async fn count_verdicts(mut events: EventReceiver) -> Verdicts {
         }
     }
     verdicts
+}
+
+/// The difficulty at which a block takes [`PACE`] seconds.
+fn paced_difficulty(choice: &Choice) -> Result<f64, Failure> {
+    let (threads, cpus) = (choice.config.threads, available_threads());
+    if threads > MOST_THREADS_A_CPU * cpus {
+        return Err(Failure::usage(format!(
+            "--threads {threads}: with more than {} on {} a block every {PACE} s cannot be kept; \
+             take fewer threads, or set --difficulty",
+            units::count(MOST_THREADS_A_CPU * cpus, "thread"),
+            units::count(cpus, "CPU"),
+        )));
+    }
+    Ok(easy(choice.measured_rate()? * PACE / Target::HASHES_AT_DIFFICULTY_1))
 }
 
 /// Two significant digits are enough for a difficulty that people will see.

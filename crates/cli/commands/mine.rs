@@ -14,7 +14,7 @@ pub(crate) use self::plan::Plan;
 use crate::commands::limits::print_limits;
 use crate::console::{self, ViewArgs};
 use crate::machine::choose::MiningArgs;
-use crate::mining::{self, Goals, Source};
+use crate::mining::{self, Goals, Rig, Source};
 use crate::servers::config::Config;
 use crate::servers::directories;
 use crate::servers::node::NodeArgs;
@@ -125,11 +125,17 @@ pub(crate) fn run(mut args: Args, out: &mut Output) -> Result<(), Failure> {
         print_limits(&args.way.limits(), &pools.link.limits, out);
         return Ok(());
     }
-    let plan = args.plan(out)?;
+    let plan = args.plan(out);
     if args.dry_run {
-        plan.tell(out);
+        plan?.tell(out);
         return Ok(());
     }
+    let rig = plan.as_ref().map_or(Rig::NONE, |plan| Rig::of(&plan.choice));
+    let mined = plan.and_then(|plan| mine(&args, plan, out));
+    mining::promised_summary(mined, rig, out)
+}
+
+fn mine(args: &Args, plan: Plan, out: &mut Output) -> Result<(), Failure> {
     let Plan { choice, source, goals } = plan;
     runtime::block_on(async {
         let page = args.web.open(out).await?;

@@ -97,14 +97,13 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
         );
     }
     if args.ladder {
-        ladder::run(
+        return ladder::run(
             args.threads.map_or_else(available_threads, NonZeroUsize::get),
             args.seconds,
             out,
         );
-        return Ok(());
     }
-    let lines = in_turns(args.subjects()?, args.seconds, out);
+    let lines = in_turns(args.subjects()?, args.seconds, out)?;
     let machine = Machine::report(&lines, out);
     machine.report_kernels(&lines, out);
     match &args.html {

@@ -115,11 +115,11 @@ impl Choice {
 
     /// Hashes per second of all threads together, measured for a moment with as many of them as the
     /// system has CPUs for: more threads are not faster, and other programs take their part.
-    pub(crate) fn measured_rate(&self) -> f64 {
+    pub(crate) fn measured_rate(&self) -> Result<f64, Failure> {
         let Config { kernel, threads, ref cut } = self.config;
         let threads = threads.min(available_threads());
-        let rate = rate_of(kernel, threads, cut.midstates, MEASURING).median;
-        self.max_rate.map_or(rate, |limit| rate.min(limit))
+        let rate = rate_of(kernel, threads, cut.midstates, MEASURING)?.median;
+        Ok(self.max_rate.map_or(rate, |limit| rate.min(limit)))
     }
 
     /// The easiest target that is worth hashing for, where so many shares a second are sent. An

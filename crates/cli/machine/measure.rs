@@ -1,15 +1,18 @@
 //! What can be measured, a window at a time, and what a set of windows says.
 
+use std::io;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use midstate_chain::Network;
 use midstate_sha256d::{Kernel, Midstate, Tail, Work, sha256d};
 use sha2::{Digest, Sha256};
 
 use crate::machine::choose::{bench_work, nonces_between_looks};
 use crate::machine::energy::Meter;
+use crate::shell::exit::Failure;
 use crate::shell::output::Output;
 use crate::shell::units;
 
@@ -64,7 +67,11 @@ pub(crate) struct Estimate {
 
 /// Measures each subject for so many seconds, in turns. Over a line's windows it also reads the
 /// energy of the whole CPU, where that can be read.
-pub(crate) fn in_turns(subjects: Vec<Subject>, seconds: f64, out: &mut Output) -> Vec<Line> {
+pub(crate) fn in_turns(
+    subjects: Vec<Subject>,
+    seconds: f64,
+    out: &mut Output,
+) -> Result<Vec<Line>, Failure> {
     let meter = Meter::open();
     let line = |subject| Line { subject, windows: Vec::new(), joules: 0.0, seconds: 0.0 };
     let mut lines: Vec<_> = subjects.into_iter().map(line).collect();
@@ -75,17 +82,23 @@ pub(crate) fn in_turns(subjects: Vec<Subject>, seconds: f64, out: &mut Output) -
             out.status(&format!("round {round} of {rounds}, {lines}"));
         }
         for line in &mut lines {
-            line.measure(meter.as_ref());
+            line.measure(meter.as_ref())?;
         }
     }
     out.end_status();
-    lines
+    Ok(lines)
 }
 
 /// Hashes per second of all `threads` together, measured for `seconds`.
-pub(crate) fn rate_of(kernel: Kernel, threads: usize, midstates: usize, seconds: f64) -> Estimate {
+pub(crate) fn rate_of(
+    kernel: Kernel,
+    threads: usize,
+    midstates: usize,
+    seconds: f64,
+) -> Result<Estimate, Failure> {
     let subject = Subject::kernel(kernel, midstates, threads);
-    Estimate::of(&(0..rounds_in(seconds)).map(|_| subject.measure()).collect::<Vec<_>>())
+    let windows = (0..rounds_in(seconds)).map(|_| subject.measure());
+    Ok(Estimate::of(&windows.collect::<Result<Vec<_>, _>>()?))
 }
 
 fn rounds_in(seconds: f64) -> usize {
@@ -93,13 +106,14 @@ fn rounds_in(seconds: f64) -> usize {
 }
 
 impl Line {
-    fn measure(&mut self, meter: Option<&Meter>) {
+    fn measure(&mut self, meter: Option<&Meter>) -> Result<(), Failure> {
         let (start, begin) = (Instant::now(), meter.and_then(Meter::read));
-        self.windows.push(self.subject.measure());
+        self.windows.push(self.subject.measure()?);
         if let (Some(meter), Some(begin), Some(end)) = (meter, begin, meter.and_then(Meter::read)) {
             self.joules += meter.joules_between(begin, end);
             self.seconds += start.elapsed().as_secs_f64();
         }
+        Ok(())
     }
 
     /// Events per second.
@@ -119,8 +133,8 @@ impl Subject {
     }
 
     /// One window; events per second of each thread.
-    pub(crate) fn measure(&self) -> Vec<f64> {
-        match self {
+    pub(crate) fn measure(&self) -> Result<Vec<f64>, Failure> {
+        Ok(match self {
             Self::Kernel { kernel, work, threads } => {
                 let chunk = nonces_between_looks(work);
                 on_threads(*threads, |window| {
@@ -128,11 +142,11 @@ impl Subject {
                         let start = index * chunk % (1 << 32);
                         kernel.scan(work, start..start + chunk, &mut |_| {})
                     })
-                })
+                })?
             }
             Self::Bound { kernel, threads } => {
                 let rounds = |_| kernel.independent_rounds(1000).unwrap_or(0);
-                on_threads(*threads, |window| window.rate(rounds))
+                on_threads(*threads, |window| window.rate(rounds))?
             }
             Self::Baseline => {
                 vec![headers(|header| Sha256::digest(Sha256::digest(header)))]
@@ -160,7 +174,7 @@ impl Subject {
                 std::hint::black_box(state);
                 vec![rate]
             }
-        }
+        })
     }
 }
 
@@ -178,23 +192,26 @@ fn headers<T>(hash: impl Fn(&[u8; 80]) -> T) -> f64 {
 
 /// What each of some threads says of one and the same window, which opens when all of them are
 /// there: what one does when the others have done counts for nothing.
-fn on_threads(threads: usize, measure: impl Fn(Window) -> f64 + Sync) -> Vec<f64> {
+fn on_threads(threads: usize, measure: impl Fn(Window) -> f64 + Sync) -> Result<Vec<f64>, Failure> {
     if threads == 1 {
-        return vec![measure(Window::open())];
+        return Ok(vec![measure(Window::open())]);
     }
-    let (gate, window) = (Mutex::new(()), OnceLock::new());
+    let (gate, window) = (Mutex::new(true), OnceLock::new());
     let measure = || {
-        drop(gate.lock().unwrap_or_else(PoisonError::into_inner));
-        measure(*window.get_or_init(Window::open))
+        let is_open = *gate.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_open { measure(*window.get_or_init(Window::open)) } else { 0.0 }
     };
     thread::scope(|scope| {
-        let closed = gate.lock().unwrap_or_else(PoisonError::into_inner);
-        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(measure)).collect();
+        let mut closed = gate.lock().unwrap_or_else(PoisonError::into_inner);
+        let spawn = |_| thread::Builder::new().spawn_scoped(scope, measure);
+        let started = (0..threads).map(spawn).collect::<io::Result<Vec<_>>>();
+        // Where one is missing, the others have nothing to measure.
+        *closed = started.is_ok();
         drop(closed);
-        threads
-            .into_iter()
-            .map(|thread| thread.join().expect("what is measured is sound"))
-            .collect()
+        let started = started
+            .with_context(|| format!("{threads} threads cannot be started; ask for fewer"))?;
+        let rates = started.into_iter();
+        Ok(rates.map(|thread| thread.join().expect("what is measured is sound")).collect())
     })
 }
 

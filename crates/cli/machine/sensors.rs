@@ -188,7 +188,7 @@ impl Watch {
             news.extend(guard.heed(
                 on_battery,
                 "no battery or mains supply can be read any more: --pause-on-battery has no effect \
-                 until one can",
+                 while none can",
             ));
             match on_battery {
                 Some(true) => reasons.push("on battery".to_owned()),
@@ -204,11 +204,11 @@ impl Watch {
             let least = *limit - if held { HYSTERESIS } else { 0.0 };
             news.extend(guard.heed(
                 temperature.map(|degrees| degrees > least),
-                "no temperature can be read any more: --max-temp has no effect until one can",
+                "no temperature can be read any more: --max-temp has no effect while none can",
             ));
             match temperature {
                 Some(degrees) if guard.holds => reasons.push(format!(
-                    "{degrees:.0} °C, above --max-temp {limit}; goes on at {} °C",
+                    "{degrees:.0} °C, above --max-temp {limit}; the bound to go on is {} °C",
                     *limit - HYSTERESIS
                 )),
                 Some(degrees) if held => remedies.push(format!("{degrees:.0} °C")),
@@ -424,7 +424,9 @@ mod tests {
             told.push(watch.look());
         }
         let rest = |degrees| {
-            vec![News::Rest(format!("{degrees} °C, above --max-temp 85; goes on at 80 °C"))]
+            vec![News::Rest(format!(
+                "{degrees} °C, above --max-temp 85; the bound to go on is 80 °C"
+            ))]
         };
         let go_on = vec![News::GoOn("80 °C".to_owned())];
         let quiet = Vec::new;
@@ -452,7 +454,7 @@ mod tests {
         tree.set(&BATTERY);
         tree.set(&[("class/thermal/thermal_zone0/temp", "90000")]);
         let mut watch = watch(&tree, true, Some(80.0));
-        let hot = "90 °C, above --max-temp 80; goes on at 75 °C";
+        let hot = "90 °C, above --max-temp 80; the bound to go on is 75 °C";
         assert_eq!(watch.look(), [News::Rest(format!("on battery, {hot}"))]);
         assert_eq!(watch.look(), []);
         tree.set(&[("class/power_supply/BAT0/status", "Charging")]);

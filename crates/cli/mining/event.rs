@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use midstate_chain::{Hash256, Job, Share, Verdict};
 use midstate_net::LinkState;
-use midstate_work::Rejects;
+use midstate_work::{BlockLedger, Ledger, Rejects};
 use serde::{Serialize, Serializer};
 
-use super::Reason;
 use super::status::{BlockCounts, Rates, ShareCounts};
+use super::{Reason, Rig};
 
 /// One line of `--json`.
 #[derive(Debug, Clone, Serialize)]
@@ -203,6 +203,27 @@ pub(crate) struct Summary {
     pub(crate) rejects: Vec<RejectCount>,
     pub(crate) best_difficulty: f64,
     pub(crate) reason: Reason,
+}
+
+impl Summary {
+    /// Of a run that failed before anything was hashed.
+    pub(super) fn of_nothing(Rig { kernel, threads, midstates }: Rig) -> Self {
+        Self {
+            seconds: 0.0,
+            seconds_hashing: 0.0,
+            hashes: 0,
+            hps: 0.0,
+            hps_overall: 0.0,
+            kernel,
+            threads,
+            midstates,
+            shares: (&Ledger::default()).into(),
+            blocks: (&BlockLedger::default()).into(),
+            rejects: Vec::new(),
+            best_difficulty: 0.0,
+            reason: Reason::Error,
+        }
+    }
 }
 
 /// How many shares were refused for a reason.

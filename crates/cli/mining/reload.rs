@@ -32,7 +32,9 @@ impl Reload {
     pub(super) fn start(&mut self) -> Result<(), String> {
         if self.is_reading {
             self.is_wanted_again = true;
-            return Err("the configuration is being read; after that it is read again".into());
+            return Err(
+                "the configuration is being read; this request waits for the end of that".into()
+            );
         }
         let (reloader, lists) = (self.reloader.clone(), self.lists.clone());
         let read = move || {

@@ -1,11 +1,8 @@
 //! The seam between mining and whoever watches it: pipes, people at a terminal, a web page.
 
-use std::time::Duration;
-
 use super::event::Event;
-use super::ration::Ration;
 use super::status::Status;
-use super::words::{self, Said};
+use super::words::{self, Said, Speech};
 use crate::shell::output::Output;
 
 /// Somebody who watches. Called on the mining loop between two events, so it must never wait.
@@ -76,14 +73,18 @@ impl View for Views<'_> {
 /// both, [`Output`] knows; it is hurried as long as this lives.
 pub(crate) struct Lines<'a> {
     out: &'a mut Output,
-    /// For connections that come and go.
-    ration: Ration,
+    speech: Speech,
 }
 
 impl<'a> Lines<'a> {
     pub(crate) fn new(out: &'a mut Output) -> Self {
         out.set_hurried(true);
-        Self { out, ration: Ration::default() }
+        Self { out, speech: Speech::default() }
+    }
+
+    /// The words for events, for a view that shows them in another place.
+    pub(crate) fn speech(&mut self) -> &mut Speech {
+        &mut self.speech
     }
 
     /// Where the lines go.
@@ -125,12 +126,7 @@ impl View for Lines<'_> {
             return;
         }
         self.out.event(event);
-        let now = Duration::from_secs_f64(status.seconds);
-        let said = match (event, words::of(event, status)) {
-            (Event::Pool(_), Some(Said::Note(note))) => self.ration.say(now, &note).map(Said::Note),
-            (_, said) => said,
-        };
-        if let Some(said) = said {
+        if let Some(said) = self.speech.of(event, status) {
             self.say(said);
         }
         if matches!(event, Event::Rate(_)) && !self.refreshes() {
@@ -139,8 +135,8 @@ impl View for Lines<'_> {
     }
 
     fn tick(&mut self, status: &Status) {
-        for line in self.ration.due(Duration::from_secs_f64(status.seconds)) {
-            self.out.note(line);
+        for said in self.speech.due(status) {
+            self.say(said);
         }
         if self.refreshes() {
             self.out.status(&words::status(status));

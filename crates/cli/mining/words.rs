@@ -10,7 +10,8 @@ use super::event::{
     BlockEvent, Effort, Event, LeftOutEvent, MinerEvent, MinerNews, PoolEvent, RejectCount,
     ShareEvent, Summary, ThrottledEvent, name,
 };
-use super::status::{ShareCounts, Status};
+use super::ration::Ration;
+use super::status::{ShareCounts, State, Status};
 use crate::shell::units;
 
 /// Words, and where they belong.
@@ -22,9 +23,36 @@ pub(crate) enum Said {
     Note(String),
 }
 
+/// Puts events into words, each trouble of a connection at most once in ten seconds
+/// ([`Ration`]).
+#[derive(Debug, Default)]
+pub(crate) struct Speech(Ration);
+
+impl Speech {
+    /// What people are told of `event` now.
+    pub(crate) fn of(&mut self, event: &Event, status: &Status) -> Option<Said> {
+        match (event, of(event, status)) {
+            (Event::Pool(_), Some(Said::Note(note))) => {
+                self.0.say(up(status), &note).map(Said::Note)
+            }
+            (_, said) => said,
+        }
+    }
+
+    /// The words that were held back and are due.
+    pub(crate) fn due(&mut self, status: &Status) -> Vec<Said> {
+        self.0.due(up(status)).into_iter().map(Said::Note).collect()
+    }
+}
+
+/// The time since mining began.
+fn up(status: &Status) -> Duration {
+    Duration::from_secs_f64(status.seconds)
+}
+
 /// What people are told of `event`; not everything is of interest to them. The summary has
 /// [words of its own](summary).
-pub(crate) fn of(event: &Event, status: &Status) -> Option<Said> {
+fn of(event: &Event, status: &Status) -> Option<Said> {
     match event {
         Event::Pool(pool) => of_pool(pool).map(Said::Note),
         Event::Share(share) => of_share(share, status).map(Said::Line),
@@ -70,13 +98,17 @@ pub(crate) fn status(status: &Status) -> String {
     let [now, minute, quarter] = [rates.hps_10s, rates.hps_60s, rates.hps_15m].map(rate);
     let overall = overall(rates.hps_10s, rates.hps_10s_overall);
     let (accepted, found) = (status.shares.accepted, status.shares.found);
-    if status.job.is_none() {
-        return format!("no job yet, shares {accepted}/{found}");
-    }
-    let next = wait(status.seconds_to_share);
+    let standing = match (status.state, &status.job) {
+        (State::Mining, _) => {
+            format!("a share takes {} on average", wait(status.seconds_to_share))
+        }
+        (State::Paused, _) => "paused".to_owned(),
+        (State::Connecting, _) => "not connected".to_owned(),
+        (State::Waiting, None) => "no job now".to_owned(),
+        (State::Waiting, Some(_)) => "all of the job is hashed".to_owned(),
+    };
     format!(
-        "{now}{overall} (60 s: {minute}, 15 min: {quarter})  shares {accepted}/{found}  \
-         one every {next}"
+        "{now}{overall} (60 s: {minute}, 15 min: {quarter})  shares {accepted}/{found}  {standing}"
     )
 }
 
@@ -241,7 +273,12 @@ fn of_block(block: &BlockEvent) -> Option<String> {
     ))
 }
 
-fn of_miner(MinerEvent { worker, news, .. }: &MinerEvent) -> Said {
+fn of_miner(MinerEvent { worker, session, news }: &MinerEvent) -> Said {
+    // The page tells miners of one name apart by this number: no name may pass for one with it.
+    let worker = match worker.contains('#') {
+        true => format!("{worker} #{session}"),
+        false => worker.clone(),
+    };
     match news {
         MinerNews::Joined { address } => {
             Said::Note(format!("{worker} joined from {}", address.ip()))

@@ -39,6 +39,10 @@ impl Failure {
         Self { kind: Kind::Usage, error: anyhow::Error::msg(message.into()) }
     }
 
+    pub(crate) fn is_usage(&self) -> bool {
+        self.kind == Kind::Usage
+    }
+
     /// The same, with the place of the mistake before it.
     pub(crate) fn context(self, place: String) -> Self {
         Self { kind: self.kind, error: self.error.context(place) }

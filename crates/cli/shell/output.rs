@@ -108,6 +108,11 @@ impl Output {
         }
     }
 
+    /// Whether the event that comes last is known already.
+    pub(crate) fn has_last_event(&self) -> bool {
+        self.last.is_some()
+    }
+
     /// The program has nothing more to tell.
     pub(crate) fn finish(&mut self) {
         self.end_status();

@@ -261,10 +261,12 @@ impl Pool {
     }
 
     /// The name of a miner on the page: its own, and the number of its session where an earlier
-    /// row is called the same, so that no name stands for two miners.
+    /// row is called the same, so that no name stands for two miners. A name that has such a number
+    /// in it always gets its own behind it.
     fn shown_name(&self, miner: &Miner) -> String {
         let name = plain_name(miner);
         let is_taken = (name == THIS_MACHINE && !miner.is_host)
+            || name.contains('#')
             || self
                 .workers
                 .keys()
@@ -328,7 +330,9 @@ fn plain_name(miner: &Miner) -> String {
     if miner.is_host {
         return THIS_MACHINE.to_owned();
     }
-    miner.worker.chars().filter(|&character| is_printable(character)).take(NAME).collect()
+    // Spaces at the ends and double ones are not seen: with them a name would look like another.
+    let words: Vec<_> = miner.worker.split_whitespace().collect();
+    words.join(" ").chars().filter(|&character| is_printable(character)).take(NAME).collect()
 }
 
 fn hash_of(header: &Header) -> String {
@@ -454,9 +458,10 @@ mod tests {
     #[test]
     fn miners_are_told_apart_by_session_and_a_name_is_a_label() {
         let mut board = board();
-        let ids = sessions(6);
-        let guests = [("ann", 1), ("ann", 2), ("demo", 3), (THIS_MACHINE, 4)]
-            .map(|(name, session)| miner(ids[session], name));
+        let ids = sessions(8);
+        let guests =
+            [("ann", 1), ("ann", 2), ("demo", 3), (THIS_MACHINE, 4), ("ann #3", 6), (" #", 7)]
+                .map(|(name, session)| miner(ids[session], name));
         board.record_pool_event(at(0), &share(host(), None));
         for guest in &guests {
             board.record_pool_event(at(0), &share(guest.clone(), None));
@@ -466,7 +471,8 @@ mod tests {
             names.sort();
             names
         };
-        let expected = ["ann", "ann #3", "demo", "this machine", "this machine #5"];
+        let expected =
+            ["# #8", "ann", "ann #3", "ann #3 #7", "demo", "this machine", "this machine #5"];
         assert_eq!(names(&board), expected);
         // One of them comes back by another connection, and its row goes on.
         let gone = &guests[1];
@@ -474,7 +480,8 @@ mod tests {
         let stats = midstate_pool::WorkerStats::default();
         board.record_pool_event(at(1), &PoolEvent::Left { miner: gone.clone(), from, stats });
         board.record_pool_event(at(1), &share(miner(ids[5], "ann"), None));
-        let expected = ["ann", "ann #6", "demo", "this machine", "this machine #5"];
+        let expected =
+            ["# #8", "ann", "ann #3 #7", "ann #6", "demo", "this machine", "this machine #5"];
         assert_eq!(names(&board), expected);
         let back = workers(&board, 1).into_iter().find(|row| row.name == "ann #6").unwrap();
         assert_eq!(back.accepted, 2);

@@ -179,13 +179,13 @@ pub(crate) mod code {
 
 fn cure(code: i64, message: &str) -> &'static str {
     match code {
-        code::NOT_CONNECTED if message.contains("Shutting down") => "; waiting for it to return",
+        code::NOT_CONNECTED if message.contains("Shutting down") => "; it is on its way out",
         code::NOT_CONNECTED => {
             "; it gives no work without peers: check its network, or use -chain=regtest, which \
              needs none"
         }
         code::IN_INITIAL_DOWNLOAD => {
-            "; it is still downloading the chain: work comes when it has caught up \
+            "; it is still downloading the chain: no work comes before it has caught up \
              (bitcoin-cli getblockchaininfo shows how far it is)"
         }
         code::IN_WARMUP => "; it is starting, and answers in a while",

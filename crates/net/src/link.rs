@@ -209,10 +209,10 @@ impl Link {
                     if how == Failure::Worthless {
                         let then = match self.seats.len() {
                             1 => {
-                                "no other pool is on the list, so this one is tried again, each \
-                                 time after a longer pause"
+                                "no other pool is on the list; the pauses between connections to \
+                                 it grow"
                             }
-                            _ => "the next pool of the list is tried",
+                            _ => "it counts as a pool that fails",
                         };
                         self.tell(id, Happened::Warning(format!("{reason}; {then}")));
                     }

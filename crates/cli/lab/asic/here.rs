@@ -63,7 +63,7 @@ impl Here {
                     out.status(&format!("measuring for {seconds} s with {}", config.kernel.name()));
                 }
                 let (start, begin) = (Instant::now(), meter.as_ref().and_then(Meter::read));
-                let estimate = rate_of(config.kernel, threads, config.cut.midstates, seconds);
+                let estimate = rate_of(config.kernel, threads, config.cut.midstates, seconds)?;
                 let end = meter.as_ref().and_then(Meter::read);
                 out.end_status();
                 if let (Some(begin), Some(end), Some(meter)) = (begin, end, &meter) {
@@ -147,9 +147,10 @@ pub(super) fn kernels(
     let choice = choose(hash)?;
     let measure = |kernel| {
         let config = &choice.config;
-        (kernel, rate_of(kernel, config.threads, config.cut.midstates, seconds / 3.0))
+        let rate = rate_of(kernel, config.threads, config.cut.midstates, seconds / 3.0)?;
+        Ok((kernel, rate))
     };
-    let mut rates: Vec<_> = Kernel::available().map(measure).collect();
+    let mut rates: Vec<_> = Kernel::available().map(measure).collect::<Result<_, Failure>>()?;
     rates.sort_by(|a, b| a.1.median.total_cmp(&b.1.median));
     Ok(rates)
 }

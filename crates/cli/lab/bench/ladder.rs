@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{Machine, operations};
 use crate::machine::measure::{Line, Subject, in_turns};
+use crate::shell::exit::Failure;
 use crate::shell::output::Output;
 use crate::shell::units;
 
@@ -46,16 +47,17 @@ enum Event<'a> {
     },
 }
 
-pub(super) fn run(threads: usize, seconds: f64, out: &mut Output) {
-    let (steps, subjects): (Vec<_>, Vec<_>) = steps(threads).into_iter().unzip();
+pub(super) fn run(threads: usize, seconds: f64, out: &mut Output) -> Result<(), Failure> {
+    let (steps, subjects): (Vec<_>, Vec<_>) = steps(threads)?.into_iter().unzip();
     let held_against = [Subject::Clock, Subject::Baseline];
     let count = held_against.len();
-    let lines = in_turns(held_against.into_iter().chain(subjects).collect(), seconds, out);
+    let lines = in_turns(held_against.into_iter().chain(subjects).collect(), seconds, out)?;
     Machine::report(&lines, out);
     report(&steps, &lines[count..], out);
+    Ok(())
 }
 
-fn steps(threads: usize) -> Vec<(Step, Subject)> {
+fn steps(threads: usize) -> Result<Vec<(Step, Subject)>, Failure> {
     let plain = |name: &str, operations, subject| {
         let operations = Some(operations);
         (Step { name: name.to_owned(), kernel: None, threads: 1, operations }, subject)
@@ -78,22 +80,26 @@ fn steps(threads: usize) -> Vec<(Step, Subject)> {
         };
         steps.push(hashing(name, kernel, 1, 1));
     }
-    let fastest = fastest();
+    let fastest = fastest()?;
     if Some(fastest) != Kernel::available().last() {
         // So that the next step's factor is that of sharing alone.
         steps.push(hashing(format!("{} again", fastest.name()), fastest, 1, 1));
     }
     steps.push(hashing(format!("schedule shared by {SHARED}"), fastest, SHARED, 1));
     steps.push(hashing("all threads".to_owned(), fastest, SHARED, threads));
-    steps
+    Ok(steps)
 }
 
 /// The kernel that goes on to the last steps: that of the best window, of five in turns.
-fn fastest() -> Kernel {
-    let rate = |kernel| Subject::kernel(kernel, SHARED, 1).measure().iter().sum::<f64>();
-    let windows = (0..5).flat_map(|_| Kernel::available());
-    let rates = windows.map(|kernel| (kernel, rate(kernel)));
-    rates.max_by(|a, b| a.1.total_cmp(&b.1)).map_or(Kernel::SCALAR, |(kernel, _)| kernel)
+fn fastest() -> Result<Kernel, Failure> {
+    let mut best = (Kernel::SCALAR, 0.0);
+    for kernel in (0..5).flat_map(|_| Kernel::available()) {
+        let rate = Subject::kernel(kernel, SHARED, 1).measure()?.iter().sum::<f64>();
+        if rate >= best.1 {
+            best = (kernel, rate);
+        }
+    }
+    Ok(best.0)
 }
 
 fn report(steps: &[Step], lines: &[Line], out: &mut Output) {

@@ -446,7 +446,7 @@ impl Blocks {
     /// Blocks that no node has judged stay in the spool for the next run.
     pub(super) fn abandon(&mut self, events: &mut Events) {
         for block in self.blocks.drain(..).filter(|block| block.standing.is_none()) {
-            let reason = "no node has answered; it is in the spool, and sent at the next start";
+            let reason = "no node has answered; it stays in the spool";
             let (verdict, latency) = (Verdict::Unresolved, Duration::ZERO);
             let reason = Some(reason.to_owned());
             let outcome = block.outcome(verdict, None, reason, latency);
@@ -549,9 +549,7 @@ impl Block {
 impl SpooledBlock {
     fn not_arrived(&self, error: &RpcError) -> String {
         let hash = self.hash;
-        format!(
-            "block {hash} has not reached the node yet ({error}); sending it again until it has"
-        )
+        format!("block {hash} has not reached the node: {error}")
     }
 }
 

@@ -208,10 +208,8 @@ impl Client {
                 }
                 if self.refused_for.as_ref() != Some(&reason) {
                     let words = format!(
-                        "the node would refuse our block at height {}: {reason}; not mining it, \
-                         asking for another template every {} s",
+                        "the node would refuse our block at height {}: {reason}; not mining it",
                         candidate.work.template().height,
-                        POLL.as_secs()
                     );
                     self.events.push(index, What::Warning(words));
                 }
@@ -286,8 +284,7 @@ impl Client {
     fn tell_full(&mut self) {
         if !std::mem::replace(&mut self.full_told, true) {
             let words = format!(
-                "{MAX_BLOCKS} blocks of ours have no verdict: hashing pauses until a node takes or \
-                 refuses some of them"
+                "{MAX_BLOCKS} blocks of ours have no verdict: hashing pauses while it is so"
             );
             self.events.push(self.active, What::Pause);
             self.events.push(self.active, What::Warning(words));

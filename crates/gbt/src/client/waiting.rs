@@ -158,7 +158,7 @@ impl Client {
                 self.nodes[index].rest_longpoll(now);
                 let words = format!(
                     "the node does not say whether it has RPC threads to spare \
-                     (waitforblockheight: {error}): asking it for templates every {} s",
+                     (waitforblockheight: {error}): asking it for templates in intervals of {} s",
                     POLL.as_secs()
                 );
                 self.tell_shortage(index, words);
@@ -179,8 +179,8 @@ impl Client {
         }
         node.rest_longpoll(now);
         let words = format!(
-            "the node is short of RPC threads: asking it for templates every {} s instead of \
-             waiting there; start it with more (-rpcthreads=16)",
+            "the node is short of RPC threads: asking it for templates in intervals of {} s \
+             instead of waiting there; start it with more (-rpcthreads=16)",
             POLL.as_secs()
         );
         self.tell_shortage(index, words);
@@ -287,7 +287,7 @@ impl Client {
     fn longpoll_broke(&mut self, now: Duration, index: usize) {
         if self.nodes[index].longpoll_broke(now) {
             let words = format!(
-                "long polling does not work at this node: asking every {} s for a while",
+                "long polling does not work at this node: asking it in intervals of {} s",
                 POLL.as_secs()
             );
             self.events.push(index, What::Warning(words));
@@ -346,7 +346,7 @@ impl Client {
             let words = format!(
                 "the node does not answer within {} s while a call of ours waits there for the \
                  next tip: it is short of RPC threads (-rpcthreads=16 gives it more), or slow; \
-                 asking it for templates every {} s instead of waiting there",
+                 asking it for templates in intervals of {} s instead of waiting there",
                 HANG.as_secs(),
                 POLL.as_secs()
             );
