@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::time::Instant;
 
 use midstate_net::{PoolServer, ServerHandle};
-use midstate_pool::{Event, PoolConfig, RegtestPool};
+use midstate_pool::{EmbeddedPoolEvent, PoolConfig, RegtestPool};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -21,8 +21,8 @@ pub(crate) struct Pool {
     server: Option<ServerHandle<RegtestPool>>,
     /// What is left of it while it is dead.
     remains: Option<RegtestPool>,
-    events: mpsc::UnboundedReceiver<Event>,
-    told: mpsc::UnboundedSender<Event>,
+    events: mpsc::UnboundedReceiver<EmbeddedPoolEvent>,
+    told: mpsc::UnboundedSender<EmbeddedPoolEvent>,
 }
 
 impl Pool {
@@ -58,10 +58,10 @@ impl Pool {
         let (mut accepted, mut refused) = (HashSet::new(), 0);
         while let Ok(event) = self.events.try_recv() {
             match event {
-                Event::Share { hash: Some(hash), rejected: None, .. } => {
+                EmbeddedPoolEvent::Share { hash: Some(hash), rejected: None, .. } => {
                     assert!(accepted.insert(hash.to_string()), "a share was counted twice");
                 }
-                Event::Share { .. } => refused += 1,
+                EmbeddedPoolEvent::Share { .. } => refused += 1,
                 _ => {}
             }
         }

@@ -133,7 +133,7 @@ impl Page {
 
 impl PoolSide {
     /// Something happened at the pool.
-    pub(crate) fn event(&self, event: &midstate_pool::Event) {
+    pub(crate) fn event(&self, event: &midstate_pool::EmbeddedPoolEvent) {
         self.0.pool_event(event);
     }
 }

@@ -98,9 +98,9 @@ fn examine_pool(address: &PoolAddress, args: &Args, out: &mut Output) -> Result<
     let nobody = Terms { user: Some(POOL_USER.to_owned()), ..Terms::default() };
     let said = flags.over(address.login.clone().into()).over(nobody);
     let account = said.account(&address.url, BIP320_MASK)?;
-    let network = midstate_net::Network::default();
+    let dialler = midstate_net::Dialler::default();
     let mut steps = Steps { out, failed: None };
-    let examination = midstate_net::examine_pool(&account, &network, |step| steps.tell(step));
+    let examination = midstate_net::examine_pool(&account, &dialler, |step| steps.tell(step));
     let job = runtime::block_on(examination)?;
     steps.verdict()?;
     if let Some(job) = job {
@@ -116,10 +116,10 @@ fn examine_pool(address: &PoolAddress, args: &Args, out: &mut Output) -> Result<
 fn examine_node(url: &NodeUrl, args: &Args, out: &mut Output) -> Result<(), Failure> {
     let login = node_login(args.user.clone(), args.pass.clone(), Some(url))?;
     let node = args.entry.node(url.clone(), login, &args.way.said(), out)?;
-    let network = midstate_net::Network::default();
+    let dialler = midstate_net::Dialler::default();
     let mut steps = Steps { out, failed: None };
     let wanted = args.entry.chain;
-    let examination = midstate_net::examine_node(&node, wanted, &network, |step| steps.tell(step));
+    let examination = midstate_net::examine_node(&node, wanted, &dialler, |step| steps.tell(step));
     runtime::block_on(examination)?;
     steps.verdict()
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 /// The energy counters of all CPU packages (Linux powercap, Intel's RAPL and AMD's).
-pub(crate) struct Meter {
+pub(crate) struct EnergyMeter {
     packages: Vec<Package>,
 }
 
@@ -15,7 +15,7 @@ struct Package {
     wraps_at: u64,
 }
 
-impl Meter {
+impl EnergyMeter {
     const ROOT: &str = "/sys/class/powercap";
 
     /// `None` where there is no counter or this user may not read it (only root may, since

@@ -11,7 +11,7 @@ use midstate_sha256d::{Kernel, Midstate, Tail, Work, sha256d};
 use sha2::{Digest, Sha256};
 
 use crate::machine::choose::{bench_work, nonces_between_looks};
-use crate::machine::energy::Meter;
+use crate::machine::energy::EnergyMeter;
 use crate::shell::exit::Failure;
 use crate::shell::output::Output;
 use crate::shell::units;
@@ -72,7 +72,7 @@ pub(crate) fn in_turns(
     seconds: f64,
     out: &mut Output,
 ) -> Result<Vec<Line>, Failure> {
-    let meter = Meter::open();
+    let meter = EnergyMeter::open();
     let line = |subject| Line { subject, windows: Vec::new(), joules: 0.0, seconds: 0.0 };
     let mut lines: Vec<_> = subjects.into_iter().map(line).collect();
     let rounds = rounds_in(seconds);
@@ -106,10 +106,12 @@ fn rounds_in(seconds: f64) -> usize {
 }
 
 impl Line {
-    fn measure(&mut self, meter: Option<&Meter>) -> Result<(), Failure> {
-        let (start, begin) = (Instant::now(), meter.and_then(Meter::read));
+    fn measure(&mut self, meter: Option<&EnergyMeter>) -> Result<(), Failure> {
+        let (start, begin) = (Instant::now(), meter.and_then(EnergyMeter::read));
         self.windows.push(self.subject.measure()?);
-        if let (Some(meter), Some(begin), Some(end)) = (meter, begin, meter.and_then(Meter::read)) {
+        if let (Some(meter), Some(begin), Some(end)) =
+            (meter, begin, meter.and_then(EnergyMeter::read))
+        {
             self.joules += meter.joules_between(begin, end);
             self.seconds += start.elapsed().as_secs_f64();
         }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use midstate_chain::{Share, Verdict};
-use midstate_engine::{Meter, Reading};
+use midstate_engine::{RateMeter, Reading};
 use midstate_work::{BlockLedger, Ledger, Rejects};
 
 use super::event::Effort;
@@ -21,7 +21,7 @@ pub(super) struct Books {
     pub(super) best_difficulty: f64,
     /// Of the newest share that was answered.
     pub(super) latency: Option<Duration>,
-    meter: Meter,
+    meter: RateMeter,
     /// When the last block was accepted, and the hashes done by then.
     last_block: (Duration, u64),
 }
@@ -34,7 +34,7 @@ impl Books {
             rejects: Rejects::default(),
             best_difficulty: 0.0,
             latency: None,
-            meter: Meter::new(
+            meter: RateMeter::new(
                 WINDOWS[2],
                 Reading { now: Duration::ZERO, busy: Duration::ZERO, count: 0 },
             ),

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use midstate_chain::{Header, Target, Verdict, is_printable};
-use midstate_pool::{Event as PoolEvent, Miner};
+use midstate_pool::{EmbeddedPoolEvent, Miner};
 use serde::Serialize;
 
 use crate::mining::Reason;
@@ -159,30 +159,30 @@ impl Board {
     }
 
     /// What happened at the pool in this program.
-    pub(super) fn record_pool_event(&mut self, now: Duration, event: &PoolEvent) {
+    pub(super) fn record_pool_event(&mut self, now: Duration, event: &EmbeddedPoolEvent) {
         let Some(pool) = &mut self.pool else { return };
         match event {
-            PoolEvent::Joined { miner, .. } => {
+            EmbeddedPoolEvent::Joined { miner, .. } => {
                 pool.worker(now, miner);
             }
-            PoolEvent::Share { miner, rejected, .. } => {
+            EmbeddedPoolEvent::Share { miner, rejected, .. } => {
                 let worker = pool.worker(now, miner);
                 match rejected {
                     None => worker.record_accepted(now),
                     Some(_) => worker.rejected += 1,
                 }
             }
-            PoolEvent::Block { miner, height, header, .. } => {
+            EmbeddedPoolEvent::Block { miner, height, header, .. } => {
                 pool.worker(now, miner).blocks += 1;
                 let finder = pool.shown_name(miner);
                 self.record_block(now, Some(*height), &hash_of(header), Some(&finder));
             }
-            PoolEvent::Left { miner, .. } => {
+            EmbeddedPoolEvent::Left { miner, .. } => {
                 if let Some(worker) = pool.workers.get_mut(miner) {
                     worker.has_left = true;
                 }
             }
-            PoolEvent::Close { .. } => {}
+            EmbeddedPoolEvent::Close { .. } => {}
         }
     }
 
@@ -378,11 +378,11 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    fn share(miner: Miner, rejected: Option<Reject>) -> PoolEvent {
-        PoolEvent::Share { miner, hash: None, rejected }
+    fn share(miner: Miner, rejected: Option<Reject>) -> EmbeddedPoolEvent {
+        EmbeddedPoolEvent::Share { miner, hash: None, rejected }
     }
 
-    fn block(miner: Miner, height: u32) -> PoolEvent {
+    fn block(miner: Miner, height: u32) -> EmbeddedPoolEvent {
         let zero = Hash256::from_bytes([0; 32]);
         let header = Header {
             version: 0,
@@ -392,7 +392,7 @@ mod tests {
             bits: Bits::from_consensus(0x207f_ffff),
             nonce: 0,
         };
-        PoolEvent::Block { miner, height, header, raw: Vec::new() }
+        EmbeddedPoolEvent::Block { miner, height, header, raw: Vec::new() }
     }
 
     fn board() -> Board {
@@ -478,7 +478,10 @@ mod tests {
         let gone = &guests[1];
         let from = SocketAddr::from(([127, 0, 0, 1], 1));
         let stats = midstate_pool::WorkerStats::default();
-        board.record_pool_event(at(1), &PoolEvent::Left { miner: gone.clone(), from, stats });
+        board.record_pool_event(
+            at(1),
+            &EmbeddedPoolEvent::Left { miner: gone.clone(), from, stats },
+        );
         board.record_pool_event(at(1), &share(miner(ids[5], "ann"), None));
         let expected =
             ["# #8", "ann", "ann #3 #7", "ann #6", "demo", "this machine", "this machine #5"];

@@ -81,11 +81,14 @@ impl Feed {
     }
 
     /// Something happened at the pool in this program.
-    pub(super) fn pool_event(&self, event: &midstate_pool::Event) {
+    pub(super) fn pool_event(&self, event: &midstate_pool::EmbeddedPoolEvent) {
         let mut state = self.lock();
         state.board.record_pool_event(self.now(), event);
-        if matches!(event, midstate_pool::Event::Block { .. } | midstate_pool::Event::Joined { .. })
-        {
+        if matches!(
+            event,
+            midstate_pool::EmbeddedPoolEvent::Block { .. }
+                | midstate_pool::EmbeddedPoolEvent::Joined { .. }
+        ) {
             state.told = None;
         }
     }

@@ -22,4 +22,4 @@ mod slot;
 pub use desk::{AtWork, BookError, Desk, Finding, Piece, Progress, Worker, WorkerCount};
 pub use engine::{Config, Engine};
 pub use grind::grind;
-pub use meter::{Meter, Reading};
+pub use meter::{RateMeter, Reading};

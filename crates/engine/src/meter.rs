@@ -2,14 +2,14 @@
 //! by whoever shows rates; `now` is the time since any fixed start.
 //!
 //! A hash rate is hashes divided by the time spent hashing. Pauses, waits and the rests that a
-//! limit asks for do not lower it; [`Meter::overall`] is the rate with all of them in it.
+//! limit asks for do not lower it; [`RateMeter::overall`] is the rate with all of them in it.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Turns readings of a growing count into rates.
 #[derive(Debug, Clone)]
-pub struct Meter {
+pub struct RateMeter {
     /// Oldest first; the first one is at or before the start of the longest window.
     readings: VecDeque<Reading>,
     longest: Duration,
@@ -26,7 +26,7 @@ pub struct Reading {
     pub count: u64,
 }
 
-impl Meter {
+impl RateMeter {
     /// A meter for windows up to `longest`, that starts with this reading.
     pub fn new(longest: Duration, first: Reading) -> Self {
         Self { readings: VecDeque::from([first]), longest }

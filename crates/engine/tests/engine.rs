@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use midstate_chain::{Bits, Hash256, Header, Job, Share, Target};
-use midstate_engine::{Config, Engine, Meter, Progress, Reading, WorkerCount};
+use midstate_engine::{Config, Engine, Progress, RateMeter, Reading, WorkerCount};
 use midstate_sha256d::Kernel;
 use midstate_work::Cut;
 
@@ -193,7 +193,7 @@ fn i10_a_new_job_replaces_the_old_one_and_no_job_stops_the_search() {
 fn the_meter_averages_over_its_windows() {
     let second = Duration::from_secs;
     let reading = |at: u64, count| Reading { now: second(100 + at), busy: second(7 + at), count };
-    let mut meter = Meter::new(second(60), reading(0, 0));
+    let mut meter = RateMeter::new(second(60), reading(0, 0));
     assert_eq!(meter.rate(second(10)), None);
     for at in 1..=200 {
         // 5 a second at first, 20 a second in the last ten seconds.
@@ -209,7 +209,7 @@ fn the_meter_averages_over_its_windows() {
 fn a_hash_rate_is_hashes_by_the_time_spent_hashing() {
     let second = Duration::from_secs;
     let reading = |now, busy, count| Reading { now: second(now), busy: second(busy), count };
-    let mut meter = Meter::new(second(60), reading(0, 0, 0));
+    let mut meter = RateMeter::new(second(60), reading(0, 0, 0));
     // Waits 5 s, hashes 5 s, rests 30 s, hashes 10 s.
     for (now, busy, count) in [(5, 0, 0), (10, 5, 500), (40, 5, 500), (50, 15, 1500)] {
         meter.record(reading(now, busy, count));

@@ -104,7 +104,7 @@ impl Request {
 /// What happened, in order, and at which node. A type of its own, so that no event can be made
 /// without its node, and no caller has to guess one.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Event {
+pub struct NodeEvent {
     /// Index of the node that this is about. For a block: the node that judged it, or, without a
     /// verdict, the node that gave its job.
     pub node: usize,
@@ -183,11 +183,11 @@ pub enum Fatal {
 
 /// Events that nobody has taken yet.
 #[derive(Debug, Default)]
-struct Events(VecDeque<Event>);
+struct Events(VecDeque<NodeEvent>);
 
 impl Events {
     fn push(&mut self, node: usize, what: What) {
-        self.0.push_back(Event { node, what });
+        self.0.push_back(NodeEvent { node, what });
     }
 }
 
@@ -298,7 +298,7 @@ impl Client {
     }
 
     /// What happened next.
-    pub fn poll_event(&mut self) -> Option<Event> {
+    pub fn poll_event(&mut self) -> Option<NodeEvent> {
         self.events.0.pop_front()
     }
 

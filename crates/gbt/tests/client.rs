@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_chain::{Job, Network, Share, Verdict};
-use midstate_gbt::client::{Config, Event, Fatal, Ledger, NodeState, NotSent, What};
+use midstate_gbt::client::{Config, Fatal, Ledger, NodeEvent, NodeState, NotSent, What};
 use proptest::prelude::*;
 use serde_json::json;
 use support::{Core, Trouble, World, config, solve};
@@ -123,7 +123,7 @@ fn i8_a_template_on_top_of_a_block_is_an_answer_before_the_next_job() {
     world.events.clear();
     world.mine();
     assert_eq!(world.verdicts(), [Verdict::Accepted]);
-    let at = |wanted: fn(&Event) -> bool| world.events.iter().position(wanted).unwrap();
+    let at = |wanted: fn(&NodeEvent) -> bool| world.events.iter().position(wanted).unwrap();
     let verdict = at(|event| matches!(event.what, What::Block(_)));
     let next_job = at(|event| matches!(event.what, What::Job { height: 2, .. }));
     assert!(verdict < next_job, "{:?}", world.events);
@@ -394,7 +394,8 @@ fn a_long_poll_that_breaks_at_once_gives_way_to_polling() {
         assert!(world.warnings()[0].contains("long polling does not work"));
         assert_eq!(world.cores[0].seen("longpoll"), 3);
         assert!((20..40).contains(&world.cores[0].seen("getblocktemplate")));
-        let lost = |event: &Event| matches!(event.what, What::Node { state: NodeState::Lost, .. });
+        let lost =
+            |event: &NodeEvent| matches!(event.what, What::Node { state: NodeState::Lost, .. });
         assert!(!world.events.iter().any(lost), "{status}: the node itself is well");
     }
 }

@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use midstate_chain::Verdict;
-use midstate_gbt::client::{Config, Event, Fatal, Ledger, LongPolling, NodeState, What};
+use midstate_gbt::client::{Config, Fatal, Ledger, LongPolling, NodeEvent, NodeState, What};
 use midstate_gbt::rpc::Call;
 use serde_json::json;
 use support::{Core, World, config};
@@ -362,7 +362,7 @@ fn rule_24_the_chain_is_asked_for_whenever_a_node_comes_back() {
             assert_eq!(world.cores[1].height(), 1, "the other one gets it");
             assert_eq!(world.job.clone().unwrap().height(), Some(2));
         } else {
-            let fatal = |event: &Event| matches!(event.what, What::Fatal(Fatal::WrongChain(_)));
+            let fatal = |event: &NodeEvent| matches!(event.what, What::Fatal(Fatal::WrongChain(_)));
             assert!(world.events.iter().any(fatal));
             assert_eq!(world.spool.len(), 1, "the block is kept for its own chain");
         }
@@ -384,7 +384,8 @@ fn rule_24_the_chain_is_asked_for_whenever_a_node_comes_back() {
     world.pass(60);
     assert_eq!(world.cores[1].seen("submitblock"), 0);
     assert_eq!(world.verdicts(), [Verdict::Accepted]);
-    let on_other = |event: &&Event| matches!(event.what, What::Node { state: NodeState::Lost, .. });
+    let on_other =
+        |event: &&NodeEvent| matches!(event.what, What::Node { state: NodeState::Lost, .. });
     let told: Vec<_> = world.events.iter().filter(on_other).map(|event| event.node).collect();
     assert_eq!(told, [1], "told once, as the second one's");
 }

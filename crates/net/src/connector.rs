@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 use tokio_rustls::rustls::ClientConfig;
 use tower_service::Service;
 
-use crate::dial::{Network, Transport};
+use crate::dial::{Dialler, Transport};
 use crate::foreign::{self, FirstBytes, Overheard};
 use crate::{DialError, NodeUrl, Route};
 
@@ -25,7 +25,7 @@ pub(crate) struct Connector(Arc<Way>);
 struct Way {
     url: NodeUrl,
     route: Route,
-    network: Network,
+    dialler: Dialler,
     /// Made at the first connection and kept: reading the system's authorities takes longer than a
     /// solved block should wait, and the next handshake resumes the session.
     tls: OnceCell<Arc<ClientConfig>>,
@@ -52,10 +52,10 @@ pub(crate) enum ConnectError {
 
 impl Connector {
     pub(crate) fn new(url: NodeUrl, route: Route, tell: Box<dyn Fn() + Send + Sync>) -> Self {
-        let (network, tls) = (Network::default(), OnceCell::new());
+        let (dialler, tls) = (Dialler::default(), OnceCell::new());
         let (opened, first) = (AtomicUsize::new(0), FirstBytes::default());
         let spoke_http = AtomicBool::new(false);
-        Self(Arc::new(Way { url, route, network, tls, opened, tell, first, spoke_http }))
+        Self(Arc::new(Way { url, route, dialler, tls, opened, tell, first, spoke_http }))
     }
 
     /// How many connections were asked for: a call that leaves the number as it is uses a kept
@@ -115,9 +115,9 @@ impl Service<Uri> for Connector {
 impl Way {
     async fn open(&self) -> Result<Box<dyn Transport>, DialError> {
         let endpoint = self.url.endpoint();
-        let stream = self.network.connect(endpoint, &self.route).await?;
+        let stream = self.dialler.connect(endpoint, &self.route).await?;
         let transport = match self.url.tls {
-            true => self.network.secure(stream, endpoint, self.tls().await?).await?,
+            true => self.dialler.secure(stream, endpoint, self.tls().await?).await?,
             false => Box::new(stream),
         };
         self.first.forget();

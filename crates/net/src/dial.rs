@@ -143,20 +143,20 @@ pub type Lookup = fn(&str, u16) -> io::Result<Vec<SocketAddr>>;
 /// The real thing. It remembers nothing: names are looked up anew for every connection, so that a
 /// pool may move.
 #[derive(Debug, Clone)]
-pub struct Network {
+pub struct Dialler {
     /// How patient it is.
     pub limits: LinkLimits,
     /// Who knows the names: the system, unless a test does.
     pub lookup: Lookup,
 }
 
-impl Default for Network {
+impl Default for Dialler {
     fn default() -> Self {
         Self { limits: LinkLimits::default(), lookup: ask_the_system }
     }
 }
 
-impl Dial for Network {
+impl Dial for Dialler {
     fn dial<'a>(&'a self, url: &'a PoolUrl, route: &'a Route) -> Dialling<'a> {
         Box::pin(async move {
             let endpoint = url.endpoint();
@@ -177,7 +177,7 @@ impl Dial for Network {
     }
 }
 
-impl Network {
+impl Dialler {
     /// An open TCP connection to the server, by way of the proxy if there is one.
     pub(crate) async fn connect(
         &self,
@@ -416,9 +416,9 @@ mod tests {
         }
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addresses = vec![deaf.local_addr().unwrap(), listener.local_addr().unwrap()];
-        let network = Network::default();
+        let dialler = Dialler::default();
         // The bound of the real thing. Linux itself gives up after two minutes.
-        let connected = timeout(network.limits.connect, network.connect_any(addresses)).await;
+        let connected = timeout(dialler.limits.connect, dialler.connect_any(addresses)).await;
         let stream = connected.expect("the second address has its turn in time").unwrap();
         assert_eq!(stream.peer_addr().unwrap(), listener.local_addr().unwrap());
     }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 pub use self::node::examine_node;
 pub use self::pool::examine_pool;
 use crate::Route;
-use crate::dial::{Endpoint, Network, Transport};
+use crate::dial::{Dialler, Endpoint, Transport};
 
 /// One step of an examination.
 #[derive(Debug, Clone)]
@@ -87,19 +87,19 @@ impl<'a> Examination<'a> {
         &mut self,
         to: Endpoint<'_>,
         route: &Route,
-        network: &Network,
+        dialler: &Dialler,
         next: Stage,
     ) -> Result<TcpStream, String> {
         match &route.proxy {
             Some(proxy) => self.good(format!("left to {proxy}"), Stage::Connect),
             None => {
-                let found = network.resolve(to.host, to.port).await;
+                let found = dialler.resolve(to.host, to.port).await;
                 let addresses = found.map_err(|error| error.to_string())?;
                 let addresses: Vec<_> = addresses.iter().map(|a| a.ip().to_string()).collect();
                 self.good(addresses.join(", "), Stage::Connect);
             }
         }
-        let stream = network.connect(to, route).await.map_err(|error| error.to_string())?;
+        let stream = dialler.connect(to, route).await.map_err(|error| error.to_string())?;
         let peer = stream.peer_addr().map_or_else(|_| to.url.to_string(), |peer| peer.to_string());
         self.good(format!("connected to {peer}"), next);
         Ok(stream)
@@ -111,12 +111,12 @@ impl<'a> Examination<'a> {
         stream: TcpStream,
         to: Endpoint<'_>,
         route: &Route,
-        network: &Network,
+        dialler: &Dialler,
         next: Stage,
     ) -> Result<Box<dyn Transport>, String> {
         let config = route.trust.client_config(to.host).await;
         let config = config.map_err(|error| error.to_string())?;
-        let secured = network.secure(stream, to, config).await;
+        let secured = dialler.secure(stream, to, config).await;
         let secured = secured.map_err(|error| error.to_string())?;
         let outcome = match route.trust.is_verified() {
             true => Outcome::Good("the certificate is good".to_owned()),

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::LinkLimits;
-use crate::dial::{Dial, Network};
+use crate::dial::{Dial, Dialler};
 use crate::event::{End, EventSender, Happened, LinkEvent, LinkState};
 use crate::failover::{Failover, Failure};
 use crate::seat::{Account, Channels, Order, Report, Seat, SeatId, Told};
@@ -91,7 +91,7 @@ impl Link {
         events: EventSender,
         stop: oneshot::Receiver<()>,
     ) -> Self {
-        let dial = Arc::new(Network { limits: config.limits.clone(), ..Network::default() });
+        let dial = Arc::new(Dialler { limits: config.limits.clone(), ..Dialler::default() });
         Self::with_dial(config, dial, shares, events, stop)
     }
 

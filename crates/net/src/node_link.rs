@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use midstate_chain::{Hash256, Job, Network, Share, Verdict};
-use midstate_gbt::client::{BlockOutcome, Config, Event, Fatal, NodeState, NotSent, What};
+use midstate_gbt::client::{BlockOutcome, Config, Fatal, NodeEvent, NodeState, NotSent, What};
 use midstate_gbt::rpc::Answer;
 use midstate_gbt::spool::SpooledBlock;
 use midstate_gbt::{Client, EXTRANONCE2_SIZE, Work};
@@ -280,7 +280,7 @@ impl Running {
         }
     }
 
-    fn handle_event(&mut self, Event { node, what }: Event) {
+    fn handle_event(&mut self, NodeEvent { node, what }: NodeEvent) {
         match what {
             What::Node { state, reason } => self.handle_state(node, state, reason),
             What::Chain(chain) => self.open_spool(node, chain),

@@ -16,7 +16,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use midstate_pool::{Event, Pool, RegtestPool, SessionId, Template};
+use midstate_pool::{EmbeddedPoolEvent, Pool, RegtestPool, SessionId, Template};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -43,7 +43,7 @@ pub trait Backend: Send + 'static {
     /// The next line to send to this miner.
     fn poll_transmit(&mut self, id: SessionId) -> Option<Vec<u8>>;
     /// The next thing to tell.
-    fn poll_event(&mut self) -> Option<Event>;
+    fn poll_event(&mut self) -> Option<EmbeddedPoolEvent>;
     /// Waits until the work changes by itself. Cancel safe.
     fn renew(&mut self) -> impl Future<Output = ()> + Send;
 }
@@ -69,7 +69,7 @@ impl Backend for RegtestPool {
         self.poll_transmit(id)
     }
 
-    fn poll_event(&mut self) -> Option<Event> {
+    fn poll_event(&mut self) -> Option<EmbeddedPoolEvent> {
         self.poll_event()
     }
 
@@ -109,7 +109,7 @@ impl Backend for NodePool {
         self.pool.poll_transmit(id)
     }
 
-    fn poll_event(&mut self) -> Option<Event> {
+    fn poll_event(&mut self) -> Option<EmbeddedPoolEvent> {
         self.pool.poll_event()
     }
 
@@ -154,7 +154,7 @@ impl Listen for TcpListener {
 pub struct PoolServer<B, L = TcpListener> {
     pool: B,
     listener: L,
-    events: mpsc::UnboundedSender<Event>,
+    events: mpsc::UnboundedSender<EmbeddedPoolEvent>,
     limits: ServerLimits,
 }
 
@@ -208,7 +208,7 @@ impl PoolServer<RegtestPool> {
 
 impl<B: Backend, L: Listen> PoolServer<B, L> {
     /// Serves `pool` on `listener`; what happens goes to `events`.
-    pub fn new(pool: B, listener: L, events: mpsc::UnboundedSender<Event>) -> Self {
+    pub fn new(pool: B, listener: L, events: mpsc::UnboundedSender<EmbeddedPoolEvent>) -> Self {
         Self { pool, listener, events, limits: ServerLimits::default() }
     }
 
@@ -264,7 +264,7 @@ impl<B: Backend, L: Listen> PoolServer<B, L> {
                 peer.hand_over(|| self.pool.poll_transmit(id));
             }
             while let Some(event) = self.pool.poll_event() {
-                if let Event::Close { session, reason } = &event {
+                if let EmbeddedPoolEvent::Close { session, reason } = &event {
                     tracing::info!(?session, reason, "closed");
                     // Without its outbox a connection ends, after it has written what it has.
                     peers.remove(session);
@@ -441,7 +441,7 @@ mod tests {
             self.speech.take_if(|(to, _)| *to == id).map(|(_, speech)| speech)
         }
 
-        fn poll_event(&mut self) -> Option<Event> {
+        fn poll_event(&mut self) -> Option<EmbeddedPoolEvent> {
             None
         }
 

@@ -17,6 +17,6 @@ mod regtest;
 
 pub use chain::{Block, BlockError, RegtestChain};
 pub use pool::{
-    Event, Label, Miner, Pool, PoolBounds, PoolConfig, SessionId, Template, WorkerStats,
+    EmbeddedPoolEvent, Label, Miner, Pool, PoolBounds, PoolConfig, SessionId, Template, WorkerStats,
 };
 pub use regtest::{RegtestPool, StartError};

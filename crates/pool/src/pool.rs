@@ -124,7 +124,7 @@ pub struct Miner {
 
 /// What the pool has to tell.
 #[derive(Debug, Clone)]
-pub enum Event {
+pub enum EmbeddedPoolEvent {
     /// A miner was let in.
     Joined {
         /// The miner.
@@ -203,7 +203,7 @@ pub struct Pool {
     jobs: VecDeque<Template>,
     standings: BTreeMap<Label, WorkerStats>,
     others: WorkerStats,
-    events: VecDeque<Event>,
+    events: VecDeque<EmbeddedPoolEvent>,
 }
 
 struct Session {
@@ -274,7 +274,7 @@ impl Pool {
         let Some(Session { from, workers, hosts, .. }) = self.sessions.remove(&id) else { return };
         let left = |(worker, stats)| {
             let is_host = hosts.contains(&worker);
-            Event::Left { miner: Miner { session: id, worker, is_host }, from, stats }
+            EmbeddedPoolEvent::Left { miner: Miner { session: id, worker, is_host }, from, stats }
         };
         self.events.extend(workers.into_iter().map(left));
     }
@@ -318,7 +318,7 @@ impl Pool {
     }
 
     /// The next thing to tell.
-    pub fn poll_event(&mut self) -> Option<Event> {
+    pub fn poll_event(&mut self) -> Option<EmbeddedPoolEvent> {
         self.events.pop_front()
     }
 
@@ -365,7 +365,7 @@ impl Pool {
                 }
                 let (miner, from) = (session.miner(id, user), session.from);
                 self.standing(&miner);
-                self.events.push_back(Event::Joined { miner, from });
+                self.events.push_back(EmbeddedPoolEvent::Joined { miner, from });
             }
             ServerEvent::Submit { ticket, submission } => {
                 self.handle_submission(now, id, ticket, submission);
@@ -375,7 +375,10 @@ impl Pool {
                 session.server.set_difficulty(self.config.share_difficulty);
             }
             ServerEvent::Close(reason) => {
-                self.events.push_back(Event::Close { session: id, reason: reason.to_string() });
+                self.events.push_back(EmbeddedPoolEvent::Close {
+                    session: id,
+                    reason: reason.to_string(),
+                });
             }
             // What a later server has to tell and this pool does not know needs no answer.
             _ => {}
@@ -400,10 +403,14 @@ impl Pool {
         let stats = session.workers.entry(submission.worker).or_default();
         stats.record(answer.is_ok(), block.is_some());
         self.standing(&miner).record(answer.is_ok(), block.is_some());
-        self.events.push_back(Event::Share { miner: miner.clone(), hash, rejected: answer.err() });
+        self.events.push_back(EmbeddedPoolEvent::Share {
+            miner: miner.clone(),
+            hash,
+            rejected: answer.err(),
+        });
         if let Some((height, header, raw)) = block {
             self.void_jobs();
-            self.events.push_back(Event::Block { miner, height, header, raw });
+            self.events.push_back(EmbeddedPoolEvent::Block { miner, height, header, raw });
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use midstate_chain::{CoinbaseError, DifficultyError};
 
 use crate::pool::MAX_FUTURE;
-use crate::{Event, Pool, PoolConfig, RegtestChain, SessionId};
+use crate::{EmbeddedPoolEvent, Pool, PoolConfig, RegtestChain, SessionId};
 
 /// Without a new tip, a fresh job every so often: its time moves on.
 const REFRESH: Duration = Duration::from_secs(30);
@@ -28,7 +28,7 @@ pub struct RegtestPool {
     pool: Pool,
     chain: RegtestChain,
     refresh_at: Duration,
-    events: VecDeque<Event>,
+    events: VecDeque<EmbeddedPoolEvent>,
 }
 
 impl RegtestPool {
@@ -68,7 +68,7 @@ impl RegtestPool {
     pub fn handle_bytes(&mut self, now: Duration, id: SessionId, bytes: &[u8]) {
         self.pool.handle_bytes(now, id, bytes);
         while let Some(event) = self.pool.poll_event() {
-            if let Event::Block { header, raw, .. } = &event {
+            if let EmbeddedPoolEvent::Block { header, raw, .. } = &event {
                 self.chain.accept(now, *header, raw.clone()).expect(
                     "the judge has checked tip, times and target, and a block ends its jobs",
                 );
@@ -96,7 +96,7 @@ impl RegtestPool {
     }
 
     /// The next thing to tell.
-    pub fn poll_event(&mut self) -> Option<Event> {
+    pub fn poll_event(&mut self) -> Option<EmbeddedPoolEvent> {
         self.events.pop_front()
     }
 

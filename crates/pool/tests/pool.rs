@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use midstate_chain::Network;
 use midstate_pool::{
-    Event, Pool, PoolBounds, PoolConfig, RegtestChain, SessionId, Template, WorkerStats,
+    EmbeddedPoolEvent, Pool, PoolBounds, PoolConfig, RegtestChain, SessionId, Template, WorkerStats,
 };
 use serde_json::{Value, json};
 
@@ -45,7 +45,8 @@ fn a_block_of_an_earnest_chain_is_a_share_whatever_the_share_difficulty() {
     let submit = |nonce: &str| json!(["me", "1", "00000000", "6553f100", nonce]);
     let answers = ask(&mut pool, id, "mining.submit", submit("005b9861"));
     assert_eq!(answers, [json!({"id": 1, "error": null, "result": true})]);
-    let is_block = |event: &Event| matches!(event, Event::Block { height: 1, .. });
+    let is_block =
+        |event: &EmbeddedPoolEvent| matches!(event, EmbeddedPoolEvent::Block { height: 1, .. });
     assert!(std::iter::from_fn(|| pool.poll_event()).any(|event| is_block(&event)));
     let stats = *pool.standings().values().next().unwrap();
     assert_eq!((stats.accepted, stats.blocks), (1, 1));
@@ -137,7 +138,7 @@ fn a_session_that_breaks_the_protocol_is_closed_and_one_that_left_is_forgotten()
     submit(&mut pool, id, "1", 0);
     pool.handle_bytes(NOW, id, "nonsense\n".repeat(8).as_bytes());
     let closed = std::iter::from_fn(|| pool.poll_event()).find_map(|event| match event {
-        Event::Close { session, reason } => Some((session, reason)),
+        EmbeddedPoolEvent::Close { session, reason } => Some((session, reason)),
         _ => None,
     });
     let (session, reason) = closed.unwrap();
@@ -145,7 +146,7 @@ fn a_session_that_breaks_the_protocol_is_closed_and_one_that_left_is_forgotten()
     pool.disconnect(id);
     pool.disconnect(id);
     let left: Vec<_> = std::iter::from_fn(|| pool.poll_event()).collect();
-    let [Event::Left { miner, stats, .. }] = &left[..] else { panic!("{left:?}") };
+    let [EmbeddedPoolEvent::Left { miner, stats, .. }] = &left[..] else { panic!("{left:?}") };
     assert_eq!((miner.worker.as_str(), miner.is_host), ("me", false));
     assert_eq!(*stats, WorkerStats { blocks: 0, accepted: 0, rejected: 1 });
     assert_eq!((pool.sessions(), pool.is_subscribed(id), pool.poll_transmit(id)), (0, false, None));
@@ -162,7 +163,7 @@ fn a_session_whose_shares_fill_its_memory_may_still_find_a_block() {
         counts[0] += u64::from(answer["result"] == true);
         counts[1] += u64::from(answer["error"][0] == 20);
         if std::iter::from_fn(|| pool.poll_event())
-            .any(|event| matches!(event, Event::Block { .. }))
+            .any(|event| matches!(event, EmbeddedPoolEvent::Block { .. }))
         {
             break;
         }

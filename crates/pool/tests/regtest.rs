@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use midstate_pool::{Event, PoolBounds, PoolConfig, RegtestPool, SessionId};
+use midstate_pool::{EmbeddedPoolEvent, PoolBounds, PoolConfig, RegtestPool, SessionId};
 use serde_json::{Value, json};
 
 /// Core's `MAX_FUTURE_BLOCK_TIME`.
@@ -73,7 +73,7 @@ impl Miner {
     }
 
     /// Submits this nonce for the present job: the answer, and the events.
-    fn submit(&mut self, now: Duration, nonce: u32) -> (Value, Vec<Event>) {
+    fn submit(&mut self, now: Duration, nonce: u32) -> (Value, Vec<EmbeddedPoolEvent>) {
         let job = self.job.clone().expect("there is a job");
         let (time, nonce) = (format!("{:08x}", now.as_secs()), format!("{nonce:08x}"));
         let answer = self.ask(now, "mining.submit", json!(["me", job, "00000000", time, nonce]));
@@ -88,7 +88,7 @@ impl Miner {
             let nonce = format!("{nonce:08x}");
             self.ask(now, "mining.submit", json!(["me", job, "00000000", time, nonce]));
             let mut events = std::iter::from_fn(|| self.pool.poll_event());
-            if events.any(|event| matches!(event, Event::Block { .. })) {
+            if events.any(|event| matches!(event, EmbeddedPoolEvent::Block { .. })) {
                 return;
             }
         }
@@ -118,8 +118,8 @@ fn a_chain_two_hours_ahead_of_the_clock_waits_for_it() {
 
 const NOW: Duration = Duration::from_secs(1_700_000_000);
 
-fn is_block(event: &Event) -> bool {
-    matches!(event, Event::Block { .. })
+fn is_block(event: &EmbeddedPoolEvent) -> bool {
+    matches!(event, EmbeddedPoolEvent::Block { .. })
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn miners_are_known_by_session_and_the_host_by_its_password() {
     let empty = miner.connect(NOW, "demo", "");
     let mut joined = Vec::new();
     while let Some(event) = miner.pool.poll_event() {
-        if let Event::Joined { miner, .. } = event {
+        if let EmbeddedPoolEvent::Joined { miner, .. } = event {
             joined.push((miner.session, miner.worker, miner.is_host));
         }
     }
@@ -201,7 +201,7 @@ fn miners_are_known_by_session_and_the_host_by_its_password() {
     assert_eq!(labels, [("demo", false), ("demo", true), ("me", false)]);
     miner.pool.disconnect(host);
     let left = std::iter::from_fn(|| miner.pool.poll_event()).find_map(|event| match event {
-        Event::Left { miner, .. } => Some((miner.session, miner.is_host)),
+        EmbeddedPoolEvent::Left { miner, .. } => Some((miner.session, miner.is_host)),
         _ => None,
     });
     assert_eq!(left, Some((host, true)));
@@ -249,7 +249,7 @@ fn a_job_is_renewed_every_half_minute_and_at_each_block() {
     assert_eq!(miner.pool.poll_timeout(), later + half_minute);
     let session = miner.session;
     miner.pool.disconnect(session);
-    assert!(matches!(miner.pool.poll_event(), Some(Event::Left { .. })));
+    assert!(matches!(miner.pool.poll_event(), Some(EmbeddedPoolEvent::Left { .. })));
     assert_eq!(miner.pool.pool().sessions(), 0);
 }
 

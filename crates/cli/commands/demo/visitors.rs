@@ -2,7 +2,7 @@
 //! miners do to those who watch our mining, blocks to the node. What happens to our own shares
 //! comes back by our own client.
 
-use midstate_pool::Event;
+use midstate_pool::EmbeddedPoolEvent;
 use tokio::sync::mpsc;
 
 use crate::mining::PoolNews;
@@ -18,7 +18,7 @@ pub(super) struct Listeners {
 }
 
 /// Passes on every event until the pool ends.
-pub(super) async fn tell(mut events: mpsc::UnboundedReceiver<Event>, to: Listeners) {
+pub(super) async fn tell(mut events: mpsc::UnboundedReceiver<EmbeddedPoolEvent>, to: Listeners) {
     while let Some(event) = events.recv().await {
         if let Some(page) = &to.page {
             page.event(&event);
@@ -28,24 +28,24 @@ pub(super) async fn tell(mut events: mpsc::UnboundedReceiver<Event>, to: Listene
         if let Some(news) = of_a_guest(&event) {
             let _ = to.miners.send(PoolNews::Miner(news));
         }
-        if let (Event::Block { raw, .. }, Some(node)) = (event, &to.node) {
+        if let (EmbeddedPoolEvent::Block { raw, .. }, Some(node)) = (event, &to.node) {
             let _ = node.send(raw);
         }
     }
 }
 
 /// The news about a guest; none about our own miner, whatever name a guest gives itself.
-fn of_a_guest(event: &Event) -> Option<MinerEvent> {
+fn of_a_guest(event: &EmbeddedPoolEvent) -> Option<MinerEvent> {
     let (miner, news) = match event {
-        Event::Joined { miner, from } => (miner, MinerNews::Joined { address: *from }),
-        Event::Block { miner, height, header, .. } => {
+        EmbeddedPoolEvent::Joined { miner, from } => (miner, MinerNews::Joined { address: *from }),
+        EmbeddedPoolEvent::Block { miner, height, header, .. } => {
             (miner, MinerNews::Block { height: *height, hash: header.hash().to_string() })
         }
-        Event::Left { miner, from, stats } => {
+        EmbeddedPoolEvent::Left { miner, from, stats } => {
             let &midstate_pool::WorkerStats { accepted, rejected, blocks } = stats;
             (miner, MinerNews::Left { address: *from, accepted, rejected, blocks })
         }
-        Event::Share { .. } | Event::Close { .. } => return None,
+        EmbeddedPoolEvent::Share { .. } | EmbeddedPoolEvent::Close { .. } => return None,
     };
     (!miner.is_host).then(|| MinerEvent {
         worker: miner.worker.clone(),

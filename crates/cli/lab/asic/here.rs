@@ -9,7 +9,7 @@ use midstate_sha256d::Kernel;
 
 use crate::machine::choose::{HashArgs, available_threads, choose};
 use crate::machine::cpu::cpu_name;
-use crate::machine::energy::Meter;
+use crate::machine::energy::EnergyMeter;
 use crate::machine::measure::{Estimate, rate_of};
 use crate::shell::exit::Failure;
 use crate::shell::output::Output;
@@ -52,7 +52,7 @@ impl Here {
         out: &mut Output,
     ) -> Result<Self, Failure> {
         let threads = hash.threads.map_or_else(available_threads, usize::from);
-        let meter = Meter::open();
+        let meter = EnergyMeter::open();
         let mut measured_watts = None;
         let (rate, interval, rate_source, kernel) = match rate {
             Some(rate) => (rate, None, "given with --rate".to_owned(), None),
@@ -62,9 +62,9 @@ impl Here {
                 if out.is_live() {
                     out.status(&format!("measuring for {seconds} s with {}", config.kernel.name()));
                 }
-                let (start, begin) = (Instant::now(), meter.as_ref().and_then(Meter::read));
+                let (start, begin) = (Instant::now(), meter.as_ref().and_then(EnergyMeter::read));
                 let estimate = rate_of(config.kernel, threads, config.cut.midstates, seconds)?;
-                let end = meter.as_ref().and_then(Meter::read);
+                let end = meter.as_ref().and_then(EnergyMeter::read);
                 out.end_status();
                 if let (Some(begin), Some(end), Some(meter)) = (begin, end, &meter) {
                     let joules = meter.joules_between(begin, end);
@@ -94,7 +94,7 @@ impl Here {
                     units::count(threads, "thread"),
                     // Without hashing there was nothing to meter.
                     if interval.is_some() {
-                        Meter::why_not()
+                        EnergyMeter::why_not()
                     } else {
                         "not measured, because --rate was given"
                     }

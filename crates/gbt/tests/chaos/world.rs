@@ -7,7 +7,7 @@ use std::time::Duration;
 use bitcoin::BlockHash;
 use midstate_chain::{Hash256, Job, Verdict};
 use midstate_gbt::Client;
-use midstate_gbt::client::{Config, Event, LongPolling, What};
+use midstate_gbt::client::{Config, LongPolling, NodeEvent, What};
 use midstate_gbt::rpc::{Answer, Call};
 use serde_json::json;
 
@@ -63,7 +63,7 @@ pub(crate) struct Miner {
     /// Solutions of a job, by its id.
     solved: HashMap<String, usize>,
     verdicts: HashMap<Hash256, Verdict>,
-    events: Vec<Event>,
+    events: Vec<NodeEvent>,
     has_left: bool,
 }
 
@@ -133,7 +133,7 @@ impl World {
         self.miners[miner].has_left = true;
     }
 
-    pub(crate) fn events(&self, miner: usize) -> impl Iterator<Item = &Event> {
+    pub(crate) fn events(&self, miner: usize) -> impl Iterator<Item = &NodeEvent> {
         self.miners[miner].events.iter()
     }
 

@@ -17,7 +17,7 @@ use bitcoin::{
     Witness,
 };
 use midstate_chain::{BIP320_MASK, Hash256, Job, Share, Verdict, witness_commitment};
-use midstate_gbt::client::{Config, Event, LongPolling, NodeState, What};
+use midstate_gbt::client::{Config, LongPolling, NodeEvent, NodeState, What};
 use midstate_gbt::rpc::{Answer, Call};
 use midstate_gbt::spool::SpooledBlock;
 use midstate_gbt::{Address, Client};
@@ -352,7 +352,7 @@ pub(crate) struct World {
     pub(crate) spool: BTreeMap<Hash256Text, SpooledBlock>,
     pub(crate) disk_full: bool,
     pub(crate) job: Option<Arc<Job>>,
-    pub(crate) events: Vec<Event>,
+    pub(crate) events: Vec<NodeEvent>,
     /// Blocks sent, with the time and the spool as it was then.
     pub(crate) sent: Vec<(usize, Duration, bool)>,
 }
@@ -442,7 +442,7 @@ impl World {
         }
     }
 
-    fn handle(&mut self, event: Event) {
+    fn handle(&mut self, event: NodeEvent) {
         match &event.what {
             What::Job { job, .. } => self.job = Some(job.clone()),
             What::Pause => self.job = None,
@@ -506,7 +506,7 @@ impl World {
     }
 
     pub(crate) fn verdicts(&self) -> Vec<Verdict> {
-        let verdict = |event: &Event| match &event.what {
+        let verdict = |event: &NodeEvent| match &event.what {
             What::Block(outcome) => Some(outcome.verdict),
             _ => None,
         };
@@ -534,7 +534,7 @@ impl World {
     }
 
     pub(crate) fn states(&self) -> Vec<(usize, NodeState)> {
-        let state = |event: &Event| match &event.what {
+        let state = |event: &NodeEvent| match &event.what {
             What::Node { state, .. } => Some((event.node, *state)),
             _ => None,
         };

@@ -3,12 +3,12 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use midstate_chain::Network as Chain;
+use midstate_chain::Network;
 use midstate_gbt::rpc::{Answer, BlockVerdict, Call, ChainInfo, NetworkInfo, RpcError};
 use midstate_gbt::{Payout, Template, TemplateError, Work};
 
 use super::{Examination, Outcome, Stage, Step};
-use crate::dial::Network;
+use crate::dial::Dialler;
 use crate::rpc::{NodeAccess, RpcClient};
 
 /// A node that thinks longer about one call is not fit to be mined at.
@@ -19,12 +19,12 @@ const SATOSHI_A_COIN: f64 = 1e8;
 /// named. Ends at the first step that fails.
 pub async fn examine_node(
     node: &NodeAccess,
-    wanted: Option<Chain>,
-    network: &Network,
+    wanted: Option<Network>,
+    dialler: &Dialler,
     mut told: impl FnMut(Step),
 ) {
     let mut examination = Examination::new(&mut told);
-    if let Err(problem) = examination.node(node, wanted, network).await {
+    if let Err(problem) = examination.node(node, wanted, dialler).await {
         examination.tell(Outcome::Bad(problem));
     }
 }
@@ -33,14 +33,14 @@ impl Examination<'_> {
     async fn node(
         &mut self,
         node: &NodeAccess,
-        wanted: Option<Chain>,
-        network: &Network,
+        wanted: Option<Network>,
+        dialler: &Dialler,
     ) -> Result<(), String> {
         let (url, route) = (&node.url, &node.route);
         let next = if url.tls { Stage::Tls } else { Stage::Credentials };
-        let stream = self.reach(url.endpoint(), route, network, next).await?;
+        let stream = self.reach(url.endpoint(), route, dialler, next).await?;
         if url.tls {
-            self.secure(stream, url.endpoint(), route, network, Stage::Credentials).await?;
+            self.secure(stream, url.endpoint(), route, dialler, Stage::Credentials).await?;
         }
 
         let rpc = RpcClient::new(node);
@@ -71,7 +71,7 @@ impl Examination<'_> {
     }
 
     /// `getblocktemplate`, and what can be read from it.
-    async fn template(&mut self, chain: Chain, rpc: &RpcClient) -> Result<(), String> {
+    async fn template(&mut self, chain: Network, rpc: &RpcClient) -> Result<(), String> {
         let answer = ask(rpc, &Call::Template { longpoll_id: None }).await;
         let parsed = answer.and_then(|answer| Ok(Template::parse(answer.raw_result()?.get())));
         let template = match parsed.map_err(|error| error.to_string())? {
@@ -83,7 +83,7 @@ impl Examination<'_> {
             Err(error) => return Err(error.to_string()),
         };
         let next = if template.can_propose { Stage::Proposal } else { Stage::Clock };
-        if chain == Chain::Signet {
+        if chain == Network::Signet {
             self.done(described(&template), Stage::Challenge);
             self.good("OP_TRUE: anybody may mine here".to_owned(), next);
         } else {
@@ -146,33 +146,33 @@ async fn ask(rpc: &RpcClient, call: &Call) -> Result<Answer, RpcError> {
 }
 
 /// The chain, if it is the right one.
-fn on_the_chain(info: &ChainInfo, wanted: Option<Chain>) -> Result<Chain, String> {
-    let chain: Chain = info.chain.parse()?;
+fn on_the_chain(info: &ChainInfo, wanted: Option<Network>) -> Result<Network, String> {
+    let chain: Network = info.chain.parse()?;
     match wanted.filter(|&wanted| wanted != chain) {
         Some(wanted) => Err(format!("the node is on {chain}, but --chain says {wanted}")),
         None => Ok(chain),
     }
 }
 
-fn caught_up(info: &ChainInfo, chain: Chain) -> Outcome {
+fn caught_up(info: &ChainInfo, chain: Network) -> Outcome {
     let ChainInfo { blocks, headers, initial_download, .. } = *info;
     match initial_download || headers > blocks {
         // A fresh regtest node would say so for ever.
-        true if chain != Chain::Regtest => {
+        true if chain != Network::Regtest => {
             Outcome::Doubtful(format!("block {blocks} of {headers} that it has heard of"))
         }
         _ => Outcome::Good(format!("block {blocks} is the tip")),
     }
 }
 
-fn has_peers(network: Result<NetworkInfo, RpcError>, chain: Chain) -> Outcome {
+fn has_peers(network: Result<NetworkInfo, RpcError>, chain: Network) -> Outcome {
     let network = match network {
         Ok(network) => network,
         Err(error) => return Outcome::Doubtful(error.to_string()),
     };
     let found = format!("connections: {}, {}", network.connections, network.agent());
     match network.connections {
-        0 if chain == Chain::Regtest => Outcome::Good(format!("{found}; regtest needs none")),
+        0 if chain == Network::Regtest => Outcome::Good(format!("{found}; regtest needs none")),
         0 => Outcome::Doubtful(found),
         _ => Outcome::Good(found),
     }

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{Examination, Outcome, Stage, Step};
 use crate::Account;
-use crate::dial::{Network, Transport};
+use crate::dial::{Dialler, Transport};
 use crate::foreign::{self, Spoken};
 use crate::seat::in_words;
 use crate::wire::{Exchanged, Wire};
@@ -21,11 +21,11 @@ const FIRST_JOB: Duration = Duration::from_secs(30);
 /// fails.
 pub async fn examine_pool(
     account: &Account,
-    network: &Network,
+    dialler: &Dialler,
     mut told: impl FnMut(Step),
 ) -> Option<Arc<Job>> {
     let mut examination = Examination::new(&mut told);
-    match examination.pool(account, network).await {
+    match examination.pool(account, dialler).await {
         Ok(job) => Some(job),
         Err(problem) => {
             examination.tell(Outcome::Bad(problem));
@@ -35,12 +35,12 @@ pub async fn examine_pool(
 }
 
 impl Examination<'_> {
-    async fn pool(&mut self, account: &Account, network: &Network) -> Result<Arc<Job>, String> {
+    async fn pool(&mut self, account: &Account, dialler: &Dialler) -> Result<Arc<Job>, String> {
         let (url, route) = (&account.url, &account.route);
         let next = if url.tls { Stage::Tls } else { Stage::Subscribe };
-        let stream = self.reach(url.endpoint(), route, network, next).await?;
+        let stream = self.reach(url.endpoint(), route, dialler, next).await?;
         let transport: Box<dyn Transport> = match url.tls {
-            true => self.secure(stream, url.endpoint(), route, network, Stage::Subscribe).await?,
+            true => self.secure(stream, url.endpoint(), route, dialler, Stage::Subscribe).await?,
             false => Box::new(stream),
         };
         let mut wire = Wire::new(transport);

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use midstate_net::{Dial, End, Network, Route};
+use midstate_net::{Dial, Dialler, End, Route};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
@@ -32,8 +32,8 @@ async fn listen() -> (TcpListener, SocketAddr) {
 #[tokio::test]
 async fn s9_a_pool_whose_name_appears_and_moves_is_followed_at_the_next_attempt() {
     let (old, new) = (listen().await, listen().await);
-    let network = Arc::new(Network { lookup: moving, ..Network::default() });
-    let mut link = Running::start_by(network, vec![account("moving.example:3333")], None);
+    let dialler = Arc::new(Dialler { lookup: moving, ..Dialler::default() });
+    let mut link = Running::start_by(dialler, vec![account("moving.example:3333")], None);
     let lost = "cannot find moving.example";
     link.until(|link| link.lost.iter().any(|reason| reason.contains(lost))).await;
 
@@ -59,9 +59,9 @@ fn last_of_three(_: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
 async fn s9_every_address_of_a_name_is_tried() {
     let (listener, address) = listen().await;
     let url = format!("several.example:{}", address.port()).parse().unwrap();
-    let network = Network { lookup: last_of_three, ..Network::default() };
+    let dialler = Dialler { lookup: last_of_three, ..Dialler::default() };
     let route = Route::default();
-    let dialled = timeout(LONG, network.dial(&url, &route)).await.unwrap();
+    let dialled = timeout(LONG, dialler.dial(&url, &route)).await.unwrap();
     assert_eq!(dialled.map_err(|error| error.to_string()).unwrap().peer, Some(address.ip()));
     timeout(LONG, listener.accept()).await.unwrap().unwrap();
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use midstate_gbt::conf::Credentials;
-use midstate_net::{Dial, DialError, Network, NodeAccess, PoolUrl, Route, RpcClient, Trust};
+use midstate_net::{Dial, DialError, Dialler, NodeAccess, PoolUrl, Route, RpcClient, Trust};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -44,7 +44,7 @@ async fn the_proxy_looks_up_the_name() {
     let url: PoolUrl = "stratum+tcp://pool.invalid:3333".parse().unwrap();
     let route = Route { trust: Trust::System, proxy: Some(proxy.parse().unwrap()) };
     let mut connection =
-        Network::default().dial(&url, &route).await.map_err(|e| e.to_string()).unwrap();
+        Dialler::default().dial(&url, &route).await.map_err(|e| e.to_string()).unwrap();
     let mut word = vec![0; 6];
     connection.transport.read_exact(&mut word).await.unwrap();
     assert_eq!(word, b"hello\n");
@@ -72,7 +72,7 @@ async fn a_proxy_that_cannot_connect_says_so() {
     let (proxy, _asked) = proxy(4, 0, b"").await;
     let url: PoolUrl = "pool.invalid:3333".parse().unwrap();
     let route = Route { trust: Trust::System, proxy: Some(proxy.parse().unwrap()) };
-    let error = Network::default().dial(&url, &route).await.err().expect("host unreachable");
+    let error = Dialler::default().dial(&url, &route).await.err().expect("host unreachable");
     assert!(matches!(error, DialError::Proxy { .. }), "{error}");
     assert!(error.to_string().contains(&proxy), "{error}");
 }

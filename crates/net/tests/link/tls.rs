@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use midstate_net::{Dial, DialError, Network, PoolUrl, Route, Trust};
+use midstate_net::{Dial, DialError, Dialler, PoolUrl, Route, Trust};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, PublicKeyData};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
@@ -98,8 +98,8 @@ async fn listen() -> (TcpListener, PoolUrl) {
 /// What comes of connecting: the first line, or the sentence.
 async fn connect(url: &PoolUrl, trust: Trust) -> Result<String, String> {
     let route = Route { trust, proxy: None };
-    let network = Network::default();
-    match network.dial(url, &route).await {
+    let dialler = Dialler::default();
+    match dialler.dial(url, &route).await {
         Ok(mut connection) => {
             let mut line = vec![0; 6];
             tokio::io::AsyncReadExt::read_exact(&mut connection.transport, &mut line)
