@@ -26,6 +26,7 @@ mod manual;
 mod minerd;
 mod pace;
 mod pair;
+mod pool_rules;
 mod pools;
 mod port;
 mod program;
