@@ -27,6 +27,22 @@ pub(crate) struct Terminal {
     reader: Option<JoinHandle<()>>,
 }
 
+/// What the program prints on a terminal of so many columns, with its colours.
+pub(crate) fn printed(columns: u16, arguments: &[&str]) -> String {
+    let (pty, end) = pty_process::blocking::open().unwrap();
+    pty.resize(Size::new(24, columns)).unwrap();
+    let mut command = midstate(arguments);
+    command.env("TERM", "xterm-256color").env_remove("NO_COLOR");
+    let mut child = pty_process::blocking::Command::from(command).spawn(end).unwrap();
+    let mut bytes = Vec::new();
+    // On Linux the end of a terminal whose program has ended is an error.
+    let _ = (&pty).read_to_end(&mut bytes);
+    let status = child.wait().unwrap();
+    let text = String::from_utf8(bytes).unwrap().replace('\r', "");
+    assert!(status.success(), "{arguments:?}: {text}");
+    text
+}
+
 /// What the terminal shows.
 struct Display {
     seen: Mutex<Seen>,

@@ -10,5 +10,6 @@ pub(crate) mod printer;
 pub(crate) mod prose;
 pub(crate) mod runtime;
 pub(crate) mod signals;
+pub(crate) mod style;
 pub(crate) mod units;
 pub(crate) mod values;

@@ -39,6 +39,10 @@ pub(crate) struct Args {
     /// Measuring time
     #[arg(long, value_name = "SECS", default_value_t = 3.0, value_parser = parse_seconds)]
     seconds: f64,
+    /// Print the whole comparison: how this machine was measured, the linear scale, the energy of each
+    /// machine, what a block takes, and every input with its source
+    #[arg(long)]
+    full: bool,
     /// Race the machines against each other first, live on a terminal
     #[arg(long)]
     race: bool,
@@ -66,12 +70,19 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
     let inputs = args.inputs.resolve()?;
     let devices = hardware::devices();
     if args.race && std::io::stdout().is_terminal() && !out.is_json() {
-        race::run(&args.hash, args.rate, &devices)?;
+        race::run(&args.hash, args.rate, &devices, out)?;
+    }
+    let files = [&args.html, &args.svg];
+    for path in files.into_iter().flatten() {
+        out.try_to_save(path)?;
     }
     let here = Here::find(&args.hash, args.rate, args.watts, args.seconds, out)?;
     let verdict = Verdict::of(&here, &devices, &inputs)?;
     let comparison = Comparison { here, devices, inputs, verdict };
-    ladder::print(&comparison, out);
+    match args.full {
+        true => ladder::print_all(&comparison, out),
+        false => ladder::print(&comparison, out),
+    }
     send(&comparison, out);
     if let Some(path) = &args.html {
         let kernels = here::kernels(&args.hash, args.rate, args.seconds)?;

@@ -60,8 +60,8 @@ enum Topic {
     #[command(after_help = "Example: midstate econ payback --rig S21 --electricity 0.05")]
     Payback(revenue::PaybackArgs),
     /// What articles about mining claim, computed again
-    #[command(after_help = "Example: midstate econ claims")]
-    Claims,
+    #[command(after_help = "Example: midstate econ claims halving")]
+    Claims(claims::Args),
 }
 
 pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
@@ -77,7 +77,7 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
         Topic::Host(args) => power::host(&args, &inputs, out),
         Topic::Dispatch(args) => power::dispatch(&args, &inputs, out)?,
         Topic::Payback(args) => revenue::payback(&args, &inputs, out)?,
-        Topic::Claims => claims::run(out),
+        Topic::Claims(args) => claims::run(&args, out)?,
     }
     Ok(())
 }

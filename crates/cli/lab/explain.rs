@@ -74,11 +74,36 @@ fn header_named(name: &str) -> Result<Header, Failure> {
         ("genesis", _) => Ok(Network::Mainnet.genesis()),
         ("regtest", _) => Ok(Network::Regtest.genesis()),
         (_, Some((_, hex))) => Ok(hex.parse().expect("the constants are headers")),
-        _ => name.parse().map_err(|error: HeaderError| {
-            let known = "genesis, 1, 125552, regtest, or 160 hex digits";
-            Failure::usage(format!("cannot explain {name:?}: {error}; there are {known}"))
+        _ => name.parse().map_err(|error: HeaderError| match similar(name) {
+            Some(meant) => Failure::usage(format!("there is no header {name:?}: {meant}?")),
+            None => {
+                let known = "genesis, 1, 125552, regtest, or 160 hex digits";
+                Failure::usage(format!("cannot explain {name:?}: {error}; there are {known}"))
+            }
         }),
     }
+}
+
+/// The name that was probably meant: up to two letters are other ones, are missing or too many.
+fn similar(name: &str) -> Option<&'static str> {
+    const WORDS: [&str; 2] = ["genesis", "regtest"];
+    let name = name.to_lowercase();
+    WORDS.into_iter().find(|word| distance(word, &name) <= 2)
+}
+
+/// How many letters have to be changed, put in or taken out to make one word the other (Levenshtein).
+fn distance(one: &str, two: &str) -> usize {
+    let two: Vec<char> = two.chars().collect();
+    let mut above: Vec<usize> = (0..=two.len()).collect();
+    for (row, letter) in one.chars().enumerate() {
+        let mut line = vec![row + 1];
+        for (column, other) in two.iter().enumerate() {
+            let changed = above[column] + usize::from(letter != *other);
+            line.push(changed.min(above[column + 1] + 1).min(line[column] + 1));
+        }
+        above = line;
+    }
+    above[two.len()]
 }
 
 #[cfg(test)]
@@ -93,5 +118,12 @@ mod tests {
         assert!(hash("125552").ends_with("1f98bd1d"));
         assert_eq!(header_named(&Network::Signet.genesis().to_string()).unwrap().nonce, 52_613_770);
         assert!(header_named("genesiss").is_err());
+    }
+
+    #[test]
+    fn a_name_with_a_slip_is_told_the_right_one() {
+        let names = ["genisis", "Genesis", "gensis", "regtst", "testnet", "00"].map(similar);
+        let (genesis, regtest) = (Some("genesis"), Some("regtest"));
+        assert_eq!(names, [genesis, genesis, genesis, regtest, None, None]);
     }
 }

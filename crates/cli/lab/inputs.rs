@@ -9,7 +9,6 @@ use midstate_economics::units::{grouped, significant};
 
 use crate::shell::exit::Failure;
 use crate::shell::output::Output;
-use crate::shell::prose::wrap;
 use crate::shell::values::{not_negative, positive};
 
 /// Flags that replace the shipped values.
@@ -75,10 +74,7 @@ pub(crate) fn target(inputs: &Inputs) -> Result<Target, Failure> {
 
 /// Says a value and where it is from.
 pub(crate) fn say_source(name: &str, input: &Input, out: &mut Output) {
-    let text = format!("{name} {} {} ({})", number(input.value), input.unit, origin(input));
-    for (index, line) in wrap(&text, 94).iter().enumerate() {
-        out.line(format!("{:indent$}{line}", "", indent = if index == 0 { 2 } else { 4 }));
-    }
+    out.text(format!("  {name} {} {} ({})", number(input.value), input.unit, origin(input)));
 }
 
 /// Date and source, or the flag that it came from.

@@ -46,15 +46,24 @@ impl OutputArgs {
         }
     }
 
-    /// Colour on stderr: `--color` first, then `NO_COLOR` and `CLICOLOR_FORCE`, then whether
-    /// anybody looks.
+    /// Whether stderr is coloured.
     pub(crate) fn stderr_colour(&self) -> bool {
+        self.colours(&std::io::stderr())
+    }
+
+    /// Whether stdout is coloured: never where a program reads it.
+    pub(super) fn stdout_colour(&self) -> bool {
+        !self.json && self.colours(&std::io::stdout())
+    }
+
+    /// `--color` first, then `NO_COLOR` and `CLICOLOR_FORCE`, then whether anybody looks.
+    fn colours(&self, stream: &impl IsTerminal) -> bool {
         let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         match self.color {
             When::Always => true,
             When::Never => false,
             When::Auto if set("NO_COLOR") => false,
-            When::Auto => set("CLICOLOR_FORCE") || std::io::stderr().is_terminal(),
+            When::Auto => set("CLICOLOR_FORCE") || stream.is_terminal(),
         }
     }
 }

@@ -11,6 +11,8 @@ use super::exit::Failure;
 use super::flags::OutputArgs;
 use super::logs::Logs;
 use super::printer::{Printer, Stream};
+use super::prose::{fold, wrap};
+use super::style::Style;
 
 /// Version of the JSON events' shape.
 const SCHEMA: u32 = 1;
@@ -28,6 +30,10 @@ pub(crate) struct Output {
     last: Option<String>,
     /// Whether stderr is coloured.
     colour: bool,
+    /// Whether stdout is.
+    is_colourful: bool,
+    /// Columns of a text on stdout.
+    width: usize,
     printer: Printer,
     logs: Logs,
 }
@@ -49,6 +55,8 @@ impl Output {
             hurried: false,
             last: None,
             colour: args.stderr_colour(),
+            is_colourful: args.stdout_colour(),
+            width: width_of_stdout(),
             printer,
             logs,
         }
@@ -76,6 +84,11 @@ impl Output {
     /// Whether stdout is a terminal.
     pub(crate) fn is_seen(&self) -> bool {
         std::io::stdout().is_terminal()
+    }
+
+    /// Columns that a text on stdout may take.
+    pub(crate) fn width(&self) -> usize {
+        self.width
     }
 
     /// Whether the reader of stdout has gone, so that there is nobody left to work for.
@@ -129,6 +142,33 @@ impl Output {
         }
     }
 
+    /// Text for people, folded to the terminal's width; programs do not see it.
+    pub(crate) fn text(&mut self, text: impl AsRef<str>) {
+        for line in fold(text.as_ref(), self.width) {
+            self.line(line);
+        }
+    }
+
+    /// A paragraph, `indent` columns from the left; programs do not see it.
+    pub(crate) fn prose(&mut self, indent: usize, text: impl AsRef<str>) {
+        for line in wrap(text.as_ref(), self.width - indent) {
+            self.line(format!("{:indent$}{line}", ""));
+        }
+    }
+
+    /// Text in a style.
+    pub(crate) fn styled(&mut self, style: Style, text: impl AsRef<str>) {
+        for line in fold(text.as_ref(), self.width) {
+            let styled = if line.is_empty() { line } else { self.paint(style, &line) };
+            self.line(styled);
+        }
+    }
+
+    /// A part of a line in a style, where stdout has styles.
+    pub(crate) fn paint(&self, style: Style, text: &str) -> String {
+        if self.is_colourful { style.paint(text) } else { text.to_owned() }
+    }
+
     /// A line about what is going on, on stderr.
     pub(crate) fn note(&mut self, text: impl AsRef<str>) {
         if !self.quiet {
@@ -157,6 +197,20 @@ impl Output {
         }
     }
 
+    /// Whether the file that was asked for can be written, before work is spent on its content.
+    pub(crate) fn try_to_save(&self, path: &Path) -> Result<(), Failure> {
+        let existed = path.exists();
+        std::fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(path)
+            .with_context(|| format!("{}: cannot be written", path.display()))?;
+        if !existed {
+            std::fs::remove_file(path)?;
+        }
+        Ok(())
+    }
+
     /// Writes a file that was asked for, and says so.
     pub(crate) fn save(&mut self, path: &Path, text: &str) -> Result<(), Failure> {
         std::fs::write(path, text)
@@ -176,6 +230,16 @@ impl Output {
             false => self.printer.print(stream, text),
         }
     }
+}
+
+/// Columns of a text: those of the terminal, within what can still be read; in a pipe always the same.
+fn width_of_stdout() -> usize {
+    const NARROWEST: u16 = 60;
+    const WIDEST: u16 = 120;
+    const PIPE: u16 = 96;
+    let is_seen = std::io::stdout().is_terminal();
+    let size = is_seen.then(|| ratatui::crossterm::terminal::size().ok()).flatten();
+    usize::from(size.map_or(PIPE, |(columns, _)| columns.clamp(NARROWEST, WIDEST)))
 }
 
 /// An event as programs get it, here and elsewhere: one line, with the version of its shape.

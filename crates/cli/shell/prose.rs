@@ -15,6 +15,23 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// The lines of a text that has lines of its own, none wider than `width` unless one word is. What is
+/// broken goes on two columns further to the right than it began.
+pub(crate) fn fold(text: &str, width: usize) -> Vec<String> {
+    let fold_line = |line: &str| {
+        if line.chars().count() <= width {
+            return vec![line.to_owned()];
+        }
+        let indent = line.len() - line.trim_start_matches(' ').len();
+        let first = " ".repeat(indent);
+        let next = " ".repeat(indent + 2);
+        let room = width.saturating_sub(indent + 2).max(1);
+        let lines = wrap(line, room).into_iter().enumerate();
+        lines.map(|(at, line)| format!("{}{line}", if at == 0 { &first } else { &next })).collect()
+    };
+    text.split('\n').flat_map(fold_line).collect()
+}
+
 /// A bar, `share` of `columns` long, to an eighth of a column. What is above zero shows at least a
 /// hair when `visible` says so.
 pub(crate) fn bar(share: f64, columns: usize, visible: bool) -> String {
@@ -52,6 +69,14 @@ mod tests {
         assert_eq!(wrap("aa bb  cc\nd", 5), ["aa bb", "cc d"]);
         assert_eq!(wrap("longer than that", 4), ["longer", "than", "that"]);
         assert!(wrap(" ", 4).is_empty());
+    }
+
+    #[test]
+    fn a_line_that_is_too_wide_goes_on_further_to_the_right() {
+        assert_eq!(fold("ab\n\n  cd  ef", 8), ["ab", "", "  cd  ef"]);
+        assert_eq!(fold("  one two three", 9), ["  one", "    two", "    three"]);
+        assert_eq!(fold("äöü äöü", 7), ["äöü äöü"], "columns are counted, not bytes");
+        assert_eq!(fold("  longerthanthat", 4), ["  longerthanthat"]);
     }
 
     #[test]

@@ -550,7 +550,7 @@ pub const CLAIMS: &[Claim] = &[
         articles: &[0],
         says: "special machines solve complex calculations",
         verdict: Holds,
-        command: "midstate asic",
+        command: "midstate asic --full",
         shows: "3,757 operations of 32 bits",
         compute: || {
             format!(
@@ -566,7 +566,7 @@ pub const CLAIMS: &[Claim] = &[
         articles: &[3],
         says: "miners' computers can be turned to AI",
         verdict: Wrong,
-        command: "midstate asic",
+        command: "midstate asic --full",
         shows: "An ASIC has no instructions",
         compute: || {
             "land, grid connection and substation can; a SHA-256 ASIC computes nothing else, \

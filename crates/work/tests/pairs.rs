@@ -191,3 +191,24 @@ fn i2_a_pair_is_not_found_again_when_the_versions_change() {
     }
     assert_eq!(hashed, (NONCES << 16) - 2 * NONCES, "all the rest");
 }
+
+#[test]
+fn a_search_pays_up_to_96_compressions_for_a_root() {
+    let pays = |prefix: usize, suffix: usize, levels: usize| {
+        let job = Job {
+            coinbase_prefix: vec![1; prefix],
+            coinbase_suffix: vec![6; suffix],
+            branch: vec![Hash256::of(b"sibling"); levels],
+            ..(*job(1, 0, 4)).clone()
+        };
+        PairSearch::new(&SearchSpace::new(Arc::new(job), Cut::by_hashes(32, 1 << 20))).is_some()
+    };
+    // 31 levels take 93 and the coinbase's second hash one, which leaves two for its first: they
+    // end at byte 192, with nine bytes of padding. The 72 bytes before our four fill one block that
+    // is not hashed again.
+    assert!(pays(70, 107, 31) && !pays(70, 108, 31));
+    // 62 bytes and two of extranonce1 fill a block; one byte less does not, and costs another.
+    assert!(pays(62, 115, 31) && !pays(61, 116, 31));
+    // Without a tree the coinbase may take 95: to byte 95 * 64 behind the block of the prefix.
+    assert!(pays(70, 96 * 64 - 85, 0) && !pays(70, 96 * 64 - 84, 0));
+}

@@ -1,4 +1,5 @@
-//! The comparison as text: at most 100 columns, no colour needed.
+//! The comparison as text: the answer first, then the ladder of machines, then, when asked for, the
+//! rest. It fits the terminal, and needs no colour.
 
 use midstate_economics::hardware::Device;
 use midstate_economics::physics::{OPERATIONS, ROOM, landauer};
@@ -7,10 +8,11 @@ use midstate_economics::units::{
 };
 
 use super::Comparison;
-use super::verdict::{ANSWER, Block};
+use super::verdict::{ANSWER, Block, WHY};
 use crate::lab::inputs::{number, say_source};
 use crate::shell::output::Output;
-use crate::shell::prose::{band, bar, fit, wrap};
+use crate::shell::prose::{band, bar, fit};
+use crate::shell::style::Style;
 use crate::shell::units;
 
 /// The machines that a person should have heard of, by their names without brackets.
@@ -31,9 +33,13 @@ const LADDER: [&str; 14] = [
     "Antminer S23 Hyd",
 ];
 
-const NAME: usize = 36;
-const COLUMNS: usize = 40;
-const WIDTH: usize = 98;
+/// Columns of a rung beside name and bar: mark, year, rate.
+const BESIDE: usize = 20;
+
+/// Columns of a machine's name.
+fn name_columns(out: &Output) -> usize {
+    (out.width() * 3 / 8).clamp(22, 40)
+}
 
 /// A rung of the ladder.
 pub(super) struct Rung {
@@ -73,40 +79,70 @@ pub(super) fn rungs(comparison: &Comparison) -> Vec<Rung> {
     rungs
 }
 
+/// The answer, and the machines side by side.
 pub(super) fn print(comparison: &Comparison, out: &mut Output) {
+    print_short_answer(comparison, out);
+    print_rates(&rungs(comparison), out);
+    out.text("\nThe rest, with energy, physics, blocks and sources: midstate asic --full");
+}
+
+/// Everything.
+pub(super) fn print_all(comparison: &Comparison, out: &mut Output) {
+    print_short_answer(comparison, out);
     print_here(comparison, out);
     let rungs = rungs(comparison);
     print_rates(&rungs, out);
+    print_linear_rates(&rungs, out);
     print_energy(comparison, &rungs, out);
     print_blocks(comparison, out);
     print_answer(comparison, out);
-    out.line("\nInputs: dated, shipped with the program, replaced by flags");
+    out.styled(Style::Heading, "\nInputs: dated, shipped with the program, replaced by flags");
     let inputs = &comparison.inputs;
     say_source("difficulty", &inputs.difficulty, out);
     say_source("price", &inputs.price, out);
     say_source("power", &inputs.household, out);
-    out.line("  all devices with their sources: --json, or --html FILE for a report with plots");
+    out.text("  all devices with their sources: --json, or --html FILE for a report with plots");
+}
+
+/// How much, how much more energy, and why, before anything else.
+fn print_short_answer(comparison: &Comparison, out: &mut Output) {
+    let Comparison { here, verdict, .. } = comparison;
+    let (best, (low, high)) = (&verdict.best, verdict.energy_ratio);
+    let watts = band(here.watts.0.to_string(), here.watts.1.to_string());
+    let is_assumed = here.watts.0 != here.watts.1;
+    let tries = significant(here.rate.0);
+    out.styled(Style::Here, format!("This machine: {}, or {tries} hashes a second.", here.rate));
+    out.prose(
+        0,
+        format!(
+            "One {} does {}: as much as {} machines like this one. For the same hash this machine \
+             takes {} times as much energy (at {}{watts}).",
+            best.name,
+            best.rate,
+            significant(verdict.rate_ratio),
+            band(significant(low), significant(high)),
+            if is_assumed { "an assumed " } else { "" },
+        ),
+    );
+    out.prose(0, WHY);
+    out.prose(0, verdict.what_mining_leaves());
 }
 
 fn print_here(comparison: &Comparison, out: &mut Output) {
     let here = &comparison.here;
     let (low, high) = here.efficiency();
-    out.line(format!("This machine: {}", here.name));
+    out.styled(Style::Heading, format!("\nThis machine: {}", here.name));
     let interval = here.interval.map_or_else(String::new, |(low, high, windows)| {
         let windows = units::count(windows, "window");
         format!(", median of {windows} in {} .. {}", rate(low), rate(high))
     });
-    out.line(format!("  rate    {}{interval}", here.rate));
+    out.text(format!("  rate    {}{interval}", here.rate));
     let slowed = if here.interval.is_some() { "; other work on the machine slows it" } else { "" };
-    out.line(format!("          {}{slowed}", here.rate_source));
+    out.text(format!("          {}{slowed}", here.rate_source));
     let watts = band(here.watts.0.to_string(), here.watts.1.to_string());
-    for (index, line) in
-        wrap(&format!("{watts} ({})", here.power_source), WIDTH - 10).iter().enumerate()
-    {
-        out.line(format!("  {:<8}{line}", if index == 0 { "power" } else { "" }));
-    }
+    out.text(format!("  power   {watts} ({})", here.power_source));
     let efficiency = band(short(low), short(high));
-    out.line(format!("  energy  {efficiency} J/TH: joules for a terahash, 10^12 hashes"));
+    out.text(format!("  energy  {efficiency} J/TH: joules for a terahash, 10^12 hashes"));
 }
 
 fn rate(value: f64) -> String {
@@ -121,91 +157,123 @@ fn print_rates(rungs: &[Rung], out: &mut Output) {
     let (Some(slowest), Some(fastest)) = (rungs.first(), rungs.last()) else { return };
     let low = slowest.rate.0.log10().floor();
     let decades = fastest.rate.0.log10() - low;
-    out.line(format!(
-        "\nHashes (tries) per second, LOG scale: {:.1} columns more mean ten times as many. ASIC: \
-         a chip\nmade for this hash alone; FPGA: one whose wires can be laid anew",
-        COLUMNS as f64 / decades
-    ));
+    let columns = out.width() - name_columns(out) - BESIDE;
+    out.styled(
+        Style::Heading,
+        format!(
+            "\nHashes a second, LOG scale: {:.1} columns more are ten times as many",
+            columns as f64 / decades
+        ),
+    );
     for rung in rungs {
         let share = (rung.rate.0.log10() - low) / decades;
-        out.line(row(rung, &bar(share, COLUMNS, true)));
-    }
-    out.line(format!(
-        "\nThe same on a LINEAR scale: one column is {}",
-        rate(fastest.rate.0 / COLUMNS as f64)
-    ));
-    for rung in rungs {
-        let bar = bar(rung.rate / fastest.rate, COLUMNS, false);
-        let shown = if bar.is_empty() && rung.here { "(you are here)".to_owned() } else { bar };
-        out.line(row(rung, &shown));
+        print_rung(rung, &bar(share, columns, true), out);
     }
 }
 
-fn row(rung: &Rung, bar: &str) -> String {
-    let mark = if rung.here { '>' } else { ' ' };
-    let (name, rate) = (fit(&rung.name, NAME), rung.rate.to_string());
-    format!("{mark} {:.0} {name} {rate:>10} {bar}", rung.year.floor()).trim_end().to_owned()
+fn print_linear_rates(rungs: &[Rung], out: &mut Output) {
+    let Some(fastest) = rungs.last() else { return };
+    let columns = out.width() - name_columns(out) - BESIDE;
+    let step = rate(fastest.rate.0 / columns as f64);
+    let title = format!("\nThe same on a LINEAR scale: one column is {step}");
+    out.styled(Style::Heading, title);
+    for rung in rungs {
+        let bar = bar(rung.rate / fastest.rate, columns, false);
+        let shown = if bar.is_empty() && rung.here { "(you are here)".to_owned() } else { bar };
+        print_rung(rung, &shown, out);
+    }
+    out.prose(
+        2,
+        "ASIC: a chip made for this hash alone. FPGA: a chip whose wires can be laid anew.",
+    );
+}
+
+fn print_rung(rung: &Rung, bar: &str, out: &mut Output) {
+    let (name, rate) = (fit(&rung.name, name_columns(out)), rung.rate.to_string());
+    let line = format!("{} {name} {rate:>10} {bar}", mark_and_year(rung));
+    print_marked(rung, line.trim_end(), out);
+}
+
+fn mark_and_year(rung: &Rung) -> String {
+    format!("{} {:.0}", if rung.here { '>' } else { ' ' }, rung.year.floor())
+}
+
+/// A line of the ladder; this machine's stands out.
+fn print_marked(rung: &Rung, line: &str, out: &mut Output) {
+    let line = if rung.here { out.paint(Style::Here, line) } else { line.to_owned() };
+    out.line(line);
 }
 
 fn print_energy(comparison: &Comparison, rungs: &[Rung], out: &mut Output) {
     let verdict = &comparison.verdict;
     let best = verdict.best.efficiency;
     let top = &verdict.floors[2];
-    out.line(
-        "\nJoules for a terahash (10^12 hashes), and how often that of the best ASIC (of a range: \
-         its\nmiddle on a log scale, by which the rows are ordered)",
+    out.styled(
+        Style::Heading,
+        "\nJoules for a terahash (10^12 hashes), and how often that of the best ASIC",
     );
+    out.prose(2, "Of a range the middle on a log scale counts, for the order of the rows, too.");
     let mut by_energy: Vec<_> = rungs
         .iter()
         .filter_map(|rung| rung.efficiency.map(|(low, high)| (rung, low, high)))
         .collect();
     by_energy.sort_by(|a, b| (b.1.0 * b.2.0).total_cmp(&(a.1.0 * a.2.0)));
+    // Without years in a small terminal: the names matter more.
+    let is_small = out.width() < 80;
+    let columns = out.width().min(96) - if is_small { 41 } else { 46 };
     for (rung, low, high) in by_energy {
-        let mark = if rung.here { '>' } else { ' ' };
-        let band = band(short(low), short(high));
-        let middle = (low.0 * high.0).sqrt() / best.0;
-        out.line(format!(
-            "{mark} {:.0} {} {band:>20} J/TH {:>9} x",
-            rung.year.floor(),
-            fit(&rung.name, NAME),
-            significant(middle)
-        ));
+        let mark = mark_and_year(rung);
+        let mark = if is_small { &mark[..1] } else { &mark[..] };
+        let line = format!(
+            "{mark} {} {:>20} J/TH {:>9} x",
+            fit(&rung.name, columns),
+            band(short(low), short(high)),
+            significant((low.0 * high.0).sqrt() / best.0)
+        );
+        print_marked(rung, &line, out);
     }
-    out.line(format!(
-        "  The floor that physics sets: to erase a bit costs {:.2e} J at {ROOM} K (Landauer). By \
-         what a\n  hash is thought to erase, and how many times as much this machine takes, and \
-         the best ASIC:",
-        landauer(ROOM).0
-    ));
+    out.prose(
+        2,
+        format!(
+            "The floor that physics sets: to erase a bit costs {:.2e} J at {ROOM} K (Landauer). By \
+             what a hash is thought to erase, and how many times as much this machine takes, and \
+             the best ASIC:",
+            landauer(ROOM).0
+        ),
+    );
     for floor in &verdict.floors {
-        out.line(format!(
-            "       {} {:>14} J/TH {:>9} x {:>9} x",
-            fit(floor.model.name(), NAME - 5),
+        out.text(format!(
+            "    {}: {} J/TH, this machine {} x, the best ASIC {} x",
+            floor.model.name(),
             short(floor.efficiency),
             power_of_ten(floor.here),
             power_of_ten(floor.best)
         ));
     }
-    out.line(format!(
-        "  The best ASIC is still {} times above the highest of them.",
-        significant(top.best)
-    ));
+    out.prose(
+        2,
+        format!(
+            "The best ASIC is still {} times above the highest of them.",
+            significant(top.best)
+        ),
+    );
 }
 
 fn print_blocks(comparison: &Comparison, out: &mut Output) {
     let verdict = &comparison.verdict;
     let price = comparison.inputs.household();
-    out.line(format!(
+    let title = format!(
         "\nOne block on this machine, with the power above and a price of {} c/kWh",
         number(price.cents())
-    ));
+    );
+    out.styled(Style::Heading, title);
     for Block { network, difficulty, hashes, wait, energy, cost } in &verdict.blocks {
-        out.line(format!(
+        out.text(format!(
             "  {network:<9} difficulty {}, {} hashes: {wait} on average",
             power_of_ten(*difficulty),
             power_of_ten(*hashes),
         ));
-        out.line(format!(
+        out.text(format!(
             "  {:<9} {} kWh, a power bill of {}",
             "",
             band(power_of_ten(energy.0.kwh()), power_of_ten(energy.1.kwh())),
@@ -223,13 +291,12 @@ fn print_blocks(comparison: &Comparison, out: &mut Output) {
         verdict.best.name,
         verdict.best_wait,
     );
-    for line in wrap(&text, WIDTH - 2) {
-        out.line(format!("  {line}"));
-    }
-    out.line(
-        "  mainnet is Bitcoin; testnet4 is for tests, and that cheap only when its last block is \
-         20\n  minutes old (BIP94): before that it is as hard as its other miners make it. \
-         regtest is a chain\n  of your own, where every second hash is a block.",
+    out.prose(2, text);
+    out.prose(
+        2,
+        "mainnet is Bitcoin; testnet4 is for tests, and that cheap only when its last block is 20 \
+         minutes old (BIP94): before that it is as hard as its other miners make it. regtest is a \
+         chain of your own, where every second hash is a block.",
     );
 }
 
@@ -244,7 +311,7 @@ fn print_answer(comparison: &Comparison, out: &mut Output) {
     let ratio = band(significant(low), significant(high));
     let together = |watts: Watts| format!("{}W", si(watts.0 * verdict.rate_ratio));
     let draws = band(together(here.watts.0), together(here.watts.1));
-    out.line("\nBy how much, and why");
+    out.styled(Style::Heading, "\nBy how much, and why");
     let text = format!(
         "A hash is {} operations of 32 bits. One {} does {} at {}. It takes {} of this machine to \
          match it, drawing {draws}. For one second of its work this machine needs {}; for the same \
@@ -256,7 +323,6 @@ fn print_answer(comparison: &Comparison, out: &mut Output) {
         significant(verdict.rate_ratio),
         verdict.one_second,
     );
-    for line in wrap(&text, WIDTH - 2).iter().chain(&wrap(ANSWER, WIDTH - 2)) {
-        out.line(format!("  {line}"));
-    }
+    out.prose(2, text);
+    out.prose(2, ANSWER);
 }

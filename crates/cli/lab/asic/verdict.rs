@@ -109,15 +109,15 @@ impl Verdict {
         let (low, high) = self.blocks[0].cost;
         let bill = band(low.to_string(), high.to_string());
         if low > self.reward {
-            format!("Mining there with this machine earns nothing: a block's power costs {bill}.")
+            format!("Mining bitcoin with this machine earns nothing: a block's power costs {bill}.")
         } else if high < self.reward {
             format!(
-                "A block's power costs {bill} with this machine: mining there pays for its power; \
+                "A block's power costs {bill} with this machine: mining bitcoin pays for its power; \
                  machine, room and the wait for a block are not counted."
             )
         } else {
             format!(
-                "A block's power costs {bill} with this machine: whether mining there pays depends \
+                "A block's power costs {bill} with this machine: whether mining bitcoin pays depends \
                  on what it draws in truth."
             )
         }
@@ -150,6 +150,10 @@ impl Verdict {
         })
     }
 }
+
+/// Why, in a sentence.
+pub(super) const WHY: &str = "Why: a CPU spends nearly all its energy on fetching and steering \
+    instructions; an ASIC has none. The rounds of the hash are laid out on it as wires.";
 
 /// Why, in a paragraph.
 pub(super) const ANSWER: &str = "A CPU spends its energy on deciding what to do: it fetches, \

@@ -19,15 +19,11 @@ use super::sheet::Sheet;
 use crate::lab::inputs::number;
 use crate::shell::exit::Failure;
 use crate::shell::output::Output;
-use crate::shell::prose::wrap;
 use crate::shell::units;
 use crate::shell::values::{hash_rate, not_negative, positive, share};
 
 /// A week of made-up prices: cheap at noon, dear in the evening, one evening of scarcity.
 const EXAMPLE_WEEK: &str = include_str!("example-week.csv");
-
-/// Columns of a sentence under the sheet.
-const WIDTH: usize = 92;
 
 /// Flags of `econ site`.
 #[derive(clap::Args, Debug)]
@@ -275,9 +271,7 @@ pub(super) fn host(args: &HostArgs, inputs: &Inputs, out: &mut Output) {
         "Hosting ties up {capital}, and there is no way back. What is compared is net of power and \
          building; headlines compare gross."
     );
-    for line in wrap(&text, WIDTH) {
-        sheet.say(format!("  {line}"));
-    }
+    sheet.explain(text);
 }
 
 pub(super) fn dispatch(

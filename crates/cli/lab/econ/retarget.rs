@@ -20,7 +20,7 @@ use crate::lab::history::history_chart;
 use crate::lab::inputs::number;
 use crate::shell::exit::Failure;
 use crate::shell::output::Output;
-use crate::shell::prose::wrap;
+use crate::shell::style::Style;
 use crate::shell::units;
 use crate::shell::values::{leaving, positive, volatility};
 
@@ -79,15 +79,9 @@ enum Replay {
 /// 2100-01-01: a header's seconds, 32 bits of them, end in 2106, and blocks may be late.
 const LAST_TIME: i64 = 4_102_444_800;
 
-/// Columns of the sentence under the run.
-const WIDTH: usize = 96;
-
-/// The width of the longest bar, in columns: fifty minutes a block.
-const WIDEST: usize = 60;
-
-/// How long a block takes, drawn.
-fn bar(minutes: f64) -> String {
-    "█".repeat(((minutes * 1.2) as usize).min(WIDEST))
+/// How long a block takes, drawn in at most `columns`.
+fn bar(minutes: f64, columns: usize) -> String {
+    "█".repeat(((minutes * 1.2) as usize).min(columns))
 }
 
 pub(super) fn run(args: &Args, inputs: &Inputs, out: &mut Output) -> Result<(), Failure> {
@@ -132,10 +126,13 @@ fn explain_change(from: f64, to: f64, out: &mut Output) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Powers of ten in the plot of the difficulty: enough until it has grown seventyfold.
+const DECADES: f64 = 16.0;
+
 fn show_history(args: &Args, out: &mut Output) -> Result<(), Failure> {
     let periods: Vec<_> = history::retargets().collect();
     let mut last_year = 0;
-    out.line("difficulty of mainnet at the first period of each year, log scale");
+    out.styled(Style::Heading, "difficulty of mainnet at the first period of each year, log scale");
     for period in &periods {
         let difficulty = period.target.difficulty();
         let date = Date::from_unix(i64::from(period.time));
@@ -145,7 +142,8 @@ fn show_history(args: &Args, out: &mut Output) -> Result<(), Failure> {
         }));
         if date.year != last_year {
             last_year = date.year;
-            let bar = "█".repeat(1 + (difficulty.log10() * 4.0) as usize);
+            let columns = (out.width() - 17) as f64;
+            let bar = "█".repeat(1 + (difficulty.log10() / DECADES * columns) as usize);
             out.line(format!("  {} {:>8} {bar}", date.year, si(difficulty).trim()));
         }
     }
@@ -157,13 +155,15 @@ fn simulate(args: &Args, inputs: &Inputs, out: &mut Output) -> Result<(), Failur
     let scenario = scenario(args, inputs)?;
     let periods = simulate::run(&scenario)
         .map_err(|error| Failure::usage(format!("--difficulty: {error}")))?;
-    out.line(format!(
-        "{} periods of 2016 blocks from height {}, seed {}: run it again with the same seed for \
-         the\nsame result. Fleets switch off while their power costs more than a hash brings.\n",
+    let text = format!(
+        "{} periods of 2016 blocks from height {}, seed {}: run it again with the same seed for the \
+         same result. Fleets switch off while their power costs more than a hash brings.",
         args.periods,
         grouped(f64::from(scenario.height), 0),
         args.seed
-    ));
+    );
+    out.prose(0, text);
+    out.line("");
     let names: Vec<_> = scenario.fleets.iter().map(|fleet| fleet.name.as_str()).collect();
     for (fleet, letter) in scenario.fleets.iter().zip('A'..) {
         out.line(format!(
@@ -174,10 +174,19 @@ fn simulate(args: &Args, inputs: &Inputs, out: &mut Output) -> Result<(), Failur
             DollarsPerKwh(fleet.electricity.0).cents()
         ));
     }
-    out.line(format!(
-        "\n{:<10} {:>10} {:>8} {:>7} {:>7} {:>9} {:>9} {:<8} minutes a block",
-        "from block", "difficulty", "change", "EH/s on", "minutes", "BTC a day", "$/PH/day", "on"
-    ));
+    out.line("");
+    let head = Row {
+        block: "from block",
+        difficulty: "difficulty",
+        change: "change",
+        rate: "EH/s on",
+        minutes: "minutes",
+        coins: "BTC a day",
+        hashprice: "$/PH/day",
+        on: "on",
+        bar: "minutes a block",
+    };
+    out.styled(Style::Heading, head.line(out.width()));
     for period in &periods {
         print_period(period, &names, out);
     }
@@ -267,21 +276,62 @@ fn scenario(args: &Args, inputs: &Inputs) -> Result<Scenario, Failure> {
     })
 }
 
+/// A period as it stands in a line, or the head above all of them.
+struct Row<'a> {
+    block: &'a str,
+    difficulty: &'a str,
+    change: &'a str,
+    rate: &'a str,
+    minutes: &'a str,
+    coins: &'a str,
+    hashprice: &'a str,
+    on: &'a str,
+    bar: &'a str,
+}
+
+impl Row<'_> {
+    /// Columns of the row without the bar.
+    const LONG: usize = 76;
+    /// A bar that is shorter shows nothing.
+    const LEAST_BAR: usize = 15;
+
+    /// As much of the row as fits: the bar goes first, then the money.
+    fn line(&self, width: usize) -> String {
+        let Self { block, difficulty, change, rate, minutes, coins, hashprice, on, bar } = self;
+        let network = format!("{block:<10} {difficulty:>10} {change:>8} {rate:>7} {minutes:>7}");
+        let line = match width {
+            ..Self::LONG => format!("{network} {on:<8}"),
+            _ if Self::bar_columns(width) == 0 => {
+                format!("{network} {coins:>9} {hashprice:>9} {on:<8}")
+            }
+            _ => format!("{network} {coins:>9} {hashprice:>9} {on:<8} {bar}"),
+        };
+        line.trim_end().to_owned()
+    }
+
+    fn bar_columns(width: usize) -> usize {
+        let left = width.saturating_sub(Self::LONG + 1);
+        if left < Self::LEAST_BAR { 0 } else { left }
+    }
+}
+
 fn print_period(period: &Period, names: &[&str], out: &mut Output) {
     let on: String =
         ('A'..).zip(&period.on).map(|(letter, on)| if *on { letter } else { '.' }).collect();
     let minutes = period.interval / 60.0;
-    let bar = bar(minutes);
-    out.line(format!(
-        "{:<10} {:>10} {:>+7.1}% {:>7.0} {:>7.2} {:>9.0} {:>9.2} {on:<8} {bar}",
-        grouped(f64::from(period.height), 0),
-        si(period.difficulty).trim(),
-        period.change * 100.0,
-        period.rate.exa(),
-        minutes,
-        period.issued_per_day().0,
-        period.hashprice.petahash(),
-    ));
+    let difficulty = si(period.difficulty);
+    let row = Row {
+        block: &grouped(f64::from(period.height), 0),
+        difficulty: difficulty.trim(),
+        change: &format!("{:+.1}%", period.change * 100.0),
+        rate: &format!("{:.0}", period.rate.exa()),
+        minutes: &format!("{minutes:.2}"),
+        coins: &format!("{:.0}", period.issued_per_day().0),
+        hashprice: &format!("{:.2}", period.hashprice.petahash()),
+        on: &on,
+        bar: &bar(minutes, Row::bar_columns(out.width())),
+    };
+    out.line(row.line(out.width()));
     let running: Vec<_> =
         names.iter().zip(&period.on).filter(|(_, on)| **on).map(|(name, _)| name).collect();
     out.event(&json!({
@@ -318,7 +368,7 @@ fn lesson(args: &Args, periods: &[Period], out: &mut Output) {
             .to_owned(),
     };
     out.line("");
-    wrap(&text, WIDTH).iter().for_each(|line| out.line(line));
+    out.prose(0, text);
 }
 
 /// What the run says of the exit, as far as it goes.
@@ -386,7 +436,31 @@ mod tests {
 
     #[test]
     fn a_bar_is_as_long_as_a_block_takes_and_no_longer_than_a_line() {
-        let widths = [0.0, 10.0, 1e12, f64::NAN].map(|minutes| bar(minutes).chars().count());
-        assert_eq!(widths, [0, 12, WIDEST, 0]);
+        let widths = [0.0, 10.0, 1e12, f64::NAN].map(|minutes| bar(minutes, 60).chars().count());
+        assert_eq!(widths, [0, 12, 60, 0]);
+    }
+
+    #[test]
+    fn a_row_leaves_out_the_bar_and_then_the_money_where_they_do_not_fit() {
+        let row = Row {
+            block: "933,408",
+            difficulty: "141.7 T",
+            change: "-11.2%",
+            rate: "901",
+            minutes: "11.26",
+            coins: "400",
+            hashprice: "38.70",
+            on: "ABC",
+            bar: "#############",
+        };
+        let has = |width: usize| {
+            let line = row.line(width);
+            assert!(line.chars().count() <= width, "{line}");
+            [line.contains("ABC"), line.contains("38.70"), line.contains('#')]
+        };
+        assert_eq!(has(60), [true, false, false]);
+        assert_eq!(has(80), [true, true, false]);
+        assert_eq!(has(96), [true, true, true]);
+        assert_eq!(row.line(80).len() + 5, Row::LONG, "five fleets fewer than there can be");
     }
 }

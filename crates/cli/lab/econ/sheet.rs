@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::lab::inputs::{number, origin, say_source};
 use crate::shell::output::Output;
+use crate::shell::style::Style;
 
 /// The sheet of one topic.
 pub(super) struct Sheet<'a> {
@@ -59,14 +60,14 @@ impl<'a> Sheet<'a> {
         let beyond = "the result is beyond what a number holds";
         let answer = answer.and_then(|value| value.is_finite().then_some(value).ok_or(beyond));
         let with = with.as_ref();
-        self.out.line(format!("\n{name}"));
-        self.out.line(format!("  = {formula}"));
+        self.out.styled(Style::Heading, format!("\n{name}"));
+        self.out.text(format!("  = {formula}"));
         if !with.is_empty() {
-            self.out.line(format!("  = {with}"));
+            self.out.text(format!("  = {with}"));
         }
         match answer {
-            Ok(value) => self.out.line(format!("  = {} {unit}", result(value))),
-            Err(reason) => self.out.line(format!("  = -: {reason}")),
+            Ok(value) => self.out.text(format!("  = {} {unit}", result(value))),
+            Err(reason) => self.out.text(format!("  = -: {reason}")),
         }
         let mut event = json!({
             "event": "econ", "topic": self.topic, "name": name, "formula": formula,
@@ -78,14 +79,38 @@ impl<'a> Sheet<'a> {
         self.out.event(&event);
     }
 
-    /// A sentence for people.
+    /// A paragraph for people.
+    pub(super) fn explain(&mut self, text: impl AsRef<str>) {
+        self.out.line("");
+        self.out.prose(2, text);
+    }
+
+    /// A line for people.
     pub(super) fn say(&mut self, text: impl AsRef<str>) {
-        self.out.line(text);
+        self.out.text(text);
     }
 
     /// Rows under a head; the first column is text and left, the others right. A cell without a
-    /// value is shown as `-`.
+    /// value is shown as `-`. Where the rows are wider than the terminal, each is a list of its
+    /// cells.
     pub(super) fn table(&mut self, rows: &[Vec<Cell>]) {
+        self.out.line("");
+        self.print_rows(rows);
+        for row in rows {
+            let mut fields = Map::new();
+            fields.insert("event".into(), "row".into());
+            fields.insert("topic".into(), self.topic.into());
+            for (name, _, value) in row {
+                fields.insert(key(name), value.clone());
+            }
+            if row.iter().any(|cell| cell.2.is_null()) {
+                fields.insert("reason".into(), NO_QUOTIENT.into());
+            }
+            self.out.event(&fields);
+        }
+    }
+
+    fn print_rows(&mut self, rows: &[Vec<Cell>]) {
         let Some(first) = rows.first() else { return };
         let columns = first.len();
         let length = |text: &str| text.chars().count();
@@ -101,20 +126,21 @@ impl<'a> Sheet<'a> {
             });
             format!("  {}", aligned.collect::<Vec<_>>().join("  ").trim_end())
         };
-        self.out.line("");
-        self.out.line(line(&mut first.iter().map(|cell| cell.0)));
-        for row in rows {
-            self.out.line(line(&mut row.iter().map(shown)));
-            let mut fields = Map::new();
-            fields.insert("event".into(), "row".into());
-            fields.insert("topic".into(), self.topic.into());
-            for (name, _, value) in row {
-                fields.insert(key(name), value.clone());
+        if 2 * columns + widths.iter().sum::<usize>() > self.out.width() {
+            return self.print_lists(rows);
+        }
+        self.out.styled(Style::Heading, line(&mut first.iter().map(|cell| cell.0)));
+        rows.iter().for_each(|row| self.out.line(line(&mut row.iter().map(shown))));
+    }
+
+    fn print_lists(&mut self, rows: &[Vec<Cell>]) {
+        let names = rows.iter().flatten().map(|cell| cell.0.chars().count());
+        let width = names.max().unwrap_or(0);
+        for (name, cells) in rows.iter().filter_map(|row| row.split_first()) {
+            self.out.text(format!("  {}: {}", name.0, shown(name)));
+            for cell in cells {
+                self.out.text(format!("    {:<width$}  {}", cell.0, shown(cell)));
             }
-            if row.iter().any(|cell| cell.2.is_null()) {
-                fields.insert("reason".into(), NO_QUOTIENT.into());
-            }
-            self.out.event(&fields);
         }
     }
 }

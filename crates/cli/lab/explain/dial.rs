@@ -6,7 +6,7 @@ use std::time::Instant;
 use midstate_chain::{Hash256, Header, Network, Target, U256};
 use midstate_economics::inputs::Inputs;
 use midstate_economics::odds::{luck_p_value, mean_wait};
-use midstate_economics::units::{HashesPerSecond, Seconds, significant};
+use midstate_economics::units::{HashesPerSecond, Seconds, grouped, significant};
 use midstate_sha256d::{Kernel, Work};
 use serde_json::json;
 
@@ -14,7 +14,7 @@ use crate::lab::inputs::{say_source, target};
 use crate::machine::choose::{HashArgs, choose};
 use crate::shell::exit::Failure;
 use crate::shell::output::Output;
-use crate::shell::prose::wrap;
+use crate::shell::style::Style;
 
 const BITS: [u32; 6] = [8, 12, 16, 20, 24, 28];
 /// A setting goes on until it has taken this long ..
@@ -32,16 +32,15 @@ pub(super) fn run(hash: &HashArgs, seed: u64, out: &mut Output) -> Result<(), Fa
          bits?\n",
         kernel.name()
     ));
-    out.line(format!(
-        "{:>4} {:>13} {:>6} {:>14} {:>14} {:>8} {:>9}",
-        "bits", "expected", "found", "tries", "tries / found", "p-value", "time"
-    ));
+    let head = ["bits", "expected", "found", "tries", "tries / found", "p-value", "time"];
+    out.styled(Style::Heading, row(&head.map(String::from), out.width()));
     let mut rate = guess;
     for bits in BITS {
         let expected = 2f64.powi(bits as i32);
         if expected / rate > PATIENCE {
             let wait = Seconds(expected / rate);
-            out.line(format!("{bits:>4} {expected:>13.0} left out: it takes {wait} on average"));
+            let expected = grouped(expected, 0);
+            out.line(format!("{bits:>4} {expected:>11} left out: it takes {wait} on average"));
             continue;
         }
         if out.is_live() {
@@ -58,16 +57,32 @@ pub(super) fn run(hash: &HashArgs, seed: u64, out: &mut Output) -> Result<(), Fa
         rate = mine.tries as f64 / seconds;
         let p_value = luck_p_value(mine.found, mine.tries, 1.0 / expected);
         let mean = mine.tries as f64 / mine.found as f64;
-        out.line(format!(
-            "{bits:>4} {expected:>13.0} {:>6} {:>14} {mean:>14.0} {p_value:>8.3} {seconds:>7.2} s",
-            mine.found, mine.tries
-        ));
+        let cells = [
+            bits.to_string(),
+            grouped(expected, 0),
+            grouped(mine.found as f64, 0),
+            grouped(mine.tries as f64, 0),
+            grouped(mean, 0),
+            format!("{p_value:.3}"),
+            format!("{seconds:.2} s"),
+        ];
+        out.line(row(&cells, out.width()));
         out.event(&json!({
             "event": "dial", "bits": bits, "found": mine.found, "tries": mine.tries,
             "p_value": p_value, "seconds": seconds,
         }));
     }
     extrapolate(HashesPerSecond(rate), out)
+}
+
+/// A setting in a line; without its mean where that does not fit.
+fn row(cells: &[String; 7], width: usize) -> String {
+    let [bits, expected, found, tries, mean, p_value, time] = cells;
+    let counts = format!("{bits:>4} {expected:>11} {found:>5} {tries:>13}");
+    match width {
+        ..72 => format!("{counts} {p_value:>7} {time:>7}"),
+        _ => format!("{counts} {mean:>13} {p_value:>8} {time:>9}"),
+    }
 }
 
 fn extrapolate(rate: HashesPerSecond, out: &mut Output) -> Result<(), Failure> {
@@ -84,9 +99,7 @@ fn extrapolate(rate: HashesPerSecond, out: &mut Output) -> Result<(), Failure> {
         significant(target.expected_hashes_f64()),
         bits - 28.0
     );
-    for line in wrap(&text, 96) {
-        out.line(line);
-    }
+    out.prose(0, text);
     say_source("difficulty", &inputs.difficulty, out);
     out.event(&json!({
         "event": "mainnet", "bits": bits, "hps": rate.0, "seconds": wait.0,

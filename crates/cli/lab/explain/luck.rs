@@ -9,7 +9,8 @@ use super::dial::Mine;
 use crate::machine::choose::{HashArgs, choose};
 use crate::shell::exit::Failure;
 use crate::shell::output::Output;
-use crate::shell::prose::{bar, wrap};
+use crate::shell::prose::bar;
+use crate::shell::style::Style;
 
 const BITS: u32 = 10;
 const BLOCKS: usize = 4_000;
@@ -23,7 +24,7 @@ pub(super) fn run(hash: &HashArgs, seed: u64, out: &mut Output) -> Result<(), Fa
     let waits: Vec<f64> = (0..BLOCKS).map(|_| mine.next_find() as f64).collect();
     let fit = exponential_fit(&waits, mean).expect("there are samples");
 
-    out.line(format!(
+    out.text(format!(
         "{} blocks of {BITS} bits, {} tries, seed {seed}. How long was the wait for each?\n",
         grouped(BLOCKS as f64, 0),
         grouped(mine.tries as f64, 0)
@@ -32,7 +33,8 @@ pub(super) fn run(hash: &HashArgs, seed: u64, out: &mut Output) -> Result<(), Fa
     for wait in &waits {
         counts[((wait / mean * 4.0) as usize).min(BARS - 1)] += 1;
     }
-    out.line("  wait / mean   blocks  expected");
+    let columns = out.width() - 36;
+    out.styled(Style::Heading, "  wait / mean   blocks  expected");
     for (index, count) in counts.into_iter().enumerate() {
         let (from, to) = (index as f64 / 4.0, (index + 1) as f64 / 4.0);
         let beyond = if index + 1 == BARS { 0.0 } else { (-to).exp() };
@@ -43,7 +45,7 @@ pub(super) fn run(hash: &HashArgs, seed: u64, out: &mut Output) -> Result<(), Fa
         };
         out.line(format!(
             "  {range}  {count:>7}  {expected:>8.0}  {}",
-            bar(count as f64 / (BLOCKS as f64 * 0.25), 60, count > 0)
+            bar(count as f64 / (BLOCKS as f64 * 0.25), columns, count > 0)
         ));
         out.event(&json!({
             "event": "luck", "from": from, "blocks": count, "expected": expected,
@@ -61,9 +63,7 @@ pub(super) fn run(hash: &HashArgs, seed: u64, out: &mut Output) -> Result<(), Fa
         fit.p_value,
         BLOCKS as f64 * (-3.0f64).exp()
     );
-    for line in wrap(&text, 96) {
-        out.line(line);
-    }
+    out.prose(0, text);
     out.event(&json!({
         "event": "fit", "distance": fit.distance, "p_value": fit.p_value, "seed": seed,
         "blocks": BLOCKS, "tries": mine.tries, "bits": BITS,

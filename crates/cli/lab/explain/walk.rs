@@ -11,9 +11,8 @@ use super::rounds::{Compression, HeaderHash, START, State, bytes_of, distance};
 use crate::lab::inputs::number;
 use crate::shell::exit::Failure;
 use crate::shell::output::Output;
-use crate::shell::prose::{bar, wrap};
-
-const WIDTH: usize = 96;
+use crate::shell::prose::bar;
+use crate::shell::style::Style;
 
 /// Prints the walk; with `step`, waits for Enter between its parts and shows every round.
 pub(super) fn run(
@@ -83,7 +82,7 @@ impl<'a> Walk<'a> {
             match hex.len() {
                 ..=8 => self.line(format!("  {start:>2}..{end:<2} {field:<12} {hex}  {meaning}")),
                 _ => {
-                    self.line(format!("  {start:>2}..{end:<2} {field:<12} {hex}"));
+                    self.labelled(&format!("  {start:>2}..{end:<2} {field:<12} "), &hex);
                     self.line(format!("  {:>19} {meaning}", ""));
                 }
             }
@@ -107,14 +106,12 @@ impl<'a> Walk<'a> {
         let Self { header, hash, .. } = *self;
         self.title("2. The midstate: what the first 64 bytes leave behind");
         let bytes = header.to_bytes();
-        self.line(format!("  piece 1  {}", hex::encode(&bytes[..32])));
-        self.line(format!("           {}", hex::encode(&bytes[32..64])));
-        self.line(format!(
-            "  piece 2  {}  then byte 0x80, zeros, and the length: 640 bits",
-            hex::encode(&bytes[64..])
-        ));
-        self.line(format!("  start    {}", words(&START)));
-        self.line(format!("  MIDSTATE {}", words(&hash.first.result)));
+        self.labelled("  piece 1  ", &hex::encode(&bytes[..32]));
+        self.labelled("           ", &hex::encode(&bytes[32..64]));
+        self.line(format!("  piece 2  {}", hex::encode(&bytes[64..])));
+        self.line("           then byte 0x80, zeros, and the length: 640 bits");
+        self.labelled("  start    ", &words(&START));
+        self.labelled("  MIDSTATE ", &words(&hash.first.result));
         self.say(
             "SHA-256 eats 64 bytes at a time: a compression mixes them, in 64 rounds, into a state \
              of eight 32-bit words, a to h, which begins at fixed constants (start). A try takes \
@@ -136,7 +133,7 @@ impl<'a> Walk<'a> {
         self.line(format!("  word 1   {:08x} time", message[1]));
         self.line(format!("  word 2   {:08x} bits", message[2]));
         self.line(format!("  word 3   {:08x} the nonce {}", message[3], header.nonce));
-        self.line(format!("  RESULT 1 {}", words(&hash.second.result)));
+        self.labelled("  RESULT 1 ", &words(&hash.second.result));
         self.say(
             "The rounds start from the midstate. Rounds 0 to 15 mix in the piece's sixteen words, \
              one each; rounds 16 to 63 mix in words made from those. The nonce is word 3: rounds \
@@ -149,10 +146,13 @@ impl<'a> Walk<'a> {
     fn second_hash(&mut self) -> Result<(), Failure> {
         let hash = self.hash;
         self.title("4. The second SHA-256: of the 32 bytes of result 1");
-        self.line(format!("  RESULT 2 {}", words(&hash.third.result)));
-        self.line("  word     0        1        2        3        4        5        6        7");
-        self.line(format!("  bytes    {}", hex::encode(bytes_of(&hash.third.result))));
-        self.line(format!("  reversed {}", reversed(&hash.third.result)));
+        self.labelled("  RESULT 2 ", &words(&hash.third.result));
+        self.labelled(
+            "  word     ",
+            &std::array::from_fn::<_, 8, _>(|n| format!("{n:<8}")).join(" "),
+        );
+        self.labelled("  bytes    ", &hex::encode(bytes_of(&hash.third.result)));
+        self.labelled("  reversed ", &reversed(&hash.third.result));
         self.say(
             "The 32 bytes are read as one number with the LAST byte the highest, which is why \
              people print them reversed and see the zeros in front. The highest 32 bits are \
@@ -174,8 +174,8 @@ impl<'a> Walk<'a> {
             self.say("The bits of this header stand for no target that a hash could meet.");
             return Ok(());
         };
-        self.line(format!("  hash     {number}"));
-        self.line(format!("  target   {target}"));
+        self.labelled("  hash     ", &number);
+        self.labelled("  target   ", &target.to_string());
         let met = target.is_met_by(&header.hash());
         let zeros = U256::from_le_bytes(bytes_of(&hash.third.result)).leading_zeros();
         let reached =
@@ -205,13 +205,15 @@ impl<'a> Walk<'a> {
         self.title("6. The avalanche: flip one bit of the nonce");
         let other = Header { nonce: header.nonce ^ 1, ..*header };
         let flipped = HeaderHash::of(&other.to_bytes());
-        self.line(format!("  nonce {:>10}  {}", header.nonce, reversed(&hash.third.result)));
-        self.line(format!("  nonce {:>10}  {}", other.nonce, reversed(&flipped.third.result)));
+        for (nonce, hash) in [(header.nonce, hash), (other.nonce, &flipped)] {
+            self.labelled(&format!("  nonce {nonce:>10}  "), &reversed(&hash.third.result));
+        }
         self.line("  bits of the state that differ, of 256, after a round:");
+        let columns = (self.out.width() - 24).min(64);
         let shown = [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32, 48, 63];
         for round in shown {
             let changed = distance(&hash.second.rounds[round], &flipped.second.rounds[round]);
-            let strip = bar(f64::from(changed) / 256.0, 64, changed > 0);
+            let strip = bar(f64::from(changed) / 256.0, columns, changed > 0);
             self.line(format!("  piece 2, round {round:>2}  {changed:>3} {strip}"));
         }
         for (name, one, two) in [
@@ -219,7 +221,7 @@ impl<'a> Walk<'a> {
             ("result 2", &hash.third.result, &flipped.third.result),
         ] {
             let changed = distance(one, two);
-            let strip = bar(f64::from(changed) / 256.0, 64, true);
+            let strip = bar(f64::from(changed) / 256.0, columns, true);
             self.line(format!("  {name:<17}  {changed:>3} {strip}"));
         }
         self.say(
@@ -238,17 +240,15 @@ impl<'a> Walk<'a> {
         if !self.shows_rounds || !self.pause(&format!("the 64 rounds of the {name}"))? {
             return Ok(());
         }
-        self.line(
-            "  round  word     a        b        c        d        e        f        g        h",
-        );
+        self.labelled("  round  word     ", &LETTERS.map(|name| format!("{name:<8}")).join(" "));
         for (round, state) in compression.rounds.iter().enumerate() {
             let word = compression.schedule[round];
-            self.line(format!("  {round:>5}  {word:08x} {}", words(state)));
+            self.labelled(&format!("  {round:>5}  {word:08x} "), &words(state));
             if self.waits && !self.pause("next round")? {
                 break;
             }
         }
-        self.line(format!("    sum           {}", words(&compression.result)));
+        self.labelled("    sum           ", &words(&compression.result));
         Ok(())
     }
 
@@ -280,18 +280,37 @@ impl<'a> Walk<'a> {
     }
 
     fn title(&mut self, text: &str) {
-        self.line(format!("\n{text}"));
+        self.out.styled(Style::Heading, format!("\n{text}"));
+    }
+
+    /// A value behind its label: in one line, or in halves below each other, or below the label.
+    fn labelled(&mut self, label: &str, value: &str) {
+        for line in labelled(label, value, self.out.width()) {
+            self.line(line);
+        }
     }
 
     fn line(&mut self, text: impl AsRef<str>) {
-        self.out.line(text);
+        self.out.text(text);
     }
 
     fn say(&mut self, text: &str) {
-        for line in wrap(text, WIDTH) {
-            self.line(format!("  {line}"));
-        }
+        self.out.prose(2, text);
     }
+}
+
+/// The places of the state.
+const LETTERS: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
+
+/// Eight words, or 64 digits, behind a label; two lines of half of them where one is too narrow.
+fn labelled(label: &str, value: &str, width: usize) -> Vec<String> {
+    let (value, indent) = (value.trim_end(), label.chars().count());
+    if indent + value.chars().count() <= width {
+        return vec![format!("{label}{value}")];
+    }
+    let middle = value.len().div_ceil(2);
+    let (first, second) = value.split_at(middle);
+    vec![format!("{label}{}", first.trim_end()), format!("{:indent$}{}", "", second.trim_start())]
 }
 
 fn words(state: &State) -> String {
@@ -302,4 +321,21 @@ fn reversed(state: &State) -> String {
     let mut bytes = bytes_of(state);
     bytes.reverse();
     hex::encode(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_stands_in_one_line_or_in_halves_below_each_other() {
+        let state = [0x0123_4567; 8];
+        assert_eq!(labelled("  word ", &words(&state), 96).len(), 1);
+        let half = "01234567 01234567 01234567 01234567";
+        let halves = [format!("  word {half}"), format!("       {half}")];
+        assert_eq!(labelled("  word ", &words(&state), 60), halves);
+        assert_eq!(labelled("  ", &"ab".repeat(32), 60)[1], format!("  {}", "ab".repeat(16)));
+        let names = labelled("  ", &LETTERS.map(|name| format!("{name:<8}")).join(" "), 60);
+        assert_eq!(names, ["  a        b        c        d", "  e        f        g        h"]);
+    }
 }
