@@ -433,10 +433,17 @@ fn dispatch_reads_prices_and_says_which_line_it_cannot_read() {
     let file = path.to_str().expect("a path of text");
     std::fs::write(&path, "hour,price\n0,10\n1,500\n").expect("writing");
     let events = json(&["econ", "dispatch", file]);
+    let sheet = text(&["econ", "dispatch", file]);
+    let ahead = text(&["econ", "dispatch", file, "--ahead", "40"]);
     std::fs::write(&path, "hour,price\n0,10\n1,dear\n").expect("writing");
     let (code, stderr) = fail(&["econ", "dispatch", file]);
     std::fs::remove_file(&path).expect("it is ours");
     assert_eq!(value(&events, "hours in which the miners run"), 1.0);
+    assert!(sheet.contains("= 1 hour\n"), "{sheet}");
+    let power = events.iter().find(|event| event["use"] == "power").expect("a row");
+    // 40 MW for two hours and 60 MW for one: $10 x 100 + $500 x 40.
+    assert_eq!((power["mwh"].as_f64(), power["usd"].as_f64()), (Some(140.0), Some(-21_000.0)));
+    assert!(sheet.contains("left, not bought") && ahead.contains("left, sold back"), "{sheet}");
     assert_eq!(code, 2);
     assert!(stderr.contains("line 3") && stderr.contains("dear"), "{stderr}");
 }

@@ -40,6 +40,8 @@ pub struct Outcome {
     pub mined_mwh: f64,
     /// Energy that the miners left, MWh.
     pub curtailed_mwh: f64,
+    /// Energy that was paid for, MWh: all of it where it was bought ahead, else what was used.
+    pub bought_mwh: f64,
     /// From the tenant.
     pub rent: Dollars,
     /// From mining.
@@ -109,14 +111,15 @@ impl Plan {
         let mining = limit.0 * mined_mwh;
 
         let all_prices = sum(&mut prices.iter());
-        let (power, credits, power_always_on) = match self.bought_ahead {
+        let used_mwh = hosted_mwh + mined_mwh;
+        let (bought_mwh, power, credits, power_always_on) = match self.bought_ahead {
             Some(ahead) => {
                 let power = ahead.0 * self.megawatts * hours;
-                (power, free * sum(&mut curtailed()), power)
+                (used_mwh + curtailed_mwh, power, free * sum(&mut curtailed()), power)
             }
             None => {
                 let power = self.hosted * all_prices + free * sum(&mut mined());
-                (power, 0.0, self.megawatts * all_prices)
+                (used_mwh, power, 0.0, self.megawatts * all_prices)
             }
         };
         Outcome {
@@ -125,6 +128,7 @@ impl Plan {
             hosted_mwh,
             mined_mwh,
             curtailed_mwh,
+            bought_mwh,
             rent: Dollars(rent),
             mining: Dollars(mining),
             credits: Dollars(credits),

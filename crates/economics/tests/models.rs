@@ -219,11 +219,13 @@ fn dispatch_hosts_first_mines_below_break_even_and_sells_back_above() {
     assert!((bought.power.0 - (40.0 * (hourly + 4_092.2) + 60.0 * hourly)).abs() < 1e-6);
     assert!(bought.profit() > bought.profit_always_on);
     assert_eq!(bought.credits, Dollars(0.0));
+    assert_eq!(bought.bought_mwh, 380.0, "nothing is bought for an hour without use");
 
     let ahead = Plan { bought_ahead: Some(DollarsPerMwh(40.0)), ..plan() }.run(&prices);
     assert!((ahead.credits.0 - 60.0 * 4_092.2).abs() < 1e-6);
     assert!((ahead.credit_per_mwh().0 - 4_092.2 / 2.0).abs() < 1e-6);
     assert!((ahead.power.0 - 20_000.0).abs() < 1e-9);
+    assert_eq!(ahead.bought_mwh, 500.0);
     assert!(ahead.profit() > ahead.profit_always_on);
 }
 

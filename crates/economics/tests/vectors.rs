@@ -242,6 +242,7 @@ fn power_credits_of_two_summers() {
         hosted_mwh: 0.0,
         mined_mwh: 0.0,
         curtailed_mwh: 11_717.0,
+        bought_mwh: 0.0,
         rent: Dollars(0.0),
         mining: Dollars(0.0),
         credits: Dollars(9.5e6),

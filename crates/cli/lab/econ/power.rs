@@ -346,7 +346,7 @@ fn books(outcome: &Outcome, sheet: &mut Sheet<'_>) {
         "hours with a price at or below it",
         hours,
         outcome.mined_hours as f64,
-        "hours",
+        if outcome.mined_hours == 1 { "hour" } else { "hours" },
     );
     let row = |name: &str, energy: f64, dollars: Dollars| {
         let per_mwh = dollars.0 / energy;
@@ -357,13 +357,14 @@ fn books(outcome: &Outcome, sheet: &mut Sheet<'_>) {
             ("$/MWh", format!("{per_mwh:.1}"), json!((energy > 0.0).then_some(per_mwh))),
         ]
     };
-    let used = outcome.hosted_mwh + outcome.mined_mwh;
-    let all = used + outcome.curtailed_mwh;
+    // Power that is bought by the hour is not bought in the hours when the miners stand still.
+    let is_sold_back = outcome.bought_mwh > outcome.hosted_mwh + outcome.mined_mwh;
+    let left = if is_sold_back { "left, sold back" } else { "left, not bought" };
     sheet.table(&[
         row("tenant", outcome.hosted_mwh, outcome.rent),
         row("mining", outcome.mined_mwh, outcome.mining),
-        row("left, sold back", outcome.curtailed_mwh, outcome.credits),
-        row("power", all, Dollars(-outcome.power.0)),
+        row(left, outcome.curtailed_mwh, outcome.credits),
+        row("power", outcome.bought_mwh, Dollars(-outcome.power.0)),
     ]);
     sheet.step(
         "profit",
