@@ -39,8 +39,8 @@ pub(crate) struct Args {
     /// Measuring time
     #[arg(long, value_name = "SECS", default_value_t = 3.0, value_parser = parse_seconds)]
     seconds: f64,
-    /// Print the whole comparison: how this machine was measured, the linear scale, the energy of each
-    /// machine, what a block takes, and every input with its source
+    /// Print the whole comparison: how this machine was measured, the linear scale, the energy of
+    /// each machine, what a block takes, and every input with its source
     #[arg(long)]
     full: bool,
     /// Race the machines against each other first, live on a terminal

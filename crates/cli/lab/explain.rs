@@ -91,7 +91,8 @@ fn similar(name: &str) -> Option<&'static str> {
     WORDS.into_iter().find(|word| distance(word, &name) <= 2)
 }
 
-/// How many letters have to be changed, put in or taken out to make one word the other (Levenshtein).
+/// How many letters have to be changed, put in or taken out to make one word the other
+/// (Levenshtein).
 fn distance(one: &str, two: &str) -> usize {
     let two: Vec<char> = two.chars().collect();
     let mut above: Vec<usize> = (0..=two.len()).collect();

@@ -232,7 +232,8 @@ impl Output {
     }
 }
 
-/// Columns of a text: those of the terminal, within what can still be read; in a pipe always the same.
+/// Columns of a text: those of the terminal, within what can still be read; in a pipe always the
+/// same.
 fn width_of_stdout() -> usize {
     const NARROWEST: u16 = 60;
     const WIDEST: u16 = 120;

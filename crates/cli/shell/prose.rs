@@ -15,8 +15,8 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// The lines of a text that has lines of its own, none wider than `width` unless one word is. What is
-/// broken goes on two columns further to the right than it began.
+/// The lines of a text that has lines of its own, none wider than `width` unless one word is. What
+/// is broken goes on two columns further to the right than it began.
 pub(crate) fn fold(text: &str, width: usize) -> Vec<String> {
     let fold_line = |line: &str| {
         if line.chars().count() <= width {

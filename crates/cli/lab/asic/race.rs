@@ -84,8 +84,8 @@ fn show(runners: &[Runner], done: &AtomicU64, out: &mut Output) -> std::io::Resu
     out.prose(
         0,
         format!(
-            "A block of difficulty {} takes that many on average. LINEAR scale; this machine hashes \
-             now, the others run as their makers say.",
+            "A block of difficulty {} takes that many on average. LINEAR scale; this machine \
+             hashes now, the others run as their makers say.",
             grouped(DIFFICULTY, 0)
         ),
     );

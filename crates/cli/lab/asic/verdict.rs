@@ -112,13 +112,13 @@ impl Verdict {
             format!("Mining bitcoin with this machine earns nothing: a block's power costs {bill}.")
         } else if high < self.reward {
             format!(
-                "A block's power costs {bill} with this machine: mining bitcoin pays for its power; \
-                 machine, room and the wait for a block are not counted."
+                "A block's power costs {bill} with this machine: mining bitcoin pays for its \
+                 power; machine, room and the wait for a block are not counted."
             )
         } else {
             format!(
-                "A block's power costs {bill} with this machine: whether mining bitcoin pays depends \
-                 on what it draws in truth."
+                "A block's power costs {bill} with this machine: whether mining bitcoin pays \
+                 depends on what it draws in truth."
             )
         }
     }

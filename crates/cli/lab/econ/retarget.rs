@@ -156,8 +156,8 @@ fn simulate(args: &Args, inputs: &Inputs, out: &mut Output) -> Result<(), Failur
     let periods = simulate::run(&scenario)
         .map_err(|error| Failure::usage(format!("--difficulty: {error}")))?;
     let text = format!(
-        "{} periods of 2016 blocks from height {}, seed {}: run it again with the same seed for the \
-         same result. Fleets switch off while their power costs more than a hash brings.",
+        "{} periods of 2016 blocks from height {}, seed {}: run it again with the same seed for \
+         the same result. Fleets switch off while their power costs more than a hash brings.",
         args.periods,
         grouped(f64::from(scenario.height), 0),
         args.seed
