@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use midstate_chain::{Header, Job, Share, Target, Verdict};
+use midstate_economics::units::{DAY, YEAR};
 use midstate_engine::{Engine, Progress};
 use midstate_net::{Account, End, Happened, Link, LinkEvent, LinkState, NodeLink, NodeLinkConfig};
 use serde::Serialize;
@@ -55,7 +56,6 @@ const TICK: Duration = Duration::from_millis(250);
 const RATE_EVERY: Duration = Duration::from_secs(10);
 /// How often throttled shares are an event, at most.
 const THROTTLED_EVERY: Duration = Duration::from_secs(10);
-const SECONDS_A_YEAR: f64 = 365.25 * 86400.0;
 
 /// Where the jobs come from.
 pub(crate) enum Source {
@@ -557,14 +557,14 @@ impl<'a> Miner<'a> {
     /// The honest word to whoever mines for a block that will not come.
     fn tell_odds(&mut self, job: &Job) {
         let solo = job.share_target == job.network_target;
-        let years = job.network_target.expected_hashes_f64() / self.choice.rate() / SECONDS_A_YEAR;
-        if solo && years > 1.0 && !std::mem::replace(&mut self.odds_told, true) {
+        let seconds = job.network_target.expected_hashes_f64() / self.choice.rate();
+        if solo && seconds > YEAR && !std::mem::replace(&mut self.odds_told, true) {
             self.views.note(&format!(
-                "honest odds: at {} a block takes {}years on average; each day finds one with \
+                "honest odds: at {} a block takes {} on average; each day finds one with \
                  probability 1 in {}",
                 units::rate(self.choice.rate()),
-                units::si(years),
-                units::si(years * 365.25),
+                units::wait(seconds),
+                units::si(seconds / DAY).trim_end(),
             ));
         }
     }

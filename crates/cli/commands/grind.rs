@@ -11,7 +11,6 @@ use midstate_chain::{Header, Target};
 use midstate_engine::{Config, grind};
 
 use crate::machine::choose::{self, HashArgs};
-use crate::mining::words;
 use crate::shell::exit::Failure;
 use crate::shell::output::Output;
 use crate::shell::units;
@@ -88,7 +87,7 @@ fn outlook(target: Target, rate: f64) -> String {
     let mut words = format!(
         "one hash in {} will do: {} on average at {}",
         units::si(hashes).trim_end(),
-        words::wait(Some(hashes / rate)),
+        units::wait(hashes / rate),
         units::rate(rate),
     );
     // 1 - (1 - 1/n)^(2^32)

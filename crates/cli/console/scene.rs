@@ -271,10 +271,10 @@ fn next_share(status: &Status) -> Vec<String> {
         likely if likely > 0.01 => format!("{:.0} %", 100.0 * likely),
         rare => format!("1 in {}", units::si(1.0 / rare).trim_end()),
     };
-    let wait = units::long_duration(share);
+    let wait = units::wait(share);
     let block = match status.seconds_to_block {
         Some(block) if block > 1.01 * share => {
-            format!("; a block every {}", units::long_duration(block))
+            format!("; a block every {}", units::wait(block))
         }
         _ => String::new(),
     };
@@ -282,6 +282,7 @@ fn next_share(status: &Status) -> Vec<String> {
         format!("a share every {wait}, {minute} likely within a minute{block}"),
         format!("a share every {wait}, {minute} likely within a minute"),
         format!("a share every {wait}{block}"),
+        format!("share every {wait}{block}"),
         format!("share every {wait}"),
     ]
 }

@@ -100,7 +100,8 @@ pub(crate) fn status(status: &Status) -> String {
     let (accepted, found) = (status.shares.accepted, status.shares.found);
     let standing = match (status.state, &status.job) {
         (State::Mining, _) => {
-            format!("a share takes {} on average", wait(status.seconds_to_share))
+            let wait = status.seconds_to_share.map_or_else(|| "ages".to_owned(), units::wait);
+            format!("a share takes {wait} on average")
         }
         (State::Paused, _) => "paused".to_owned(),
         (State::Connecting, _) => "not connected".to_owned(),
@@ -174,13 +175,6 @@ fn reasons(rejects: &[RejectCount]) -> Option<String> {
     let rows: Vec<_> =
         rejects.iter().map(|row| format!("{} x {}", row.count, row.reason)).collect();
     (!rows.is_empty()).then(|| format!("rejected for: {}", rows.join(", ")))
-}
-
-/// A mean wait.
-pub(crate) fn wait(seconds: Option<f64>) -> String {
-    seconds
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .map_or_else(|| "ages".to_owned(), units::duration)
 }
 
 /// Block hashes are longer than most lines, and their ends are enough to know them by.

@@ -1,29 +1,15 @@
-//! Numbers as people read them.
+//! Numbers as people read them. Those with SI prefixes, and waits beyond days, are worded by
+//! `economics::units`, here as in the tables of `econ`.
 
 use std::fmt::Display;
 use std::time::Duration;
 
-/// Three significant digits and an SI prefix: `23.4 M`, `1.20 k`, `0.50 `. The unit goes after it.
-pub(crate) fn si(value: f64) -> String {
-    const PREFIXES: [&str; 9] = ["", "k", "M", "G", "T", "P", "E", "Z", "Y"];
-    let mut value = value;
-    let mut prefix = 0;
-    // 999.5 would print as 1000.
-    while value.abs() >= 999.5 && prefix + 1 < PREFIXES.len() {
-        value /= 1000.0;
-        prefix += 1;
-    }
-    let digits = match value.abs() {
-        v if v >= 99.95 => 0,
-        v if v >= 9.995 => 1,
-        _ => 2,
-    };
-    format!("{value:.digits$} {}", PREFIXES[prefix])
-}
+pub(crate) use midstate_economics::units::si;
+use midstate_economics::units::{DAY, HashesPerSecond, Seconds};
 
 /// `12.3 MH/s`.
 pub(crate) fn rate(hashes_per_second: f64) -> String {
-    format!("{}H/s", si(hashes_per_second))
+    HashesPerSecond(hashes_per_second).to_string()
 }
 
 /// Seconds below ten with a tenth, then whole units: `3.2 s`, `48 s`, `5 min 12 s`, `3 h 07 min`.
@@ -37,14 +23,11 @@ pub(crate) fn duration(duration: Duration) -> String {
     }
 }
 
-/// A mean wait, which may be beyond all hours: `5 min 12 s`, `38 days`, `2.10 Myears`.
-pub(crate) fn long_duration(seconds: f64) -> String {
-    const DAY: f64 = 86400.0;
-    const YEAR: f64 = 365.25 * DAY;
-    match seconds {
-        hours if hours < 2.0 * DAY => duration(Duration::from_secs_f64(hours.max(0.0))),
-        days if days < 2.0 * YEAR => format!("{:.0} days", days / DAY),
-        years => format!("{}years", si(years / YEAR)),
+/// A mean wait, which may be beyond all hours: `5 min 12 s`, `38.0 days`, `2.10 million years`.
+pub(crate) fn wait(seconds: f64) -> String {
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(wait) if seconds < 2.0 * DAY => duration(wait),
+        _ => Seconds(seconds).to_string(),
     }
 }
 
@@ -73,23 +56,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn si_keeps_three_digits_and_never_prints_a_thousand() {
-        for (value, text) in [
-            (0.0, "0.00 "),
-            (0.5, "0.50 "),
-            (9.999, "10.0 "),
-            (99.96, "100 "),
-            (999.4, "999 "),
-            (999.6, "1.00 k"),
-            (86_000_000.0, "86.0 M"),
-            (5.41e23, "541 Z"),
-            (1e30, "1000000 Y"),
-        ] {
-            assert_eq!(si(value), text);
-        }
-    }
-
-    #[test]
     fn durations_read_well() {
         let text = |seconds| duration(Duration::from_secs_f64(seconds));
         assert_eq!(text(3.24), "3.2 s");
@@ -100,8 +66,9 @@ mod tests {
 
     #[test]
     fn waits_and_difficulties_read_well_at_every_size() {
-        let texts = [0.35, 90_000.0, 40.0 * 86400.0, 1e14].map(long_duration);
-        assert_eq!(texts, ["0.3 s", "25 h 00 min", "40 days", "3.17 Myears"]);
+        let texts = [0.35, 90_000.0, 40.0 * DAY, 1e14].map(wait);
+        assert_eq!(texts, ["0.3 s", "25 h 00 min", "40.0 days", "3.17 million years"]);
+        assert_eq!(wait(f64::INFINITY), "never");
         let texts = [0.0, 4.656e-10, 5e-4, 0.001, 0.01234, 0.06, 0.5, 0.9996, 42.0, 1.55e14];
         assert_eq!(
             texts.map(difficulty),

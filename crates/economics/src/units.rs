@@ -188,7 +188,8 @@ impl Satoshi {
 /// Three significant digits with an SI prefix: `1.36 G`, `950 M`, `7.75 µ`; an exponent below the
 /// smallest prefix.
 pub fn si(value: f64) -> String {
-    const PREFIXES: [(f64, &str); 12] = [
+    const PREFIXES: [(f64, &str); 13] = [
+        (1e24, "Y"),
         (1e21, "Z"),
         (1e18, "E"),
         (1e15, "P"),

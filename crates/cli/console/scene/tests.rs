@@ -89,9 +89,9 @@ rate     86.4 MH/s in 10 s   86.1 MH/s in 60 s   85.9 MH/s in 15 min
 kernel   avx512, 2 threads, 32 midstates, 62.0 Ghashes so far
 pool     stratum+tcp://pool.example.org:3333
 job      height 128, difficulty 0.0600, network 155 T, 4.2 s old, id 6643f2a1
-next     a share every 3.0 s, over 99 % likely within a minute; a block every 244 Myears
+next     a share every 3.0 s, over 99 % likely within a minute; a block every 244 million years
 shares   241 = 238 accepted + 1 rejected + 1 stale + 0 throttled + 1 unresolved, 38 ms
-best     difficulty 17.2
+best     difficulty 17.3
 blocks   0 found, 0 accepted, 0 rejected
 
 authorized at stratum+tcp://pool.example.org:3333
@@ -110,9 +110,9 @@ rate     86.4 MH/s, 60 s 86.1 MH/s, 15 min 85.9 MH/s
 kernel   avx512, 2 threads, 32 midstates
 pool     stratum+tcp://pool.example.org:3333
 job      height 128, difficulty 0.0600, 4.2 s old
-next     a share every 3.0 s; a block every 244 Myears
+next     share every 3.0 s; a block every 244 million years
 shares   241 found, 238 accepted, 1 rejected, 38 ms
-best     difficulty 17.2
+best     difficulty 17.3
 blocks   0 found, 0 accepted, 0 rejected
 
 warning: stratum+tcp://pool.example.org:3333: not encrypted:
@@ -153,12 +153,12 @@ fn before_the_first_job_and_during_a_pause() {
     scene.set_status(&idle);
     assert_snapshot!(picture(&scene, 80, 12), @r"
 connecting  0.2 s    q quit   p pause   + - threads
-rate     0.00 H/s in 10 s
+rate     0 H/s in 10 s
 
 kernel   avx512, 2 threads, 32 midstates, 62.0 Ghashes so far
 next     nothing is being hashed
 shares   241 = 238 accepted + 1 rejected + 1 stale + 0 throttled + 1 unresolved
-best     difficulty 17.2
+best     difficulty 17.3
 blocks   0 found, 0 accepted, 0 rejected
 ");
     scene.set_status(&Status { state: State::Paused, ..status() });
