@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use midstate_fuzz::{NOW, events, sent, share, working};
-use midstate_stratum::Event;
+use midstate_stratum::ClientEvent;
 
 const SHARES: u32 = 4;
 /// 64 lines make fewer events than this, and so do the timers of a day.
@@ -31,6 +31,7 @@ midstate_fuzz::target!(|text| {
     client.finish(now + Duration::from_secs(2));
     happened.extend(events(&mut client));
     assert!(happened.len() < MOST, "{} events", happened.len());
-    let ended = happened.iter().filter(|event| matches!(event, Event::Verdict { .. })).count();
+    let is_end = |event: &&ClientEvent| matches!(event, ClientEvent::Verdict { .. });
+    let ended = happened.iter().filter(is_end).count();
     assert_eq!((ended, client.pending()), (SHARES as usize, 0));
 });

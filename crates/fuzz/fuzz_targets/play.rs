@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use midstate_chain::Job;
 use midstate_fuzz::{NOW, events, idle, sent, share};
-use midstate_stratum::{Client, Event};
+use midstate_stratum::{Client, ClientEvent};
 use serde_json::Value;
 
 /// Lines of a script that are played.
@@ -28,7 +28,7 @@ struct Side {
     piece: usize,
     open: VecDeque<Value>,
     job: Option<Arc<Job>>,
-    happened: Vec<Event>,
+    happened: Vec<ClientEvent>,
     now: Duration,
     shares: u32,
 }
@@ -84,7 +84,7 @@ impl Side {
         let requests = sent(&mut self.client).into_iter().filter(|line| line["method"].is_string());
         self.open.extend(requests);
         for event in events(&mut self.client) {
-            if let Event::Job(job) = &event {
+            if let ClientEvent::Job(job) = &event {
                 self.job = Some(Arc::clone(job));
             }
             self.happened.push(event);
@@ -97,7 +97,7 @@ impl Side {
         self.client.finish(self.now + Duration::from_secs(24 * 3600));
         self.listen();
         assert_eq!(self.client.pending(), 0);
-        let is_verdict = |event: &&Event| matches!(event, Event::Verdict { .. });
+        let is_verdict = |event: &&ClientEvent| matches!(event, ClientEvent::Verdict { .. });
         self.happened.iter().filter(is_verdict).count()
     }
 }

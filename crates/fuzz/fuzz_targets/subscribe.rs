@@ -2,7 +2,7 @@
 #![cfg_attr(feature = "libfuzzer", no_main)]
 
 use midstate_fuzz::{EASY, JOB, NOW, answer, connected, events, say, sent, share};
-use midstate_stratum::{Event, Limits};
+use midstate_stratum::{ClientEvent, Limits};
 
 midstate_fuzz::target!(|result| {
     let mut client = connected();
@@ -18,13 +18,13 @@ midstate_fuzz::target!(|result| {
     say(&mut client, JOB.as_bytes());
     let events = events(&mut client);
     let subscribed = events.iter().find_map(|event| match event {
-        Event::Subscribed { extranonce1, extranonce2_size, .. } => {
+        ClientEvent::Subscribed { extranonce1, extranonce2_size, .. } => {
             Some((extranonce1.clone(), *extranonce2_size))
         }
         _ => None,
     });
     let job = events.iter().find_map(|event| match event {
-        Event::Job(job) => Some(job),
+        ClientEvent::Job(job) => Some(job),
         _ => None,
     });
     let Some((extranonce1, size)) = subscribed else {

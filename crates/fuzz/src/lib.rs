@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_chain::{Job, Share};
-use midstate_stratum::{Client, ClientConfig, Event};
+use midstate_stratum::{Client, ClientConfig, ClientEvent};
 use serde_json::Value;
 
 /// The version bits that the client would roll.
@@ -93,14 +93,14 @@ pub fn sent(client: &mut Client) -> Vec<Value> {
 }
 
 /// Everything that happened.
-pub fn events(client: &mut Client) -> Vec<Event> {
+pub fn events(client: &mut Client) -> Vec<ClientEvent> {
     std::iter::from_fn(|| client.poll_event()).collect()
 }
 
 /// The last job among the events, which are all taken.
 pub fn newest_job(client: &mut Client) -> Option<Arc<Job>> {
     events(client).into_iter().rev().find_map(|event| match event {
-        Event::Job(job) => Some(job),
+        ClientEvent::Job(job) => Some(job),
         _ => None,
     })
 }

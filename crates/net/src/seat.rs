@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_chain::{Job, Share};
-use midstate_stratum::{Client, ClientConfig, CloseReason, Event, Verdict, redirect};
+use midstate_stratum::{Client, ClientConfig, ClientEvent, CloseReason, Verdict, redirect};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 
@@ -416,20 +416,20 @@ impl Seat {
         let mut ending = None;
         while let Some(event) = self.client.poll_event() {
             match event {
-                Event::Authorized => {
+                ClientEvent::Authorized => {
                     self.tell_state(LinkState::Authorized, None).await;
                     progress.let_in = true;
                     self.tell_health(progress).await;
                 }
-                Event::Job(_) if progress.leaving => {}
-                Event::Job(job) => {
+                ClientEvent::Job(_) if progress.leaving => {}
+                ClientEvent::Job(job) => {
                     self.report(Told::Job(job)).await;
                     let is_first = !std::mem::replace(&mut progress.has_job, true);
                     if is_first {
                         self.tell_health(progress).await;
                     }
                 }
-                Event::Verdict { share, verdict, code, reason, advice, latency } => {
+                ClientEvent::Verdict { share, verdict, code, reason, advice, latency } => {
                     progress.refused |= verdict == Verdict::Rejected;
                     let is_accepted = verdict == Verdict::Accepted;
                     if is_accepted && !std::mem::replace(&mut progress.accepted, true) {
@@ -438,14 +438,14 @@ impl Seat {
                     self.tell(Happened::Verdict { share, verdict, code, reason, advice, latency })
                         .await;
                 }
-                Event::Message(text) => self.tell(Happened::Message(text)).await,
-                Event::Warning(text) => self.tell(Happened::Warning(text)).await,
-                Event::AuthorizationRefused { reason } => {
+                ClientEvent::Message(text) => self.tell(Happened::Message(text)).await,
+                ClientEvent::Warning(text) => self.tell(Happened::Warning(text)).await,
+                ClientEvent::AuthorizationRefused { reason } => {
                     let reason = format!("the pool refused user or password: {reason}");
                     ending = Some(Ending::Failed(Failure::Refused, reason));
                 }
                 // A refusal closes too, and has said more.
-                Event::Close(reason) => {
+                ClientEvent::Close(reason) => {
                     let how = match reason {
                         // Its next job will be no better.
                         CloseReason::Payout { .. } => Failure::Hopeless,
@@ -457,7 +457,7 @@ impl Seat {
                     };
                     ending = ending.or_else(|| Some(Ending::Failed(how, reason.to_string())));
                 }
-                Event::Redirect { host, port, wait } => match self.redirect(host, port) {
+                ClientEvent::Redirect { host, port, wait } => match self.redirect(host, port) {
                     Ok((to, doubt)) => {
                         if let Some(doubt) = doubt {
                             self.tell(Happened::Warning(doubt)).await;

@@ -1,9 +1,9 @@
 //! What it costs to read a job (S6): `mining.notify` with twelve branches, from bytes to
-//! [`Event::Job`], best of many windows. `notify [JOBS]`, by default 2,000 in each window.
+//! [`ClientEvent::Job`], best of many windows. `notify [JOBS]`, by default 2,000 in each window.
 
 use std::time::{Duration, Instant};
 
-use midstate_stratum::{Client, ClientConfig, Event};
+use midstate_stratum::{Client, ClientConfig, ClientEvent};
 use serde_json::{Value, json};
 
 const WINDOWS: usize = 200;
@@ -22,7 +22,7 @@ fn main() {
         for line in lines.iter().cycle().take(jobs) {
             client.handle_bytes(Duration::ZERO, line);
             while let Some(event) = client.poll_event() {
-                read += usize::from(matches!(event, Event::Job(_)));
+                read += usize::from(matches!(event, ClientEvent::Job(_)));
             }
         }
         best = best.min(started.elapsed());

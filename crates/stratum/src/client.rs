@@ -27,7 +27,7 @@ use crate::notify::Notify;
 use crate::{CloseReason, redirect, sanitize};
 
 pub use config::{ClientConfig, ConfigError};
-pub use event::Event;
+pub use event::ClientEvent;
 use handshake::{Handshake, NoSubscription, Request, Subscription};
 use jobs::{Extranonce, Jobs};
 use output::Output;
@@ -38,7 +38,8 @@ use watch::Watch;
 /// A Stratum v1 client for one pool.
 ///
 /// One `Client` lives across reconnects (and redirects), so that sessions are resumed and no share
-/// is lost with its connection. Each share that is submitted gets exactly one [`Event::Verdict`].
+/// is lost with its connection. Each share that is submitted gets exactly one
+/// [`ClientEvent::Verdict`].
 ///
 /// `now` is a time since any start the caller likes, the same for all calls.
 #[derive(Debug)]
@@ -168,7 +169,7 @@ impl Client {
     }
 
     /// Takes a share that was found, in any state of the connection. It is judged, and sent as soon
-    /// as the pool has authorized us; its end comes as [`Event::Verdict`].
+    /// as the pool has authorized us; its end comes as [`ClientEvent::Verdict`].
     pub fn submit(&mut self, now: Duration, share: Share) {
         if self.state == State::Finished {
             return self.shares.refuse_late(share, &mut self.output);
@@ -191,7 +192,7 @@ impl Client {
     }
 
     /// The next thing that happened.
-    pub fn poll_event(&mut self) -> Option<Event> {
+    pub fn poll_event(&mut self) -> Option<ClientEvent> {
         self.output.poll_event()
     }
 
@@ -386,7 +387,7 @@ impl Client {
             }
         };
         let extranonce = subscription.extranonce.clone();
-        self.output.emit(Event::Subscribed {
+        self.output.emit(ClientEvent::Subscribed {
             extranonce1: extranonce.first.clone(),
             extranonce2_size: extranonce.second_size,
             version_mask: self.jobs.version_mask(),
@@ -404,14 +405,14 @@ impl Client {
             Ok(()) => {
                 self.handshake.authorized();
                 self.watch.waits_for(self.handshake.missing());
-                self.output.emit(Event::Authorized);
+                self.output.emit(ClientEvent::Authorized);
                 self.flush(now);
             }
             Err(Refusal { code, reason }) => {
                 let code = code.map(|code| format!("code {code}"));
                 let reason = reason.or(code).unwrap_or("no reason given".into());
                 let reason = sanitize(&reason, self.config.limits.text);
-                self.output.emit(Event::AuthorizationRefused { reason: reason.clone() });
+                self.output.emit(ClientEvent::AuthorizationRefused { reason: reason.clone() });
                 self.close(CloseReason::AuthorizationRefused(reason));
             }
         }
@@ -458,13 +459,13 @@ impl Client {
             if !matches!(reason, CloseReason::Handshake { .. }) {
                 self.handshake.explained();
             }
-            self.output.emit(Event::Close(reason));
+            self.output.emit(ClientEvent::Close(reason));
         }
     }
 }
 
 /// `[]` or `[host, port, wait]`, the numbers as numbers or texts (S7).
-fn parse_redirect(params: &[Value], longest_wait: Duration) -> Result<Event, &'static str> {
+fn parse_redirect(params: &[Value], longest_wait: Duration) -> Result<ClientEvent, &'static str> {
     let number = |value: &Value| match value {
         Value::String(text) => text.parse().ok(),
         other => other.as_f64(),
@@ -484,5 +485,5 @@ fn parse_redirect(params: &[Value], longest_wait: Duration) -> Result<Event, &'s
     };
     let wait = given(2).and_then(number).filter(|wait| *wait > 0.0).unwrap_or(0.0);
     let wait = Duration::try_from_secs_f64(wait).unwrap_or(longest_wait).min(longest_wait);
-    Ok(Event::Redirect { host, port, wait })
+    Ok(ClientEvent::Redirect { host, port, wait })
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_chain::Job;
-use midstate_stratum::{Client, Event};
+use midstate_stratum::{Client, ClientEvent};
 use tokio::time::{Instant, sleep};
 
 use super::{Examination, Outcome, Stage, Step};
@@ -70,19 +70,19 @@ impl Examination<'_> {
             }
             while let Some(event) = client.poll_event() {
                 match event {
-                    Event::Subscribed { extranonce1, extranonce2_size, .. } => {
+                    ClientEvent::Subscribed { extranonce1, extranonce2_size, .. } => {
                         let found = format!(
                             "{} bytes of extranonce are the pool's, {extranonce2_size} ours",
                             extranonce1.len()
                         );
                         self.good(found, Stage::Authorize);
                     }
-                    Event::Authorized => {
+                    ClientEvent::Authorized => {
                         let_in = true;
                         self.good(format!("{} is let in", account.client.user), Stage::Job);
                     }
-                    Event::Job(first) => job = Some(first),
-                    Event::Close(reason) => return Err(reason.to_string()),
+                    ClientEvent::Job(first) => job = Some(first),
+                    ClientEvent::Close(reason) => return Err(reason.to_string()),
                     _ => {}
                 }
             }

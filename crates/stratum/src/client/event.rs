@@ -10,7 +10,7 @@ use crate::CloseReason;
 /// What happened. All text of the pool in it is sanitized.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub enum Event {
+pub enum ClientEvent {
     /// The pool took us in.
     Subscribed {
         /// Its part of the extranonce.
@@ -23,7 +23,7 @@ pub enum Event {
     },
     /// The pool took user and password; shares flow from now on.
     Authorized,
-    /// It did not. [`Event::Close`] follows.
+    /// It did not. [`ClientEvent::Close`] follows.
     AuthorizationRefused {
         /// In its own words.
         reason: String,

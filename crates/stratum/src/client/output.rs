@@ -8,7 +8,7 @@ use std::time::Duration;
 use midstate_chain::Job;
 
 use super::rate::Bucket;
-use crate::{Event, Limits, sanitize};
+use crate::{ClientEvent, Limits, sanitize};
 
 /// Lines and events that wait to be polled, and the ids of requests.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(super) struct Output {
     lines: VecDeque<Vec<u8>>,
     /// By the id of the request.
     shares: BTreeMap<u64, Vec<u8>>,
-    events: VecDeque<Event>,
+    events: VecDeque<ClientEvent>,
     last_id: u64,
     replies: usize,
     text: usize,
@@ -90,46 +90,46 @@ impl Output {
         }
     }
 
-    pub(super) fn emit(&mut self, event: Event) {
+    pub(super) fn emit(&mut self, event: ClientEvent) {
         self.events.push_back(event);
     }
 
     /// The newest job takes the place of one that was not polled yet (S6); what that one voided
     /// stays void.
     pub(super) fn emit_job(&mut self, mut job: Arc<Job>) {
-        let older = self.take_event(|event| matches!(event, Event::Job(_)));
-        if let Some(Event::Job(older)) = older
+        let older = self.take_event(|event| matches!(event, ClientEvent::Job(_)));
+        if let Some(ClientEvent::Job(older)) = older
             && older.clean
             && !job.clean
         {
             Arc::make_mut(&mut job).clean = true;
         }
-        self.emit(Event::Job(job));
+        self.emit(ClientEvent::Job(job));
     }
 
     /// As with jobs, only the newest counts.
     pub(super) fn emit_difficulty(&mut self, difficulty: f64) {
-        self.take_event(|event| matches!(event, Event::Difficulty(_)));
-        self.emit(Event::Difficulty(difficulty));
+        self.take_event(|event| matches!(event, ClientEvent::Difficulty(_)));
+        self.emit(ClientEvent::Difficulty(difficulty));
     }
 
     /// A flood of them is one event, too.
     pub(super) fn emit_ignored(&mut self, method: &str, count: u64) {
-        self.take_event(|event| matches!(event, Event::Ignored { .. }));
-        self.emit(Event::Ignored { method: sanitize(method, self.text), count });
+        self.take_event(|event| matches!(event, ClientEvent::Ignored { .. }));
+        self.emit(ClientEvent::Ignored { method: sanitize(method, self.text), count });
     }
 
     /// Words of the pool.
     pub(super) fn message(&mut self, now: Duration, text: &str) {
         if let Some(text) = self.messages.say(now, sanitize(text, self.text)) {
-            self.emit(Event::Message(text));
+            self.emit(ClientEvent::Message(text));
         }
     }
 
     /// Words of ours about the pool; may quote it.
     pub(super) fn warn(&mut self, now: Duration, text: &str) {
         if let Some(text) = self.warnings.say(now, sanitize(text, self.text)) {
-            self.emit(Event::Warning(text));
+            self.emit(ClientEvent::Warning(text));
         }
     }
 
@@ -147,11 +147,11 @@ impl Output {
             .or_else(|| share(&mut self.shares))
     }
 
-    pub(super) fn poll_event(&mut self) -> Option<Event> {
+    pub(super) fn poll_event(&mut self) -> Option<ClientEvent> {
         self.events.pop_front()
     }
 
-    fn take_event(&mut self, which: impl Fn(&Event) -> bool) -> Option<Event> {
+    fn take_event(&mut self, which: impl Fn(&ClientEvent) -> bool) -> Option<ClientEvent> {
         let at = self.events.iter().rposition(which)?;
         self.events.remove(at)
     }

@@ -16,7 +16,7 @@ use super::rate::Bucket;
 use super::trust::Trust;
 use crate::advice::{Cause, advice};
 use crate::message::{self, Answer};
-use crate::{CloseReason, Event, Limits, sanitize};
+use crate::{ClientEvent, CloseReason, Limits, sanitize};
 
 /// Shares without a verdict.
 #[derive(Debug)]
@@ -307,7 +307,7 @@ impl Shares {
         let Err(refusal) = answer.accepted() else {
             self.strikes = 0;
             self.trust.accepted(now);
-            out.emit(Event::Verdict {
+            out.emit(ClientEvent::Verdict {
                 share,
                 verdict: Verdict::Accepted,
                 code: None,
@@ -332,7 +332,7 @@ impl Shares {
             self.distrust = self.trust.refused(now, cause, replaced, &words, &self.limits);
         }
         let verdict = if is_known { Verdict::Accepted } else { Verdict::Rejected };
-        out.emit(Event::Verdict {
+        out.emit(ClientEvent::Verdict {
             share,
             verdict,
             code: refusal.code,
@@ -424,7 +424,7 @@ impl Shares {
 }
 
 fn settle(out: &mut Output, share: Share, why: Withheld, latency: Duration) {
-    out.emit(Event::Verdict {
+    out.emit(ClientEvent::Verdict {
         share,
         verdict: why.verdict(),
         code: None,

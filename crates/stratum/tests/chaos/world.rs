@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_chain::{Job, Share, Verdict};
-use midstate_stratum::{Client, ClientConfig, Event};
+use midstate_stratum::{Client, ClientConfig, ClientEvent};
 use serde_json::{Value, json};
 
 use crate::faults::Fault;
@@ -285,10 +285,12 @@ impl World {
         while let Some(event) = self.client.poll_event() {
             events += 1;
             match event {
-                Event::Job(job) => self.job = Some(job),
-                Event::Close(_) => self.disconnect(),
-                Event::Redirect { .. } if self.number().is_multiple_of(2) => self.disconnect(),
-                Event::Verdict { share, verdict, .. } => {
+                ClientEvent::Job(job) => self.job = Some(job),
+                ClientEvent::Close(_) => self.disconnect(),
+                ClientEvent::Redirect { .. } if self.number().is_multiple_of(2) => {
+                    self.disconnect()
+                }
+                ClientEvent::Verdict { share, verdict, .. } => {
                     let entry = self.found.get_mut(share.hash.as_bytes()).expect("it was found");
                     assert_eq!(entry.replace(verdict), None, "one verdict each");
                     self.open -= 1;

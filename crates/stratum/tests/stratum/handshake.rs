@@ -1,7 +1,7 @@
 //! Configure, subscribe, authorize and the courtesies, with every answer seen in the wild.
 
 use midstate_chain::Verdict;
-use midstate_stratum::{Client, CloseReason, ConfigError, Event};
+use midstate_stratum::{Client, ClientEvent, CloseReason, ConfigError};
 use serde_json::{Value, json};
 
 use crate::mock::{EASY, HARD_BITS, Mock, PREV, asked, config, methods, notify_params, share};
@@ -59,7 +59,7 @@ fn subscribe_with(line: &str) -> Mock {
 
 fn subscribed(mock: &mut Mock) -> Option<(Vec<u8>, usize)> {
     mock.events().into_iter().find_map(|event| match event {
-        Event::Subscribed { extranonce1, extranonce2_size, .. } => {
+        ClientEvent::Subscribed { extranonce1, extranonce2_size, .. } => {
             Some((extranonce1, extranonce2_size))
         }
         _ => None,
@@ -160,7 +160,7 @@ fn s3_unusable_extranonces_end_the_session_and_are_never_clamped() {
     }
 }
 
-fn authorize_with(line: &str) -> Vec<Event> {
+fn authorize_with(line: &str) -> Vec<ClientEvent> {
     let mut mock = Mock::new(config());
     let sent = mock.connect();
     let id = asked(&sent, "mining.authorize")["id"].to_string();
@@ -186,13 +186,13 @@ fn n19_every_shape_of_a_refused_authorization() {
         assert_eq!(
             authorize_with(line),
             [
-                Event::AuthorizationRefused { reason: reason.clone() },
-                Event::Close(CloseReason::AuthorizationRefused(reason)),
+                ClientEvent::AuthorizationRefused { reason: reason.clone() },
+                ClientEvent::Close(CloseReason::AuthorizationRefused(reason)),
             ],
             "{line}"
         );
     }
-    assert_eq!(authorize_with(r#"{"id":ID,"result":true}"#), [Event::Authorized]);
+    assert_eq!(authorize_with(r#"{"id":ID,"result":true}"#), [ClientEvent::Authorized]);
 }
 
 /// What the pool answers to configure, and the mask that jobs carry after it.

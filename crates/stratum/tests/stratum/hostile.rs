@@ -10,7 +10,7 @@
 //! such a method), `accepted`, `rejected`, `close`.
 
 use midstate_chain::Verdict;
-use midstate_stratum::Event;
+use midstate_stratum::ClientEvent;
 use serde_json::json;
 
 use crate::mock::{EASY, Mock, PREV, share};
@@ -51,18 +51,20 @@ fn effect(line: &[u8]) -> String {
     let (mut ended, mut closed) = (0, false);
     for event in mock.events() {
         effects.push(match event {
-            Event::Warning(text) if text.starts_with("ignored a malformed line") => "malformed",
-            Event::Warning(_) => "warning",
-            Event::Job(_) => "job",
-            Event::Difficulty(_) => "difficulty",
-            Event::Message(_) => "message",
-            Event::Redirect { .. } => "redirect",
-            Event::Verdict { verdict, .. } => {
+            ClientEvent::Warning(text) if text.starts_with("ignored a malformed line") => {
+                "malformed"
+            }
+            ClientEvent::Warning(_) => "warning",
+            ClientEvent::Job(_) => "job",
+            ClientEvent::Difficulty(_) => "difficulty",
+            ClientEvent::Message(_) => "message",
+            ClientEvent::Redirect { .. } => "redirect",
+            ClientEvent::Verdict { verdict, .. } => {
                 ended += 1;
                 if verdict == Verdict::Accepted { "accepted" } else { "rejected" }
             }
-            Event::Ignored { .. } => "ignored",
-            Event::Close(_) => "close",
+            ClientEvent::Ignored { .. } => "ignored",
+            ClientEvent::Close(_) => "close",
             other => panic!("unexpected: {other:?}"),
         });
         closed |= effects.last() == Some(&"close");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use midstate_chain::{Hash256, Target, Verdict};
-use midstate_stratum::{ClientConfig, CloseReason, Event};
+use midstate_stratum::{ClientConfig, ClientEvent, CloseReason};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -106,7 +106,9 @@ fn s4_n18_a_bad_job_is_refused_with_one_clear_line_and_the_old_one_goes_on() {
         mock.call("mining.notify", params);
 
         let events = mock.events();
-        let [Event::Warning(warning)] = events.as_slice() else { panic!("{words}: {events:?}") };
+        let [ClientEvent::Warning(warning)] = events.as_slice() else {
+            panic!("{words}: {events:?}")
+        };
         assert!(warning.starts_with(&format!("refused a job: {words}")), "{warning}");
         let request = mock.submitted(&share(&running, 0));
         assert_eq!(request["params"][1], "running", "{words}");
@@ -121,7 +123,7 @@ fn s4_too_few_parameters_are_no_job() {
         params.as_array_mut().unwrap().truncate(count);
         mock.call("mining.notify", params);
         let words = format!("refused a job: expected 9 parameters, got {count}");
-        assert_eq!(mock.events(), [Event::Warning(words)]);
+        assert_eq!(mock.events(), [ClientEvent::Warning(words)]);
     }
 }
 
@@ -259,7 +261,7 @@ fn s6_ten_thousand_jobs_at_once_leave_the_newest_in_a_short_queue() {
         mock.call("mining.notify", notify_params(&n.to_string(), PREV, HARD_BITS, n == 5000));
     }
     let events = mock.events();
-    let [Event::Job(job)] = events.as_slice() else { panic!("{} events", events.len()) };
+    let [ClientEvent::Job(job)] = events.as_slice() else { panic!("{} events", events.len()) };
     assert_eq!(job.id, "9999");
     assert!(job.clean, "a job in between that nobody saw voided the ones before");
 }
@@ -271,7 +273,11 @@ fn i6_the_difficulty_is_frozen_in_a_job_when_it_comes() {
     let before = mock.job("1", PREV, true);
     mock.difficulty(4.0);
     mock.difficulty(8.0);
-    assert_eq!(mock.events(), [Event::Difficulty(8.0)], "twice between jobs: the last one counts");
+    assert_eq!(
+        mock.events(),
+        [ClientEvent::Difficulty(8.0)],
+        "twice between jobs: the last one counts"
+    );
     let after = mock.job("2", PREV, false);
     assert_eq!(before.share_target, Target::from_difficulty(2.0).unwrap());
     assert_eq!(after.share_target, Target::from_difficulty(8.0).unwrap());
@@ -298,13 +304,13 @@ fn s5_n6_difficulties_good_and_bad() {
     {
         let mut mock = Mock::ready();
         mock.line(&format!(r#"{{"id":null,"method":"mining.set_difficulty","params":[{sent}]}}"#));
-        assert_eq!(mock.events(), [Event::Difficulty(value)], "{sent}");
+        assert_eq!(mock.events(), [ClientEvent::Difficulty(value)], "{sent}");
     }
     for sent in ["0", "-1", "null", "1e308", "\"NaN\"", "\"much\"", "[]", "{}", "true"] {
         let mut mock = Mock::ready();
         mock.line(&format!(r#"{{"id":null,"method":"mining.set_difficulty","params":[{sent}]}}"#));
         let events = mock.events();
-        let [Event::Warning(words)] = events.as_slice() else { panic!("{sent}: {events:?}") };
+        let [ClientEvent::Warning(words)] = events.as_slice() else { panic!("{sent}: {events:?}") };
         assert!(words.starts_with("ignored mining.set_difficulty: "), "{words}");
         assert_eq!(
             mock.job("1", PREV, true).share_target,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use midstate_chain::Verdict;
-use midstate_stratum::{CloseReason, Event};
+use midstate_stratum::{ClientEvent, CloseReason};
 use serde_json::{Value, json};
 
 use crate::mock::{HARD_BITS, Mock, PREV, asked, config, methods, notify_params, share};
@@ -148,7 +148,7 @@ fn s2_n16_malformed_lines_leave_the_job_running() {
         mock.bytes(line);
         mock.bytes(b"\n");
         let events = mock.events();
-        assert!(matches!(events.as_slice(), [Event::Warning(_)]), "{events:?}");
+        assert!(matches!(events.as_slice(), [ClientEvent::Warning(_)]), "{events:?}");
         let request = mock.submitted(&share(&job, 0));
         mock.answer(&request["id"], json!(true));
         assert_eq!(mock.verdict().verdict, Verdict::Accepted);
@@ -208,7 +208,10 @@ fn s9_a_pool_that_works_every_minute_is_kept_for_a_week() {
     }
     assert!(mock.client.poll_timeout().is_some());
     let events = mock.events();
-    assert!(matches!(events.as_slice(), [Event::Job(_)]), "only the newest job waits: {events:?}");
+    assert!(
+        matches!(events.as_slice(), [ClientEvent::Job(_)]),
+        "only the newest job waits: {events:?}"
+    );
 }
 
 #[test]
@@ -242,7 +245,7 @@ fn a_connection_that_replaces_another_needs_no_word_in_between() {
     assert_eq!(methods(&mock.sent()), ["mining.submit"]);
 }
 
-fn redirect(params: Value) -> Vec<Event> {
+fn redirect(params: Value) -> Vec<ClientEvent> {
     let mut mock = Mock::ready();
     mock.call("client.reconnect", params);
     mock.events()
@@ -251,7 +254,11 @@ fn redirect(params: Value) -> Vec<Event> {
 #[test]
 fn s7_n15_redirects_in_every_form() {
     let to = |host: Option<&str>, port: Option<u16>, wait: u64| {
-        [Event::Redirect { host: host.map(str::to_owned), port, wait: Duration::from_secs(wait) }]
+        [ClientEvent::Redirect {
+            host: host.map(str::to_owned),
+            port,
+            wait: Duration::from_secs(wait),
+        }]
     };
     assert_eq!(redirect(json!([])), to(None, None, 0));
     assert_eq!(redirect(json!(["eu.pool.com", 3333, 5])), to(Some("eu.pool.com"), Some(3333), 5));
@@ -280,7 +287,7 @@ fn s7_n15_redirects_in_every_form() {
         json!(["a", [3333]]),
     ] {
         let events = redirect(bad.clone());
-        let [Event::Warning(words)] = events.as_slice() else { panic!("{bad}: {events:?}") };
+        let [ClientEvent::Warning(words)] = events.as_slice() else { panic!("{bad}: {events:?}") };
         assert!(words.starts_with("ignored client.reconnect: its "), "{words}");
     }
 }
@@ -290,7 +297,7 @@ fn s7_n15_a_loop_of_redirects_ends_after_three_in_ten_minutes_even_over_reconnec
     let mut mock = Mock::ready();
     let redirects = |mock: &mut Mock| {
         mock.call("client.reconnect", json!(["other.pool.com", 3333]));
-        let is_redirect = |event: &Event| matches!(event, Event::Redirect { .. });
+        let is_redirect = |event: &ClientEvent| matches!(event, ClientEvent::Redirect { .. });
         let followed = mock.events().iter().any(is_redirect);
         mock.disconnect();
         mock.wait_seconds(1);

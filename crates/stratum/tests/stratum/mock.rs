@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_chain::{Job, Share};
-use midstate_stratum::{Client, ClientConfig, CloseReason, Event, Verdict};
+use midstate_stratum::{Client, ClientConfig, ClientEvent, CloseReason, Verdict};
 use serde_json::{Value, json};
 
 /// So easy that every hash is a share; with mainnet's bits it is never a block.
@@ -132,7 +132,7 @@ impl Mock {
     /// The last job among the events, which are all taken.
     pub(crate) fn newest_job(&mut self) -> Option<Arc<Job>> {
         self.events().into_iter().rev().find_map(|event| match event {
-            Event::Job(job) => Some(job),
+            ClientEvent::Job(job) => Some(job),
             _ => None,
         })
     }
@@ -148,7 +148,7 @@ impl Mock {
             .collect()
     }
 
-    pub(crate) fn events(&mut self) -> Vec<Event> {
+    pub(crate) fn events(&mut self) -> Vec<ClientEvent> {
         std::iter::from_fn(|| self.client.poll_event()).collect()
     }
 
@@ -196,7 +196,7 @@ impl Mock {
     /// Why the client wants to be disconnected, if it does. Takes all events.
     pub(crate) fn closed(&mut self) -> Option<CloseReason> {
         self.events().into_iter().find_map(|event| match event {
-            Event::Close(reason) => Some(reason),
+            ClientEvent::Close(reason) => Some(reason),
             _ => None,
         })
     }
@@ -204,7 +204,7 @@ impl Mock {
     /// The warnings among the events, which are all taken.
     pub(crate) fn warnings(&mut self) -> Vec<String> {
         let warning = |event| match event {
-            Event::Warning(text) => Some(text),
+            ClientEvent::Warning(text) => Some(text),
             _ => None,
         };
         self.events().into_iter().filter_map(warning).collect()
@@ -212,9 +212,9 @@ impl Mock {
 }
 
 impl Ended {
-    pub(crate) fn of(event: Event) -> Option<Self> {
+    pub(crate) fn of(event: ClientEvent) -> Option<Self> {
         match event {
-            Event::Verdict { share, verdict, code, reason, advice, latency } => {
+            ClientEvent::Verdict { share, verdict, code, reason, advice, latency } => {
                 Some(Self { share, verdict, code, reason, advice, latency })
             }
             _ => None,

@@ -1,7 +1,7 @@
 //! A foreign oracle: the parser of the Stratum reference implementation (`sv1_api`) reads what we
 //! write, and we read what it writes.
 
-use midstate_stratum::{Event, Limits, Server, ServerConfig, ServerEvent};
+use midstate_stratum::{ClientEvent, Limits, Server, ServerConfig, ServerEvent};
 use serde_json::Value;
 use sv1_api::methods::{
     Client2Server, Method, Server2Client, Server2ClientResponse, client_to_server, server_to_client,
@@ -84,10 +84,10 @@ fn we_read_the_references_side_of_the_handshake_and_its_job() {
     mock.line(&written(notify("1")));
     let events = mock.events();
     let [
-        Event::Subscribed { extranonce1, extranonce2_size: 8, version_mask: 0x1fff_e000 },
-        Event::Authorized,
-        Event::Difficulty(EASY),
-        Event::Job(job),
+        ClientEvent::Subscribed { extranonce1, extranonce2_size: 8, version_mask: 0x1fff_e000 },
+        ClientEvent::Authorized,
+        ClientEvent::Difficulty(EASY),
+        ClientEvent::Job(job),
     ] = events.as_slice()
     else {
         panic!("{events:?}")

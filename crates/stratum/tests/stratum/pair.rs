@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use midstate_chain::{Job, Verdict};
 use midstate_stratum::{
-    Client, Event, Limits, Reject, Server, ServerConfig, ServerEvent, Submission,
+    Client, ClientEvent, Limits, Reject, Server, ServerConfig, ServerEvent, Submission,
 };
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
@@ -190,10 +190,10 @@ impl Pair {
         }
         while let Some(event) = self.client.poll_event() {
             match event {
-                Event::Job(newest) => self.job = Some(newest),
-                Event::Verdict { verdict, .. } => self.ended.push(verdict),
-                Event::Close(reason) => panic!("closed: {reason}"),
-                Event::Warning(text) => panic!("warned: {text}"),
+                ClientEvent::Job(newest) => self.job = Some(newest),
+                ClientEvent::Verdict { verdict, .. } => self.ended.push(verdict),
+                ClientEvent::Close(reason) => panic!("closed: {reason}"),
+                ClientEvent::Warning(text) => panic!("warned: {text}"),
                 _ => {}
             }
         }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use midstate_chain::{Coinbase, TxOut};
-use midstate_stratum::{ClientConfig, CloseReason, Event, ExpectedPayout};
+use midstate_stratum::{ClientConfig, ClientEvent, CloseReason, ExpectedPayout};
 use serde_json::{Value, json};
 
 use crate::mock::{HARD_BITS, Mock, PREV, config, notify_params};
@@ -51,10 +51,12 @@ fn paying(ours: u64) -> Value {
 fn judged(mut mock: Mock, params: Value) -> (bool, Vec<String>) {
     mock.call("mining.notify", params);
     let events = mock.events();
-    let is_job = |event: &Event| matches!(event, Event::Job(_));
+    let is_job = |event: &ClientEvent| matches!(event, ClientEvent::Job(_));
     let words = events.iter().filter_map(|event| match event {
-        Event::Warning(text) => Some(text.clone()),
-        Event::Close(reason @ CloseReason::Payout { .. }) => Some(format!("closed: {reason}")),
+        ClientEvent::Warning(text) => Some(text.clone()),
+        ClientEvent::Close(reason @ CloseReason::Payout { .. }) => {
+            Some(format!("closed: {reason}"))
+        }
         _ => None,
     });
     (events.iter().any(is_job), words.collect())
@@ -145,7 +147,8 @@ fn s13_a_job_that_came_before_the_subscription_is_looked_into_too() {
     let subscribe = asked.iter().find(|request| request["method"] == "mining.subscribe").unwrap();
     mock.answer(&subscribe["id"], json!([[], "a1b2c3d4", 4]));
     let events = mock.events();
-    assert!(!events.iter().any(|event| matches!(event, Event::Job(_))), "{events:?}");
-    let is_close = |event: &Event| matches!(event, Event::Close(CloseReason::Payout { .. }));
+    assert!(!events.iter().any(|event| matches!(event, ClientEvent::Job(_))), "{events:?}");
+    let is_close =
+        |event: &ClientEvent| matches!(event, ClientEvent::Close(CloseReason::Payout { .. }));
     assert!(events.iter().any(is_close), "{events:?}");
 }

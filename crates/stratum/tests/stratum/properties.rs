@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use midstate_chain::{Job, Share};
 use midstate_stratum::{
-    Client, ClientConfig, Event, Limits, Server, ServerConfig, ServerEvent, sanitize,
+    Client, ClientConfig, ClientEvent, Limits, Server, ServerConfig, ServerEvent, sanitize,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -176,17 +176,17 @@ impl Trial {
         }
         while let Some(event) = self.client.poll_event() {
             match event {
-                Event::Job(job) => {
+                ClientEvent::Job(job) => {
                     is_safe(&job.id);
                     self.jobs.push(job);
                 }
-                Event::Verdict { share, reason, .. } => {
+                ClientEvent::Verdict { share, reason, .. } => {
                     is_safe(reason.as_deref().unwrap_or_default());
                     self.ended.push(share);
                 }
-                Event::Message(text) | Event::Warning(text) => is_safe(&text),
-                Event::AuthorizationRefused { reason } => is_safe(&reason),
-                Event::Close(reason) => is_safe(&reason.to_string()),
+                ClientEvent::Message(text) | ClientEvent::Warning(text) => is_safe(&text),
+                ClientEvent::AuthorizationRefused { reason } => is_safe(&reason),
+                ClientEvent::Close(reason) => is_safe(&reason.to_string()),
                 _ => {}
             }
         }

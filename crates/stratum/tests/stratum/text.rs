@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use midstate_stratum::{Event, Limits};
+use midstate_stratum::{ClientEvent, Limits};
 use serde_json::json;
 
 use crate::mock::Mock;
@@ -11,7 +11,7 @@ use crate::mock::Mock;
 fn s11_messages_are_clean_short_and_slow() {
     let mut mock = Mock::ready();
     mock.call("client.show_message", json!(["\u{1b}]52;c;ZWNobyBvd25lZA==\u{7}\u{9b}2Jhello\r\n"]));
-    assert_eq!(mock.events(), [Event::Message("]52;c;ZWNobyBvd25lZA==2Jhello".into())]);
+    assert_eq!(mock.events(), [ClientEvent::Message("]52;c;ZWNobyBvd25lZA==2Jhello".into())]);
     for _ in 0..50 {
         mock.call("client.show_message", json!(["again"]));
     }
@@ -19,7 +19,7 @@ fn s11_messages_are_clean_short_and_slow() {
     mock.wait_seconds(10);
     mock.call("client.show_message", json!(["x".repeat(300)]));
     let expected = format!("{}… (50 more were held back)", "x".repeat(255));
-    assert_eq!(mock.events(), [Event::Message(expected)]);
+    assert_eq!(mock.events(), [ClientEvent::Message(expected)]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a pool's answers to shares, or their absence, lead to.
 
-use midstate_stratum::{CloseReason, Event};
+use midstate_stratum::{ClientEvent, CloseReason};
 use serde_json::{Value, json};
 
 use crate::mock::{Mock, PREV, share_at};
@@ -15,8 +15,8 @@ fn refused(seconds: u32, mut answer: impl FnMut(&mut Mock, u32, &Value)) -> Opti
         mock.wait_seconds(1);
         for event in mock.events() {
             match event {
-                Event::Close(reason) => return Some((second, reason.to_string())),
-                Event::Job(newer) => job = newer,
+                ClientEvent::Close(reason) => return Some((second, reason.to_string())),
+                ClientEvent::Job(newer) => job = newer,
                 _ => {}
             }
         }
@@ -93,7 +93,9 @@ fn silence_has_consequences_before_three_minutes() {
                 mock.sent();
             }
             let reason = mock.events().into_iter().find_map(|event| match event {
-                Event::Close(reason @ CloseReason::Unanswered { .. }) => Some(reason.to_string()),
+                ClientEvent::Close(reason @ CloseReason::Unanswered { .. }) => {
+                    Some(reason.to_string())
+                }
                 _ => None,
             });
             if let Some(reason) = reason {
