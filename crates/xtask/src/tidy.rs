@@ -2,12 +2,13 @@
 //!
 //! It reads `cargo metadata` and the files of the working tree, and lists every violation at once,
 //! one a line, each with its rule and its cure. Where there is none, it prints the rooms with
-//! their lines and arrows. It compiles nothing and changes nothing. It leaves to rustfmt, rustc and
-//! clippy what they already check.
+//! their lines and arrows, and the long files and functions. It compiles nothing and changes
+//! nothing. It leaves to rustfmt, rustc and clippy what they already check.
 
 mod house;
 mod manifest;
 mod rooms;
+mod sizes;
 mod source;
 mod text;
 mod tokens;
@@ -21,11 +22,12 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, ensure};
 
 use rooms::Rooms;
+use sizes::Sizes;
 
 /// Checks the working tree at `root`: every violation on stdout, the count on stderr, exit code 1
 /// where there is one.
 pub(crate) fn run(root: &Path) -> anyhow::Result<ExitCode> {
-    let mut rooms = Rooms::default();
+    let (mut rooms, mut sizes) = (Rooms::default(), Sizes::default());
     let mut violations = rooms::check_plan(house::ARROWS);
     violations.extend(rooms::check_plan(house::FOLDERS));
     let mut crate_roots = BTreeSet::new();
@@ -44,17 +46,19 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<ExitCode> {
         let Ok(text) = String::from_utf8(bytes) else { continue };
         violations.extend(text::check(path, &text));
         if path.ends_with(".rs") {
-            rooms.count(path, &text);
-            violations.extend(source::check(path, &text, crate_roots.contains(path), &mut rooms));
+            let is_crate_root = crate_roots.contains(path);
+            violations.extend(source::check(path, &text, is_crate_root, &mut rooms, &mut sizes));
         }
     }
+
+    violations.extend(rooms.check_sizes());
 
     violations.sort();
     for violation in &violations {
         println!("{violation}");
     }
     if violations.is_empty() {
-        print!("{rooms}");
+        print!("{rooms}\n{sizes}");
         eprintln!("tidy: {} files, no violation", files.len());
         return Ok(ExitCode::SUCCESS);
     }

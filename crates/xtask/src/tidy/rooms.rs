@@ -21,20 +21,48 @@ const DOWNWARD: Rule = Rule {
     cure: "turn the arrow round, or move what is shared into a lower room",
 };
 
+const SMALL: Rule = Rule {
+    law: "no room holds more than 15 % of the lines of all rooms, tests not counted",
+    cure: "take out of it what has a name of its own, as a room below or beside it",
+};
+/// Percent.
+const MOST: f64 = 15.0;
+
 /// Lines and arrows of every room.
 #[derive(Debug, Default)]
 pub(super) struct Rooms {
-    lines: BTreeMap<String, usize>,
+    lines: BTreeMap<String, Lines>,
     arrows: BTreeMap<String, BTreeSet<String>>,
 }
 
+#[derive(Debug, Default)]
+struct Lines {
+    source: usize,
+    tests: usize,
+}
+
 impl Rooms {
-    /// Counts a source file.
-    pub(super) fn count(&mut self, path: &str, text: &str) {
+    /// Counts a source file, of which so many lines are tests.
+    pub(super) fn count(&mut self, path: &str, text: &str, tests: usize) {
         if path.starts_with("crates/") {
-            *self.lines.entry(house::room_of_path(path).to_owned()).or_default() +=
-                text.lines().count();
+            let room = self.lines.entry(house::room_of_path(path).to_owned()).or_default();
+            room.source += text.lines().count() - tests;
+            room.tests += tests;
         }
+    }
+
+    /// The rooms that are too big for their house.
+    pub(super) fn check_sizes(&self) -> Vec<Violation> {
+        let shares = self.lines.iter().map(|(room, lines)| (room, self.share(lines)));
+        let big = shares.filter(|&(_, share)| share > MOST);
+        let found = big.map(|(room, share)| format!("{room} with {share:.1} % of the lines"));
+        found.map(|found| SMALL.broken(house::PATH, 1, found)).collect()
+    }
+
+    /// Percent of the source lines of all rooms.
+    fn share(&self, lines: &Lines) -> f64 {
+        let all: usize = self.lines.values().map(|lines| lines.source).sum();
+        100.0 * lines.source as f64 / all.max(1) as f64
     }
 
     /// Notes that `room` uses `used`.
@@ -112,14 +140,14 @@ fn named_after_crate(tokens: &[Token]) -> Vec<(&str, usize)> {
 
 impl fmt::Display for Rooms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all: usize = self.lines.values().sum();
+        writeln!(f, "room        lines  share   tests  uses")?;
         for (room, _) in house::rooms() {
-            let Some(&lines) = self.lines.get(room) else { continue };
+            let Some(lines) = self.lines.get(room) else { continue };
             let arrows = self.arrows.get(room).map_or(String::new(), |used| {
                 used.iter().map(String::as_str).collect::<Vec<_>>().join(" ")
             });
-            let share = 100.0 * lines as f64 / all as f64;
-            writeln!(f, "{room:<10} {lines:>6} lines {share:>5.1} %  {arrows}")?;
+            let (share, Lines { source, tests }) = (self.share(lines), lines);
+            writeln!(f, "{room:<10} {source:>6} {share:>5.1} %  {tests:>6}  {arrows}")?;
         }
         Ok(())
     }
@@ -174,15 +202,35 @@ mod tests {
     #[test]
     fn the_table_has_lines_shares_and_arrows() {
         let mut rooms = Rooms::default();
-        rooms.count("crates/chain/src/lib.rs", "one\ntwo\nthree\n");
-        rooms.count("crates/cli/shell/exit.rs", "one\n");
-        rooms.count("tests/tests.rs", "not counted\n");
+        rooms.count("crates/chain/src/lib.rs", "one\ntwo\nthree\nfour\n", 1);
+        rooms.count("crates/cli/shell/exit.rs", "one\n", 0);
+        rooms.count("tests/tests.rs", "not counted\n", 0);
         rooms.note("chain", "sha256d");
         let table = rooms.to_string();
         let lines: Vec<_> = table.lines().map(str::trim_end).collect();
         assert_eq!(
             lines,
-            ["chain           3 lines  75.0 %  sha256d", "shell           1 lines  25.0 %"]
+            [
+                "room        lines  share   tests  uses",
+                "chain           3  75.0 %       1  sha256d",
+                "shell           1  25.0 %       0"
+            ]
         );
+    }
+
+    #[test]
+    fn a_room_with_more_than_15_percent_of_the_lines_is_a_violation_and_its_tests_do_not_count() {
+        let mut rooms = Rooms::default();
+        let text = |lines| "line\n".repeat(lines);
+        for room in ["sha256d", "chain", "work", "gbt", "engine", "net"] {
+            rooms.count(&format!("crates/{room}/src/lib.rs"), &text(15), 0);
+        }
+        rooms.count("crates/pool/src/lib.rs", &text(10), 0);
+        rooms.count("crates/pool/tests/pool.rs", &text(500), 500);
+        assert!(rooms.check_sizes().is_empty(), "15 % are allowed");
+        rooms.count("crates/net/src/link.rs", &text(1), 0);
+        let found: Vec<_> =
+            rooms.check_sizes().into_iter().map(|violation| violation.found).collect();
+        assert_eq!(found, ["net with 15.8 % of the lines"]);
     }
 }

@@ -6,6 +6,7 @@
 
 use super::house::{self, HASHER, IMPURE};
 use super::rooms::Rooms;
+use super::sizes::{self, Sizes};
 use super::tokens::{self, Token};
 use super::{Rule, Violation};
 
@@ -59,12 +60,15 @@ pub(super) fn check(
     text: &str,
     is_crate_root: bool,
     rooms: &mut Rooms,
+    sizes: &mut Sizes,
 ) -> Vec<Violation> {
     let mut violations = check_shape(path, text);
     match tokens::read(text) {
         Ok(tokens) => {
             violations.extend(check_tokens(path, &tokens, is_crate_root));
             violations.extend(rooms.check_folder(path, &tokens));
+            rooms.count(path, text, sizes::test_lines(path, text, &tokens));
+            sizes.note(path, text, &tokens);
         }
         Err((line, message)) => violations.push(READABLE.broken(path, line, message)),
     }
@@ -169,10 +173,16 @@ mod tests {
 
     /// The laws that a file breaks, and the lines where.
     fn broken(path: &str, text: &str) -> Vec<(&'static str, usize)> {
-        check(path, &format!("//! Sample.\n{text}"), false, &mut Rooms::default())
-            .iter()
-            .map(|violation| (violation.law, violation.line))
-            .collect()
+        check(
+            path,
+            &format!("//! Sample.\n{text}"),
+            false,
+            &mut Rooms::default(),
+            &mut Sizes::default(),
+        )
+        .iter()
+        .map(|violation| (violation.law, violation.line))
+        .collect()
     }
 
     fn laws(path: &str, text: &str) -> Vec<&'static str> {
@@ -197,7 +207,13 @@ mod tests {
     #[test]
     fn a_file_says_what_it_is() {
         for text in ["fn main() {}\n", "// a comment\n", "/// of an item\nfn f() {}\n", ""] {
-            let violations = check("crates/chain/src/x.rs", text, false, &mut Rooms::default());
+            let violations = check(
+                "crates/chain/src/x.rs",
+                text,
+                false,
+                &mut Rooms::default(),
+                &mut Sizes::default(),
+            );
             assert_eq!(violations[0].law, HEADED.law, "{text}");
         }
     }
@@ -233,8 +249,13 @@ mod tests {
     #[test]
     fn crate_roots_say_what_they_forbid() {
         let at_root = |path: &str, text: &str| -> Vec<&str> {
-            let violations =
-                check(path, &format!("//! Sample.\n{text}"), true, &mut Rooms::default());
+            let violations = check(
+                path,
+                &format!("//! Sample.\n{text}"),
+                true,
+                &mut Rooms::default(),
+                &mut Sizes::default(),
+            );
             violations.iter().map(|violation| violation.law).collect()
         };
         assert_eq!(at_root("crates/chain/src/lib.rs", "#![forbid(unsafe_code)]"), NOTHING);
