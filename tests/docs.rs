@@ -148,6 +148,75 @@ fn links_between_pages_lead_somewhere() {
     }
 }
 
+/// The words between single backticks of a page, fences left out.
+fn code_words(text: &str) -> Vec<&str> {
+    let lines = text.split("```").step_by(2);
+    lines.flat_map(|prose| prose.split('`').skip(1).step_by(2)).collect()
+}
+
+/// Every file below a folder, build outputs left out.
+fn files_below(below: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(below).unwrap().map(|entry| entry.unwrap().path());
+    let (folders, mut files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
+    let sources = folders.iter().filter(|path| !path.ends_with("target"));
+    files.extend(sources.flat_map(|path| files_below(path)));
+    files
+}
+
+/// The pages for those who change the code name files, by the path or by the end of it.
+#[test]
+fn the_files_that_the_pages_for_contributors_name_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files: Vec<_> =
+        ["crates", "tests", "benches"].iter().flat_map(|d| files_below(&root.join(d))).collect();
+    let mut looked = 0;
+    for page in ["docs/architecture.md", "docs/style.md", "CONTRIBUTING.md", "SECURITY.md"] {
+        let text = std::fs::read_to_string(root.join(page)).unwrap();
+        for name in code_words(&text) {
+            let is_path = (name.contains('/') || name.ends_with(".rs"))
+                && !name.contains([' ', ':', '{', '<', '*', '!']);
+            if !is_path {
+                continue;
+            }
+            looked += 1;
+            let name = name.trim_end_matches('/');
+            let is_named = |file: &PathBuf| file.ancestors().any(|path| path.ends_with(name));
+            let is_there = root.join(name).exists() || files.iter().any(is_named);
+            assert!(is_there, "{page} names {name}, and there is no such file");
+        }
+    }
+    assert!(looked > 50, "{looked} names of files: are they still in backticks?");
+}
+
+/// The journeys name a file and then functions in it.
+#[test]
+fn the_functions_of_the_four_journeys_are_where_the_page_says() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/architecture.md")).unwrap();
+    let (_, journeys) = page.split_once("## Four journeys\n").expect("the page has them");
+    let journeys = journeys.split("\n## ").next().unwrap();
+    assert_eq!(journeys.matches("\n### ").count(), 4);
+    let (mut file, mut source) = ("", String::new());
+    let mut looked = 0;
+    for word in code_words(journeys) {
+        if word.starts_with("crates/") {
+            file = word;
+            source = std::fs::read_to_string(root.join(word)).unwrap();
+        } else if word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+            && word.starts_with(|c: char| c.is_ascii_lowercase())
+        {
+            looked += 1;
+            let is_there = ["fn", "function"].iter().any(|keyword| {
+                [format!("{keyword} {word}("), format!("{keyword} {word}<")]
+                    .iter()
+                    .any(|text| source.contains(text))
+            });
+            assert!(is_there, "architecture.md names {word} in {file}, and there is none");
+        }
+    }
+    assert!(looked > 25, "{looked} functions: are they still in backticks?");
+}
+
 /// The names of headings, as forges make them.
 fn anchors(text: &str) -> impl Iterator<Item = String> + '_ {
     text.lines().filter(|line| line.starts_with('#')).map(|line| {
