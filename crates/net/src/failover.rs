@@ -188,6 +188,17 @@ impl Failover {
         !pool.let_in && pool.refusals >= self.limits.refusals
     }
 
+    /// Whether this pool cannot be worked for, so that work leaves it for its own trouble.
+    pub(crate) fn has_failed(&self, now: Duration, pool: usize) -> bool {
+        let pool = &self.pools[pool];
+        matches!(pool.standing, Standing::Workless(_)) || self.is_distrusted(now, pool)
+    }
+
+    /// Whether this pool took none of our shares when it last had them.
+    pub(crate) fn owes(&self, pool: usize) -> bool {
+        self.pools[pool].owes
+    }
+
     /// Whether no pool is left that might let us in.
     pub(crate) fn all_out(&self) -> bool {
         (0..self.pools.len()).all(|pool| self.is_out(pool))

@@ -226,12 +226,15 @@ impl Link {
     /// Acts on what the failover decides.
     fn decide(&mut self) {
         let now = self.now();
+        // A decision forgets what a pool did that is no longer wanted.
+        let has_failed =
+            self.active_rank().is_some_and(|active| self.failover.has_failed(now, active));
         self.failover.decide(now);
         if self.failover.any_healthy(now) {
             self.last_healthy = now;
         }
         let active = self.failover.active();
-        self.activate(active);
+        self.activate(active, has_failed);
         for (rank, seat) in self.seats.iter_mut().enumerate() {
             let order = if self.failover.is_wanted(rank) { Order::Run } else { Order::Rest };
             let changed = seat.orders.send_if_modified(|present| {
@@ -248,8 +251,14 @@ impl Link {
         }
     }
 
-    /// Moves the work to the pool of this rank, or to none.
-    fn activate(&mut self, rank: Option<usize>) {
+    /// The rank of the pool whose jobs are hashed, if it is still on the list.
+    fn active_rank(&self) -> Option<usize> {
+        self.active.and_then(|id| self.seats.iter().position(|seat| seat.id == id))
+    }
+
+    /// Moves the work to the pool of this rank, or to none. `has_failed`: the pool that has the
+    /// work cannot be worked for.
+    fn activate(&mut self, rank: Option<usize>, has_failed: bool) {
         let Some(seat) = rank.map(|rank| &self.seats[rank]) else {
             if let Some(lost) = self.active.take() {
                 self.tell(lost, Happened::Pause);
@@ -261,7 +270,7 @@ impl Link {
         }
         let moved = self.active.is_some() || rank != Some(0);
         let (id, job) = (seat.id, seat.job.clone());
-        let reason = self.why_moving_to(rank.expect("there is a seat"));
+        let reason = self.why_moving_to(rank.expect("there is a seat"), has_failed);
         self.active = Some(id);
         if moved {
             let state = LinkState::Failover;
@@ -272,11 +281,17 @@ impl Link {
         }
     }
 
-    /// Why work moves to the pool of this rank: the present trouble of the pools above it, or its
-    /// own recovery.
-    fn why_moving_to(&self, rank: usize) -> String {
-        let left = self.active.and_then(|id| self.seats.iter().position(|seat| seat.id == id));
-        match left {
+    /// Why work moves to the pool of this rank: the present trouble of the pools above it, or of
+    /// the pool below that had the work; else its own recovery.
+    fn why_moving_to(&self, rank: usize, has_failed: bool) -> String {
+        match self.active_rank() {
+            Some(left) if left > rank && has_failed => {
+                format!("{}: {}", self.seats[left].name, self.troubles(&self.seats[left..=left]))
+            }
+            Some(left) if left > rank && self.failover.owes(rank) => {
+                "it has sent work without trouble, so that our shares are tried there again"
+                    .to_owned()
+            }
             Some(left) if left > rank => "it is healthy again".to_owned(),
             _ if rank == 0 => "it is the first pool of the list that works".to_owned(),
             _ => self.troubles(&self.seats[..rank]),

@@ -176,6 +176,48 @@ async fn a_reason_names_the_present_trouble_never_an_older_one_and_is_never_null
     assert!(!reason.contains("refused"), "{reason}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_reason_names_the_trouble_of_the_pool_that_is_left_also_on_the_way_up() {
+    let pools = Pools::default();
+    pools.set("one", Mood::Refuses(Refusal::Code(20)));
+    pools.set("two", Mood::Good);
+    let mut link = Running::start(&pools, &["one", "two"]);
+    mine_until_working_for(&mut link, "two").await;
+    // The first is as bad as it was; it is returned to because the second is gone.
+    pools.set("two", Mood::Rude);
+    link.until_working_for("one").await;
+    let (_, reason) = link.failovers.last().unwrap();
+    let reason = reason.as_ref().unwrap();
+    assert!(reason.contains("two:3333: the pool closed the connection"), "{reason}");
+    // Both serve, and the first gets its next chance, no more.
+    pools.set("two", Mood::Good);
+    mine_until_working_for(&mut link, "two").await;
+    link.until_working_for("one").await;
+    let (_, reason) = link.failovers.last().unwrap();
+    let reason = reason.as_ref().unwrap();
+    assert!(reason.contains("our shares are tried there again"), "{reason}");
+    // A pool that came back is healthy again.
+    pools.set("one", Mood::Refusing);
+    link.until_working_for("two").await;
+    pools.set("one", Mood::Good);
+    link.until_working_for("one").await;
+    link.stop().await;
+}
+
+/// Finds a share a second until work is done for this pool.
+async fn mine_until_working_for(link: &mut Running, host: &str) {
+    for _ in 0..600 {
+        if link.pool() == Some(host) {
+            return;
+        }
+        if link.job.is_some() {
+            link.find_share();
+        }
+        link.pass(1).await;
+    }
+    panic!("{host} never worked");
+}
+
 /// How a link ends whose only pool is away at first.
 async fn give_up_at(mood: Mood) -> End {
     let pools = Pools::default();
