@@ -20,6 +20,7 @@ mod rpc;
 mod seat;
 mod spool;
 mod tls;
+mod tls_key;
 mod tls_words;
 mod trouble;
 mod url;

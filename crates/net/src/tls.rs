@@ -15,12 +15,12 @@ use tokio_rustls::rustls::client::danger::{
 use tokio_rustls::rustls::crypto::{self, CryptoProvider, WebPkiSupportedAlgorithms};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use tokio_rustls::rustls::server::ParsedCertificate;
 use tokio_rustls::rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore,
     SignatureScheme,
 };
 
+use crate::tls_key::PublicKey;
 use crate::tls_words;
 
 /// Whom to believe.
@@ -99,17 +99,16 @@ pub(crate) enum Distrust {
     )]
     UnknownAuthority(Pin),
     #[error(
-        "the server has another certificate (SHA-256 {certificate}, of its key {key}) than the \
-         pinned one: somebody else may be answering, or the server has a new key"
+        "the server has another certificate (SHA-256 {certificate}{}) than the pinned one: \
+         somebody else may be answering, or the server has a new key",
+        .key.map_or_else(String::new, |key| format!(", of its key {key}"))
     )]
-    OtherThanPinned { certificate: Pin, key: Pin },
+    OtherThanPinned { certificate: Pin, key: Option<Pin> },
     #[error(
         "the server's certificate (SHA-256 {certificate}) is not fit for a server: {why}; if its \
-         operator confirms it, use --tls-pin"
+         operator confirms it, use --tls-pin, or --cert with this very certificate"
     )]
     Unfit { why: &'static str, certificate: Pin },
-    #[error("the server's certificate cannot be read: it is damaged, or no X.509 certificate")]
-    Damaged,
     #[error("the server's certificate cannot be judged: {0}")]
     Unjudged(String),
 }
@@ -129,7 +128,7 @@ impl Trust {
         let mut roots = RootCertStore::empty();
         let (added, _) = roots.add_parsable_certificates(certificates.iter().cloned());
         // One that is no authority's can still be the server's own.
-        if added == 0 && !certificates.iter().any(|der| ParsedCertificate::try_from(der).is_ok()) {
+        if added == 0 && !certificates.iter().any(|der| PublicKey::of(der).is_some()) {
             return Err(TrustError::Empty(path.display().to_string()));
         }
         Ok(Self::Authorities(certificates.into()))
@@ -271,14 +270,16 @@ impl ServerCertVerifier for Verifier {
         })
     }
 
-    // Whatever is believed of the certificate: the peer must hold its key.
+    // Whatever is believed of the certificate: the peer must hold its key. The certificate has
+    // been judged above, so that only its key is looked at here.
     fn verify_tls12_signature(
         &self,
         message: &[u8],
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        crypto::verify_tls12_signature(message, cert, dss, &self.algorithms)
+        key_of(cert)?.verify_tls12(message, dss, &self.algorithms)?;
+        Ok(HandshakeSignatureValid::assertion())
     }
 
     fn verify_tls13_signature(
@@ -287,12 +288,19 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        crypto::verify_tls13_signature(message, cert, dss, &self.algorithms)
+        key_of(cert)?.verify_tls13(message, dss, &self.algorithms)?;
+        Ok(HandshakeSignatureValid::assertion())
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
     }
+}
+
+/// The key of a certificate.
+fn key_of<'a>(certificate: &'a CertificateDer<'_>) -> Result<PublicKey<'a>, Error> {
+    let key = PublicKey::of(certificate);
+    key.ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))
 }
 
 impl Pin {
@@ -302,10 +310,9 @@ impl Pin {
     }
 
     fn check(self, certificate: &CertificateDer<'_>) -> Result<(), Distrust> {
-        let parsed = ParsedCertificate::try_from(certificate).map_err(|_| Distrust::Damaged)?;
-        let key = Self::of(&parsed.subject_public_key_info());
+        let key = PublicKey::of(certificate).map(|key| Self::of(key.info));
         let certificate = Self::of(certificate);
-        if self == certificate || self == key {
+        if self == certificate || Some(self) == key {
             Ok(())
         } else {
             Err(Distrust::OtherThanPinned { certificate, key })

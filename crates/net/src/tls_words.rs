@@ -180,8 +180,7 @@ const ALGORITHM: &str = "it is signed in a way that is not accepted here (SHA-1,
 fn unfit_by_name(name: &str) -> &'static str {
     match name {
         "CaUsedAsEndEntity" => {
-            "it is marked as an authority's (CA flag), as `openssl req -x509` makes them; name \
-             that very certificate with --cert"
+            "it is marked as an authority's (CA flag), as `openssl req -x509` makes them"
         }
         "EndEntityUsedAsCa" => "a certificate in its chain is no authority's (no CA flag)",
         "UnsupportedCertVersion" => {

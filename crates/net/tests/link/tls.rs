@@ -4,15 +4,20 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use midstate_net::{Dial, DialError, Dialler, PoolUrl, Route, Trust};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, PublicKeyData};
+use rcgen::{
+    BasicConstraints, CertificateParams, CustomExtension, DnType, IsCa, Issuer, KeyPair,
+    PublicKeyData,
+};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
+use tokio_rustls::rustls::version::{TLS12, TLS13};
+use tokio_rustls::rustls::{ALL_VERSIONS, ServerConfig, SupportedProtocolVersion};
 
 /// An authority and what it can sign.
 struct Authority {
@@ -64,9 +69,13 @@ fn hex(bytes: &[u8]) -> String {
 
 /// A server with this certificate; the URL to reach it by.
 async fn serve(identity: &Identity) -> PoolUrl {
+    serve_by(identity, ALL_VERSIONS).await
+}
+
+async fn serve_by(identity: &Identity, versions: &[&'static SupportedProtocolVersion]) -> PoolUrl {
     let key = PrivateKeyDer::try_from(identity.key.serialize_der()).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .unwrap()
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(CertifiedKey::new(
@@ -216,6 +225,61 @@ async fn rule_9_a_certificate_that_is_named_does_not_lend_its_name_to_another_ke
     let thief = Identity { certificate: named.certificate, key: KeyPair::generate().unwrap() };
     let url = serve(&thief).await;
     assert_refused(connect(&url, trust).await, &["does not hold the key"]);
+}
+
+/// What rustls' own rules for certificates do not take: version 1, a critical extension that nobody
+/// knows.
+fn odd_certificates() -> Vec<(&'static str, Identity, String)> {
+    let pem = include_str!("../data/version-1.pem");
+    let version_1 = Identity {
+        certificate: CertificateDer::from_pem_slice(pem.as_bytes()).unwrap(),
+        key: KeyPair::from_pem(&pem[pem.find("-----BEGIN PRIVATE").unwrap()..]).unwrap(),
+    };
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let mut unknown = CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);
+    unknown.set_criticality(true);
+    params.custom_extensions.push(unknown);
+    let made = params.self_signed(&key).unwrap();
+    let critical = Identity { certificate: made.der().clone(), key };
+    vec![
+        ("version 1", version_1, pem.to_owned()),
+        ("unknown critical extension", critical, made.pem()),
+    ]
+}
+
+#[tokio::test]
+async fn rule_9_a_certificate_that_is_named_or_pinned_is_judged_by_nothing_else() {
+    for (what, identity, pem) in odd_certificates() {
+        let certificate = hex(&Sha256::digest(&identity.certificate));
+        let key = hex(&Sha256::digest(identity.key.subject_public_key_info()));
+        let path = std::env::temp_dir().join(format!("midstate-odd-{certificate}.pem"));
+        std::fs::write(&path, pem).unwrap();
+        let named = Trust::from_pem_file(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        for versions in [&[&TLS13], &[&TLS12]] {
+            let url = serve_by(&identity, versions).await;
+            let by_certificate = Trust::from_pin(&certificate).unwrap();
+            let by_key = Trust::from_pin(&key).unwrap();
+            for trust in [named.clone(), by_certificate, by_key, Trust::Anybody] {
+                let came = connect(&url, trust.clone()).await;
+                assert_eq!(came.as_deref(), Ok("hello\n"), "{what}, {versions:?}: {trust:?}");
+            }
+            // The same bytes prove nothing without the key.
+            let thief = Identity {
+                certificate: identity.certificate.clone(),
+                key: KeyPair::generate().unwrap(),
+            };
+            let url = serve_by(&thief, versions).await;
+            assert_refused(connect(&url, named.clone()).await, &["does not hold the key"]);
+        }
+        // What is advised is what works.
+        let url = serve(&identity).await;
+        let refused = connect(&url, Authority::new().trust()).await;
+        assert_refused(refused, &[&certificate, "--tls-pin", "--cert"]);
+        let wrong = Trust::from_pin(&"00".repeat(32)).unwrap();
+        assert_refused(connect(&url, wrong).await, &["another certificate", &certificate, &key]);
+    }
 }
 
 #[test]
