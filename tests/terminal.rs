@@ -262,6 +262,18 @@ fn signals_are_answered_in_the_view_and_give_the_terminal_back() {
 }
 
 #[test]
+fn q_ends_the_walk_through_a_header() {
+    let walk = Terminal::start(&["explain", "genesis", "--step"], &[]);
+    walk.wait_for("the prompt", |screen| shows(screen, "[Enter: next part; s: skip; q: end]"));
+    walk.press("\n");
+    walk.wait_for("the second part", |screen| shows(screen, "64 rounds of the first piece"));
+    walk.press("q\n");
+    let (code, contents, _) = walk.end();
+    assert_eq!(code, Some(0));
+    assert!(!contents.contains("3. The first SHA-256"), "{contents}");
+}
+
+#[test]
 fn the_view_tells_where_the_page_is() {
     let terminal = Terminal::demo(&["--web", "127.0.0.1:0"], &[]);
     terminal.wait_for("the page", |screen| shows(screen, "page on http://127.0.0.1:"));

@@ -41,6 +41,8 @@ const HELP: &str = "\
     name = "midstate",
     version,
     propagate_version = true,
+    disable_help_flag = true,
+    disable_version_flag = true,
     max_term_width = 100,
     help_template = HELP,
     after_help = "On mainnet a CPU earns nothing. To begin with: midstate demo",
@@ -84,8 +86,9 @@ fn main() -> ExitCode {
     if let Some(arguments) = minerd::arguments(&command_line) {
         return exit_code(minerd::run(arguments));
     }
-    let Cli { output, compat, command } =
-        Cli::try_parse().unwrap_or_else(|error| flags::without_secrets(error).exit());
+    let Cli { output, compat, command } = Cli::try_parse().unwrap_or_else(|error| {
+        flags::with_tip(flags::without_secrets(error)).exit();
+    });
     if let Some(name) = compat {
         let words = format!("--compat comes before everything else: midstate --compat {name} ..");
         return exit_code(Err(Failure::usage(words)));

@@ -4,6 +4,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use midstate_chain::{BIP320_MASK, Job, Network};
+use midstate_economics::calendar::utc;
 use midstate_net::{NodeUrl, Outcome, PoolAddress, Stage, Step};
 use midstate_sha256d::Kernel;
 use midstate_stratum::ExpectedPayout;
@@ -270,7 +271,7 @@ fn clock() -> Finding {
     Finding {
         check: "clock".into(),
         health: if sane { Health::Ok } else { Health::Warn },
-        found: format!("{now} seconds since 1970"),
+        found: format!("{} UTC", utc(now as i64)),
         cure: (!sane).then_some("the clock is years behind: set it, for instance with NTP"),
         took: None,
     }

@@ -23,12 +23,15 @@ pub(crate) struct CompletionsArgs {
 /// Flags of `man`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
-  midstate man | man -l -
-  midstate man share/man/man1")]
+  midstate man mine | man -l -
+  midstate man --out share/man/man1")]
 pub(crate) struct ManArgs {
+    /// The command whose page is printed, such as mine, or econ odds [default: midstate itself]
+    #[arg(value_name = "COMMAND", conflicts_with = "out")]
+    command: Vec<String>,
     /// Write the page of each command into this directory, which is made if need be
-    #[arg(value_name = "DIR")]
-    directory: Option<PathBuf>,
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
 }
 
 /// Prints a completion script.
@@ -40,7 +43,7 @@ pub(crate) fn completions(args: &CompletionsArgs, mut program: Command) -> Resul
     Ok(stdout().write_all(&script)?)
 }
 
-/// Prints the program's own page, or writes the pages of all commands, and of `other`, which the
+/// Prints one page, or writes the pages of all commands, and of `other`, which the
 /// program can be called as, too.
 pub(crate) fn man(
     args: &ManArgs,
@@ -48,9 +51,10 @@ pub(crate) fn man(
     other: Command,
     out: &mut Output,
 ) -> Result<(), Failure> {
-    let program = program.disable_help_subcommand(true);
-    let Some(directory) = &args.directory else {
-        return Ok(Man::new(program).render(&mut stdout())?);
+    let mut program = program.disable_help_subcommand(true);
+    let Some(directory) = &args.out else {
+        program.build();
+        return Ok(Man::new(page(&program, &other, &args.command)?.clone()).render(&mut stdout())?);
     };
     let shown = directory.display();
     std::fs::create_dir_all(directory)
@@ -59,4 +63,27 @@ pub(crate) fn man(
         .with_context(|| format!("the pages cannot be written to {shown}"))?;
     out.note(format!("wrote the page of each command to {shown}"));
     Ok(())
+}
+
+/// The command of these words: of the program, or the other one that it can be called as.
+fn page<'a>(
+    program: &'a Command,
+    other: &'a Command,
+    words: &[String],
+) -> Result<&'a Command, Failure> {
+    if words.iter().eq([other.get_name()]) {
+        return Ok(other);
+    }
+    words.iter().try_fold(program, |command, word| {
+        command.find_subcommand(word).ok_or_else(|| {
+            let names = command.get_subcommands().map(Command::get_name);
+            let names = names.collect::<Vec<_>>().join(", ");
+            let name = command.get_bin_name().unwrap_or(command.get_name());
+            let expected = match names.as_str() {
+                "" => format!("{name} has no commands"),
+                _ => format!("expected one of {names}"),
+            };
+            Failure::usage(format!("there is no page of {word:?}: {expected}"))
+        })
+    })
 }

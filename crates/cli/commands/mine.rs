@@ -30,9 +30,14 @@ use crate::web::WebArgs;
 /// The configuration that is read when nothing else is said, in our own directory.
 const CONFIG_NAME: &str = "config.toml";
 
+/// The groups of flags in `mine --help`; those of flattened structs stand there.
+const POOLS: &str = "Pools and nodes";
+const STOPPING: &str = "Stopping";
+const CHECKING: &str = "Checking";
+
 /// Flags of `mine`.
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Examples:
+#[command(next_help_heading = POOLS, after_help = "Examples:
   midstate mine -o stratum+tcp://127.0.0.1:3333 -u worker -p x
   midstate mine --address bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080 --blocks 10")]
 pub(crate) struct Args {
@@ -60,18 +65,6 @@ pub(crate) struct Args {
     /// Version bits to roll, or off
     #[arg(long, value_name = "HEX", default_value = "1fffe000", value_parser = values::parse_mask)]
     version_mask: u32,
-    /// Stop after this many accepted blocks
-    #[arg(long, value_name = "N", value_parser = values::count)]
-    blocks: Option<u64>,
-    /// Stop after this many accepted shares
-    #[arg(long, value_name = "N", value_parser = values::count)]
-    shares: Option<u64>,
-    /// Stop after this many seconds
-    #[arg(long, value_name = "SECS")]
-    time_limit: Option<u64>,
-    /// Give up when no pool or node has let us in for this many seconds
-    #[arg(long, value_name = "SECS")]
-    give_up: Option<u64>,
     /// Work at a backup until a better pool has been healthy for this many seconds [default: 60]
     #[arg(long, value_name = "SECS")]
     return_after: Option<u64>,
@@ -79,22 +72,34 @@ pub(crate) struct Args {
     /// URL and --address: midstate/config.toml where the user's configurations are]
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Check the flags and the configuration, say what they come to, and stop there
-    #[arg(long)]
-    dry_run: bool,
-    /// Print every limit on what pools and nodes may do, and what happens over it
-    #[arg(long)]
-    print_limits: bool,
     #[command(flatten)]
     way: PoolArgs,
     #[command(flatten)]
     node: NodeArgs,
     #[command(flatten)]
+    mining: MiningArgs,
+    /// Stop after this many accepted blocks
+    #[arg(long, value_name = "N", value_parser = values::count, help_heading = STOPPING)]
+    blocks: Option<u64>,
+    /// Stop after this many accepted shares
+    #[arg(long, value_name = "N", value_parser = values::count, help_heading = STOPPING)]
+    shares: Option<u64>,
+    /// Stop after this many seconds
+    #[arg(long, value_name = "SECS", help_heading = STOPPING)]
+    time_limit: Option<u64>,
+    /// Give up when no pool or node has let us in for this many seconds
+    #[arg(long, value_name = "SECS", help_heading = STOPPING)]
+    give_up: Option<u64>,
+    #[command(flatten)]
     web: WebArgs,
     #[command(flatten)]
-    mining: MiningArgs,
-    #[command(flatten)]
     view: ViewArgs,
+    /// Check the flags and the configuration, say what they come to, and stop there
+    #[arg(long, help_heading = CHECKING)]
+    dry_run: bool,
+    /// Print every limit on what pools and nodes may do, and what happens over it
+    #[arg(long, help_heading = CHECKING)]
+    print_limits: bool,
 }
 
 /// Where jobs can come from.

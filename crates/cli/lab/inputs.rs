@@ -13,6 +13,7 @@ use crate::shell::values::{not_negative, positive};
 
 /// Flags that replace the shipped values.
 #[derive(clap::Args, Debug, Clone)]
+#[command(next_help_heading = "Inputs, in place of the shipped ones")]
 pub(crate) struct InputArgs {
     /// Difficulty of mainnet
     #[arg(long, global = true, value_name = "D", value_parser = positive)]

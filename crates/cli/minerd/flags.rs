@@ -139,6 +139,7 @@ struct Login {
 
 /// `mine`, as it is called.
 #[derive(Parser)]
+#[command(version, disable_help_flag = true, disable_version_flag = true)]
 struct Mine {
     #[command(flatten)]
     output: OutputArgs,

@@ -6,8 +6,9 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{Args, ValueEnum};
 use midstate_net::without_login;
 
-/// Flags that every command has.
+/// Flags that every command has. In a command's help they come last, under a heading of their own.
 #[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Global options")]
 pub(crate) struct OutputArgs {
     /// Print one JSON object per line on stdout
     #[arg(long, global = true)]
@@ -27,6 +28,12 @@ pub(crate) struct OutputArgs {
         hide_possible_values = true
     )]
     color: When,
+    /// Print help
+    #[arg(short = 'h', long = "help", global = true, action = clap::ArgAction::Help)]
+    _help: Option<bool>,
+    /// Print version
+    #[arg(short = 'V', long = "version", global = true, action = clap::ArgAction::Version)]
+    _version: Option<bool>,
 }
 
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +73,37 @@ impl OutputArgs {
             When::Auto => set("CLICOLOR_FORCE") || stream.is_terminal(),
         }
     }
+}
+
+/// What people type who know other programs, and what it is called here.
+const TIPS: [(&str, &str); 10] = [
+    ("solo", "to mine solo at a node: midstate mine --address ADDR"),
+    ("pool", "a pool for a lesson or a test: midstate demo --listen ADDR:PORT"),
+    ("benchmark", "it is called bench: midstate bench"),
+    ("config", "to check a configuration: midstate mine --config FILE --dry-run"),
+    ("check", "to check this machine, a pool or a node: midstate doctor [URL]"),
+    ("limits", "to see all limits: midstate mine --print-limits"),
+    ("version", "it is a flag: midstate --version"),
+    ("--print-config", "to see what flags and file come to: --dry-run"),
+    ("--coinbase-addr", "it is called --address"),
+    ("--algo", "there is no choice: midstate hashes SHA-256d, and nothing else"),
+];
+
+/// clap's error with a tip where it knows none: what the thing is called here.
+pub(crate) fn with_tip(mut error: clap::Error) -> clap::Error {
+    let typed = [ContextKind::InvalidSubcommand, ContextKind::InvalidArg].map(|kind| {
+        let typed = error.get(kind).map(ToString::to_string);
+        typed.unwrap_or_default()
+    });
+    let tip = TIPS.iter().find(|(name, _)| typed.iter().any(|typed| typed == name));
+    if let Some((_, tip)) = tip {
+        let tip = clap::builder::StyledStr::from(*tip);
+        for kind in [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg] {
+            error.remove(kind);
+        }
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+    }
+    error
 }
 
 /// clap's error without passwords: clap repeats a value that it could not use, and a URL may hold

@@ -21,6 +21,13 @@ pub struct Date {
 #[error("a date is YYYY-MM-DD, got {0:?}")]
 pub struct DateError(String);
 
+/// A Unix time as people write it: `2009-01-03 18:15:05`, in UTC.
+pub fn utc(seconds: i64) -> String {
+    let time = seconds.rem_euclid(86_400);
+    let (hour, minute, second) = (time / 3600, time / 60 % 60, time % 60);
+    format!("{} {hour:02}:{minute:02}:{second:02}", Date::from_unix(seconds))
+}
+
 impl Date {
     /// The day of a Unix time.
     pub fn from_unix(seconds: i64) -> Self {

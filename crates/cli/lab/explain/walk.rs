@@ -3,7 +3,7 @@
 use std::io::{BufRead, IsTerminal};
 
 use midstate_chain::{Header, Target, U256};
-use midstate_economics::calendar::Date;
+use midstate_economics::calendar::utc;
 use midstate_economics::units::significant;
 use serde_json::json;
 
@@ -23,11 +23,12 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     let hash = HeaderHash::of(&header.to_bytes());
     let waits = step && std::io::stdin().is_terminal();
-    let mut walk = Walk { name, header, hash: &hash, out, waits, shows_rounds: step };
+    let mut walk =
+        Walk { name, header, hash: &hash, out, waits, shows_rounds: step, is_over: false };
     walk.event();
     for part in Walk::PARTS {
         part(&mut walk)?;
-        if !walk.pause("next part")? {
+        if walk.is_over || !walk.pause("next part")? {
             break;
         }
     }
@@ -42,6 +43,8 @@ struct Walk<'a> {
     /// Whether somebody presses Enter between steps.
     waits: bool,
     shows_rounds: bool,
+    /// Somebody has had enough.
+    is_over: bool,
 }
 
 type Part<'a> = fn(&mut Walk<'a>) -> Result<(), Failure>;
@@ -60,9 +63,7 @@ impl<'a> Walk<'a> {
         let header = self.header;
         self.title(&format!("1. The header ({}): 80 bytes, all that is hashed", self.name));
         let bytes = header.to_bytes();
-        let date = Date::from_unix(i64::from(header.time));
-        let time = header.time % 86_400;
-        let (hour, minute, second) = (time / 3600, time / 60 % 60, time % 60);
+        let date = utc(i64::from(header.time));
         let target = header.bits.to_target();
         let difficulty = target.map_or_else(
             |error| error.to_string(),
@@ -72,7 +73,7 @@ impl<'a> Walk<'a> {
             (0..4, "version", format!("{:08x}", header.version)),
             (4..36, "previous", "hash of the block before, its lowest byte first".into()),
             (36..68, "merkle root", "one hash that stands for all transactions".into()),
-            (68..72, "time", format!("{} = {date} {hour:02}:{minute:02}:{second:02}", header.time)),
+            (68..72, "time", format!("{} = {date}", header.time)),
             (72..76, "bits", format!("{}: the target in short; {difficulty}", header.bits)),
             (76..80, "nonce", format!("{}: the number that miners turn", header.nonce)),
         ];
@@ -257,10 +258,11 @@ impl<'a> Walk<'a> {
         if !self.waits {
             return Ok(true);
         }
-        self.out.note(format!("[Enter: {what}; s: skip; Ctrl-C: end]"));
+        self.out.note(format!("[Enter: {what}; s: skip; q: end]"));
         let mut answer = String::new();
         let read = std::io::stdin().lock().read_line(&mut answer)?;
-        Ok(read > 0 && answer.trim() != "s")
+        self.is_over |= read == 0 || answer.trim() == "q";
+        Ok(!self.is_over && answer.trim() != "s")
     }
 
     fn event(&mut self) {
