@@ -220,7 +220,7 @@ impl Machine {
         let Estimate { median: hps, low: hps_low, high: hps_high, best: hps_best, samples } =
             line.rate();
         let cycles_per_hash = self.clock * threads as f64 / hps;
-        let rounds = operations::rounds_of_hash(kernel.name(), midstates);
+        let rounds = operations::rounds_of_hash(kernel.instruction_set(), midstates);
         let roofline = bound.zip(rounds).map(|(bound, rounds)| hps * rounds / bound);
         let watts = line.watts();
         out.event(&Event::Bench {

@@ -41,9 +41,13 @@ pub(crate) struct HashArgs {
     /// Hashing threads [default: all that affinity and cgroup allow]
     #[arg(short, long, value_name = "N", value_parser = values::at_least_one::<NonZeroUsize>)]
     pub(crate) threads: Option<NonZeroUsize>,
-    /// Kernel: scalar, sse41, avx2, avx512, sha-ni, neon or sha2 [default: the fastest here]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help = kernel_help())]
     pub(crate) kernel: Option<String>,
+}
+
+fn kernel_help() -> String {
+    let (last, others) = Kernel::NAMES.split_last().expect("there is the scalar kernel");
+    format!("Kernel: {} or {last} [default: the fastest here]", others.join(", "))
 }
 
 /// Flags about the hashing of `demo` and `mine`.

@@ -23,12 +23,25 @@ macro_rules! isas {
         $($(#[$cfg:meta])? $name:literal $isa:ident)+
         variants: $($(#[$cfg_v:meta])? $name_v:literal $isa_v:ident of $of:literal)+
     ) => {
+        /// What a kernel computes with. To be matched without a wildcard by all that depends on it,
+        /// so that a new kernel is not forgotten there.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum InstructionSet { $(#[doc = concat!("Of the kernel `", $name, "`.")] $isa),+ }
+
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         enum Isa { $($(#[$cfg])? $isa($isa),)+ $($(#[$cfg_v])? $isa_v($isa_v),)+ }
 
         impl Isa {
             const NAMES: &[&str] = &[$($name),+];
             const VARIANTS: &[(&str, &str)] = &[$(($name_v, $of)),+];
+
+            fn instruction_set(self) -> InstructionSet {
+                let of = match self.name() { $($name_v => $of,)+ name => name };
+                match of {
+                    $($name => InstructionSet::$isa,)+
+                    _ => unreachable!("a variant names its kernel in the table"),
+                }
+            }
         }
 
         isas!(@impl $($(#[$cfg])? $name $isa)+ $($(#[$cfg_v])? $name_v $isa_v)+);
@@ -106,6 +119,11 @@ impl Kernel {
     /// One of [`Self::NAMES`], or a variant's.
     pub fn name(self) -> &'static str {
         self.0.name()
+    }
+
+    /// What it computes with; of a variant, that of its kernel.
+    pub fn instruction_set(self) -> InstructionSet {
+        self.0.instruction_set()
     }
 
     /// Nonces in a batch: a range costs whole batches, though only the range's own nonces are

@@ -4,7 +4,7 @@
 
 mod suite;
 
-use midstate_sha256d::{Kernel, Midstate, Tail, Work, sha256, sha256d};
+use midstate_sha256d::{InstructionSet, Kernel, Midstate, Tail, Work, sha256, sha256d};
 use sha2::{Digest, Sha256};
 
 /// A kernel, a line: its module runs the whole suite, or says that this CPU cannot.
@@ -100,7 +100,13 @@ fn a_kernel_is_available_where_the_cpu_has_its_instructions() {
 #[test]
 fn independent_rounds_are_counted_by_lanes() {
     for kernel in Kernel::available() {
-        let by_vectors = !matches!(kernel.name(), "scalar" | "sha-ni" | "sha2");
+        let by_vectors = match kernel.instruction_set() {
+            InstructionSet::Scalar | InstructionSet::ShaNi | InstructionSet::Sha2 => false,
+            InstructionSet::Sse41
+            | InstructionSet::Avx2
+            | InstructionSet::Avx512
+            | InstructionSet::Neon => true,
+        };
         let rounds = by_vectors.then_some(10 * 4 * kernel.lanes() as u64);
         assert_eq!(kernel.independent_rounds(10), rounds, "{}", kernel.name());
     }
@@ -113,6 +119,14 @@ fn work_holds_one_to_64_midstates() {
     let len = |n| Work::new(&vec![midstate; n], tail, &[0; 32]).map(|work| work.midstates());
     assert_eq!([len(0), len(1), len(64), len(65)], [None, Some(1), Some(64), None]);
     assert_eq!(Work::MAX_MIDSTATES, 64);
+}
+
+#[test]
+fn a_variant_has_the_instruction_set_of_its_kernel() {
+    for (variant, of) in Kernel::variants() {
+        assert_eq!(variant.instruction_set(), of.instruction_set(), "{}", variant.name());
+    }
+    assert_eq!(Kernel::SCALAR.instruction_set(), InstructionSet::Scalar);
 }
 
 #[test]

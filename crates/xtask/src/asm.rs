@@ -15,7 +15,7 @@ use std::{env, fs};
 use anyhow::{Context, ensure};
 
 use crate::instructions::Baseline;
-use crate::order;
+use crate::{kernels, order};
 
 /// A kernel's name, and the part of its mangled symbol that no other function has.
 const X86_64: [(&str, &str); 9] = [
@@ -37,11 +37,13 @@ const AARCH64: [(&str, &str); 3] =
 pub(crate) fn run(root: &Path, target: Option<&str>) -> anyhow::Result<ExitCode> {
     let assembly = assemble(root, target)?;
     let aarch64 = target.map_or(cfg!(target_arch = "aarch64"), |t| t.starts_with("aarch64"));
-    let kernels = if aarch64 { &AARCH64[..] } else { &X86_64[..] };
+    let listed = if aarch64 { &AARCH64[..] } else { &X86_64[..] };
     let baseline = Baseline::read(root)?;
+    let missing = unlisted(&kernels::names(root, aarch64)?, listed);
+    ensure!(missing.is_empty(), "asm.rs has no symbol of these kernels, add one: {missing:?}");
 
     let mut violations = 0;
-    for &(kernel, symbol) in kernels {
+    for &(kernel, symbol) in listed {
         let function = Function::find(&assembly, symbol)
             .with_context(|| format!("no function of kernel {kernel}: no symbol has {symbol}"))?;
         let loops = function.loops();
@@ -64,6 +66,12 @@ pub(crate) fn run(root: &Path, target: Option<&str>) -> anyhow::Result<ExitCode>
         violations += found.len();
     }
     Ok(if violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The kernels of the hasher that no row names.
+fn unlisted(names: &[String], listed: &[(&str, &str)]) -> Vec<String> {
+    let is_listed = |name: &str| listed.iter().any(|(listed, _)| *listed == name);
+    names.iter().filter(|name| !is_listed(name)).cloned().collect()
 }
 
 /// The file is this command's own, so that a build that was up to date left the right one behind.
@@ -189,6 +197,17 @@ _RNvMNtCs1_4hash4wordNtB2_6Scalar4find:
 _RNvCs1_4hash5other:
 \tcallq\tpanic
 ";
+
+    #[test]
+    fn a_kernel_without_a_row_is_missed_and_every_kernel_has_one() {
+        let of = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        assert_eq!(unlisted(&of(&["scalar", "duck"]), &AARCH64), ["duck"]);
+        let root = crate::repository().unwrap();
+        for (aarch64, listed) in [(false, &X86_64[..]), (true, &AARCH64[..])] {
+            let names = kernels::names(&root, aarch64).unwrap();
+            assert_eq!(unlisted(&names, listed), [""; 0]);
+        }
+    }
 
     #[test]
     fn loops_are_what_a_jump_goes_back_over() {

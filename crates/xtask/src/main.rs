@@ -10,6 +10,7 @@ mod chaos;
 mod cross;
 mod flood;
 mod instructions;
+mod kernels;
 mod loom;
 mod mutants;
 mod order;

@@ -2,7 +2,7 @@
 //! each measured beside its count of operations. The steps are in the order of `docs/sha256d.md`,
 //! and a slower one has a factor below one: SHA instructions are no gain over AVX-512 everywhere.
 
-use midstate_sha256d::Kernel;
+use midstate_sha256d::{InstructionSet, Kernel};
 use serde::Serialize;
 
 use super::{Machine, operations};
@@ -63,7 +63,7 @@ fn steps(threads: usize) -> Result<Vec<(Step, Subject)>, Failure> {
         (Step { name: name.to_owned(), kernel: None, threads: 1, operations }, subject)
     };
     let hashing = |name, kernel: Kernel, midstates, threads| {
-        let operations = operations::of_hash(kernel.name(), midstates);
+        let operations = operations::of_hash(kernel.instruction_set(), midstates);
         let step = Step { name, kernel: Some(kernel.name()), threads, operations };
         (step, Subject::kernel(kernel, midstates, threads))
     };
@@ -72,11 +72,14 @@ fn steps(threads: usize) -> Result<Vec<(Step, Subject)>, Failure> {
         plain("midstate", operations::MIDSTATE, Subject::Midstate),
     ];
     for kernel in Kernel::available() {
-        let name = match kernel.name() {
+        let name = match kernel.instruction_set() {
             // The kernel's early stop is in it: no kernel folds and goes on to the end.
-            "scalar" => "folded, early stop".to_owned(),
-            "sha-ni" | "sha2" => "SHA instructions".to_owned(),
-            name => format!("{name}, {} lanes", kernel.lanes()),
+            InstructionSet::Scalar => "folded, early stop".to_owned(),
+            InstructionSet::ShaNi | InstructionSet::Sha2 => "SHA instructions".to_owned(),
+            InstructionSet::Sse41
+            | InstructionSet::Avx2
+            | InstructionSet::Avx512
+            | InstructionSet::Neon => format!("{}, {} lanes", kernel.name(), kernel.lanes()),
         };
         steps.push(hashing(name, kernel, 1, 1));
     }

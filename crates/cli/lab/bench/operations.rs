@@ -1,6 +1,8 @@
 //! The pencil counts of `docs/sha256d.md`: how many operations a hash takes, with each instruction
 //! set, before and after each thing that a kernel leaves out.
 
+use midstate_sha256d::InstructionSet;
+
 /// What the parts of a round cost on some instruction set.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Costs {
@@ -50,13 +52,14 @@ pub(super) const NAIVE: f64 = (3 * BLOCK) as f64;
 pub(super) const MIDSTATE: f64 = (2 * BLOCK) as f64;
 
 impl Costs {
-    fn of(kernel: &str) -> Option<Self> {
-        match kernel {
-            "scalar" => Some(WORD),
-            "sse41" => Some(PLAIN),
-            "avx2" => Some(Self { lanes: 8, ..PLAIN }),
-            "avx512" => Some(AVX512),
-            _ => None,
+    fn of(set: InstructionSet) -> Option<Self> {
+        match set {
+            InstructionSet::Scalar => Some(WORD),
+            InstructionSet::Sse41 => Some(PLAIN),
+            InstructionSet::Avx2 => Some(Self { lanes: 8, ..PLAIN }),
+            InstructionSet::Avx512 => Some(AVX512),
+            // The page has no count of rounds for them.
+            InstructionSet::ShaNi | InstructionSet::Neon | InstructionSet::Sha2 => None,
         }
     }
 
@@ -81,25 +84,27 @@ impl Costs {
 
 /// Instructions of a hash by the folded algorithm; `None` where the page has no count. Of the SHA
 /// kernel it counts the SHA instructions.
-pub(super) fn of_hash(kernel: &str, midstates: usize) -> Option<f64> {
+pub(super) fn of_hash(set: InstructionSet, midstates: usize) -> Option<f64> {
     let midstates = midstates as f64;
-    if kernel == "sha-ni" {
+    if set == InstructionSet::ShaNi {
         return Some(61.0 + 23.0 + 22.0 / midstates);
     }
-    let costs = Costs::of(kernel)?;
+    let costs = Costs::of(set)?;
     let batch = f64::from(costs.midstate()) + f64::from(costs.shared()) / midstates;
     Some(batch / f64::from(costs.lanes))
 }
 
 /// The same in rounds of one lane, the unit that `Kernel::independent_rounds` counts.
-pub(super) fn rounds_of_hash(kernel: &str, midstates: usize) -> Option<f64> {
-    let costs = Costs::of(kernel)?;
-    let operations = of_hash(kernel, midstates)?;
+pub(super) fn rounds_of_hash(set: InstructionSet, midstates: usize) -> Option<f64> {
+    let costs = Costs::of(set)?;
+    let operations = of_hash(set, midstates)?;
     Some(operations * f64::from(costs.lanes) / f64::from(costs.round()))
 }
 
 #[cfg(test)]
 mod tests {
+    use midstate_sha256d::Kernel;
+
     use super::*;
 
     #[test]
@@ -109,8 +114,15 @@ mod tests {
         assert_eq!(sums(AVX512), (2387, 461, 16));
         assert_eq!(sums(WORD), (3175, 537, 22));
         assert_eq!((NAIVE, MIDSTATE), (6312.0, 4208.0));
-        assert_eq!(of_hash("avx2", 1), Some((4911.0 + 841.0) / 8.0));
-        assert_eq!(of_hash("sha-ni", 1), Some(106.0));
-        assert_eq!(of_hash("neon", 1), None);
+        assert_eq!(of_hash(InstructionSet::Avx2, 1), Some((4911.0 + 841.0) / 8.0));
+        assert_eq!(of_hash(InstructionSet::ShaNi, 1), Some(106.0));
+        assert_eq!(of_hash(InstructionSet::Neon, 1), None);
+    }
+    #[test]
+    fn the_page_counts_lanes_as_the_kernels_do() {
+        for kernel in Kernel::available() {
+            let counted = Costs::of(kernel.instruction_set()).map(|costs| costs.lanes as usize);
+            assert!(counted.is_none_or(|lanes| lanes == kernel.lanes()), "{}", kernel.name());
+        }
     }
 }
