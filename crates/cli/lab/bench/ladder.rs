@@ -75,11 +75,8 @@ fn steps(threads: usize) -> Result<Vec<(Step, Subject)>, Failure> {
         let name = match kernel.instruction_set() {
             // The kernel's early stop is in it: no kernel folds and goes on to the end.
             InstructionSet::Scalar => "folded, early stop".to_owned(),
-            InstructionSet::ShaNi | InstructionSet::Sha2 => "SHA instructions".to_owned(),
-            InstructionSet::Sse41
-            | InstructionSet::Avx2
-            | InstructionSet::Avx512
-            | InstructionSet::Neon => format!("{}, {} lanes", kernel.name(), kernel.lanes()),
+            _ if kernel.independent_rounds(1).is_none() => "SHA instructions".to_owned(),
+            _ => format!("{}, {} lanes", kernel.name(), kernel.lanes()),
         };
         steps.push(hashing(name, kernel, 1, 1));
     }
