@@ -17,6 +17,7 @@ mod supply;
 mod waiting;
 
 use std::collections::{HashMap, VecDeque};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ pub use self::blocks::{BlockOutcome, Ledger};
 use self::node::{Node, Phase};
 use self::supply::{Candidate, Standstill};
 use crate::limits::{CALL_TIMEOUT, POLL};
-use crate::rpc::{Answer, BlockVerdict, Call, ChainInfo, HeaderInfo, RpcError, code};
+use crate::rpc::{Answer, BlockVerdict, Call, ChainInfo, HeaderInfo, NoAnswer, RpcError, code};
 use crate::spool::SpooledBlock;
 use crate::{Address, Work};
 
@@ -334,7 +335,7 @@ impl Client {
     }
 
     /// The outcome of a request: what HTTP brought, or why it brought nothing.
-    pub fn handle_answer(&mut self, now: Duration, id: u64, outcome: Result<Answer, String>) {
+    pub fn handle_answer(&mut self, now: Duration, id: u64, outcome: Result<Answer, NoAnswer>) {
         let Some(Pending { node, purpose, .. }) = self.pending.remove(&id) else { return };
         let outcome = outcome.map_err(RpcError::Unreachable);
         match purpose {
@@ -444,7 +445,7 @@ impl Client {
     }
 
     /// The block of [`What::Spool`] is on disk, or cannot be written. It is sent either way.
-    pub fn handle_spooled(&mut self, now: Duration, hash: Hash256, outcome: Result<(), String>) {
+    pub fn handle_spooled(&mut self, now: Duration, hash: Hash256, outcome: io::Result<()>) {
         if let Err(reason) = outcome {
             let node = self.blocks.origin(hash).unwrap_or(self.active);
             let words = format!(

@@ -111,12 +111,39 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
+/// Why a call brought no answer at all. Its words are a sentence with the cure.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoAnswer {
+    /// The cookie cannot be read: nothing was asked.
+    #[error("{0}")]
+    NoCredentials(String),
+    /// There is no connection, and the next attempt will bring none: nobody listens, or the other
+    /// end is not to be trusted.
+    #[error("{0}")]
+    NobodyThere(String),
+    /// There is no connection.
+    #[error("{0}")]
+    NoConnection(String),
+    /// Nothing came in time.
+    #[error("{0}")]
+    TimedOut(String),
+    /// The connection ended before the answer did.
+    #[error("{0}")]
+    Broken(String),
+    /// The server does not speak HTTP.
+    #[error("{0}")]
+    NotHttp(String),
+    /// Beyond [`MAX_BODY`].
+    #[error("the answer is above 64 MiB")]
+    TooLong,
+}
+
 /// Why a call brought no result. The words say what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RpcError {
     /// No answer at all. What to do depends on why, and is said by whoever asked.
     #[error("no answer from the node: {0}")]
-    Unreachable(String),
+    Unreachable(NoAnswer),
     /// HTTP 401.
     #[error(
         "the node refused our user name or password (401); point --rpccookiefile at its .cookie \

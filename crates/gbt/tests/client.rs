@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use midstate_chain::{Job, Network, Share, Verdict};
 use midstate_gbt::client::{Config, Fatal, Ledger, NodeEvent, NodeState, NotSent, What};
+use midstate_gbt::rpc::NoAnswer;
 use proptest::prelude::*;
 use serde_json::json;
 use support::{Core, Trouble, World, config, solve};
@@ -146,7 +147,11 @@ fn whoever_waits_for_an_answer_is_not_woken_before_it_comes() {
     assert_eq!(world.cores[0].seen("proposal"), 2);
     assert!(world.client.poll_timeout().is_none_or(|at| at > world.now), "a caller would spin");
     // The fetch that was due comes right behind the answer.
-    world.client.handle_answer(world.now, hanging.id, Err("nothing came".to_owned()));
+    world.client.handle_answer(
+        world.now,
+        hanging.id,
+        Err(NoAnswer::TimedOut("nothing came".to_owned())),
+    );
     assert!(world.client.poll_timeout().is_some_and(|at| at > world.now));
 }
 

@@ -50,6 +50,14 @@ pub(crate) enum ConnectError {
     Refused(DialError),
 }
 
+impl ConnectError {
+    /// Whether it makes no sense to hope that the next attempt goes better.
+    pub(crate) fn is_definite(&self) -> bool {
+        let (Self::Unanswered(error) | Self::Refused(error)) = self;
+        error.is_definite()
+    }
+}
+
 impl Connector {
     pub(crate) fn new(url: NodeUrl, route: Route, tell: Box<dyn Fn() + Send + Sync>) -> Self {
         let (dialler, tls) = (Dialler::default(), OnceCell::new());

@@ -6,13 +6,18 @@ mod pool;
 
 use std::time::Duration;
 
+use midstate_chain::Network;
+use midstate_gbt::rpc::{NoAnswer, RpcError};
+use midstate_gbt::{TemplateError, WorkError};
+use midstate_stratum::CloseReason;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 pub use self::node::examine_node;
 pub use self::pool::examine_pool;
-use crate::Route;
 use crate::dial::{Dialler, Endpoint, Transport};
+use crate::seat::in_words;
+use crate::{DialError, Route, TrustError};
 
 /// One step of an examination.
 #[derive(Debug, Clone)]
@@ -69,6 +74,37 @@ pub enum Stage {
     Clock,
 }
 
+/// Why an examination ends early. Each is a sentence with the cure.
+#[derive(Debug, thiserror::Error)]
+enum Problem {
+    #[error(transparent)]
+    Dial(#[from] DialError),
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    #[error(transparent)]
+    NoAnswer(#[from] NoAnswer),
+    #[error(transparent)]
+    Rpc(#[from] RpcError),
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    #[error(transparent)]
+    Work(#[from] WorkError),
+    #[error("{0}")]
+    UnknownChain(String),
+    #[error("the node is on {found}, but --chain says {wanted}")]
+    OtherChain { found: Network, wanted: Network },
+    #[error("the node would refuse our block at height {height}: {reason}")]
+    Refused { height: u32, reason: String },
+    #[error("{0}")]
+    Closed(CloseReason),
+    #[error("{}", in_words(.0))]
+    Broken(std::io::Error),
+    #[error("no job within {} s", .0.as_secs())]
+    NoJob(Duration),
+    #[error("{0}")]
+    OtherProtocol(String),
+}
+
 /// An examination under way.
 struct Examination<'a> {
     told: &'a mut dyn FnMut(Step),
@@ -89,17 +125,16 @@ impl<'a> Examination<'a> {
         route: &Route,
         dialler: &Dialler,
         next: Stage,
-    ) -> Result<TcpStream, String> {
+    ) -> Result<TcpStream, Problem> {
         match &route.proxy {
             Some(proxy) => self.good(format!("left to {proxy}"), Stage::Connect),
             None => {
-                let found = dialler.resolve(to.host, to.port).await;
-                let addresses = found.map_err(|error| error.to_string())?;
+                let addresses = dialler.resolve(to.host, to.port).await?;
                 let addresses: Vec<_> = addresses.iter().map(|a| a.ip().to_string()).collect();
                 self.good(addresses.join(", "), Stage::Connect);
             }
         }
-        let stream = dialler.connect(to, route).await.map_err(|error| error.to_string())?;
+        let stream = dialler.connect(to, route).await?;
         let peer = stream.peer_addr().map_or_else(|_| to.url.to_string(), |peer| peer.to_string());
         self.good(format!("connected to {peer}"), next);
         Ok(stream)
@@ -113,11 +148,9 @@ impl<'a> Examination<'a> {
         route: &Route,
         dialler: &Dialler,
         next: Stage,
-    ) -> Result<Box<dyn Transport>, String> {
-        let config = route.trust.client_config(to.host).await;
-        let config = config.map_err(|error| error.to_string())?;
-        let secured = dialler.secure(stream, to, config).await;
-        let secured = secured.map_err(|error| error.to_string())?;
+    ) -> Result<Box<dyn Transport>, Problem> {
+        let config = route.trust.client_config(to.host).await?;
+        let secured = dialler.secure(stream, to, config).await?;
         let outcome = match route.trust.is_verified() {
             true => Outcome::Good("the certificate is good".to_owned()),
             false => Outcome::Doubtful("encrypted, and nobody knows with whom".to_owned()),

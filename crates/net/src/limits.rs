@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::{node_link, spool};
+use crate::{node_session, spool};
 
 /// How patient a link is with its pools (S9, I20).
 #[derive(Debug, Clone, PartialEq)]
@@ -120,7 +120,7 @@ impl LinkLimits {
 /// Each limit on nodes as `(name, value, what happens over it)`.
 pub fn node_rows() -> Vec<(&'static str, String, &'static str)> {
     let mut rows = midstate_gbt::limits::rows();
-    let flush = format!("{} s", node_link::FLUSH_TIMEOUT.as_secs());
+    let flush = format!("{} s", node_session::FLUSH_TIMEOUT.as_secs());
     rows.push(("wait for verdicts when leaving", flush, "the block stays in the spool"));
     let refused = spool::MAX_REFUSED.to_string();
     rows.push(("refused blocks kept on disk", refused, "the oldest is deleted"));

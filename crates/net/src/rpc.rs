@@ -15,11 +15,11 @@ use hyper::{Request, StatusCode};
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use midstate_gbt::conf::Credentials;
-use midstate_gbt::rpc::{Answer, Headers, MAX_BODY};
+use midstate_gbt::rpc::{Answer, Headers, MAX_BODY, NoAnswer};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
 
-use crate::connector::Connector;
+use crate::connector::{ConnectError, Connector};
 use crate::tls_words::broken_by_tls;
 use crate::{NodeUrl, Route};
 
@@ -83,8 +83,8 @@ impl RpcClient {
     /// are read anew and the call is made once more: a node writes a new cookie at each start.
     ///
     /// # Errors
-    /// In words, when there was no answer.
-    pub async fn post(&self, body: Vec<u8>, limit: Duration) -> Result<Answer, String> {
+    /// When there was no answer.
+    pub async fn post(&self, body: Vec<u8>, limit: Duration) -> Result<Answer, NoAnswer> {
         let body = Bytes::from(body);
         let exchange = async {
             let known = self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -102,7 +102,8 @@ impl RpcClient {
         match timeout(limit, exchange).await {
             Ok(outcome) => outcome,
             Err(_) => {
-                Err(self.connector.explain(format!("nothing came within {} s", limit.as_secs())))
+                let words = format!("nothing came within {} s", limit.as_secs());
+                Err(NoAnswer::TimedOut(self.connector.explain(words)))
             }
         }
     }
@@ -110,13 +111,13 @@ impl RpcClient {
     /// Rule: a kept connection that the server closed without a word is no answer, and costs the
     /// call nothing: it is made once more, on a fresh connection. Every call may be made twice: a
     /// block that the node has already is a duplicate.
-    async fn send(&self, body: Bytes, authorization: HeaderValue) -> Result<Answer, String> {
+    async fn send(&self, body: Bytes, authorization: HeaderValue) -> Result<Answer, NoAnswer> {
         let request = || {
             Request::post(&self.uri)
                 .header(CONTENT_TYPE, "application/json")
                 .header(AUTHORIZATION, authorization.clone())
                 .body(Full::new(body.clone()))
-                .map_err(|error| error.to_string())
+                .map_err(|error| NoAnswer::NobodyThere(error.to_string()))
         };
         let (opened, asked_at) = (self.connector.opened(), Instant::now());
         let response = match self.http.request(request()?).await {
@@ -129,11 +130,7 @@ impl RpcClient {
             }
             other => other,
         };
-        let response = response.map_err(|error| match error.is_connect() {
-            // Its words name the cure already.
-            true => in_words(&error),
-            false => self.connector.explain(in_words(&error)),
-        })?;
+        let response = response.map_err(|error| self.no_answer(&error))?;
         self.connector.heard_http();
         let status = response.status().as_u16();
         let header = |name| {
@@ -150,15 +147,36 @@ impl RpcClient {
         let body =
             Limited::new(response.into_body(), MAX_BODY).collect().await.map_err(|error| {
                 match error.is::<LengthLimitError>() {
-                    true => "the answer is above 64 MiB".to_owned(),
-                    false => "the connection broke in the middle of the answer".to_owned(),
+                    true => NoAnswer::TooLong,
+                    false => NoAnswer::Broken(
+                        "the connection broke in the middle of the answer".to_owned(),
+                    ),
                 }
             })?;
         Ok(Answer { status, headers, body: body.to_bytes().into() })
     }
 
+    fn no_answer(&self, error: &legacy::Error) -> NoAnswer {
+        let words = in_words(error);
+        if error.is_connect() {
+            // Its words name the cure already.
+            return match causes(error).find_map(|cause| cause.downcast_ref::<ConnectError>()) {
+                Some(error) if error.is_definite() => NoAnswer::NobodyThere(words),
+                _ => NoAnswer::NoConnection(words),
+            };
+        }
+        let words = self.connector.explain(words);
+        let is_parse = |cause: &(dyn Error + 'static)| {
+            cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse)
+        };
+        match causes(error).any(is_parse) {
+            true => NoAnswer::NotHttp(words),
+            false => NoAnswer::Broken(words),
+        }
+    }
+
     /// What opens the node's door, as a header.
-    pub(crate) async fn read_credentials(&self) -> Result<HeaderValue, String> {
+    pub(crate) async fn read_credentials(&self) -> Result<HeaderValue, NoAnswer> {
         let login = match &self.credentials {
             Credentials::Password { user, password } => format!("{user}:{password}"),
             Credentials::Cookie(path) => {
@@ -168,7 +186,7 @@ impl RpcClient {
                 let read = read.unwrap_or_else(|panic| Err(io::Error::other(panic)));
                 let cookie = read.map_err(|error| {
                     let path = path.display();
-                    match error.kind() {
+                    NoAnswer::NoCredentials(match error.kind() {
                         io::ErrorKind::NotFound => format!(
                             "there is no cookie file {path}, which a node writes when it starts: \
                              start bitcoind for this chain, or say with --datadir or \
@@ -182,13 +200,13 @@ impl RpcClient {
                             "cannot read the cookie file {path} ({error}): is --datadir or \
                              --rpccookiefile right?"
                         ),
-                    }
+                    })
                 })?;
                 cookie.trim().to_owned()
             }
         };
         let mut value = HeaderValue::try_from(format!("Basic {}", BASE64.encode(login)))
-            .map_err(|error| error.to_string())?;
+            .expect("base64 fits into a header");
         value.set_sensitive(true);
         Ok(value)
     }

@@ -6,10 +6,39 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use midstate_chain::Hash256;
-use midstate_gbt::spool::{EXTENSION, REFUSED_EXTENSION, SpooledBlock};
+use midstate_gbt::spool::{EXTENSION, REFUSED_EXTENSION, SpoolError, SpooledBlock};
 
 /// So many refused blocks are kept as evidence; over that, the oldest goes.
 pub(crate) const MAX_REFUSED: usize = 64;
+
+/// What is wrong with a spool. All else in it is used.
+#[derive(Debug, thiserror::Error)]
+pub enum SpoolProblem {
+    /// The directory cannot be read.
+    #[error("{}: {error}", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// The system's error.
+        error: io::Error,
+    },
+    /// A file that looks like a block cannot be read.
+    #[error("{}: {error}; left alone", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        error: io::Error,
+    },
+    /// A file that looks like a block is none.
+    #[error("{}: {error}; left alone", path.display())]
+    NoBlock {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: SpoolError,
+    },
+}
 
 /// A directory for the blocks of one chain.
 #[derive(Debug, Clone)]
@@ -48,9 +77,9 @@ impl Spool {
 
     /// The blocks that an earlier run left, and what is wrong with the directory or with files that
     /// look like blocks.
-    pub fn read(&self) -> (Vec<SpooledBlock>, Vec<String>) {
+    pub fn read(&self) -> (Vec<SpooledBlock>, Vec<SpoolProblem>) {
         let (mut blocks, mut problems) = (Vec::new(), Vec::new());
-        let unreadable = |error: io::Error| format!("{}: {error}", self.directory.display());
+        let unreadable = |error| SpoolProblem::Directory { path: self.directory.clone(), error };
         let entries = match fs::read_dir(&self.directory) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return (blocks, problems),
@@ -67,9 +96,9 @@ impl Spool {
             if path.extension().is_none_or(|extension| extension != EXTENSION) {
                 continue;
             }
-            match read(&path) {
+            match read(path) {
                 Ok(block) => blocks.push(block),
-                Err(words) => problems.push(format!("{}: {words}; left alone", path.display())),
+                Err(problem) => problems.push(problem),
             }
         }
         blocks.sort_by_key(|block| block.height);
@@ -108,10 +137,14 @@ impl Spool {
     }
 }
 
-fn read(path: &Path) -> Result<SpooledBlock, String> {
-    let content = fs::read_to_string(path).map_err(|error| error.to_string())?;
+fn read(path: PathBuf) -> Result<SpooledBlock, SpoolProblem> {
+    let content = match fs::read_to_string(&path) {
+        Ok(content) => content,
+        Err(error) => return Err(SpoolProblem::Unreadable { path, error }),
+    };
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    SpooledBlock::from_file(&name, &content).map_err(|error| error.to_string())
+    let block = SpooledBlock::from_file(&name, &content);
+    block.map_err(|error| SpoolProblem::NoBlock { path: path.clone(), error })
 }
 
 /// Without this a crash may forget the rename. Windows has no such call and needs none.
@@ -145,12 +178,13 @@ mod tests {
     #[test]
     fn i8_a_spool_that_cannot_be_read_is_a_problem_and_one_that_is_not_there_is_none() {
         let directory = std::env::temp_dir().join(format!("midstate-spool-{}", std::process::id()));
-        assert_eq!(Spool::new(directory.clone()).read(), (vec![], vec![]));
+        let (blocks, problems) = Spool::new(directory.clone()).read();
+        assert!(blocks.is_empty() && problems.is_empty());
         fs::write(&directory, "no directory").unwrap();
         let (blocks, problems) = Spool::new(directory.clone()).read();
         fs::remove_file(&directory).unwrap();
         assert_eq!(blocks, []);
         let [problem] = &problems[..] else { panic!("{problems:?}") };
-        assert!(problem.contains("midstate-spool-"), "{problem}");
+        assert!(problem.to_string().contains("midstate-spool-"), "{problem}");
     }
 }

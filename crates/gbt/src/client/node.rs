@@ -204,6 +204,13 @@ impl Node {
         }
     }
 
+    /// Is asked after the pause that its failures have earned.
+    pub(super) fn pause(&mut self, now: Duration) {
+        if self.failures > 0 {
+            self.wake_at = Some(now + step(self.failures));
+        }
+    }
+
     /// Is left alone until then, if it can be used at all.
     pub(super) fn rest(&mut self, until: Duration) {
         if self.phase != Phase::Unusable {

@@ -128,6 +128,9 @@ impl Client {
             self.nodes[index].rest(now + PROBE);
         }
         self.activate(now, next, reason);
+        // One that failed before is not asked at once: where none answers, that would go on without
+        // a pause from one to the next.
+        self.nodes[next].pause(now);
     }
 
     fn activate(&mut self, now: Duration, index: usize, reason: &str) {

@@ -8,7 +8,7 @@ use bitcoin::BlockHash;
 use midstate_chain::{Hash256, Job, Verdict};
 use midstate_gbt::Client;
 use midstate_gbt::client::{Config, LongPolling, NodeEvent, What};
-use midstate_gbt::rpc::{Answer, Call};
+use midstate_gbt::rpc::{Answer, Call, NoAnswer};
 use serde_json::json;
 
 use crate::support::{Core, config, solve};
@@ -153,7 +153,7 @@ impl World {
             }
         }
         for (miner, id) in lost {
-            self.answer(miner, id, Err("connection closed".to_owned()));
+            self.answer(miner, id, Err(NoAnswer::Broken("connection closed".to_owned())));
         }
         self.settle();
     }
@@ -279,7 +279,7 @@ impl World {
             }
             let server = &mut self.servers[miner.servers[request.node]];
             if server.is_down {
-                let refused = Err("connection refused".to_owned());
+                let refused = Err(NoAnswer::NobodyThere("connection refused".to_owned()));
                 miner.client.handle_answer(self.now, request.id, refused);
                 continue;
             }
@@ -349,7 +349,7 @@ impl World {
         busy
     }
 
-    fn answer(&mut self, miner: usize, id: u64, answer: Result<Answer, String>) {
+    fn answer(&mut self, miner: usize, id: u64, answer: Result<Answer, NoAnswer>) {
         if !self.miners[miner].has_left {
             self.miners[miner].client.handle_answer(self.now, id, answer);
         }

@@ -18,7 +18,7 @@ use bitcoin::{
 };
 use midstate_chain::{BIP320_MASK, Hash256, Job, Share, Verdict, witness_commitment};
 use midstate_gbt::client::{Config, LongPolling, NodeEvent, NodeState, What};
-use midstate_gbt::rpc::{Answer, Call};
+use midstate_gbt::rpc::{Answer, Call, NoAnswer};
 use midstate_gbt::spool::SpooledBlock;
 use midstate_gbt::{Address, Client};
 use serde_json::{Value, json};
@@ -191,7 +191,7 @@ impl Core {
     }
 
     /// `None`: the answer comes later.
-    pub(crate) fn answer(&mut self, id: u64, call: &Call) -> Option<Result<Answer, String>> {
+    pub(crate) fn answer(&mut self, id: u64, call: &Call) -> Option<Result<Answer, NoAnswer>> {
         let name = match call {
             Call::Proposal { .. } => "proposal",
             Call::Template { longpoll_id: Some(_) } => "longpoll",
@@ -202,7 +202,9 @@ impl Core {
         let body: Value = serde_json::from_slice(&call.body(id)).unwrap();
         assert_eq!(body["method"], call.method());
         match self.trouble {
-            Some(Trouble::Down) => return Some(Err("connection refused".to_owned())),
+            Some(Trouble::Down) => {
+                return Some(Err(NoAnswer::NobodyThere("connection refused".to_owned())));
+            }
             Some(Trouble::Locked) => {
                 return Some(Ok(Answer { status: 401, body: Vec::new(), ..Answer::default() }));
             }
@@ -215,7 +217,7 @@ impl Core {
             }),
             Call::Template { longpoll_id: Some(poll) } => {
                 match self.cuts_longpolls {
-                    Some(0) => return Some(Err("connection closed".to_owned())),
+                    Some(0) => return Some(Err(NoAnswer::Broken("connection closed".to_owned()))),
                     Some(status) => {
                         return Some(Ok(Answer { status, body: Vec::new(), ..Answer::default() }));
                     }
@@ -248,7 +250,7 @@ impl Core {
                     (None, None) => json!(self.submit(deserialize_hex(block).unwrap())),
                 };
                 if self.mute_submit {
-                    return Some(Err("connection reset".to_owned()));
+                    return Some(Err(NoAnswer::Broken("connection reset".to_owned())));
                 }
                 answer
             }
@@ -448,7 +450,7 @@ impl World {
             What::Pause => self.job = None,
             What::Spool(block) => {
                 let outcome = if self.disk_full {
-                    Err("no space left on device".to_owned())
+                    Err(std::io::Error::other("no space left on device"))
                 } else {
                     // As a file, and back.
                     let (name, content) = (block.file_name(), block.file_content());
@@ -486,7 +488,11 @@ impl World {
     pub(crate) fn stop(&mut self, node: usize) {
         self.cores[node].trouble = Some(Trouble::Down);
         for (id, _) in std::mem::take(&mut self.cores[node].longpolls) {
-            self.client.handle_answer(self.now, id, Err("connection closed".to_owned()));
+            self.client.handle_answer(
+                self.now,
+                id,
+                Err(NoAnswer::Broken("connection closed".to_owned())),
+            );
         }
         self.settle();
     }

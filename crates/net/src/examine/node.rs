@@ -7,7 +7,7 @@ use midstate_chain::Network;
 use midstate_gbt::rpc::{Answer, BlockVerdict, Call, ChainInfo, NetworkInfo, RpcError};
 use midstate_gbt::{Payout, Template, TemplateError, Work};
 
-use super::{Examination, Outcome, Stage, Step};
+use super::{Examination, Outcome, Problem, Stage, Step};
 use crate::dial::Dialler;
 use crate::rpc::{NodeAccess, RpcClient};
 
@@ -25,7 +25,7 @@ pub async fn examine_node(
 ) {
     let mut examination = Examination::new(&mut told);
     if let Err(problem) = examination.node(node, wanted, dialler).await {
-        examination.tell(Outcome::Bad(problem));
+        examination.tell(Outcome::Bad(problem.to_string()));
     }
 }
 
@@ -35,7 +35,7 @@ impl Examination<'_> {
         node: &NodeAccess,
         wanted: Option<Network>,
         dialler: &Dialler,
-    ) -> Result<(), String> {
+    ) -> Result<(), Problem> {
         let (url, route) = (&node.url, &node.route);
         let next = if url.tls { Stage::Tls } else { Stage::Credentials };
         let stream = self.reach(url.endpoint(), route, dialler, next).await?;
@@ -54,7 +54,7 @@ impl Examination<'_> {
     }
 
     /// The first call: what opens the door, and what stands behind it.
-    async fn log_in(&mut self, node: &NodeAccess, rpc: &RpcClient) -> Result<ChainInfo, String> {
+    async fn log_in(&mut self, node: &NodeAccess, rpc: &RpcClient) -> Result<ChainInfo, Problem> {
         rpc.read_credentials().await?;
         let answer = ask(rpc, &Call::ChainInfo).await;
         let info = answer.and_then(|answer| answer.result::<ChainInfo>());
@@ -67,20 +67,20 @@ impl Examination<'_> {
             // No answer at all: nobody has looked at them.
             Err(_) => self.stage = Stage::Chain,
         }
-        info.map_err(|error| error.to_string())
+        Ok(info?)
     }
 
     /// `getblocktemplate`, and what can be read from it.
-    async fn template(&mut self, chain: Network, rpc: &RpcClient) -> Result<(), String> {
+    async fn template(&mut self, chain: Network, rpc: &RpcClient) -> Result<(), Problem> {
         let answer = ask(rpc, &Call::Template { longpoll_id: None }).await;
         let parsed = answer.and_then(|answer| Ok(Template::parse(answer.raw_result()?.get())));
-        let template = match parsed.map_err(|error| error.to_string())? {
+        let template = match parsed? {
             Ok(template) => template,
             Err(signed @ TemplateError::SignedSignet(_)) => {
                 self.good("a template came".to_owned(), Stage::Challenge);
-                return Err(signed.to_string());
+                return Err(signed.into());
             }
-            Err(error) => return Err(error.to_string()),
+            Err(error) => return Err(error.into()),
         };
         let next = if template.can_propose { Stage::Proposal } else { Stage::Clock };
         if chain == Network::Signet {
@@ -89,8 +89,7 @@ impl Examination<'_> {
         } else {
             self.done(described(&template), next);
         }
-        let work = Work::new(template, &anyone(), "doctor".to_owned(), true);
-        let work = work.map_err(|error| error.to_string())?;
+        let work = Work::new(template, &anyone(), "doctor".to_owned(), true)?;
         if work.template().can_propose {
             let outcome = proposed(&work, rpc).await?;
             self.done(outcome, Stage::Clock);
@@ -121,23 +120,22 @@ fn anyone() -> Payout {
 }
 
 /// The template's block, checked by the node as `mine` has it checked.
-async fn proposed(work: &Work, rpc: &RpcClient) -> Result<Outcome, String> {
+async fn proposed(work: &Work, rpc: &RpcClient) -> Result<Outcome, Problem> {
     let answer = ask(rpc, &Call::Proposal { block: work.proposal().into() }).await;
     match answer.and_then(|answer| BlockVerdict::from_answer(&answer)) {
         Ok(BlockVerdict::Refused(reason)) if reason == "inconclusive-not-best-prevblk" => {
             Ok(Outcome::Good("the tip moved while the node looked at our block".to_owned()))
         }
-        Ok(BlockVerdict::Refused(reason)) => Err(format!(
-            "the node would refuse our block at height {}: {reason}",
-            work.template().height
-        )),
+        Ok(BlockVerdict::Refused(reason)) => {
+            Err(Problem::Refused { height: work.template().height, reason })
+        }
         Ok(_) => {
             Ok(Outcome::Good("the node would take our block but for its proof of work".to_owned()))
         }
         Err(error @ RpcError::Node { .. }) => Ok(Outcome::Doubtful(format!(
             "our block could not be checked ({error}); mine would mine it unchecked"
         ))),
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -146,11 +144,11 @@ async fn ask(rpc: &RpcClient, call: &Call) -> Result<Answer, RpcError> {
 }
 
 /// The chain, if it is the right one.
-fn on_the_chain(info: &ChainInfo, wanted: Option<Network>) -> Result<Network, String> {
-    let chain: Network = info.chain.parse()?;
-    match wanted.filter(|&wanted| wanted != chain) {
-        Some(wanted) => Err(format!("the node is on {chain}, but --chain says {wanted}")),
-        None => Ok(chain),
+fn on_the_chain(info: &ChainInfo, wanted: Option<Network>) -> Result<Network, Problem> {
+    let found: Network = info.chain.parse().map_err(Problem::UnknownChain)?;
+    match wanted.filter(|&wanted| wanted != found) {
+        Some(wanted) => Err(Problem::OtherChain { found, wanted }),
+        None => Ok(found),
     }
 }
 

@@ -7,11 +7,10 @@ use midstate_chain::Job;
 use midstate_stratum::{Client, ClientEvent};
 use tokio::time::{Instant, sleep};
 
-use super::{Examination, Outcome, Stage, Step};
+use super::{Examination, Outcome, Problem, Stage, Step};
 use crate::Account;
 use crate::dial::{Dialler, Transport};
 use crate::foreign::{self, Spoken};
-use crate::seat::in_words;
 use crate::wire::{Exchanged, Wire};
 
 /// A pool that has let us in and has no work for so long is of no use.
@@ -28,14 +27,14 @@ pub async fn examine_pool(
     match examination.pool(account, dialler).await {
         Ok(job) => Some(job),
         Err(problem) => {
-            examination.tell(Outcome::Bad(problem));
+            examination.tell(Outcome::Bad(problem.to_string()));
             None
         }
     }
 }
 
 impl Examination<'_> {
-    async fn pool(&mut self, account: &Account, dialler: &Dialler) -> Result<Arc<Job>, String> {
+    async fn pool(&mut self, account: &Account, dialler: &Dialler) -> Result<Arc<Job>, Problem> {
         let (url, route) = (&account.url, &account.route);
         let next = if url.tls { Stage::Tls } else { Stage::Subscribe };
         let stream = self.reach(url.endpoint(), route, dialler, next).await?;
@@ -45,21 +44,21 @@ impl Examination<'_> {
         };
         let mut wire = Wire::new(transport);
         let job = self.speak(account, &mut wire).await;
-        job.map_err(|reason| {
+        job.map_err(|problem| {
             let first = wire.first();
-            let foreign = foreign::sentence(&first, url.endpoint().asked(false));
-            foreign.unwrap_or_else(|| match first.is_empty() {
-                true => format!(
-                    "{reason}, without a word; {}",
-                    foreign::guess(url.endpoint().asked(url.tls))
-                ),
-                false => reason,
-            })
+            if let Some(words) = foreign::sentence(&first, url.endpoint().asked(false)) {
+                return Problem::OtherProtocol(words);
+            }
+            if !first.is_empty() {
+                return problem;
+            }
+            let guess = foreign::guess(url.endpoint().asked(url.tls));
+            Problem::OtherProtocol(format!("{problem}, without a word; {guess}"))
         })
     }
 
     /// The handshake, up to the first job and our admission, whichever comes first.
-    async fn speak(&mut self, account: &Account, wire: &mut Wire) -> Result<Arc<Job>, String> {
+    async fn speak(&mut self, account: &Account, wire: &mut Wire) -> Result<Arc<Job>, Problem> {
         let started = Instant::now();
         let mut client = Client::new(account.client.clone());
         client.handle_connected(Duration::ZERO);
@@ -82,7 +81,7 @@ impl Examination<'_> {
                         self.good(format!("{} is let in", account.client.user), Stage::Job);
                     }
                     ClientEvent::Job(first) => job = Some(first),
-                    ClientEvent::Close(reason) => return Err(reason.to_string()),
+                    ClientEvent::Close(reason) => return Err(Problem::Closed(reason)),
                     _ => {}
                 }
             }
@@ -96,7 +95,7 @@ impl Examination<'_> {
             let now = started.elapsed();
             let job_by = if let_in { self.since - started + FIRST_JOB } else { Duration::MAX };
             if now >= job_by {
-                return Err(format!("no job within {} s", FIRST_JOB.as_secs()));
+                return Err(Problem::NoJob(FIRST_JOB));
             }
             let due = client.poll_timeout().unwrap_or(Duration::MAX).min(job_by);
             tokio::select! {
@@ -104,11 +103,11 @@ impl Examination<'_> {
                     Ok(Exchanged::Received(bytes)) => {
                         client.handle_bytes(started.elapsed(), &bytes);
                         if foreign::spoken(&wire.first()).is_some_and(Spoken::is_certain) {
-                            return Err("another protocol".to_owned());
+                            return Err(Problem::OtherProtocol("another protocol".to_owned()));
                         }
                     }
                     Ok(Exchanged::Sent) => {}
-                    Err(error) => return Err(in_words(&error)),
+                    Err(error) => return Err(Problem::Broken(error)),
                 },
                 () = sleep(due.saturating_sub(now)) => client.handle_timeout(started.elapsed()),
             }

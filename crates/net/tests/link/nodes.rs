@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use midstate_gbt::conf::Credentials;
-use midstate_gbt::rpc::{Answer, ChainInfo};
+use midstate_gbt::rpc::{Answer, ChainInfo, NoAnswer};
 use midstate_net::{NodeAccess, Route, RpcClient};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -48,7 +48,7 @@ async fn read_request(stream: &mut BufReader<TcpStream>) -> bool {
     stream.read_exact(&mut vec![0; length]).await.is_ok()
 }
 
-async fn ask(rpc: &RpcClient) -> Result<Answer, String> {
+async fn ask(rpc: &RpcClient) -> Result<Answer, NoAnswer> {
     rpc.post(b"{}".to_vec(), PATIENCE).await
 }
 
@@ -97,6 +97,8 @@ async fn rule_26_a_fresh_connection_that_is_closed_without_a_word_is_not_tried_f
     })
     .await;
     let error = ask(&rpc).await.unwrap_err();
+    assert!(matches!(&error, NoAnswer::Broken(_)), "{error:?}");
+    let error = error.to_string();
     assert!(error.contains("closed the connection without an answer"), "{error}");
     assert_eq!(calls.load(Ordering::Relaxed), 1);
 }
@@ -137,7 +139,7 @@ async fn rule_26_answers_of_other_servers_arrive_with_status_type_and_first_word
         .await;
         let error = match ask(&rpc).await {
             Ok(answer) => answer.result::<ChainInfo>().unwrap_err().to_string(),
-            Err(error) => error,
+            Err(error) => error.to_string(),
         };
         for word in words {
             assert!(error.contains(word), "{said:?}: {word:?} is not in: {error}");

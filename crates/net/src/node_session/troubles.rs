@@ -1,5 +1,5 @@
 //! Which nodes give work, since when the others do not, and why: each node's own reason. Without
-//! sockets or clock; [`NodeLink`](super::NodeLink) gives up by it.
+//! sockets or clock; [`NodeSession`](super::NodeSession) gives up by it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,8 +19,8 @@ struct Entry {
 
 impl Troubles {
     /// At the start no node has given work.
-    pub(super) fn new(names: impl Iterator<Item = Arc<str>>) -> Self {
-        let trouble = Some((Duration::ZERO, String::new()));
+    pub(super) fn new(names: impl Iterator<Item = Arc<str>>, now: Duration) -> Self {
+        let trouble = Some((now, String::new()));
         let entry = |name| Entry { name, has_worked: false, trouble: trouble.clone() };
         Self(names.map(entry).collect())
     }
@@ -76,7 +76,7 @@ mod tests {
     }
 
     fn two() -> Troubles {
-        Troubles::new(["http://first", "http://second"].map(Arc::from).into_iter())
+        Troubles::new(["http://first", "http://second"].map(Arc::from).into_iter(), at(0))
     }
 
     #[test]

@@ -1,0 +1,398 @@
+//! Mining at nodes, without sockets, files or clock: what is asked, written and told, how long is
+//! waited, and when to end. [`NodeLink`](crate::NodeLink) does what [`NodeSession::poll_task`] says
+//! and brings the outcome back; the rules of the talk with a node are `midstate_gbt`'s.
+//!
+//! Every event names its node.
+
+mod troubles;
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use midstate_chain::{Hash256, Job, Network, Share, Verdict};
+use midstate_gbt::client::{
+    BlockOutcome, Config, Fatal, NodeEvent, NodeState, NotSent, Request, What,
+};
+use midstate_gbt::rpc::{Answer, NoAnswer};
+use midstate_gbt::spool::SpooledBlock;
+use midstate_gbt::{Client, EXTRANONCE2_SIZE, Work};
+use midstate_pool::{Pool, Template};
+
+use self::troubles::Troubles;
+use crate::spool::SpoolProblem;
+use crate::{End, Happened, LinkEvent, LinkState};
+
+/// How long verdicts on blocks are awaited when stopping (I20). What has none by then is in the
+/// spool.
+pub(crate) const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A node, as people see it.
+#[derive(Debug, Clone)]
+pub struct NodeName {
+    /// Its URL without a password.
+    pub url: Arc<str>,
+    /// Whether it has proved who it is, where it has to: false for `--tls-insecure`.
+    pub is_proved: bool,
+}
+
+/// Something to do outside; the outcome comes back by the function that is named here.
+#[derive(Debug)]
+pub enum NodeTask {
+    /// Ask a node: [`NodeSession::handle_answer`].
+    Ask(Request),
+    /// The answer to this call is not wanted any more: close its connection. Nothing comes back.
+    Cancel(u64),
+    /// Read the blocks of this chain that an earlier run left: [`NodeSession::handle_spool`].
+    ReadSpool(Network),
+    /// Write this block to the spool and sync it: [`NodeSession::handle_written`].
+    Write(SpooledBlock),
+    /// Delete the block's file, or keep it as evidence: [`NodeSession::handle_removed`].
+    Remove {
+        /// The node that this is about.
+        node: usize,
+        /// The block.
+        hash: Hash256,
+        /// It was refused.
+        refused: bool,
+    },
+}
+
+/// See the [module](self) page.
+#[derive(Debug)]
+pub struct NodeSession {
+    client: Client,
+    nodes: Vec<NodeName>,
+    /// The work goes to a pool, which wants the transactions, too, and not to our own threads.
+    is_for_pool: bool,
+    give_up: Option<Duration>,
+    tasks: VecDeque<NodeTask>,
+    events: VecDeque<LinkEvent>,
+    templates: VecDeque<Template>,
+    /// Shares that are blocks without a verdict.
+    waiting: HashMap<Hash256, Share>,
+    troubles: Troubles,
+    /// The node that named the chain, and thus the directory of the spool.
+    spool_of: usize,
+    unix_now: u64,
+    skew_told: bool,
+    fatal: Option<Fatal>,
+    /// Told to stop: verdicts are awaited until then.
+    flush_until: Option<Duration>,
+}
+
+impl NodeSession {
+    /// Starts to ask at `now`. Without work for the time of `give_up` it ends; `None`: never.
+    ///
+    /// # Panics
+    /// Without nodes.
+    pub fn new(
+        nodes: Vec<NodeName>,
+        client: Config,
+        give_up: Option<Duration>,
+        is_for_pool: bool,
+        now: Duration,
+    ) -> Self {
+        let client = Config { nodes: nodes.len(), ..client };
+        let troubles = Troubles::new(nodes.iter().map(|node| Arc::clone(&node.url)), now);
+        let mut session = Self {
+            client: Client::new(client, now),
+            nodes,
+            is_for_pool,
+            give_up,
+            tasks: VecDeque::new(),
+            events: VecDeque::new(),
+            templates: VecDeque::new(),
+            waiting: HashMap::new(),
+            troubles,
+            spool_of: 0,
+            unix_now: 0,
+            skew_told: false,
+            fatal: None,
+            flush_until: None,
+        };
+        session.tell(0, LinkState::Connecting, None);
+        session.pump(now);
+        session
+    }
+
+    /// What to do next.
+    pub fn poll_task(&mut self) -> Option<NodeTask> {
+        self.tasks.pop_front()
+    }
+
+    /// What happened next.
+    pub fn poll_event(&mut self) -> Option<LinkEvent> {
+        self.events.pop_front()
+    }
+
+    /// The next work for a pool.
+    pub fn poll_template(&mut self) -> Option<Template> {
+        self.templates.pop_front()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout), if nothing else comes first.
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        let deadlines = [self.client.poll_timeout(), self.flush_until, self.patience_ends()];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// Why the session is over, if it is. Call [`finish`](Self::finish) then.
+    pub fn poll_end(&self, now: Duration) -> Option<End> {
+        match &self.fatal {
+            Some(Fatal::Unauthorized(words)) => return Some(End::Refused(words.clone())),
+            Some(Fatal::WrongChain(words)) => return Some(End::Misconfigured(words.clone())),
+            Some(Fatal::Unusable(words)) => return Some(End::Unusable(words.clone())),
+            None => {}
+        }
+        if self.flush_until.is_some_and(|until| self.client.is_settled() || now >= until) {
+            return Some(End::Stopped);
+        }
+        let is_over = self.patience_ends().is_some_and(|until| now >= until);
+        is_over.then(|| End::Unreachable(self.troubles.words()))
+    }
+
+    /// When the patience with nodes that give no work ends. To stop needs no patience.
+    fn patience_ends(&self) -> Option<Duration> {
+        let (limit, since) = self.give_up.zip(self.troubles.workless_since())?;
+        Some(since.saturating_add(limit)).filter(|_| self.flush_until.is_none())
+    }
+
+    /// Our wall clock, in seconds since 1970: templates are compared with it.
+    pub fn handle_clock(&mut self, unix_now: u64) {
+        self.unix_now = unix_now;
+    }
+
+    /// Time passed.
+    pub fn handle_timeout(&mut self, now: Duration) {
+        self.client.handle_timeout(now);
+        self.pump(now);
+    }
+
+    /// A connection to this node was opened. Call it before the answer to whatever goes over it.
+    pub fn handle_connected(&mut self, now: Duration, node: usize) {
+        self.client.handle_connected(now, node);
+        self.pump(now);
+    }
+
+    /// A call was answered, or not.
+    pub fn handle_answer(&mut self, now: Duration, id: u64, outcome: Result<Answer, NoAnswer>) {
+        self.client.handle_answer(now, id, outcome);
+        self.pump(now);
+    }
+
+    /// A share of our own threads.
+    pub fn handle_share(&mut self, now: Duration, share: Share) {
+        match self.client.handle_share(now, &share) {
+            Ok(()) => {
+                self.waiting.insert(share.hash, share);
+            }
+            Err(error) => {
+                let verdict = match error {
+                    NotSent::Sibling => Verdict::Stale,
+                    _ => Verdict::Rejected,
+                };
+                let (node, reason) = (self.client.node_of(&share.job), error.to_string());
+                self.settle(node, share, verdict, Some(reason), Duration::ZERO);
+            }
+        }
+        self.pump(now);
+    }
+
+    /// A block that a pool made of our work.
+    pub fn handle_block(&mut self, now: Duration, block: &[u8]) {
+        match self.client.handle_block(now, block) {
+            Ok(()) => {}
+            Err(error @ NotSent::Sibling) => tracing::debug!("a block of the pool: {error}"),
+            Err(error) => tracing::warn!("a block of the pool: {error}"),
+        }
+        self.pump(now);
+    }
+
+    /// The spool was read: its blocks, and what is wrong with it.
+    pub fn handle_spool(
+        &mut self,
+        now: Duration,
+        blocks: Vec<SpooledBlock>,
+        problems: &[SpoolProblem],
+    ) {
+        for problem in problems {
+            self.say(self.spool_of, Happened::Warning(problem.to_string()));
+        }
+        for block in blocks {
+            self.client.replay(now, block);
+        }
+        self.pump(now);
+    }
+
+    /// A block is on disk, or cannot be written.
+    pub fn handle_written(&mut self, now: Duration, hash: Hash256, outcome: io::Result<()>) {
+        self.client.handle_spooled(now, hash, outcome);
+        self.pump(now);
+    }
+
+    /// A block's file is gone, or cannot be removed.
+    pub fn handle_removed(&mut self, node: usize, outcome: io::Result<()>) {
+        if let Err(error) = outcome {
+            self.say(node, Happened::Warning(format!("the block spool: {error}")));
+        }
+    }
+
+    /// Asks for no more work, and ends when every block has its verdict, or after some seconds.
+    pub fn handle_stop(&mut self, now: Duration) {
+        if self.flush_until.is_none() {
+            self.flush_until = Some(now.saturating_add(FLUSH_TIMEOUT));
+            self.client.finish(now);
+            self.pump(now);
+        }
+    }
+
+    /// No node is asked any more: the last verdicts. Blocks that have none stay in the spool; those
+    /// that are being written are.
+    pub fn finish(&mut self, now: Duration) {
+        self.client.abandon();
+        self.pump(now);
+        for (_, share) in std::mem::take(&mut self.waiting) {
+            let node = self.client.node_of(&share.job);
+            self.settle(node, share, Verdict::Unresolved, None, Duration::ZERO);
+        }
+    }
+
+    /// Takes what the client has to say.
+    fn pump(&mut self, now: Duration) {
+        loop {
+            if let Some(event) = self.client.poll_event() {
+                self.handle_event(now, event);
+            } else if let Some(id) = self.client.poll_cancel() {
+                self.tasks.push_back(NodeTask::Cancel(id));
+            } else if let Some(request) = self.client.poll_request() {
+                self.tasks.push_back(NodeTask::Ask(request));
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn handle_event(&mut self, now: Duration, NodeEvent { node, what }: NodeEvent) {
+        match what {
+            What::Node { state, reason } => self.handle_state(now, node, state, reason),
+            What::Chain(chain) => {
+                self.spool_of = node;
+                self.tasks.push_back(NodeTask::ReadSpool(chain));
+            }
+            What::Job { job, height, transactions, value } => {
+                tracing::debug!(node, height, transactions, value, "template");
+                self.troubles.works(node);
+                self.warn_of_skew(node);
+                if self.is_for_pool {
+                    self.templates.extend(self.client.newest_work().map(pool_template));
+                } else {
+                    self.say(node, Happened::job(job));
+                }
+            }
+            What::Pause => self.say(node, Happened::Pause),
+            What::Spool(block) => self.tasks.push_back(NodeTask::Write(block)),
+            What::Unspool { hash, refused } => {
+                self.tasks.push_back(NodeTask::Remove { node, hash, refused });
+            }
+            What::Block(outcome) => self.handle_outcome(node, outcome),
+            What::Warning(words) => self.say(node, Happened::Warning(words)),
+            What::Fatal(fatal) => self.fatal = Some(fatal),
+            other => tracing::debug!(?other, "gbt"),
+        }
+    }
+
+    fn handle_state(
+        &mut self,
+        now: Duration,
+        node: usize,
+        state: NodeState,
+        reason: Option<String>,
+    ) {
+        let state = match state {
+            NodeState::Connected => {
+                self.troubles.connected(node);
+                LinkState::Authorized
+            }
+            NodeState::Active => LinkState::Failover,
+            NodeState::Lost => {
+                self.troubles.lost(now, node, reason.as_deref().unwrap_or_default());
+                LinkState::Lost
+            }
+        };
+        self.tell(node, state, reason);
+        if state == LinkState::Authorized && !self.nodes[node].is_proved {
+            let text = "--tls-insecure: anybody may be answering as this node, and take the work";
+            self.say(node, Happened::Warning(text.to_owned()));
+        }
+    }
+
+    fn handle_outcome(&mut self, node: usize, outcome: BlockOutcome) {
+        let BlockOutcome { hash, height, verdict, was, reason, latency, replayed } = outcome;
+        if let Some(share) = self.waiting.remove(&hash) {
+            self.settle(node, share, verdict, reason, latency);
+        } else if replayed {
+            let words = match verdict {
+                Verdict::Accepted => "is accepted".to_owned(),
+                _ => reason.unwrap_or_else(|| "has no verdict yet".to_owned()),
+            };
+            let message = format!("block {height} {hash} of an earlier run: {words}");
+            self.say(node, Happened::Message(message));
+        } else {
+            // A pool's block has had no other verdict before.
+            let was = was.unwrap_or(Verdict::Unresolved);
+            self.say(node, Happened::Revised { hash, height, was, verdict, reason });
+        }
+    }
+
+    fn settle(
+        &mut self,
+        node: usize,
+        share: Share,
+        verdict: Verdict,
+        reason: Option<String>,
+        latency: Duration,
+    ) {
+        let (code, advice) = (None, None);
+        self.say(node, Happened::Verdict { share, verdict, code, reason, advice, latency });
+    }
+
+    fn warn_of_skew(&mut self, node: usize) {
+        if let Some(skew) = self.client.clock_skew(self.unix_now)
+            && !std::mem::replace(&mut self.skew_told, true)
+        {
+            let (seconds, direction) = (skew.abs(), if skew > 0 { "ahead of" } else { "behind" });
+            let words = format!(
+                "the node's clock or chain is {seconds} s {direction} ours: check both clocks; \
+                 blocks more than two hours ahead are refused"
+            );
+            self.say(node, Happened::Warning(words));
+        }
+    }
+
+    fn tell(&mut self, node: usize, state: LinkState, reason: Option<String>) {
+        self.say(node, Happened::State { state, reason });
+    }
+
+    fn say(&mut self, node: usize, what: Happened) {
+        let url = Arc::clone(&self.nodes[node].url);
+        self.events.push_back(LinkEvent { url, listed: None, what });
+    }
+}
+
+/// A node's work as a pool wants it: the whole extranonce is the pool's, to share out to sessions.
+fn pool_template(work: &Work) -> Template {
+    let mut job = Job::clone(work.job());
+    job.extranonce2_size = Pool::EXTRANONCE2_SIZE;
+    let template = work.template();
+    Template {
+        height: template.height,
+        min_time: job.time,
+        transactions: template.transactions.iter().map(|tx| tx.data.clone()).collect(),
+        job,
+    }
+}
+
+// The pool fills exactly the room that a template leaves.
+const _: () = assert!(Pool::EXTRANONCE_SIZE == EXTRANONCE2_SIZE);

@@ -1,0 +1,250 @@
+//! The link to nodes in virtual time, at scripted pairs of them: what is asked and told, when it
+//! goes on at the other node, what is on disk, and when it ends.
+
+mod world;
+
+use std::time::Duration;
+
+use midstate_chain::Verdict;
+use midstate_gbt::client::Config;
+use midstate_net::{End, Happened};
+use world::{Trouble, World, config};
+
+/// Node and first words of what was told.
+fn heads(told: &[(String, String)]) -> Vec<(&str, &str)> {
+    told.iter().map(|(node, words)| (&**node, words.split(' ').next().unwrap())).collect()
+}
+
+fn position(told: &[(String, String)], node: &str, words: &str) -> usize {
+    let found = told.iter().position(|(at, said)| at == node && said.contains(words));
+    found.unwrap_or_else(|| panic!("{node}: {words:?} is not in {told:#?}"))
+}
+
+#[test]
+fn a_block_is_written_then_sent_to_every_node_and_told_as_its_nodes() {
+    let mut world = World::new(&["a", "b"], None);
+    world.settle();
+    let hash = world.mine();
+    assert_eq!(world.disk.keys().collect::<Vec<_>>(), [&hash.to_string()]);
+    for node in &world.nodes {
+        assert_eq!(node.blocks.last(), Some(&hash));
+    }
+    let told = world.told();
+    let expected = [
+        ("a", "Connecting"),
+        ("a", "Authorized"),
+        ("a", "job"),
+        ("a", "pause"),
+        ("a", "Accepted"),
+        ("a", "job"),
+    ];
+    assert_eq!(heads(&told), expected);
+    // Six deep, its file is deleted.
+    for _ in 0..6 {
+        world.mine();
+    }
+    world.pass(10);
+    assert!(!world.disk.contains_key(&hash.to_string()));
+}
+
+#[test]
+fn rule_20_every_event_names_its_node_through_a_failover_and_back() {
+    let mut world = World::new(&["a", "b"], Some(8));
+    world.pass(5);
+    world.told();
+    world.break_node(0, Trouble::Down);
+    world.pass(40);
+    let told = world.told();
+    let lost = position(&told, "a", "connection refused");
+    let moved = position(&told, "b", "Failover");
+    assert!(lost < moved && moved < position(&told, "b", "Authorized"), "{told:#?}");
+    assert!(world.end.is_none(), "the second one serves, longer than the patience of 8 s");
+    let hash = world.mine();
+    assert_eq!(world.nodes[1].blocks.last(), Some(&hash));
+    let told = world.told();
+    position(&told, "b", "Accepted");
+    position(&told, "a", "has not reached the node yet");
+    assert!(told.iter().all(|(_, words)| !words.contains("Lost")), "{told:#?}");
+    // Its own words change while the other one serves.
+    world.break_node(0, Trouble::Starting);
+    world.pass(90);
+    assert!(world.end.is_none());
+    position(&world.told(), "a", "Loading block index");
+    world.nodes[0].trouble = None;
+    world.pass(200);
+    let told = world.told();
+    assert_eq!(world.nodes[0].blocks.last(), Some(&hash), "it got what it lacked");
+    let back = position(&told, "a", "Failover");
+    assert!(told[..back].iter().all(|(node, words)| node != "a" || !words.starts_with("job")));
+    world.mine();
+    position(&world.told(), "a", "Accepted");
+}
+
+#[test]
+fn patience_ends_when_no_node_gives_work_and_each_reason_is_named() {
+    let mut world = World::new(&["a", "b"], Some(30));
+    world.pass(5);
+    world.break_node(0, Trouble::Down);
+    world.pass(60);
+    assert!(world.end.is_none());
+    let gone = world.now;
+    world.break_node(1, Trouble::Starting);
+    world.pass(200);
+    let Some(End::Unreachable(words)) = &world.end else { panic!("{:?}", world.end) };
+    assert!(words.contains("http://a: ") && words.contains("connection refused"), "{words}");
+    assert!(words.contains("http://b: ") && words.contains("Loading block index"), "{words}");
+    let waited = world.now - gone;
+    assert!((30..=36).contains(&waited.as_secs()), "{waited:?}");
+
+    // None at all from the start.
+    let mut world = World::new(&["a"], Some(30));
+    world.break_node(0, Trouble::Silent);
+    world.pass(100);
+    assert!(matches!(world.end, Some(End::Unreachable(_))), "{:?}", world.end);
+}
+
+#[test]
+fn refused_by_all_is_final_and_by_one_is_not() {
+    let mut world = World::new(&["a", "b"], None);
+    world.break_node(0, Trouble::Locked);
+    world.pass(30);
+    assert!(world.end.is_none() && world.job.is_some());
+    let mut world = World::new(&["a", "b"], None);
+    world.break_node(0, Trouble::Locked);
+    world.break_node(1, Trouble::Locked);
+    world.pass(60);
+    assert!(matches!(&world.end, Some(End::Refused(words)) if words.contains("401")));
+
+    let mut world = World::new(&["a"], None);
+    world.nodes[0].chain = "main";
+    world.pass(10);
+    assert!(matches!(&world.end, Some(End::Misconfigured(_))), "{:?}", world.end);
+}
+
+#[test]
+fn i20_to_stop_waits_for_verdicts_for_some_seconds_and_the_rest_stays_on_disk() {
+    // Nothing to wait for.
+    let mut world = World::new(&["a"], None);
+    world.settle();
+    world.session.handle_stop(world.now);
+    world.settle();
+    assert_eq!(world.end, Some(End::Stopped));
+
+    let mut world = World::new(&["a"], Some(2));
+    world.settle();
+    world.break_node(0, Trouble::SilentOnBlocks);
+    let hash = world.mine();
+    let stopped = world.now;
+    world.session.handle_stop(world.now);
+    world.pass(60);
+    assert_eq!(world.end, Some(End::Stopped), "and not for want of patience");
+    assert_eq!(world.now - stopped, Duration::from_secs(3));
+    world.told();
+    world.finish();
+    let told = world.told();
+    position(&told, "a", "Unresolved");
+    assert_eq!(told.len(), 1, "one verdict: {told:#?}");
+    assert_eq!(world.disk.get(&hash.to_string()), Some(&false), "for the next start");
+}
+
+#[test]
+fn i8_a_full_disk_is_told_and_the_block_sent_all_the_same() {
+    let mut world = World::new(&["a"], None);
+    world.disk_is_full = true;
+    world.settle();
+    world.told();
+    let hash = world.mine();
+    assert_eq!(world.nodes[0].blocks.last(), Some(&hash));
+    let told = world.told();
+    assert!(position(&told, "a", "no space left") < position(&told, "a", "Accepted"));
+}
+
+#[test]
+fn a_refused_block_is_kept_as_evidence_and_a_block_of_an_earlier_run_is_told_as_such() {
+    let mut world = World::new(&["a"], None);
+    world.settle();
+    world.nodes[0].refuses = Some("high-hash");
+    let hash = world.mine();
+    position(&world.told(), "a", "Rejected high-hash");
+    assert_eq!(world.disk.get(&hash.to_string()), Some(&true));
+
+    let mut first = World::new(&["a"], None);
+    first.settle();
+    let job = first.job.clone().unwrap();
+    first.break_node(0, Trouble::SilentOnBlocks);
+    first.mine();
+    // A second run, at the same node.
+    let mut world = World::new(&["a"], None);
+    world.settle();
+    let share = world::solve(&job);
+    world.session.handle_share(world.now, share);
+    world.settle();
+    let told = world.told();
+    position(&told, "a", "Accepted");
+}
+
+#[test]
+fn a_pool_gets_templates_and_its_blocks_are_told_without_a_share() {
+    let mut world = World::with(&["a"], None, Config { extranonce1: Vec::new(), ..config() }, true);
+    world.settle();
+    assert_eq!(world.templates.len(), 1);
+    assert_eq!(world.templates[0].height, 1);
+    assert!(world.job.is_none(), "its miners get the jobs from the pool");
+    assert!(world.events.iter().all(|event| !matches!(event.what, Happened::Job { .. })));
+}
+
+#[test]
+fn a_clock_that_is_wrong_is_told_once() {
+    let mut world = World::new(&["a", "b"], None);
+    world.clock_skew = 1800;
+    world.pass(100);
+    let told = world.told();
+    let skewed = told.iter().filter(|(_, words)| words.contains("1800 s ahead of ours"));
+    assert_eq!(skewed.count(), 1, "{told:#?}");
+}
+
+#[test]
+fn every_share_has_exactly_one_verdict_whatever_happens_to_the_nodes() {
+    let troubles = [
+        None,
+        Some(Trouble::Down),
+        Some(Trouble::Silent),
+        Some(Trouble::Starting),
+        Some(Trouble::SilentOnBlocks),
+    ];
+    let mut state = 7u64;
+    let mut random = |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33) % below
+    };
+    for _ in 0..40 {
+        let mut world = World::new(&["a", "b"], None);
+        world.settle();
+        let (mut given, mut verdicts) = (0, 0);
+        for _ in 0..12 {
+            let node = random(2) as usize;
+            match troubles[random(5) as usize] {
+                Some(trouble) => world.break_node(node, trouble),
+                None => world.nodes[node].trouble = None,
+            }
+            if world.job.is_some() {
+                world.mine();
+                given += 1;
+            }
+            world.pass(random(40));
+        }
+        world.session.handle_stop(world.now);
+        world.pass(10);
+        assert_eq!(world.end, Some(End::Stopped));
+        world.finish();
+        for event in &world.events {
+            if let Happened::Verdict { verdict, share, .. } = &event.what {
+                verdicts += 1;
+                let hash = share.hash.to_string();
+                let is_unresolved = *verdict == Verdict::Unresolved;
+                assert!(!is_unresolved || world.disk.contains_key(&hash), "{hash} is lost");
+            }
+        }
+        assert_eq!(given, verdicts);
+    }
+}
