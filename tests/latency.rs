@@ -49,6 +49,7 @@ fn new_tip_to_last_thread_on_new_work() {
             credentials: Credentials::Cookie(node.cookie()),
         }],
         client: client::Config {
+            failover: midstate_failover::Limits::default(),
             chain: None,
             address: ADDRESS.parse().unwrap(),
             tag: Vec::new(),

@@ -65,7 +65,8 @@ pub(crate) struct Args {
     /// Version bits to roll, or off
     #[arg(long, value_name = "HEX", default_value = "1fffe000", value_parser = values::parse_mask)]
     version_mask: u32,
-    /// Work at a backup until a better pool has been healthy for this many seconds [default: 60]
+    /// Work at a backup until a better pool or node has been healthy for this many seconds
+    /// [default: 60]
     #[arg(long, value_name = "SECS")]
     return_after: Option<u64>,
     /// Read pools and defaults from this TOML file; SIGHUP reads the pools again [default, without
@@ -248,6 +249,10 @@ impl Args {
         let login = |index: usize| logins[index].clone();
         let mut link = self.node.link(urls, login, &way, self.version_mask, out)?;
         link.client.long_poll = self.node.long_poll(config.and_then(|(_, file)| file.long_poll));
+        let return_after = config.and_then(|(_, file)| file.return_after);
+        if let Some(seconds) = self.return_after.or(return_after) {
+            link.client.failover.return_after = Duration::from_secs(seconds);
+        }
         let filed = config.and_then(|(_, config)| config.give_up).map(Duration::from_secs);
         let give_up = self.give_up().or(filed);
         Ok(Source::Nodes(Box::new(midstate_net::NodeLinkConfig { give_up, ..link })))

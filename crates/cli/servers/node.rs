@@ -130,6 +130,7 @@ impl NodeArgs {
             version_mask,
             nodes: nodes.len(),
             long_poll: self.long_poll(None),
+            failover: midstate_failover::Limits::default(),
             block_interval: self.block_interval,
         };
         let spool = match &self.spool {

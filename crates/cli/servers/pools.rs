@@ -120,7 +120,7 @@ impl Pools {
 
     pub(crate) fn set_return_after(&mut self, seconds: Option<u64>) {
         if let Some(seconds) = seconds {
-            self.link.limits.return_after = Duration::from_secs(seconds);
+            self.link.limits.failover.return_after = Duration::from_secs(seconds);
         }
     }
 

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_chain::{Hash256, Job, Network, Share};
+use midstate_failover::Failover;
 
 use self::blocks::Blocks;
 pub use self::blocks::{BlockOutcome, Ledger};
@@ -49,6 +50,8 @@ pub struct Config {
     pub nodes: usize,
     /// Whether a call may wait at a node for the next tip.
     pub long_poll: LongPolling,
+    /// When work goes to another node of the list, and back.
+    pub failover: midstate_failover::Limits,
     /// Least time between two blocks of ours (regtest at a human pace); zero for none.
     pub block_interval: Duration,
 }
@@ -226,6 +229,10 @@ pub struct Client {
     /// The chain of the first node that answered.
     chain: Option<Network>,
     nodes: Vec<Node>,
+    failover: Failover,
+    /// When time alone changes what the failover decides.
+    decision_due: Option<Duration>,
+    /// The node whose work is hashed, or was last.
     active: usize,
     candidate: Option<Candidate>,
     /// The newest is what threads hash, or will; the older ones are kept while a thread or a share
@@ -261,11 +268,15 @@ impl Client {
     pub fn new(config: Config, now: Duration) -> Self {
         assert!(config.nodes > 0, "a client needs a node");
         let nodes = (0..config.nodes).map(|_| Node::new(now)).collect();
+        let mut failover = Failover::new(&config.failover);
+        failover.set_servers(now, &vec![None; config.nodes]);
         let mut client = Self {
             blocks: Blocks::new(config.nodes),
             config,
             chain: None,
             nodes,
+            failover,
+            decision_due: None,
             active: 0,
             candidate: None,
             works: Vec::new(),
@@ -308,10 +319,15 @@ impl Client {
         // A node that has not answered yet is asked again no sooner than it has: its time, if it is
         // past, would only wake the caller for nothing. So would the time of work that is held, to
         // one who wants no more.
-        let asked = self.nodes[..=self.active].iter().filter(|node| !node.waits());
+        let wanted = (0..self.nodes.len()).filter(|&index| self.failover.is_wanted(index));
+        let asked = wanted.map(|index| &self.nodes[index]).filter(|node| !node.waits());
         let fetching = asked.filter_map(|node| node.wake_at).min();
         let held = self.held.then_some(self.pace_until).filter(|_| !self.blocks.is_full());
-        let wanted = [fetching, held].into_iter().flatten().filter(|_| !self.finishing).min();
+        let wanted = [fetching, held, self.decision_due]
+            .into_iter()
+            .flatten()
+            .filter(|_| !self.finishing)
+            .min();
         let sending = self.nodes.iter().enumerate().filter_map(|(index, node)| {
             let due = self.blocks.due_at(index).filter(|_| !node.is_foreign)?;
             // While its chain is being asked for, the answer comes first, or the end of patience.
@@ -355,6 +371,9 @@ impl Client {
             }
             Purpose::Submit(hash) => {
                 let verdict = outcome.and_then(|answer| BlockVerdict::from_answer(&answer));
+                if verdict == Ok(BlockVerdict::Accepted) {
+                    self.failover.accepted(node);
+                }
                 self.blocks.handle_submitted(now, node, hash, verdict, &mut self.events);
                 self.look_after_block(now, node);
             }
@@ -493,6 +512,18 @@ impl Client {
         self.newest_work()?.template().clock_skew(unix_now)
     }
 
+    /// Whether some node gives work, as far as can be seen.
+    pub fn is_served(&self, now: Duration) -> bool {
+        self.failover.any_healthy(now)
+    }
+
+    /// What is wrong at the nodes that give no work, by their index.
+    pub fn troubles(&self) -> impl Iterator<Item = (usize, &str)> {
+        let refused = |index| self.refused_for.as_deref().filter(|_| index == self.active);
+        let nodes = self.nodes.iter().enumerate();
+        nodes.filter_map(move |(index, node)| Some((index, node.trouble().or(refused(index))?)))
+    }
+
     /// Blocks counted so far.
     pub fn ledger(&self) -> Ledger {
         self.blocks.ledger()
@@ -510,8 +541,11 @@ impl Client {
             self.nodes[self.active].wake_at = Some(now);
         }
         if !self.finishing {
-            for index in 0..=self.active {
-                self.ask(now, index);
+            self.choose(now);
+            for index in 0..self.nodes.len() {
+                if self.failover.is_wanted(index) {
+                    self.ask(now, index);
+                }
             }
             self.wait_for_next(now);
             self.offer(now);
@@ -565,12 +599,12 @@ impl Client {
         }
         node.wake_at = None;
         match node.phase {
-            Phase::Ready if index == self.active => {
+            Phase::Ready => {
                 node.busy = true;
                 let call = Call::Template { longpoll_id: None };
                 self.call(now, index, call, Purpose::Fetch, CALL_TIMEOUT);
             }
-            _ => self.identify(now, index),
+            Phase::New => self.identify(now, index),
         }
     }
 

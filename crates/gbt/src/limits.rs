@@ -69,9 +69,7 @@ limits! {
     pub(crate) STANDSTILL: Duration = s(2), "a tip that ignores our block", "it is mined on again";
     // Trouble, and the way back.
     pub(crate) NODE_RETRIES: [u64; 4] = [1, 2, 5, 10], "waits after failures", "asked again";
-    pub(crate) FAILOVER_AFTER: u32 = 3, "failures in a row", "the next node is tried";
-    pub(crate) PROBE: Duration = s(60), "a better node that failed", "asked again";
-    pub(crate) MAX_REFUSALS: u32 = 2, "refusals of the password", "that node is out; exit 3";
+    pub(crate) RECHECK: Duration = s(10), "a healthy node not mined at", "asked again";
     // Which chain it is on.
     pub(crate) SURE_FOR: Duration = ms(100), "its word on its chain", "asked for before a block";
     pub(crate) PATIENCE: Duration = s(1), "the wait for that word", "the block is sent anyhow";

@@ -8,7 +8,6 @@ mod connector;
 mod dial;
 mod event;
 mod examine;
-mod failover;
 mod foreign;
 mod limits;
 mod link;

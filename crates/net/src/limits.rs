@@ -20,20 +20,8 @@ pub struct LinkLimits {
     pub backoff_first: Duration,
     /// Bound of every wait after a failure.
     pub backoff_cap: Duration,
-    /// Failures in a row after which the next pool of the list is tried.
-    pub failures: u32,
-    /// Time without work after which the next pool of the list is tried.
-    pub workless: Duration,
-    /// How long a better pool must have been healthy before work returns to it. A pool that comes
-    /// back and breaks again within it costs no work at all.
-    pub return_after: Duration,
-    /// How long a pool must send jobs without a hang-up before its failures are forgotten.
-    pub proven: Duration,
-    /// The same for a pool that accepted a share in this session. A shorter session is a failure,
-    /// whatever was said in it.
-    pub brief: Duration,
-    /// Refusals of user or password by one pool, which never let us in, before they count as final.
-    pub refusals: u32,
+    /// When work goes to another pool of the list, and back.
+    pub failover: midstate_failover::Limits,
     /// How long a pool that is left is still there for shares of threads that do not know it yet.
     pub linger: Duration,
     /// How long answers to shares are awaited when a pool is left or the program stops.
@@ -56,12 +44,7 @@ impl Default for LinkLimits {
             write: seconds(10),
             backoff_first: seconds(1),
             backoff_cap: seconds(60),
-            failures: 3,
-            workless: seconds(10),
-            return_after: seconds(60),
-            proven: seconds(60),
-            brief: seconds(10),
-            refusals: 2,
+            failover: midstate_failover::Limits::default(),
             linger: seconds(1),
             flush: seconds(3),
             keepalive_idle: seconds(30),
@@ -82,12 +65,7 @@ impl LinkLimits {
             write,
             backoff_first,
             backoff_cap,
-            failures,
-            workless,
-            return_after,
-            proven,
-            brief,
-            refusals,
+            failover,
             linger,
             flush,
             keepalive_idle,
@@ -95,25 +73,21 @@ impl LinkLimits {
             keepalive_probes,
         } = self;
         let time = |t: &Duration| format!("{} s", t.as_secs_f64());
-        vec![
+        let mut rows = vec![
             ("connecting, name and proxy included", time(connect), "back off"),
             ("TLS handshake", time(tls), "back off; never without TLS"),
             ("silence of one address of several", time(next_address), "the next is tried as well"),
             ("a pool that does not read", time(write), "disconnect and back off"),
             ("first wait after a failure", time(backoff_first), "drawn from 0 to it, then doubled"),
             ("any wait after a failure", time(backoff_cap), "not doubled further"),
-            ("failures in a row", failures.to_string(), "the next pool is tried"),
-            ("time without work", time(workless), "the next pool is tried"),
-            ("health of a better pool", time(return_after), "work returns to it"),
-            ("jobs without a hang-up", time(proven), "earlier failures are forgotten"),
-            ("session with an accepted share", time(brief), "the same; a shorter one is a failure"),
-            ("refusals of user or password", refusals.to_string(), "that pool is out; exit 3"),
             ("wait for shares when leaving", time(linger), "a later share is unresolved or stale"),
             ("wait for answers when leaving", time(flush), "what has none is unresolved"),
             ("quiet line", time(keepalive_idle), "TCP asks whether the pool is there"),
             ("between two such questions", time(keepalive_interval), "TCP asks again"),
             ("such questions", keepalive_probes.to_string(), "disconnect and back off"),
-        ]
+        ];
+        rows.extend(failover.rows());
+        rows
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use midstate_chain::{Hash256, Job, Share, Verdict};
+use midstate_failover::{Failover, Failure};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -17,7 +18,6 @@ use tokio::time::{Instant, sleep};
 use crate::LinkLimits;
 use crate::dial::{Dial, Dialler};
 use crate::event::{End, EventSender, Happened, LinkEvent, LinkState};
-use crate::failover::{Failover, Failure};
 use crate::seat::{Account, Channels, Order, Report, Seat, SeatId, Told};
 use crate::trouble::Trouble;
 
@@ -106,7 +106,7 @@ impl Link {
         let LinkConfig { accounts, give_up, limits } = config;
         let (reporter, reports) = mpsc::channel(REPORTS);
         let mut link = Self {
-            failover: Failover::new(&limits),
+            failover: Failover::new(&limits.failover),
             limits,
             give_up,
             dial,
@@ -301,7 +301,7 @@ impl Link {
     /// What is wrong at these pools at present.
     fn troubles(&self, seats: &[Occupied]) -> String {
         let now = self.now();
-        let one = |seat: &Occupied| seat.trouble.words(now, self.limits.workless);
+        let one = |seat: &Occupied| seat.trouble.words(now, self.limits.failover.workless);
         let named = |seat: &Occupied| format!("{}: {}", seat.name, one(seat));
         match seats {
             [seat] => one(seat),
@@ -361,7 +361,7 @@ impl Link {
             self.leaving.push(seat);
         }
         let now = self.now();
-        self.failover.set_pools(now, &kept);
+        self.failover.set_servers(now, &kept);
     }
 
     fn occupy(&mut self, account: Account, wait: Duration) -> Occupied {
@@ -397,7 +397,7 @@ impl Link {
             self.leaving.push(std::mem::replace(&mut self.seats[rank], seat));
             let kept: Vec<_> = (0..self.seats.len()).map(|at| (at != rank).then_some(at)).collect();
             let now = self.now();
-            self.failover.set_pools(now, &kept);
+            self.failover.set_servers(now, &kept);
         }
         self.settle_of_panicked();
     }

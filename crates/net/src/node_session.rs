@@ -4,8 +4,6 @@
 //!
 //! Every event names its node.
 
-mod troubles;
-
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
@@ -20,7 +18,6 @@ use midstate_gbt::spool::SpooledBlock;
 use midstate_gbt::{Client, EXTRANONCE2_SIZE, Work};
 use midstate_pool::{Pool, Template};
 
-use self::troubles::Troubles;
 use crate::spool::SpoolProblem;
 use crate::{End, Happened, LinkEvent, LinkState};
 
@@ -72,7 +69,8 @@ pub struct NodeSession {
     templates: VecDeque<Template>,
     /// Shares that are blocks without a verdict.
     waiting: HashMap<Hash256, Share>,
-    troubles: Troubles,
+    /// Since when no node gives work; `None` while one does.
+    workless_since: Option<Duration>,
     /// The node that named the chain, and thus the directory of the spool.
     spool_of: usize,
     unix_now: u64,
@@ -95,7 +93,6 @@ impl NodeSession {
         now: Duration,
     ) -> Self {
         let client = Config { nodes: nodes.len(), ..client };
-        let troubles = Troubles::new(nodes.iter().map(|node| Arc::clone(&node.url)), now);
         let mut session = Self {
             client: Client::new(client, now),
             nodes,
@@ -105,7 +102,7 @@ impl NodeSession {
             events: VecDeque::new(),
             templates: VecDeque::new(),
             waiting: HashMap::new(),
-            troubles,
+            workless_since: Some(now),
             spool_of: 0,
             unix_now: 0,
             skew_told: false,
@@ -150,13 +147,26 @@ impl NodeSession {
             return Some(End::Stopped);
         }
         let is_over = self.patience_ends().is_some_and(|until| now >= until);
-        is_over.then(|| End::Unreachable(self.troubles.words()))
+        is_over.then(|| End::Unreachable(self.troubles()))
     }
 
     /// When the patience with nodes that give no work ends. To stop needs no patience.
     fn patience_ends(&self) -> Option<Duration> {
-        let (limit, since) = self.give_up.zip(self.troubles.workless_since())?;
-        Some(since.saturating_add(limit)).filter(|_| self.flush_until.is_none())
+        let until = self.workless_since?.saturating_add(self.give_up?);
+        Some(until).filter(|_| self.flush_until.is_none())
+    }
+
+    /// Why no node gives work: each node's own reason, by its name where there are several.
+    fn troubles(&self) -> String {
+        let named = |(node, reason): (usize, &str)| match self.nodes.len() {
+            1 => reason.to_owned(),
+            _ => format!("{}: {reason}", self.nodes[node].url),
+        };
+        let reasons: Vec<_> = self.client.troubles().map(named).collect();
+        match reasons.is_empty() {
+            true => "no node has given work yet".to_owned(),
+            false => reasons.join("; "),
+        }
     }
 
     /// Our wall clock, in seconds since 1970: templates are compared with it.
@@ -261,9 +271,13 @@ impl NodeSession {
 
     /// Takes what the client has to say.
     fn pump(&mut self, now: Duration) {
+        self.workless_since = match self.client.is_served(now) {
+            true => None,
+            false => Some(self.workless_since.unwrap_or(now)),
+        };
         loop {
             if let Some(event) = self.client.poll_event() {
-                self.handle_event(now, event);
+                self.handle_event(event);
             } else if let Some(id) = self.client.poll_cancel() {
                 self.tasks.push_back(NodeTask::Cancel(id));
             } else if let Some(request) = self.client.poll_request() {
@@ -274,16 +288,15 @@ impl NodeSession {
         }
     }
 
-    fn handle_event(&mut self, now: Duration, NodeEvent { node, what }: NodeEvent) {
+    fn handle_event(&mut self, NodeEvent { node, what }: NodeEvent) {
         match what {
-            What::Node { state, reason } => self.handle_state(now, node, state, reason),
+            What::Node { state, reason } => self.handle_state(node, state, reason),
             What::Chain(chain) => {
                 self.spool_of = node;
                 self.tasks.push_back(NodeTask::ReadSpool(chain));
             }
             What::Job { job, height, transactions, value } => {
                 tracing::debug!(node, height, transactions, value, "template");
-                self.troubles.works(node);
                 self.warn_of_skew(node);
                 if self.is_for_pool {
                     self.templates.extend(self.client.newest_work().map(pool_template));
@@ -303,23 +316,11 @@ impl NodeSession {
         }
     }
 
-    fn handle_state(
-        &mut self,
-        now: Duration,
-        node: usize,
-        state: NodeState,
-        reason: Option<String>,
-    ) {
+    fn handle_state(&mut self, node: usize, state: NodeState, reason: Option<String>) {
         let state = match state {
-            NodeState::Connected => {
-                self.troubles.connected(node);
-                LinkState::Authorized
-            }
+            NodeState::Connected => LinkState::Authorized,
             NodeState::Active => LinkState::Failover,
-            NodeState::Lost => {
-                self.troubles.lost(now, node, reason.as_deref().unwrap_or_default());
-                LinkState::Lost
-            }
+            NodeState::Lost => LinkState::Lost,
         };
         self.tell(node, state, reason);
         if state == LinkState::Authorized && !self.nodes[node].is_proved {

@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_chain::{Job, Share};
+use midstate_failover::{Failure, is_proof};
 use midstate_stratum::{Client, ClientConfig, ClientEvent, CloseReason, Verdict, redirect};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 
 use crate::backoff::Backoff;
 use crate::dial::{Dial, DialError, Route, is_overheard};
-use crate::failover::{Failure, is_proof};
 use crate::foreign::{self, Spoken};
 use crate::tls_words::broken_by_tls;
 use crate::wire::{Exchanged, Wire};
@@ -262,7 +262,7 @@ impl Seat {
             ending => ending,
         };
         let is_unpaid = matches!(&ending, Ending::Failed(how, _) if how.is_unpaid());
-        let proof = |since| is_proof(&self.limits, since, progress.accepted, now);
+        let proof = |since| is_proof(&self.limits.failover, since, progress.accepted, now);
         if !is_unpaid && progress.healthy.is_some_and(proof) {
             self.backoff.reset();
         }

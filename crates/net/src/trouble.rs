@@ -83,7 +83,7 @@ impl Trouble {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failover::Failure;
+    use midstate_failover::Failure;
 
     #[test]
     fn a_reason_names_the_present_trouble_never_an_older_one_and_is_never_null() {

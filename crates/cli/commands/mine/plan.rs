@@ -36,8 +36,7 @@ struct Told {
     shares: Option<u64>,
     time_limit: Option<u64>,
     give_up: Option<u64>,
-    /// At pools.
-    return_after: Option<u64>,
+    return_after: u64,
     /// At nodes.
     long_poll: Option<&'static str>,
 }
@@ -83,9 +82,10 @@ impl Plan {
             }
             .map(|time| time.as_secs()),
             return_after: match source {
-                Source::Pools(pools) => Some(pools.link.limits.return_after.as_secs()),
-                Source::Nodes(_) => None,
-            },
+                Source::Pools(pools) => pools.link.limits.failover.return_after,
+                Source::Nodes(nodes) => nodes.client.failover.return_after,
+            }
+            .as_secs(),
             long_poll: match source {
                 Source::Pools(_) => None,
                 Source::Nodes(nodes) => Some(match nodes.client.long_poll {

@@ -116,6 +116,8 @@ pub(super) struct Blocks {
     refusal: bool,
     /// One per node: its last answer that said neither yes nor no, so that each is told once.
     told: Vec<Option<String>>,
+    /// One per node: blocks do not reach it, and that has been told.
+    away: Vec<bool>,
     /// The latest ones that were let go of. The spool may have been read before their files went.
     gone: VecDeque<Hash256>,
 }
@@ -123,8 +125,8 @@ pub(super) struct Blocks {
 impl Blocks {
     pub(super) fn new(nodes: usize) -> Self {
         let (blocks, ledger, gone) = (Vec::new(), Ledger::default(), VecDeque::new());
-        let (barred, told) = (vec![false; nodes], vec![None; nodes]);
-        Self { barred, blocks, ledger, refusal: false, told, gone }
+        let (barred, told, away) = (vec![false; nodes], vec![None; nodes], vec![false; nodes]);
+        Self { barred, blocks, ledger, refusal: false, told, away, gone }
     }
 
     pub(super) fn ledger(&self) -> Ledger {
@@ -294,7 +296,8 @@ impl Blocks {
             if let Delivery::Due { at, attempt, .. } = &mut block.deliveries[node]
                 && *at <= now
             {
-                if *attempt == 0 {
+                // Once for all blocks, until one arrives.
+                if *attempt == 0 && !std::mem::replace(&mut self.away[node], true) {
                     events.push(node, What::Warning(block.spooled.not_arrived(error)));
                 }
                 *attempt += 1;
@@ -341,6 +344,7 @@ impl Blocks {
         let Delivery::UnderWay { attempt } = block.deliveries[node] else { return };
         let again =
             Delivery::Due { at: now + pause(attempt + 1), attempt: attempt + 1, ask: false };
+        self.away[node] &= verdict.is_err();
         let unclear = match &verdict {
             Ok(BlockVerdict::Unknown(text)) => Some(text.clone()),
             Err(error) if !error.may_pass() => Some(error.to_string()),
@@ -360,7 +364,7 @@ impl Blocks {
             _ if unclear.is_some() => Delivery::Due { at: now, attempt: attempt + 1, ask: true },
             Ok(_) => again,
             Err(error) => {
-                if attempt == 0 {
+                if attempt == 0 && !std::mem::replace(&mut self.away[node], true) {
                     events.push(node, What::Warning(block.spooled.not_arrived(&error)));
                 }
                 again

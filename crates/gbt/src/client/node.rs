@@ -10,6 +10,8 @@ use crate::rpc::Answer;
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) phase: Phase,
+    /// It was wanted when last looked at.
+    pub(super) was_wanted: bool,
     /// When to ask it next.
     pub(super) wake_at: Option<Duration>,
     /// A template was asked for, and has not come yet.
@@ -62,8 +64,6 @@ pub(super) enum Phase {
     New,
     /// May be asked for work.
     Ready,
-    /// Must not be mined at.
-    Unusable,
 }
 
 /// A call that waits at the node for the next tip.
@@ -106,6 +106,7 @@ impl Node {
     pub(super) fn new(now: Duration) -> Self {
         Self {
             phase: Phase::New,
+            was_wanted: false,
             wake_at: Some(now),
             busy: false,
             identifying: None,
@@ -177,7 +178,6 @@ impl Node {
     /// It gave a template. Whether that is news.
     pub(super) fn answered(&mut self) -> bool {
         let news = !self.was_connected || self.said.is_some();
-        self.failures = 0;
         self.was_connected = true;
         self.said = None;
         news
@@ -204,18 +204,9 @@ impl Node {
         }
     }
 
-    /// Is asked after the pause that its failures have earned.
-    pub(super) fn pause(&mut self, now: Duration) {
-        if self.failures > 0 {
-            self.wake_at = Some(now + step(self.failures));
-        }
-    }
-
-    /// Is left alone until then, if it can be used at all.
-    pub(super) fn rest(&mut self, until: Duration) {
-        if self.phase != Phase::Unusable {
-            self.wake_at = Some(until);
-        }
+    /// Why it gives no work, as it was told last. `None` while it does.
+    pub(super) fn trouble(&self) -> Option<&str> {
+        self.said.as_deref()
     }
 
     /// A long poll ended without use. Whether long polling rests from now on.

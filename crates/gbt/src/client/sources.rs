@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use midstate_chain::Network;
+use midstate_failover::Failure;
 
-use super::node::Phase;
+use super::node::{Node, Phase};
 use super::{Client, Fatal, NodeState, Purpose, What};
-use crate::limits::{CALL_TIMEOUT, FAILOVER_AFTER, MAX_REFUSALS, PROBE};
-use crate::rpc::{Call, ChainInfo, RpcError};
+use crate::limits::CALL_TIMEOUT;
+use crate::rpc::{Call, ChainInfo, NoAnswer, RpcError};
 
 impl Client {
     pub(super) fn handle_info(
@@ -22,8 +23,9 @@ impl Client {
             Err(error) => {
                 self.blocks.postpone(now, index, &error, &mut self.events);
                 // A node that gives no work is asked only for the sake of a block.
-                if index <= self.active {
-                    self.lose(now, index, &error.to_string(), Some(&error));
+                match self.failover.is_wanted(index) {
+                    true => self.lose(now, index, &error.to_string(), Some(&error)),
+                    false => self.nodes[index].distrust(),
                 }
                 return;
             }
@@ -42,14 +44,10 @@ impl Client {
         let node = &mut self.nodes[index];
         node.script = script;
         node.identified(now);
-        if node.phase == Phase::New && index <= self.active {
+        if node.phase == Phase::New && self.failover.is_wanted(index) {
             node.phase = Phase::Ready;
             node.wake_at = Some(now);
             self.blocks.hurry(now, index);
-        }
-        let node = &self.nodes[index];
-        if index < self.active && node.phase == Phase::Ready {
-            self.activate(now, index, "it answers again");
         }
         if let Some(template) = self.nodes[index].held.take() {
             self.handle_template(now, index, Ok(template));
@@ -88,57 +86,69 @@ impl Client {
         reason: &str,
         error: Option<&RpcError>,
     ) {
-        let node = &mut self.nodes[index];
-        let news = node.failed(now, reason);
-        let (failures, never_connected) = (node.failures, !node.was_connected);
-        if news {
+        if self.nodes[index].failed(now, reason) {
             self.report(index, NodeState::Lost, Some(reason));
         }
-        if error == Some(&RpcError::Unauthorized) && failures >= MAX_REFUSALS && never_connected {
-            return self.give_up(now, index, Fatal::Unauthorized(reason.to_owned()));
-        }
-        if index < self.active {
-            self.nodes[index].wake_at = Some(now + PROBE);
-        } else if index == self.active && failures >= FAILOVER_AFTER {
-            self.fail_over(now, reason);
+        let how = match error {
+            Some(RpcError::Unauthorized) => Failure::Refused,
+            Some(RpcError::Unreachable(NoAnswer::NobodyThere(_))) => Failure::Hopeless,
+            _ => Failure::Passing,
+        };
+        let was_out = self.failover.is_out(index);
+        self.failover.failed(now, index, how);
+        if self.failover.is_out(index) && !was_out && self.failover.all_out() {
+            self.events.push(index, What::Fatal(Fatal::Unauthorized(reason.to_owned())));
         }
     }
 
     /// The node will not give work, however long we wait.
     pub(super) fn give_up(&mut self, now: Duration, index: usize, fatal: Fatal) {
         let reason = fatal.to_string();
+        self.nodes[index].failed(now, &reason);
         self.report(index, NodeState::Lost, Some(&reason));
-        self.nodes[index].phase = Phase::Unusable;
-        self.nodes[index].wake_at = None;
-        if self.nodes.iter().all(|node| node.phase == Phase::Unusable) {
+        self.failover.rule_out(now, index);
+        if self.failover.all_out() {
             self.events.push(index, What::Fatal(fatal));
-        } else if index == self.active {
-            self.fail_over(now, &reason);
         }
     }
 
-    /// The next node in order that can be used, if there is another.
-    fn fail_over(&mut self, now: Duration, reason: &str) {
-        let count = self.nodes.len();
-        let next = (1..count)
-            .map(|step| (self.active + step) % count)
-            .find(|&index| self.nodes[index].phase != Phase::Unusable);
-        let Some(next) = next else { return };
-        for index in 0..next {
-            self.nodes[index].rest(now + PROBE);
+    /// Goes over to the node that the failover decides for. A job at hand is hashed on until the
+    /// next one comes: a block of it is good at every node.
+    pub(super) fn choose(&mut self, now: Duration) {
+        self.failover.decide(now);
+        for (index, node) in self.nodes.iter_mut().enumerate() {
+            let is_wanted = self.failover.is_wanted(index);
+            if is_wanted && !std::mem::replace(&mut node.was_wanted, is_wanted) {
+                node.wake_at = Some(now);
+            }
+            node.was_wanted = is_wanted;
         }
-        self.activate(now, next, reason);
-        // One that failed before is not asked at once: where none answers, that would go on without
-        // a pause from one to the next.
-        self.nodes[next].pause(now);
+        if let Some(index) = self.failover.active().filter(|&index| index != self.active) {
+            self.activate(now, index);
+        }
+        self.decision_due = self.failover.deadline(now);
     }
 
-    fn activate(&mut self, now: Duration, index: usize, reason: &str) {
+    fn activate(&mut self, now: Duration, index: usize) {
+        let reason = match index < self.active {
+            true => "it has answered again for long enough".to_owned(),
+            false => self.troubles_above(index),
+        };
         self.stop_waiting(self.active);
         self.active = index;
         self.nodes[index].wake_at = Some(now);
         self.drop_candidate();
-        self.report(index, NodeState::Active, Some(reason));
+        self.report(index, NodeState::Active, Some(&reason));
+    }
+
+    /// Why the nodes above this one give no work.
+    fn troubles_above(&self, index: usize) -> String {
+        let mut reasons: Vec<_> = self.nodes[..index].iter().filter_map(Node::trouble).collect();
+        reasons.dedup();
+        match reasons.is_empty() {
+            true => "the nodes before it give no work".to_owned(),
+            false => reasons.join("; "),
+        }
     }
 
     pub(super) fn report(&mut self, node: usize, state: NodeState, reason: Option<&str>) {

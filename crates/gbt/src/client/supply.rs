@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_chain::Hash256;
+use midstate_failover::Failure;
 
 use super::{Client, Fatal, Given, NodeState, Purpose, What, blocks};
 use crate::limits::{
-    CALL_TIMEOUT, HURRY, MAX_BLOCKS, MAX_JOB_AGE, MAX_LATE, POLL, REFRESH, STANDSTILL,
+    CALL_TIMEOUT, HURRY, MAX_BLOCKS, MAX_JOB_AGE, MAX_LATE, POLL, RECHECK, REFRESH, STANDSTILL,
 };
 use crate::rpc::{Answer, BlockVerdict, Call, RpcError};
 use crate::{Payout, Template, Work};
@@ -112,7 +113,17 @@ impl Client {
             self.blocks.recheck(now, index, u32::MAX);
         }
         self.blocks.built_upon(now, index, template.prev_hash, &mut self.events);
-        if index != self.active || self.finishing {
+        if self.finishing {
+            return;
+        }
+        if !self.is_behind(index, &template) {
+            self.failover.job(index);
+            self.failover.healthy(now, index);
+        }
+        self.choose(now);
+        if index != self.active {
+            let node = &mut self.nodes[index];
+            (node.failures, node.wake_at) = (0, Some(now + RECHECK));
             return;
         }
         self.plan_next(now, &template);
@@ -122,7 +133,17 @@ impl Client {
         }
         if stands_still || self.is_news(&template) {
             self.propose(now, template);
+        } else if self.candidate.is_none() {
+            // The job at hand is right.
+            self.nodes[index].failures = 0;
         }
+    }
+
+    /// Whether a node that came back has not heard yet of the block that another node builds on:
+    /// its work would be for nothing.
+    fn is_behind(&self, index: usize, template: &Template) -> bool {
+        let is_served = self.failover.active() == Some(self.active) && index != self.active;
+        is_served && self.tip_height().is_some_and(|height| template.height <= height)
     }
 
     /// When to ask for the next template, and how to be told sooner.
@@ -214,6 +235,7 @@ impl Client {
                     self.events.push(index, What::Warning(words));
                 }
                 self.refused_for = Some(reason);
+                self.failover.failed(now, index, Failure::Passing);
                 self.nodes[index].wake_at = Some(now + POLL);
             }
             Ok(BlockVerdict::Unknown(text)) => {
@@ -247,6 +269,7 @@ impl Client {
     fn adopt(&mut self, now: Duration, node: usize, work: Work) {
         self.refused_for = None;
         self.nodes[node].late_proposals = 0;
+        self.nodes[node].failures = 0;
         self.works.retain(|old| Arc::strong_count(old.work.job()) > 1);
         if let Some(height) = blocks::buried_below(work.template().height) {
             self.blocks.recheck(now, node, height);

@@ -17,6 +17,7 @@ use bitcoin::{
     Witness,
 };
 use midstate_chain::{BIP320_MASK, Hash256, Job, Share, Verdict, witness_commitment};
+use midstate_failover::Limits;
 use midstate_gbt::client::{Config, LongPolling, NodeEvent, NodeState, What};
 use midstate_gbt::rpc::{Answer, Call, NoAnswer};
 use midstate_gbt::spool::SpooledBlock;
@@ -370,6 +371,7 @@ pub(crate) fn config(nodes: usize) -> Config {
         version_mask: BIP320_MASK,
         nodes,
         long_poll: LongPolling::Always,
+        failover: Limits::default(),
         block_interval: Duration::ZERO,
     }
 }

@@ -31,6 +31,8 @@ pub(crate) enum Trouble {
     Starting,
     /// It answers blocks, and only them, with silence.
     SilentOnBlocks,
+    /// It hangs up on proposals.
+    NoProposals,
 }
 
 pub(crate) struct Node {
@@ -74,6 +76,7 @@ pub(crate) fn config() -> Config {
         version_mask: BIP320_MASK,
         nodes: 0,
         long_poll: LongPolling::Never,
+        failover: midstate_failover::Limits::default(),
         block_interval: Duration::ZERO,
     }
 }
@@ -216,6 +219,9 @@ impl World {
                     }
                     Some(Trouble::SilentOnBlocks) if is_block => {
                         return node.hanging.push((request.id, self.now + request.timeout));
+                    }
+                    Some(Trouble::NoProposals) if method == "proposal" => {
+                        Err(NoAnswer::Broken("the connection broke".to_owned()))
                     }
                     _ => node.answer(self.now, self.clock_skew, &request.call),
                 };

@@ -12,11 +12,12 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
     ("chain", &["sha256d"]),
     ("work", &["chain"]),
     ("stratum", &["chain"]),
-    ("gbt", &["chain"]),
+    ("failover", &[]),
+    ("gbt", &["chain", "failover"]),
     // The exception to "rooms on one floor": the embedded pool speaks the server's side of Stratum.
     ("pool", &["chain", "stratum"]),
     ("engine", &["chain", "work", "sha256d"]),
-    ("net", &["chain", "stratum", "gbt", "pool"]),
+    ("net", &["chain", "failover", "stratum", "gbt", "pool"]),
     ("economics", &["chain"]),
     ("report", &[]),
     (
@@ -26,6 +27,7 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
             "chain",
             "work",
             "stratum",
+            "failover",
             "gbt",
             "pool",
             "engine",
