@@ -7,3 +7,4 @@ pub(crate) mod grind;
 pub(crate) mod help;
 mod limits;
 pub(crate) mod mine;
+pub(crate) mod outcome;

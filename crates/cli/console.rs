@@ -14,9 +14,10 @@ use tokio::sync::mpsc;
 
 use self::scene::Scene;
 use self::screen::Screen;
-use crate::mining::event::Event;
+use crate::mining::event::{Event, RejectCount};
+use crate::mining::notice::Notice;
 use crate::mining::status::Status;
-use crate::mining::words::Said;
+use crate::mining::words::{self, Said};
 use crate::mining::{Command, Lines, View, Views};
 use crate::shell::output::Output;
 
@@ -95,6 +96,16 @@ impl<'a> Live<'a> {
         kept.into_iter().for_each(|said| self.lines.say(said));
     }
 
+    fn say(&mut self, said: Said) {
+        if self.is_up() {
+            return lock(&self.scene).say(said);
+        }
+        self.lines.say(said.clone());
+        if matches!(self.stage, Stage::Before) {
+            lock(&self.scene).show(said);
+        }
+    }
+
     /// Whether there is something to see. A panic, wherever it is, takes the screen down.
     fn is_up(&mut self) -> bool {
         if matches!(&self.stage, Stage::Up(screen) if !screen.is_up()) {
@@ -129,15 +140,21 @@ impl View for Live<'_> {
         }
     }
 
+    fn notice(&mut self, notice: &Notice, status: &Status) {
+        // How to set an end is no concern of somebody who sits there and has a key for it.
+        if !matches!(notice, Notice::NothingReached { .. })
+            && let Some(said) = self.lines.speech().of_notice(notice, status)
+        {
+            self.say(said);
+        }
+    }
+
+    fn report(&mut self, status: &Status, rejects: &[RejectCount]) {
+        self.say(Said::Note(words::full_status(status, rejects)));
+    }
+
     fn note(&mut self, text: &str) {
-        let note = Said::Note(text.to_owned());
-        if self.is_up() {
-            return lock(&self.scene).say(note);
-        }
-        self.lines.note(text);
-        if matches!(self.stage, Stage::Before) {
-            lock(&self.scene).show(note);
-        }
+        self.say(Said::Note(text.to_owned()));
     }
 
     /// From here on Ctrl-C is a signal again, and a second one ends the program.

@@ -14,13 +14,14 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use clap::CommandFactory;
+use midstate_net::Upstream;
 use tokio::sync::mpsc;
 
 use self::flags::Flags;
 use self::voice::Voice;
-use crate::commands::mine::Plan;
+use crate::commands::outcome::outcome;
 use crate::machine::choose;
-use crate::mining::{self, Source, Views};
+use crate::mining::{self, Views};
 use crate::shell::exit::Failure;
 use crate::shell::logs::Logs;
 use crate::shell::output::Output;
@@ -66,18 +67,19 @@ fn run_as(flags: Flags, printer: &Printer) -> Result<(), Failure> {
     let (output, mut args) = flags.as_mine()?;
     let logs = Logs::init(&output, printer.clone());
     let mut out = Output::new(&output, printer.clone(), logs);
-    let Plan { choice, mut source, goals } = args.plan(&mut out)?;
-    match &mut source {
-        Source::Pools(pools) => {
-            pools.link.give_up = flags.give_up();
-            pools.link.limits.backoff_first = flags.retry_pause();
-            pools.link.limits.backoff_cap = flags.retry_pause();
+    let mut plan = args.plan(&mut out)?;
+    match &mut plan.upstream {
+        Upstream::Pools(pools) => {
+            pools.give_up = flags.give_up();
+            pools.limits.backoff_first = flags.retry_pause();
+            pools.limits.backoff_cap = flags.retry_pause();
         }
-        Source::Nodes(nodes) => nodes.give_up = flags.give_up(),
+        Upstream::Nodes(nodes) => nodes.give_up = flags.give_up(),
     }
-    voice.started(choice.config.threads);
+    voice.started(plan.choice.config.threads);
     let (_, commands) = mpsc::unbounded_channel();
-    let (_, others) = mpsc::unbounded_channel();
+    let (_, pool_news) = mpsc::unbounded_channel();
     let views = Views::new(voice);
-    runtime::block_on(mining::mine(choice, source, goals, views, commands, others))?
+    let end = runtime::block_on(mining::run(plan.into_setup(), views, commands, pool_news))?;
+    outcome(end)
 }

@@ -8,21 +8,23 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
+use std::sync::Arc;
 
 use anyhow::Context;
 use midstate_chain::{BIP320_MASK, Target, Verdict};
 use midstate_net::{
     Account, Backend, EventReceiver, Happened, NodeLink, NodePool, NodeUrl, PoolServer, PoolUrl,
-    Redirects, Route,
+    Redirects, Route, Upstream,
 };
 use midstate_pool::{Pool, PoolConfig, RegtestPool, WorkerStats};
 use midstate_stratum::ClientConfig;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::commands::outcome::{of_link, outcome, with_summary};
 use crate::console::{self, ViewArgs};
 use crate::machine::choose::{Choice, MiningArgs, available_threads};
-use crate::mining::{self, Goals, PoolNews, Rig, Source};
+use crate::mining::{self, Goals, PoolNews, Rig, Setup};
 use crate::servers::node::NodeArgs;
 use crate::servers::pools::{Pools, RouteArgs};
 use crate::servers::terms::node_login;
@@ -83,7 +85,7 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
     let rig = choice.as_ref().map_or(Rig::NONE, Rig::of);
     let run = |choice| runtime::block_on(demo(args, choice, out))?;
     let mined = choice.and_then(run);
-    mining::promised_summary(mined, rig, out)
+    with_summary(mined, rig, out)
 }
 
 async fn demo(args: Args, choice: Choice, out: &mut Output) -> Result<(), Failure> {
@@ -197,7 +199,7 @@ async fn at_node(
         units::count(accepted, "block"),
         units::count(other, "time"),
     ));
-    mining::outcome(end)
+    of_link(end)
 }
 
 /// Where the pool's events go.
@@ -258,13 +260,15 @@ async fn serve<B: Backend>(
     let url = PoolUrl { host, port: address.port(), tls: false };
     let account = Account { url, client, route: Route::default(), redirects: Redirects::None };
     let goals = Goals { blocks: Some(args.blocks), ..Goals::default() };
-    let source = Source::Pools(Box::new(Pools::new(vec![account])));
+    let (link, _) = Pools::new(vec![account]).into_parts();
+    let upstream = Upstream::Pools(Box::new(link));
+    let setup = Setup { choice, upstream, read_pools: Arc::new(|| None), goals };
     let (mut views, commands) = console::views(&args.view, out);
     if let Some(page) = page {
         page.pool_listens(address);
         views = page.join(views);
     }
-    mining::mine(choice, source, goals, views, commands, news).await?;
+    outcome(mining::run(setup, views, commands, news).await)?;
     let pool = server.stop().await.context("the pool stopped early")?;
     // The last block may still be on its way from pool to node.
     visitors.await?;

@@ -7,18 +7,19 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use midstate_net::{NodeUrl, PoolAddress, UrlError};
+use midstate_net::{NodeLinkConfig, NodeUrl, PoolAddress, Upstream, UrlError};
 use tokio::sync::mpsc;
 
-pub(crate) use self::plan::Plan;
+use self::plan::Plan;
 use crate::commands::limits::print_limits;
+use crate::commands::outcome::{outcome, with_summary};
 use crate::console::{self, ViewArgs};
 use crate::machine::choose::MiningArgs;
-use crate::mining::{self, Goals, Rig, Source};
+use crate::mining::{self, Goals, Rig};
 use crate::servers::config::Config;
 use crate::servers::directories;
 use crate::servers::node::NodeArgs;
-use crate::servers::pools::{self, PoolArgs, Pools, spread};
+use crate::servers::pools::{self, PoolArgs, Pools, Reloader, spread};
 use crate::servers::secrets;
 use crate::servers::terms::node_login;
 use crate::shell::exit::Failure;
@@ -138,41 +139,41 @@ pub(crate) fn run(mut args: Args, out: &mut Output) -> Result<(), Failure> {
     }
     let rig = plan.as_ref().map_or(Rig::NONE, |plan| Rig::of(&plan.choice));
     let mined = plan.and_then(|plan| mine(&args, plan, out));
-    mining::promised_summary(mined, rig, out)
+    with_summary(mined, rig, out)
 }
 
 fn mine(args: &Args, plan: Plan, out: &mut Output) -> Result<(), Failure> {
-    let Plan { choice, source, goals } = plan;
+    let setup = plan.into_setup();
     runtime::block_on(async {
         let page = args.web.open(out).await?;
         let (mut views, commands) = console::views(&args.view, out);
         if let Some(page) = &page {
             views = page.join(views);
         }
-        let (_, others) = mpsc::unbounded_channel();
-        let mined = mining::mine(choice, source, goals, views, commands, others).await;
+        let (_, pool_news) = mpsc::unbounded_channel();
+        let end = mining::run(setup, views, commands, pool_news).await;
         if let Some(page) = page {
             page.close().await;
         }
-        mined
+        outcome(end)
     })?
 }
 
 impl Args {
     /// What they come to; measures the kernels.
     pub(crate) fn plan(&mut self, out: &mut Output) -> Result<Plan, Failure> {
-        let source = self.source(out)?;
+        let (upstream, reloader) = self.upstream(out)?;
         let goals = Goals {
             blocks: self.blocks,
             shares: self.shares,
             time: self.time_limit.map(Duration::from_secs),
         };
         let choice = self.mining.choose()?;
-        Ok(Plan { choice, source, goals })
+        Ok(Plan { choice, upstream, reloader, goals })
     }
 
     /// Pools or nodes: their jobs are not alike, so that one cannot stand in for the other.
-    fn source(&mut self, out: &mut Output) -> Result<Source, Failure> {
+    fn upstream(&mut self, out: &mut Output) -> Result<(Upstream, Reloader), Failure> {
         let config = match self.config_file(out) {
             Some(file) => {
                 let config = self.read_config(&file, out)?;
@@ -216,7 +217,7 @@ impl Args {
         urls: Vec<PoolAddress>,
         config: Option<(&Path, &Config)>,
         out: &mut Output,
-    ) -> Result<Source, Failure> {
+    ) -> Result<(Upstream, Reloader), Failure> {
         let (users, passwords) = self.logins(out)?;
         let pass_flag = self.pass_flag();
         let (way, version_mask) = (self.way.said(), self.version_mask);
@@ -224,7 +225,8 @@ impl Args {
         let mut pools = Pools::merged(flags, config)?;
         pools.link.give_up = self.give_up().or(pools.link.give_up);
         pools.set_return_after(self.return_after);
-        Ok(Source::Pools(Box::new(pools)))
+        let (link, reloader) = pools.into_parts();
+        Ok((Upstream::Pools(Box::new(link)), reloader))
     }
 
     /// The nodes of the flags or, if they name none, the local one.
@@ -233,7 +235,7 @@ impl Args {
         urls: Vec<NodeUrl>,
         config: Option<(&Path, &Config)>,
         out: &mut Output,
-    ) -> Result<Source, Failure> {
+    ) -> Result<(Upstream, Reloader), Failure> {
         let (users, passwords) = self.logins(out)?;
         let count = urls.len().max(1);
         let user = spread("--user", &users, count)?;
@@ -255,7 +257,8 @@ impl Args {
         }
         let filed = config.and_then(|(_, config)| config.give_up).map(Duration::from_secs);
         let give_up = self.give_up().or(filed);
-        Ok(Source::Nodes(Box::new(midstate_net::NodeLinkConfig { give_up, ..link })))
+        let link = NodeLinkConfig { give_up, ..link };
+        Ok((Upstream::Nodes(Box::new(link)), Reloader::none()))
     }
 
     fn give_up(&self) -> Option<Duration> {

@@ -9,8 +9,10 @@ use midstate_net::LinkState;
 
 use super::flags::Flags;
 use crate::mining::View;
-use crate::mining::event::{Event, JobEvent, PoolEvent, ShareEvent};
+use crate::mining::event::{Event, JobEvent, PoolEvent, RejectCount, ShareEvent};
+use crate::mining::notice::Notice;
 use crate::mining::status::{State, Status};
+use crate::mining::words::{self, Said, Speech};
 use crate::shell::exit::Failure;
 use crate::shell::printer::{Printer, Stream};
 
@@ -52,6 +54,7 @@ pub(super) struct Voice {
     rejected: u64,
     /// A connection stands, so that the next bad news is of its end.
     is_up: bool,
+    speech: Speech,
     is_introduced: bool,
 }
 
@@ -72,6 +75,7 @@ impl Voice {
             rejected: 0,
             is_up: false,
             is_introduced: false,
+            speech: Speech::default(),
         })
     }
 
@@ -179,6 +183,11 @@ impl Voice {
         }
     }
 
+    fn say(&self, said: &Said) {
+        let (Said::Line(text) | Said::Note(text)) = said;
+        self.info(text.trim_start());
+    }
+
     fn error(&self, text: &str) {
         self.sink.print(Level::Error, text);
     }
@@ -211,14 +220,29 @@ impl View for Voice {
     }
 
     fn tick(&mut self, status: &Status) {
+        let due = self.speech.due(status);
+        due.iter().for_each(|said| self.say(said));
         if status.state == State::Mining && self.counted.elapsed() >= self.scantime {
             let hashed = Duration::from_secs_f64(status.seconds_hashing);
             self.count(hashed, status.thread_hashes.iter().copied());
         }
     }
 
+    fn notice(&mut self, notice: &Notice, status: &Status) {
+        // minerd has other flags for how long to try.
+        if !matches!(notice, Notice::NothingReached { .. })
+            && let Some(said) = self.speech.of_notice(notice, status)
+        {
+            self.say(&said);
+        }
+    }
+
+    fn report(&mut self, status: &Status, rejects: &[RejectCount]) {
+        self.info(&words::full_status(status, rejects));
+    }
+
     fn note(&mut self, text: &str) {
-        self.info(text.trim_start());
+        self.info(text);
     }
 }
 

@@ -1,8 +1,8 @@
 //! What happens while mining, as programs are told it: the JSON events are a contract with scripts
 //! (fields may be added). Owned, so that an event can be kept and handed round.
 //!
-//! [`Miner`](super) makes them; every [`View`](super::View) gets them. What they say to people is
-//! in [`words`](super::words).
+//! [`Miner`](super::miner) makes them; every [`View`](super::View) gets them. What they say to
+//! people is in [`words`](super::words).
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use midstate_net::LinkState;
 use midstate_work::{BlockLedger, Ledger, Rejects};
 use serde::{Serialize, Serializer};
 
-use super::status::{BlockCounts, Rates, ShareCounts};
+use super::status::{BlockCounts, Rates, ShareCounts, Status};
 use super::{Reason, Rig};
 
 /// One line of `--json`.
@@ -206,8 +206,29 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
+    /// Of a run that ends as `status` has it.
+    pub(super) fn new(status: Status, rejects: Vec<RejectCount>, reason: Reason) -> Self {
+        let Status { seconds, seconds_hashing, hashes, .. } = status;
+        let rate = |seconds| if seconds > 0.0 { hashes as f64 / seconds } else { 0.0 };
+        Self {
+            seconds,
+            seconds_hashing,
+            hashes,
+            hps: rate(seconds_hashing),
+            hps_overall: rate(seconds),
+            kernel: status.kernel,
+            threads: status.threads,
+            midstates: status.midstates,
+            shares: status.shares,
+            blocks: status.blocks,
+            rejects,
+            best_difficulty: status.best_difficulty,
+            reason,
+        }
+    }
+
     /// Of a run that failed before anything was hashed.
-    pub(super) fn of_nothing(Rig { kernel, threads, midstates }: Rig) -> Self {
+    pub(crate) fn of_nothing(Rig { kernel, threads, midstates, .. }: Rig) -> Self {
         Self {
             seconds: 0.0,
             seconds_hashing: 0.0,

@@ -1,18 +1,20 @@
-//! Hashing threads that stand still in the middle of a unit: told in words by the mining loop. They
-//! cannot be helped from here, and the others go on without them.
+//! Hashing threads that stand still in the middle of a unit are told of. They cannot be helped from
+//! here, and the others go on without them.
 
 use midstate_engine::WorkerCount;
 
 use super::TICK;
+use super::notice::Notice;
 
 /// Looks at a thread, one a tick, that find it at the same unit before anybody is told: 10 s, and a
 /// unit takes half a millisecond. Not counted as time: a machine that was suspended has not looked.
 const PATIENCE: u32 = 40;
 
 /// What each thread was seen doing, by its number.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Stalls(Vec<Seen>);
 
+#[derive(Debug)]
 struct Seen {
     count: WorkerCount,
     /// How often in a row.
@@ -20,8 +22,8 @@ struct Seen {
 }
 
 impl Stalls {
-    /// A look at all threads. A sentence for each one that has stalled, or goes on after that.
-    pub(super) fn look(&mut self, counts: impl Iterator<Item = WorkerCount>) -> Vec<String> {
+    /// A look at all threads. A notice for each one that has stalled, or goes on after that.
+    pub(super) fn look(&mut self, counts: impl Iterator<Item = WorkerCount>) -> Vec<Notice> {
         let mut news = Vec::new();
         for (index, count) in counts.enumerate() {
             match self.0.get_mut(index) {
@@ -29,17 +31,14 @@ impl Stalls {
                 Some(seen) if seen.count == count && count.in_hand > 0 => {
                     seen.times = seen.times.saturating_add(1);
                     if seen.times == PATIENCE {
-                        news.push(format!(
-                            "warning: hashing thread {index} has been at {} hashes for {} s: the \
-                             system gives it no time, or it is stuck; the others go on",
-                            count.in_hand,
-                            (TICK * PATIENCE).as_secs()
-                        ));
+                        let seconds = (TICK * PATIENCE).as_secs();
+                        let in_hand = count.in_hand;
+                        news.push(Notice::ThreadStands { index, in_hand, seconds });
                     }
                 }
                 Some(seen) => {
                     if seen.times >= PATIENCE {
-                        news.push(format!("hashing thread {index} goes on"));
+                        news.push(Notice::ThreadGoesOn { index });
                     }
                     *seen = Seen { count, times: 0 };
                 }
@@ -63,11 +62,10 @@ mod tests {
             let counts = [unit(100 * look, 100), unit(700, 0), unit(100 * look.min(1), 100)];
             news.extend(stalls.look(counts.into_iter()));
         }
-        assert_eq!(news.len(), 1, "{news:?}");
-        assert!(news[0].contains("thread 2 has been at 100 hashes for 10 s"), "{news:?}");
+        assert_eq!(news, [Notice::ThreadStands { index: 2, in_hand: 100, seconds: 10 }]);
         assert_eq!(
             stalls.look([unit(0, 0), unit(700, 0), unit(200, 0)].into_iter()),
-            ["hashing thread 2 goes on"]
+            [Notice::ThreadGoesOn { index: 2 }]
         );
         assert!(stalls.look([unit(0, 0), unit(700, 0), unit(200, 100)].into_iter()).is_empty());
     }

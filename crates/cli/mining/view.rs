@@ -1,6 +1,7 @@
 //! The seam between mining and whoever watches it: pipes, people at a terminal, a web page.
 
-use super::event::Event;
+use super::event::{Event, RejectCount};
+use super::notice::Notice;
 use super::status::Status;
 use super::words::{self, Said, Speech};
 use crate::shell::output::Output;
@@ -13,11 +14,14 @@ pub(crate) trait View {
     /// A quarter of a second has passed.
     fn tick(&mut self, _status: &Status) {}
 
-    /// A sentence that is no event: a warning, a pool's message, an answer to a signal.
-    fn note(&mut self, _text: &str) {}
+    /// Something to tell people that is no event.
+    fn notice(&mut self, _notice: &Notice, _status: &Status) {}
 
-    /// What else could be done, in our own flags and commands.
-    fn hint(&mut self, _text: &str) {}
+    /// Somebody asked how things stand. These are the reasons for refusals so far.
+    fn report(&mut self, _status: &Status, _rejects: &[RejectCount]) {}
+
+    /// A sentence of the program around mining.
+    fn note(&mut self, _text: &str) {}
 
     /// Hashing has ended. What is left to come are verdicts, for seconds perhaps, and the summary.
     fn ending(&mut self) {}
@@ -56,8 +60,12 @@ impl View for Views<'_> {
         self.0.iter_mut().for_each(|view| view.note(text));
     }
 
-    fn hint(&mut self, text: &str) {
-        self.0.iter_mut().for_each(|view| view.hint(text));
+    fn notice(&mut self, notice: &Notice, status: &Status) {
+        self.0.iter_mut().for_each(|view| view.notice(notice, status));
+    }
+
+    fn report(&mut self, status: &Status, rejects: &[RejectCount]) {
+        self.0.iter_mut().for_each(|view| view.report(status, rejects));
     }
 
     fn ending(&mut self) {
@@ -147,8 +155,14 @@ impl View for Lines<'_> {
         self.out.note(text);
     }
 
-    fn hint(&mut self, text: &str) {
-        self.note(text);
+    fn notice(&mut self, notice: &Notice, status: &Status) {
+        if let Some(said) = self.speech.of_notice(notice, status) {
+            self.say(said);
+        }
+    }
+
+    fn report(&mut self, status: &Status, rejects: &[RejectCount]) {
+        self.out.note(words::full_status(status, rejects));
     }
 
     fn is_gone(&self) -> bool {

@@ -4,12 +4,14 @@
 use std::time::Duration;
 
 use midstate_chain::Verdict;
+use midstate_economics::units::DAY;
 use midstate_net::LinkState;
 
 use super::event::{
     BlockEvent, Effort, Event, LeftOutEvent, MinerEvent, MinerNews, PoolEvent, RejectCount,
     ShareEvent, Summary, ThrottledEvent, name,
 };
+use super::notice::{Notice, ReloadNotice};
 use super::ration::Ration;
 use super::status::{ShareCounts, State, Status};
 use crate::shell::units;
@@ -23,25 +25,42 @@ pub(crate) enum Said {
     Note(String),
 }
 
-/// Puts events into words, each trouble of a connection at most once in ten seconds
-/// ([`Ration`]).
+/// Puts events and notices into words. What peers can cause again and again is said at most once in
+/// ten seconds ([`Ration`]).
 #[derive(Debug, Default)]
-pub(crate) struct Speech(Ration);
+pub(crate) struct Speech {
+    states: Ration,
+    texts: Ration,
+}
 
 impl Speech {
     /// What people are told of `event` now.
     pub(crate) fn of(&mut self, event: &Event, status: &Status) -> Option<Said> {
         match (event, of(event, status)) {
             (Event::Pool(_), Some(Said::Note(note))) => {
-                self.0.say(up(status), &note).map(Said::Note)
+                self.states.say(up(status), &note).map(Said::Note)
             }
             (_, said) => said,
         }
     }
 
+    /// What people are told of `notice` now. Texts of servers and what is said about their answers
+    /// may come again and again.
+    pub(crate) fn of_notice(&mut self, notice: &Notice, status: &Status) -> Option<Said> {
+        let text = of_notice(notice);
+        match notice {
+            Notice::Message { .. } | Notice::Warning { .. } | Notice::Advice(_) => {
+                self.texts.say(up(status), &text).map(Said::Note)
+            }
+            _ => Some(Said::Note(text)),
+        }
+    }
+
     /// The words that were held back and are due.
     pub(crate) fn due(&mut self, status: &Status) -> Vec<Said> {
-        self.0.due(up(status)).into_iter().map(Said::Note).collect()
+        let now = up(status);
+        let due = self.texts.due(now).into_iter().chain(self.states.due(now));
+        due.map(Said::Note).collect()
     }
 }
 
@@ -61,6 +80,65 @@ fn of(event: &Event, status: &Status) -> Option<Said> {
         Event::Throttled(throttled) => Some(Said::Note(of_throttled(throttled))),
         Event::LeftOut(left_out) => of_left_out(left_out).map(Said::Note),
         Event::Job(_) | Event::Rate(_) | Event::Summary(_) => None,
+    }
+}
+
+/// A notice as a sentence.
+fn of_notice(notice: &Notice) -> String {
+    match notice {
+        Notice::Message { server, text } => format!("{server} says: {text}"),
+        Notice::Warning { server, text } => format!("warning: {server}: {text}"),
+        Notice::Advice(advice) => format!("  {advice}"),
+        Notice::NothingReached { server } => format!(
+            "  --give-up SECS sets an end to the attempts; midstate doctor {server} looks closer"
+        ),
+        Notice::Odds { rate, seconds } => format!(
+            "honest odds: at {} a block takes {} on average; each day finds one with probability \
+             1 in {}",
+            units::rate(*rate),
+            units::wait(*seconds),
+            units::si(seconds / DAY).trim_end(),
+        ),
+        Notice::PausedToo { paused: true, why } => {
+            format!("paused for you, too: {why}; p lifts your pause")
+        }
+        Notice::PausedToo { paused: false, why } => {
+            format!("no longer paused for you, but for this: {why}")
+        }
+        Notice::Held { why } => format!("paused: {why}"),
+        Notice::Released { now, paused: true } => {
+            format!("no longer paused for the machine: {now}; p lifts your pause")
+        }
+        Notice::Released { now, paused: false } => format!("goes on: {now}"),
+        Notice::SensorLost(what) => format!("warning: {what}"),
+        Notice::NoThread { error } => format!("warning: no other thread: {error}"),
+        Notice::ThreadReplaced { index, lost } => format!(
+            "warning: hashing thread {index} ended by a bug in this program and was started anew; \
+             {lost} hashes of the job are left out"
+        ),
+        Notice::ThreadMissing { error } => format!(
+            "warning: a hashing thread ended by a bug in this program, and the system starts no \
+             other: {error}"
+        ),
+        Notice::ThreadStands { index, in_hand, seconds } => format!(
+            "warning: hashing thread {index} has been at {in_hand} hashes for {seconds} s: the \
+             system gives it no time, or it is stuck; the others go on"
+        ),
+        Notice::ThreadGoesOn { index } => format!("hashing thread {index} goes on"),
+        Notice::Reload(notice) => of_reload(notice),
+    }
+}
+
+fn of_reload(notice: &ReloadNotice) -> String {
+    match notice {
+        ReloadNotice::Queued => {
+            "the configuration is being read; this request waits for the end of that".to_owned()
+        }
+        ReloadNotice::NoFile => "nothing to read again: there is no configuration file".to_owned(),
+        ReloadNotice::Kept { error } => format!("kept the pools as they were: {error}"),
+        ReloadNotice::Read { pools } => {
+            format!("read the configuration again: {}", units::count(*pools, "pool"))
+        }
     }
 }
 

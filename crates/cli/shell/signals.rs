@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use super::exit::INTERRUPTED_TWICE;
+
 /// Signals other than those that stop.
 #[cfg_attr(not(unix), expect(dead_code, reason = "nothing there asks for it"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,12 +67,12 @@ const ONE: Duration = Duration::from_millis(200);
 
 /// After the first Ctrl-C, the next one ends the program at once. On a thread of its own: the one
 /// that mines may wait for a hashing thread, or for whoever reads the last lines.
-pub(crate) fn end_at_the_next(code: i32) {
+pub(crate) fn end_at_the_next() {
     let thread = std::thread::Builder::new().spawn(move || {
         std::thread::sleep(ONE);
         if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
             runtime.block_on(interrupted());
-            std::process::exit(code);
+            std::process::exit(INTERRUPTED_TWICE);
         }
     });
     if let Err(error) = thread {

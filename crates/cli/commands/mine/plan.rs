@@ -1,21 +1,24 @@
 //! What the flags and the configuration come to, and the telling of it (`--dry-run`).
 
 use std::fmt::Display;
+use std::sync::Arc;
 
 use midstate_gbt::client::LongPolling;
-use midstate_net::{Account, NodeAccess, Redirects, Route, Trust};
+use midstate_net::{Account, NodeAccess, Redirects, Route, Trust, Upstream};
 use serde::Serialize;
 
 use crate::machine::choose::Choice;
 use crate::machine::sensors::Watch;
-use crate::mining::{Goals, Source};
+use crate::mining::{Goals, Setup};
+use crate::servers::pools::Reloader;
 use crate::shell::output::Output;
 use crate::shell::units;
 
 /// All there is to know before the first connection.
 pub(crate) struct Plan {
     pub(crate) choice: Choice,
-    pub(crate) source: Source,
+    pub(crate) upstream: Upstream,
+    pub(crate) reloader: Reloader,
     pub(crate) goals: Goals,
 }
 
@@ -58,14 +61,21 @@ struct Server {
 }
 
 impl Plan {
+    /// The same as mining takes it.
+    pub(crate) fn into_setup(self) -> Setup {
+        let Self { choice, upstream, reloader, goals } = self;
+        let accounts = move || Some(reloader.accounts()?.map_err(|failure| failure.to_string()));
+        Setup { choice, upstream, read_pools: Arc::new(accounts), goals }
+    }
+
     /// Says what would be done.
     pub(super) fn tell(&self, out: &mut Output) {
-        let Self { choice, source, goals } = self;
+        let Self { choice, upstream, goals, .. } = self;
         let config = &choice.config;
         let told = Told {
-            servers: match source {
-                Source::Pools(pools) => pools.link.accounts.iter().map(Server::of_pool).collect(),
-                Source::Nodes(nodes) => nodes.nodes.iter().map(Server::of_node).collect(),
+            servers: match upstream {
+                Upstream::Pools(pools) => pools.accounts.iter().map(Server::of_pool).collect(),
+                Upstream::Nodes(nodes) => nodes.nodes.iter().map(Server::of_node).collect(),
             },
             kernel: config.kernel.name(),
             threads: config.threads,
@@ -76,19 +86,15 @@ impl Plan {
             blocks: goals.blocks,
             shares: goals.shares,
             time_limit: goals.time.map(|time| time.as_secs()),
-            give_up: match source {
-                Source::Pools(pools) => pools.link.give_up,
-                Source::Nodes(nodes) => nodes.give_up,
-            }
-            .map(|time| time.as_secs()),
-            return_after: match source {
-                Source::Pools(pools) => pools.link.limits.failover.return_after,
-                Source::Nodes(nodes) => nodes.client.failover.return_after,
+            give_up: upstream.give_up().map(|time| time.as_secs()),
+            return_after: match upstream {
+                Upstream::Pools(pools) => pools.limits.failover.return_after,
+                Upstream::Nodes(nodes) => nodes.client.failover.return_after,
             }
             .as_secs(),
-            long_poll: match source {
-                Source::Pools(_) => None,
-                Source::Nodes(nodes) => Some(match nodes.client.long_poll {
+            long_poll: match upstream {
+                Upstream::Pools(_) => None,
+                Upstream::Nodes(nodes) => Some(match nodes.client.long_poll {
                     LongPolling::Auto => "auto",
                     LongPolling::Always => "always",
                     LongPolling::Never => "never",
@@ -100,7 +106,7 @@ impl Plan {
             let place = if place == 0 { "mine at" } else { "or else at" };
             out.line(format!("{place} {}", server.words()));
         }
-        if let Source::Nodes(nodes) = source {
+        if let Upstream::Nodes(nodes) = upstream {
             out.line(format!("solved blocks wait in {}", nodes.spool.display()));
         }
         out.line(format!(

@@ -47,7 +47,7 @@ pub(super) const FOLDERS: &[(&str, &[&str])] = &[
     ("machine", &["shell"]),
     ("lab", &["machine", "shell"]),
     ("servers", &["shell"]),
-    ("mining", &["machine", "servers", "shell"]),
+    ("mining", &["machine", "shell"]),
     ("console", &["mining", "shell"]),
     ("web", &["mining", "shell"]),
     ("commands", &["console", "machine", "mining", "servers", "shell", "web"]),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use midstate_chain::{Job, Share};
 
 /// See the [module](self) page. Where blocks are earnest, everything passes.
-pub(crate) struct Turnstile(Mutex<Gate>);
+pub(crate) struct ToyBlocks(Mutex<Gate>);
 
 struct Gate {
     /// The job whose first block has yet to come.
@@ -17,7 +17,7 @@ struct Gate {
     left: Option<u64>,
 }
 
-impl Turnstile {
+impl ToyBlocks {
     /// Lets no more than `goal` blocks through, less those that came to nothing.
     pub(crate) fn new(goal: Option<u64>) -> Self {
         Self(Mutex::new(Gate { open_for: None, left: goal }))

@@ -1,0 +1,58 @@
+//! How mining ended, as an exit code and words: the one place where the one becomes the other.
+
+use anyhow::{Error, anyhow};
+use midstate_net::End as LinkEnd;
+
+use crate::mining::event::{Event, Summary};
+use crate::mining::{End, Missed, Rig};
+use crate::shell::exit::{Failure, Kind};
+use crate::shell::output::Output;
+use crate::shell::units;
+
+/// What the end of mining means for the program.
+pub(crate) fn outcome(end: End) -> Result<(), Failure> {
+    match end {
+        End::Done => Ok(()),
+        End::GoalMissed(Missed { goal, accepted, thing, limit }) => Err(Failure::new(
+            Kind::GoalMissed,
+            anyhow!(
+                "goal not reached: {accepted} of {} accepted within --time-limit {}",
+                units::count(goal, thing),
+                limit.as_secs_f64(),
+            ),
+        )),
+        End::NoThreads { threads, error } => Err(Failure::new(
+            Kind::Runtime,
+            anyhow!("{error}").context(format!(
+                "{threads} hashing threads cannot be started; ask for fewer with --threads"
+            )),
+        )),
+        End::Link(Ok(end)) => of_link(end),
+        End::Link(Err(panic)) => Err(Failure::new(Kind::Runtime, Error::msg(panic))),
+    }
+}
+
+/// What the end of a link means for the program.
+pub(super) fn of_link(end: LinkEnd) -> Result<(), Failure> {
+    let (kind, reason) = match end {
+        LinkEnd::Stopped => return Ok(()),
+        LinkEnd::Refused(reason) => (Kind::Refused, reason),
+        LinkEnd::Misconfigured(reason) => (Kind::Usage, reason),
+        LinkEnd::Unusable(reason) => (Kind::Runtime, reason),
+        LinkEnd::Unreachable(reason) => (Kind::Unreachable, reason),
+    };
+    Err(Failure::new(kind, Error::msg(reason)))
+}
+
+/// The summary is the last event on every path, also of a run that fails before anything is hashed:
+/// a self-test, a port that is taken. Flags that make no sense are no run.
+pub(super) fn with_summary(
+    mined: Result<(), Failure>,
+    rig: Rig,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    if mined.as_ref().is_err_and(|failure| !failure.is_usage()) && !out.has_last_event() {
+        out.last_event(&Event::Summary(Summary::of_nothing(rig)));
+    }
+    mined
+}

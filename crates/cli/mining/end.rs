@@ -1,0 +1,29 @@
+//! How mining ended, as values. Exit codes are given at the program's door.
+
+use std::time::Duration;
+
+/// How the link ended; an error in words where it fell by a bug.
+pub(crate) type LinkEnd = Result<midstate_net::End, String>;
+
+/// See the [module](self) page.
+#[derive(Debug, PartialEq)]
+pub(crate) enum End {
+    /// A goal was met, or somebody ended it.
+    Done,
+    /// The time limit came before a goal.
+    GoalMissed(Missed),
+    /// The hashing threads could not be started.
+    NoThreads { threads: usize, error: String },
+    /// The link ended by itself.
+    Link(LinkEnd),
+}
+
+/// A goal that was not reached.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Missed {
+    pub(crate) goal: u64,
+    pub(crate) accepted: u64,
+    /// What was to be accepted, in the singular.
+    pub(crate) thing: &'static str,
+    pub(crate) limit: Duration,
+}

@@ -1,0 +1,113 @@
+//! What a [`Miner`] does with what happens on its link: jobs, verdicts, connections, words.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use midstate_chain::{Job, Share, Verdict};
+use midstate_economics::units::YEAR;
+use midstate_net::{Happened, LinkEvent, LinkState};
+
+use super::{Action, Miner, Work};
+use crate::mining::event::{BlockEvent, Event, JobEvent, PoolEvent, ShareEvent};
+use crate::mining::notice::Notice;
+
+impl Miner {
+    /// Something happened on the link.
+    pub(in crate::mining) fn handle_link(&mut self, now: Duration, event: LinkEvent) {
+        let LinkEvent { url, listed, what } = event;
+        let listed = listed.map(|pool| pool.to_string());
+        match what {
+            Happened::State { state, reason } => {
+                let nothing_reached = self.connections.note(&url, state);
+                let event = PoolEvent { url: url.to_string(), state, reason, listed };
+                self.tell_event(Event::Pool(event));
+                if nothing_reached && state == LinkState::Lost {
+                    self.notice([Notice::NothingReached { server: url }]);
+                }
+            }
+            Happened::Job { job, clean } => {
+                let event = JobEvent { clean, listed, ..JobEvent::new(&url, &job) };
+                self.handle_job(now, url, job, event);
+            }
+            Happened::Pause => {
+                self.rested = self.work.take();
+                self.header = None;
+                self.act(Action::Hash(None));
+            }
+            Happened::Verdict { share, verdict, code, reason, advice, latency } => {
+                self.books.record_verdict(verdict, latency);
+                if verdict == Verdict::Rejected {
+                    self.books.record_reject(code, reason.as_deref());
+                }
+                self.intake.settled();
+                let event = ShareEvent::new(&url, &share, verdict, code, reason, latency);
+                self.tell_verdict(now, &share, ShareEvent { advice, listed, ..event });
+                self.notice(advice.map(Notice::Advice));
+            }
+            Happened::Revised { hash, height, was, verdict, reason } => {
+                self.books.blocks.revise(was, verdict);
+                if was == Verdict::Accepted && verdict != Verdict::Accepted {
+                    self.intake.take_back();
+                }
+                let block = BlockEvent::revised(&url, &hash, height, [was, verdict], reason);
+                self.tell_event(Event::Block(BlockEvent { listed, ..block }));
+            }
+            Happened::Message(text) => self.notice([Notice::Message { server: url, text }]),
+            Happened::Warning(text) => self.notice([Notice::Warning { server: url, text }]),
+        }
+        self.look_at_goals(now);
+    }
+
+    fn handle_job(&mut self, now: Duration, pool: Arc<str>, job: Arc<Job>, event: JobEvent) {
+        self.intake.open(&job);
+        self.act(Action::Hash(Some(Arc::clone(&job))));
+        self.header = None;
+        // The engine goes on with work that it had, and so does the time by which it may be ahead.
+        let before = self.work.take().or(self.rested.take());
+        let before = before.filter(|before| before.job.same_work_but_versions(&job));
+        let since = before.map_or(now, |before| before.since);
+        self.work = Some(Work { job: Arc::clone(&job), pool, since });
+        if let Some(event) = self.flood.job(now, event) {
+            self.tell_event(Event::Job(event));
+        }
+        self.tell_odds(&job);
+    }
+
+    /// The honest word to whoever mines for a block that will not come.
+    fn tell_odds(&mut self, job: &Job) {
+        let (solo, rate) = (job.share_target == job.network_target, self.plan.rig.rate);
+        let seconds = job.network_target.expected_hashes_f64() / rate;
+        if solo && seconds > YEAR && !std::mem::replace(&mut self.odds_told, true) {
+            self.notice([Notice::Odds { rate, seconds }]);
+        }
+    }
+
+    fn tell_verdict(&mut self, now: Duration, share: &Share, event: ShareEvent) {
+        let verdict = event.verdict;
+        if event.block && verdict != Verdict::Accepted {
+            self.intake.take_back();
+        }
+        if verdict == Verdict::Throttled {
+            self.throttled.shares += 1;
+            if event.block {
+                self.throttled.blocks += 1;
+                self.books.blocks.record(verdict);
+            }
+            return;
+        }
+        // A block that is no toy is rare, and always told.
+        let is_rare = event.block && !share.job.has_toy_blocks();
+        let is_told = verdict == Verdict::Accepted || is_rare || self.flood.admits_share(now);
+        let block = event.block.then(|| {
+            let effort = self.books.record_block(share, verdict, now, self.counts.hashes);
+            BlockEvent::first(&event, share.job.height(), effort)
+        });
+        if !is_told {
+            return;
+        }
+        self.tell_event(Event::Share(event));
+        if let Some(block) = block {
+            self.tell_event(Event::Block(block));
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! What mining has to tell that is no event: facts for people, who read them as the sentences of
+//! [`words`](super::words). Programs get events.
+
+use std::sync::Arc;
+
+/// See the [module](self) page.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Notice {
+    /// A server has something to say to people.
+    Message { server: Arc<str>, text: String },
+    /// Something is not as it should be at a server.
+    Warning { server: Arc<str>, text: String },
+    /// The cause of a refusal, as we guess it, and what to do.
+    Advice(&'static str),
+    /// No server was reached so far, and nothing says when to give up. Told once.
+    NothingReached { server: Arc<str> },
+    /// A block takes so long at this rate, in hashes per second, that it will not come. Told once.
+    Odds { rate: f64, seconds: f64 },
+    /// A viewer asked for a pause while a sensor has hashing rest, or took it back.
+    PausedToo { paused: bool, why: String },
+    /// A sensor has hashing rest.
+    Held { why: String },
+    /// A sensor has hashing rest no longer; a viewer's pause may be in force.
+    Released { now: String, paused: bool },
+    /// A sensor is lost.
+    SensorLost(&'static str),
+    /// Threads cannot be started.
+    NoThread { error: String },
+    /// A hashing thread ended by a bug and was replaced; its last hashes are lost.
+    ThreadReplaced { index: usize, lost: u64 },
+    /// A hashing thread ended by a bug, and another one cannot be started.
+    ThreadMissing { error: String },
+    /// A hashing thread has had these hashes in hand for seconds.
+    ThreadStands { index: usize, in_hand: u64, seconds: u64 },
+    /// It goes on.
+    ThreadGoesOn { index: usize },
+    /// What became of a request to read the configuration again.
+    Reload(ReloadNotice),
+}
+
+/// See [`Notice::Reload`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ReloadNotice {
+    /// A reading is under way; another one follows it.
+    Queued,
+    /// There is no file.
+    NoFile,
+    /// The file cannot be read or is wrong; the pools are kept.
+    Kept { error: String },
+    /// So many pools.
+    Read { pools: usize },
+}

@@ -1,0 +1,283 @@
+//! Joins a [`Miner`] with a link, the engine, signals, sensors and views. All that is decided is
+//! decided there; here are the clock, the channels and the threads.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use midstate_chain::Share;
+use midstate_engine::Engine;
+use midstate_net::{Account, Upstream};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
+
+use super::crew::SensorNews;
+use super::end::{End, LinkEnd};
+use super::event::Event;
+use super::intake::Intake;
+use super::miner::{Action, Counts, Miner, News, Output, Plan};
+use super::reload::List;
+use super::stopwatch::Stopwatch;
+use super::view::{View, Views};
+use super::{Command, Goals, PoolNews, Rig};
+use crate::machine::choose::Choice;
+use crate::machine::sensors;
+use crate::shell::signals::{Request, Requests, end_at_the_next, interrupted};
+
+/// Reads the list of pools anew. Called on a thread of its own.
+pub(crate) type ReadPools = Arc<dyn Fn() -> List + Send + Sync>;
+
+/// What to mine with, where, and for how long.
+pub(crate) struct Setup {
+    pub(crate) choice: Choice,
+    pub(crate) upstream: Upstream,
+    pub(crate) read_pools: ReadPools,
+    pub(crate) goals: Goals,
+}
+
+/// Mines until a goal is met, Ctrl-C, or the link ends. The summary is the last event on every
+/// path. `pool_news` comes from a pool in this program; elsewhere the channel is closed.
+pub(crate) async fn run(
+    setup: Setup,
+    views: Views<'_>,
+    mut commands: mpsc::UnboundedReceiver<Command>,
+    mut pool_news: mpsc::UnboundedReceiver<PoolNews>,
+) -> End {
+    let Setup { mut choice, upstream, read_pools, goals } = setup;
+    let (outbox, shares) = mpsc::unbounded_channel();
+    let (events, mut inbox) = midstate_net::events();
+    let (stop, stopped) = oneshot::channel();
+    let (reloads, reloaded) = mpsc::unbounded_channel();
+    let (lists, mut read) = mpsc::unbounded_channel();
+    let (sensors, mut sensed) = mpsc::unbounded_channel();
+
+    let (gives_up, share_rate) = (upstream.give_up().is_some(), upstream.share_rate());
+    let easiest = choice.easiest_target(share_rate);
+    let plan = Plan { rig: Rig::of(&choice), goals, gives_up, share_rate, easiest };
+    let intake = Arc::new(Intake::new(goals.blocks));
+    let (engine, hashing, found) = start_engine(&choice, &intake);
+    engine.set_easiest_target(easiest);
+    let link = tokio::spawn(upstream.run(shares, events, stopped, reloaded));
+    let watch = choice.watch.take().map(|watch| tokio::spawn(watch.run(sensors)));
+
+    let stop = Some(stop);
+    let started = Instant::now();
+    let miner = Miner::new(plan, intake);
+    let mut driver = Driver {
+        miner,
+        engine,
+        hashing,
+        started,
+        found,
+        outbox,
+        stop,
+        reloads,
+        read_pools,
+        lists,
+        views,
+    };
+    let mut interrupted = std::pin::pin!(interrupted());
+    let mut requests = Requests::listen();
+    driver.work_off();
+    while driver.miner.is_mining() {
+        let tick = started + driver.miner.poll_timeout();
+        // In this order, what is rare is never held up by what is not, and shares that are done
+        // make room for new ones. A view is first called when a signal would already be noticed.
+        tokio::select! {
+            biased;
+            () = &mut interrupted => driver.handle(|miner, _| miner.handle_interrupt()),
+            Some(command) = commands.recv() => {
+                driver.handle(|miner, _| miner.handle_command(command));
+            }
+            Some(news) = sensed.recv() => {
+                driver.handle(|miner, _| miner.handle_sensor(of_sensor(news)));
+            }
+            request = requests.next() => driver.handle(|miner, _| match request {
+                Request::Status => miner.handle_status_request(),
+                Request::Reload => miner.handle_reload_request(),
+            }),
+            Some(list) = read.recv() => driver.handle(|miner, _| miner.handle_list(list)),
+            () = sleep_until(tick) => driver.tick(),
+            event = inbox.recv() => match event {
+                Some(event) => driver.handle(|miner, now| miner.handle_link(now, event)),
+                // The link has ended by itself.
+                None => break,
+            },
+            Some(news) = pool_news.recv() => driver.handle(|miner, now| match news {
+                PoolNews::Miner(news) => miner.handle_guest(now, news),
+                PoolNews::Failed => miner.handle_pool_failure(),
+            }),
+            Some(share) = driver.found.recv() => {
+                driver.handle(|miner, _| miner.handle_share(share));
+            }
+        }
+    }
+    if let Some(watch) = watch {
+        watch.abort();
+    }
+    while let Some(event) = inbox.recv().await {
+        driver.handle(|miner, now| miner.handle_link(now, event));
+    }
+    while let Ok(PoolNews::Miner(news)) = pool_news.try_recv() {
+        driver.handle(|miner, now| miner.handle_guest(now, news));
+    }
+    let end: LinkEnd = link.await.map_err(|error| error.to_string());
+    driver.handle(|miner, now| miner.handle_link_end(now, end));
+    driver.miner.poll_end().expect("a miner whose link has ended is over")
+}
+
+/// An engine without threads, the time that it spends hashing, and the shares that it finds.
+fn start_engine(
+    choice: &Choice,
+    intake: &Arc<Intake>,
+) -> (Engine, Arc<Stopwatch>, mpsc::UnboundedReceiver<Share>) {
+    let (finder, found) = mpsc::unbounded_channel();
+    let entrance = Arc::clone(intake);
+    let engine = choice.engine(move |share| {
+        if entrance.admits(&share) {
+            // The receiver outlives the engine, which is stopped before the last shares are read.
+            let _ = finder.send(share);
+        }
+    });
+    let hashing = Arc::new(Stopwatch::start());
+    let watch = Arc::clone(&hashing);
+    engine.set_on_busy(move |is_busy| watch.note(is_busy));
+    (engine, hashing, found)
+}
+
+fn of_sensor(news: sensors::News) -> SensorNews {
+    match news {
+        sensors::News::Rest(why) => SensorNews::Hold(why),
+        sensors::News::GoOn(now) => SensorNews::Release(now),
+        sensors::News::Lost(what) => SensorNews::Lost(what),
+    }
+}
+
+/// A miner, and all that it steers.
+struct Driver<'a> {
+    miner: Miner,
+    engine: Engine,
+    hashing: Arc<Stopwatch>,
+    started: Instant,
+    found: mpsc::UnboundedReceiver<Share>,
+    outbox: mpsc::UnboundedSender<Share>,
+    stop: Option<oneshot::Sender<()>>,
+    reloads: mpsc::UnboundedSender<Vec<Account>>,
+    read_pools: ReadPools,
+    lists: mpsc::UnboundedSender<List>,
+    views: Views<'a>,
+}
+
+impl Driver<'_> {
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Hands something to the miner, and does what comes of it.
+    fn handle(&mut self, what: impl FnOnce(&mut Miner, Duration)) {
+        self.count();
+        let now = self.now();
+        what(&mut self.miner, now);
+        self.work_off();
+    }
+
+    fn tick(&mut self) {
+        let (replaced, outcome) = self.engine.replace_fallen();
+        let missing = outcome.err().map(|error| error.to_string());
+        let header = self.engine.next_header();
+        self.handle(|miner, now| {
+            miner.handle_fallen(replaced, missing);
+            miner.handle_tick(now, header);
+        });
+        if self.views.is_gone() {
+            self.handle(|miner, _| miner.handle_interrupt());
+        }
+    }
+
+    /// Tells the miner what the threads have done.
+    fn count(&mut self) {
+        self.miner.handle_counts(Counts {
+            hashes: self.engine.hashes(),
+            hashing: self.hashing.total(),
+            progress: self.engine.progress(),
+            threads: self.engine.thread_counts().collect(),
+        });
+    }
+
+    /// Does and tells what the miner wants done and told.
+    fn work_off(&mut self) {
+        while let Some(output) = self.miner.poll_output() {
+            match output {
+                Output::Do(action) => self.act(action),
+                Output::Tell(news) => self.tell(news),
+            }
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Hash(job) => self.engine.set_job(job),
+            Action::Threads(threads) => {
+                let outcome = self.engine.set_threads(threads).map_err(|error| error.to_string());
+                self.count();
+                self.miner.handle_threads(self.now(), outcome);
+            }
+            Action::Elapsed(seconds) => self.engine.set_elapsed(seconds),
+            Action::Allow(hashes) => self.engine.set_allowance(hashes),
+            // A link that has ended says so itself; here and below.
+            Action::Send(share) => drop(self.outbox.send(share)),
+            Action::SetPools(accounts) => drop(self.reloads.send(accounts)),
+            Action::ReadPools => self.read_pools(),
+            Action::HeedInterrupts => end_at_the_next(),
+            Action::StopHashing => {
+                self.engine.stop();
+                while let Ok(share) = self.found.try_recv() {
+                    self.miner.handle_share(share);
+                }
+                self.count();
+                self.miner.handle_stopped(self.now());
+            }
+            Action::StopLink => drop(self.stop.take().map(|stop| stop.send(()))),
+        }
+    }
+
+    /// Reads the configuration on a thread of its own: a file on a machine that does not answer, or
+    /// a pipe into which nothing is written, must not hold up mining.
+    fn read_pools(&self) {
+        let (read, lists) = (Arc::clone(&self.read_pools), self.lists.clone());
+        let read = move || {
+            // Mining may have ended meanwhile.
+            let _ = lists.send(read());
+        };
+        let thread = std::thread::Builder::new().name("reload".into()).spawn(read);
+        if let Err(error) = thread {
+            let _ = self.lists.send(Some(Err(format!("no thread to read the file: {error}"))));
+        }
+    }
+
+    fn tell(&mut self, news: News) {
+        let status = self.miner.status(self.now());
+        let views = &mut self.views;
+        match news {
+            News::Event(event) => {
+                log(&event);
+                views.event(&event, &status);
+            }
+            News::Notice(notice) => views.notice(&notice, &status),
+            News::Report(rejects) => views.report(&status, &rejects),
+            News::Tick => views.tick(&status),
+            News::Ending => views.ending(),
+        }
+    }
+}
+
+fn log(event: &Event) {
+    match event {
+        Event::Job(job) => {
+            tracing::debug!(id = job.job_id, height = job.height, clean = job.clean, "job");
+        }
+        Event::Share(share) if share.verdict == midstate_chain::Verdict::Unresolved => {
+            tracing::debug!(hash = share.hash, reason = share.reason, "unresolved");
+        }
+        _ => {}
+    }
+}

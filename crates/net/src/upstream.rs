@@ -1,0 +1,57 @@
+//! Where jobs come from: pools, or nodes. Their jobs are not alike, so that one kind cannot stand
+//! in for the other.
+
+use std::time::Duration;
+
+use midstate_chain::Share;
+use midstate_stratum::Limits;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{Account, End, EventSender, Link, LinkConfig, NodeLink, NodeLinkConfig};
+
+/// The servers to mine at, and how.
+pub enum Upstream {
+    /// Pools, by Stratum.
+    Pools(Box<LinkConfig>),
+    /// Bitcoin Core nodes.
+    Nodes(Box<NodeLinkConfig>),
+}
+
+impl Upstream {
+    /// The time after which a run ends in which no server worked.
+    pub fn give_up(&self) -> Option<Duration> {
+        match self {
+            Self::Pools(link) => link.give_up,
+            Self::Nodes(link) => link.give_up,
+        }
+    }
+
+    /// Shares that are sent in a second, at the pool that takes most.
+    pub fn share_rate(&self) -> u32 {
+        let usual = Limits::default().share_rate;
+        match self {
+            Self::Pools(link) => {
+                let rates = link.accounts.iter().map(|account| account.client.limits.share_rate);
+                rates.max().unwrap_or(usual)
+            }
+            Self::Nodes(_) => usual,
+        }
+    }
+
+    /// Runs the link until it ends: it sends `shares`, tells `events`, ends after `stop`, and takes
+    /// its pools anew from `reloads`.
+    pub async fn run(
+        self,
+        shares: mpsc::UnboundedReceiver<Share>,
+        events: EventSender,
+        stop: oneshot::Receiver<()>,
+        reloads: mpsc::UnboundedReceiver<Vec<Account>>,
+    ) -> End {
+        match self {
+            Self::Pools(config) => {
+                Link::new(*config, shares, events, stop).with_reloads(reloads).run().await
+            }
+            Self::Nodes(config) => NodeLink::new(*config, shares, events, stop).run().await,
+        }
+    }
+}
