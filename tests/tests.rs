@@ -7,6 +7,7 @@ mod browser;
 mod classroom;
 mod coins;
 mod demo;
+mod diagnosis;
 mod docs;
 mod doctor;
 mod endings;

@@ -128,24 +128,26 @@ fn examine_node(url: &NodeUrl, args: &Args, out: &mut Output) -> Result<(), Fail
 /// Tells the steps of an examination, and remembers the one that failed.
 struct Steps<'a> {
     out: &'a mut Output,
-    failed: Option<(Stage, String)>,
+    failed: Option<(Kind, String)>,
 }
 
 impl Steps<'_> {
     fn tell(&mut self, step: Step) {
-        if let Outcome::Bad(problem) = &step.outcome {
-            self.failed = Some((step.stage, problem.clone()));
+        let kind = match (&step.outcome, step.stage) {
+            (Outcome::Refused(_), _) => Kind::Refused,
+            (_, Stage::Name | Stage::Connect | Stage::Tls) => Kind::Unreachable,
+            _ => Kind::Runtime,
+        };
+        if let Outcome::Bad(problem) | Outcome::Explained(problem) | Outcome::Refused(problem) =
+            &step.outcome
+        {
+            self.failed = Some((kind, problem.clone()));
         }
         tell(&examined(step), self.out);
     }
 
     fn verdict(self) -> Result<(), Failure> {
-        let Some((stage, problem)) = self.failed else { return Ok(()) };
-        let kind = match stage {
-            Stage::Name | Stage::Connect | Stage::Tls => Kind::Unreachable,
-            Stage::Authorize | Stage::Credentials => Kind::Refused,
-            _ => Kind::Runtime,
-        };
+        let Some((kind, problem)) = self.failed else { return Ok(()) };
         Err(Failure::new(kind, anyhow::Error::msg(problem)))
     }
 }
@@ -164,7 +166,11 @@ fn examined(Step { stage, took, outcome }: Step) -> Finding {
             ("subscribe", Some("is it a Stratum v1 port for SHA-256? Ask the pool"))
         }
         Stage::Authorize => {
-            ("authorize", Some("check --user and --pass; pools want an address or account"))
+            let cure = match outcome {
+                Outcome::Refused(_) => "check --user and --pass; pools want an address or account",
+                _ => "the pool said neither yes nor no to the user: try again later, or ask it",
+            };
+            ("authorize", Some(cure))
         }
         Stage::Job => {
             ("first job", Some("the pool has no work: its node may be down or catching up"))
@@ -189,12 +195,19 @@ fn examined(Step { stage, took, outcome }: Step) -> Finding {
             ),
         ),
     };
+    let is_pool = matches!(stage, Stage::Subscribe | Stage::Authorize | Stage::Job);
+    let cure = cure.filter(|_| match outcome {
+        Outcome::Good(_) | Outcome::Explained(_) => false,
+        // A warning by the pool or about it; the cures are for what ends the examination.
+        Outcome::Doubtful(_) => !is_pool,
+        Outcome::Bad(_) | Outcome::Refused(_) => true,
+    });
     let (health, found) = match outcome {
         Outcome::Good(found) => (Health::Ok, found),
         Outcome::Doubtful(found) => (Health::Warn, found),
-        Outcome::Bad(problem) => (Health::Fail, problem),
+        Outcome::Bad(problem) | Outcome::Refused(problem) => (Health::Fail, problem),
+        Outcome::Explained(problem) => (Health::Fail, problem),
     };
-    let cure = cure.filter(|_| health != Health::Ok);
     Finding { check: check.to_owned(), health, found, cure, took: Some(took) }
 }
 

@@ -17,7 +17,8 @@ pub use self::node::examine_node;
 pub use self::pool::examine_pool;
 use crate::dial::{Dialler, Endpoint, Transport};
 use crate::seat::in_words;
-use crate::{DialError, Route, TrustError};
+use crate::tls_words::broken_by_tls;
+use crate::{DialError, PoolUrl, Route, TrustError};
 
 /// One step of an examination.
 #[derive(Debug, Clone)]
@@ -37,8 +38,12 @@ pub enum Outcome {
     Good(String),
     /// It works, and something is not as it should be.
     Doubtful(String),
-    /// It does not work: the examination ends here.
+    /// It does not work: the examination ends here. The stage says what that may mean.
     Bad(String),
+    /// The same, and the sentence says all that is known of the cause.
+    Explained(String),
+    /// The server does not take user or password: the examination ends here.
+    Refused(String),
 }
 
 /// The steps: the way to a server first, then what a pool shows, or what a node does.
@@ -101,8 +106,55 @@ enum Problem {
     Broken(std::io::Error),
     #[error("no job within {} s", .0.as_secs())]
     NoJob(Duration),
+    #[error("nothing to work on within {} s; what came last: {last}", .within.as_secs())]
+    NothingToWorkOn { within: Duration, last: String },
+    #[error(
+        "the pool gives no work here and redirects to {0}; `midstate doctor {0}` examines that"
+    )]
+    Redirected(PoolUrl),
     #[error("{0}")]
     OtherProtocol(String),
+}
+
+impl Problem {
+    /// What came of the step that this problem ended.
+    fn outcome(&self, stage: Stage) -> Outcome {
+        let words = self.to_string();
+        match self {
+            Self::Closed(CloseReason::AuthorizationRefused(_)) => Outcome::Refused(words),
+            // Troubles of another kind move on to the stage that they belong to.
+            _ if stage == Stage::Credentials => Outcome::Refused(words),
+            Self::Closed(
+                CloseReason::SubscriptionRefused(_)
+                | CloseReason::Handshake { .. }
+                | CloseReason::Silent(_)
+                | CloseReason::NoJob(_),
+            ) => Outcome::Bad(words),
+            Self::Closed(_)
+            | Self::NothingToWorkOn { .. }
+            | Self::Redirected(_)
+            | Self::OtherProtocol(_) => Outcome::Explained(words),
+            // The pool had let us in, or TLS told the cause: more is not known.
+            Self::Broken(error) if stage == Stage::Job || broken_by_tls(error).is_some() => {
+                Outcome::Explained(words)
+            }
+            _ => Outcome::Bad(words),
+        }
+    }
+
+    /// Whether the server may be of another kind, if it has not said a word.
+    fn may_be_guessed_at(&self) -> bool {
+        match self {
+            Self::Broken(error) => broken_by_tls(error).is_none(),
+            Self::Closed(reason) => matches!(
+                reason,
+                CloseReason::Handshake { .. }
+                    | CloseReason::Silent(_)
+                    | CloseReason::LineUnfinished(_)
+            ),
+            _ => false,
+        }
+    }
 }
 
 /// An examination under way.
@@ -168,6 +220,11 @@ impl<'a> Examination<'a> {
     fn done(&mut self, outcome: Outcome, next: Stage) {
         self.tell(outcome);
         (self.stage, self.since) = (next, Instant::now());
+    }
+
+    /// The examination ends here.
+    fn end(&mut self, problem: &Problem) {
+        self.tell(problem.outcome(self.stage));
     }
 
     fn tell(&mut self, outcome: Outcome) {

@@ -277,14 +277,14 @@ impl Seat {
     }
 
     /// How a connection ended, with what the server speaks if that is not Stratum. A server that
-    /// never spoke Stratum and closed without a word is guessed at.
+    /// never spoke Stratum and closed without a word is guessed at, unless TLS told the cause.
     fn explained(&mut self, ending: Ending, first: &[u8]) -> Ending {
         let asked = self.target.endpoint().asked(false);
         self.spoke_stratum |= foreign::spoken(first) == Some(Spoken::JsonLines);
         match ending {
             Ending::Failed(how, reason) => match foreign::sentence(first, asked) {
                 Some(foreign) => Ending::Failed(Failure::Hopeless, foreign),
-                None if first.is_empty() && !self.spoke_stratum => {
+                None if first.is_empty() && !self.spoke_stratum && how != Failure::Hopeless => {
                     let asked = self.target.endpoint().asked(self.target.tls);
                     Ending::Failed(
                         how,
@@ -337,7 +337,12 @@ impl Seat {
                         }
                     }
                     Ok(Exchanged::Sent) => stuck = self.started.elapsed(),
-                    Err(error) => return Ending::failed(in_words(&error)),
+                    Err(error) => {
+                        // TLS that fails before the first word fails the next time, too.
+                        let is_tls = broken_by_tls(&error).is_some() && wire.first().is_empty();
+                        let how = if is_tls { Failure::Hopeless } else { Failure::Passing };
+                        return Ending::Failed(how, in_words(&error));
+                    }
                 },
                 Some(share) = self.shares.recv() => {
                     self.client.submit(self.started.elapsed(), share);
@@ -448,7 +453,7 @@ impl Seat {
                 ClientEvent::Close(reason) => {
                     let how = match reason {
                         // Its next job will be no better.
-                        CloseReason::Payout { .. } => Failure::Hopeless,
+                        CloseReason::Payout { .. } | CloseReason::Config(_) => Failure::Hopeless,
                         CloseReason::Refusing { .. } | CloseReason::Unanswered { .. } => {
                             Failure::Worthless
                         }
@@ -493,10 +498,7 @@ impl Seat {
             (Redirects::Any, Err(error)) => Some(format!("{error}; followed: --redirect any")),
             (Redirects::Owner | Redirects::Any, Ok(())) => None,
         };
-        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        let host = bare.unwrap_or(&host).to_owned();
-        let port = port.unwrap_or(self.target.port);
-        Ok((PoolUrl { host, port, tls: account.url.tls }, doubt))
+        Ok((self.target.redirected(Some(host), port), doubt))
     }
 
     async fn warn_of_eavesdroppers(&mut self, peer: Option<IpAddr>) {

@@ -105,7 +105,7 @@ fn refusal(alert: AlertDescription) -> String {
         }
         Alert::HandshakeFailure | Alert::InsufficientSecurity => {
             "the server refused the handshake: it and midstate have no way of encryption in \
-             common, or it wants something else at this port"
+             common, or it wants a certificate from its clients, which midstate does not have"
         }
         Alert::UnrecognisedName => {
             "the server knows no host of this name: write the name in the URL that its \

@@ -33,6 +33,15 @@ pub struct PoolAddress {
 }
 
 impl PoolUrl {
+    /// Where a pool at this address redirects to: what it does not name stays, and so does TLS. The
+    /// host may be an IPv6 address in brackets.
+    pub(crate) fn redirected(&self, host: Option<String>, port: Option<u16>) -> Self {
+        let host = host.unwrap_or_else(|| self.host.clone());
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let host = bare.unwrap_or(&host).to_owned();
+        Self { host, port: port.unwrap_or(self.port), tls: self.tls }
+    }
+
     pub(crate) fn endpoint(&self) -> Endpoint<'_> {
         Endpoint { host: &self.host, port: self.port, url: self, wanted: Wanted::Stratum }
     }

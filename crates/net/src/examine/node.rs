@@ -25,7 +25,7 @@ pub async fn examine_node(
 ) {
     let mut examination = Examination::new(&mut told);
     if let Err(problem) = examination.node(node, wanted, dialler).await {
-        examination.tell(Outcome::Bad(problem.to_string()));
+        examination.end(&problem);
     }
 }
 

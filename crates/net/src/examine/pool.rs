@@ -27,7 +27,7 @@ pub async fn examine_pool(
     match examination.pool(account, dialler).await {
         Ok(job) => Some(job),
         Err(problem) => {
-            examination.tell(Outcome::Bad(problem.to_string()));
+            examination.end(&problem);
             None
         }
     }
@@ -49,7 +49,7 @@ impl Examination<'_> {
             if let Some(words) = foreign::sentence(&first, url.endpoint().asked(false)) {
                 return Problem::OtherProtocol(words);
             }
-            if !first.is_empty() {
+            if !first.is_empty() || !problem.may_be_guessed_at() {
                 return problem;
             }
             let guess = foreign::guess(url.endpoint().asked(url.tls));
@@ -62,7 +62,7 @@ impl Examination<'_> {
         let started = Instant::now();
         let mut client = Client::new(account.client.clone());
         client.handle_connected(Duration::ZERO);
-        let (mut let_in, mut job) = (false, None);
+        let (mut let_in, mut job, mut last) = (false, None, None);
         loop {
             while let Some(line) = client.poll_transmit() {
                 wire.send(&line);
@@ -82,6 +82,16 @@ impl Examination<'_> {
                     }
                     ClientEvent::Job(first) => job = Some(first),
                     ClientEvent::Close(reason) => return Err(Problem::Closed(reason)),
+                    ClientEvent::Redirect { host, port, .. } => {
+                        return Err(Problem::Redirected(account.url.redirected(host, port)));
+                    }
+                    ClientEvent::Message(text) => {
+                        self.tell(Outcome::Doubtful(format!("the pool says: {text}")));
+                    }
+                    ClientEvent::Warning(text) => {
+                        self.tell(Outcome::Doubtful(text.clone()));
+                        last = Some(text);
+                    }
                     _ => {}
                 }
             }
@@ -95,7 +105,10 @@ impl Examination<'_> {
             let now = started.elapsed();
             let job_by = if let_in { self.since - started + FIRST_JOB } else { Duration::MAX };
             if now >= job_by {
-                return Err(Problem::NoJob(FIRST_JOB));
+                return Err(match last {
+                    Some(last) => Problem::NothingToWorkOn { within: FIRST_JOB, last },
+                    None => Problem::NoJob(FIRST_JOB),
+                });
             }
             let due = client.poll_timeout().unwrap_or(Duration::MAX).min(job_by);
             tokio::select! {

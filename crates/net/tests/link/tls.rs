@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use midstate_net::{Dial, DialError, Dialler, PoolUrl, Route, Trust};
+use midstate_net::{Dial, DialError, Dialler, Outcome, PoolUrl, Route, Trust};
 use rcgen::{
     BasicConstraints, CertificateParams, CustomExtension, DnType, IsCa, Issuer, KeyPair,
     PublicKeyData,
@@ -15,9 +15,13 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::danger::ClientCertVerifier;
+use tokio_rustls::rustls::server::{NoClientAuth, WebPkiClientVerifier};
 use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio_rustls::rustls::version::{TLS12, TLS13};
-use tokio_rustls::rustls::{ALL_VERSIONS, ServerConfig, SupportedProtocolVersion};
+use tokio_rustls::rustls::{ALL_VERSIONS, RootCertStore, ServerConfig, SupportedProtocolVersion};
+
+use crate::pipes::{Running, account};
 
 /// An authority and what it can sign.
 struct Authority {
@@ -73,11 +77,20 @@ async fn serve(identity: &Identity) -> PoolUrl {
 }
 
 async fn serve_by(identity: &Identity, versions: &[&'static SupportedProtocolVersion]) -> PoolUrl {
+    serve_clients(identity, versions, Arc::new(NoClientAuth)).await
+}
+
+/// `clients`: who they have to be.
+async fn serve_clients(
+    identity: &Identity,
+    versions: &[&'static SupportedProtocolVersion],
+    clients: Arc<dyn ClientCertVerifier>,
+) -> PoolUrl {
     let key = PrivateKeyDer::try_from(identity.key.serialize_der()).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(versions)
         .unwrap()
-        .with_no_client_auth()
+        .with_client_cert_verifier(clients)
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(CertifiedKey::new(
             vec![identity.certificate.clone()],
             ring::sign::any_supported_type(&key).unwrap(),
@@ -319,6 +332,33 @@ async fn s8_the_right_pin_connects_and_the_wrong_one_does_not() {
 async fn s8_insecure_believes_anybody_who_speaks_tls() {
     let url = serve(&self_signed()).await;
     assert_eq!(connect(&url, Trust::Anybody).await.as_deref(), Ok("hello\n"));
+}
+
+#[tokio::test]
+async fn rule_8_a_cause_that_tls_gives_is_not_guessed_at_as_well() {
+    let (identity, authority) = (self_signed(), Authority::new());
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(authority.pem.as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(ring::default_provider());
+    let clients = WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
+    let clients = clients.build().unwrap();
+    // In TLS 1.3 the client has ended its handshake when it hears that it is not let in.
+    let url = serve_clients(&identity, &[&TLS13], clients.clone()).await;
+    let mut account = account(&url.to_string());
+    account.route.trust = Trust::Anybody;
+    let mut found = None;
+    let told = |step: midstate_net::Step| found = Some(step.outcome);
+    assert!(midstate_net::examine_pool(&account, &Dialler::default(), told).await.is_none());
+    let Some(Outcome::Explained(examined)) = found else { panic!("explained: {found:?}") };
+    let mut link = Running::start_by(Arc::new(Dialler::default()), vec![account], None);
+    link.until(|link| !link.lost.is_empty()).await;
+    for words in [&examined, &link.lost[0]] {
+        assert!(words.contains("wants a certificate from its clients"), "{words}");
+        assert!(!words.contains("stratum+tcp") && !words.contains("without a word"), "{words}");
+    }
+    link.stop().await;
+    let url = serve_clients(&identity, &[&TLS12], clients).await;
+    assert_refused(connect(&url, Trust::Anybody).await, &["a certificate from its clients"]);
 }
 
 #[tokio::test]
