@@ -89,3 +89,69 @@ fn the_ladder_takes_every_kernel_or_none() {
     assert_eq!(code, 2);
     assert!(message.contains("--kernel"), "{message}");
 }
+
+#[test]
+fn a_variant_has_a_factor_beside_its_kernel_and_no_line_of_its_own() {
+    let kernels = [("sha-ni", "sha-ni-nonces"), ("avx512", "avx512-two")];
+    let Some((kernel, variant)) = kernels.into_iter().find(|(kernel, _)| has(kernel)) else {
+        println!("skipped: this CPU has no kernel with a variant");
+        return;
+    };
+    let events = json(&["--kernel", kernel, "--threads", "1"]);
+    let variants = of_kind(&events, "variant");
+    let midstates: Vec<_> = variants.iter().map(|event| event["midstates"].as_u64()).collect();
+    assert_eq!(midstates, [1, 4, 16, 64].map(Some));
+    for event in variants {
+        assert_eq!((&event["kernel"], &event["variant"]), (&kernel.into(), &variant.into()));
+        assert!(number(event, "factor_low") <= number(event, "factor"));
+        assert!(number(event, "factor") <= number(event, "factor_high"));
+        assert!(number(event, "hps") > 0.0 && number(event, "cycles_per_hash") > 0.0);
+    }
+    let lines = of_kind(&events, "bench");
+    assert_eq!(lines.len(), 4);
+    assert!(lines.iter().all(|line| line["kernel"] == kernel), "{lines:?}");
+    // Asked for by its name, it is a kernel as any other.
+    let events = json(&["--kernel", variant, "--threads", "1"]);
+    assert_eq!(of_kind(&events, "variant").len(), 0);
+    assert!(of_kind(&events, "bench").iter().all(|line| line["kernel"] == variant));
+}
+
+#[test]
+fn a_report_is_the_block_of_the_page_and_says_nothing_of_a_person() {
+    let arguments = ["bench", "--report", "--kernel", "scalar", "--seconds", "0.05"];
+    let output = run(&[&arguments[..], &["--threads", "1"]].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    // The names of the facts, and the lines without one, but for the rows.
+    let shape = |block: &str| -> Vec<String> {
+        let is_row = |line: &&str| line.split(' ').count() == 10 && !line.starts_with("kernel ");
+        let lines = block.lines().filter(|line| !is_row(line));
+        lines.map(|line| line.split(": ").next().unwrap_or(line).to_owned()).collect()
+    };
+    let page = include_str!("../docs/machines.md");
+    let (_, block) = page.split_once("```text\nmidstate report 1\n").expect("a block on the page");
+    let (block, _) = block.split_once("```").expect("the end of the block");
+    assert_eq!(shape(&text), shape(&format!("midstate report 1\n{block}")));
+    let rows: Vec<_> = text.lines().filter(|line| line.starts_with("scalar ")).collect();
+    let of = |row: &&str| row.split(' ').take(3).collect::<Vec<_>>().join(" ");
+    let rows: Vec<_> = rows.iter().map(of).collect();
+    assert_eq!(rows, ["scalar 1 1", "scalar 4 1", "scalar 16 1", "scalar 64 1"]);
+
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let variables = ["HOME", "USER", "LOGNAME", "HOSTNAME", "PWD"].map(std::env::var);
+    let secrets = variables.into_iter().flatten().chain([host.trim().to_owned()]);
+    // A name of three letters may be part of any word.
+    for secret in secrets.filter(|secret| secret.len() > 3) {
+        assert!(!text.contains(&secret), "{secret} in {text}");
+    }
+    assert!(!text.contains('/') || text.matches('/').count() == text.matches("MH/s").count());
+}
+
+#[test]
+fn a_report_is_neither_json_nor_a_ladder_nor_a_page() {
+    for other in [&["--json"][..], &["--ladder"], &["--html", "page.html"]] {
+        let (code, message) = fail(&[&["bench", "--report"], other].concat());
+        assert_eq!(code, 2);
+        assert!(message.contains("--report"), "{message}");
+    }
+}

@@ -7,6 +7,8 @@
 mod ladder;
 mod operations;
 mod page;
+mod report;
+mod variants;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -14,6 +16,7 @@ use std::path::PathBuf;
 use midstate_sha256d::Kernel;
 use serde::Serialize;
 
+use self::report::Before;
 use crate::machine::choose::{available_threads, kernel_named};
 use crate::machine::cpu::{cpu_flags, cpu_name};
 use crate::machine::measure::{Estimate, Line, Subject, in_turns};
@@ -42,6 +45,9 @@ pub(crate) struct Args {
     /// Write the measurement as a page with plots to FILE
     #[arg(long, value_name = "FILE", conflicts_with = "ladder")]
     html: Option<PathBuf>,
+    /// Print one block of text to paste into an issue: this CPU's numbers, and nothing about you
+    #[arg(long, conflicts_with_all = ["ladder", "html", "json"])]
+    report: bool,
 }
 
 /// For how long to measure: long enough for a number, and no longer than one can mean.
@@ -103,9 +109,15 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
             out,
         );
     }
+    let before = Before::now();
     let lines = in_turns(args.subjects()?, args.seconds, out)?;
+    if args.report {
+        before.report(&Machine::of(&lines), &lines, out);
+        return Ok(());
+    }
     let machine = Machine::report(&lines, out);
     machine.report_kernels(&lines, out);
+    variants::report(&machine, &lines, out);
     match &args.html {
         Some(path) => out.save(path, &page::page(&machine, &lines, args.seconds).to_html()),
         None => Ok(()),
@@ -129,7 +141,11 @@ impl Args {
                 if kernel.independent_rounds(1).is_some() {
                     subjects.push(Subject::Bound { kernel, threads });
                 }
-                subjects.extend(MIDSTATES.map(|count| Subject::kernel(kernel, count, threads)));
+                for count in MIDSTATES {
+                    subjects.push(Subject::kernel(kernel, count, threads));
+                    let variants = variants::beside(kernel, threads);
+                    subjects.extend(variants.map(|one| Subject::kernel(one, count, threads)));
+                }
             }
         }
         Ok(subjects)
@@ -139,19 +155,26 @@ impl Args {
 /// What the lines are held against: the core's clock and the `sha2` crate, of the same run.
 struct Machine {
     clock: f64,
+    best_clock: f64,
     baseline: f64,
+    best_baseline: f64,
 }
 
 impl Machine {
-    /// Prints both, and finds them in the lines of a run.
+    /// Finds both in the lines of a run.
+    fn of(lines: &[Line]) -> Self {
+        let clock = rate(lines, |subject| matches!(subject, Subject::Clock));
+        let baseline = rate(lines, |subject| matches!(subject, Subject::Baseline));
+        let (best_clock, best_baseline) = (clock.best, baseline.best);
+        Self { clock: clock.median, best_clock, baseline: baseline.median, best_baseline }
+    }
+
+    /// Finds both in the lines of a run, and prints them.
     fn report(lines: &[Line], out: &mut Output) -> Self {
-        let rate = |wanted: fn(&Subject) -> bool| {
-            let line = lines.iter().find(|line| wanted(&line.subject));
-            line.expect("every run measures the clock and the baseline").rate()
-        };
-        let clock = rate(|subject| matches!(subject, Subject::Clock)).median;
+        let machine = Self::of(lines);
+        let clock = machine.clock;
         let Estimate { median: hps, low: hps_low, high: hps_high, best: hps_best, samples } =
-            rate(|subject| matches!(subject, Subject::Baseline));
+            rate(lines, |subject| matches!(subject, Subject::Baseline));
         let (cpu, threads) = (cpu_name(), available_threads());
         let ours = units::count(threads, "thread");
         out.line(format!("{cpu}, {ours}, {:.2} GHz", clock / 1e9));
@@ -164,7 +187,7 @@ impl Machine {
             kernels: Kernel::available().map(Kernel::name).collect(),
         });
         out.event(&Event::Baseline { name: "sha2", hps, hps_low, hps_high, hps_best, samples });
-        Self { clock, baseline: hps }
+        machine
     }
 
     fn report_kernels(&self, lines: &[Line], out: &mut Output) {
@@ -194,11 +217,8 @@ impl Machine {
                         1.0
                     ));
                 }
-                Subject::Kernel { kernel, work, threads } => {
-                    let bound = bound(lines, *kernel, *threads);
-                    self.report_kernel(line, *kernel, work.midstates(), *threads, bound, out);
-                }
-                _ => {}
+                _ if variants::is_beside(line, lines) => {}
+                _ => self.report_kernel(line, lines, out),
             }
         }
         out.line(
@@ -207,21 +227,12 @@ impl Machine {
         out.line("of bound: of what the vector ports of this CPU did in the same run at best");
     }
 
-    /// `bound` is in rounds of a lane per second.
-    fn report_kernel(
-        &self,
-        line: &Line,
-        kernel: Kernel,
-        midstates: usize,
-        threads: usize,
-        bound: Option<f64>,
-        out: &mut Output,
-    ) {
+    fn report_kernel(&self, line: &Line, lines: &[Line], out: &mut Output) {
+        let Some((kernel, midstates, threads)) = line.of_kernel() else { return };
         let Estimate { median: hps, low: hps_low, high: hps_high, best: hps_best, samples } =
             line.rate();
         let cycles_per_hash = self.clock * threads as f64 / hps;
-        let rounds = operations::rounds_of_hash(kernel.instruction_set(), midstates);
-        let roofline = bound.zip(rounds).map(|(bound, rounds)| hps * rounds / bound);
+        let roofline = bound_share(lines, kernel, midstates, threads, hps);
         let watts = line.watts();
         out.event(&Event::Bench {
             kernel: kernel.name(),
@@ -251,13 +262,23 @@ impl Machine {
     }
 }
 
-/// Rounds of a lane per second that the kernel's operations would do if none had to wait.
-fn bound(lines: &[Line], of: Kernel, with: usize) -> Option<f64> {
+/// The rate of the line that every run has.
+fn rate(lines: &[Line], wanted: fn(&Subject) -> bool) -> Estimate {
+    let line = lines.iter().find(|line| wanted(&line.subject));
+    line.expect("every run measures the clock and the baseline").rate()
+}
+
+/// The share that a kernel's rate is of the rate at which its operations would be done if none had
+/// to wait; `None` where that was not measured or the operations are not counted.
+fn bound_share(lines: &[Line], of: Kernel, midstates: usize, with: usize, hps: f64) -> Option<f64> {
+    // A variant has the same operations in another order, and the same bound.
+    let set = of.instruction_set();
     let is_it = |subject: &Subject| match subject {
-        Subject::Bound { kernel, threads } => (*kernel, *threads) == (of, with),
+        Subject::Bound { kernel, threads } => (kernel.instruction_set(), *threads) == (set, with),
         _ => false,
     };
-    lines.iter().find(|line| is_it(&line.subject)).map(|line| line.rate().median)
+    let bound = lines.iter().find(|line| is_it(&line.subject))?.rate().median;
+    Some(hps * operations::rounds_of_hash(set, midstates)? / bound)
 }
 
 fn interval(low: f64, high: f64) -> String {

@@ -13,6 +13,38 @@ pub(crate) fn cpu_flags() -> String {
 /// A line of the first CPU in Linux' list.
 fn cpu_info(key: &str) -> Option<String> {
     let info = std::fs::read_to_string("/proc/cpuinfo").ok()?;
-    let (_, value) = info.lines().find_map(|line| line.strip_prefix(key)?.split_once(':'))?;
+    let fields = info.lines().filter_map(|line| line.split_once(':'));
+    let (_, value) = { fields }.find(|(name, _)| name.trim() == key)?;
     Some(value.trim().to_owned())
+}
+
+/// Maker, family, model and stepping on x86, or implementer and part on ARM.
+pub(crate) fn model() -> Option<String> {
+    let x86 = || {
+        let [maker, family, model, stepping] =
+            ["vendor_id", "cpu family", "model", "stepping"].map(cpu_info);
+        Some(format!("{} family {} model {} stepping {}", maker?, family?, model?, stepping?))
+    };
+    let arm = || {
+        let [implementer, part] = ["CPU implementer", "CPU part"].map(cpu_info);
+        Some(format!("implementer {} part {}", implementer?, part?))
+    };
+    x86().or_else(arm)
+}
+
+/// The version of the CPU's microcode.
+pub(crate) fn microcode() -> Option<String> {
+    cpu_info("microcode")
+}
+
+/// What Linux takes the time from.
+pub(crate) fn clock_source() -> Option<String> {
+    let file = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
+    Some(std::fs::read_to_string(file).ok()?.trim().to_owned())
+}
+
+/// How many threads wanted a CPU, on the average of the last minute.
+pub(crate) fn load() -> Option<String> {
+    let averages = std::fs::read_to_string("/proc/loadavg").ok()?;
+    Some(averages.split_whitespace().next()?.to_owned())
 }

@@ -16,7 +16,11 @@ use crate::shell::exit::Failure;
 use crate::shell::output::Output;
 use crate::shell::units;
 
-const WINDOW: Duration = Duration::from_millis(50);
+/// How long a subject is measured before it is the next one's turn.
+const TURN: Duration = Duration::from_millis(50);
+/// The windows of a turn: one thread has many short ones, so that some lie between the turns of
+/// other programs on a busy machine. Several threads have one, since they do not begin at once.
+const WINDOWS_ALONE: u32 = 10;
 /// Hashes between two looks at the clock, where a hash is slow.
 const CHUNK: u64 = 64;
 
@@ -97,18 +101,18 @@ pub(crate) fn rate_of(
     seconds: f64,
 ) -> Result<Estimate, Failure> {
     let subject = Subject::kernel(kernel, midstates, threads);
-    let windows = (0..rounds_in(seconds)).map(|_| subject.measure());
-    Ok(Estimate::of(&windows.collect::<Result<Vec<_>, _>>()?))
+    let turns = (0..rounds_in(seconds)).map(|_| subject.turn()).collect::<Result<Vec<_>, _>>()?;
+    Ok(Estimate::of(&turns.concat()))
 }
 
 fn rounds_in(seconds: f64) -> usize {
-    (seconds / WINDOW.as_secs_f64()).ceil().max(1.0) as usize
+    (seconds / TURN.as_secs_f64()).ceil().max(1.0) as usize
 }
 
 impl Line {
     fn measure(&mut self, meter: Option<&EnergyMeter>) -> Result<(), Failure> {
         let (start, begin) = (Instant::now(), meter.and_then(EnergyMeter::read));
-        self.windows.push(self.subject.measure()?);
+        self.windows.extend(self.subject.turn()?);
         if let (Some(meter), Some(begin), Some(end)) =
             (meter, begin, meter.and_then(EnergyMeter::read))
         {
@@ -123,6 +127,14 @@ impl Line {
         Estimate::of(&self.windows)
     }
 
+    /// The factor over another line of the same run, window by window.
+    pub(crate) fn factor_over(&self, other: &Line) -> Estimate {
+        let sum = |threads: &Vec<f64>| threads.iter().sum::<f64>();
+        let windows = self.windows.iter().zip(&other.windows);
+        let factors = windows.map(|(ours, theirs)| vec![sum(ours) / sum(theirs)]);
+        Estimate::of(&factors.collect::<Vec<_>>())
+    }
+
     /// What the whole CPU drew meanwhile; `None` where it cannot be read.
     pub(crate) fn watts(&self) -> Option<f64> {
         (self.seconds > 0.0).then(|| self.joules / self.seconds)
@@ -132,6 +144,15 @@ impl Line {
 impl Subject {
     pub(crate) fn kernel(kernel: Kernel, midstates: usize, threads: usize) -> Self {
         Self::Kernel { kernel, work: Box::new(bench_work(midstates)), threads }
+    }
+
+    /// The windows of a turn.
+    fn turn(&self) -> Result<Vec<Vec<f64>>, Failure> {
+        let windows = match self {
+            Self::Kernel { threads, .. } | Self::Bound { threads, .. } if *threads > 1 => 1,
+            _ => WINDOWS_ALONE,
+        };
+        (0..windows).map(|_| self.measure()).collect()
     }
 
     /// One window; events per second of each thread.
@@ -156,7 +177,7 @@ impl Subject {
             Self::Naive => vec![headers(|header| sha256d(header))],
             Self::Midstate => {
                 let (midstate, tail) = (Midstate::of(&[0; 64]), Tail::from_bytes([7; 12]));
-                vec![Window::open().rate(|index| {
+                vec![Window::open(1).rate(|index| {
                     for nonce in index * CHUNK..(index + 1) * CHUNK {
                         std::hint::black_box(midstate.header_hash(&tail, nonce as u32));
                     }
@@ -165,7 +186,7 @@ impl Subject {
             }
             Self::Clock => {
                 let (mut state, addend) = (1u64, std::hint::black_box(0x9e37_79b9_7f4a_7c15));
-                let rate = Window::open().rate(|_| {
+                let rate = Window::open(1).rate(|_| {
                     // Two instructions that wait for each other, a cycle each: neither x86 nor ARM
                     // has one for both, and none has to copy a register, which is not free on all.
                     for _ in 0..3000 {
@@ -183,7 +204,7 @@ impl Subject {
 /// Hashes headers with counting nonces for a window; per second.
 fn headers<T>(hash: impl Fn(&[u8; 80]) -> T) -> f64 {
     let mut header = Network::Mainnet.genesis().to_bytes();
-    Window::open().rate(|index| {
+    Window::open(1).rate(|index| {
         for nonce in index * CHUNK..(index + 1) * CHUNK {
             header[76..].copy_from_slice(&(nonce as u32).to_le_bytes());
             std::hint::black_box(hash(&header));
@@ -196,12 +217,12 @@ fn headers<T>(hash: impl Fn(&[u8; 80]) -> T) -> f64 {
 /// there: what one does when the others have done counts for nothing.
 fn on_threads(threads: usize, measure: impl Fn(Window) -> f64 + Sync) -> Result<Vec<f64>, Failure> {
     if threads == 1 {
-        return Ok(vec![measure(Window::open())]);
+        return Ok(vec![measure(Window::open(1))]);
     }
     let (gate, window) = (Mutex::new(true), OnceLock::new());
     let measure = || {
         let is_open = *gate.lock().unwrap_or_else(PoisonError::into_inner);
-        if is_open { measure(*window.get_or_init(Window::open)) } else { 0.0 }
+        if is_open { measure(*window.get_or_init(|| Window::open(threads))) } else { 0.0 }
     };
     thread::scope(|scope| {
         let mut closed = gate.lock().unwrap_or_else(PoisonError::into_inner);
@@ -217,39 +238,43 @@ fn on_threads(threads: usize, measure: impl Fn(Window) -> f64 + Sync) -> Result<
     })
 }
 
-/// A stretch of [`WINDOW`] on the clock.
+/// A stretch on the clock.
 #[derive(Clone, Copy)]
-struct Window(Instant);
+struct Window {
+    start: Instant,
+    length: Duration,
+}
 
 impl Window {
-    fn open() -> Self {
-        Self(Instant::now())
+    fn open(threads: usize) -> Self {
+        let length = if threads == 1 { TURN / WINDOWS_ALONE } else { TURN };
+        Self { start: Instant::now(), length }
     }
 
     /// Repeats `step`, which returns how much it did, until the window is over. Of a step that goes
     /// on beyond that as much counts as lies within. Per second.
     fn rate(self, mut step: impl FnMut(u64) -> u64) -> f64 {
-        let (mut begun, mut done) = (self.0.elapsed(), 0.0);
+        let (mut begun, mut done) = (self.start.elapsed(), 0.0);
         for index in 0.. {
             let did = step(index) as f64;
-            let now = self.0.elapsed();
-            done += did * share_within(begun, now);
-            if now >= WINDOW {
+            let now = self.start.elapsed();
+            done += did * self.share(begun, now);
+            if now >= self.length {
                 break;
             }
             begun = now;
         }
-        done / WINDOW.as_secs_f64()
+        done / self.length.as_secs_f64()
     }
-}
 
-/// The part of a step from `begun` to `now` that lies in the window.
-fn share_within(begun: Duration, now: Duration) -> f64 {
-    if now < WINDOW {
-        return 1.0;
+    /// The part of a step from `begun` to `now` that lies in the window.
+    fn share(self, begun: Duration, now: Duration) -> f64 {
+        if now < self.length {
+            return 1.0;
+        }
+        let lasted = (now - begun).as_secs_f64().max(f64::MIN_POSITIVE);
+        self.length.saturating_sub(begun).as_secs_f64() / lasted
     }
-    let lasted = (now - begun).as_secs_f64().max(f64::MIN_POSITIVE);
-    WINDOW.saturating_sub(begun).as_secs_f64() / lasted
 }
 
 impl Estimate {
@@ -329,13 +354,14 @@ mod tests {
 
     #[test]
     fn a_step_counts_as_far_as_it_lies_in_the_window() {
-        assert_eq!(share_within(Duration::ZERO, WINDOW / 2), 1.0);
-        assert_eq!(share_within(WINDOW / 2, WINDOW), 1.0);
-        assert_eq!(share_within(WINDOW / 2, WINDOW + WINDOW / 2), 0.5);
-        assert_eq!(share_within(WINDOW, WINDOW), 0.0);
-        assert_eq!(share_within(2 * WINDOW, 3 * WINDOW), 0.0);
-        let over = Window(Instant::now().checked_sub(2 * WINDOW).unwrap());
-        assert_eq!(over.rate(|_| 1), 0.0);
+        let window = Window::open(2);
+        assert_eq!(window.share(Duration::ZERO, TURN / 2), 1.0);
+        assert_eq!(window.share(TURN / 2, TURN), 1.0);
+        assert_eq!(window.share(TURN / 2, TURN + TURN / 2), 0.5);
+        assert_eq!(window.share(TURN, TURN), 0.0);
+        assert_eq!(window.share(2 * TURN, 3 * TURN), 0.0);
+        let start = Instant::now().checked_sub(2 * TURN).unwrap();
+        assert_eq!(Window { start, ..window }.rate(|_| 1), 0.0);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod flood;
 mod instructions;
 mod kernels;
 mod loom;
+mod machines;
 mod mutants;
 mod order;
 mod program;
@@ -35,6 +36,9 @@ usage: cargo xtask <command>
              count a hash's instructions with callgrind; fail on growth
   order [--seconds S] [--seed N]
              search the order of the SHA kernel's rounds on this CPU; writes it if one is faster
+  machines [FILE]
+             the table of docs/machines.md from its blocks of `midstate bench --report`, and
+             from those of FILE, a saved issue for example
   cross-test aarch64|windows
              the hasher's suite under qemu's user-mode emulation, or all libraries' under Wine
   torture [--pairs N]
@@ -73,6 +77,8 @@ fn main() -> ExitCode {
         ["order", "--seconds", seconds, "--seed", seed] => {
             repository().and_then(|root| order::run(&root, seconds, seed))
         }
+        ["machines"] => repository().and_then(|root| machines::run(&root, None)),
+        ["machines", file] => repository().and_then(|root| machines::run(&root, Some(file))),
         ["cross-test", target] => repository().and_then(|root| cross::run(&root, target)),
         ["torture"] => repository().and_then(|root| torture::run(&root, torture::PAIRS)),
         ["torture", "--pairs", pairs] => repository().and_then(|root| torture::run(&root, pairs)),

@@ -2,9 +2,9 @@
 
 use midstate_report::{Bar, Bars, Figure, Ink, Page, Part, Scale, Table};
 
-use super::{Machine, interval};
+use super::{Machine, interval, variants};
 use crate::machine::cpu::cpu_name;
-use crate::machine::measure::{Estimate, Line, Subject};
+use crate::machine::measure::{Estimate, Line};
 use crate::shell::units;
 
 /// The report of a run.
@@ -43,14 +43,9 @@ struct Row {
 }
 
 fn kernels(lines: &[Line]) -> impl Iterator<Item = Row> {
-    lines.iter().filter_map(|line| match &line.subject {
-        Subject::Kernel { kernel, work, threads } => Some(Row {
-            name: kernel.name(),
-            midstates: work.midstates(),
-            threads: *threads,
-            rate: line.rate(),
-        }),
-        _ => None,
+    lines.iter().filter(|line| !variants::is_beside(line, lines)).filter_map(|line| {
+        let (kernel, midstates, threads) = line.of_kernel()?;
+        Some(Row { name: kernel.name(), midstates, threads, rate: line.rate() })
     })
 }
 
