@@ -60,8 +60,13 @@ fn serve(stream: TcpStream, told: &Sender<()>) {
 
 /// A miner at such a pool, which has sent a share.
 fn mine() -> Running {
+    mine_with(&[])
+}
+
+fn mine_with(flags: &[&str]) -> Running {
     let (address, shares) = silent_pool();
-    let mut mine = Running::start(&["mine", "-o", &address, "-u", "me", "--threads", "1"]);
+    let mine = ["mine", "-o", &address, "-u", "me", "--threads", "1"];
+    let mut mine = Running::start(&[&mine, flags].concat());
     mine.wait_for(|event| event["event"] == "job");
     shares.recv_timeout(PATIENCE).expect("a share comes");
     mine
@@ -84,6 +89,27 @@ fn i20_ctrl_c_stops_prints_the_summary_and_exits_0() {
         assert_eq!(shares["found"], settled, "{summary}");
         assert_eq!(mine.exit_code(), Some(0));
     }
+}
+
+/// The answers are awaited for 3 s after the time limit, too, and a service manager may say TERM
+/// then.
+#[test]
+fn i20_one_ctrl_c_in_the_wait_for_the_last_answers_exits_0_with_the_summary() {
+    for _ in 0..10 {
+        let start = Instant::now();
+        let mut mine = mine_with(&["--time-limit", "2"]);
+        std::thread::sleep(Duration::from_millis(3_500).saturating_sub(start.elapsed()));
+        mine.signal("TERM");
+        let signalled = start.elapsed();
+        let summary = mine.wait_for(|event| event["event"] == "summary");
+        let code = mine.exit_code();
+        assert_eq!(code, Some(0), "{summary}");
+        if summary["reason"] == "time-limit" && signalled < Duration::from_millis(4_500) {
+            return;
+        }
+        println!("the signal came too early or too late: once more");
+    }
+    panic!("the signal never came in time");
 }
 
 #[test]

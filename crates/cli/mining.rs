@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-pub(crate) use self::end::{End, Missed};
+pub(crate) use self::end::{End, Missed, MissedGoal};
 use self::event::MinerEvent;
 pub(crate) use self::rig::Rig;
 pub(crate) use self::run::{Setup, run};

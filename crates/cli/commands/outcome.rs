@@ -4,7 +4,7 @@ use anyhow::{Error, anyhow};
 use midstate_net::End as LinkEnd;
 
 use crate::mining::event::{Event, Summary};
-use crate::mining::{End, Missed, Rig};
+use crate::mining::{End, Missed, MissedGoal, Rig};
 use crate::shell::exit::{Failure, Kind};
 use crate::shell::output::Output;
 use crate::shell::units;
@@ -13,14 +13,19 @@ use crate::shell::units;
 pub(crate) fn outcome(end: End) -> Result<(), Failure> {
     match end {
         End::Done => Ok(()),
-        End::GoalMissed(Missed { goal, accepted, thing, limit }) => Err(Failure::new(
-            Kind::GoalMissed,
-            anyhow!(
-                "goal not reached: {accepted} of {} accepted within --time-limit {}",
-                units::count(goal, thing),
-                limit.as_secs_f64(),
-            ),
-        )),
+        End::GoalMissed(Missed { goals, limit }) => {
+            let goals = goals.iter().map(|MissedGoal { goal, accepted, thing }| {
+                format!("{accepted} of {}", units::count(*goal, thing))
+            });
+            Err(Failure::new(
+                Kind::GoalMissed,
+                anyhow!(
+                    "goal not reached: {} accepted within --time-limit {}",
+                    goals.collect::<Vec<_>>().join(", "),
+                    limit.as_secs_f64(),
+                ),
+            ))
+        }
         End::NoThreads { threads, error } => Err(Failure::new(
             Kind::Runtime,
             anyhow!("{error}").context(format!(

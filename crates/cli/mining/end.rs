@@ -18,12 +18,18 @@ pub(crate) enum End {
     Link(LinkEnd),
 }
 
+/// Goals of which none was reached.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Missed {
+    pub(crate) goals: Vec<MissedGoal>,
+    pub(crate) limit: Duration,
+}
+
 /// A goal that was not reached.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Missed {
+pub(crate) struct MissedGoal {
     pub(crate) goal: u64,
     pub(crate) accepted: u64,
     /// What was to be accepted, in the singular.
     pub(crate) thing: &'static str,
-    pub(crate) limit: Duration,
 }

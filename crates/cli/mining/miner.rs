@@ -20,7 +20,7 @@ pub(super) use self::output::{Action, Counts, News, Output, Plan};
 use super::books::{Allowance, Books};
 use super::connections::Connections;
 use super::crew::{Crew, SensorNews};
-use super::end::{End, LinkEnd, Missed};
+use super::end::{End, LinkEnd, Missed, MissedGoal};
 use super::event::{Event, MinerEvent, RateEvent, RejectCount, Summary, ThrottledEvent};
 use super::flood::Flood;
 use super::intake::Intake;
@@ -331,12 +331,9 @@ impl Miner {
     }
 
     fn look_at_goals(&mut self, now: Duration) {
-        let (Books { shares, blocks, .. }, goals) = (&self.books, &self.plan.goals);
-        if goals.blocks.is_some_and(|goal| blocks.accepted >= goal) {
-            self.end(Reason::Blocks);
-        } else if goals.shares.is_some_and(|goal| shares.accepted() >= goal) {
-            self.end(Reason::Shares);
-        } else if goals.time.is_some_and(|limit| now >= limit) {
+        if let Some(reason) = self.reached_goal() {
+            self.end(reason);
+        } else if self.plan.goals.time.is_some_and(|limit| now >= limit) {
             self.end(Reason::TimeLimit);
         }
     }
@@ -346,7 +343,9 @@ impl Miner {
         if self.is_mining() {
             self.stage = Stage::Ending { reason, stopped: false };
             self.tell(News::Ending);
-            self.act(Action::HeedInterrupts);
+            // While the last answers are waited for, a first Ctrl-C changes nothing, either.
+            let was_interrupted = reason == Reason::Interrupted;
+            self.act(Action::HeedInterrupts(if was_interrupted { 1 } else { 2 }));
             self.act(Action::StopHashing);
         }
     }
@@ -354,6 +353,7 @@ impl Miner {
     /// The last event, with the last counts.
     fn finish(&mut self, now: Duration) {
         let Stage::Ending { reason, .. } = self.stage else { return };
+        let reason = self.reached_late(reason);
         if self.throttled.shares > 0 {
             self.tell_throttled(now);
         }
@@ -366,29 +366,50 @@ impl Miner {
         self.stage = Stage::Over(Some(self.conclusion(reason)));
     }
 
+    /// A goal that the last answers reach is reached, although the time limit ended the hashing.
+    fn reached_late(&self, reason: Reason) -> Reason {
+        match reason {
+            Reason::TimeLimit => self.reached_goal().unwrap_or(reason),
+            _ => reason,
+        }
+    }
+
+    /// The goal that is reached, if one is: the first of them is enough.
+    fn reached_goal(&self) -> Option<Reason> {
+        let Goals { blocks, shares, .. } = self.plan.goals;
+        if blocks.is_some_and(|goal| self.books.blocks.accepted >= goal) {
+            Some(Reason::Blocks)
+        } else if shares.is_some_and(|goal| self.books.shares.accepted() >= goal) {
+            Some(Reason::Shares)
+        } else {
+            None
+        }
+    }
+
     fn conclusion(&mut self, reason: Reason) -> End {
         if let Some(error) = self.no_threads.take() {
             return End::NoThreads { threads: self.plan.rig.threads, error };
         }
         match self.link_end.take() {
             Some(Ok(midstate_net::End::Stopped)) | None => {
-                self.missed_goal(reason).map_or(End::Done, End::GoalMissed)
+                self.missed(reason).map_or(End::Done, End::GoalMissed)
             }
             Some(end) => End::Link(end),
         }
     }
 
-    /// The goal that the time limit came before.
-    fn missed_goal(&self, reason: Reason) -> Option<Missed> {
+    /// The goals that the time limit came before, if it did.
+    fn missed(&self, reason: Reason) -> Option<Missed> {
         let Goals { blocks, shares, time } = self.plan.goals;
         let limit = time.filter(|_| reason == Reason::TimeLimit)?;
         let (accepted_blocks, accepted_shares) =
             (self.books.blocks.accepted, self.books.shares.accepted());
-        [(blocks, accepted_blocks, "block"), (shares, accepted_shares, "share")]
-            .into_iter()
-            .filter_map(|(goal, accepted, thing)| Some((goal?, accepted, thing)))
-            .find(|&(goal, accepted, _)| accepted < goal)
-            .map(|(goal, accepted, thing)| Missed { goal, accepted, thing, limit })
+        let goals = [(blocks, accepted_blocks, "block"), (shares, accepted_shares, "share")];
+        let goals = goals.into_iter().filter_map(|(goal, accepted, thing)| {
+            Some(MissedGoal { goal: goal?, accepted, thing })
+        });
+        let goals: Vec<_> = goals.collect();
+        (!goals.is_empty()).then_some(Missed { goals, limit })
     }
 
     /// All that mining is at this instant.

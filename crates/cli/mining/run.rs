@@ -21,7 +21,7 @@ use super::view::{View, Views};
 use super::{Command, Goals, PoolNews, Rig};
 use crate::machine::choose::Choice;
 use crate::machine::sensors;
-use crate::shell::signals::{Request, Requests, end_at_the_next, interrupted};
+use crate::shell::signals::{Request, Requests, end_after, interrupted};
 
 /// Reads the list of pools anew. Called on a thread of its own.
 pub(crate) type ReadPools = Arc<dyn Fn() -> List + Send + Sync>;
@@ -227,7 +227,7 @@ impl Driver<'_> {
             Action::Send(share) => drop(self.outbox.send(share)),
             Action::SetPools(accounts) => drop(self.reloads.send(accounts)),
             Action::ReadPools => self.read_pools(),
-            Action::HeedInterrupts => end_at_the_next(),
+            Action::HeedInterrupts(count) => end_after(count),
             Action::StopHashing => {
                 self.engine.stop();
                 while let Ok(share) = self.found.try_recv() {

@@ -65,15 +65,18 @@ impl Requests {
 /// and means one.
 const ONE: Duration = Duration::from_millis(200);
 
-/// After the first Ctrl-C, the next one ends the program at once. On a thread of its own: the one
-/// that mines may wait for a hashing thread, or for whoever reads the last lines.
-pub(crate) fn end_at_the_next() {
+/// So many more times Ctrl-C end the program at once. On a thread of its own: the one that mines
+/// may wait for a hashing thread, or for whoever reads the last lines.
+pub(crate) fn end_after(count: usize) {
     let thread = std::thread::Builder::new().spawn(move || {
-        std::thread::sleep(ONE);
-        if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            runtime.block_on(interrupted());
-            std::process::exit(INTERRUPTED_TWICE);
+        for _ in 0..count {
+            std::thread::sleep(ONE);
+            match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime.block_on(interrupted()),
+                Err(_) => return,
+            }
         }
+        std::process::exit(INTERRUPTED_TWICE);
     });
     if let Err(error) = thread {
         tracing::debug!(%error, "a second Ctrl-C has no effect");

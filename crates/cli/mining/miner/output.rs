@@ -35,8 +35,8 @@ pub(in crate::mining) enum Action {
     ReadPools,
     /// Give the link its new pools.
     SetPools(Vec<Account>),
-    /// From now on, Ctrl-C ends the program at once.
-    HeedInterrupts,
+    /// So many more times Ctrl-C end the program at once.
+    HeedInterrupts(usize),
     /// Stop all threads. When their last shares are handed in, [`Miner::handle_stopped`] follows.
     StopHashing,
     /// Have the link end. [`Miner::handle_link_end`] follows.

@@ -154,7 +154,8 @@ impl World {
                 self.pools.push(accounts.len());
                 "pools"
             }
-            Action::HeedInterrupts => "heed",
+            Action::HeedInterrupts(1) => "heed",
+            Action::HeedInterrupts(_) => "heed two",
             Action::StopHashing => {
                 self.hashing = 0;
                 self.miner.handle_stopped(self.now);
@@ -250,7 +251,9 @@ impl World {
         let settled =
             shares.accepted + shares.rejected + shares.stale + shares.throttled + shares.unresolved;
         assert_eq!(shares.found, settled, "{summary:?}");
-        assert_eq!(self.asked("heed"), 1, "a second Ctrl-C counts from the end of hashing on");
+        let heeds = (self.asked("heed"), self.asked("heed two"));
+        let expected = if summary.reason == Reason::Interrupted { (1, 0) } else { (0, 1) };
+        assert_eq!(heeds, expected, "the second Ctrl-C counts from the end of hashing on");
         (summary, self.end.take().expect("it is over"))
     }
 
@@ -326,8 +329,33 @@ fn rule_10_a_time_limit_before_a_goal_is_a_goal_that_was_missed() {
     world.pass(2);
     let (summary, end) = world.over();
     let limit = Duration::from_secs(4);
-    let missed = Missed { goal: 5, accepted: 0, thing: "share", limit };
+    let goals = vec![MissedGoal { goal: 5, accepted: 0, thing: "share" }];
+    let missed = Missed { goals, limit };
     assert_eq!((summary.reason, end), (Reason::TimeLimit, End::GoalMissed(missed)));
+}
+
+#[test]
+fn rule_10_of_several_goals_one_is_enough_and_none_are_all_named() {
+    let time = Some(Duration::from_secs(4));
+    let goals = Goals { shares: Some(1), time, blocks: Some(2) };
+    let mut world = world(goals.clone());
+    world.start(job("a"));
+    world.pass(5);
+    let goals_missed = vec![
+        MissedGoal { goal: 2, accepted: 0, thing: "block" },
+        MissedGoal { goal: 1, accepted: 0, thing: "share" },
+    ];
+    let missed = Missed { goals: goals_missed, limit: Duration::from_secs(4) };
+    assert_eq!(world.over().1, End::GoalMissed(missed));
+
+    // A share is found in time, and its answer comes after the limit.
+    let mut late = self::world(goals);
+    late.start(job("a"));
+    assert!(late.find());
+    late.pass(5);
+    late.answer(Verdict::Accepted);
+    let (summary, end) = late.over();
+    assert_eq!((summary.reason, end), (Reason::Shares, End::Done));
 }
 
 #[test]
@@ -449,6 +477,21 @@ fn a_second_ctrl_c_changes_nothing_in_the_end_that_the_first_one_began() {
     let (summary, end) = world.over();
     assert_eq!((summary.reason, end), (Reason::Interrupted, End::Done));
     assert_eq!((summary.shares.accepted, summary.shares.unresolved), (1, 1));
+}
+
+#[test]
+fn a_first_ctrl_c_in_an_end_that_a_goal_began_changes_nothing() {
+    let time = Some(Duration::from_secs(4));
+    let mut world = world(Goals { time, ..Goals::default() });
+    world.start(job("a"));
+    world.find();
+    world.pass(5);
+    assert_eq!((world.asked("heed two"), world.asked("heed")), (1, 0));
+    world.tell(|miner, _| miner.handle_interrupt());
+    world.answer(Verdict::Accepted);
+    let (summary, end) = world.over();
+    assert_eq!((summary.reason, end), (Reason::TimeLimit, End::Done));
+    assert_eq!((summary.shares.accepted, summary.shares.unresolved), (1, 0));
 }
 
 #[test]
