@@ -283,7 +283,10 @@ impl Seat {
         self.spoke_stratum |= foreign::spoken(first) == Some(Spoken::JsonLines);
         match ending {
             Ending::Failed(how, reason) => match foreign::sentence(first, asked) {
-                Some(foreign) => Ending::Failed(Failure::Hopeless, foreign),
+                // A server may repeat what we sent.
+                Some(foreign) => {
+                    Ending::Failed(Failure::Hopeless, self.account.client.hide_password(&foreign))
+                }
                 None if first.is_empty() && !self.spoke_stratum && how != Failure::Hopeless => {
                     let asked = self.target.endpoint().asked(self.target.tls);
                     Ending::Failed(

@@ -22,8 +22,11 @@ pub(crate) enum Cause {
     Unauthorized,
     /// The session is not known.
     NotSubscribed,
-    /// Neither a number nor a word. p2poolv2 refuses so, whatever the cause.
+    /// Neither a number nor a word, or 20, which says no more. p2poolv2 refuses so, whatever the
+    /// cause.
     Unsaid,
+    /// A number that is the pool's own, and not a word.
+    Unworded,
     /// Something else.
     Other,
 }
@@ -34,7 +37,7 @@ impl Cause {
     pub(crate) fn of(refusal: &Refusal) -> Self {
         let words = refusal.reason.as_ref().map(|reason| reason.to_ascii_lowercase());
         match (words.as_deref(), refusal.code) {
-            (None, None) => Self::Unsaid,
+            (None, None | Some(20)) => Self::Unsaid,
             (Some("h-not-zero"), _) => Self::BelowDifficulty1,
             (Some("bad-version"), _) => Self::BadVersion,
             (Some("unknown-work" | "stale" | "invalid jobid"), _) | (_, Some(21)) => Self::Stale,
@@ -42,14 +45,31 @@ impl Cause {
             (Some("above target"), _) | (_, Some(23)) => Self::LowDifficulty,
             (Some("worker mismatch"), _) | (_, Some(24)) => Self::Unauthorized,
             (_, Some(25)) => Self::NotSubscribed,
+            (None, _) => Self::Unworded,
             _ => Self::Other,
         }
     }
 }
 
-/// Advice for a refusal. `raised`: a difficulty that went up after the share's job came explains
-/// it. `is_known`: the share was sent before on a connection that broke.
-pub(crate) fn advice(cause: Cause, raised: bool, is_known: bool) -> Option<&'static str> {
+/// For a refusal that says nothing of its cause.
+const UNSAID: &str = "the pool gives no reason: some answer so when a hash misses their newest \
+                      difficulty, others when user name, address or password \
+                      do not suit them";
+
+/// What is known of a refused share beside the pool's answer.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Circumstances {
+    /// A difficulty that went up after the share's job came explains the refusal.
+    pub(crate) raised: bool,
+    /// The share was sent before, on a connection that broke.
+    pub(crate) is_known: bool,
+    /// Another job has taken the place of the share's.
+    pub(crate) is_replaced: bool,
+}
+
+/// Advice for a refusal.
+pub(crate) fn advice(cause: Cause, of: Circumstances) -> Option<&'static str> {
+    let Circumstances { raised, is_known, is_replaced } = of;
     Some(match cause {
         Cause::BelowDifficulty1 => {
             "this gateway takes no hash below difficulty 1: ask for difficulty 1 or more"
@@ -57,8 +77,12 @@ pub(crate) fn advice(cause: Cause, raised: bool, is_known: bool) -> Option<&'sta
         Cause::BadVersion => {
             "the pool expects other version bits: try again without version rolling"
         }
-        Cause::Stale => {
+        Cause::Stale if is_replaced => {
             "the job was replaced before the share arrived: a few are normal, many mean a slow line"
+        }
+        Cause::Stale => {
+            "it was for the newest job that the pool has sent us: a newer one may be on its way; if \
+             it repeats, the pool's job ids are at fault"
         }
         Cause::Duplicate if is_known => {
             "the pool had it from before the connection broke: counted as accepted"
@@ -72,9 +96,8 @@ pub(crate) fn advice(cause: Cause, raised: bool, is_known: bool) -> Option<&'sta
         }
         Cause::Unauthorized => "the pool does not know the worker: check the user name",
         Cause::NotSubscribed => "the pool lost the subscription: a reconnect cures it",
-        Cause::Unsaid => {
-            "the pool gives no reason: some answer so when a hash misses their newest difficulty"
-        }
+        Cause::Unsaid => UNSAID,
+        Cause::Unworded => "the pool gives a number of its own and no reason: ask it",
         Cause::Other => return None,
     })
 }
@@ -92,8 +115,11 @@ pub(crate) fn likely_cause(cause: Cause) -> &'static str {
         Cause::BelowDifficulty1
         | Cause::BadVersion
         | Cause::Unauthorized
-        | Cause::NotSubscribed => advice(cause, false, false).expect("these causes have advice"),
-        Cause::Unsaid | Cause::Other => {
+        | Cause::Unsaid
+        | Cause::NotSubscribed => {
+            advice(cause, Circumstances::default()).expect("these causes have advice")
+        }
+        Cause::Unworded | Cause::Other => {
             "user name, address or password do not suit this pool, or the pool has a fault"
         }
     }

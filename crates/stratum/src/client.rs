@@ -10,6 +10,7 @@ mod handshake;
 mod jobs;
 mod output;
 mod rate;
+mod secret;
 mod shares;
 mod trust;
 mod watch;
@@ -24,7 +25,7 @@ use crate::difficulty::Difficulty;
 use crate::line::{LineBuffer, LineTooLong};
 use crate::message::{self, Answer, Call, Message, Refusal, hex_u32};
 use crate::notify::Notify;
-use crate::{CloseReason, redirect, sanitize};
+use crate::{CloseReason, redirect};
 
 pub use config::{ClientConfig, ConfigError};
 pub use event::ClientEvent;
@@ -85,7 +86,7 @@ impl Client {
             malformed: Window::new(limits.malformed_lines, limits.malformed_window),
             redirects: Window::new(limits.redirects, limits.redirect_window),
             ignored: 0,
-            output: Output::new(limits),
+            output: Output::new(&config),
             config,
         }
     }
@@ -225,7 +226,7 @@ impl Client {
             Ok(Some(Message::Call(call))) => self.handle_call(now, call),
             Ok(Some(Message::Answer(answer))) => self.handle_answer(now, answer),
             Err(error) => {
-                let last = sanitize(&error.to_string(), self.config.limits.text);
+                let last = self.output.clean(&error.to_string());
                 self.output.warn(now, &format!("ignored a malformed line: {last}"));
                 let count = self.malformed.count(now);
                 if count >= self.config.limits.malformed_lines {
@@ -303,7 +304,7 @@ impl Client {
         match change() {
             Ok(extranonce) => self.jobs.set_extranonce(extranonce),
             Err(error) => {
-                let error = sanitize(&error, self.config.limits.text);
+                let error = self.output.clean(&error);
                 self.close(CloseReason::Extranonce(error));
             }
         }
@@ -369,21 +370,28 @@ impl Client {
     }
 
     fn handle_subscription(&mut self, now: Duration, answer: &Answer) {
-        let text = |text: &str| sanitize(text, self.config.limits.text);
         let subscription = match Subscription::from_answer(answer, &self.config.limits) {
             Ok(subscription) => subscription,
             Err(NoSubscription::Refused(reason)) => {
-                let reason = text(&reason);
+                let reason = self.output.clean(&reason);
                 if !self.handshake.retry(&self.config, &mut self.output) {
                     self.close(CloseReason::SubscriptionRefused(reason));
                 }
                 return;
             }
             Err(NoSubscription::Final(reason)) => {
-                return self.close(CloseReason::SubscriptionRefused(text(&reason)));
+                return self.close(CloseReason::SubscriptionRefused(self.output.clean(&reason)));
+            }
+            Err(NoSubscription::Unfit { what, is_other_coin }) => {
+                let is_final =
+                    is_other_coin || !self.handshake.retry(&self.config, &mut self.output);
+                if is_final {
+                    self.close(CloseReason::Subscription(self.output.clean(&what)));
+                }
+                return;
             }
             Err(NoSubscription::Extranonce(error)) => {
-                return self.close(CloseReason::Extranonce(text(&error)));
+                return self.close(CloseReason::Extranonce(self.output.clean(&error)));
             }
         };
         let extranonce = subscription.extranonce.clone();
@@ -411,7 +419,7 @@ impl Client {
             Err(Refusal { code, reason }) => {
                 let code = code.map(|code| format!("code {code}"));
                 let reason = reason.or(code).unwrap_or("no reason given".into());
-                let reason = sanitize(&reason, self.config.limits.text);
+                let reason = self.output.clean(&reason);
                 self.output.emit(ClientEvent::AuthorizationRefused { reason: reason.clone() });
                 self.close(CloseReason::AuthorizationRefused(reason));
             }

@@ -33,6 +33,9 @@ pub enum CloseReason {
     /// The pool will not have us, in its own words.
     #[error("the pool refused the subscription: {0}")]
     SubscriptionRefused(String),
+    /// The pool's answer to the subscription is not one for Bitcoin.
+    #[error("the pool answered mining.subscribe with {0}")]
+    Subscription(String),
     /// S3: the extranonce the pool handed out is unusable.
     #[error("the pool's extranonce is unusable: {0}")]
     Extranonce(String),

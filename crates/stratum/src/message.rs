@@ -3,6 +3,7 @@
 //! What is inside a call's parameters is for the modules named after the call. Both sides use this
 //! one, since both sides ask and answer.
 
+use midstate_chain::is_printable;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -118,7 +119,7 @@ impl Answer {
         match (&self.error, &self.result) {
             (Some(refusal), _) => Err(refusal.clone()),
             (None, Value::Bool(true)) => Ok(()),
-            (None, Value::String(reason)) => {
+            (None, Value::String(reason)) if is_readable(reason) => {
                 Err(Refusal { reason: Some(reason.clone()), code: None })
             }
             (None, _) => Err(Refusal::default()),
@@ -126,11 +127,27 @@ impl Answer {
     }
 }
 
+impl Refusal {
+    /// Whether the server does not know the call.
+    pub(crate) fn is_unknown_method(&self) -> bool {
+        let words = self.reason.as_ref().map(|reason| reason.to_ascii_lowercase());
+        let known = ["method not found", "unknown method", "unsupported method"];
+        // JSON-RPC's number, and Stratum's.
+        matches!(self.code, Some(-32601 | -3))
+            || words.is_some_and(|words| known.iter().any(|begin| words.starts_with(begin)))
+    }
+}
+
+/// Whether there is something to read in a text: blanks and what does not print say nothing.
+pub(crate) fn is_readable(text: &str) -> bool {
+    text.chars().any(|c| is_printable(c) && !c.is_whitespace())
+}
+
 /// Reads an error in any shape: `[code, text, ..]` of any length, `{code, message}`, a bare text,
 /// a bare code, `true`. The empty ones (`[]`, `{}`, `""`, `0`, `false`) mean that there is none.
 fn refusal(error: &Value) -> Option<Refusal> {
     let text = |value: &Value| match value {
-        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::String(text) if is_readable(text) => Some(text.clone()),
         _ => None,
     };
     match error {

@@ -47,7 +47,7 @@ impl Examination<'_> {
         job.map_err(|problem| {
             let first = wire.first();
             if let Some(words) = foreign::sentence(&first, url.endpoint().asked(false)) {
-                return Problem::OtherProtocol(words);
+                return Problem::OtherProtocol(account.client.hide_password(&words));
             }
             if !first.is_empty() || !problem.may_be_guessed_at() {
                 return problem;

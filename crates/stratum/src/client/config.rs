@@ -4,6 +4,7 @@ use std::fmt;
 
 use midstate_chain::{BIP320_MASK, is_printable};
 
+use super::secret::Secret;
 use crate::{ExpectedPayout, Limits};
 
 /// Who we are to a pool, and what we ask of it.
@@ -87,6 +88,12 @@ impl ClientConfig {
             expect_payout: None,
             limits: Limits::default(),
         }
+    }
+
+    /// A text of the pool without our password in it, should it repeat that. A password of less
+    /// than four characters hides nothing and stays.
+    pub fn hide_password(&self, text: &str) -> String {
+        Secret::new(&self.password).hide(text)
     }
 
     /// Whether all of it can be sent. A client with a configuration that cannot closes every

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::jobs::Extranonce;
 use super::output::Output;
-use crate::message::{self, Answer, hex_bytes, hex_u32};
+use crate::message::{self, Answer, hex_bytes, hex_u32, is_readable};
 use crate::{ClientConfig, Limits};
 
 /// Where the handshake stands, and what is remembered of the pool for the next one.
@@ -74,6 +74,9 @@ pub(super) enum NoSubscription {
     /// The pool refused us with a sentence instead of a result (ckpool: "Initialising"). Not
     /// sanitized.
     Final(String),
+    /// The answer is of no use; what came instead. Not sanitized. A pool of another coin gives the
+    /// same answer to the next question.
+    Unfit { what: String, is_other_coin: bool },
     /// S3.
     Extranonce(String),
 }
@@ -260,16 +263,18 @@ impl Subscription {
         if let Some(refusal) = &answer.error {
             let code = refusal.code.map(|code| format!("code {code}"));
             let reason = refusal.reason.clone().or(code).unwrap_or("without a reason".into());
-            return Err(NoSubscription::Refused(reason));
+            let hint = if refusal.is_unknown_method() { NO_STRATUM_V1 } else { "" };
+            return Err(NoSubscription::Refused(reason + hint));
         }
         let items = match &answer.result {
-            Value::Array(items) => items,
-            Value::String(sentence) => return Err(NoSubscription::Final(sentence.clone())),
-            other => return Err(NoSubscription::Refused(format!("with {other}"))),
+            Value::Array(items) => items.as_slice(),
+            Value::String(sentence) if is_readable(sentence) => {
+                return Err(NoSubscription::Final(sentence.clone()));
+            }
+            other => return Err(unfit(other)),
         };
-        let [subscriptions, first, size, ..] = items.as_slice() else {
-            let reason = format!("with {} of 3 items", items.len());
-            return Err(NoSubscription::Refused(reason));
+        let ([subscriptions, first, size, ..], None) = (items, other_coin(items)) else {
+            return Err(unfit(&answer.result));
         };
         Ok(Self {
             extranonce: Extranonce {
@@ -283,6 +288,42 @@ impl Subscription {
     pub(super) fn into_session_id(self) -> Option<String> {
         self.session_id
     }
+}
+
+/// For a server that does not know the call.
+const NO_STRATUM_V1: &str = "; is it a port of Stratum V1, for SHA-256?";
+
+/// An answer that gives no extranonce, in words.
+fn unfit(result: &Value) -> NoSubscription {
+    let coin = result.as_array().and_then(|items| other_coin(items));
+    let came = match result {
+        Value::Array(items) => format!("a list of {}", items.len()),
+        Value::Object(_) => "an object".to_owned(),
+        Value::String(_) => "an empty text".to_owned(),
+        other => other.to_string(),
+    };
+    let wanted = "where a pool for Bitcoin gives its part of the extranonce";
+    let hint = match coin {
+        Some(coin) => format!("; it looks like a pool of another coin ({coin})"),
+        None => NO_STRATUM_V1.to_owned(),
+    };
+    NoSubscription::Unfit { what: format!("{came} {wanted}{hint}"), is_other_coin: coin.is_some() }
+}
+
+/// The other coin whose pools answer so. Their protocols have the calls' names in common with
+/// Bitcoin's.
+fn other_coin(items: &[Value]) -> Option<&'static str> {
+    let is_eth =
+        |text: &Value| text.as_str().is_some_and(|text| text.starts_with("EthereumStratum/"));
+    let names_eth = items
+        .iter()
+        .any(|item| is_eth(item) || item.as_array().is_some_and(|inner| inner.iter().any(is_eth)));
+    if names_eth {
+        return Some("EthereumStratum, as for Ethash or Kaspa");
+    }
+    // ZIP 301: a session or null, and the pool's part of the nonce.
+    let [Value::Null | Value::String(_), Value::String(nonce)] = items else { return None };
+    hex_bytes(nonce).map(|_| "as for Equihash, Zcash")
 }
 
 /// The pool's bytes of the extranonce.

@@ -8,7 +8,8 @@ use std::time::Duration;
 use midstate_chain::Job;
 
 use super::rate::Bucket;
-use crate::{ClientEvent, Limits, sanitize};
+use super::secret::Secret;
+use crate::{ClientConfig, ClientEvent, sanitize};
 
 /// Lines and events that wait to be polled, and the ids of requests.
 #[derive(Debug)]
@@ -23,6 +24,7 @@ pub(super) struct Output {
     last_id: u64,
     replies: usize,
     text: usize,
+    secret: Secret,
     messages: Talk,
     warnings: Talk,
 }
@@ -38,7 +40,8 @@ struct Talk {
 const WARNINGS_AT_ONCE: u32 = 4;
 
 impl Output {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(config: &ClientConfig) -> Self {
+        let limits = &config.limits;
         let per_second = 1.0 / limits.text_interval.as_secs_f64().max(0.001);
         let talk = |burst| Talk { pace: Bucket::new(burst, per_second), held_back: 0 };
         Self {
@@ -49,6 +52,7 @@ impl Output {
             last_id: 0,
             replies: limits.replies,
             text: limits.text,
+            secret: Secret::new(&config.password),
             messages: talk(1),
             warnings: talk(WARNINGS_AT_ONCE),
         }
@@ -90,6 +94,19 @@ impl Output {
         }
     }
 
+    /// A text of the pool as it may be shown: printable, short, and without our password.
+    pub(super) fn clean(&self, text: &str) -> String {
+        if self.secret.is_none() {
+            return sanitize(text, self.text);
+        }
+        // What does not print may stand between the letters of the password; a cut may, too.
+        let printable = sanitize(text, usize::MAX);
+        if self.secret.is_in(&printable) {
+            return sanitize(&self.secret.hide(&printable), self.text);
+        }
+        sanitize(&printable, self.text)
+    }
+
     pub(super) fn emit(&mut self, event: ClientEvent) {
         self.events.push_back(event);
     }
@@ -116,19 +133,21 @@ impl Output {
     /// A flood of them is one event, too.
     pub(super) fn emit_ignored(&mut self, method: &str, count: u64) {
         self.take_event(|event| matches!(event, ClientEvent::Ignored { .. }));
-        self.emit(ClientEvent::Ignored { method: sanitize(method, self.text), count });
+        self.emit(ClientEvent::Ignored { method: self.clean(method), count });
     }
 
     /// Words of the pool.
     pub(super) fn message(&mut self, now: Duration, text: &str) {
-        if let Some(text) = self.messages.say(now, sanitize(text, self.text)) {
+        let text = self.clean(text);
+        if let Some(text) = self.messages.say(now, text) {
             self.emit(ClientEvent::Message(text));
         }
     }
 
     /// Words of ours about the pool; may quote it.
     pub(super) fn warn(&mut self, now: Duration, text: &str) {
-        if let Some(text) = self.warnings.say(now, sanitize(text, self.text)) {
+        let text = self.clean(text);
+        if let Some(text) = self.warnings.say(now, text) {
             self.emit(ClientEvent::Warning(text));
         }
     }

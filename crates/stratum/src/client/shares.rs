@@ -14,9 +14,9 @@ use super::jobs::Jobs;
 use super::output::Output;
 use super::rate::Bucket;
 use super::trust::Trust;
-use crate::advice::{Cause, advice};
+use crate::advice::{Cause, Circumstances, advice};
 use crate::message::{self, Answer};
-use crate::{ClientEvent, CloseReason, Limits, sanitize};
+use crate::{ClientEvent, CloseReason, Limits};
 
 /// Shares without a verdict.
 #[derive(Debug)]
@@ -30,7 +30,6 @@ pub(super) struct Shares {
     pace: Bucket,
     outbox: usize,
     answer: Duration,
-    text: usize,
     /// Answers "unauthorized" in a row.
     strikes: u32,
     trust: Trust,
@@ -123,7 +122,6 @@ impl Shares {
             pace: Bucket::new(limits.share_rate, f64::from(limits.share_rate)),
             outbox: limits.outbox.max(1),
             answer: limits.answer,
-            text: limits.text,
             strikes: 0,
             trust: Trust::default(),
             distrust: None,
@@ -324,20 +322,21 @@ impl Shares {
         let raised = may_be_too_easy && jobs.refused_as_too_easy(&share);
         // The pool took it on the first connection and its answer was lost with that (I9).
         let is_known = sent_before.is_some() && cause == Cause::Duplicate;
+        let replaced = jobs.replaced_ago(now, &share.job);
         if !is_known {
             let code = || refusal.code.map(|code| format!("code {code}"));
             let words = refusal.reason.clone().or_else(code).unwrap_or("no reason given".into());
-            let words = sanitize(&words, self.text);
-            let replaced = jobs.replaced_ago(now, &share.job);
+            let words = out.clean(&words);
             self.distrust = self.trust.refused(now, cause, replaced, &words, &self.limits);
         }
         let verdict = if is_known { Verdict::Accepted } else { Verdict::Rejected };
+        let of = Circumstances { raised, is_known, is_replaced: replaced.is_some() };
         out.emit(ClientEvent::Verdict {
             share,
             verdict,
             code: refusal.code,
-            advice: advice(cause, raised, is_known),
-            reason: refusal.reason.map(|reason| sanitize(&reason, self.text)),
+            advice: advice(cause, of),
+            reason: refusal.reason.map(|reason| out.clean(&reason)),
             latency,
         });
         true

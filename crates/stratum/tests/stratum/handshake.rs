@@ -103,11 +103,51 @@ fn n2_refused_subscriptions_are_asked_again_with_less_then_given_up() {
         mock.refuse(&json!(4), json!([25, "Not subscribed"]));
         assert_eq!(mock.closed(), None);
         mock.line(&refusal.replace("ID", &sent[0]["id"].to_string()));
-        assert!(
-            matches!(mock.closed(), Some(CloseReason::SubscriptionRefused(_))),
-            "{refusal}: two refusals are a no"
-        );
+        // Who answers with nothing of use has refused nothing.
+        let closed = mock.closed();
+        let is_right = match refusal.contains("\"error\":null") {
+            true => matches!(closed, Some(CloseReason::Subscription(_))),
+            false => matches!(closed, Some(CloseReason::SubscriptionRefused(_))),
+        };
+        assert!(is_right, "{refusal}: two are a no: {closed:?}");
     }
+}
+
+#[test]
+fn rule_8_a_pool_of_another_coin_is_named_and_is_not_said_to_refuse() {
+    let eth = r#"[["mining.notify","ae68","EthereumStratum/1.0.0"],"080c"]"#;
+    for (result, words, is_asked_again) in [
+        (eth, "EthereumStratum", false),
+        (
+            r#"[["mining.notify","ae68","EthereumStratum/1.0.0"],"080c",4]"#,
+            "EthereumStratum",
+            false,
+        ),
+        (r#"[true,"EthereumStratum/1.0.0"]"#, "Kaspa", false),
+        (r#"[null,"81000001"]"#, "Zcash", false),
+        (r#"["session","81000001"]"#, "Zcash", false),
+        (r#"[null,5]"#, "a list of 2 where a pool for Bitcoin gives", true),
+        ("null", "null where a pool for Bitcoin gives", true),
+        (r#"{"id":"x","job":{}}"#, "an object where", true),
+        (r#"" ""#, "an empty text where", true),
+    ] {
+        let line = format!(r#"{{"id":ID,"result":{result},"error":null}}"#);
+        let mut mock = subscribe_with(&line);
+        if is_asked_again {
+            let again = mock.sent()[0]["id"].to_string();
+            mock.line(&line.replace("ID", &again));
+        }
+        let reason = mock.closed().unwrap_or_else(|| panic!("{result}")).to_string();
+        assert!(reason.contains(words), "{result}: {reason}");
+        assert!(!reason.contains("refused"), "{result}: {reason}");
+    }
+    // Who refuses because the call is not known is asked about.
+    let unknown = r#"{"id":ID,"error":{"code":-32601,"message":"no such thing"}}"#;
+    let mut mock = subscribe_with(unknown);
+    let again = mock.sent()[0]["id"].to_string();
+    mock.line(&unknown.replace("ID", &again));
+    let reason = mock.closed().unwrap().to_string();
+    assert!(reason.contains("no such thing; is it a port of Stratum V1"), "{reason}");
 }
 
 #[test]

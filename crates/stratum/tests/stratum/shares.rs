@@ -319,6 +319,7 @@ fn every_refusal_that_pools_explain_has_a_guess_and_a_cure() {
     ] {
         let (mut mock, job) = with_job();
         let request = mock.submitted(&share(&job, 0));
+        mock.job("next", PREV, false);
         mock.refuse(&request["id"], error.clone());
         let advice = mock.verdict().advice.unwrap_or_else(|| panic!("{error}"));
         assert!(advice.contains(words), "{error}: {advice}");
@@ -330,6 +331,37 @@ fn every_refusal_that_pools_explain_has_a_guess_and_a_cure() {
         mock.refuse(&request["id"], error);
         let ended = mock.verdict();
         assert_eq!((ended.verdict, ended.advice), (Verdict::Rejected, None));
+    }
+}
+
+#[test]
+fn advice_says_that_a_job_was_replaced_only_where_one_was() {
+    let (mut mock, job) = with_job();
+    let request = mock.submitted(&share(&job, 0));
+    mock.refuse(&request["id"], json!([21, "Job not found"]));
+    let advice = mock.verdict().advice.unwrap();
+    assert!(!advice.contains("replaced") && advice.contains("newest job"), "{advice}");
+}
+
+#[test]
+fn a_refusal_without_a_readable_reason_has_none_and_has_advice() {
+    for (answer, code) in [
+        (r#"{"id":ID,"result":"","error":null}"#, None),
+        (r#"{"id":ID,"result":"\u200b","error":null}"#, None),
+        (r#"{"id":ID,"error":[20,"   "]}"#, Some(20)),
+        (r#"{"id":ID,"error":[20,""]}"#, Some(20)),
+        (r#"{"id":ID,"error":"\u200b\u202e"}"#, None),
+        (r#"{"id":ID,"error":{"message":"\u001b\u0007"}}"#, None),
+        (r#"{"id":ID,"error":{"code":-7,"message":"\n"}}"#, Some(-7)),
+        (r#"{"id":ID,"result":false,"reject-reason":" "}"#, None),
+    ] {
+        let (mut mock, job) = with_job();
+        let request = mock.submitted(&share(&job, 0));
+        mock.line(&answer.replace("ID", &request["id"].to_string()));
+        let ended = mock.verdict();
+        assert_eq!((ended.verdict, ended.code), (Verdict::Rejected, code), "{answer}");
+        assert_eq!(ended.reason, None, "{answer}");
+        assert!(ended.advice.is_some_and(|advice| advice.contains("no reason")), "{answer}");
     }
 }
 

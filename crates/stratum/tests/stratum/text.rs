@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use midstate_stratum::{ClientEvent, Limits};
+use midstate_stratum::{ClientConfig, ClientEvent, Limits};
 use serde_json::json;
 
-use crate::mock::Mock;
+use crate::mock::{HARD_BITS, Mock, PREV, asked, config, notify_params, share};
 
 #[test]
 fn s11_messages_are_clean_short_and_slow() {
@@ -29,6 +29,53 @@ fn s11_a_message_without_text_is_nothing() {
         mock.call("client.show_message", params);
     }
     assert_eq!(mock.events(), []);
+}
+
+#[test]
+fn rule_7_our_password_is_in_no_text_of_the_pool() {
+    let secret = "hUnTe\"R2";
+    let config = ClientConfig { password: secret.to_owned(), ..config() };
+    let mut mock = Mock::new(config.clone());
+    mock.handshake("a1b2c3d4", 4);
+    let job = mock.job("1", PREV, true);
+    mock.events();
+    let said = format!("bad login ['w', '{secret}']");
+    mock.call("client.show_message", json!([said]));
+    mock.line(&json!({"id": null, "error": [-1, said, null]}).to_string());
+    // With what does not print between its letters, and in the field of a job.
+    mock.line(&json!({"id": null, "error": [-1, "hUn\u{200b}Te\"R2", null]}).to_string());
+    let mut params = notify_params("2", PREV, HARD_BITS, true);
+    params[6] = json!(secret);
+    mock.call("mining.notify", params);
+    mock.call(&format!("x{secret}"), json!([]));
+    let request = mock.submitted(&share(&job, 0));
+    mock.refuse(&request["id"], json!([20, said]));
+    let mut events = mock.events();
+    assert!(events.len() >= 6, "{events:?}");
+    // Cut in the middle of the password.
+    mock.wait_seconds(60);
+    mock.call("client.show_message", json!(["x".repeat(252) + secret]));
+    events.extend(mock.events());
+    // What ends a connection.
+    for method in ["mining.subscribe", "mining.authorize"] {
+        let mut mock = Mock::new(config.clone());
+        let sent = mock.connect();
+        mock.refuse(&asked(&sent, method)["id"], json!([20, said]));
+        let again = mock.sent();
+        if let Some(request) = again.first() {
+            mock.refuse(&request["id"], json!([20, said]));
+        }
+        let ended = mock.events();
+        assert!(ended.iter().any(|event| matches!(event, ClientEvent::Close(_))), "{ended:?}");
+        events.extend(ended);
+    }
+    let told = format!("{events:?}");
+    assert!(!told.contains("hUn"), "{told}");
+    assert!(told.matches("['w', '***']").count() >= 4, "{told}");
+    // `x` hides nothing, and would be in every second word.
+    let mut mock = Mock::ready();
+    mock.call("client.show_message", json!(["next"]));
+    assert_eq!(mock.events(), [ClientEvent::Message("next".into())]);
 }
 
 #[test]

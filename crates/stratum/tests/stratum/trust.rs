@@ -3,7 +3,7 @@
 use midstate_stratum::{ClientEvent, CloseReason};
 use serde_json::{Value, json};
 
-use crate::mock::{Mock, PREV, share_at};
+use crate::mock::{Mock, PREV, share, share_at};
 
 /// Finds a share each second and answers it like this; why the client leaves, and when.
 fn refused(seconds: u32, mut answer: impl FnMut(&mut Mock, u32, &Value)) -> Option<(u32, String)> {
@@ -44,6 +44,23 @@ fn refusals_of_any_kind_have_consequences() {
         assert_eq!(second, 30, "{error}: after 30 s");
         assert!(reason.contains("refused 31 shares in a row over 30 s"), "{error}: {reason}");
         assert!(reason.contains(words) && reason.contains(cause), "{error}: {reason}");
+    }
+}
+
+#[test]
+fn advice_for_a_refusal_and_the_likely_cause_of_many_do_not_contradict_each_other() {
+    for error in [json!(null), json!([20, null]), json!([21, "Job not found"]), json!([23, "low"])]
+    {
+        let (_, reason) = refused(100, |mock, _, id| mock.refuse(id, error.clone())).unwrap();
+        let mut mock = Mock::ready();
+        let job = mock.job("job", PREV, true);
+        let request = mock.submitted(&share(&job, 0));
+        mock.refuse(&request["id"], error.clone());
+        let advice = mock.verdict().advice.unwrap();
+        let words = ["difficulty", "user name", "job ids"];
+        for word in words {
+            assert_eq!(advice.contains(word), reason.contains(word), "{advice}; {reason}");
+        }
     }
 }
 

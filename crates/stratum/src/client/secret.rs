@@ -1,0 +1,42 @@
+//! Our password in texts of the pool: some servers repeat the line that they refuse, and their
+//! words go to the terminal, to logs and into JSON.
+
+use std::fmt;
+
+/// Passwords that are shorter hide nothing: `x` is the usual one, and stands in every second word.
+const SHORTEST: usize = 4;
+
+/// A password, as it may stand in a text.
+#[derive(Default)]
+pub(super) struct Secret(Vec<String>);
+
+impl Secret {
+    pub(super) fn new(password: &str) -> Self {
+        if password.chars().count() < SHORTEST {
+            return Self::default();
+        }
+        // As itself, and as a quoted text has it.
+        let quoted = format!("{password:?}");
+        let quoted = quoted[1..quoted.len() - 1].to_owned();
+        Self(if quoted == password { vec![quoted] } else { vec![quoted, password.to_owned()] })
+    }
+
+    /// The text with `***` where the password stood.
+    pub(super) fn hide(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, form| text.replace(form, "***"))
+    }
+
+    pub(super) fn is_in(&self, text: &str) -> bool {
+        self.0.iter().any(|form| text.contains(form))
+    }
+
+    pub(super) fn is_none(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
