@@ -338,7 +338,7 @@ fn rule_10_a_time_limit_before_a_goal_is_a_goal_that_was_missed() {
 fn rule_10_of_several_goals_one_is_enough_and_none_are_all_named() {
     let time = Some(Duration::from_secs(4));
     let goals = Goals { shares: Some(1), time, blocks: Some(2) };
-    let mut world = world(goals.clone());
+    let mut world = world(goals);
     world.start(job("a"));
     world.pass(5);
     let goals_missed = vec![
