@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 
 use crate::port::Port;
-use crate::program::{fail, midstate, run};
+use crate::program::{fail, midstate, run, run_in_little_space};
 
 #[track_caller]
 fn check(arguments: &[&str], code: i32, words: &[&str]) {
@@ -179,19 +179,12 @@ fn hash_rates_take_a_unit_everywhere() {
 #[cfg(unix)]
 #[test]
 fn threads_that_cannot_be_started_are_an_error_that_says_so() {
-    let program = env!("CARGO_BIN_EXE_midstate");
     for command in [
         &["bench", "--kernel", "scalar", "--seconds", "0.05"][..],
         &["bench", "--ladder", "--seconds", "0.05"],
         &["asic", "--kernel", "scalar"],
     ] {
-        // Address space for the program and for some of the threads.
-        let output = std::process::Command::new("sh")
-            .args(["-c", r#"ulimit -v 400000 && exec "$0" "$@""#, program])
-            .args(command)
-            .args(["--threads", "1000000"])
-            .output()
-            .unwrap();
+        let output = run_in_little_space(&[command, &["--threads", "1000000"]].concat());
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{command:?}: {stderr}");
         assert!(stderr.contains("1000000 threads cannot be started"), "{stderr}");

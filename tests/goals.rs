@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::program::{Running, events, midstate, run};
+use crate::program::{Running, events, midstate, run, run_in_little_space};
 
 /// A pool at which nothing is found in the time of a test, and its address.
 fn hard_pool() -> (Running, String) {
@@ -75,13 +75,8 @@ fn a_rate_counts_the_time_spent_hashing_and_no_other() {
 #[test]
 fn the_summary_comes_when_threads_cannot_be_started() {
     let (_pool, address) = hard_pool();
-    // Address space for the program and for some of the threads.
-    let program = env!("CARGO_BIN_EXE_midstate");
-    let output = std::process::Command::new("sh")
-        .args(["-c", r#"ulimit -v 400000 && exec "$0" "$@""#, program])
-        .args(["mine", "-o", &address, "-u", "me", "--threads", "4000", "--json"])
-        .output()
-        .unwrap();
+    let output =
+        run_in_little_space(&["mine", "-o", &address, "-u", "me", "--threads", "4000", "--json"]);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("4000 hashing threads cannot be started"), "{stderr}");

@@ -622,7 +622,8 @@ fn s6_a_flood_of_jobs_at_no_difficulty_from_a_silent_pool_costs_no_memory() {
         }
         _ => friendly("unused")(request, stream),
     });
-    // One a second is sent, and the others are throttled, however slow the machine is.
+    // One a second is sent, and the others are throttled or stale. (In virtual time the miner's
+    // own test counts them.)
     let rate = ["--max-share-rate", "1"];
     let mine = ["mine", "-o", &address, "-u", "me", "--threads", "1", "-q"];
     let began = Instant::now();
@@ -656,7 +657,7 @@ fn s6_a_flood_of_jobs_at_no_difficulty_from_a_silent_pool_costs_no_memory() {
     // A share that was found for a job that is gone is stale, and not sent.
     let sent = count("found") - count("stale") - count("throttled");
     assert!(sent as f64 <= 1.0 + began.elapsed().as_secs_f64(), "{summary}");
-    assert!(count("throttled") > sent, "{summary}");
+    assert!(count("found") > sent, "few of them are sent: {summary}");
     assert_eq!(miner.exit_code(), Some(0));
 }
 

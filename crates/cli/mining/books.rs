@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use midstate_chain::{Share, Verdict};
 use midstate_engine::{RateMeter, Reading};
+use midstate_stratum::ShareOutcome;
 use midstate_work::{BlockLedger, Ledger, Rejects};
 
 use super::event::Effort;
@@ -55,19 +56,20 @@ impl Books {
         }
     }
 
-    pub(super) fn record_verdict(&mut self, verdict: Verdict, latency: Duration) {
-        self.shares.record_verdict(verdict);
+    /// How a share ended and, where it was refused, why: in the pool's words or ours.
+    pub(super) fn record_outcome(&mut self, outcome: &ShareOutcome) {
+        let ShareOutcome { verdict, code, reason, latency, .. } = outcome;
+        self.shares.record_verdict(*verdict);
         if matches!(verdict, Verdict::Accepted | Verdict::Rejected) {
-            self.latency = Some(latency);
+            self.latency = Some(*latency);
         }
-    }
-
-    /// Why a share was refused, in the pool's words or ours.
-    pub(super) fn record_reject(&mut self, code: Option<i64>, reason: Option<&str>) {
-        let reason = reason.unwrap_or("no reason given");
-        match code {
-            Some(code) => self.rejects.record(&format!("{reason} (code {code})")),
-            None => self.rejects.record(reason),
+        let reason = reason.as_deref().unwrap_or("no reason given");
+        match (verdict, code) {
+            (Verdict::Rejected, Some(code)) => {
+                self.rejects.record(&format!("{reason} (code {code})"));
+            }
+            (Verdict::Rejected, None) => self.rejects.record(reason),
+            _ => {}
         }
     }
 

@@ -5,10 +5,10 @@
 //! people is in [`words`](super::words).
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use midstate_chain::{Hash256, Job, Share, Verdict};
+use midstate_chain::{Hash256, Job, Verdict};
 use midstate_net::LinkState;
+use midstate_stratum::ShareOutcome;
 use midstate_work::{BlockLedger, Ledger, Rejects};
 use serde::{Serialize, Serializer};
 
@@ -277,14 +277,8 @@ impl JobEvent {
 }
 
 impl ShareEvent {
-    pub(crate) fn new(
-        pool: &str,
-        share: &Share,
-        verdict: Verdict,
-        code: Option<i64>,
-        reason: Option<String>,
-        latency: Duration,
-    ) -> Self {
+    pub(crate) fn new(pool: &str, outcome: &ShareOutcome) -> Self {
+        let ShareOutcome { share, verdict, code, reason, advice, latency } = outcome;
         Self {
             pool: pool.to_owned(),
             job_id: share.job.id.clone(),
@@ -295,12 +289,12 @@ impl ShareEvent {
             hash: share.hash.to_string(),
             difficulty: share.difficulty(),
             target_difficulty: share.job.share_target.difficulty(),
-            verdict,
-            code,
-            reason,
+            verdict: *verdict,
+            code: *code,
+            reason: reason.clone(),
             latency_ms: latency.as_secs_f64() * 1e3,
             block: share.is_block(),
-            advice: None,
+            advice: *advice,
             listed: None,
         }
     }

@@ -31,7 +31,7 @@ midstate_fuzz::target!(|text| {
     client.finish(now + Duration::from_secs(2));
     happened.extend(events(&mut client));
     assert!(happened.len() < MOST, "{} events", happened.len());
-    let is_end = |event: &&ClientEvent| matches!(event, ClientEvent::Verdict { .. });
+    let is_end = |event: &&ClientEvent| matches!(event, ClientEvent::Verdict(_));
     let ended = happened.iter().filter(is_end).count();
     assert_eq!((ended, client.pending()), (SHARES as usize, 0));
 });

@@ -97,7 +97,7 @@ impl Side {
         self.client.finish(self.now + Duration::from_secs(24 * 3600));
         self.listen();
         assert_eq!(self.client.pending(), 0);
-        let is_verdict = |event: &&ClientEvent| matches!(event, ClientEvent::Verdict { .. });
+        let is_verdict = |event: &&ClientEvent| matches!(event, ClientEvent::Verdict(_));
         self.happened.iter().filter(is_verdict).count()
     }
 }

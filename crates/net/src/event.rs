@@ -3,9 +3,9 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use midstate_chain::{Hash256, Job, Share, Verdict};
+use midstate_chain::{Hash256, Job, Verdict};
+use midstate_stratum::ShareOutcome;
 use tokio::sync::mpsc;
 
 /// A queue of events. It closes when all senders are dropped.
@@ -107,20 +107,7 @@ pub enum Happened {
     /// Hash nothing until the next job: whatever is found in the present one is worthless.
     Pause,
     /// A share got its verdict: exactly one event for each share.
-    Verdict {
-        /// The share.
-        share: Share,
-        /// What became of it.
-        verdict: Verdict,
-        /// The server's error code.
-        code: Option<i64>,
-        /// The server's words, or ours.
-        reason: Option<String>,
-        /// A guess of the cause, and what to do.
-        advice: Option<&'static str>,
-        /// From sending to the answer.
-        latency: Duration,
-    },
+    Verdict(ShareOutcome),
     /// A block that has its verdict got another one: the best chain took it up, or left it.
     Revised {
         /// The block.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use midstate_chain::{Hash256, Job, Share, Verdict};
 use midstate_failover::{Failover, Failure};
+use midstate_stratum::ShareOutcome;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -335,9 +336,8 @@ impl Link {
             let share = copy;
             // The seat has left or fallen, and its job with it.
             let reason = Some("not sent: its pool was left".to_owned());
-            let (verdict, code, advice, latency) = (Verdict::Stale, None, None, Duration::ZERO);
-            let what = Happened::Verdict { share, verdict, code, reason, advice, latency };
-            self.tell(id, what);
+            let outcome = ShareOutcome::new(share, Verdict::Stale, reason);
+            self.tell(id, Happened::Verdict(outcome));
         }
     }
 
@@ -414,10 +414,8 @@ impl Link {
             .collect();
         for (id, share) in lost {
             let reason = Some("lost by a bug in this program, with its connection".to_owned());
-            let (verdict, code, advice, latency) =
-                (Verdict::Unresolved, None, None, Duration::ZERO);
-            let what = Happened::Verdict { share, verdict, code, reason, advice, latency };
-            self.tell(id, what);
+            let outcome = ShareOutcome::new(share, Verdict::Unresolved, reason);
+            self.tell(id, Happened::Verdict(outcome));
         }
     }
 
@@ -461,7 +459,7 @@ impl Occupied {
     fn note(&mut self, now: Duration, what: &Told) {
         match what {
             Told::Target(url) => self.name = url.to_string().into(),
-            Told::Happened(Happened::Verdict { share, .. }) => {
+            Told::Happened(Happened::Verdict(ShareOutcome { share, .. })) => {
                 if let Some(shares) = self.under_way.get_mut(&share.hash) {
                     shares.pop();
                     if shares.is_empty() {

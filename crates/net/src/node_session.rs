@@ -17,6 +17,7 @@ use midstate_gbt::rpc::{Answer, NoAnswer};
 use midstate_gbt::spool::SpooledBlock;
 use midstate_gbt::{Client, EXTRANONCE2_SIZE, Work};
 use midstate_pool::{Pool, Template};
+use midstate_stratum::ShareOutcome;
 
 use crate::spool::SpoolProblem;
 use crate::{End, Happened, LinkEvent, LinkState};
@@ -355,8 +356,8 @@ impl NodeSession {
         reason: Option<String>,
         latency: Duration,
     ) {
-        let (code, advice) = (None, None);
-        self.say(node, Happened::Verdict { share, verdict, code, reason, advice, latency });
+        let outcome = ShareOutcome::new(share, verdict, reason);
+        self.say(node, Happened::Verdict(ShareOutcome { latency, ..outcome }));
     }
 
     fn warn_of_skew(&mut self, node: usize) {

@@ -437,14 +437,13 @@ impl Seat {
                         self.tell_health(progress).await;
                     }
                 }
-                ClientEvent::Verdict { share, verdict, code, reason, advice, latency } => {
-                    progress.refused |= verdict == Verdict::Rejected;
-                    let is_accepted = verdict == Verdict::Accepted;
+                ClientEvent::Verdict(outcome) => {
+                    progress.refused |= outcome.verdict == Verdict::Rejected;
+                    let is_accepted = outcome.verdict == Verdict::Accepted;
                     if is_accepted && !std::mem::replace(&mut progress.accepted, true) {
                         self.report(Told::Accepted).await;
                     }
-                    self.tell(Happened::Verdict { share, verdict, code, reason, advice, latency })
-                        .await;
+                    self.tell(Happened::Verdict(outcome)).await;
                 }
                 ClientEvent::Message(text) => self.tell(Happened::Message(text)).await,
                 ClientEvent::Warning(text) => self.tell(Happened::Warning(text)).await,

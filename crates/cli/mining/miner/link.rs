@@ -34,14 +34,12 @@ impl Miner {
                 self.header = None;
                 self.act(Action::Hash(None));
             }
-            Happened::Verdict { share, verdict, code, reason, advice, latency } => {
-                self.books.record_verdict(verdict, latency);
-                if verdict == Verdict::Rejected {
-                    self.books.record_reject(code, reason.as_deref());
-                }
+            Happened::Verdict(outcome) => {
+                self.books.record_outcome(&outcome);
                 self.intake.settled();
-                let event = ShareEvent::new(&url, &share, verdict, code, reason, latency);
-                self.tell_verdict(now, &share, ShareEvent { advice, listed, ..event });
+                let advice = outcome.advice;
+                let event = ShareEvent { listed, ..ShareEvent::new(&url, &outcome) };
+                self.tell_verdict(now, &outcome.share, event);
                 self.notice(advice.map(Notice::Advice));
             }
             Happened::Revised { hash, height, was, verdict, reason } => {

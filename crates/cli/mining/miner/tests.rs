@@ -4,6 +4,8 @@ use midstate_chain::{Bits, Hash256, Verdict};
 use midstate_engine::WorkerCount;
 use midstate_net::{End as NetEnd, Happened, LinkEvent, LinkState};
 
+use midstate_stratum::ShareOutcome;
+
 use super::*;
 use crate::mining::event::MinerNews;
 
@@ -226,8 +228,7 @@ impl World {
     }
 
     fn answer_with(&mut self, share: Share, verdict: Verdict) {
-        let (latency, advice) = (Duration::from_millis(20), None);
-        self.link(Happened::Verdict { share, verdict, code: None, reason: None, advice, latency });
+        self.link(Happened::Verdict(ShareOutcome::new(share, verdict, None)));
     }
 
     /// The link does as it is told, or ends by itself.

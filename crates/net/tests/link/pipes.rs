@@ -10,7 +10,7 @@ use midstate_net::{
     Account, Connection, Dial, DialError, Dialling, End, EventReceiver, Happened, Link, LinkConfig,
     LinkEvent, LinkLimits, LinkState, PoolUrl, Route, events,
 };
-use midstate_stratum::{ClientConfig, Verdict};
+use midstate_stratum::{ClientConfig, ShareOutcome, Verdict};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -390,7 +390,7 @@ impl Running {
                 self.job = Some(job);
             }
             Happened::Pause => self.job = None,
-            Happened::Verdict { share, verdict, .. } => {
+            Happened::Verdict(ShareOutcome { share, verdict, .. }) => {
                 let seen = (share.hash.to_string(), verdict);
                 assert!(!self.verdicts.iter().any(|(hash, _)| *hash == seen.0), "one verdict each");
                 self.verdicts.push(seen);

@@ -10,6 +10,7 @@ use std::time::Duration;
 use midstate_chain::Verdict;
 use midstate_gbt::client::Config;
 use midstate_net::{End, Happened};
+use midstate_stratum::ShareOutcome;
 use world::{Trouble, World, config};
 
 /// Node and first words of what was told.
@@ -343,7 +344,7 @@ fn every_share_has_exactly_one_verdict_whatever_happens_to_the_nodes() {
         assert_eq!(world.end, Some(End::Stopped));
         world.finish();
         for event in &world.events {
-            if let Happened::Verdict { verdict, share, .. } = &event.what {
+            if let Happened::Verdict(ShareOutcome { verdict, share, .. }) = &event.what {
                 verdicts += 1;
                 let hash = share.hash.to_string();
                 let is_unresolved = *verdict == Verdict::Unresolved;

@@ -11,6 +11,7 @@ use midstate_gbt::rpc::{Answer, Call, NoAnswer};
 use midstate_gbt::spool::SpooledBlock;
 use midstate_net::{End, Happened, LinkEvent, NodeName, NodeSession, NodeTask};
 use midstate_pool::Template;
+use midstate_stratum::ShareOutcome;
 use serde_json::{Value, json};
 
 const ADDRESS: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
@@ -323,7 +324,7 @@ impl World {
                     }
                     Happened::Job { job, .. } => format!("job {}", job.height().unwrap()),
                     Happened::Pause => "pause".to_owned(),
-                    Happened::Verdict { verdict, reason, .. } => {
+                    Happened::Verdict(ShareOutcome { verdict, reason, .. }) => {
                         format!("{verdict:?} {}", reason.unwrap_or_default())
                     }
                     Happened::Revised { was, verdict, .. } => format!("{was:?} -> {verdict:?}"),

@@ -34,20 +34,7 @@ pub enum ClientEvent {
     /// The pool's difficulty changed; jobs after this one carry it.
     Difficulty(f64),
     /// The end of a share: exactly one for each that was submitted.
-    Verdict {
-        /// The share.
-        share: Share,
-        /// How it ended.
-        verdict: Verdict,
-        /// The pool's error code, 20 to 25 or its own. `None` if it gave none or was not asked.
-        code: Option<i64>,
-        /// Why, in the pool's words, or in ours if the pool was not asked.
-        reason: Option<String>,
-        /// A guess of the cause and what to do.
-        advice: Option<&'static str>,
-        /// From sending to the answer; zero if it was not sent.
-        latency: Duration,
-    },
+    Verdict(ShareOutcome),
     /// The pool asks to connect elsewhere. The text is well-formed; whether to follow is for
     /// [`redirect::allowed`](crate::redirect::allowed) and the caller.
     Redirect {
@@ -72,4 +59,29 @@ pub enum ClientEvent {
     /// The caller must drop the transport, back off and connect again (or fail over). Nothing that
     /// comes on this transport is heard any more.
     Close(CloseReason),
+}
+
+/// How a share ended, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShareOutcome {
+    /// The share.
+    pub share: Share,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// The server's error code, of a pool 20 to 25 or its own. `None` if it gave none or was not
+    /// asked.
+    pub code: Option<i64>,
+    /// Why, in the server's words, or in ours if it was not asked.
+    pub reason: Option<String>,
+    /// A guess of the cause and what to do.
+    pub advice: Option<&'static str>,
+    /// From sending to the answer; zero if it was not sent.
+    pub latency: Duration,
+}
+
+impl ShareOutcome {
+    /// A share that was not sent, or whose answer says no more than this.
+    pub fn new(share: Share, verdict: Verdict, reason: Option<String>) -> Self {
+        Self { share, verdict, code: None, reason, advice: None, latency: Duration::ZERO }
+    }
 }

@@ -16,7 +16,7 @@ use super::rate::Bucket;
 use super::trust::Trust;
 use crate::advice::{Cause, Circumstances, advice};
 use crate::message::{self, Answer};
-use crate::{ClientEvent, CloseReason, Limits};
+use crate::{ClientEvent, CloseReason, Limits, ShareOutcome};
 
 /// Shares without a verdict.
 #[derive(Debug)]
@@ -305,14 +305,8 @@ impl Shares {
         let Err(refusal) = answer.accepted() else {
             self.strikes = 0;
             self.trust.accepted(now);
-            out.emit(ClientEvent::Verdict {
-                share,
-                verdict: Verdict::Accepted,
-                code: None,
-                reason: None,
-                advice: None,
-                latency,
-            });
+            let outcome = ShareOutcome::new(share, Verdict::Accepted, None);
+            out.emit(ClientEvent::Verdict(ShareOutcome { latency, ..outcome }));
             return true;
         };
         let cause = Cause::of(&refusal);
@@ -331,14 +325,14 @@ impl Shares {
         }
         let verdict = if is_known { Verdict::Accepted } else { Verdict::Rejected };
         let of = Circumstances { raised, is_known, is_replaced: replaced.is_some() };
-        out.emit(ClientEvent::Verdict {
+        out.emit(ClientEvent::Verdict(ShareOutcome {
             share,
             verdict,
             code: refusal.code,
             advice: advice(cause, of),
             reason: refusal.reason.map(|reason| out.clean(&reason)),
             latency,
-        });
+        }));
         true
     }
 
@@ -423,14 +417,8 @@ impl Shares {
 }
 
 fn settle(out: &mut Output, share: Share, why: Withheld, latency: Duration) {
-    out.emit(ClientEvent::Verdict {
-        share,
-        verdict: why.verdict(),
-        code: None,
-        reason: Some(why.to_string()),
-        advice: None,
-        latency,
-    });
+    let outcome = ShareOutcome::new(share, why.verdict(), Some(why.to_string()));
+    out.emit(ClientEvent::Verdict(ShareOutcome { latency, ..outcome }));
 }
 
 /// The hashes of the last shares, to tell when a search ran over the same headers again.

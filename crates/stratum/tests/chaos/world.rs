@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_chain::{Job, Share, Verdict};
-use midstate_stratum::{Client, ClientConfig, ClientEvent};
+use midstate_stratum::{Client, ClientConfig, ClientEvent, ShareOutcome};
 use serde_json::{Value, json};
 
 use crate::faults::Fault;
@@ -290,7 +290,7 @@ impl World {
                 ClientEvent::Redirect { .. } if self.number().is_multiple_of(2) => {
                     self.disconnect()
                 }
-                ClientEvent::Verdict { share, verdict, .. } => {
+                ClientEvent::Verdict(ShareOutcome { share, verdict, .. }) => {
                     let entry = self.found.get_mut(share.hash.as_bytes()).expect("it was found");
                     assert_eq!(entry.replace(verdict), None, "one verdict each");
                     self.open -= 1;

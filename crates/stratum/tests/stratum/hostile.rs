@@ -10,7 +10,7 @@
 //! such a method), `accepted`, `rejected`, `close`.
 
 use midstate_chain::Verdict;
-use midstate_stratum::ClientEvent;
+use midstate_stratum::{ClientEvent, ShareOutcome};
 use serde_json::json;
 
 use crate::mock::{EASY, Mock, PREV, share};
@@ -59,7 +59,7 @@ fn effect(line: &[u8]) -> String {
             ClientEvent::Difficulty(_) => "difficulty",
             ClientEvent::Message(_) => "message",
             ClientEvent::Redirect { .. } => "redirect",
-            ClientEvent::Verdict { verdict, .. } => {
+            ClientEvent::Verdict(ShareOutcome { verdict, .. }) => {
                 ended += 1;
                 if verdict == Verdict::Accepted { "accepted" } else { "rejected" }
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_chain::{Job, Share};
-use midstate_stratum::{Client, ClientConfig, ClientEvent, CloseReason, Verdict};
+use midstate_stratum::{Client, ClientConfig, ClientEvent, CloseReason, ShareOutcome, Verdict};
 use serde_json::{Value, json};
 
 /// So easy that every hash is a share; with mainnet's bits it is never a block.
@@ -214,9 +214,14 @@ impl Mock {
 impl Ended {
     pub(crate) fn of(event: ClientEvent) -> Option<Self> {
         match event {
-            ClientEvent::Verdict { share, verdict, code, reason, advice, latency } => {
-                Some(Self { share, verdict, code, reason, advice, latency })
-            }
+            ClientEvent::Verdict(ShareOutcome {
+                share,
+                verdict,
+                code,
+                reason,
+                advice,
+                latency,
+            }) => Some(Self { share, verdict, code, reason, advice, latency }),
             _ => None,
         }
     }

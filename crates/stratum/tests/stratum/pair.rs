@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use midstate_chain::{Job, Verdict};
 use midstate_stratum::{
-    Client, ClientEvent, Limits, Reject, Server, ServerConfig, ServerEvent, Submission,
+    Client, ClientEvent, Limits, Reject, Server, ServerConfig, ServerEvent, ShareOutcome,
+    Submission,
 };
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
@@ -191,7 +192,7 @@ impl Pair {
         while let Some(event) = self.client.poll_event() {
             match event {
                 ClientEvent::Job(newest) => self.job = Some(newest),
-                ClientEvent::Verdict { verdict, .. } => self.ended.push(verdict),
+                ClientEvent::Verdict(ShareOutcome { verdict, .. }) => self.ended.push(verdict),
                 ClientEvent::Close(reason) => panic!("closed: {reason}"),
                 ClientEvent::Warning(text) => panic!("warned: {text}"),
                 _ => {}

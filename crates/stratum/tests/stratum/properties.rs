@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use midstate_chain::{Job, Share};
 use midstate_stratum::{
-    Client, ClientConfig, ClientEvent, Limits, Server, ServerConfig, ServerEvent, sanitize,
+    Client, ClientConfig, ClientEvent, Limits, Server, ServerConfig, ServerEvent, ShareOutcome,
+    sanitize,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -180,7 +181,7 @@ impl Trial {
                     is_safe(&job.id);
                     self.jobs.push(job);
                 }
-                ClientEvent::Verdict { share, reason, .. } => {
+                ClientEvent::Verdict(ShareOutcome { share, reason, .. }) => {
                     is_safe(reason.as_deref().unwrap_or_default());
                     self.ended.push(share);
                 }
