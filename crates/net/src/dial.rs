@@ -13,15 +13,14 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::{JoinSet, spawn_blocking};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_socks::tcp::Socks5Stream;
 
 use crate::foreign::{self, Asked, FirstBytes, Overheard, Wanted};
 use crate::tls_words::handshake_failure;
-use crate::{LinkLimits, PoolUrl, ProxyUrl, Trust, TrustError};
+use crate::{LinkLimits, PoolUrl, ProxyUrl, Trust, TrustError, socks};
 
 /// Bytes both ways.
 pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -98,15 +97,23 @@ pub enum DialError {
         /// How long.
         limit: Duration,
     },
+    /// The proxy cannot be reached.
+    #[error("cannot reach the proxy {proxy}: {error}")]
+    NoProxy {
+        /// The proxy.
+        proxy: String,
+        /// Why.
+        error: Box<DialError>,
+    },
     /// The proxy is there and does not connect us.
-    #[error("the proxy {proxy} cannot connect to {to}: {error}")]
+    #[error("no connection to {to}: the proxy {proxy} {why}")]
     Proxy {
         /// The proxy.
         proxy: String,
         /// To whom.
         to: String,
-        /// Its words.
-        error: tokio_socks::Error,
+        /// What it did, with the cure.
+        why: String,
     },
     /// The other end is not who it should be, or does not speak TLS.
     #[error("no safe connection to {to}: {why}")]
@@ -124,7 +131,11 @@ pub enum DialError {
 impl DialError {
     /// Whether it makes no sense to hope that the next attempt goes better.
     pub(crate) fn is_definite(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::Tls { .. } | Self::Trust(_))
+        match self {
+            Self::Refused(_) | Self::Tls { .. } | Self::Trust(_) => true,
+            Self::NoProxy { error, .. } => error.is_definite(),
+            _ => false,
+        }
     }
 }
 
@@ -184,15 +195,11 @@ impl Dialler {
         to: Endpoint<'_>,
         route: &Route,
     ) -> Result<TcpStream, DialError> {
-        let limit = self.limits.connect;
-        let stream = timeout(limit, async {
-            match &route.proxy {
-                None => self.connect_tcp(to.host, to.port).await,
-                Some(proxy) => self.connect_by_proxy(proxy, to).await,
-            }
-        });
-        let timed_out = |_| DialError::TimedOut { to: to.url.to_string(), what: "answer", limit };
-        let stream = stream.await.map_err(timed_out)??;
+        let due = Instant::now() + self.limits.connect;
+        let stream = match &route.proxy {
+            None => self.connect_tcp(to.host, to.port, due).await?,
+            Some(proxy) => self.connect_by_proxy(proxy, to, due).await?,
+        };
         self.configure_socket(&stream);
         Ok(stream)
     }
@@ -242,18 +249,24 @@ impl Dialler {
         Ok(alternate(found))
     }
 
-    async fn connect_tcp(&self, host: &str, port: u16) -> Result<TcpStream, DialError> {
-        let addresses = self.resolve(host, port).await?;
-        self.connect_any(addresses).await.map_err(|error| {
-            let to = if host.contains(':') {
-                format!("[{host}]:{port}")
-            } else {
-                format!("{host}:{port}")
-            };
-            match error.kind() {
-                io::ErrorKind::ConnectionRefused => DialError::Refused(to),
-                _ => DialError::Connect { to, error },
-            }
+    async fn connect_tcp(
+        &self,
+        host: &str,
+        port: u16,
+        due: Instant,
+    ) -> Result<TcpStream, DialError> {
+        let to =
+            if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+        let connected = timeout_at(due, async {
+            let addresses = self.resolve(host, port).await?;
+            Ok::<_, DialError>(self.connect_any(addresses).await)
+        });
+        let Ok(connected) = connected.await else {
+            return Err(DialError::TimedOut { to, what: "answer", limit: self.limits.connect });
+        };
+        connected?.map_err(|error| match error.kind() {
+            io::ErrorKind::ConnectionRefused => DialError::Refused(to),
+            _ => DialError::Connect { to, error },
         })
     }
 
@@ -284,19 +297,19 @@ impl Dialler {
         &self,
         proxy: &ProxyUrl,
         to: Endpoint<'_>,
+        due: Instant,
     ) -> Result<TcpStream, DialError> {
-        let stream = self.connect_tcp(&proxy.host, proxy.port).await?;
-        // The name goes to the proxy as it is.
-        let target = (to.host, to.port);
-        let connected = match &proxy.login {
-            None => Socks5Stream::connect_with_socket(stream, target).await,
-            Some((user, password)) => {
-                Socks5Stream::connect_with_password_and_socket(stream, target, user, password).await
-            }
-        };
-        let failed =
-            |error| DialError::Proxy { proxy: proxy.to_string(), to: to.url.to_string(), error };
-        Ok(connected.map_err(failed)?.into_inner())
+        let stream = self.connect_tcp(&proxy.host, proxy.port, due).await;
+        let stream = stream.map_err(|error| DialError::NoProxy {
+            proxy: proxy.to_string(),
+            error: Box::new(error),
+        })?;
+        let connected = socks::through(stream, proxy, (to.host, to.port), due).await;
+        connected.map_err(|why| DialError::Proxy {
+            proxy: proxy.to_string(),
+            to: to.url.to_string(),
+            why,
+        })
     }
 
     /// Small messages at once, and a peer that vanished is noticed. Neither is worth failing for.

@@ -131,6 +131,7 @@ impl Problem {
                 | CloseReason::NoJob(_),
             ) => Outcome::Bad(words),
             Self::Closed(_)
+            | Self::Dial(DialError::NoProxy { .. } | DialError::Proxy { .. })
             | Self::NothingToWorkOn { .. }
             | Self::Redirected(_)
             | Self::OtherProtocol(_) => Outcome::Explained(words),

@@ -131,6 +131,7 @@ fn by_table(first: &[u8]) -> Spoken {
         [0, 0, _, 4, 0, 0, 0, 0, 0, ..] => Spoken::Http2,
         _ if is_text(first) || first.len() < 64 => Spoken::Unknown,
         // A key, an encrypted key and a signed message; the older form has keys of 32 bytes.
+        _ if !is_random(first) => Spoken::Unknown,
         _ if matches!(first.len(), 234 | 170) => Spoken::StratumV2,
         _ => Spoken::Encrypted,
     }
@@ -267,7 +268,7 @@ impl Asked<'_> {
 }
 
 /// The first line if it is text, else bytes in hex; at most [`SHOWN`] characters.
-fn shown(first: &[u8]) -> String {
+pub(crate) fn shown(first: &[u8]) -> String {
     if is_text(first) {
         let line = first.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
         let clean = |byte: &u8| if matches!(byte, b' '..=b'~') { char::from(*byte) } else { '.' };
@@ -276,6 +277,13 @@ fn shown(first: &[u8]) -> String {
     }
     let hex: Vec<_> = first.iter().take(SHOWN / 3).map(|byte| format!("{byte:02x}")).collect();
     hex.join(" ")
+}
+
+/// Whether the bytes are as varied as encrypted ones: of 64 about 57 differ, of 256 about 162.
+fn is_random(first: &[u8]) -> bool {
+    let mut seen = [false; 256];
+    first.iter().for_each(|byte| seen[usize::from(*byte)] = true);
+    seen.iter().filter(|seen| **seen).count() * 2 > first.len()
 }
 
 /// Whether the first line can be read.
@@ -317,6 +325,10 @@ pub(crate) struct Overheard<T> {
 impl<T> Overheard<T> {
     pub(crate) fn new(transport: T, first: FirstBytes) -> Self {
         Self { transport, first, room: KEPT }
+    }
+
+    pub(crate) fn into_inner(self) -> T {
+        self.transport
     }
 }
 
@@ -412,6 +424,10 @@ mod tests {
             assert_eq!(spoken(first), Some(expected), "{}", first.escape_ascii());
         }
         assert_eq!(spoken(b""), None);
+        // Many bytes that are no text are not encrypted for that.
+        for dull in [[b'\n'; 100], [0; 100], [0x80; 100]] {
+            assert_eq!(spoken(&dull), Some(Spoken::Unknown));
+        }
         assert_eq!(spoken(&random(234)), Some(Spoken::StratumV2));
         assert_eq!(spoken(&random(256)), Some(Spoken::Encrypted));
         assert_eq!(spoken(&random(64)), Some(Spoken::Encrypted));

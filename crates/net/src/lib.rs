@@ -18,6 +18,7 @@ mod pool_server;
 mod proxy;
 mod rpc;
 mod seat;
+mod socks;
 mod spool;
 mod tls;
 mod tls_key;

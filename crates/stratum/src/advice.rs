@@ -81,7 +81,7 @@ pub(crate) fn advice(cause: Cause, of: Circumstances) -> Option<&'static str> {
             "the job was replaced before the share arrived: a few are normal, many mean a slow line"
         }
         Cause::Stale => {
-            "it was for the newest job that the pool has sent us: a newer one may be on its way; if \
+            "it was for the newest job that the pool has sent: a newer one may be on its way; if \
              it repeats, the pool's job ids are at fault"
         }
         Cause::Duplicate if is_known => {

@@ -76,3 +76,76 @@ async fn a_proxy_that_cannot_connect_says_so() {
     assert!(matches!(error, DialError::Proxy { .. }), "{error}");
     assert!(error.to_string().contains(&proxy), "{error}");
 }
+
+/// What comes of dialling by a proxy that says `first` at once and gives these answers to what it
+/// is sent, one after the other, and then closes or stays silent.
+async fn dialled(first: &[u8], answers: &[&[u8]], closes: bool, login: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let owned: Vec<Vec<u8>> = answers.iter().map(|answer| answer.to_vec()).collect();
+    let first = first.to_vec();
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(&first).await.unwrap();
+        for answer in owned {
+            stream.read(&mut [0; 512]).await.unwrap();
+            stream.write_all(&answer).await.unwrap();
+        }
+        if closes {
+            stream.read(&mut [0; 512]).await.unwrap();
+        } else {
+            std::future::pending::<()>().await;
+        }
+    });
+    let proxy = format!("socks5://{login}{address}").parse().unwrap();
+    let url: PoolUrl = "pool.invalid:3333".parse().unwrap();
+    let route = Route { trust: Trust::System, proxy: Some(proxy) };
+    let mut dialler = Dialler::default();
+    dialler.limits.connect = Duration::from_millis(500);
+    let error = dialler.dial(&url, &route).await.err().expect("no connection").to_string();
+    server.abort();
+    assert!(error.contains(&format!("the proxy socks5://{address}")), "{error}");
+    error
+}
+
+#[tokio::test]
+async fn rule_8_trouble_with_a_proxy_is_told_as_the_proxys_with_what_it_speaks() {
+    let http = b"HTTP/1.1 400 Bad Request\r\n\r\n";
+    let let_in: &[u8] = &[5, 0];
+    let reply = |code: u8| vec![5, code, 0, 1, 0, 0, 0, 0, 0, 0];
+    let (odd, unreachable) = (reply(99), reply(4));
+    let me = "me:hUnTeR2@";
+    type Case<'a> = (&'a [u8], Vec<&'a [u8]>, bool, &'a str, &'a str);
+    let cases: Vec<Case<'_>> = vec![
+        (b"", vec![http], true, "", "does not speak SOCKS5: it looks like an HTTP server"),
+        (b"", vec![&[0x15, 3, 3, 0, 2, 2, 40]], true, me, "it looks like a TLS port"),
+        (b"SSH-2.0-OpenSSH_9\r\n", vec![], false, "", "it looks like SSH"),
+        (b"", vec![&[0, 0x5b, 0, 0, 0, 0, 0, 0]], false, me, "it looks like SOCKS4"),
+        (b"", vec![&[0x99; 3]], false, "", "its first bytes are 99 99 99"),
+        (b"", vec![b"{\"id\":1}\n"], false, "", "it looks like a Stratum port"),
+        (b"", vec![], false, "", "does not answer our greeting: is it a SOCKS5 proxy?"),
+        (b"", vec![], true, me, "closed the connection without a word"),
+        (b"", vec![&[5, 0xff]], false, "", "wants a user and a password"),
+        (b"", vec![&[5, 2]], false, "", "wants a user and a password"),
+        (b"", vec![&[5, 0xff]], false, me, "wants another login than user and password"),
+        (b"", vec![&[5, 2], &[1, 1]], false, me, "does not take the user and password"),
+        (b"", vec![let_in, &odd], false, "", "with code 99, which SOCKS5 does not have"),
+        (b"", vec![&[5, 2], &[1, 0], &odd], false, me, "with code 99"),
+        (b"", vec![let_in, &unreachable], false, "", "cannot reach that host"),
+        (b"", vec![let_in], false, "", "has not connected us in time"),
+        (b"", vec![let_in], true, "", "before it had connected us"),
+    ];
+    for (first, answers, closes, login, words) in cases {
+        let error = dialled(first, &answers, closes, login).await;
+        assert!(error.contains(words), "{words:?} is not in: {error}");
+        assert!(!error.contains("hUnTeR2"), "{error}");
+    }
+    // Nobody is there.
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let proxy = format!("socks5://{free}").parse().unwrap();
+    let route = Route { trust: Trust::System, proxy: Some(proxy) };
+    let url: PoolUrl = "pool.invalid:3333".parse().unwrap();
+    let error = Dialler::default().dial(&url, &route).await.err().unwrap().to_string();
+    let words = format!("cannot reach the proxy socks5://{free}: ");
+    assert!(error.starts_with(&words) && error.contains("refused"), "{error}");
+}
