@@ -88,11 +88,11 @@ async fn dialled(first: &[u8], answers: &[&[u8]], closes: bool, login: &str) -> 
         let (mut stream, _) = listener.accept().await.unwrap();
         stream.write_all(&first).await.unwrap();
         for answer in owned {
-            stream.read(&mut [0; 512]).await.unwrap();
+            let _ = stream.read(&mut [0; 512]).await;
             stream.write_all(&answer).await.unwrap();
         }
         if closes {
-            stream.read(&mut [0; 512]).await.unwrap();
+            let _ = stream.read(&mut [0; 512]).await;
         } else {
             std::future::pending::<()>().await;
         }
