@@ -1,7 +1,7 @@
 //! How mining ended, as an exit code and words: the one place where the one becomes the other.
 
 use anyhow::{Error, anyhow};
-use midstate_net::End as LinkEnd;
+use midstate_net::LinkEnd;
 
 use crate::mining::event::{Event, Summary};
 use crate::mining::{End, Missed, MissedGoal, Rig};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// How the link ended; an error in words where it fell by a bug.
-pub(crate) type LinkEnd = Result<midstate_net::End, String>;
+pub(crate) type LinkResult = Result<midstate_net::LinkEnd, String>;
 
 /// See the [module](self) page.
 #[derive(Debug, PartialEq)]
@@ -15,7 +15,7 @@ pub(crate) enum End {
     /// The hashing threads could not be started.
     NoThreads { threads: usize, error: String },
     /// The link ended by itself.
-    Link(LinkEnd),
+    Link(LinkResult),
 }
 
 /// Goals of which none was reached.

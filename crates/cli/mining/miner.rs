@@ -20,7 +20,7 @@ pub(super) use self::output::{Action, Counts, News, Output, Plan};
 use super::books::{Allowance, Books};
 use super::connections::Connections;
 use super::crew::{Crew, SensorNews};
-use super::end::{End, LinkEnd, Missed, MissedGoal};
+use super::end::{End, LinkResult, Missed, MissedGoal};
 use super::event::{Event, MinerEvent, RateEvent, RejectCount, Summary, ThrottledEvent};
 use super::flood::Flood;
 use super::intake::Intake;
@@ -60,7 +60,7 @@ pub(super) struct Miner {
     plan: Plan,
     stage: Stage,
     /// Of the link, once it has ended.
-    link_end: Option<LinkEnd>,
+    link_end: Option<LinkResult>,
     /// Why the threads could not be started.
     no_threads: Option<String>,
     counts: Counts,
@@ -285,7 +285,7 @@ impl Miner {
     }
 
     /// The link has ended, as it was told to or by itself. Its last events came before.
-    pub(super) fn handle_link_end(&mut self, now: Duration, end: LinkEnd) {
+    pub(super) fn handle_link_end(&mut self, now: Duration, end: LinkResult) {
         self.link_end = Some(end);
         match self.stage {
             Stage::Ending { stopped: true, .. } => self.finish(now),
@@ -391,7 +391,7 @@ impl Miner {
             return End::NoThreads { threads: self.plan.rig.threads, error };
         }
         match self.link_end.take() {
-            Some(Ok(midstate_net::End::Stopped)) | None => {
+            Some(Ok(midstate_net::LinkEnd::Stopped)) | None => {
                 self.missed(reason).map_or(End::Done, End::GoalMissed)
             }
             Some(end) => End::Link(end),

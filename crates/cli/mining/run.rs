@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use super::crew::SensorNews;
-use super::end::{End, LinkEnd};
+use super::end::{End, LinkResult};
 use super::event::Event;
 use super::intake::Intake;
 use super::miner::{Action, Counts, Miner, News, Output, Plan};
@@ -120,7 +120,7 @@ pub(crate) async fn run(
     while let Ok(PoolNews::Miner(news)) = pool_news.try_recv() {
         driver.handle(|miner, now| miner.handle_guest(now, news));
     }
-    let end: LinkEnd = link.await.map_err(|error| error.to_string());
+    let end: LinkResult = link.await.map_err(|error| error.to_string());
     driver.handle(|miner, now| miner.handle_link_end(now, end));
     driver.miner.poll_end().expect("a miner whose link has ended is over")
 }

@@ -184,7 +184,7 @@ impl World {
 #[test]
 fn i2_i3_i4_workers_that_come_late_or_never_lose_nothing_and_double_nothing() {
     let mut doubles = 0;
-    for seed in 0..100 {
+    for seed in 0..40 {
         let (desk, shares) = desk();
         let mut world = World::new(&desk, seed);
         let second = Duration::from_secs;
@@ -215,7 +215,7 @@ fn i2_i3_i4_workers_that_come_late_or_never_lose_nothing_and_double_nothing() {
         assert!(shares.len() as u64 > ALL, "seed {seed}: the first job was hashed, too");
         doubles += world.doubles;
     }
-    assert!(doubles > 100, "workers vanished in the middle of a unit: {doubles}");
+    assert!(doubles > 40, "workers vanished in the middle of a unit: {doubles}");
 }
 
 #[test]

@@ -151,7 +151,7 @@ pub enum LinkState {
 
 /// Why the link ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
+pub enum LinkEnd {
     /// It was told to.
     Stopped,
     /// The last pool left refused to let us in.

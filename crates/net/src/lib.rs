@@ -30,7 +30,7 @@ mod url_parts;
 mod wire;
 
 pub use dial::{Connection, Dial, DialError, Dialler, Dialling, Lookup, Route, Transport};
-pub use event::{End, EventReceiver, EventSender, Happened, LinkEvent, LinkState, events};
+pub use event::{EventReceiver, EventSender, Happened, LinkEnd, LinkEvent, LinkState, events};
 pub use examine::{Outcome, Stage, Step, examine_node, examine_pool};
 pub use limits::{LinkLimits, ServerLimits, node_rows};
 pub use link::{Link, LinkConfig};

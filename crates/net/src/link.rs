@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::LinkLimits;
 use crate::dial::{Dial, Dialler};
-use crate::event::{End, EventSender, Happened, LinkEvent, LinkState};
+use crate::event::{EventSender, Happened, LinkEnd, LinkEvent, LinkState};
 use crate::seat::{Account, Channels, Order, Report, Seat, SeatId, Told};
 use crate::trouble::Trouble;
 
@@ -138,7 +138,7 @@ impl Link {
     }
 
     /// Runs until there is a reason to end. Every share it was given has its verdict by then.
-    pub async fn run(mut self) -> End {
+    pub async fn run(mut self) -> LinkEnd {
         let end = loop {
             self.decide();
             if let Some(end) = self.reason_to_end() {
@@ -151,7 +151,7 @@ impl Link {
                 Some(accounts) = next_reload(&mut self.reloads) => self.set_accounts(accounts),
                 Some(Err(panic)) = self.tasks.join_next() => self.restart_panicked(&panic),
                 () = sleep(wait.unwrap_or(Duration::MAX)) => {}
-                _ = &mut self.stop => break End::Stopped,
+                _ = &mut self.stop => break LinkEnd::Stopped,
             }
         };
         self.finish().await;
@@ -423,15 +423,15 @@ impl Link {
         self.seats.iter_mut().chain(&mut self.leaving).find(|seat| seat.id == id)
     }
 
-    fn reason_to_end(&self) -> Option<End> {
+    fn reason_to_end(&self) -> Option<LinkEnd> {
         if self.failover.all_out() {
-            return Some(End::Refused(self.troubles(&self.seats)));
+            return Some(LinkEnd::Refused(self.troubles(&self.seats)));
         }
         let limit = self.give_up?;
         let seconds = limit.as_secs();
         (self.now() >= self.last_healthy.saturating_add(limit)).then(|| {
             let troubles = self.troubles(&self.seats);
-            End::Unreachable(format!("no pool let us work for {seconds} s: {troubles}"))
+            LinkEnd::Unreachable(format!("no pool let us work for {seconds} s: {troubles}"))
         })
     }
 

@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 use crate::node_session::{NodeName, NodeSession, NodeTask};
 use crate::rpc::{NodeAccess, RpcClient};
 use crate::spool::{Spool, SpoolProblem};
-use crate::{End, EventSender};
+use crate::{EventSender, LinkEnd};
 
 /// Which nodes, in which order, and how patient.
 #[derive(Debug, Clone)]
@@ -159,7 +159,7 @@ impl NodeLink {
 
     /// Runs until there is a reason to end. Every share it was given has its verdict by then, and
     /// every block is on disk, or it was told that it is not.
-    pub async fn run(self) -> End {
+    pub async fn run(self) -> LinkEnd {
         let Self { mut driver, mut inbox, mut done, mut stop } = self;
         let mut is_stopping = false;
         let end = loop {

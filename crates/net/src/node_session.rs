@@ -20,7 +20,7 @@ use midstate_pool::{Pool, Template};
 use midstate_stratum::ShareOutcome;
 
 use crate::spool::SpoolProblem;
-use crate::{End, Happened, LinkEvent, LinkState};
+use crate::{Happened, LinkEnd, LinkEvent, LinkState};
 
 /// How long verdicts on blocks are awaited when stopping (I20). What has none by then is in the
 /// spool.
@@ -137,18 +137,18 @@ impl NodeSession {
     }
 
     /// Why the session is over, if it is. Call [`finish`](Self::finish) then.
-    pub fn poll_end(&self, now: Duration) -> Option<End> {
+    pub fn poll_end(&self, now: Duration) -> Option<LinkEnd> {
         match &self.fatal {
-            Some(Fatal::Unauthorized(words)) => return Some(End::Refused(words.clone())),
-            Some(Fatal::WrongChain(words)) => return Some(End::Misconfigured(words.clone())),
-            Some(Fatal::Unusable(words)) => return Some(End::Unusable(words.clone())),
+            Some(Fatal::Unauthorized(words)) => return Some(LinkEnd::Refused(words.clone())),
+            Some(Fatal::WrongChain(words)) => return Some(LinkEnd::Misconfigured(words.clone())),
+            Some(Fatal::Unusable(words)) => return Some(LinkEnd::Unusable(words.clone())),
             None => {}
         }
         if self.flush_until.is_some_and(|until| self.client.is_settled() || now >= until) {
-            return Some(End::Stopped);
+            return Some(LinkEnd::Stopped);
         }
         let is_over = self.patience_ends().is_some_and(|until| now >= until);
-        is_over.then(|| End::Unreachable(self.troubles()))
+        is_over.then(|| LinkEnd::Unreachable(self.troubles()))
     }
 
     /// When the patience with nodes that give no work ends. To stop needs no patience.

@@ -7,7 +7,7 @@ use midstate_chain::Share;
 use midstate_stratum::Limits;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{Account, End, EventSender, Link, LinkConfig, NodeLink, NodeLinkConfig};
+use crate::{Account, EventSender, Link, LinkConfig, LinkEnd, NodeLink, NodeLinkConfig};
 
 /// The servers to mine at, and how.
 pub enum Upstream {
@@ -46,7 +46,7 @@ impl Upstream {
         events: EventSender,
         stop: oneshot::Receiver<()>,
         reloads: mpsc::UnboundedReceiver<Vec<Account>>,
-    ) -> End {
+    ) -> LinkEnd {
         match self {
             Self::Pools(config) => {
                 Link::new(*config, shares, events, stop).with_reloads(reloads).run().await

@@ -2,7 +2,7 @@
 
 use midstate_chain::{Bits, Hash256, Verdict};
 use midstate_engine::WorkerCount;
-use midstate_net::{End as NetEnd, Happened, LinkEvent, LinkState};
+use midstate_net::{Happened, LinkEnd, LinkEvent, LinkState};
 
 use midstate_stratum::ShareOutcome;
 
@@ -232,7 +232,7 @@ impl World {
     }
 
     /// The link does as it is told, or ends by itself.
-    fn end_link(&mut self, end: NetEnd) {
+    fn end_link(&mut self, end: LinkEnd) {
         while let Some(share) = self.sent.pop_front() {
             self.answer_with(share, Verdict::Unresolved);
         }
@@ -242,7 +242,7 @@ impl World {
     /// The summary, which came once and last, and how it all ended.
     fn over(&mut self) -> (Summary, End) {
         if self.asked("stop link") > 0 && self.end.is_none() {
-            self.end_link(NetEnd::Stopped);
+            self.end_link(LinkEnd::Stopped);
         }
         let summaries: Vec<_> = self.events.iter().filter_map(as_summary).collect();
         assert_eq!(summaries.len(), 1, "one summary");
@@ -500,12 +500,12 @@ fn a_link_that_ends_by_itself_ends_mining() {
     let mut world = world(Goals { shares: Some(1), ..Goals::default() });
     world.start(job("a"));
     world.find();
-    world.end_link(NetEnd::Refused("no such worker".into()));
+    world.end_link(LinkEnd::Refused("no such worker".into()));
     assert_eq!(world.asked("stop hashing"), 1);
     assert_eq!(world.asked("stop link"), 0, "it has ended");
     let (summary, end) = world.over();
     assert_eq!((summary.reason, summary.shares.unresolved), (Reason::Error, 1));
-    assert_eq!(end, End::Link(Ok(NetEnd::Refused("no such worker".into()))));
+    assert_eq!(end, End::Link(Ok(LinkEnd::Refused("no such worker".into()))));
 }
 
 /// Every way to end, before anything was hashed and after: one summary, and it is last.
@@ -517,9 +517,9 @@ fn rule_22_there_is_a_summary_on_every_path() {
         (|world| world.tell(|miner, _| miner.handle_command(Command::Quit)), Reason::Interrupted),
         (|world| world.pass(60), Reason::TimeLimit),
         (|world| world.tell(|miner, _| miner.handle_pool_failure()), Reason::Error),
-        (|world| world.end_link(NetEnd::Unreachable("nobody".into())), Reason::Error),
-        (|world| world.end_link(NetEnd::Misconfigured("chain".into())), Reason::Error),
-        (|world| world.end_link(NetEnd::Stopped), Reason::Error),
+        (|world| world.end_link(LinkEnd::Unreachable("nobody".into())), Reason::Error),
+        (|world| world.end_link(LinkEnd::Misconfigured("chain".into())), Reason::Error),
+        (|world| world.end_link(LinkEnd::Stopped), Reason::Error),
         (
             |world| world.tell(|miner, now| miner.handle_link_end(now, Err("a bug".into()))),
             Reason::Error,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use midstate_net::{Account, End, Redirects, Trust};
+use midstate_net::{Account, LinkEnd, Redirects, Trust};
 use midstate_stratum::{ExpectedPayout, Verdict};
 
 use tokio::time::sleep;
@@ -44,7 +44,7 @@ async fn s9_killing_the_primary_moves_work_to_the_backup_within_5_s_and_back_lat
     link.find_share();
     link.until(|link| link.count(Verdict::Accepted) == 3).await;
     assert_eq!((pools.accepted("one").len(), pools.accepted("two").len()), (2, 1));
-    assert_eq!(link.stop().await, End::Stopped);
+    assert_eq!(link.stop().await, LinkEnd::Stopped);
 }
 
 #[tokio::test(start_paused = true)]
@@ -198,7 +198,7 @@ async fn i20_a_stop_waits_for_answers_but_not_for_ever() {
     for _ in 0..50 {
         link.find_share();
     }
-    assert_eq!(link.stop().await, End::Stopped);
+    assert_eq!(link.stop().await, LinkEnd::Stopped);
     assert_eq!(link.count(Verdict::Accepted), 50);
     assert_eq!(pools.accepted("one").len(), 50);
 
@@ -209,7 +209,7 @@ async fn i20_a_stop_waits_for_answers_but_not_for_ever() {
         link.find_share();
     }
     let before = link.seconds();
-    assert_eq!(link.stop().await, End::Stopped);
+    assert_eq!(link.stop().await, LinkEnd::Stopped);
     assert_eq!(link.count(Verdict::Unresolved), 50);
     assert!((link.seconds() - before - 3.0).abs() < 0.1, "3 s, then the end");
 }
@@ -219,7 +219,7 @@ async fn s9_refused_by_all_after_one_retry_each_is_the_end() {
     let pools = pools(&[("one", Mood::Unwelcoming), ("two", Mood::Unwelcoming)]);
     let mut link = Running::start(&pools, &["one", "two"]);
     assert!(
-        matches!(link.end().await, End::Refused(reason) if reason.contains("user or password"))
+        matches!(link.end().await, LinkEnd::Refused(reason) if reason.contains("user or password"))
     );
     assert_eq!((pools.connections("one"), pools.connections("two")), (2, 2));
 }
@@ -244,7 +244,7 @@ async fn give_up_counts_from_the_last_healthy_moment() {
     assert_eq!(link.pool(), Some("one"));
     pools.set("one", Mood::Refusing);
     let end = link.end().await;
-    assert!(matches!(end, End::Unreachable(reason) if reason.contains("refused")));
+    assert!(matches!(end, LinkEnd::Unreachable(reason) if reason.contains("refused")));
     let seconds = link.seconds();
     assert!((599.0..602.0).contains(&seconds), "{seconds}");
 }
@@ -255,7 +255,7 @@ async fn who_never_gives_up_may_say_so_with_the_largest_number() {
     let mut link = Running::start_with(&pools, &["one"], Some(u64::MAX));
     link.until_working_for("one").await;
     link.pass(500).await;
-    assert_eq!(link.stop().await, End::Stopped);
+    assert_eq!(link.stop().await, LinkEnd::Stopped);
 }
 
 #[tokio::test(start_paused = true)]
@@ -365,5 +365,5 @@ async fn s14_a_panic_at_one_pool_does_not_end_the_mining() {
     assert!(link.warnings.iter().any(|text| text.contains("a bug, please report it")));
     pools.set("one", Mood::Good);
     link.until_working_for("one").await;
-    assert_eq!(link.stop().await, End::Stopped);
+    assert_eq!(link.stop().await, LinkEnd::Stopped);
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use midstate_net::{Dial, Dialler, End, Route};
+use midstate_net::{Dial, Dialler, LinkEnd, Route};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
@@ -44,7 +44,7 @@ async fn s9_a_pool_whose_name_appears_and_moves_is_followed_at_the_next_attempt(
     // Whoever went to the old address again would find somebody there, too.
     let (_connection, _) = timeout(LONG, new.0.accept()).await.unwrap().unwrap();
     assert!(timeout(Duration::ZERO, old.0.accept()).await.is_err(), "nobody goes there any more");
-    assert_eq!(link.stop().await, End::Stopped);
+    assert_eq!(link.stop().await, LinkEnd::Stopped);
 }
 
 /// Two addresses that refuse, and one where somebody listens.

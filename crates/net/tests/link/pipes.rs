@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use midstate_chain::{Job, Share};
 use midstate_net::{
-    Account, Connection, Dial, DialError, Dialling, End, EventReceiver, Happened, Link, LinkConfig,
-    LinkEvent, LinkLimits, LinkState, PoolUrl, Route, events,
+    Account, Connection, Dial, DialError, Dialling, EventReceiver, Happened, Link, LinkConfig,
+    LinkEnd, LinkEvent, LinkLimits, LinkState, PoolUrl, Route, events,
 };
 use midstate_stratum::{ClientConfig, ShareOutcome, Verdict};
 use serde_json::{Value, json};
@@ -240,7 +240,7 @@ pub(crate) struct Running {
     pub(crate) reloads: mpsc::UnboundedSender<Vec<Account>>,
     events: EventReceiver,
     stop: Option<oneshot::Sender<()>>,
-    task: JoinHandle<End>,
+    task: JoinHandle<LinkEnd>,
     started: Instant,
     /// The newest job, from the pool to work for.
     pub(crate) job: Option<Arc<Job>>,
@@ -365,13 +365,13 @@ impl Running {
     }
 
     /// Stops the link; its end.
-    pub(crate) async fn stop(&mut self) -> End {
+    pub(crate) async fn stop(&mut self) -> LinkEnd {
         self.stop.take().unwrap().send(()).unwrap();
         self.end().await
     }
 
     /// Waits for the link to end by itself.
-    pub(crate) async fn end(&mut self) -> End {
+    pub(crate) async fn end(&mut self) -> LinkEnd {
         while let Some(event) = self.events.recv().await {
             self.take(event);
         }

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use midstate_net::End;
+use midstate_net::LinkEnd;
 use midstate_stratum::Verdict;
 
 use crate::pipes::{Mood, Pools, Refusal, Running};
@@ -71,7 +71,7 @@ async fn play(mood: Mood, bound: u64, seed: u64) {
     link.until(|link| link.job.is_some()).await;
     link.find_share();
     link.pass(5).await;
-    assert_eq!(link.stop().await, End::Stopped);
+    assert_eq!(link.stop().await, LinkEnd::Stopped);
     assert_eq!(link.verdicts.len(), found + 1, "{mood:?}, seed {seed}: a verdict each");
     assert!(link.count(Verdict::Accepted) > 0);
 }
@@ -172,7 +172,7 @@ async fn a_reason_names_the_present_trouble_never_an_older_one_and_is_never_null
         link.stop().await;
     }
     // Nobody listened at first. That is over once the pool takes the connection.
-    let End::Unreachable(reason) = give_up_at(Mood::Idle).await else { panic!("it ends") };
+    let LinkEnd::Unreachable(reason) = give_up_at(Mood::Idle).await else { panic!("it ends") };
     assert!(!reason.contains("refused"), "{reason}");
 }
 
@@ -219,7 +219,7 @@ async fn mine_until_working_for(link: &mut Running, host: &str) {
 }
 
 /// How a link ends whose only pool is away at first.
-async fn give_up_at(mood: Mood) -> End {
+async fn give_up_at(mood: Mood) -> LinkEnd {
     let pools = Pools::default();
     pools.set("one", Mood::Refusing);
     let mut link = Running::start_with(&pools, &["one"], Some(300));
@@ -231,7 +231,9 @@ async fn give_up_at(mood: Mood) -> End {
 #[tokio::test(start_paused = true)]
 async fn who_gives_up_does_so_at_a_pool_that_takes_no_work() {
     for mood in [Mood::Brief(50), Mood::Idle, Mood::Silent, Mood::Rude] {
-        let End::Unreachable(reason) = give_up_at(mood).await else { panic!("{mood:?}: it ends") };
+        let LinkEnd::Unreachable(reason) = give_up_at(mood).await else {
+            panic!("{mood:?}: it ends")
+        };
         assert!(reason.starts_with("no pool let us work for 300 s: "), "{mood:?}: {reason}");
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use midstate_chain::Verdict;
 use midstate_gbt::client::Config;
-use midstate_net::{End, Happened};
+use midstate_net::{Happened, LinkEnd};
 use midstate_stratum::ShareOutcome;
 use world::{Trouble, World, config};
 
@@ -94,7 +94,7 @@ fn rule_20_trouble_at_one_node_is_never_counted_against_another() {
     let gone = world.now;
     world.break_node(1, Trouble::Starting);
     world.pass(200);
-    let Some(End::Unreachable(words)) = &world.end else { panic!("{:?}", world.end) };
+    let Some(LinkEnd::Unreachable(words)) = &world.end else { panic!("{:?}", world.end) };
     assert!(words.contains("http://a: ") && words.contains("connection refused"), "{words}");
     assert!(words.contains("http://b: ") && words.contains("Loading block index"), "{words}");
     let waited = world.now - gone;
@@ -104,7 +104,7 @@ fn rule_20_trouble_at_one_node_is_never_counted_against_another() {
     let mut world = World::new(&["a"], Some(30));
     world.break_node(0, Trouble::Silent);
     world.pass(100);
-    assert!(matches!(world.end, Some(End::Unreachable(_))), "{:?}", world.end);
+    assert!(matches!(world.end, Some(LinkEnd::Unreachable(_))), "{:?}", world.end);
 }
 
 #[test]
@@ -219,12 +219,12 @@ fn refused_by_all_is_final_and_by_one_is_not() {
     world.break_node(0, Trouble::Locked);
     world.break_node(1, Trouble::Locked);
     world.pass(60);
-    assert!(matches!(&world.end, Some(End::Refused(words)) if words.contains("401")));
+    assert!(matches!(&world.end, Some(LinkEnd::Refused(words)) if words.contains("401")));
 
     let mut world = World::new(&["a"], None);
     world.nodes[0].chain = "main";
     world.pass(10);
-    assert!(matches!(&world.end, Some(End::Misconfigured(_))), "{:?}", world.end);
+    assert!(matches!(&world.end, Some(LinkEnd::Misconfigured(_))), "{:?}", world.end);
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn i20_to_stop_waits_for_verdicts_for_some_seconds_and_the_rest_stays_on_disk() 
     world.settle();
     world.session.handle_stop(world.now);
     world.settle();
-    assert_eq!(world.end, Some(End::Stopped));
+    assert_eq!(world.end, Some(LinkEnd::Stopped));
 
     let mut world = World::new(&["a"], Some(2));
     world.settle();
@@ -243,7 +243,7 @@ fn i20_to_stop_waits_for_verdicts_for_some_seconds_and_the_rest_stays_on_disk() 
     let stopped = world.now;
     world.session.handle_stop(world.now);
     world.pass(60);
-    assert_eq!(world.end, Some(End::Stopped), "and not for want of patience");
+    assert_eq!(world.end, Some(LinkEnd::Stopped), "and not for want of patience");
     assert_eq!(world.now - stopped, Duration::from_secs(3));
     world.told();
     world.finish();
@@ -341,7 +341,7 @@ fn every_share_has_exactly_one_verdict_whatever_happens_to_the_nodes() {
         }
         world.session.handle_stop(world.now);
         world.pass(10);
-        assert_eq!(world.end, Some(End::Stopped));
+        assert_eq!(world.end, Some(LinkEnd::Stopped));
         world.finish();
         for event in &world.events {
             if let Happened::Verdict(ShareOutcome { verdict, share, .. }) = &event.what {

@@ -9,7 +9,7 @@ use midstate_chain::{BIP320_MASK, Hash256, Header, Job, Share, witness_commitmen
 use midstate_gbt::client::{Config, LongPolling};
 use midstate_gbt::rpc::{Answer, Call, NoAnswer};
 use midstate_gbt::spool::SpooledBlock;
-use midstate_net::{End, Happened, LinkEvent, NodeName, NodeSession, NodeTask};
+use midstate_net::{Happened, LinkEnd, LinkEvent, NodeName, NodeSession, NodeTask};
 use midstate_pool::Template;
 use midstate_stratum::ShareOutcome;
 use serde_json::{Value, json};
@@ -64,7 +64,7 @@ pub(crate) struct World {
     pub(crate) events: Vec<LinkEvent>,
     pub(crate) templates: Vec<Template>,
     pub(crate) job: Option<Arc<Job>>,
-    pub(crate) end: Option<End>,
+    pub(crate) end: Option<LinkEnd>,
     is_over: bool,
 }
 

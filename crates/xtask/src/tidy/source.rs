@@ -50,6 +50,11 @@ const RUN: Rule = Rule {
 };
 const QUIET: Rule = Rule { law: "no debugging print stays", cure: "remove it, or trace an event" };
 
+const ONE_NAME: Rule = Rule {
+    law: "a type of ours has the same name everywhere",
+    cure: "import it by its own name; where two of a name meet, give one a better name",
+};
+
 const MAX_LINES: usize = 900;
 const MAX_COLUMNS: usize = 100;
 
@@ -122,7 +127,29 @@ fn check_tokens(path: &str, tokens: &[Token], is_crate_root: bool) -> Vec<Violat
     if !IMPURE.contains(&room) && !house::is_in_program(path) && !is_test_code(path) {
         violations.extend(check_purity(path, tokens));
     }
+    let renamed = renamed_types(tokens);
+    violations.extend(renamed.map(|(name, line)| ONE_NAME.broken(path, line, name)));
     violations
+}
+
+/// `Name as Other` in a `use` of our crates or modules, with the line.
+fn renamed_types(tokens: &[Token]) -> impl Iterator<Item = (String, usize)> {
+    let is_ours = |statement: &&[Token]| {
+        let first = statement.get(1).map_or("", |token| token.text.as_str());
+        statement[0].text == "use"
+            && (first.starts_with("midstate_") || matches!(first, "crate" | "super" | "self"))
+    };
+    let statements = (0..tokens.len()).filter_map(|start| {
+        let length = tokens[start..].iter().position(|token| token.text == ";")?;
+        (tokens[start].text == "use").then(|| &tokens[start..start + length])
+    });
+    statements.filter(is_ours).flat_map(|statement| {
+        statement.windows(3).filter_map(|three| {
+            let [from, keyword, to] = [0, 1, 2].map(|index| three[index].text.as_str());
+            let is_type = to.starts_with(char::is_uppercase);
+            (keyword == "as" && is_type).then(|| (format!("`{from} as {to}`"), three[1].line))
+        })
+    })
 }
 
 /// Names of the clock, the environment and random sources, as they are written where they are
@@ -227,6 +254,22 @@ mod tests {
         let widest = format!("// {}", "\u{fc}".repeat(MAX_COLUMNS - 3));
         assert_eq!(laws("crates/chain/src/x.rs", &widest), NOTHING);
         assert_eq!(broken("crates/chain/src/x.rs", &format!("{widest}.")), [(NARROW.law, 2)]);
+    }
+
+    #[test]
+    fn a_type_of_ours_is_not_renamed_where_it_is_imported() {
+        for text in
+            ["use midstate_net::Network as Dialler;", "use crate::{a, b::{Event as PoolEvent, C}};"]
+        {
+            assert_eq!(broken("crates/net/src/seat.rs", text), [(ONE_NAME.law, 2)], "{text}");
+        }
+        for text in [
+            "use bitcoin::Address as Foreign;",
+            "use midstate_chain::Share as _;",
+            "use crate::text as words; fn f() { 1 as Size; }",
+        ] {
+            assert_eq!(laws("crates/net/src/seat.rs", text), NOTHING, "{text}");
+        }
     }
 
     #[test]
