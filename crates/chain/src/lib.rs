@@ -32,7 +32,7 @@ pub use hash::{Hash256, HashError};
 pub use header::{Header, HeaderError};
 pub use job::{BIP320_MASK, Job};
 pub use merkle::{coinbase_branch, fold_branch, merkle_root, witness_commitment};
-pub use network::Network;
+pub use network::{Network, NetworkError};
 pub use retarget::{RETARGET_INTERVAL, TARGET_SPACING, TARGET_TIMESPAN, retarget};
 pub use share::{Share, Verdict};
 pub use target::{Bits, BitsError, DifficultyError, Target, U256};

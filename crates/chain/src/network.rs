@@ -90,18 +90,29 @@ impl fmt::Display for Network {
     }
 }
 
-impl FromStr for Network {
-    type Err = String;
+/// A name that is not that of a [`Network`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NetworkError {
+    /// A chain that is going away.
+    #[error(
+        "chain {0:?} is testnet3, which Bitcoin Core has deprecated and midstate does not mine on: \
+         use testnet4 (bitcoind -testnet4), signet or regtest"
+    )]
+    Testnet3(String),
+    /// Anything else; the name is cut, as it may come from anybody.
+    #[error("unknown chain {0:?}, expected main, testnet4, signet or regtest")]
+    Unknown(String),
+}
 
-    fn from_str(name: &str) -> Result<Self, String> {
+impl FromStr for Network {
+    type Err = NetworkError;
+
+    fn from_str(name: &str) -> Result<Self, NetworkError> {
+        const SHOWN: usize = 40;
         if matches!(name, "test" | "testnet" | "testnet3") {
-            return Err(format!(
-                "chain {name:?} is testnet3, which Bitcoin Core has deprecated and midstate does \
-                 not mine on: use testnet4 (bitcoind -testnet4), signet or regtest"
-            ));
+            return Err(NetworkError::Testnet3(name.to_owned()));
         }
-        Self::ALL.into_iter().find(|network| network.name() == name).ok_or_else(|| {
-            format!("unknown chain {name:?}, expected main, testnet4, signet or regtest")
-        })
+        let found = Self::ALL.into_iter().find(|network| network.name() == name);
+        found.ok_or_else(|| NetworkError::Unknown(name.chars().take(SHOWN).collect()))
     }
 }

@@ -165,7 +165,7 @@ impl NodeArgs {
             (None, &[chain]) => Ok(chain),
             // A port of its own and an address of several test chains: its cookie may be anywhere.
             (None, _) => {
-                conf.chain().map_err(Failure::usage)?;
+                conf.chain().map_err(|error| Failure::usage(error.to_string()))?;
                 let names: Vec<_> = chains.iter().map(|chain| chain.name()).collect();
                 Err(Failure::usage(format!(
                     "the address can be paid on several chains: add --chain {}",

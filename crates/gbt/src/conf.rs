@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use midstate_chain::Network;
+use midstate_chain::{Network, NetworkError};
 
 /// Name of the configuration file inside the data directory.
 pub const CONF_NAME: &str = "bitcoin.conf";
@@ -138,7 +138,7 @@ impl Conf {
 
     /// The chain it selects; `None` when it does not say, which for Core means main. A chain we do
     /// not know is an error that names it.
-    pub fn chain(&self) -> Result<Option<Network>, String> {
+    pub fn chain(&self) -> Result<Option<Network>, NetworkError> {
         if let Some(name) = self.first("", "chain") {
             return name.parse().map(Some);
         }

@@ -51,7 +51,7 @@ fn the_chain_is_read_in_every_spelling() {
     assert_eq!(chain("chain=signet"), Ok(Some(Network::Signet)));
     assert_eq!(chain("regtest=1"), Ok(Some(Network::Regtest)));
     assert_eq!(chain("regtest=0\ntestnet4=1"), Ok(Some(Network::Testnet4)));
-    assert!(chain("testnet=1").unwrap_err().contains("\"test\""));
+    assert!(chain("testnet=1").unwrap_err().to_string().contains("\"test\""));
     // In a section it selects nothing.
     assert_eq!(chain("[regtest]\nregtest=1"), Ok(None));
 }

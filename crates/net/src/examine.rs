@@ -6,7 +6,7 @@ mod pool;
 
 use std::time::Duration;
 
-use midstate_chain::Network;
+use midstate_chain::{Network, NetworkError};
 use midstate_gbt::rpc::{NoAnswer, RpcError};
 use midstate_gbt::{TemplateError, WorkError};
 use midstate_stratum::CloseReason;
@@ -94,8 +94,8 @@ enum Problem {
     Template(#[from] TemplateError),
     #[error(transparent)]
     Work(#[from] WorkError),
-    #[error("{0}")]
-    UnknownChain(String),
+    #[error(transparent)]
+    UnknownChain(#[from] NetworkError),
     #[error("the node is on {found}, but --chain says {wanted}")]
     OtherChain { found: Network, wanted: Network },
     #[error("the node would refuse our block at height {height}: {reason}")]

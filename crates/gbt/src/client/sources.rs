@@ -2,13 +2,30 @@
 
 use std::time::Duration;
 
-use midstate_chain::Network;
+use midstate_chain::{Network, NetworkError};
 use midstate_failover::Failure;
 
 use super::node::{Node, Phase};
 use super::{Client, Fatal, NodeState, Purpose, What};
+use crate::AddressError;
 use crate::limits::CALL_TIMEOUT;
 use crate::rpc::{Call, ChainInfo, NoAnswer, RpcError};
+
+/// Why a node's chain is not the one to mine on.
+#[derive(Debug, thiserror::Error)]
+enum WrongChain {
+    #[error(transparent)]
+    Unknown(#[from] NetworkError),
+    #[error(
+        "the node is on {chain}, but --chain says {wanted}; name the right node with -o, or leave \
+         --chain out"
+    )]
+    NotWanted { chain: Network, wanted: Network },
+    #[error("the node is on {chain}, but another one is on {first}")]
+    NotTheOthers { chain: Network, first: Network },
+    #[error(transparent)]
+    Address(#[from] AddressError),
+}
 
 impl Client {
     pub(super) fn handle_info(
@@ -32,10 +49,10 @@ impl Client {
         };
         let (chain, script) = match self.check_chain(&info.chain) {
             Ok(checked) => checked,
-            Err(words) => {
+            Err(error) => {
                 self.nodes[index].is_foreign = true;
                 self.blocks.bar(index);
-                return self.give_up(now, index, Fatal::WrongChain(words));
+                return self.give_up(now, index, Fatal::WrongChain(error.to_string()));
             }
         };
         if self.chain.replace(chain).is_none() {
@@ -63,18 +80,15 @@ impl Client {
     }
 
     /// The node's chain, and the payout script on it.
-    fn check_chain(&self, name: &str) -> Result<(Network, Vec<u8>), String> {
+    fn check_chain(&self, name: &str) -> Result<(Network, Vec<u8>), WrongChain> {
         let chain: Network = name.parse()?;
         if let Some(wanted) = self.config.chain.filter(|&wanted| wanted != chain) {
-            return Err(format!(
-                "the node is on {chain}, but --chain says {wanted}; name the right node with -o, \
-                 or leave --chain out"
-            ));
+            return Err(WrongChain::NotWanted { chain, wanted });
         }
         if let Some(first) = self.chain.filter(|&first| first != chain) {
-            return Err(format!("the node is on {chain}, but another one is on {first}"));
+            return Err(WrongChain::NotTheOthers { chain, first });
         }
-        let script = self.config.address.script_for(chain).map_err(|error| error.to_string())?;
+        let script = self.config.address.script_for(chain)?;
         Ok((chain, script.to_vec()))
     }
 

@@ -28,6 +28,7 @@ const FAULTS: &[Fault] = &[
     Fault { name: "rule 19: many short runs, one after the other", play: short_runs },
     Fault { name: "rule 19: a node that knows long polls alone", play: long_polls_alone },
     Fault { name: "rule 20: the first of two nodes comes and goes", play: comes_and_goes },
+    Fault { name: "rule 20: both of two nodes come and go", play: both_come_and_go },
     Fault { name: "rule 21: answers that say nothing", play: strange_answers },
     Fault { name: "rule 24: a node of another chain takes the place", play: swapped },
 ];
@@ -131,6 +132,35 @@ fn comes_and_goes(seed: u64) {
     };
     assert_eq!(lost(1).count(), 0, "the second one never failed");
     world.check(20);
+}
+
+fn both_come_and_go(seed: u64) {
+    let mut world = World::new(seed);
+    let servers = [world.server(Core::new(), 16), world.server(Core::new(), 4)];
+    world.miner(&servers, LongPolling::Auto);
+    for _ in 0..6 {
+        let up = world.random(100);
+        world.pass(up);
+        let which = world.random(5);
+        for (bit, server) in servers.into_iter().enumerate() {
+            if which & (1 << bit) != 0 {
+                world.servers[server].is_down = true;
+                world.break_connections(server);
+            }
+        }
+        let asked = world.miners[0].asked;
+        let down = world.random(100);
+        world.pass(down);
+        let asked = world.miners[0].asked - asked;
+        // A block and a question for each node every second would be less.
+        let most = 40 + 8 * down as usize;
+        assert!(asked <= most, "{asked} calls in {down} s");
+        for server in servers {
+            world.servers[server].is_down = false;
+        }
+    }
+    world.pass(200);
+    world.check(10);
 }
 
 fn strange_answers(seed: u64) {

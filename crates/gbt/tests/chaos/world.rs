@@ -57,6 +57,8 @@ pub(crate) struct Miner {
     connected: Vec<bool>,
     job: Option<Arc<Job>>,
     pub(crate) jobs: usize,
+    /// Calls that it made.
+    pub(crate) asked: usize,
     next_find: Duration,
     pub(crate) finds: bool,
     pub(crate) found: usize,
@@ -116,6 +118,7 @@ impl World {
             connected: vec![false; servers.len()],
             job: None,
             jobs: 0,
+            asked: 0,
             next_find,
             finds: true,
             found: 0,
@@ -274,6 +277,7 @@ impl World {
         }
         while let Some(request) = miner.client.poll_request() {
             busy = true;
+            miner.asked += 1;
             if miner.has_left {
                 continue;
             }

@@ -145,7 +145,7 @@ async fn ask(rpc: &RpcClient, call: &Call) -> Result<Answer, RpcError> {
 
 /// The chain, if it is the right one.
 fn on_the_chain(info: &ChainInfo, wanted: Option<Network>) -> Result<Network, Problem> {
-    let found: Network = info.chain.parse().map_err(Problem::UnknownChain)?;
+    let found: Network = info.chain.parse()?;
     match wanted.filter(|&wanted| wanted != found) {
         Some(wanted) => Err(Problem::OtherChain { found, wanted }),
         None => Ok(found),
