@@ -10,7 +10,10 @@
 //! - A template's block is checked by the node (`mode=proposal`) before it is hashed.
 //! - A solved block goes to every node until one takes it; see `client/blocks.rs`.
 
+mod block;
 mod blocks;
+mod config;
+mod event;
 mod node;
 mod sources;
 mod supply;
@@ -18,182 +21,23 @@ mod waiting;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_chain::{Hash256, Job, Network, Share};
 use midstate_failover::Failover;
 
+pub use self::block::BlockOutcome;
 use self::blocks::Blocks;
-pub use self::blocks::{BlockOutcome, Ledger};
+pub use self::blocks::Ledger;
+pub use self::config::{Config, LongPolling};
+use self::event::Events;
+pub use self::event::{Fatal, NodeEvent, NodeState, NotSent, Request, What};
 use self::node::{Node, Phase};
 use self::supply::{Candidate, Standstill};
+use crate::Work;
 use crate::limits::{CALL_TIMEOUT, POLL};
 use crate::rpc::{Answer, BlockVerdict, Call, ChainInfo, HeaderInfo, NoAnswer, RpcError, code};
 use crate::spool::SpooledBlock;
-use crate::{Address, Work};
-
-/// Who is paid, where, and how fast.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// The chain the user named; all nodes must be on it. `None`: whichever the first one is on.
-    pub chain: Option<Network>,
-    /// Who is paid.
-    pub address: Address,
-    /// Text for the coinbase, at most [`MAX_TAG`](crate::MAX_TAG) bytes.
-    pub tag: Vec<u8>,
-    /// What tells this process from others with the same address.
-    pub extranonce1: Vec<u8>,
-    /// Version bits to roll; 0 for none.
-    pub version_mask: u32,
-    /// How many nodes there are; they are named by index, in order of preference.
-    pub nodes: usize,
-    /// Whether a call may wait at a node for the next tip.
-    pub long_poll: LongPolling,
-    /// When work goes to another node of the list, and back.
-    pub failover: midstate_failover::Limits,
-    /// Least time between two blocks of ours (regtest at a human pace); zero for none.
-    pub block_interval: Duration,
-}
-
-/// Whether a call may wait at a node for the next tip, which takes a thread of the node.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum LongPolling {
-    /// Where the node has threads to spare; see `client/waiting.rs`.
-    #[default]
-    Auto,
-    /// Without asking whether it has.
-    Always,
-    /// The node is asked every few seconds.
-    Never,
-}
-
-/// Why a block is not sent, in words for people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NotSent {
-    /// What a miner finds until it has heard of its own block.
-    #[error("another block of ours builds on the same tip")]
-    Sibling,
-    /// A job that is not known, or no longer.
-    #[error("not sent: it belongs to no job of this run")]
-    Foreign,
-    /// A kernel or the CPU is at fault.
-    #[error("not sent: its hash is above the target")]
-    Unsolved,
-    /// Not even a header and a list of transactions.
-    #[error("not sent: it cannot be read")]
-    Unreadable,
-}
-
-/// An HTTP POST to make.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
-    /// Names it in [`Client::handle_answer`].
-    pub id: u64,
-    /// To which node.
-    pub node: usize,
-    /// What is asked.
-    pub call: Call,
-    /// When the caller gives up, and reports that as an error.
-    pub timeout: Duration,
-}
-
-impl Request {
-    /// The body to send.
-    pub fn body(&self) -> Vec<u8> {
-        self.call.body(self.id)
-    }
-}
-
-/// What happened, in order, and at which node. A type of its own, so that no event can be made
-/// without its node, and no caller has to guess one.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NodeEvent {
-    /// Index of the node that this is about. For a block: the node that judged it, or, without a
-    /// verdict, the node that gave its job.
-    pub node: usize,
-    /// What happened there.
-    pub what: What,
-}
-
-/// What happened at a node.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum What {
-    /// The node answers, or stopped to.
-    Node {
-        /// What it is now.
-        state: NodeState,
-        /// Why, for people.
-        reason: Option<String>,
-    },
-    /// This node, the first that answered, is on this chain, and so must be the others. Comes once,
-    /// before any job: the time to [`replay`](Client::replay) this chain's spool.
-    Chain(Network),
-    /// Hash this and nothing else.
-    Job {
-        /// The work.
-        job: Arc<Job>,
-        /// Height of the block.
-        height: u32,
-        /// Transactions in it, coinbase not counted.
-        transactions: usize,
-        /// What its coinbase pays, in satoshi.
-        value: u64,
-    },
-    /// Hash nothing until the next job: whatever is found now is worthless.
-    Pause,
-    /// Write this block and sync it, then call [`Client::handle_spooled`]; it is sent after that.
-    Spool(SpooledBlock),
-    /// The block's file has done its duty.
-    Unspool {
-        /// The block.
-        hash: Hash256,
-        /// Whether to delete it or to keep it as evidence.
-        refused: bool,
-    },
-    /// A block of ours has a verdict. Comes again should the verdict change.
-    Block(BlockOutcome),
-    /// For people.
-    Warning(String),
-    /// No node can be used; waiting would not help.
-    Fatal(Fatal),
-}
-
-/// A node as a source of work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NodeState {
-    /// It gives work.
-    Connected,
-    /// It does not; it is tried again.
-    Lost,
-    /// Work comes from this node from now on.
-    Active,
-}
-
-/// Why no node can be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Fatal {
-    /// All refused us; exit code 3.
-    #[error("{0}")]
-    Unauthorized(String),
-    /// The address or `--chain` does not fit; exit code 2.
-    #[error("{0}")]
-    WrongChain(String),
-    /// Its blocks are not for us; exit code 1.
-    #[error("{0}")]
-    Unusable(String),
-}
-
-/// Events that nobody has taken yet.
-#[derive(Debug, Default)]
-struct Events(VecDeque<NodeEvent>);
-
-impl Events {
-    fn push(&mut self, node: usize, what: What) {
-        self.0.push_back(NodeEvent { node, what });
-    }
-}
 
 /// What an unanswered call is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -311,7 +155,7 @@ impl Client {
 
     /// What happened next.
     pub fn poll_event(&mut self) -> Option<NodeEvent> {
-        self.events.0.pop_front()
+        self.events.pop()
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout), if nothing else comes first.

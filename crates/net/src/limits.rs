@@ -3,7 +3,11 @@
 
 use std::time::Duration;
 
-use crate::{node_session, spool};
+use crate::spool;
+
+/// How long verdicts are awaited when stopping (I20), at pools and at nodes. A share that has none by
+/// then is unresolved; a block stays in the spool.
+pub(crate) const FLUSH: Duration = Duration::from_secs(3);
 
 /// How patient a link is with its pools (S9, I20).
 #[derive(Debug, Clone, PartialEq)]
@@ -46,7 +50,7 @@ impl Default for LinkLimits {
             backoff_cap: seconds(60),
             failover: midstate_failover::Limits::default(),
             linger: seconds(1),
-            flush: seconds(3),
+            flush: FLUSH,
             keepalive_idle: seconds(30),
             keepalive_interval: seconds(10),
             keepalive_probes: 3,
@@ -94,8 +98,6 @@ impl LinkLimits {
 /// Each limit on nodes as `(name, value, what happens over it)`.
 pub fn node_rows() -> Vec<(&'static str, String, &'static str)> {
     let mut rows = midstate_gbt::limits::rows();
-    let flush = format!("{} s", node_session::FLUSH_TIMEOUT.as_secs());
-    rows.push(("wait for verdicts when leaving", flush, "the block stays in the spool"));
     let refused = spool::MAX_REFUSED.to_string();
     rows.push(("refused blocks kept on disk", refused, "the oldest is deleted"));
     rows

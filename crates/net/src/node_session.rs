@@ -19,12 +19,9 @@ use midstate_gbt::{Client, EXTRANONCE2_SIZE, Work};
 use midstate_pool::{Pool, Template};
 use midstate_stratum::ShareOutcome;
 
+use crate::limits::FLUSH;
 use crate::spool::SpoolProblem;
 use crate::{Happened, LinkEnd, LinkEvent, LinkState};
-
-/// How long verdicts on blocks are awaited when stopping (I20). What has none by then is in the
-/// spool.
-pub(crate) const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A node, as people see it.
 #[derive(Debug, Clone)]
@@ -253,7 +250,7 @@ impl NodeSession {
     /// Asks for no more work, and ends when every block has its verdict, or after some seconds.
     pub fn handle_stop(&mut self, now: Duration) {
         if self.flush_until.is_none() {
-            self.flush_until = Some(now.saturating_add(FLUSH_TIMEOUT));
+            self.flush_until = Some(now.saturating_add(FLUSH));
             self.client.finish(now);
             self.pump(now);
         }

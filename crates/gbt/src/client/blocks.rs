@@ -5,38 +5,19 @@
 //!   refuses it for good; what was refused for good is never sent again;
 //! - a node that was away, and a block of an earlier run, are asked about first, so that nothing is
 //!   sent twice without need;
-//! - the file stays until the block is 6 deep: a node that crashes may forget what it had accepted.
+//! - the file stays until the block is 6 deep: a node that crashes may forget what it had accepted;
+//! - of 64 blocks the oldest with a verdict makes room; while 64 have none, no more are found.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_chain::{Hash256, Verdict};
 
+use super::block::{Block, Delivery, Standing, pause};
 use super::{Events, What};
-use crate::limits::{BLOCK_RETRIES, BURIED, MAX_BLOCKS, MAX_GONE, MAX_PASSING, MAX_UNCLEAR};
+use crate::limits::{BURIED, MAX_BLOCKS, MAX_GONE, MAX_PASSING, MAX_UNCLEAR};
 use crate::rpc::{BlockVerdict, Call, HeaderInfo, RpcError, code};
 use crate::spool::SpooledBlock;
-
-/// A verdict on a block, for the `block` event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BlockOutcome {
-    /// The block.
-    pub hash: Hash256,
-    /// Its height.
-    pub height: u32,
-    /// Accepted: a node took it. Rejected: every node refused it for good. Unresolved: no node said
-    /// either, or it is stored beside the best chain.
-    pub verdict: Verdict,
-    /// The verdict reported before, if this one replaces it.
-    pub was: Option<Verdict>,
-    /// The node's words, for anything but a plain acceptance.
-    pub reason: Option<String>,
-    /// From finding it to the verdict.
-    pub latency: Duration,
-    /// Found by an earlier run.
-    pub replayed: bool,
-}
 
 /// Blocks of this run, counted; replayed ones are not.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -61,49 +42,6 @@ impl Ledger {
 /// The highest block that is 6 deep while a block at `height` is being sought.
 pub(super) fn buried_below(height: u32) -> Option<u32> {
     height.checked_sub(BURIED)
-}
-
-#[derive(Debug)]
-struct Block {
-    /// The node that gave its job, or that named the chain whose spool it comes from.
-    origin: usize,
-    spooled: SpooledBlock,
-    hex: Arc<str>,
-    found_at: Duration,
-    replayed: bool,
-    /// One per node.
-    deliveries: Vec<Delivery>,
-    /// One per node: its last answer that said neither yes nor no, and how many of them there were.
-    unclear: Vec<(u32, String)>,
-    /// The last one reported.
-    standing: Option<Standing>,
-}
-
-/// How one node and one block stand.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Delivery {
-    /// The spool is not written yet.
-    Held,
-    /// To be sent, or asked about.
-    Due { at: Duration, attempt: usize, ask: bool },
-    /// No answer yet.
-    UnderWay { attempt: usize },
-    /// The node has it, in the best chain when last seen.
-    Taken,
-    /// The node has it, beside the best chain.
-    Stored,
-    /// Refused for good.
-    Refused(String),
-    /// The node is on another chain, and is not asked.
-    Barred,
-}
-
-/// How a block stands over all nodes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
-    Accepted,
-    Rejected,
-    Overtaken,
 }
 
 #[derive(Debug)]
@@ -486,87 +424,6 @@ impl Blocks {
     }
 }
 
-impl Block {
-    fn is_due(&self, node: usize) -> bool {
-        matches!(self.deliveries[node], Delivery::Due { .. })
-    }
-
-    fn is_given_up(&self, node: usize) -> bool {
-        self.unclear[node].0 > MAX_UNCLEAR
-    }
-
-    fn give_up(&self, node: usize) -> Delivery {
-        let text = &self.unclear[node].1;
-        Delivery::Refused(format!("the node answers {text}, and does not have the block"))
-    }
-
-    /// The node does not have it: it forgot the block, or its answer meant no.
-    fn resend(&self, now: Duration, node: usize, attempt: usize) -> Delivery {
-        match self.unclear[node].0 {
-            0 => Delivery::Due { at: now, attempt: 0, ask: false },
-            _ if self.is_given_up(node) => self.give_up(node),
-            _ => Delivery::Due { at: now + pause(attempt), attempt, ask: false },
-        }
-    }
-
-    /// How it stands, the node that says so, and the node's words. `None` while a node that may
-    /// take it has not answered, and no other has.
-    fn judge(&self) -> Option<(Standing, usize, Option<String>)> {
-        let deliveries = || self.deliveries.iter();
-        if let Some(node) = deliveries().position(|delivery| *delivery == Delivery::Taken) {
-            return Some((Standing::Accepted, node, None));
-        }
-        let closed = |delivery: &Delivery| {
-            matches!(delivery, Delivery::Stored | Delivery::Refused(_) | Delivery::Barred)
-        };
-        if !deliveries().all(closed) {
-            return None;
-        }
-        if let Some(node) = deliveries().position(|delivery| *delivery == Delivery::Stored) {
-            let reason = match self.standing {
-                Some(Standing::Accepted) => {
-                    "no longer in the best chain: a reorganisation took another branch"
-                }
-                _ => "inconclusive: stored by the node, but another block came first",
-            };
-            return Some((Standing::Overtaken, node, Some(reason.to_owned())));
-        }
-        deliveries().enumerate().find_map(|(node, delivery)| match delivery {
-            Delivery::Refused(reason) => Some((Standing::Rejected, node, Some(reason.clone()))),
-            _ => None,
-        })
-    }
-
-    fn outcome(
-        &self,
-        verdict: Verdict,
-        was: Option<Verdict>,
-        reason: Option<String>,
-        latency: Duration,
-    ) -> BlockOutcome {
-        let (hash, height) = (self.spooled.hash, self.spooled.height);
-        let replayed = self.replayed;
-        BlockOutcome { hash, height, verdict, was, reason, latency, replayed }
-    }
-}
-
-impl SpooledBlock {
-    fn not_arrived(&self, error: &RpcError) -> String {
-        let hash = self.hash;
-        format!("block {hash} has not reached the node: {error}")
-    }
-}
-
-impl From<Standing> for Verdict {
-    fn from(standing: Standing) -> Self {
-        match standing {
-            Standing::Accepted => Self::Accepted,
-            Standing::Rejected => Self::Rejected,
-            Standing::Overtaken => Self::Unresolved,
-        }
-    }
-}
-
 impl Ledger {
     fn of(&mut self, standing: Standing) -> &mut u64 {
         match standing {
@@ -575,10 +432,6 @@ impl Ledger {
             Standing::Overtaken => &mut self.overtaken,
         }
     }
-}
-
-fn pause(attempt: usize) -> Duration {
-    Duration::from_secs(BLOCK_RETRIES[attempt.min(BLOCK_RETRIES.len() - 1)])
 }
 
 /// Refusals that time may lift: this node has not heard of the parent yet, or its clock is behind.
