@@ -37,19 +37,7 @@ pub(super) struct Node {
     pub(super) was_connected: bool,
     /// Our payout script on its chain.
     pub(super) script: Vec<u8>,
-    pub(super) longpoll: Option<LongPoll>,
-    pub(super) seen: Option<Seen>,
-    pub(super) room: Room,
-    /// Times in a row that it had room.
-    pub(super) proofs: u32,
-    /// Times in a row that it had no room.
-    pub(super) shortages: u32,
-    pub(super) shortage_told: bool,
-    /// Since when its room may be asked for soon: a short run leaves nothing behind at the node.
-    pub(super) serving_since: Option<Duration>,
-    /// Long polls in a row that broke at once.
-    pub(super) breaks: u32,
-    longpoll_off_until: Duration,
+    pub(super) waiting: Waiting,
     /// Last reason reported, so that each is said once.
     said: Option<String>,
     /// Last reason why proposals stay unchecked, for the same.
@@ -64,6 +52,25 @@ pub(super) enum Phase {
     New,
     /// May be asked for work.
     Ready,
+}
+
+/// What is known of waiting at the node; see `client/waiting.rs`.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    pub(super) longpoll: Option<LongPoll>,
+    pub(super) seen: Option<Seen>,
+    pub(super) room: Room,
+    /// Times in a row that it had room.
+    pub(super) proofs: u32,
+    /// Times in a row that it had no room.
+    pub(super) shortages: u32,
+    pub(super) shortage_told: bool,
+    /// Since when its room may be asked for soon: a short run leaves nothing behind at the node.
+    pub(super) serving_since: Option<Duration>,
+    /// Long polls in a row that broke at once.
+    pub(super) breaks: u32,
+    /// Nothing waits before.
+    longpoll_off_until: Duration,
 }
 
 /// A call that waits at the node for the next tip.
@@ -90,9 +97,10 @@ pub(super) struct Seen {
 }
 
 /// Whether the node has threads to spare.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) enum Room {
     /// Not asked yet, or too long ago.
+    #[default]
     Unknown,
     /// These calls are to find out.
     Asked { calls: Vec<u64>, since: Duration },
@@ -119,15 +127,7 @@ impl Node {
             doubtful: false,
             was_connected: false,
             script: Vec::new(),
-            longpoll: None,
-            seen: None,
-            room: Room::Unknown,
-            proofs: 0,
-            shortages: 0,
-            shortage_told: false,
-            serving_since: None,
-            breaks: 0,
-            longpoll_off_until: Duration::ZERO,
+            waiting: Waiting::default(),
             said: None,
             unchecked_for: None,
             late_proposals: 0,
@@ -208,7 +208,9 @@ impl Node {
     pub(super) fn trouble(&self) -> Option<&str> {
         self.said.as_deref()
     }
+}
 
+impl Waiting {
     /// A long poll ended without use. Whether long polling rests from now on.
     pub(super) fn longpoll_broke(&mut self, now: Duration) -> bool {
         self.breaks += 1;

@@ -149,7 +149,7 @@ impl Client {
     /// When to ask for the next template, and how to be told sooner.
     fn plan_next(&mut self, now: Duration, template: &Template) {
         let passed_over = self.look_at_waiting(now, template);
-        let waits = self.nodes[self.active].longpoll.is_some() && !passed_over;
+        let waits = self.nodes[self.active].waiting.longpoll.is_some() && !passed_over;
         let pause = match waits {
             _ if self.solved_tip == Some(template.prev_hash) => HURRY,
             true => REFRESH,

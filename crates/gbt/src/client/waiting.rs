@@ -35,15 +35,15 @@ impl Client {
     pub(super) fn look_at_waiting(&mut self, now: Duration, template: &Template) -> bool {
         let index = self.active;
         let node = &mut self.nodes[index];
-        node.serving_since.get_or_insert(now);
-        let stands = node.seen.as_ref().filter(|seen| seen.tip == template.prev_hash);
-        node.seen = Some(Seen {
+        node.waiting.serving_since.get_or_insert(now);
+        let stands = node.waiting.seen.as_ref().filter(|seen| seen.tip == template.prev_hash);
+        node.waiting.seen = Some(Seen {
             since: stands.map_or(now, |seen| seen.since),
             tip: template.prev_hash,
             height: template.height,
             poll_id: template.longpoll_id.clone(),
         });
-        let Some(poll) = &mut node.longpoll else { return false };
+        let Some(poll) = &mut node.waiting.longpoll else { return false };
         if poll.tip == template.prev_hash {
             return false;
         }
@@ -63,16 +63,16 @@ impl Client {
         let node = &mut self.nodes[self.active];
         let may = node.phase == Phase::Ready
             && !node.doubted
-            && node.may_longpoll(now)
+            && node.waiting.may_longpoll(now)
             && self.candidate.is_none();
-        let Some(since) = node.serving_since.filter(|_| may) else { return };
-        let is_quiet = node.seen.as_ref().is_some_and(|seen| now >= seen.since + QUIET);
-        if let Room::Proven { until } = node.room
+        let Some(since) = node.waiting.serving_since.filter(|_| may) else { return };
+        let is_quiet = node.waiting.seen.as_ref().is_some_and(|seen| now >= seen.since + QUIET);
+        if let Room::Proven { until } = node.waiting.room
             && now >= until
         {
-            node.room = Room::Unknown;
+            node.waiting.room = Room::Unknown;
         }
-        match (self.config.long_poll, &node.room) {
+        match (self.config.long_poll, &node.waiting.room) {
             (LongPolling::Never, _) | (_, Room::Asked { .. }) => {}
             (LongPolling::Always, _) => self.wait(now),
             (LongPolling::Auto, _) if now < since + first_seconds => {}
@@ -96,7 +96,7 @@ impl Client {
         let calls = (0..PROBES)
             .map(|_| self.call(now, node, call.clone(), Purpose::Probe, CALL_TIMEOUT))
             .collect();
-        self.nodes[node].room = Room::Asked { calls, since: now };
+        self.nodes[node].waiting.room = Room::Asked { calls, since: now };
     }
 
     pub(super) fn handle_probe(
@@ -107,7 +107,7 @@ impl Client {
         outcome: Result<Answer, RpcError>,
     ) {
         let node = &mut self.nodes[index];
-        let Room::Asked { calls, since } = &mut node.room else { return };
+        let Room::Asked { calls, since } = &mut node.waiting.room else { return };
         if !calls.contains(&id) {
             return;
         }
@@ -115,31 +115,32 @@ impl Client {
         match outcome.and_then(|answer| answer.result::<Tip>()) {
             // It does not wait, and so proves nothing.
             Ok(_) if now < *since + PROBE_TIME * 9 / 10 => {
-                node.room = Room::Unknowable;
+                node.waiting.room = Room::Unknowable;
             }
             Ok(_) if now >= *since + IN_TURNS => self.is_short(now, index),
             // Other miners' waits returned meanwhile, and left their threads to us for a moment.
             Ok(tip)
                 if !node
+                    .waiting
                     .seen
                     .as_ref()
                     .is_some_and(|seen| tip.is(&seen.tip) && seen.since <= *since) =>
             {
-                node.room = Room::Unknown;
-                node.serving_since = Some(now);
+                node.waiting.room = Room::Unknown;
+                node.waiting.serving_since = Some(now);
                 if index == self.active {
                     node.wake_at = Some(now);
                 }
             }
             Ok(_) if !calls.is_empty() => {}
             Ok(_) => {
-                node.shortages = 0;
-                node.proofs += 1;
-                if node.proofs >= PROOFS {
-                    node.room = Room::Proven { until: now + ROOM_FOR };
+                node.waiting.shortages = 0;
+                node.waiting.proofs += 1;
+                if node.waiting.proofs >= PROOFS {
+                    node.waiting.room = Room::Proven { until: now + ROOM_FOR };
                 } else {
-                    node.room = Room::Unknown;
-                    node.serving_since = Some(now);
+                    node.waiting.room = Room::Unknown;
+                    node.waiting.serving_since = Some(now);
                 }
             }
             Err(error) => self.cannot_be_asked(now, index, &error),
@@ -149,13 +150,13 @@ impl Client {
     fn cannot_be_asked(&mut self, now: Duration, index: usize, error: &RpcError) {
         match error {
             RpcError::Node { .. } | RpcError::Malformed(_) => {
-                self.nodes[index].room = Room::Unknowable;
+                self.nodes[index].waiting.room = Room::Unknowable;
             }
             RpcError::Forbidden if self.config.long_poll == LongPolling::Always => {
-                self.nodes[index].room = Room::Unknowable;
+                self.nodes[index].waiting.room = Room::Unknowable;
             }
             _ => {
-                self.nodes[index].rest_longpoll(now);
+                self.nodes[index].waiting.rest_longpoll(now);
                 let words = format!(
                     "the node does not say whether it has RPC threads to spare \
                      (waitforblockheight: {error}): asking it for templates in intervals of {} s",
@@ -169,15 +170,15 @@ impl Client {
     /// There was no thread for each of our short waits.
     fn is_short(&mut self, now: Duration, index: usize) {
         let node = &mut self.nodes[index];
-        node.room = Room::Unknown;
-        node.proofs = 0;
-        node.shortages += 1;
-        if node.shortages < SHORTAGES {
+        node.waiting.room = Room::Unknown;
+        node.waiting.proofs = 0;
+        node.waiting.shortages += 1;
+        if node.waiting.shortages < SHORTAGES {
             // Not before the next template.
-            node.serving_since = Some(now);
+            node.waiting.serving_since = Some(now);
             return;
         }
-        node.rest_longpoll(now);
+        node.waiting.rest_longpoll(now);
         let words = format!(
             "the node is short of RPC threads: asking it for templates in intervals of {} s \
              instead of waiting there; start it with more (-rpcthreads=16)",
@@ -187,7 +188,7 @@ impl Client {
     }
 
     fn tell_shortage(&mut self, index: usize, words: String) {
-        if !std::mem::replace(&mut self.nodes[index].shortage_told, true) {
+        if !std::mem::replace(&mut self.nodes[index].waiting.shortage_told, true) {
             self.events.push(index, What::Warning(words));
         }
     }
@@ -195,12 +196,12 @@ impl Client {
     fn wait(&mut self, now: Duration) {
         let index = self.active;
         let node = &self.nodes[index];
-        let Some(Seen { tip, height, poll_id, .. }) = node.seen.clone() else { return };
+        let Some(Seen { tip, height, poll_id, .. }) = node.waiting.seen.clone() else { return };
         // A block of ours is on its way to that tip: the next template is asked for anyhow.
         if self.solved_tip == Some(tip) {
             return;
         }
-        let (call, poll_id, timeout) = match (&node.room, poll_id) {
+        let (call, poll_id, timeout) = match (&node.waiting.room, poll_id) {
             (Room::Unknowable, Some(id)) => {
                 let call = Call::Template { longpoll_id: Some(id.clone()) };
                 (call, Some(id), LONGPOLL_TIMEOUT)
@@ -213,7 +214,7 @@ impl Client {
         };
         let id = self.call(now, index, call, Purpose::LongPoll, timeout);
         let poll = LongPoll { id, poll_id, sent_at: now, tip, passed_over: false };
-        self.nodes[index].longpoll = Some(poll);
+        self.nodes[index].waiting.longpoll = Some(poll);
     }
 
     pub(super) fn handle_longpoll(
@@ -224,7 +225,9 @@ impl Client {
         outcome: Result<Answer, RpcError>,
     ) {
         // One that was given up on has nothing to say any more.
-        let Some(poll) = self.nodes[index].longpoll.take_if(|poll| poll.id == id) else { return };
+        let Some(poll) = self.nodes[index].waiting.longpoll.take_if(|poll| poll.id == id) else {
+            return;
+        };
         let lasted = now.saturating_sub(poll.sent_at);
         if outcome.as_ref().map_or(true, Answer::is_no_answer) {
             // The node may be down, or something between us cuts long answers: a plain fetch tells.
@@ -245,11 +248,11 @@ impl Client {
         }
         self.receive_template(now, index, outcome);
         let node = &mut self.nodes[index];
-        let same = node.seen.as_ref().is_some_and(|seen| seen.poll_id == poll.poll_id);
+        let same = node.waiting.seen.as_ref().is_some_and(|seen| seen.poll_id == poll.poll_id);
         if same && lasted < Duration::from_secs(1) {
             self.longpoll_broke(now, index);
         } else {
-            node.breaks = 0;
+            node.waiting.breaks = 0;
         }
     }
 
@@ -270,7 +273,7 @@ impl Client {
                 }
             }
             Ok(_) => {
-                node.breaks = 0;
+                node.waiting.breaks = 0;
                 if index == self.active {
                     node.wake_at = Some(now);
                 }
@@ -285,7 +288,7 @@ impl Client {
     }
 
     fn longpoll_broke(&mut self, now: Duration, index: usize) {
-        if self.nodes[index].longpoll_broke(now) {
+        if self.nodes[index].waiting.longpoll_broke(now) {
             let words = format!(
                 "long polling does not work at this node: asking it in intervals of {} s",
                 POLL.as_secs()
@@ -298,12 +301,12 @@ impl Client {
     pub(super) fn stop_waiting(&mut self, index: usize) {
         let node = &mut self.nodes[index];
         let mut ended = Vec::new();
-        if let Some(poll) = node.longpoll.take() {
+        if let Some(poll) = node.waiting.longpoll.take() {
             ended.push(poll.id);
         }
-        if let Room::Asked { calls, .. } = &mut node.room {
+        if let Room::Asked { calls, .. } = &mut node.waiting.room {
             ended.append(calls);
-            node.room = Room::Unknown;
+            node.waiting.room = Room::Unknown;
         }
         for id in ended {
             self.withdraw(id);
@@ -312,7 +315,7 @@ impl Client {
 
     /// A block is about to be sent: it must not stand behind a wait of ours.
     pub(super) fn make_way(&mut self, index: usize) {
-        if !matches!(self.nodes[index].room, Room::Proven { .. }) {
+        if !matches!(self.nodes[index].waiting.room, Room::Proven { .. }) {
             self.stop_waiting(index);
         }
     }
@@ -325,7 +328,7 @@ impl Client {
     /// For each node where something of ours waits: since when its oldest ordinary call does.
     fn hangs(&self) -> impl Iterator<Item = (usize, Duration)> {
         let nodes = self.nodes.iter().enumerate();
-        nodes.filter(|(_, node)| node.longpoll.is_some()).filter_map(|(index, _)| {
+        nodes.filter(|(_, node)| node.waiting.longpoll.is_some()).filter_map(|(index, _)| {
             let ordinary = self.pending.values().filter(|call| {
                 call.node == index && !matches!(call.purpose, Purpose::LongPoll | Purpose::Probe)
             });
@@ -339,7 +342,7 @@ impl Client {
         for (index, _) in hanging {
             self.stop_waiting(index);
             let node = &mut self.nodes[index];
-            node.rest_longpoll(now);
+            node.waiting.rest_longpoll(now);
             if index == self.active && node.wake_at.is_some() {
                 node.wake_at = node.wake_at.map(|at| at.min(now + POLL));
             }
