@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::spool;
 
-/// How long verdicts are awaited when stopping (I20), at pools and at nodes. A share that has none by
-/// then is unresolved; a block stays in the spool.
+/// How long verdicts are awaited when stopping (I20), at pools and at nodes. A share that has none
+/// by then is unresolved; a block stays in the spool.
 pub(crate) const FLUSH: Duration = Duration::from_secs(3);
 
 /// How patient a link is with its pools (S9, I20).

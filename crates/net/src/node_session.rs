@@ -54,7 +54,7 @@ pub enum NodeTask {
     },
 }
 
-/// See the [module](self) page.
+/// The link to nodes as a state machine: `handle_*` takes what happened, `poll_*` says what to do.
 #[derive(Debug)]
 pub struct NodeSession {
     client: Client,

@@ -85,7 +85,8 @@ pub enum What {
     },
     /// Hash nothing until the next job: whatever is found now is worthless.
     Pause,
-    /// Write this block and sync it, then call [`Client::handle_spooled`](super::Client::handle_spooled); it is sent after that.
+    /// Write this block and sync it, then call
+    /// [`Client::handle_spooled`](super::Client::handle_spooled); it is sent after that.
     Spool(SpooledBlock),
     /// The block's file has done its duty.
     Unspool {
