@@ -17,7 +17,7 @@ use self::screen::Screen;
 use crate::mining::event::{Event, RejectCount};
 use crate::mining::notice::Notice;
 use crate::mining::status::Status;
-use crate::mining::words::{self, Said};
+use crate::mining::words::{self, Sentence};
 use crate::mining::{Command, Lines, View, Views};
 use crate::shell::output::Output;
 
@@ -77,7 +77,7 @@ impl<'a> Live<'a> {
         self.stage = match Screen::enter(Arc::clone(&self.scene), self.keys.clone()) {
             Ok(screen) => {
                 let scene = Arc::clone(&self.scene);
-                self.lines.out().logs().divert(move |line| lock(&scene).say(Said::Note(line)));
+                self.lines.out().logs().divert(move |line| lock(&scene).say(Sentence::Note(line)));
                 Stage::Up(screen)
             }
             Err(error) => {
@@ -96,7 +96,7 @@ impl<'a> Live<'a> {
         kept.into_iter().for_each(|said| self.lines.say(said));
     }
 
-    fn say(&mut self, said: Said) {
+    fn say(&mut self, said: Sentence) {
         if self.is_up() {
             return lock(&self.scene).say(said);
         }
@@ -150,11 +150,11 @@ impl View for Live<'_> {
     }
 
     fn report(&mut self, status: &Status, rejects: &[RejectCount]) {
-        self.say(Said::Note(words::full_status(status, rejects)));
+        self.say(Sentence::Note(words::full_status(status, rejects)));
     }
 
     fn note(&mut self, text: &str) {
-        self.say(Said::Note(text.to_owned()));
+        self.say(Sentence::Note(text.to_owned()));
     }
 
     /// From here on Ctrl-C is a signal again, and a second one ends the program.

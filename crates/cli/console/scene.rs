@@ -14,7 +14,7 @@ use ratatui::widgets::Sparkline;
 
 use crate::mining::event::Event;
 use crate::mining::status::{State, Status};
-use crate::mining::words::{self, Said};
+use crate::mining::words::{self, Sentence};
 use crate::shell::prose;
 use crate::shell::units;
 
@@ -34,8 +34,8 @@ pub(super) struct Scene {
     rates: VecDeque<u64>,
     /// Time and hashes at the end of the newest of these seconds.
     counted: (f64, u64),
-    shown: VecDeque<Said>,
-    kept: VecDeque<Said>,
+    shown: VecDeque<Sentence>,
+    kept: VecDeque<Sentence>,
 }
 
 /// A row of the page.
@@ -73,7 +73,7 @@ impl Scene {
 
     /// Words about an event. Those on accepted shares are shown and not kept: they are many, and
     /// the summary counts them.
-    pub(super) fn hear(&mut self, event: &Event, said: Said) {
+    pub(super) fn hear(&mut self, event: &Event, said: Sentence) {
         if matches!(event, Event::Share(share) if share.verdict == Verdict::Accepted) {
             self.show(said);
         } else {
@@ -82,18 +82,18 @@ impl Scene {
     }
 
     /// Words to show, and to print when the terminal is given back.
-    pub(super) fn say(&mut self, said: Said) {
+    pub(super) fn say(&mut self, said: Sentence) {
         self.show(said.clone());
         push(&mut self.kept, said, MOST_KEPT);
     }
 
     /// Words to show.
-    pub(super) fn show(&mut self, said: Said) {
+    pub(super) fn show(&mut self, said: Sentence) {
         push(&mut self.shown, said, MOST_SHOWN);
     }
 
     /// What was said and is worth printing after all.
-    pub(super) fn take_kept(&mut self) -> VecDeque<Said> {
+    pub(super) fn take_kept(&mut self) -> VecDeque<Sentence> {
         std::mem::take(&mut self.kept)
     }
 
@@ -230,7 +230,7 @@ impl Scene {
     fn newest_words(&self, width: usize, count: usize) -> VecDeque<Line<'static>> {
         let mut lines = VecDeque::new();
         for said in self.shown.iter().rev() {
-            let (Said::Line(text) | Said::Note(text)) = said;
+            let (Sentence::Result(text) | Sentence::Note(text)) = said;
             let parts = prose::wrap(&words::shorten_hashes(text), width);
             if !lines.is_empty() && lines.len() + parts.len() > count {
                 break;
@@ -243,12 +243,12 @@ impl Scene {
         lines
     }
 
-    fn style_of(&self, said: &Said) -> Style {
+    fn style_of(&self, said: &Sentence) -> Style {
         match said {
-            Said::Line(text) if text.starts_with("block") => {
+            Sentence::Result(text) if text.starts_with("block") => {
                 self.style(Color::Green, Modifier::empty())
             }
-            Said::Note(text) if text.starts_with("warning") => {
+            Sentence::Note(text) if text.starts_with("warning") => {
                 self.style(Color::Yellow, Modifier::empty())
             }
             _ => Style::default(),

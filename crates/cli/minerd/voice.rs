@@ -12,7 +12,7 @@ use crate::mining::View;
 use crate::mining::event::{Event, JobEvent, PoolEvent, RejectCount, ShareEvent};
 use crate::mining::notice::Notice;
 use crate::mining::status::{State, Status};
-use crate::mining::words::{self, Said, Speech};
+use crate::mining::words::{self, Sentence, Speech};
 use crate::shell::exit::Failure;
 use crate::shell::printer::{Printer, Stream};
 
@@ -183,8 +183,8 @@ impl Voice {
         }
     }
 
-    fn say(&self, said: &Said) {
-        let (Said::Line(text) | Said::Note(text)) = said;
+    fn say(&self, said: &Sentence) {
+        let (Sentence::Result(text) | Sentence::Note(text)) = said;
         self.info(text.trim_start());
     }
 

@@ -16,11 +16,11 @@ const CAUSES: usize = 64;
 /// See the [module](self) page.
 #[derive(Debug, Default)]
 pub(crate) struct Ration {
-    causes: HashMap<String, Told>,
+    causes: HashMap<String, Entry>,
 }
 
 #[derive(Debug)]
-struct Told {
+struct Entry {
     at: Duration,
     held_back: u64,
     text: String,
@@ -39,13 +39,13 @@ impl Ration {
             text.clone_into(&mut told.text);
             return None;
         }
-        self.causes.insert(key, Told { at: now, held_back: 0, text: text.to_owned() });
+        self.causes.insert(key, Entry { at: now, held_back: 0, text: text.to_owned() });
         Some(text.to_owned())
     }
 
     /// The lines that were held back and are due: the newest of each cause, with their count.
     pub(crate) fn due(&mut self, now: Duration) -> Vec<String> {
-        let is_due = |told: &&mut Told| told.held_back > 0 && now >= told.at.saturating_add(PACE);
+        let is_due = |told: &&mut Entry| told.held_back > 0 && now >= told.at.saturating_add(PACE);
         let due = self.causes.values_mut().filter(is_due).map(|told| {
             told.at = now;
             match std::mem::take(&mut told.held_back) {

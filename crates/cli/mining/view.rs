@@ -3,7 +3,7 @@
 use super::event::{Event, RejectCount};
 use super::notice::Notice;
 use super::status::Status;
-use super::words::{self, Said, Speech};
+use super::words::{self, Sentence, Speech};
 use crate::shell::output::Output;
 
 /// Somebody who watches. Called on the mining loop between two events, so it must never wait.
@@ -101,12 +101,14 @@ impl<'a> Lines<'a> {
     }
 
     /// Prints words where they belong.
-    pub(crate) fn say(&mut self, said: Said) {
+    pub(crate) fn say(&mut self, said: Sentence) {
         match said {
             // Who reads the output with a program, or later, gets them whole.
-            Said::Line(line) if self.out.is_seen() => self.out.line(words::shorten_hashes(&line)),
-            Said::Line(line) => self.out.line(line),
-            Said::Note(note) => self.out.note(note),
+            Sentence::Result(line) if self.out.is_seen() => {
+                self.out.line(words::shorten_hashes(&line))
+            }
+            Sentence::Result(line) => self.out.line(line),
+            Sentence::Note(note) => self.out.note(note),
         }
     }
 

@@ -16,12 +16,12 @@ use super::ration::Ration;
 use super::status::{ShareCounts, State, Status};
 use crate::shell::units;
 
-/// Words, and where they belong.
+/// A sentence for people, and where it belongs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Said {
-    /// A result: stdout.
-    Line(String),
-    /// What is going on: stderr.
+pub(crate) enum Sentence {
+    /// For stdout.
+    Result(String),
+    /// What is going on, for stderr.
     Note(String),
 }
 
@@ -35,10 +35,10 @@ pub(crate) struct Speech {
 
 impl Speech {
     /// What people are told of `event` now.
-    pub(crate) fn of(&mut self, event: &Event, status: &Status) -> Option<Said> {
+    pub(crate) fn of(&mut self, event: &Event, status: &Status) -> Option<Sentence> {
         match (event, of(event, status)) {
-            (Event::Pool(_), Some(Said::Note(note))) => {
-                self.states.say(up(status), &note).map(Said::Note)
+            (Event::Pool(_), Some(Sentence::Note(note))) => {
+                self.states.say(up(status), &note).map(Sentence::Note)
             }
             (_, said) => said,
         }
@@ -46,21 +46,21 @@ impl Speech {
 
     /// What people are told of `notice` now. Texts of servers and what is said about their answers
     /// may come again and again.
-    pub(crate) fn of_notice(&mut self, notice: &Notice, status: &Status) -> Option<Said> {
+    pub(crate) fn of_notice(&mut self, notice: &Notice, status: &Status) -> Option<Sentence> {
         let text = of_notice(notice);
         match notice {
             Notice::Message { .. } | Notice::Warning { .. } | Notice::Advice(_) => {
-                self.texts.say(up(status), &text).map(Said::Note)
+                self.texts.say(up(status), &text).map(Sentence::Note)
             }
-            _ => Some(Said::Note(text)),
+            _ => Some(Sentence::Note(text)),
         }
     }
 
     /// The words that were held back and are due.
-    pub(crate) fn due(&mut self, status: &Status) -> Vec<Said> {
+    pub(crate) fn due(&mut self, status: &Status) -> Vec<Sentence> {
         let now = up(status);
         let due = self.texts.due(now).into_iter().chain(self.states.due(now));
-        due.map(Said::Note).collect()
+        due.map(Sentence::Note).collect()
     }
 }
 
@@ -71,14 +71,14 @@ fn up(status: &Status) -> Duration {
 
 /// What people are told of `event`; not everything is of interest to them. The summary has
 /// [words of its own](summary).
-fn of(event: &Event, status: &Status) -> Option<Said> {
+fn of(event: &Event, status: &Status) -> Option<Sentence> {
     match event {
-        Event::Pool(pool) => of_pool(pool).map(Said::Note),
-        Event::Share(share) => of_share(share, status).map(Said::Line),
-        Event::Block(block) => of_block(block).map(Said::Line),
+        Event::Pool(pool) => of_pool(pool).map(Sentence::Note),
+        Event::Share(share) => of_share(share, status).map(Sentence::Result),
+        Event::Block(block) => of_block(block).map(Sentence::Result),
         Event::Miner(miner) => Some(of_miner(miner)),
-        Event::Throttled(throttled) => Some(Said::Note(of_throttled(throttled))),
-        Event::LeftOut(left_out) => of_left_out(left_out).map(Said::Note),
+        Event::Throttled(throttled) => Some(Sentence::Note(of_throttled(throttled))),
+        Event::LeftOut(left_out) => of_left_out(left_out).map(Sentence::Note),
         Event::Job(_) | Event::Rate(_) | Event::Summary(_) => None,
     }
 }
@@ -345,7 +345,7 @@ fn of_block(block: &BlockEvent) -> Option<String> {
     ))
 }
 
-fn of_miner(MinerEvent { worker, session, news }: &MinerEvent) -> Said {
+fn of_miner(MinerEvent { worker, session, news }: &MinerEvent) -> Sentence {
     // The page tells miners of one name apart by this number: no name may pass for one with it.
     let worker = match worker.contains('#') {
         true => format!("{worker} #{session}"),
@@ -353,15 +353,15 @@ fn of_miner(MinerEvent { worker, session, news }: &MinerEvent) -> Said {
     };
     match news {
         MinerNews::Joined { address } => {
-            Said::Note(format!("{worker} joined from {}", address.ip()))
+            Sentence::Note(format!("{worker} joined from {}", address.ip()))
         }
         MinerNews::Block { height, hash } => {
-            Said::Line(format!("block {height:<4} {hash}  found by {worker}"))
+            Sentence::Result(format!("block {height:<4} {hash}  found by {worker}"))
         }
         MinerNews::Left { accepted, blocks, .. } => {
             let [shares, blocks] = [(*accepted, "share"), (*blocks, "block")]
                 .map(|(count, what)| units::count(count, what));
-            Said::Note(format!("{worker} left after {shares}, {blocks}"))
+            Sentence::Note(format!("{worker} left after {shares}, {blocks}"))
         }
     }
 }

@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 use crate::LinkLimits;
 use crate::dial::{Dial, Dialler};
 use crate::event::{EventSender, Happened, LinkEnd, LinkEvent, LinkState};
-use crate::seat::{Account, Channels, Order, Report, Seat, SeatId, Told};
+use crate::seat::{Account, Channels, Order, Report, Seat, SeatId, SeatNews};
 use crate::trouble::Trouble;
 
 /// Reports under way before the seats wait.
@@ -50,9 +50,9 @@ pub struct Link {
     reloads: Option<mpsc::UnboundedReceiver<Vec<Account>>>,
     failover: Failover,
     /// In order of preference.
-    seats: Vec<Occupied>,
+    seats: Vec<SeatHandle>,
     /// No longer on the list; their last reports may be under way.
-    leaving: Vec<Occupied>,
+    leaving: Vec<SeatHandle>,
     tasks: JoinSet<()>,
     next_seat: SeatId,
     reports: mpsc::Receiver<Report>,
@@ -65,7 +65,7 @@ pub struct Link {
 }
 
 /// A seat as the link sees it.
-struct Occupied {
+struct SeatHandle {
     id: SeatId,
     account: Account,
     /// The URL on the list, as people see it.
@@ -165,7 +165,7 @@ impl Link {
             self.route(share);
         }
         for seat in self.seats.iter().chain(&self.leaving) {
-            seat.orders.send_replace(Order::Leave);
+            seat.orders.send_replace(Order::End);
         }
         // Reports end when the last seat is gone.
         let (closed, _) = mpsc::channel(1);
@@ -183,14 +183,14 @@ impl Link {
             seat.note(now, &what);
         }
         match what {
-            Told::Happened(what) => self.tell(id, what),
-            Told::Target(_) => {}
-            Told::Accepted => {
+            SeatNews::Happened(what) => self.tell(id, what),
+            SeatNews::Target(_) => {}
+            SeatNews::Accepted => {
                 if let Some(rank) = rank {
                     self.failover.accepted(rank);
                 }
             }
-            Told::Job(job) => {
+            SeatNews::Job(job) => {
                 let Some(rank) = rank else { return };
                 self.failover.job(rank);
                 self.seats[rank].job = Some(Arc::clone(&job));
@@ -198,12 +198,12 @@ impl Link {
                     self.issue(id, job);
                 }
             }
-            Told::Healthy => {
+            SeatNews::Healthy => {
                 if let Some(rank) = rank {
                     self.failover.healthy(now, rank);
                 }
             }
-            Told::Failed(how, reason) => {
+            SeatNews::Failed(how, reason) => {
                 if let Some(rank) = rank {
                     self.seats[rank].job = None;
                     self.failover.failed(now, rank, how);
@@ -220,7 +220,7 @@ impl Link {
                 }
             }
             // A list that is read again and again leaves nothing behind.
-            Told::Left => self.leaving.retain(|seat| seat.id != id),
+            SeatNews::Left => self.leaving.retain(|seat| seat.id != id),
         }
     }
 
@@ -300,10 +300,10 @@ impl Link {
     }
 
     /// What is wrong at these pools at present.
-    fn troubles(&self, seats: &[Occupied]) -> String {
+    fn troubles(&self, seats: &[SeatHandle]) -> String {
         let now = self.now();
-        let one = |seat: &Occupied| seat.trouble.words(now, self.limits.failover.workless);
-        let named = |seat: &Occupied| format!("{}: {}", seat.name, one(seat));
+        let one = |seat: &SeatHandle| seat.trouble.words(now, self.limits.failover.workless);
+        let named = |seat: &SeatHandle| format!("{}: {}", seat.name, one(seat));
         match seats {
             [seat] => one(seat),
             seats => seats.iter().map(named).collect::<Vec<_>>().join("; "),
@@ -346,8 +346,9 @@ impl Link {
         let mut old: Vec<_> = std::mem::take(&mut self.seats).into_iter().map(Some).collect();
         let mut kept = Vec::new();
         for account in accounts {
-            let is_same =
-                |seat: &Option<Occupied>| seat.as_ref().is_some_and(|seat| seat.account == account);
+            let is_same = |seat: &Option<SeatHandle>| {
+                seat.as_ref().is_some_and(|seat| seat.account == account)
+            };
             let at = old.iter().position(is_same);
             let seat = match at.and_then(|at| old[at].take()) {
                 Some(seat) => seat,
@@ -357,14 +358,14 @@ impl Link {
             self.seats.push(seat);
         }
         for seat in old.into_iter().flatten() {
-            seat.orders.send_replace(Order::Retire);
+            seat.orders.send_replace(Order::Remove);
             self.leaving.push(seat);
         }
         let now = self.now();
         self.failover.set_servers(now, &kept);
     }
 
-    fn occupy(&mut self, account: Account, wait: Duration) -> Occupied {
+    fn occupy(&mut self, account: Account, wait: Duration) -> SeatHandle {
         let id = self.next_seat;
         self.next_seat += 1;
         let (orders, ordered) = watch::channel(Order::Rest);
@@ -377,7 +378,7 @@ impl Link {
         let listed: Arc<str> = account.url.to_string().into();
         let (name, trouble) = (Arc::clone(&listed), Trouble::new(self.now()));
         let under_way = HashMap::new();
-        Occupied { id, listed, name, trouble, under_way, account, orders, shares, job: None }
+        SeatHandle { id, listed, name, trouble, under_way, account, orders, shares, job: None }
     }
 
     /// A seat panicked: a bug, which must not end the mining (S14). Its pool gets a new seat, and
@@ -387,7 +388,7 @@ impl Link {
         while let Ok(report) = self.reports.try_recv() {
             self.handle_report(report);
         }
-        let gone = |seat: &Occupied| seat.shares.is_closed();
+        let gone = |seat: &SeatHandle| seat.shares.is_closed();
         while let Some(rank) = self.seats.iter().position(gone) {
             let account = self.seats[rank].account.clone();
             let text = format!("a bug, please report it: {panic}; connecting anew");
@@ -419,7 +420,7 @@ impl Link {
         }
     }
 
-    fn seat_mut(&mut self, id: SeatId) -> Option<&mut Occupied> {
+    fn seat_mut(&mut self, id: SeatId) -> Option<&mut SeatHandle> {
         self.seats.iter_mut().chain(&mut self.leaving).find(|seat| seat.id == id)
     }
 
@@ -454,12 +455,12 @@ impl Link {
     }
 }
 
-impl Occupied {
+impl SeatHandle {
     /// Keeps the books of what the seat tells.
-    fn note(&mut self, now: Duration, what: &Told) {
+    fn note(&mut self, now: Duration, what: &SeatNews) {
         match what {
-            Told::Target(url) => self.name = url.to_string().into(),
-            Told::Happened(Happened::Verdict(ShareOutcome { share, .. })) => {
+            SeatNews::Target(url) => self.name = url.to_string().into(),
+            SeatNews::Happened(Happened::Verdict(ShareOutcome { share, .. })) => {
                 if let Some(shares) = self.under_way.get_mut(&share.hash) {
                     shares.pop();
                     if shares.is_empty() {

@@ -59,21 +59,22 @@ pub(crate) enum Order {
     Rest,
     /// Be connected.
     Run,
-    /// As resting, and then the end.
-    Retire,
-    /// The same, and nothing will be found any more.
-    Leave,
+    /// Its pool is no longer on the list: be disconnected, likewise, and end.
+    Remove,
+    /// Mining has ended, so that no more shares come: be disconnected, likewise, and end.
+    End,
 }
 
 /// What a seat tells the link.
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) seat: SeatId,
-    pub(crate) what: Told,
+    pub(crate) what: SeatNews,
 }
 
+/// What has happened at a seat.
 #[derive(Debug)]
-pub(crate) enum Told {
+pub(crate) enum SeatNews {
     /// For whoever mines.
     Happened(Happened),
     /// For whoever mines, if this is the pool to work for.
@@ -182,7 +183,7 @@ impl Seat {
     pub(crate) async fn run(mut self) {
         loop {
             match self.order() {
-                Order::Retire | Order::Leave => break,
+                Order::Remove | Order::End => break,
                 Order::Rest => {
                     self.offline(std::future::pending::<()>()).await;
                     continue;
@@ -198,7 +199,7 @@ impl Seat {
                 Ending::Redirected { to, wait } => {
                     let reason = format!("the pool redirects to {to}");
                     self.tell_state(LinkState::Lost, Some(reason.clone())).await;
-                    self.report(Told::Failed(Failure::Passing, reason)).await;
+                    self.report(SeatNews::Failed(Failure::Passing, reason)).await;
                     self.set_target(to).await;
                     wait
                 }
@@ -209,7 +210,7 @@ impl Seat {
                         _ => &reason,
                     };
                     self.tell_state(LinkState::Lost, Some(why.to_owned())).await;
-                    self.report(Told::Failed(how, reason)).await;
+                    self.report(SeatNews::Failed(how, reason)).await;
                     self.set_target(self.account.url.clone()).await;
                     match std::mem::take(&mut self.had_work) {
                         true => self.backoff.next_after_session(),
@@ -272,7 +273,7 @@ impl Seat {
     async fn set_target(&mut self, to: PoolUrl) {
         if self.target != to {
             self.target = to.clone();
-            self.report(Told::Target(to)).await;
+            self.report(SeatNews::Target(to)).await;
         }
     }
 
@@ -361,7 +362,7 @@ impl Seat {
                         self.take_waiting_shares();
                         let now = self.now();
                         let linger = match order {
-                            Order::Leave => Duration::ZERO,
+                            Order::End => Duration::ZERO,
                             _ => self.limits.linger,
                         };
                         let from = now + linger;
@@ -409,7 +410,7 @@ impl Seat {
         let now = self.now();
         self.client.finish(now);
         self.forward_events(&mut Progress::default()).await;
-        self.report(Told::Left).await;
+        self.report(SeatNews::Left).await;
     }
 
     fn take_waiting_shares(&mut self) {
@@ -431,7 +432,7 @@ impl Seat {
                 }
                 ClientEvent::Job(_) if progress.leaving => {}
                 ClientEvent::Job(job) => {
-                    self.report(Told::Job(job)).await;
+                    self.report(SeatNews::Job(job)).await;
                     let is_first = !std::mem::replace(&mut progress.has_job, true);
                     if is_first {
                         self.tell_health(progress).await;
@@ -441,7 +442,7 @@ impl Seat {
                     progress.refused |= outcome.verdict == Verdict::Rejected;
                     let is_accepted = outcome.verdict == Verdict::Accepted;
                     if is_accepted && !std::mem::replace(&mut progress.accepted, true) {
-                        self.report(Told::Accepted).await;
+                        self.report(SeatNews::Accepted).await;
                     }
                     self.tell(Happened::Verdict(outcome)).await;
                 }
@@ -521,7 +522,7 @@ impl Seat {
     async fn tell_health(&mut self, progress: &mut Progress) {
         if progress.let_in && progress.has_job && !progress.leaving {
             progress.healthy = Some(self.now());
-            self.report(Told::Healthy).await;
+            self.report(SeatNews::Healthy).await;
         }
     }
 
@@ -530,11 +531,11 @@ impl Seat {
     }
 
     async fn tell(&self, what: Happened) {
-        self.report(Told::Happened(what)).await;
+        self.report(SeatNews::Happened(what)).await;
     }
 
     /// Waits while the link is busy, and the pool with us: no queue grows.
-    async fn report(&self, what: Told) {
+    async fn report(&self, what: SeatNews) {
         // A link that is gone was the last one to care.
         let _ = self.reports.send(Report { seat: self.id, what }).await;
     }

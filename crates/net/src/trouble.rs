@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::seat::Told;
+use crate::seat::SeatNews;
 use crate::{Happened, LinkState};
 
 /// How far a connection has come.
@@ -35,15 +35,19 @@ impl Trouble {
     }
 
     /// A seat told something.
-    pub(crate) fn note(&mut self, now: Duration, told: &Told) {
+    pub(crate) fn note(&mut self, now: Duration, told: &SeatNews) {
         let stage = match told {
-            Told::Happened(Happened::State { state: LinkState::Connecting, .. }) => {
+            SeatNews::Happened(Happened::State { state: LinkState::Connecting, .. }) => {
                 Stage::Connecting
             }
-            Told::Happened(Happened::State { state: LinkState::Connected, .. }) => Stage::Connected,
-            Told::Happened(Happened::State { state: LinkState::Authorized, .. }) => Stage::LetIn,
-            Told::Healthy => Stage::Working,
-            Told::Failed(_, reason) => {
+            SeatNews::Happened(Happened::State { state: LinkState::Connected, .. }) => {
+                Stage::Connected
+            }
+            SeatNews::Happened(Happened::State { state: LinkState::Authorized, .. }) => {
+                Stage::LetIn
+            }
+            SeatNews::Healthy => Stage::Working,
+            SeatNews::Failed(_, reason) => {
                 let stage = self.stage.take().unwrap_or(Stage::Connecting);
                 self.last = Some((stage, reason.clone()));
                 return;
@@ -88,12 +92,12 @@ mod tests {
     #[test]
     fn a_reason_names_the_present_trouble_never_an_older_one_and_is_never_null() {
         let seconds = Duration::from_secs;
-        let state = |state| Told::Happened(Happened::State { state, reason: None });
+        let state = |state| SeatNews::Happened(Happened::State { state, reason: None });
         let mut trouble = Trouble::new(seconds(0));
         let words = |trouble: &Trouble, now| trouble.words(seconds(now), seconds(10));
         assert!(words(&trouble, 7).contains("no connection to it yet, after 7 s"));
         trouble.note(seconds(7), &state(LinkState::Connecting));
-        trouble.note(seconds(8), &Told::Failed(Failure::Hopeless, "refused".into()));
+        trouble.note(seconds(8), &SeatNews::Failed(Failure::Hopeless, "refused".into()));
         assert_eq!(words(&trouble, 60), "refused");
         trouble.note(seconds(60), &state(LinkState::Connecting));
         assert_eq!(words(&trouble, 61), "refused", "the next attempt is no cure");
@@ -101,8 +105,8 @@ mod tests {
         assert!(words(&trouble, 71).contains("nothing useful for 10 s"));
         trouble.note(seconds(72), &state(LinkState::Authorized));
         assert!(words(&trouble, 82).contains("let us in but has sent no work for 10 s"));
-        trouble.note(seconds(83), &Told::Healthy);
-        trouble.note(seconds(84), &Told::Failed(Failure::Passing, "hung up".into()));
+        trouble.note(seconds(83), &SeatNews::Healthy);
+        trouble.note(seconds(84), &SeatNews::Failed(Failure::Passing, "hung up".into()));
         trouble.note(seconds(85), &state(LinkState::Connecting));
         trouble.note(seconds(85), &state(LinkState::Authorized));
         assert_eq!(words(&trouble, 86), "hung up", "being let in is no cure for that");

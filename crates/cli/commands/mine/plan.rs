@@ -25,7 +25,7 @@ pub(crate) struct Plan {
 /// What a dry run says to programs.
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "plan")]
-struct Told {
+struct PlanEvent {
     /// Pools or nodes, in order of preference.
     servers: Vec<Server>,
     kernel: &'static str,
@@ -72,7 +72,7 @@ impl Plan {
     pub(super) fn tell(&self, out: &mut Output) {
         let Self { choice, upstream, goals, .. } = self;
         let config = &choice.config;
-        let told = Told {
+        let told = PlanEvent {
             servers: match upstream {
                 Upstream::Pools(pools) => pools.accounts.iter().map(Server::of_pool).collect(),
                 Upstream::Nodes(nodes) => nodes.nodes.iter().map(Server::of_node).collect(),

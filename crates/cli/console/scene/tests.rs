@@ -59,14 +59,14 @@ fn scene() -> Scene {
         scene.set_status(&Status { seconds: second as f64, hashes, ..status() });
     }
     scene.status = Some(status());
-    scene.say(Said::Note("authorized at stratum+tcp://pool.example.org:3333".into()));
-    scene.say(Said::Note(
+    scene.say(Sentence::Note("authorized at stratum+tcp://pool.example.org:3333".into()));
+    scene.say(Sentence::Note(
         "warning: stratum+tcp://pool.example.org:3333: not encrypted: whoever is on the way can \
          read it and take the work; if the pool has a TLS port, use stratum+tls://"
             .into(),
     ));
     let hash = format!("{}1f{}", "0".repeat(12), "c3".repeat(25));
-    scene.say(Said::Line(format!("rejected share {hash} (code 23): low difficulty share")));
+    scene.say(Sentence::Result(format!("rejected share {hash} (code 23): low difficulty share")));
     scene
 }
 
@@ -207,19 +207,19 @@ fn what_is_kept_has_bounds_and_leaves_accepted_shares_out() {
         advice: None,
         listed: None,
     };
-    scene.hear(&Event::Share(share.clone()), Said::Line("accepted".into()));
+    scene.hear(&Event::Share(share.clone()), Sentence::Result("accepted".into()));
     assert_eq!(scene.take_kept().len(), 0);
     share.verdict = Verdict::Rejected;
-    scene.hear(&Event::Share(share), Said::Line("rejected".into()));
+    scene.hear(&Event::Share(share), Sentence::Result("rejected".into()));
     assert_eq!(scene.take_kept().len(), 1);
     assert_eq!(scene.shown.len(), 2);
 
     for number in 0..MOST_KEPT + 5 {
-        scene.say(Said::Line(number.to_string()));
+        scene.say(Sentence::Result(number.to_string()));
     }
     let kept = scene.take_kept();
     assert_eq!(kept.len(), MOST_KEPT);
-    assert_eq!(kept.front(), Some(&Said::Line("5".into())));
+    assert_eq!(kept.front(), Some(&Sentence::Result("5".into())));
     assert_eq!(scene.shown.len(), MOST_SHOWN);
     assert!(scene.take_kept().is_empty(), "it is printed once");
 }
