@@ -128,6 +128,14 @@ fn two_nodes_that_are_away_are_asked_in_turn_with_pauses() {
 
 #[test]
 fn a_node_earns_trust_by_work_not_by_a_handshake() {
+    // It gives templates, and refuses the blocks that we would make of them.
+    let mut world = World::new(&["a", "b"], None);
+    world.break_node(0, Trouble::RefusesProposals);
+    world.pass(60);
+    let told = world.told();
+    position(&told, "a", "the node would refuse our block");
+    position(&told, "b", "Failover");
+    position(&told, "b", "job 1");
     // It gives templates, and does not answer proposals.
     let mut world = World::new(&["a", "b"], None);
     world.break_node(0, Trouble::NoProposals);
@@ -276,17 +284,15 @@ fn a_refused_block_is_kept_as_evidence_and_a_block_of_an_earlier_run_is_told_as_
 
     let mut first = World::new(&["a"], None);
     first.settle();
-    let job = first.job.clone().unwrap();
     first.break_node(0, Trouble::SilentOnBlocks);
     first.mine();
-    // A second run, at the same node.
+    // The run ends without a verdict; the next one finds the block on disk.
     let mut world = World::new(&["a"], None);
-    world.settle();
-    let share = world::solve(&job);
-    world.session.handle_share(world.now, share);
+    world.left = first.written;
     world.settle();
     let told = world.told();
-    position(&told, "a", "Accepted");
+    position(&told, "a", "of an earlier run: is accepted");
+    assert_eq!(world.nodes[0].blocks.len(), 2);
 }
 
 #[test]

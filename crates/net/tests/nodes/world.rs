@@ -34,6 +34,7 @@ pub(crate) enum Trouble {
     SilentOnBlocks,
     /// It hangs up on proposals.
     NoProposals,
+    RefusesProposals,
 }
 
 pub(crate) struct Node {
@@ -58,6 +59,8 @@ pub(crate) struct World {
     /// Files of blocks; true for those that were refused.
     pub(crate) disk: BTreeMap<String, bool>,
     pub(crate) disk_is_full: bool,
+    /// Every block that was written.
+    pub(crate) written: Vec<SpooledBlock>,
     /// Blocks that an earlier run left.
     pub(crate) left: Vec<SpooledBlock>,
     /// Node and words of everything that was told.
@@ -116,6 +119,9 @@ impl Node {
                     "default_witness_commitment": format!("6a24aa21a9ed{digits}"),
                 })
             }
+            Call::Proposal { .. } if self.trouble == Some(Trouble::RefusesProposals) => {
+                json!("bad-cb-amount")
+            }
             Call::Proposal { .. } => Value::Null,
             Call::Submit { block } => match self.refuses {
                 Some(reason) => json!(reason),
@@ -170,6 +176,7 @@ impl World {
             clock_skew: 0,
             disk: BTreeMap::new(),
             disk_is_full: false,
+            written: Vec::new(),
             left: Vec::new(),
             events: Vec::new(),
             templates: Vec::new(),
@@ -241,6 +248,7 @@ impl World {
                 self.session.handle_spool(self.now, left, &[]);
             }
             NodeTask::Write(block) => {
+                self.written.push(block.clone());
                 let outcome = if self.disk_is_full {
                     Err(io::Error::other("no space left on device"))
                 } else {
