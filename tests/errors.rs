@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 
 use crate::port::Port;
-use crate::program::{fail, midstate, run, run_in_little_space};
+use crate::program::{Directory, events, fail, midstate, run, run_in_little_space};
 
 #[track_caller]
 fn check(arguments: &[&str], code: i32, words: &[&str]) {
@@ -161,6 +161,38 @@ fn values_out_of_range_are_usage() {
 }
 
 #[test]
+fn a_file_that_cannot_be_written_is_told_before_anything_is_mined() {
+    let directory = Directory::new("no-out");
+    let path = directory.0.join("nowhere").join("blocks");
+    let hash = ["--kernel", "scalar", "--threads", "1", "--json"];
+    let output = run(&[&["demo", "--out", path.to_str().unwrap()][..], &hash].concat());
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("nowhere") && stderr.contains("cannot be written"), "{stderr}");
+    let [summary] = &events(&output.stdout)[..] else { panic!("the summary alone") };
+    assert_eq!(summary["hashes"], 0, "{summary}");
+}
+
+#[test]
+fn a_count_of_threads_has_a_bound_in_flags_and_file() {
+    let usize_max = u64::MAX.to_string();
+    for count in ["0", "4097", "1000000", "9223372036854775807", &usize_max, "-1", "two"] {
+        let threads = format!("--threads={count}");
+        for command in [&["mine", "-o", "a:1", "-u", "x"][..], &["demo"], &["bench"], &["asic"]] {
+            let arguments = [command, &[&threads]].concat();
+            check(&arguments, 2, &["--threads", "expected a whole number from 1 to 4096"]);
+        }
+    }
+    let directory = Directory::new("threads");
+    let path = directory.0.join("config.toml");
+    for count in ["4097", "9223372036854775807"] {
+        std::fs::write(&path, format!("threads = {count}\nuser = 'x'\n")).unwrap();
+        let file = ["mine", "-c", path.to_str().unwrap(), "-o", "a:1", "--dry-run"];
+        check(&file, 2, &["line 1", "expected a whole number from 1 to 4096"]);
+    }
+}
+
+#[test]
 fn hash_rates_take_a_unit_everywhere() {
     for rate in ["54M", "5.4e7", "54000k"] {
         let output = run(&["econ", "odds", "--rate", rate, "--json"]);
@@ -184,10 +216,10 @@ fn threads_that_cannot_be_started_are_an_error_that_says_so() {
         &["bench", "--ladder", "--seconds", "0.05"],
         &["asic", "--kernel", "scalar"],
     ] {
-        let output = run_in_little_space(&[command, &["--threads", "1000000"]].concat());
+        let output = run_in_little_space(&[command, &["--threads", "4000"]].concat());
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{command:?}: {stderr}");
-        assert!(stderr.contains("1000000 threads cannot be started"), "{stderr}");
+        assert!(stderr.contains("4000 threads cannot be started"), "{stderr}");
         assert!(!stderr.contains("panicked"), "{stderr}");
     }
 }
@@ -195,6 +227,6 @@ fn threads_that_cannot_be_started_are_an_error_that_says_so() {
 /// `demo` keeps the pace that it promises, or says that it cannot.
 #[test]
 fn rule_18_a_pace_that_cannot_be_kept_is_not_promised() {
-    let many = ["demo", "--kernel", "scalar", "--threads", "9999"];
-    check(&many, 2, &["--threads 9999", "a block every 3 s cannot be kept", "--difficulty"]);
+    let many = ["demo", "--kernel", "scalar", "--threads", "4000"];
+    check(&many, 2, &["--threads 4000", "a block every 3 s cannot be kept", "--difficulty"]);
 }

@@ -119,6 +119,9 @@ async fn in_memory(
     page: Option<&Page>,
     out: &mut Output,
 ) -> Result<(), Failure> {
+    if let Some(path) = &args.out {
+        out.try_to_save(path)?;
+    }
     let pool = RegtestPool::new(config.clone(), TAG.to_vec(), PoolServer::now())
         .map_err(|error| Failure::usage(format!("--difficulty: {error}")))?;
     let (miners, news) = mpsc::unbounded_channel();
@@ -277,24 +280,40 @@ async fn serve<B: Backend>(
 
 /// The standings at the end: for programs every name, for people the guests.
 fn tell_workers(pool: &Pool, out: &mut Output) {
-    let others = ("others", false, pool.others());
+    // Any name may be a guest's: the sum of those without a place has none.
+    let others = (None, false, pool.others());
     let rows =
-        pool.standings().iter().map(|(label, &stats)| (&*label.worker, label.is_host, stats));
+        pool.standings().iter().map(|(label, &stats)| (Some(&*label.worker), label.is_host, stats));
     let rows = rows.chain((others.2 != WorkerStats::default()).then_some(others));
     for (worker, is_host, stats) in rows {
-        out.event(&serde_json::json!({
-            "event": "worker", "worker": worker, "own": is_host, "blocks": stats.blocks,
-            "accepted": stats.accepted, "rejected": stats.rejected,
-        }));
+        let (event, words) = standing(worker, is_host, stats);
+        out.event(&event);
         if !is_host {
-            out.line(format!(
-                "worker {worker}: {}, {} accepted, {} rejected",
-                units::count(stats.blocks, "block"),
-                units::count(stats.accepted, "share"),
-                stats.rejected
-            ));
+            out.line(words);
         }
     }
+}
+
+/// A row of the standings for programs, and for people. Without a worker: the sum of the names
+/// that have no row of their own.
+fn standing(
+    worker: Option<&str>,
+    is_host: bool,
+    stats: WorkerStats,
+) -> (serde_json::Value, String) {
+    let event = serde_json::json!({
+        "event": "worker", "worker": worker, "own": is_host, "blocks": stats.blocks,
+        "accepted": stats.accepted, "rejected": stats.rejected,
+    });
+    let who = worker
+        .map_or_else(|| "further workers together".to_owned(), |worker| format!("worker {worker}"));
+    let words = format!(
+        "{who}: {}, {} accepted, {} rejected",
+        units::count(stats.blocks, "block"),
+        units::count(stats.accepted, "share"),
+        stats.rejected
+    );
+    (event, words)
 }
 
 /// What a node said to the pool's blocks.
@@ -361,4 +380,25 @@ fn write_blocks<'a>(
         file.flush()
     };
     write().with_context(|| format!("cannot write the blocks to {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_of_any_name_is_told_apart_from_the_sum_of_the_others() {
+        let stats = WorkerStats { accepted: 3, ..WorkerStats::default() };
+        let (guest, words) = standing(Some("others"), false, stats);
+        let (sum, words_of_sum) = standing(None, false, stats);
+        assert_eq!(
+            (&guest["worker"], &sum["worker"]),
+            (&"others".into(), &serde_json::Value::Null)
+        );
+        assert_eq!(words, "worker others: 0 blocks, 3 shares accepted, 0 rejected");
+        assert_eq!(
+            words_of_sum,
+            "further workers together: 0 blocks, 3 shares accepted, 0 rejected"
+        );
+    }
 }

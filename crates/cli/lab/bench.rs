@@ -37,7 +37,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     kernel: Option<String>,
     /// Measure with this many threads only [default: 1 and all]
-    #[arg(long, value_name = "N", value_parser = values::at_least_one::<NonZeroUsize>)]
+    #[arg(long, value_name = "N", value_parser = values::threads)]
     threads: Option<NonZeroUsize>,
     /// Measure what each thing left out of the work has gained, step by step
     #[arg(long, conflicts_with = "kernel")]

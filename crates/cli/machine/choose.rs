@@ -39,7 +39,7 @@ const MEASURING: f64 = 0.15;
 #[derive(Args, Debug, Clone)]
 pub(crate) struct HashArgs {
     /// Hashing threads [default: all that affinity and cgroup allow]
-    #[arg(short, long, value_name = "N", value_parser = values::at_least_one::<NonZeroUsize>)]
+    #[arg(short, long, value_name = "N", value_parser = values::threads)]
     pub(crate) threads: Option<NonZeroUsize>,
     #[arg(long, value_name = "NAME", help = kernel_help())]
     pub(crate) kernel: Option<String>,
@@ -111,9 +111,10 @@ pub(crate) struct Choice {
 }
 
 impl Choice {
-    /// Hashes per second of all threads, if they do not get in each other's way.
+    /// Hashes per second of all threads, if they do not get in each other's way. More threads than
+    /// CPUs are not faster.
     pub(crate) fn rate(&self) -> f64 {
-        let rate = self.thread_rate * self.config.threads as f64;
+        let rate = self.thread_rate * self.config.threads.min(available_threads()) as f64;
         self.max_rate.map_or(rate, |limit| rate.min(limit))
     }
 
@@ -130,9 +131,7 @@ impl Choice {
     /// easier job has more shares than anybody takes, and looking at each would cost most of the
     /// hash rate. Under a limit on the hash rate no target is too easy that the limit keeps rare.
     pub(crate) fn easiest_target(&self, share_rate: u32) -> Target {
-        let threads = self.config.threads.min(available_threads());
-        let rate = self.thread_rate * threads as f64;
-        let rate = self.max_rate.map_or(rate, |limit| rate.min(limit));
+        let rate = self.rate();
         let hits = HITS_A_SECOND.max(HITS_A_SHARE * f64::from(share_rate));
         let hashes_a_hit = rate / hits;
         let difficulty = hashes_a_hit / Target::HASHES_AT_DIFFICULTY_1;
@@ -254,6 +253,19 @@ pub(crate) fn bench_work(midstates: usize) -> Work {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn more_threads_than_cpus_promise_no_higher_rate() {
+        let choice = |threads| {
+            let threads = NonZeroUsize::new(threads);
+            let args = HashArgs { threads, kernel: Some("scalar".into()) };
+            Choice { thread_rate: 1e6, ..decide(&args, Midstates(1), None).unwrap() }
+        };
+        let cpus = available_threads();
+        assert_eq!(choice(cpus).rate(), 1e6 * cpus as f64);
+        assert_eq!(choice(4096.max(cpus)).rate(), 1e6 * cpus as f64);
+        assert_eq!(choice(1).rate(), 1e6);
+    }
 
     #[test]
     fn only_targets_that_flood_the_threads_are_too_easy() {

@@ -15,7 +15,7 @@ use crate::commands::mine;
 use crate::machine::choose::HashArgs;
 use crate::shell::exit::Failure;
 use crate::shell::flags::{OutputArgs, without_secrets};
-use crate::shell::values::at_least_one;
+use crate::shell::values::threads;
 
 const ALGORITHM: &str = "sha256d";
 
@@ -55,7 +55,7 @@ pub(super) struct Flags {
     )]
     proxy: Option<String>,
     /// Hashing threads [default: all that affinity and cgroup allow]
-    #[arg(short, long, value_name = "N", value_parser = at_least_one::<NonZeroUsize>)]
+    #[arg(short, long, value_name = "N", value_parser = threads)]
     threads: Option<NonZeroUsize>,
     /// Give up after so many failures to reach the server; -1: never
     #[arg(

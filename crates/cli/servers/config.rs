@@ -24,6 +24,7 @@ use midstate_net::{PoolAddress, ProxyUrl};
 use serde::{Deserialize, Deserializer};
 
 use crate::servers::payout::Payout;
+use crate::shell::values;
 
 /// Where a redirect may lead, as people write it.
 #[derive(clap::ValueEnum, Deserialize, Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +122,7 @@ table! {
         pub(crate) give_up: Option<u64>,
         /// Seconds.
         pub(crate) return_after: Option<u64>,
+        #[serde(default, deserialize_with = "some_threads")]
         pub(crate) threads: Option<NonZeroUsize>,
         pub(crate) kernel: Option<String>,
         /// At nodes.
@@ -194,6 +196,14 @@ where
     T: FromStr<Err: fmt::Display>,
 {
     parsed(deserializer).map(Some)
+}
+
+/// A count of threads, with the bound of the flag.
+fn some_threads<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<NonZeroUsize>, D::Error> {
+    let count = NonZeroUsize::deserialize(deserializer)?;
+    values::threads(&count.to_string()).map(Some).map_err(serde::de::Error::custom)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! says which values it expects. `clap` adds the flag and the value that came.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
@@ -18,6 +18,16 @@ pub(crate) fn positive(text: &str) -> Result<f64, String> {
 /// A flag's count of what there has to be one of.
 pub(crate) fn at_least_one<T: FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| "expected a whole number, 1 or more".to_owned())
+}
+
+/// Threads that may be asked for. A thread that the system has no memory for ends the program, and
+/// that begins at some sixteen thousand; no machine has a quarter of this many CPUs.
+pub(crate) const MOST_THREADS: usize = 4096;
+
+/// A flag's count of threads.
+pub(crate) fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    let count = text.parse().ok().filter(|count: &NonZeroUsize| count.get() <= MOST_THREADS);
+    count.ok_or_else(|| format!("expected a whole number from 1 to {MOST_THREADS}"))
 }
 
 /// The same as a plain number.

@@ -50,7 +50,7 @@ impl FromStr for NodeUrl {
     type Err = UrlError;
 
     fn from_str(text: &str) -> Result<Self, UrlError> {
-        parse(text).map_err(|wrong| UrlError { wrong, expected: EXPECTED })
+        parse(text.trim()).map_err(|wrong| UrlError { wrong, expected: EXPECTED })
     }
 }
 

@@ -24,7 +24,7 @@ impl FromStr for ProxyUrl {
     type Err = UrlError;
 
     fn from_str(text: &str) -> Result<Self, UrlError> {
-        parse(text).map_err(|wrong| UrlError { wrong, expected: EXPECTED })
+        parse(text.trim()).map_err(|wrong| UrlError { wrong, expected: EXPECTED })
     }
 }
 

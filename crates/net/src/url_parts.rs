@@ -39,6 +39,24 @@ pub enum WrongPart {
     /// A host with characters that no host has.
     #[error("the host in the URL is neither a name nor an address")]
     Host,
+    /// A number behind the last dot, and no IPv4 address.
+    #[error(
+        "the host in the URL is no IPv4 address: four numbers from 0 to 255, as 127.0.0.1, with no \
+         dot behind them"
+    )]
+    Ipv4,
+    /// Letters outside ASCII.
+    #[error(
+        "the host in the URL has characters outside ASCII: write its ASCII form, which begins with \
+         xn--, as in a browser's address line"
+    )]
+    Idn,
+    /// `stratum+tcp:host:port`.
+    #[error("the URL has no // behind its scheme and colon")]
+    Slashes,
+    /// Two URLs with a comma between them.
+    #[error("the URL has a comma: name each server with an -o of its own, the best one first")]
+    Comma,
     /// An IPv6 address without brackets.
     #[error("the host in the URL has several colons: write an IPv6 address in brackets, [::1]")]
     Brackets,
@@ -119,6 +137,13 @@ impl<'a> Parts<'a> {
         let (login, rest) = split_login(rest)?;
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, rest) = rest.split_at(end);
+        if text.contains(',') && login.is_none_or(|login| !login.contains(',')) {
+            return Err(WrongPart::Comma);
+        }
+        let behind_scheme = authority.split_once(':').filter(|(word, _)| KNOWN.contains(word));
+        if scheme.is_none() && behind_scheme.is_some_and(|(_, rest)| rest.contains(':')) {
+            return Err(WrongPart::Slashes);
+        }
         if scheme.is_none() && login.is_none() && rest.starts_with("//") {
             return Err(WrongPart::Colon);
         }
@@ -134,6 +159,22 @@ impl<'a> Parts<'a> {
 fn cut(text: &str, mark: char) -> (&str, Option<&str>) {
     text.split_once(mark).map_or((text, None), |(before, behind)| (before, Some(behind)))
 }
+
+/// Schemes of pools, nodes and proxies, in case two slashes are forgotten.
+const KNOWN: [&str; 12] = [
+    "stratum+tcp",
+    "stratum+tls",
+    "stratum+ssl",
+    "stratum+tcps",
+    "stratum",
+    "tcp",
+    "tls",
+    "ssl",
+    "tcps",
+    "http",
+    "https",
+    "socks5",
+];
 
 fn is_scheme(text: &str) -> bool {
     text.len() <= 20
@@ -182,6 +223,15 @@ fn host_and_port(authority: &str) -> Result<(&str, Option<u16>), WrongPart> {
     };
     if host.is_empty() {
         return Err(WrongPart::NoHost);
+    }
+    if !host.is_ascii() {
+        return Err(WrongPart::Idn);
+    }
+    let last = host.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
+    let is_numeric = !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
+    // No name ends in a number (RFC 3696, 2): the resolver would look for it all the same.
+    if is_numeric && host.parse::<std::net::Ipv4Addr>().is_err() {
+        return Err(WrongPart::Ipv4);
     }
     if !midstate_stratum::redirect::is_host(host) {
         return Err(WrongPart::Host);
@@ -267,6 +317,33 @@ mod tests {
             assert_eq!((parts.host, parts.port), (host, Some(1)), "{text}");
             assert!(!format!("{login:?}").contains("p@ss"));
         }
+    }
+
+    #[test]
+    fn rule_7_the_part_that_is_wrong_is_named() {
+        for (text, wrong) in [
+            ("stratum+tcp:127.0.0.1:3999", WrongPart::Slashes),
+            ("http:127.0.0.1:8332", WrongPart::Slashes),
+            ("x://a:1,x://b:2", WrongPart::Comma),
+            ("a:1,b:2", WrongPart::Comma),
+            ("x://127.0.0.1.:1", WrongPart::Ipv4),
+            ("x://256.256.256.256:1", WrongPart::Ipv4),
+            ("x://1.2.3:1", WrongPart::Ipv4),
+            ("3333", WrongPart::Ipv4),
+            ("x://münze.example:1", WrongPart::Idn),
+            ("::1:3333", WrongPart::Brackets),
+            ("x://fe80::1:3333", WrongPart::Brackets),
+        ] {
+            assert_eq!(Parts::of(text).err(), Some(wrong), "{text}");
+        }
+        // A password may hold a comma; a name may begin with a number or end in a dot.
+        for text in ["x://me:a,b@h:1", "x://1pool.example:1", "x://pool.example.:1", "tcp:1"] {
+            assert!(Parts::of(text).is_ok(), "{text}");
+        }
+        let pool = " stratum+tcp://h:1\n".parse::<crate::PoolUrl>().unwrap();
+        assert_eq!(pool.to_string(), "stratum+tcp://h:1");
+        assert!(" http://h:1 ".parse::<crate::NodeUrl>().is_ok());
+        assert!(" socks5://h:1 ".parse::<crate::ProxyUrl>().is_ok());
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub(crate) fn recompute(
     if !times.contains(&submission.time) {
         let (low, high) = times.into_inner();
         let came = submission.time;
-        return Err(Reject::other(format!("ntime {came:08x} is not in {low:08x}..={high:08x}")));
+        return Err(Reject::other(format!("ntime {came:08x} is not from {low:08x} to {high:08x}")));
     }
     let version = match submission.version_bits {
         Some(bits) if bits & !version_mask != 0 => {

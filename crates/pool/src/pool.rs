@@ -80,7 +80,11 @@ impl PoolBounds {
         vec![
             ("open jobs", jobs.to_string(), "the oldest is void, its shares are stale"),
             ("shares of a session on one tip", shares_on_a_tip.to_string(), "refused with code 20"),
-            ("names in the standings", names.to_string(), "the least active joins \"others\""),
+            (
+                "names in the standings",
+                names.to_string(),
+                "the least active joins the further workers",
+            ),
         ]
     }
 }

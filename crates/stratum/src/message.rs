@@ -5,6 +5,7 @@
 
 use midstate_chain::is_printable;
 use serde::Deserialize;
+use serde_json::error::Category;
 use serde_json::{Value, json};
 
 /// What a line says.
@@ -87,7 +88,7 @@ impl Message {
             return Err(Malformed::Json("it does not begin with a brace".into()));
         }
         let wire: Wire =
-            serde_json::from_str(text).map_err(|error| Malformed::Json(error.to_string()))?;
+            serde_json::from_str(text).map_err(|error| Malformed::Json(json_words(&error)))?;
         if let Some(method) = wire.method {
             let params = match wire.params {
                 Some(Value::Array(params)) => params,
@@ -110,6 +111,22 @@ impl Message {
         }
         let result = wire.result.unwrap_or_default();
         Ok(Some(Self::Answer(Answer { id: id_number(&wire.id), result, error })))
+    }
+}
+
+/// What is wrong with a line of JSON; the crate's own words are those of its source.
+fn json_words(error: &serde_json::Error) -> String {
+    let (text, at) = (error.to_string(), error.column());
+    match error.classify() {
+        Category::Eof => format!("it ends too early, after {at} bytes"),
+        Category::Data if text.starts_with("duplicate field") => {
+            format!("a field stands twice, near byte {at}")
+        }
+        Category::Data => format!("its method is no text, near byte {at}"),
+        _ if text.starts_with("number out of range") => {
+            format!("a number is too large, near byte {at}")
+        }
+        _ => format!("it is damaged near byte {at}"),
     }
 }
 
@@ -357,6 +374,16 @@ mod tests {
                 matches!(Message::parse(line.as_bytes(), 16), Err(Malformed::Json(_))),
                 "{line}"
             );
+        }
+        for (line, words) in [
+            ("{\"id\":1e999}", "a number is too large, near byte"),
+            ("{\"id\":1", "ends too early, after 7 bytes"),
+            ("{\"id\":1,\"id\":2}", "a field stands twice"),
+            ("{\"method\":5}", "its method is no text"),
+            ("{\"id\":}", "it is damaged near byte"),
+        ] {
+            let error = Message::parse(line.as_bytes(), 16).unwrap_err().to_string();
+            assert!(error.contains(words) && !error.contains("line 1"), "{line}: {error}");
         }
         for line in ["", "\r", "  ", "\u{feff}"] {
             assert_eq!(Message::parse(line.as_bytes(), 16), Ok(None));

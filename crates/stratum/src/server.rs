@@ -333,9 +333,11 @@ impl Server {
         for extension in extensions.iter().filter_map(Value::as_str) {
             match extension {
                 "version-rolling" => {
-                    let asked = option("version-rolling.mask").and_then(Value::as_str);
-                    let mask =
-                        asked.and_then(hex_u32).unwrap_or(u32::MAX) & self.config.version_mask;
+                    // A mask that cannot be read allows nothing; none at all allows everything.
+                    let asked = option("version-rolling.mask").filter(|mask| !mask.is_null());
+                    let asked =
+                        asked.map_or(u32::MAX, |mask| mask.as_str().and_then(hex_u32).unwrap_or(0));
+                    let mask = asked & self.config.version_mask;
                     let least = option("version-rolling.min-bit-count").and_then(bit_count);
                     let is_enough = mask != 0 && mask.count_ones() >= least.unwrap_or(0);
                     let agreed = if is_enough { mask } else { 0 };

@@ -137,7 +137,10 @@ impl Server {
                 Redirects::Any => "any",
             }),
             max_share_rate: Some(client.limits.share_rate),
-            expect_payout: payout.map(|of| of.address.clone()),
+            expect_payout: payout.map(|of| match of.least_percent {
+                Some(least) => format!("{}:{least}", of.address),
+                None => of.address.clone(),
+            }),
             payout_strict: payout.map(|of| of.strict),
             suggest_difficulty: client.suggest_difficulty,
             ..Self::at(url, url.tls, route)
@@ -174,6 +177,7 @@ impl Server {
             (" as ", self.user.as_deref()),
             (", vouched for by ", self.trust),
             (", through ", self.proxy.as_deref()),
+            (", where jobs pay ", self.expect_payout.as_deref()),
         ] {
             words.extend(what.into_iter().flat_map(|what| [before, what]));
         }

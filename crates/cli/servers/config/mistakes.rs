@@ -31,14 +31,34 @@ const HARMLESS: [&str; 17] = [
 /// What `error` says of `text`.
 pub(super) fn describe(error: &toml::de::Error, text: &str) -> String {
     let suggestion = suggest(error, text).unwrap_or_default();
-    let shown = error.to_string();
+    let shown = error.to_string().replace(error.message(), &plain(error.message()));
     let line = error.span().and_then(|span| line_at(text, span.start));
     if line.is_some_and(is_harmless) {
         return format!("{}{suggestion}", shown.trim_end());
     }
     let place = line.and_then(|_| shown.lines().next()).unwrap_or("TOML parse error");
-    let message = without_values(error.message());
+    let message = plain(&without_values(error.message()));
     format!("{place} (the line may hold a password, and is not shown)\n{message}{suggestion}")
+}
+
+/// What serde says in the words of Rust, and what it means in a file.
+const WORDS: [(&str, &str); 11] = [
+    (" as i128", ""),
+    (" as u128", ""),
+    ("expected a nonzero usize", "expected a whole number, 1 or more"),
+    ("expected a nonzero u32", "expected a whole number, 1 or more"),
+    ("expected usize", "expected a whole number, 0 or more"),
+    ("expected u64", "expected a whole number, 0 or more"),
+    ("expected f64", "expected a number"),
+    ("floating point `", "number `"),
+    ("invalid type: map, expected a sequence", "expected [[pool]], in two pairs of brackets"),
+    ("expected a sequence", "expected tables that begin with [[pool]]"),
+    ("wanted string or table", "expected a text in quotation marks"),
+];
+
+/// A message of serde's in plain words.
+fn plain(message: &str) -> String {
+    WORDS.iter().fold(message.to_owned(), |message, (rust, plain)| message.replace(rust, plain))
 }
 
 /// The line that the byte at `place` is in.
@@ -120,7 +140,7 @@ mod tests {
             ("[[pool]]\nuser = 'a'", ["1 | [[pool]]", "missing field `url`"]),
             ("proxy = 'http://a:1'", ["line 1", "expected socks5://HOST:PORT"]),
             ("[[pool]]\nurl = 'a:1'\nexpect-payout = 'x'", ["line 3", "no Bitcoin address"]),
-            ("threads = 0", ["1 | threads = 0", "nonzero"]),
+            ("threads = 0", ["1 | threads = 0", "expected a whole number, 1 or more"]),
             ("[[pool]]\nurl = 'a:1'\nredirect = 'all'", ["line 3", "expected one of `none`"]),
             ("threads = ", ["line 1", "TOML parse error"]),
         ] {
@@ -130,6 +150,33 @@ mod tests {
             }
         }
         assert!(!error("xyzzy = 1").contains("did you mean"));
+    }
+
+    #[test]
+    fn no_mistake_is_told_in_the_words_of_rust() {
+        for (text, words) in [
+            ("threads = 0", "expected a whole number, 1 or more"),
+            ("threads = -1", "expected a whole number, 1 or more"),
+            ("threads = '2'", "expected a whole number, 1 or more"),
+            ("threads = 99999999999999999999", "expected a whole number, 1 or more"),
+            ("threads = 5000", "expected a whole number from 1 to 4096"),
+            ("max-share-rate = 0", "expected a whole number, 1 or more"),
+            ("give-up = 1.5", "expected a whole number, 0 or more"),
+            ("give-up = -1", "expected a whole number, 0 or more"),
+            ("return-after = 'x'", "expected a whole number, 0 or more"),
+            ("suggest-difficulty = 'x'", "expected a number"),
+            ("tls-insecure = 1", "expected a boolean"),
+            ("[pool]\nurl = 'a:1'", "expected [[pool]], in two pairs of brackets"),
+            ("pool = 5", "expected tables that begin with [[pool]]"),
+            ("redirect = true", "expected a text in quotation marks"),
+            ("long-poll = 1", "expected a text in quotation marks"),
+        ] {
+            let error = error(text);
+            assert!(error.contains(words), "{text}: {error}");
+            for rust in ["usize", "u64", "u32", "f64", "i128", "nonzero", "sequence", "map,"] {
+                assert!(!error.contains(rust), "{text}: {error}");
+            }
+        }
     }
 
     #[test]
@@ -157,9 +204,9 @@ mod tests {
             ("pool = [{ url = \"a:1\", pass = hunter2 }]", ["line 1, column 31", "string"]),
             ("pool = [{ url = 'a:1', pas = 'hunter2' }]", ["line 1, column 24", "`pass`"]),
             ("pool = [{ pass = 'hunter2' }]", ["line 1, column", "missing field `url`"]),
-            ("pool = 'hunter2'", ["line 1, column 8", "expected a sequence"]),
+            ("pool = 'hunter2'", ["line 1, column 8", "tables that begin with [[pool]]"]),
             ("[[pool]]\nurl = 'a:1'\npass = hunter2 # mine\n", ["line 3, column 8", "string"]),
-            ("[pool]\npass = 'hunter2'", ["line 1", "expected a sequence"]),
+            ("[pool]\npass = 'hunter2'", ["line 1", "[[pool]]"]),
             ("[[pool]]\nurl = 'stratum+tcp://me:hunter2@a:x'", ["line 2, column 7", "port"]),
             ("[[pool]]\nurl = 'stratum+tcp://me:hunter2'", ["line 2, column 7", "port"]),
             ("[[pool]]\nurl = 'http://me:hunter2@a:1'", ["line 2", "stratum+tcp://HOST:PORT"]),

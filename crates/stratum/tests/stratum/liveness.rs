@@ -118,7 +118,7 @@ fn s2_eight_malformed_lines_in_a_minute_close() {
     assert_eq!(mock.closed(), None);
     mock.line("{\"id\":1}}");
     let Some(CloseReason::Malformed { count: 8, last }) = mock.closed() else { panic!() };
-    assert!(last.contains("trailing characters"), "{last}");
+    assert!(last.contains("damaged near byte 9"), "{last}");
 }
 
 #[test]

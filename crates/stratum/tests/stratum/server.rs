@@ -189,6 +189,15 @@ fn i14_configure_answers_with_the_mask_of_both() {
             r#"[["minimum-difficulty","subscribe-extranonce","info","teleport",7],{}]"#,
             json!({"minimum-difficulty": false, "subscribe-extranonce": true, "info": true}),
         ),
+        // A mask that cannot be read is not one of all bits.
+        (
+            r#"[["version-rolling"],{"version-rolling.mask":"zz"}]"#,
+            json!({"version-rolling": false, "version-rolling.mask": "00000000"}),
+        ),
+        (
+            r#"[["version-rolling"],{"version-rolling.mask":5}]"#,
+            json!({"version-rolling": false, "version-rolling.mask": "00000000"}),
+        ),
         ("[]", json!({})),
         ("[{},[]]", json!({})),
     ] {
