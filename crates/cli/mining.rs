@@ -11,6 +11,7 @@ mod end;
 pub(crate) mod event;
 pub(crate) mod flood;
 mod intake;
+mod judged;
 mod miner;
 pub(crate) mod notice;
 mod ration;
@@ -24,8 +25,10 @@ mod toy_blocks;
 mod view;
 pub(crate) mod words;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use midstate_chain::{Hash256, Verdict};
 use serde::Serialize;
 
 pub(crate) use self::end::{End, Missed, MissedGoal};
@@ -77,6 +80,8 @@ pub(crate) enum Command {
 pub(crate) enum PoolNews {
     /// Another miner joined, left or found a block.
     Miner(MinerEvent),
+    /// The node behind the pool has judged a block, ours or another miner's.
+    Judged { node: Arc<str>, hash: Hash256, height: u32, verdict: Verdict, reason: Option<String> },
     /// The pool has lost its work for good: mining ends.
     Failed,
 }

@@ -162,12 +162,12 @@ async fn at_node(
     let (node_events, told) = midstate_net::events();
     let (stop, stopped) = oneshot::channel();
     let mut link = tokio::spawn(NodeLink::for_pool(link, solved, work, node_events, stopped).run());
-    let verdicts = tokio::spawn(count_verdicts(told));
+    let (miners, news) = mpsc::unbounded_channel();
+    let verdicts = tokio::spawn(count_verdicts(told, miners.clone()));
 
     let pool = Pool::new(config.clone())
         .map_err(|error| Failure::usage(format!("--difficulty: {error}")))?;
     let pool = NodePool { pool, templates };
-    let (miners, news) = mpsc::unbounded_channel();
     let listeners = Listeners { page, miners: miners.clone(), node: Some(blocks) };
     let mut end = None;
     let pool = {
@@ -265,7 +265,8 @@ async fn serve<B: Backend>(
     let goals = Goals { blocks: Some(args.blocks), ..Goals::default() };
     let (link, _) = Pools::new(vec![account]).into_parts();
     let upstream = Upstream::Pools(Box::new(link));
-    let setup = Setup { choice, upstream, read_pools: Arc::new(|| None), goals };
+    let node_judges = at_node;
+    let setup = Setup { choice, upstream, read_pools: Arc::new(|| None), goals, node_judges };
     let (mut views, commands) = console::views(&args.view, out);
     if let Some(page) = page {
         page.pool_listens(address);
@@ -324,8 +325,12 @@ struct Verdicts {
     other: u64,
 }
 
-/// Counts the verdicts until the link ends, and says what goes wrong.
-async fn count_verdicts(mut events: EventReceiver) -> Verdicts {
+/// Counts the verdicts until the link ends, passes them on to our own mining, and says what goes
+/// wrong.
+async fn count_verdicts(
+    mut events: EventReceiver,
+    miners: mpsc::UnboundedSender<PoolNews>,
+) -> Verdicts {
     let mut verdicts = Verdicts::default();
     while let Some(event) = events.recv().await {
         match event.what {
@@ -335,10 +340,12 @@ async fn count_verdicts(mut events: EventReceiver) -> Verdicts {
                     Verdict::Rejected => verdicts.rejected += 1,
                     _ => verdicts.other += 1,
                 }
-                match reason {
+                match &reason {
                     Some(reason) => tracing::warn!(height, %hash, "block: {reason}"),
                     None => tracing::info!(height, %hash, "block accepted"),
                 }
+                let node = event.url;
+                let _ = miners.send(PoolNews::Judged { node, hash, height, verdict, reason });
             }
             Happened::Warning(words) => tracing::warn!("{words}"),
             Happened::State { reason: Some(reason), .. } => tracing::warn!("{reason}"),

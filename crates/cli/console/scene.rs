@@ -126,6 +126,9 @@ impl Scene {
         let (state, colour) = match status.state {
             State::Mining => ("mining", Color::Green),
             State::Paused => ("paused", Color::Yellow),
+            State::Waiting if status.seconds_of_interval > 0.0 => {
+                ("waiting for --block-interval", Color::Yellow)
+            }
             State::Waiting => ("waiting for work", Color::Yellow),
             State::Connecting => ("connecting", Color::Yellow),
         };

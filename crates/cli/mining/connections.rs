@@ -2,8 +2,13 @@
 //! "connecting" while the first pool works.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use midstate_net::LinkState;
+
+/// How long no server has been reached when that is told: longer than a final refusal takes, which
+/// is two answers.
+const TOLD_AFTER: Duration = Duration::from_secs(5);
 
 /// See the [module](self) page.
 #[derive(Debug, Default)]
@@ -14,6 +19,8 @@ pub(super) struct Connections {
     let_in: Vec<Arc<str>>,
     /// Whether any server was ever reached.
     has_reached_one: bool,
+    /// The server whose loss was the first, and when, until that none was reached is told.
+    lost: Option<(Arc<str>, Duration)>,
     /// Whether it was told that none was, or need not be.
     is_told: bool,
 }
@@ -33,8 +40,8 @@ impl Connections {
         !self.let_in.is_empty()
     }
 
-    /// A connection changed; whether to tell that no server was reached so far, which is once.
-    pub(super) fn note(&mut self, server: &Arc<str>, state: LinkState) -> bool {
+    /// A connection changed.
+    pub(super) fn note(&mut self, now: Duration, server: &Arc<str>, state: LinkState) {
         self.last = Some(Arc::clone(server));
         self.has_reached_one |= matches!(state, LinkState::Connected | LinkState::Authorized);
         match state {
@@ -48,7 +55,19 @@ impl Connections {
                 self.let_in.retain(|known| known != server);
             }
         }
-        let is_due = state == LinkState::Lost && !self.has_reached_one;
-        is_due && !std::mem::replace(&mut self.is_told, true)
+        if state == LinkState::Lost {
+            self.lost.get_or_insert_with(|| (Arc::clone(server), now));
+        }
+    }
+
+    /// Rule 27: no line promises further attempts just before the end. The server whose loss to
+    /// tell with that promise, once, when the attempts have gone on for a while.
+    pub(super) fn nothing_reached(&mut self, now: Duration) -> Option<Arc<str>> {
+        if self.is_told || self.has_reached_one {
+            return None;
+        }
+        let (server, _) = self.lost.take_if(|(_, since)| now >= *since + TOLD_AFTER)?;
+        self.is_told = true;
+        Some(server)
     }
 }

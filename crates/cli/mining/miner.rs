@@ -24,6 +24,7 @@ use super::end::{End, LinkResult, Missed, MissedGoal};
 use super::event::{Event, MinerEvent, RateEvent, RejectCount, Summary, ThrottledEvent};
 use super::flood::Flood;
 use super::intake::Intake;
+use super::judged::Judged;
 use super::notice::{Notice, ReloadNotice};
 use super::reload::{List, Reload};
 use super::status::{HeaderStatus, JobStatus, State, Status};
@@ -69,11 +70,14 @@ pub(super) struct Miner {
     work: Option<Work>,
     /// What was hashed when the last pause began.
     rested: Option<Work>,
+    /// When the block interval that the last block began is over.
+    next_block_from: Duration,
     /// A header about to be hashed.
     header: Option<Header>,
     connections: Connections,
     crew: Crew,
     intake: Arc<Intake>,
+    judged: Judged,
     reload: Reload,
     next_tick: Duration,
     rate_told: Duration,
@@ -103,10 +107,12 @@ impl Miner {
             allowance: rig.max_rate.map(Allowance::new),
             work: None,
             rested: None,
+            next_block_from: Duration::ZERO,
             header: None,
             connections: Connections::new(gives_up),
             crew: Crew::new(rig.threads, rig.most_threads),
             intake,
+            judged: Judged::default(),
             reload: Reload::default(),
             next_tick: Duration::ZERO,
             rate_told: Duration::ZERO,
@@ -181,8 +187,14 @@ impl Miner {
     }
 
     /// The threads found a share.
-    pub(super) fn handle_share(&mut self, share: Share) {
+    pub(super) fn handle_share(&mut self, now: Duration, share: Share) {
         self.books.record_found(&share);
+        if share.is_block() {
+            self.next_block_from = now.saturating_add(self.plan.block_interval);
+            if self.plan.node_judges {
+                self.judged.found(share.hash);
+            }
+        }
         self.act(Action::Send(share));
     }
 
@@ -205,6 +217,8 @@ impl Miner {
         }
         let notices = self.crew.look(&self.counts.threads);
         self.notice(notices);
+        let nothing_reached = self.connections.nothing_reached(now);
+        self.notice(nothing_reached.map(|server| Notice::NothingReached { server }));
         self.tell_what_is_due(now);
         self.tell(News::Tick);
         self.look_at_goals(now);
@@ -377,13 +391,18 @@ impl Miner {
     /// The goal that is reached, if one is: the first of them is enough.
     fn reached_goal(&self) -> Option<Reason> {
         let Goals { blocks, shares, .. } = self.plan.goals;
-        if blocks.is_some_and(|goal| self.books.blocks.accepted >= goal) {
+        if blocks.is_some_and(|goal| self.accepted_blocks() >= goal) {
             Some(Reason::Blocks)
         } else if shares.is_some_and(|goal| self.books.shares.accepted() >= goal) {
             Some(Reason::Shares)
         } else {
             None
         }
+    }
+
+    /// Blocks that count for the goal: a node's word is the last one.
+    fn accepted_blocks(&self) -> u64 {
+        self.books.blocks.accepted - self.judged.undecided()
     }
 
     fn conclusion(&mut self, reason: Reason) -> End {
@@ -403,7 +422,7 @@ impl Miner {
         let Goals { blocks, shares, time } = self.plan.goals;
         let limit = time.filter(|_| reason == Reason::TimeLimit)?;
         let (accepted_blocks, accepted_shares) =
-            (self.books.blocks.accepted, self.books.shares.accepted());
+            (self.accepted_blocks(), self.books.shares.accepted());
         let goals = [(blocks, accepted_blocks, "block"), (shares, accepted_shares, "share")];
         let goals = goals.into_iter().filter_map(|(goal, accepted, thing)| {
             Some(MissedGoal { goal: goal?, accepted, thing })
@@ -443,6 +462,7 @@ impl Miner {
             latency_ms: self.books.latency.map(|latency| latency.as_secs_f64() * 1e3),
             seconds_to_share: work.and_then(|work| wait(work.job.submit_target())),
             seconds_to_block: work.and_then(|work| wait(work.job.block_target())),
+            seconds_of_interval: self.next_block_from.saturating_sub(now).as_secs_f64(),
         }
     }
 

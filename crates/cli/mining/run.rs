@@ -14,6 +14,7 @@ use super::crew::SensorNews;
 use super::end::{End, LinkResult};
 use super::event::Event;
 use super::intake::Intake;
+use super::judged::Word;
 use super::miner::{Action, Counts, Miner, News, Output, Plan};
 use super::reload::List;
 use super::stopwatch::Stopwatch;
@@ -32,6 +33,8 @@ pub(crate) struct Setup {
     pub(crate) upstream: Upstream,
     pub(crate) read_pools: ReadPools,
     pub(crate) goals: Goals,
+    /// Whether a node behind the pool has the last word on blocks; it comes by [`PoolNews`].
+    pub(crate) node_judges: bool,
 }
 
 /// Mines until a goal is met, Ctrl-C, or the link ends. The summary is the last event on every
@@ -42,7 +45,7 @@ pub(crate) async fn run(
     mut commands: mpsc::UnboundedReceiver<Command>,
     mut pool_news: mpsc::UnboundedReceiver<PoolNews>,
 ) -> End {
-    let Setup { mut choice, upstream, read_pools, goals } = setup;
+    let Setup { mut choice, upstream, read_pools, goals, node_judges } = setup;
     let (outbox, shares) = mpsc::unbounded_channel();
     let (events, mut inbox) = midstate_net::events();
     let (stop, stopped) = oneshot::channel();
@@ -52,7 +55,9 @@ pub(crate) async fn run(
 
     let (gives_up, share_rate) = (upstream.give_up().is_some(), upstream.share_rate());
     let easiest = choice.easiest_target(share_rate);
-    let plan = Plan { rig: Rig::of(&choice), goals, gives_up, share_rate, easiest };
+    let block_interval = upstream.block_interval();
+    let rig = Rig::of(&choice);
+    let plan = Plan { rig, goals, gives_up, block_interval, node_judges, share_rate, easiest };
     let intake = Arc::new(Intake::new(goals.blocks));
     let (engine, hashing, found) = start_engine(&choice, &intake);
     engine.set_easiest_target(easiest);
@@ -102,12 +107,9 @@ pub(crate) async fn run(
                 // The link has ended by itself.
                 None => break,
             },
-            Some(news) = pool_news.recv() => driver.handle(|miner, now| match news {
-                PoolNews::Miner(news) => miner.handle_guest(now, news),
-                PoolNews::Failed => miner.handle_pool_failure(),
-            }),
+            Some(news) = pool_news.recv() => driver.handle_pool_news(news),
             Some(share) = driver.found.recv() => {
-                driver.handle(|miner, _| miner.handle_share(share));
+                driver.handle(|miner, now| miner.handle_share(now, share));
             }
         }
     }
@@ -117,8 +119,8 @@ pub(crate) async fn run(
     while let Some(event) = inbox.recv().await {
         driver.handle(|miner, now| miner.handle_link(now, event));
     }
-    while let Ok(PoolNews::Miner(news)) = pool_news.try_recv() {
-        driver.handle(|miner, now| miner.handle_guest(now, news));
+    while let Ok(news) = pool_news.try_recv() {
+        driver.handle_pool_news(news);
     }
     let end: LinkResult = link.await.map_err(|error| error.to_string());
     driver.handle(|miner, now| miner.handle_link_end(now, end));
@@ -193,6 +195,16 @@ impl Driver<'_> {
         }
     }
 
+    fn handle_pool_news(&mut self, news: PoolNews) {
+        self.handle(|miner, now| match news {
+            PoolNews::Miner(news) => miner.handle_guest(now, news),
+            PoolNews::Judged { node, hash, height, verdict, reason } => {
+                miner.handle_judged(now, &node, hash, Word { verdict, height, reason });
+            }
+            PoolNews::Failed => miner.handle_pool_failure(),
+        });
+    }
+
     /// Tells the miner what the threads have done.
     fn count(&mut self) {
         self.miner.handle_counts(Counts {
@@ -231,7 +243,7 @@ impl Driver<'_> {
             Action::StopHashing => {
                 self.engine.stop();
                 while let Ok(share) = self.found.try_recv() {
-                    self.miner.handle_share(share);
+                    self.miner.handle_share(self.now(), share);
                 }
                 self.count();
                 self.miner.handle_stopped(self.now());

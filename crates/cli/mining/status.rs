@@ -35,6 +35,9 @@ pub(crate) struct Status {
     /// Mean wait for a share, and for a block, at the overall rate of the last ten seconds.
     pub(crate) seconds_to_share: Option<f64>,
     pub(crate) seconds_to_block: Option<f64>,
+    /// What is left of `--block-interval`: no job before. For words alone.
+    #[serde(skip)]
+    pub(crate) seconds_of_interval: f64,
 }
 
 /// What is going on.

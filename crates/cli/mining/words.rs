@@ -75,7 +75,7 @@ fn of(event: &Event, status: &Status) -> Option<Sentence> {
     match event {
         Event::Pool(pool) => of_pool(pool).map(Sentence::Note),
         Event::Share(share) => of_share(share, status).map(Sentence::Result),
-        Event::Block(block) => of_block(block).map(Sentence::Result),
+        Event::Block(block) => of_block(block, status).map(Sentence::Result),
         Event::Miner(miner) => Some(of_miner(miner)),
         Event::Throttled(throttled) => Some(Sentence::Note(of_throttled(throttled))),
         Event::LeftOut(left_out) => of_left_out(left_out).map(Sentence::Note),
@@ -183,6 +183,9 @@ pub(crate) fn status(status: &Status) -> String {
         }
         (State::Paused, _) => "paused".to_owned(),
         (State::Connecting, _) => "not connected".to_owned(),
+        (State::Waiting, None) if status.seconds_of_interval > 0.0 => {
+            format!("waits for --block-interval: {} left", units::wait(status.seconds_of_interval))
+        }
         (State::Waiting, None) => "no job now".to_owned(),
         (State::Waiting, Some(_)) => "all of the job is hashed".to_owned(),
     };
@@ -327,7 +330,10 @@ fn of_share(share: &ShareEvent, status: &Status) -> Option<String> {
     }
 }
 
-fn of_block(block: &BlockEvent) -> Option<String> {
+/// Rule 27: the line before a standstill says so. A shorter one passes unnoticed.
+const STANDSTILL: f64 = 5.0;
+
+fn of_block(block: &BlockEvent, status: &Status) -> Option<String> {
     let BlockEvent { hash, height, verdict, reason, .. } = block;
     let height = height.map_or_else(|| "?".to_owned(), |height| height.to_string());
     if block.was.is_some() {
@@ -336,8 +342,13 @@ fn of_block(block: &BlockEvent) -> Option<String> {
     }
     // How long and how many tries it took, against what was to be expected.
     let Effort { seconds, hashes, expected_hashes } = block.effort?;
+    let left = status.seconds_of_interval;
+    let standstill = match left >= STANDSTILL && status.job.is_none() {
+        true => format!("; the next in {} (--block-interval)", units::wait(left)),
+        false => String::new(),
+    };
     Some(format!(
-        "block {height:<4} {hash}  after {:<8} {}hashes, {:.2} of the expected {}",
+        "block {height:<4} {hash}  after {:<8} {}hashes, {:.2} of the expected {}{standstill}",
         units::duration(Duration::from_secs_f64(seconds)),
         units::si(hashes as f64),
         hashes as f64 / expected_hashes,

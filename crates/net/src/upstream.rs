@@ -26,6 +26,14 @@ impl Upstream {
         }
     }
 
+    /// Least time between two blocks of ours; pools set none.
+    pub fn block_interval(&self) -> Duration {
+        match self {
+            Self::Pools(_) => Duration::ZERO,
+            Self::Nodes(link) => link.client.block_interval,
+        }
+    }
+
     /// Shares that are sent in a second, at the pool that takes most.
     pub fn share_rate(&self) -> u32 {
         let usual = Limits::default().share_rate;

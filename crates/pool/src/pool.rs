@@ -205,6 +205,8 @@ pub struct Pool {
     next_job: u64,
     /// Newest last; all build on the same block.
     jobs: VecDeque<Template>,
+    /// The jobs that the last block voided, until the next template comes.
+    solved: Vec<String>,
     standings: BTreeMap<Label, WorkerStats>,
     others: WorkerStats,
     events: VecDeque<EmbeddedPoolEvent>,
@@ -243,6 +245,7 @@ impl Pool {
             next_session: 1,
             next_job: 1,
             jobs: VecDeque::new(),
+            solved: Vec::new(),
             standings: BTreeMap::new(),
             others: WorkerStats::default(),
             events: VecDeque::new(),
@@ -301,6 +304,7 @@ impl Pool {
         } else if self.jobs.len() >= self.config.bounds.jobs {
             self.jobs.pop_front();
         }
+        self.solved.clear();
         template.job.id = format!("{:x}", self.next_job);
         template.job.clean = clean;
         self.next_job += 1;
@@ -413,6 +417,7 @@ impl Pool {
             rejected: answer.err(),
         });
         if let Some((height, header, raw)) = block {
+            self.solved = self.jobs.iter().map(|open| open.job.id.clone()).collect();
             self.void_jobs();
             self.events.push_back(EmbeddedPoolEvent::Block { miner, height, header, raw });
         }
@@ -430,8 +435,12 @@ impl Pool {
         let session =
             self.sessions.get_mut(&id).ok_or_else(|| without_hash(Reject::not_subscribed()))?;
         let open = self.jobs.iter().find(|open| open.job.id == submission.job_id);
-        let Template { job, height, min_time, transactions } =
-            open.ok_or_else(|| without_hash(Reject::stale()))?;
+        let Template { job, height, min_time, transactions } = open.ok_or_else(|| {
+            without_hash(match self.solved.contains(&submission.job_id) {
+                true => Reject::solved(),
+                false => Reject::stale(),
+            })
+        })?;
         let latest = u32::try_from(now.as_secs()).unwrap_or(u32::MAX).saturating_add(MAX_FUTURE);
         let Judged { header, hash, coinbase } = judge::recompute(
             job,

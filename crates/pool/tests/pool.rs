@@ -116,6 +116,29 @@ fn a_few_jobs_are_open_at_a_time_and_the_oldest_is_stale() {
 }
 
 #[test]
+fn rule_5_a_share_after_a_block_hears_of_the_block_until_the_next_job() {
+    let (mut pool, id) = open(PoolConfig::new(1e-9, 0), toy_template());
+    pool.set_template(toy_template());
+    heard(&mut pool, id);
+    let block = |pool: &mut Pool, job: &str| {
+        (0..100).any(|nonce| submit(pool, id, job, nonce)["result"] == true)
+    };
+    assert!(block(&mut pool, "2"));
+    let error = |pool: &mut Pool, job: &str| submit(pool, id, job, 0)["error"].clone();
+    let found = json!([21, "a block on this tip was found already; the next job follows", null]);
+    for (job, expected) in [("1", &found), ("2", &found)] {
+        assert_eq!(&error(&mut pool, job), expected, "job {job}");
+    }
+    let stale = json!([21, "job not found (stale)", null]);
+    assert_eq!(error(&mut pool, "0"), stale, "no job of this tip");
+    // The node refused the block, and gives the same work anew.
+    pool.set_template(toy_template());
+    heard(&mut pool, id);
+    assert_eq!(error(&mut pool, "2"), stale, "now there is another job");
+    assert!(block(&mut pool, "3"));
+}
+
+#[test]
 fn the_first_job_of_a_session_is_clean_and_its_difficulty_is_said_again() {
     let (mut pool, first) = open(PoolConfig::new(0.5, 0), toy_template());
     pool.set_template(toy_template());

@@ -4,12 +4,15 @@
 //! word the same thing in a hundred ways.
 
 use crate::message::Refusal;
+use crate::server::SOLVED;
 
 /// What a refusal says of its cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cause {
     /// The job is gone.
     Stale,
+    /// Our own pool has a block on this tip, and no next job yet.
+    Solved,
     /// The pool has the share.
     Duplicate,
     /// The hash misses the target that the pool judges by.
@@ -39,6 +42,7 @@ impl Cause {
         match (words.as_deref(), refusal.code) {
             (None, None | Some(20)) => Self::Unsaid,
             (Some("h-not-zero"), _) => Self::BelowDifficulty1,
+            (Some(SOLVED), _) => Self::Solved,
             (Some("bad-version"), _) => Self::BadVersion,
             (Some("unknown-work" | "stale" | "invalid jobid"), _) | (_, Some(21)) => Self::Stale,
             (Some("duplicate"), _) | (_, Some(22)) => Self::Duplicate,
@@ -98,7 +102,7 @@ pub(crate) fn advice(cause: Cause, of: Circumstances) -> Option<&'static str> {
         Cause::NotSubscribed => "the pool lost the subscription: a reconnect cures it",
         Cause::Unsaid => UNSAID,
         Cause::Unworded => "the pool gives a number of its own and no reason: ask it",
-        Cause::Other => return None,
+        Cause::Solved | Cause::Other => return None,
     })
 }
 
@@ -119,7 +123,7 @@ pub(crate) fn likely_cause(cause: Cause) -> &'static str {
         | Cause::NotSubscribed => {
             advice(cause, Circumstances::default()).expect("these causes have advice")
         }
-        Cause::Unworded | Cause::Other => {
+        Cause::Unworded | Cause::Solved | Cause::Other => {
             "user name, address or password do not suit this pool, or the pool has a fault"
         }
     }

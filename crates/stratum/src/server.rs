@@ -72,6 +72,9 @@ pub struct Submission {
     pub version_bits: Option<u32>,
 }
 
+/// Our own words, by which our own client knows them.
+pub(crate) const SOLVED: &str = "a block on this tip was found already; the next job follows";
+
 /// The right to answer one request, once.
 #[derive(Debug, PartialEq)]
 pub struct Ticket {
@@ -98,6 +101,11 @@ impl Reject {
     /// 21: the job is unknown or void.
     pub fn stale() -> Self {
         Self { code: 21, text: "job not found (stale)".into() }
+    }
+
+    /// 21: the job is void since a block was found on its tip; the next job has yet to come.
+    pub fn solved() -> Self {
+        Self { code: 21, text: SOLVED.into() }
     }
 
     /// 22: it came before.

@@ -65,7 +65,7 @@ impl Plan {
     pub(crate) fn into_setup(self) -> Setup {
         let Self { choice, upstream, reloader, goals } = self;
         let accounts = move || Some(reloader.accounts()?.map_err(|failure| failure.to_string()));
-        Setup { choice, upstream, read_pools: Arc::new(accounts), goals }
+        Setup { choice, upstream, read_pools: Arc::new(accounts), goals, node_judges: false }
     }
 
     /// Says what would be done.

@@ -47,6 +47,7 @@ fn status() -> Status {
         latency_ms: Some(38.4),
         seconds_to_share: Some(2.98),
         seconds_to_block: Some(7.7e15),
+        seconds_of_interval: 0.0,
     }
 }
 

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use midstate_chain::{Job, Share, Verdict};
+use midstate_chain::{Hash256, Job, Share, Verdict};
 use midstate_economics::units::YEAR;
-use midstate_net::{Happened, LinkEvent, LinkState};
+use midstate_net::{Happened, LinkEvent};
 
 use super::{Action, Miner, Work};
 use crate::mining::event::{BlockEvent, Event, JobEvent, PoolEvent, ShareEvent};
+use crate::mining::judged::Word;
 use crate::mining::notice::Notice;
 
 impl Miner {
@@ -18,12 +19,9 @@ impl Miner {
         let listed = listed.map(|pool| pool.to_string());
         match what {
             Happened::State { state, reason } => {
-                let nothing_reached = self.connections.note(&url, state);
+                self.connections.note(now, &url, state);
                 let event = PoolEvent { url: url.to_string(), state, reason, listed };
                 self.tell_event(Event::Pool(event));
-                if nothing_reached && state == LinkState::Lost {
-                    self.notice([Notice::NothingReached { server: url }]);
-                }
             }
             Happened::Job { job, clean } => {
                 let event = JobEvent { clean, listed, ..JobEvent::new(&url, &job) };
@@ -40,13 +38,13 @@ impl Miner {
                 let advice = outcome.advice;
                 let event = ShareEvent { listed, ..ShareEvent::new(&url, &outcome) };
                 self.tell_verdict(now, &outcome.share, event);
+                let (hash, verdict) = (outcome.share.hash, outcome.verdict);
+                let correction = self.judged.pool_says(hash, verdict);
+                self.correct(&url, &hash, correction);
                 self.notice(advice.map(Notice::Advice));
             }
             Happened::Revised { hash, height, was, verdict, reason } => {
-                self.books.blocks.revise(was, verdict);
-                if was == Verdict::Accepted && verdict != Verdict::Accepted {
-                    self.intake.take_back();
-                }
+                self.revise(was, verdict);
                 let block = BlockEvent::revised(&url, &hash, height, [was, verdict], reason);
                 self.tell_event(Event::Block(BlockEvent { listed, ..block }));
             }
@@ -54,6 +52,35 @@ impl Miner {
             Happened::Warning(text) => self.notice([Notice::Warning { server: url, text }]),
         }
         self.look_at_goals(now);
+    }
+
+    /// The node behind the pool of this program has judged a block.
+    pub(in crate::mining) fn handle_judged(
+        &mut self,
+        now: Duration,
+        node: &Arc<str>,
+        hash: Hash256,
+        word: Word,
+    ) {
+        let correction = self.judged.node_says(hash, word);
+        self.correct(node, &hash, correction);
+        self.look_at_goals(now);
+    }
+
+    /// The node's word replaces the pool's.
+    fn correct(&mut self, by: &str, hash: &Hash256, correction: Option<(Verdict, Word)>) {
+        if let Some((was, Word { verdict, height, reason })) = correction {
+            self.revise(was, verdict);
+            let block = BlockEvent::revised(by, hash, height, [was, verdict], reason);
+            self.tell_event(Event::Block(block));
+        }
+    }
+
+    fn revise(&mut self, was: Verdict, verdict: Verdict) {
+        self.books.blocks.revise(was, verdict);
+        if was == Verdict::Accepted && verdict != Verdict::Accepted {
+            self.intake.take_back();
+        }
     }
 
     fn handle_job(&mut self, now: Duration, pool: Arc<str>, job: Arc<Job>, event: JobEvent) {

@@ -72,6 +72,10 @@ pub(in crate::mining) struct Plan {
     pub(in crate::mining) goals: Goals,
     /// Whether the link ends by itself when no server works.
     pub(in crate::mining) gives_up: bool,
+    /// Least time between two blocks at a node.
+    pub(in crate::mining) block_interval: Duration,
+    /// Whether a node behind the pool has the last word on blocks.
+    pub(in crate::mining) node_judges: bool,
     /// Shares that are sent in a second.
     pub(in crate::mining) share_rate: u32,
     /// Easier hits are not looked for.

@@ -8,6 +8,8 @@ use midstate_stratum::ShareOutcome;
 
 use super::*;
 use crate::mining::event::MinerNews;
+use crate::mining::judged::Word;
+use crate::mining::words::{self, Sentence, Speech};
 
 /// The world around a miner, which does as it is told.
 struct World {
@@ -44,8 +46,23 @@ fn world(goals: Goals) -> World {
 }
 
 fn world_with(goals: Goals, rig: Rig) -> World {
-    let intake = Arc::new(Intake::new(goals.blocks));
-    let plan = Plan { rig, goals, gives_up: false, share_rate: 20, easiest: Target::MAX };
+    world_of(plan(goals, rig))
+}
+
+fn plan(goals: Goals, rig: Rig) -> Plan {
+    Plan {
+        rig,
+        goals,
+        gives_up: false,
+        block_interval: Duration::ZERO,
+        node_judges: false,
+        share_rate: 20,
+        easiest: Target::MAX,
+    }
+}
+
+fn world_of(plan: Plan) -> World {
+    let intake = Arc::new(Intake::new(plan.goals.blocks));
     let mut world = World {
         miner: Miner::new(plan, Arc::clone(&intake)),
         intake,
@@ -216,7 +233,7 @@ impl World {
         let share = Share { job, extranonce2: vec![0; 4], version, time, nonce, hash };
         let is_admitted = self.intake.admits(&share);
         if is_admitted {
-            self.tell(|miner, _| miner.handle_share(share));
+            self.tell(|miner, now| miner.handle_share(now, share));
         }
         is_admitted
     }
@@ -229,6 +246,11 @@ impl World {
 
     fn answer_with(&mut self, share: Share, verdict: Verdict) {
         self.link(Happened::Verdict(ShareOutcome::new(share, verdict, None)));
+    }
+
+    /// The node behind the pool has judged a block.
+    fn judge(&mut self, hash: Hash256, word: Word) {
+        self.tell(|miner, now| miner.handle_judged(now, &"node".into(), hash, word));
     }
 
     /// The link does as it is told, or ends by itself.
@@ -318,6 +340,44 @@ fn a_goal_of_blocks_counts_those_that_stay_in_the_chain() {
     let (summary, end) = world.over();
     assert_eq!((summary.reason, end), (Reason::Blocks, End::Done));
     assert_eq!((summary.blocks.found, summary.blocks.accepted), (3, 2));
+}
+
+#[test]
+fn rule_10_a_block_behind_a_pool_counts_when_the_node_has_it() {
+    let goals = Goals { blocks: Some(2), ..Goals::default() };
+    for node_is_first in [false, true] {
+        let mut world = world_of(Plan { node_judges: true, ..plan(goals, rig()) });
+        let mut verdicts = vec![Verdict::Accepted, Verdict::Rejected, Verdict::Accepted];
+        while let Some(verdict) = verdicts.pop() {
+            assert!(world.miner.is_mining(), "{} to come", verdicts.len());
+            world.start(toy_job(&format!("{}", verdicts.len())));
+            assert!(world.find(), "a refused block makes room for another");
+            let hash = world.sent.back().unwrap().hash;
+            let reason = (verdict == Verdict::Rejected).then(|| "bad-x".to_owned());
+            let word = Word { verdict, height: 5, reason };
+            if node_is_first {
+                world.judge(hash, word);
+                world.answer(Verdict::Accepted);
+            } else {
+                world.answer(Verdict::Accepted);
+                assert!(world.miner.is_mining(), "the node has not answered");
+                // A guest's block is no news here.
+                world.judge(Hash256::default(), word.clone());
+                assert!(world.miner.is_mining());
+                world.judge(hash, word);
+            }
+        }
+        let revised: Vec<_> = (world.events.iter())
+            .filter_map(|event| match event {
+                Event::Block(block) => Some((block.was?, block.verdict, block.reason.clone()?)),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(revised, [(Verdict::Accepted, Verdict::Rejected, "bad-x".to_owned())]);
+        let (summary, end) = world.over();
+        assert_eq!((summary.blocks.accepted, summary.blocks.rejected), (2, 1));
+        assert_eq!((summary.reason, end), (Reason::Blocks, End::Done));
+    }
 }
 
 #[test]
@@ -540,8 +600,7 @@ fn rule_22_there_is_a_summary_on_every_path() {
 #[test]
 fn rule_22_threads_that_cannot_be_started_end_with_a_summary() {
     let intake = Arc::new(Intake::new(None));
-    let goals = Goals::default();
-    let plan = Plan { rig: rig(), goals, gives_up: false, share_rate: 20, easiest: Target::MAX };
+    let plan = plan(Goals::default(), rig());
     let mut world = World { miner: Miner::new(plan, intake), ..world(Goals::default()) };
     world.actions.clear();
     world.threads = Err("no memory".into());
@@ -633,15 +692,56 @@ fn rule_30_a_backups_loss_does_not_show_connecting_while_the_first_pool_works() 
 #[test]
 fn that_nothing_was_reached_is_told_once_and_not_after_a_server_was() {
     let mut lost = world(Goals::default());
-    for _ in 0..3 {
-        lost.state_of("one", LinkState::Lost);
+    for server in ["one", "two", "one"] {
+        lost.state_of(server, LinkState::Lost);
+        lost.pass(8);
     }
     assert_eq!(lost.notices, [Notice::NothingReached { server: "one".into() }]);
     let mut reached = world(Goals::default());
-    for state in [LinkState::Connected, LinkState::Lost] {
+    for state in [LinkState::Lost, LinkState::Connected, LinkState::Lost] {
         reached.state_of("one", state);
     }
+    reached.pass(8);
     assert_eq!(reached.notices, []);
+}
+
+#[test]
+fn rule_27_no_line_promises_further_attempts_just_before_the_end() {
+    let refused = || LinkEnd::Refused("no".to_owned());
+    let misconfigured = || LinkEnd::Misconfigured("another chain".to_owned());
+    let unusable = || LinkEnd::Unusable("a rule".to_owned());
+    for end in [refused(), misconfigured(), unusable()] {
+        let mut world = world(Goals::default());
+        for _ in 0..2 {
+            world.state_of("one", LinkState::Lost);
+            world.pass(2);
+        }
+        world.end_link(end);
+        assert_eq!(world.notices, []);
+    }
+}
+
+#[test]
+fn rule_27_a_standstill_of_the_block_interval_is_told_as_one_and_before() {
+    let block_interval = Duration::from_secs(30);
+    let mut world = world_of(Plan { block_interval, ..plan(Goals::default(), rig()) });
+    world.start(toy_job("1"));
+    world.pass(1);
+    assert!(world.find());
+    world.link(Happened::Pause);
+    world.answer(Verdict::Accepted);
+    let status = world.miner.status(world.now);
+    let block = world.events.iter().find(|event| matches!(event, Event::Block(_))).unwrap();
+    let Some(Sentence::Result(line)) = Speech::default().of(block, &status) else {
+        panic!("no line")
+    };
+    assert!(line.ends_with("; the next in 30 s (--block-interval)"), "{line}");
+    world.pass(10);
+    let line = words::status(&world.miner.status(world.now));
+    assert!(line.ends_with("waits for --block-interval: 20 s left"), "{line}");
+    world.pass(20);
+    let line = words::status(&world.miner.status(world.now));
+    assert!(line.ends_with("no job now"), "{line}");
 }
 
 #[test]

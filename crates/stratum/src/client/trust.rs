@@ -57,6 +57,10 @@ impl Trust {
         limits: &Limits,
     ) -> Option<CloseReason> {
         self.unheard = 0;
+        // Until the next job comes, however long that takes, no share is worth anything.
+        if cause == Cause::Solved {
+            return None;
+        }
         let is_luck = cause == Cause::Stale
             && replaced.is_some_and(|ago| ago <= JUST_REPLACED)
             && now.saturating_sub(self.accepted) < limits.refused_over * EXCUSED;
