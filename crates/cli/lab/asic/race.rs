@@ -21,7 +21,7 @@ const DIFFICULTY: f64 = 1_000.0;
 const LENGTH: Duration = Duration::from_secs(10);
 const FRAME: Duration = Duration::from_millis(80);
 /// Columns for a place, a share of the way, or the time that the rest would take.
-const RESULT: usize = 22;
+const RESULT: usize = 25;
 const NAME: usize = 24;
 const HERE: &str = "THIS MACHINE";
 
@@ -129,7 +129,7 @@ fn picture(standings: &[Standing<'_>], distance: f64, width: usize, is_over: boo
         let result = if share >= 1.0 {
             format!("{}. in {}", faster(runner.rate) + 1, short(distance / runner.rate))
         } else if is_over {
-            format!("would take {}", short(distance / runner.rate))
+            format!("needs {}", short(distance / runner.rate))
         } else {
             format!("{:.4} %", share * 100.0)
         };
@@ -149,15 +149,21 @@ mod tests {
     #[test]
     fn a_race_has_places_and_says_how_long_the_rest_would_take() {
         let standing = |name, rate: f64| Standing { name, hashes: rate * 10.0, rate };
-        let standings = [standing(HERE, 1e6), standing("slow ASIC", 1e12), standing("ASIC", 1e14)];
-        let [here, slow, fast]: [String; 3] =
+        let standings = [
+            standing("Pencil and paper", 7.75e-6),
+            standing(HERE, 1e6),
+            standing("slow ASIC", 1e12),
+            standing("ASIC", 1e14),
+        ];
+        let [hand, here, slow, fast]: [String; 4] =
             picture(&standings, 4e12, 60, true).try_into().unwrap();
-        assert!(here.contains("would take 46.3 days") && here.starts_with(HERE), "{here}");
-        assert!(slow.ends_with("| 2. in 4.00 s"), "{slow}");
+        assert!(hand.ends_with("| needs 16.4 billion years"), "{hand}");
+        assert!(here.ends_with("| needs 46.3 days") && here.starts_with(HERE), "{here}");
+        assert!(slow.ends_with("| 2. in 4.00 seconds"), "{slow}");
         assert!(fast.ends_with("| 1. in 40.0 ms"), "{fast}");
-        let on_the_way = &picture(&standings, 4e12, 60, false)[0];
+        let on_the_way = &picture(&standings, 4e12, 60, false)[1];
         assert!(on_the_way.ends_with("| 0.0003 %"), "{on_the_way}");
-        for line in [here, slow, fast] {
+        for line in [hand, here, slow, fast] {
             assert!(line.chars().count() <= 60, "{line}");
         }
     }

@@ -291,7 +291,7 @@ struct Row<'a> {
 
 impl Row<'_> {
     /// Columns of the row without the bar.
-    const LONG: usize = 76;
+    const LONG: usize = 75;
     /// A bar that is shorter shows nothing.
     const LEAST_BAR: usize = 15;
 
