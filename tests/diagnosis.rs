@@ -77,6 +77,17 @@ fn the_doctor_names_where_a_pool_redirects_to() {
     });
     let to = "redirects to stratum+tcp://127.0.0.1:4444";
     assert_found(redirected, "authorize", 1, to, "");
+    // As `mine`, it stays where it is when it is sent to a stranger.
+    let lured = examine(|request, stream| {
+        if is_authorize(request) {
+            let to = json!(["evil.example", 1, 0]);
+            let call = json!({"id": null, "method": "client.reconnect", "params": to});
+            let _ = writeln!(stream, "{call}");
+            answer(stream, request, &json!(true));
+            let _ = stream.write_all(notify("1").as_bytes());
+        }
+    });
+    assert_eq!((lured.0, &lured.1["check"]), (0, &"clock".into()), "{}", lured.1);
 }
 
 #[test]

@@ -106,12 +106,10 @@ pub enum DialError {
         error: Box<DialError>,
     },
     /// The proxy is there and does not connect us.
-    #[error("no connection to {to}: the proxy {proxy} {why}")]
+    #[error("the proxy {proxy} {why}")]
     Proxy {
         /// The proxy.
         proxy: String,
-        /// To whom.
-        to: String,
         /// What it did, with the cure.
         why: String,
     },
@@ -305,11 +303,7 @@ impl Dialler {
             error: Box::new(error),
         })?;
         let connected = socks::through(stream, proxy, (to.host, to.port), due).await;
-        connected.map_err(|why| DialError::Proxy {
-            proxy: proxy.to_string(),
-            to: to.url.to_string(),
-            why,
-        })
+        connected.map_err(|why| DialError::Proxy { proxy: proxy.to_string(), why })
     }
 
     /// Small messages at once, and a peer that vanished is noticed. Neither is worth failing for.

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_chain::Job;
-use midstate_stratum::{Client, ClientEvent};
+use midstate_stratum::{Client, ClientEvent, redirect};
 use tokio::time::{Instant, sleep};
 
 use super::{Examination, Outcome, Problem, Stage, Step};
-use crate::Account;
 use crate::dial::{Dialler, Transport};
 use crate::foreign::{self, Spoken};
 use crate::wire::{Exchanged, Wire};
+use crate::{Account, PoolUrl};
 
 /// A pool that has let us in and has no work for so long is of no use.
 const FIRST_JOB: Duration = Duration::from_secs(30);
@@ -83,7 +83,11 @@ impl Examination<'_> {
                     ClientEvent::Job(first) => job = Some(first),
                     ClientEvent::Close(reason) => return Err(Problem::Closed(reason)),
                     ClientEvent::Redirect { host, port, .. } => {
-                        return Err(Problem::Redirected(account.url.redirected(host, port)));
+                        let to = account.url.redirected(host, port);
+                        match may_follow(account, &to) {
+                            Ok(()) => return Err(Problem::Redirected(to)),
+                            Err(why) => self.tell(Outcome::Doubtful(why)),
+                        }
                     }
                     ClientEvent::Message(text) => {
                         self.tell(Outcome::Doubtful(format!("the pool says: {text}")));
@@ -126,4 +130,10 @@ impl Examination<'_> {
             }
         }
     }
+}
+
+/// Whether `mine` would follow a redirect by its default: if not, it works on where it is.
+fn may_follow(account: &Account, to: &PoolUrl) -> Result<(), String> {
+    let verified = account.url.tls && account.route.trust.is_verified();
+    redirect::allowed(&account.url.host, verified, &to.host).map_err(|error| error.to_string())
 }
