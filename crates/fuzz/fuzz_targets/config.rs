@@ -10,6 +10,13 @@ mod servers {
     pub(crate) mod payout;
 }
 
+/// The numbers that the file may hold are those of the flags.
+#[path = "../../cli/shell"]
+#[allow(dead_code, reason = "the program uses more of it than this target does")]
+mod shell {
+    pub(crate) mod values;
+}
+
 use midstate_net::PoolUrl;
 use servers::config::Config;
 
