@@ -17,14 +17,12 @@ pub(crate) fn outcome(end: End) -> Result<(), Failure> {
             let goals = goals.iter().map(|MissedGoal { goal, accepted, thing }| {
                 format!("{accepted} of {}", units::count(*goal, thing))
             });
-            Err(Failure::new(
-                Kind::GoalMissed,
-                anyhow!(
-                    "goal not reached: {} accepted within --time-limit {}",
-                    goals.collect::<Vec<_>>().join(", "),
-                    limit.as_secs_f64(),
-                ),
-            ))
+            let goals = goals.collect::<Vec<_>>().join(", ");
+            let words = match limit {
+                Some(limit) => format!("accepted within --time-limit {}", limit.as_secs_f64()),
+                None => "in the chain at the end".to_owned(),
+            };
+            Err(Failure::new(Kind::GoalMissed, anyhow!("goal not reached: {goals} {words}")))
         }
         End::NoThreads { threads, error } => Err(Failure::new(
             Kind::Runtime,

@@ -10,7 +10,7 @@ pub(crate) type LinkResult = Result<midstate_net::LinkEnd, String>;
 pub(crate) enum End {
     /// A goal was met, or somebody ended it.
     Done,
-    /// The time limit came before a goal.
+    /// The time limit came before a goal, or a node's chain took a reached one back.
     GoalMissed(Missed),
     /// The hashing threads could not be started.
     NoThreads { threads: usize, error: String },
@@ -22,7 +22,8 @@ pub(crate) enum End {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Missed {
     pub(crate) goals: Vec<MissedGoal>,
-    pub(crate) limit: Duration,
+    /// The time limit that came before them. `None`: they were reached, and are no more.
+    pub(crate) limit: Option<Duration>,
 }
 
 /// A goal that was not reached.

@@ -40,6 +40,11 @@ impl Intake {
         self.toy_blocks.take_back();
     }
 
+    /// A block that was taken back is in the chain after all.
+    pub(super) fn give_back(&self) {
+        self.toy_blocks.give_back();
+    }
+
     /// Shares turned away since the last call: found, and throttled.
     pub(super) fn take_turned_away(&self) -> u64 {
         self.backlog.take_turned_away()

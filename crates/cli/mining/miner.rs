@@ -417,10 +417,15 @@ impl Miner {
         }
     }
 
-    /// The goals that the time limit came before, if it did.
+    /// The goals that the time limit came before, if it did. A goal of blocks is reached by those
+    /// that are in the chain when all is over.
     fn missed(&self, reason: Reason) -> Option<Missed> {
         let Goals { blocks, shares, time } = self.plan.goals;
-        let limit = time.filter(|_| reason == Reason::TimeLimit)?;
+        let limit = match reason {
+            Reason::TimeLimit => Some(time?),
+            Reason::Blocks if self.reached_goal().is_none() => None,
+            _ => return None,
+        };
         let (accepted_blocks, accepted_shares) =
             (self.accepted_blocks(), self.books.shares.accepted());
         let goals = [(blocks, accepted_blocks, "block"), (shares, accepted_shares, "share")];

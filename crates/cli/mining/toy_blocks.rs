@@ -51,6 +51,13 @@ impl ToyBlocks {
         }
     }
 
+    /// A block that was taken back is in the chain after all.
+    pub(crate) fn give_back(&self) {
+        if let Some(left) = &mut self.gate().left {
+            *left = left.saturating_sub(1);
+        }
+    }
+
     fn gate(&self) -> MutexGuard<'_, Gate> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -218,7 +218,8 @@ impl Client {
                 if verdict == Ok(BlockVerdict::Accepted) {
                     self.failover.accepted(node);
                 }
-                self.blocks.handle_submitted(now, node, hash, verdict, &mut self.events);
+                let tip = self.tip_height();
+                self.blocks.handle_submitted(now, node, hash, verdict, tip, &mut self.events);
                 self.look_after_block(now, node);
             }
             Purpose::Header(hash) => {
@@ -309,6 +310,7 @@ impl Client {
 
     /// The block of [`What::Spool`] is on disk, or cannot be written. It is sent either way.
     pub fn handle_spooled(&mut self, now: Duration, hash: Hash256, outcome: io::Result<()>) {
+        let is_on_disk = outcome.is_ok();
         if let Err(reason) = outcome {
             let node = self.blocks.origin(hash).unwrap_or(self.active);
             let words = format!(
@@ -318,7 +320,7 @@ impl Client {
             );
             self.events.push(node, What::Warning(words));
         }
-        self.blocks.release(now, hash);
+        self.blocks.release(now, hash, is_on_disk);
         self.drive(now);
     }
 
@@ -329,8 +331,9 @@ impl Client {
             self.finishing = true;
             self.drop_candidate();
             self.stop_waiting(self.active);
-            if self.nodes[self.active].phase == Phase::Ready {
-                self.blocks.recheck(now, self.active, u32::MAX);
+            let nodes = 0..self.nodes.len();
+            for node in nodes.filter(|&node| !self.nodes[node].is_foreign) {
+                self.blocks.recheck(now, node, u32::MAX);
             }
         }
         self.drive(now);

@@ -67,6 +67,7 @@ limits! {
     pub(crate) MAX_LATE: u32 = 3, "proposals too late in a row", "they count as refused";
     // A tip that does not move to our block, each time twice as long, up to four times this.
     pub(crate) STANDSTILL: Duration = s(2), "a tip that ignores our block", "it is mined on again";
+    pub(crate) SLOW: Duration = s(5), "an ordinary call without an answer", "the next node is tried";
     // Trouble, and the way back.
     pub(crate) NODE_RETRIES: [u64; 4] = [1, 2, 5, 10], "waits after failures", "asked again";
     pub(crate) RECHECK: Duration = s(10), "a healthy node not mined at", "asked again";
@@ -76,8 +77,9 @@ limits! {
     // Blocks.
     pub(crate) MAX_BLOCKS: usize = 64, "blocks of ours in memory", "the oldest with a verdict goes";
     pub(crate) BLOCK_RETRIES: [u64; 5] = [0, 1, 2, 5, 10], "pauses before a block", "sent again";
-    pub(crate) MAX_PASSING: usize = 30, "refusals that may pass", "final";
-    pub(crate) MAX_UNCLEAR: u32 = 3, "a block sent for no clear answer", "it counts as refused";
+    pub(crate) VAIN_RETRIES: [u64; 5] = [2, 5, 15, 60, 120], "pauses without a verdict", "likewise";
+    pub(crate) MATTERS: Duration = s(6 * 3600), "a block without a verdict", "not sent any more";
+    pub(crate) TELL_AGAIN: Duration = s(60), "between other words that are none", "not told";
     pub(crate) BURIED: u32 = 6, "depth of a block", "its file is deleted";
     pub(crate) MAX_GONE: usize = 64, "blocks let go of and remembered", "the oldest is forgotten";
     // Calls that wait at the node for the next tip.

@@ -343,7 +343,11 @@ impl BlockVerdict {
             Value::String(reason) => match reason.as_str() {
                 "duplicate" => Self::Duplicate,
                 "inconclusive" | "duplicate-inconclusive" => Self::Inconclusive,
-                _ => Self::Refused(printable(&reason)),
+                reason => match printable(reason) {
+                    // No reason at all.
+                    words if words.is_empty() => Self::Unknown(json!(reason).to_string()),
+                    words => Self::Refused(words),
+                },
             },
             other => Self::Unknown(printable(&other.to_string())),
         };

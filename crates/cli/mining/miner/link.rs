@@ -78,8 +78,10 @@ impl Miner {
 
     fn revise(&mut self, was: Verdict, verdict: Verdict) {
         self.books.blocks.revise(was, verdict);
-        if was == Verdict::Accepted && verdict != Verdict::Accepted {
-            self.intake.take_back();
+        match (was == Verdict::Accepted, verdict == Verdict::Accepted) {
+            (true, false) => self.intake.take_back(),
+            (false, true) => self.intake.give_back(),
+            _ => {}
         }
     }
 

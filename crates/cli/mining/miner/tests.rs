@@ -381,6 +381,21 @@ fn rule_10_a_block_behind_a_pool_counts_when_the_node_has_it() {
 }
 
 #[test]
+fn rule_10_a_goal_of_blocks_that_the_chain_takes_back_in_the_end_is_missed() {
+    let mut world = world(Goals { blocks: Some(1), ..Goals::default() });
+    world.start(toy_job("a"));
+    assert!(world.find());
+    let hash = world.sent[0].hash;
+    world.answer(Verdict::Accepted);
+    assert!(!world.miner.is_mining());
+    // Asked in the end, the node does not have it.
+    let (was, verdict) = (Verdict::Accepted, Verdict::Unresolved);
+    world.link(Happened::Revised { hash, height: 1, was, verdict, reason: None });
+    let goals = vec![MissedGoal { goal: 1, accepted: 0, thing: "block" }];
+    assert_eq!(world.over().1, End::GoalMissed(Missed { goals, limit: None }));
+}
+
+#[test]
 fn rule_10_a_time_limit_before_a_goal_is_a_goal_that_was_missed() {
     let time = Some(Duration::from_secs(4));
     let mut world = world(Goals { shares: Some(5), time, blocks: None });
@@ -389,7 +404,7 @@ fn rule_10_a_time_limit_before_a_goal_is_a_goal_that_was_missed() {
     assert!(world.miner.is_mining());
     world.pass(2);
     let (summary, end) = world.over();
-    let limit = Duration::from_secs(4);
+    let limit = Some(Duration::from_secs(4));
     let goals = vec![MissedGoal { goal: 5, accepted: 0, thing: "share" }];
     let missed = Missed { goals, limit };
     assert_eq!((summary.reason, end), (Reason::TimeLimit, End::GoalMissed(missed)));
@@ -406,7 +421,7 @@ fn rule_10_of_several_goals_one_is_enough_and_none_are_all_named() {
         MissedGoal { goal: 2, accepted: 0, thing: "block" },
         MissedGoal { goal: 1, accepted: 0, thing: "share" },
     ];
-    let missed = Missed { goals: goals_missed, limit: Duration::from_secs(4) };
+    let missed = Missed { goals: goals_missed, limit: Some(Duration::from_secs(4)) };
     assert_eq!(world.over().1, End::GoalMissed(missed));
 
     // A share is found in time, and its answer comes after the limit.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use midstate_chain::{Hash256, Verdict};
 
-use crate::limits::{BLOCK_RETRIES, MAX_UNCLEAR};
+use crate::limits::{BLOCK_RETRIES, BURIED, MATTERS, VAIN_RETRIES};
 use crate::rpc::RpcError;
 use crate::spool::SpooledBlock;
 
@@ -39,10 +39,25 @@ pub(super) struct Block {
     pub(super) replayed: bool,
     /// One per node.
     pub(super) deliveries: Vec<Delivery>,
-    /// One per node: its last answer that said neither yes nor no, and how many of them there were.
-    pub(super) unclear: Vec<(u32, String)>,
+    /// One per node.
+    pub(super) troubles: Vec<Trouble>,
+    /// The spool has its file.
+    pub(super) is_on_disk: bool,
     /// The last one reported.
     pub(super) standing: Option<Standing>,
+}
+
+/// What keeps a node from a verdict on a block.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Trouble {
+    /// Times that the block was sent in vain, in a row.
+    vain: usize,
+    /// The node's last words, or why there were none.
+    pub(super) words: Option<String>,
+    /// The node said that it has the block.
+    took: bool,
+    /// It said so, and did not have the block when it was asked: its word is not enough now.
+    pub(super) lost: bool,
 }
 
 /// How one node and one block stand.
@@ -62,6 +77,8 @@ pub(super) enum Delivery {
     Refused(String),
     /// The node is on another chain, and is not asked.
     Barred,
+    /// The node never said yes or no, and the block can matter no more.
+    Spent,
 }
 
 /// How a block stands over all nodes.
@@ -70,29 +87,127 @@ pub(super) enum Standing {
     Accepted,
     Rejected,
     Overtaken,
+    /// A node that said that it has the block does not, or none has ever said yes or no.
+    Missing,
 }
 
 impl Block {
-    pub(super) fn is_due(&self, node: usize) -> bool {
-        matches!(self.deliveries[node], Delivery::Due { .. })
-    }
-
-    pub(super) fn is_given_up(&self, node: usize) -> bool {
-        self.unclear[node].0 > MAX_UNCLEAR
-    }
-
-    pub(super) fn give_up(&self, node: usize) -> Delivery {
-        let text = &self.unclear[node].1;
-        Delivery::Refused(format!("the node answers {text}, and does not have the block"))
-    }
-
-    /// The node does not have it: it forgot the block, or its answer meant no.
-    pub(super) fn resend(&self, now: Duration, node: usize, attempt: usize) -> Delivery {
-        match self.unclear[node].0 {
-            0 => Delivery::Due { at: now, attempt: 0, ask: false },
-            _ if self.is_given_up(node) => self.give_up(node),
-            _ => Delivery::Due { at: now + pause(attempt), attempt, ask: false },
+    /// The node has the block. One that lost it before is asked whether that is so.
+    pub(super) fn taken(
+        &mut self,
+        now: Duration,
+        node: usize,
+        attempt: usize,
+        how: Delivery,
+    ) -> Delivery {
+        self.troubles[node].took = true;
+        match self.troubles[node].lost {
+            true => Delivery::Due { at: now, attempt: attempt + 1, ask: true },
+            false => how,
         }
+    }
+
+    /// The node was asked, and has the block.
+    pub(super) fn found(&mut self, node: usize) {
+        self.troubles[node] = Trouble { took: true, ..Trouble::default() };
+    }
+
+    /// The node was asked, and does not have the block: it is sent again, at once if the node has
+    /// lost it only now.
+    pub(super) fn resend(&mut self, now: Duration, node: usize, tip: Option<u32>) -> Delivery {
+        let trouble = &mut self.troubles[node];
+        if std::mem::take(&mut trouble.took) {
+            let words = "the node said that it has the block, and does not have it";
+            trouble.words = Some(words.to_owned());
+            if std::mem::replace(&mut trouble.lost, true) {
+                return self.send_later(now, node, tip);
+            }
+        }
+        match self.troubles[node].vain {
+            0 => Delivery::Due { at: now, attempt: 0, ask: false },
+            _ => self.due_later(now, node, tip),
+        }
+    }
+
+    /// The node did not say yes or no. Whether it has the block is asked first, where that makes
+    /// sense.
+    pub(super) fn unclear(
+        &mut self,
+        now: Duration,
+        node: usize,
+        words: String,
+        tip: Option<u32>,
+    ) -> Delivery {
+        let trouble = &mut self.troubles[node];
+        trouble.words = Some(words);
+        trouble.vain += 1;
+        match self.matters(now, tip) {
+            true => Delivery::Due { at: now, attempt: self.troubles[node].vain, ask: true },
+            false => Delivery::Spent,
+        }
+    }
+
+    /// The node cannot be asked. Its word was yes, or the block goes there once more.
+    pub(super) fn unasked(&mut self, now: Duration, node: usize, tip: Option<u32>) -> Delivery {
+        match self.troubles[node].took {
+            true => Delivery::Taken,
+            false => self.due_later(now, node, tip),
+        }
+    }
+
+    /// The block goes to this node once more, after a pause that grows.
+    pub(super) fn send_later(&mut self, now: Duration, node: usize, tip: Option<u32>) -> Delivery {
+        self.troubles[node].vain += 1;
+        self.due_later(now, node, tip)
+    }
+
+    fn due_later(&self, now: Duration, node: usize, tip: Option<u32>) -> Delivery {
+        let attempt = self.troubles[node].vain;
+        let pause = VAIN_RETRIES[attempt.clamp(1, VAIN_RETRIES.len()) - 1];
+        match self.matters(now, tip) {
+            true => Delivery::Due { at: now + Duration::from_secs(pause), attempt, ask: false },
+            false => Delivery::Spent,
+        }
+    }
+
+    /// Whether the block may still come into the chain: some hours long, and until others have
+    /// buried its place.
+    fn matters(&self, now: Duration, tip: Option<u32>) -> bool {
+        let is_passed = tip.is_some_and(|tip| self.spooled.height + BURIED <= tip + 1);
+        !is_passed && now < self.found_at + MATTERS
+    }
+
+    /// Whether the node may still say something that counts.
+    pub(super) fn is_open(&self) -> bool {
+        let is_open = |delivery: &Delivery| {
+            matches!(delivery, Delivery::Held | Delivery::Due { .. } | Delivery::UnderWay { .. })
+        };
+        self.deliveries.iter().any(is_open)
+    }
+
+    /// Whether there is nothing to be waited for in the end: the block has a verdict, and nothing
+    /// that was begun for it is under way. A node that is down is not waited for once another has
+    /// the block.
+    pub(super) fn is_settled(&self) -> bool {
+        let is_begun = |delivery: &Delivery| {
+            matches!(delivery, Delivery::UnderWay { .. } | Delivery::Due { attempt: 0, .. })
+        };
+        let is_judged = match self.standing {
+            None => false,
+            Some(Standing::Missing) => !self.is_open(),
+            Some(_) => true,
+        };
+        is_judged && !self.deliveries.iter().any(is_begun)
+    }
+
+    /// Why it has no verdict, for people.
+    pub(super) fn why_unresolved(&self) -> String {
+        let words = self.troubles.iter().find_map(|trouble| trouble.words.as_deref());
+        let place = match self.is_on_disk {
+            true => "it stays in the spool",
+            false => "it is not in the spool, and thus lost",
+        };
+        format!("{}; {place}", words.unwrap_or("no node has answered"))
     }
 
     /// How it stands, the node that says so, and the node's words. `None` while a node that may
@@ -102,11 +217,11 @@ impl Block {
         if let Some(node) = deliveries().position(|delivery| *delivery == Delivery::Taken) {
             return Some((Standing::Accepted, node, None));
         }
-        let closed = |delivery: &Delivery| {
-            matches!(delivery, Delivery::Stored | Delivery::Refused(_) | Delivery::Barred)
-        };
-        if !deliveries().all(closed) {
-            return None;
+        let missing = |node: usize| Some((Standing::Missing, node, Some(self.why_unresolved())));
+        let is_taken_back = self.standing == Some(Standing::Accepted)
+            && deliveries().any(|delivery| *delivery == Delivery::Stored);
+        if self.is_open() && !is_taken_back {
+            return missing(self.troubles.iter().position(|trouble| trouble.lost)?);
         }
         if let Some(node) = deliveries().position(|delivery| *delivery == Delivery::Stored) {
             let reason = match self.standing {
@@ -116,6 +231,9 @@ impl Block {
                 _ => "inconclusive: stored by the node, but another block came first",
             };
             return Some((Standing::Overtaken, node, Some(reason.to_owned())));
+        }
+        if let Some(node) = deliveries().position(|delivery| *delivery == Delivery::Spent) {
+            return missing(node);
         }
         deliveries().enumerate().find_map(|(node, delivery)| match delivery {
             Delivery::Refused(reason) => Some((Standing::Rejected, node, Some(reason.clone()))),
@@ -148,7 +266,7 @@ impl From<Standing> for Verdict {
         match standing {
             Standing::Accepted => Self::Accepted,
             Standing::Rejected => Self::Rejected,
-            Standing::Overtaken => Self::Unresolved,
+            Standing::Overtaken | Standing::Missing => Self::Unresolved,
         }
     }
 }

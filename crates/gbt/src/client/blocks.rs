@@ -3,6 +3,11 @@
 //! - nothing is sent before the spool has it (or has refused it);
 //! - every node gets it, and again after 0, 1, 2, 5, then every 10 seconds, until it takes it or
 //!   refuses it for good; what was refused for good is never sent again;
+//! - only a reason of BIP22 that time cannot lift is a refusal; an error, or an answer that says
+//!   neither yes nor no, keeps the block, which is sent again with growing pauses while it can
+//!   matter;
+//! - a node's "yes" holds while it has the block: it is asked when its tip does not move, when
+//!   another tip comes, when it was away, and in the end;
 //! - a node that was away, and a block of an earlier run, are asked about first, so that nothing is
 //!   sent twice without need;
 //! - the file stays until the block is 6 deep: a node that crashes may forget what it had accepted;
@@ -13,9 +18,9 @@ use std::time::Duration;
 
 use midstate_chain::{Hash256, Verdict};
 
-use super::block::{Block, Delivery, Standing, pause};
+use super::block::{Block, Delivery, Standing, Trouble, pause};
 use super::{Events, What};
-use crate::limits::{BURIED, MAX_BLOCKS, MAX_GONE, MAX_PASSING, MAX_UNCLEAR};
+use crate::limits::{BURIED, MAX_BLOCKS, MAX_GONE, TELL_AGAIN};
 use crate::rpc::{BlockVerdict, Call, HeaderInfo, RpcError, code};
 use crate::spool::SpooledBlock;
 
@@ -52,8 +57,8 @@ pub(super) struct Blocks {
     ledger: Ledger,
     /// A block of this run was refused since last asked.
     refusal: bool,
-    /// One per node: its last answer that said neither yes nor no, so that each is told once.
-    told: Vec<Option<String>>,
+    /// One per node: the last words that were no verdict, so that each is told once, and when.
+    told: Vec<Option<(String, Duration)>>,
     /// One per node: blocks do not reach it, and that has been told.
     away: Vec<bool>,
     /// The latest ones that were let go of. The spool may have been read before their files went.
@@ -113,9 +118,18 @@ impl Blocks {
         let hex = spooled.hex.as_str().into();
         let delivery = |&barred: &bool| if barred { Delivery::Barred } else { first.clone() };
         let (deliveries, standing) = (self.barred.iter().map(delivery).collect(), None);
-        let unclear = vec![(0, String::new()); self.barred.len()];
-        let block =
-            Block { origin, spooled, hex, found_at, replayed, deliveries, unclear, standing };
+        let (troubles, is_on_disk) = (vec![Trouble::default(); self.barred.len()], replayed);
+        let block = Block {
+            origin,
+            spooled,
+            hex,
+            found_at,
+            replayed,
+            deliveries,
+            troubles,
+            is_on_disk,
+            standing,
+        };
         self.blocks.push(block);
     }
 
@@ -126,10 +140,11 @@ impl Blocks {
     }
 
     /// The spool has it, or cannot have it: off it goes.
-    pub(super) fn release(&mut self, now: Duration, hash: Hash256) {
+    pub(super) fn release(&mut self, now: Duration, hash: Hash256, is_on_disk: bool) {
         let Some(block) = self.blocks.iter_mut().find(|block| block.spooled.hash == hash) else {
             return;
         };
+        block.is_on_disk = is_on_disk;
         for delivery in &mut block.deliveries {
             if *delivery == Delivery::Held {
                 *delivery = Delivery::Due { at: now, attempt: 0, ask: false };
@@ -139,9 +154,28 @@ impl Blocks {
 
     /// Asks a node anew about the blocks it had, up to a height.
     pub(super) fn recheck(&mut self, now: Duration, node: usize, up_to: u32) {
+        self.recheck_those(now, node, |block| block.spooled.height <= up_to);
+    }
+
+    /// The same for the blocks on a tip, which does not move to them.
+    pub(super) fn recheck_on(&mut self, now: Duration, node: usize, tip: Hash256) {
+        self.recheck_those(now, node, |block| block.spooled.prev_hash == tip);
+    }
+
+    /// The same when the node has a new tip that is no block of ours: the highest block that it had
+    /// tells whether the chain was reorganised under it.
+    pub(super) fn recheck_highest(&mut self, now: Duration, node: usize, tip: Hash256) {
+        if self.origin(tip).is_none() {
+            let had = |block: &&Block| block.deliveries[node] == Delivery::Taken;
+            let highest = self.blocks.iter().filter(had).map(|block| block.spooled.height).max();
+            self.recheck_those(now, node, |block| Some(block.spooled.height) == highest);
+        }
+    }
+
+    fn recheck_those(&mut self, now: Duration, node: usize, which: impl Fn(&Block) -> bool) {
         for block in &mut self.blocks {
             let has_it = matches!(block.deliveries[node], Delivery::Taken | Delivery::Stored);
-            if has_it && block.spooled.height <= up_to {
+            if has_it && which(block) {
                 block.deliveries[node] = Delivery::Due { at: now, attempt: 0, ask: true };
             }
         }
@@ -192,16 +226,29 @@ impl Blocks {
         if self.of_this_run().count() < MAX_BLOCKS {
             return;
         }
-        let judged = self.of_this_run().find(|block| block.standing.is_some());
+        let is_judged =
+            |block: &&Block| block.standing.is_some_and(|standing| standing != Standing::Missing);
+        let is_spent = |block: &&Block| block.standing.is_some() && !block.is_open();
+        let judged = self.of_this_run().find(is_judged);
         if let Some((hash, node)) = judged.map(|block| (block.spooled.hash, block.origin)) {
             self.let_go(hash);
             events.push(node, What::Unspool { hash, refused: false });
+            return;
+        }
+        let spent = self.of_this_run().find(is_spent);
+        if let Some((hash, node)) = spent.map(|block| (block.spooled.hash, block.origin)) {
+            self.let_go(hash);
+            events.push(node, What::Unspool { hash, refused: true });
         }
     }
 
     /// So many blocks of this run have no verdict that no more may be found: none is ever lost.
     pub(super) fn is_full(&self) -> bool {
-        self.of_this_run().filter(|block| block.standing.is_none()).count() >= MAX_BLOCKS
+        let is_unjudged = |block: &&Block| match block.standing {
+            None => true,
+            Some(standing) => standing == Standing::Missing && block.is_open(),
+        };
+        self.of_this_run().filter(is_unjudged).count() >= MAX_BLOCKS
     }
 
     /// The node is back: what waited for it waits no longer.
@@ -213,13 +260,17 @@ impl Blocks {
         }
     }
 
-    /// Whether this node has not answered yet to a block of ours on this tip.
-    pub(super) fn is_open(&self, node: usize, tip: Hash256) -> bool {
-        let open = |block: &Block| {
-            let delivery = &block.deliveries[node];
-            matches!(delivery, Delivery::Held | Delivery::UnderWay { .. }) || block.is_due(node)
-        };
-        self.blocks.iter().any(|block| block.spooled.prev_hash == tip && open(block))
+    /// Whether this node has not said anything yet to a block of ours on this tip.
+    pub(super) fn is_unanswered(&self, node: usize, tip: Hash256) -> bool {
+        let mut blocks = self.blocks.iter().filter(|block| block.spooled.prev_hash == tip);
+        blocks.any(|block| {
+            matches!(
+                block.deliveries[node],
+                Delivery::Held
+                    | Delivery::UnderWay { attempt: 0 }
+                    | Delivery::Due { attempt: 0, .. }
+            )
+        })
     }
 
     /// The node cannot be reached: what was due there is due later.
@@ -240,6 +291,7 @@ impl Blocks {
                 }
                 *attempt += 1;
                 *at = now + pause(*attempt);
+                block.troubles[node].words = Some(error.to_string());
             }
         }
     }
@@ -254,13 +306,9 @@ impl Blocks {
         }
     }
 
-    /// Every block of this run has a verdict, and no call is under way. A node that is down is not
-    /// waited for once another has the block.
+    /// Whether nothing is to be waited for in the end.
     pub(super) fn is_settled(&self) -> bool {
-        self.blocks.iter().filter(|block| !block.replayed).all(|block| {
-            let under_way = |delivery: &Delivery| matches!(delivery, Delivery::UnderWay { .. });
-            block.standing.is_some() && !block.deliveries.iter().any(under_way)
-        })
+        self.of_this_run().all(Block::is_settled)
     }
 
     pub(super) fn take_refusal(&mut self) -> bool {
@@ -274,55 +322,84 @@ impl Blocks {
         node: usize,
         hash: Hash256,
         verdict: Result<BlockVerdict, RpcError>,
+        tip: Option<u32>,
         events: &mut Events,
     ) {
         let Some(block) = self.blocks.iter_mut().find(|block| block.spooled.hash == hash) else {
             return;
         };
         let Delivery::UnderWay { attempt } = block.deliveries[node] else { return };
-        let again =
-            Delivery::Due { at: now + pause(attempt + 1), attempt: attempt + 1, ask: false };
         self.away[node] &= verdict.is_err();
-        let unclear = match &verdict {
-            Ok(BlockVerdict::Unknown(text)) => Some(text.clone()),
-            Err(error) if !error.may_pass() => Some(error.to_string()),
-            _ => None,
-        };
+        let mut told = None;
         block.deliveries[node] = match verdict {
-            Ok(BlockVerdict::Accepted | BlockVerdict::Duplicate) => Delivery::Taken,
-            Ok(BlockVerdict::Inconclusive) => Delivery::Stored,
-            Ok(BlockVerdict::Refused(reason)) if may_pass(&reason) && attempt < MAX_PASSING => {
-                again
+            Ok(BlockVerdict::Accepted | BlockVerdict::Duplicate) => {
+                block.taken(now, node, attempt, Delivery::Taken)
             }
-            Ok(BlockVerdict::Refused(reason)) => Delivery::Refused(reason),
+            Ok(BlockVerdict::Inconclusive) => block.taken(now, node, attempt, Delivery::Stored),
+            Ok(BlockVerdict::Refused(reason)) => match passing(&reason) {
+                Some(cause) => {
+                    let words = format!("the node says {reason}: {cause}");
+                    block.troubles[node].words = Some(words.clone());
+                    told = Some(words);
+                    block.send_later(now, node, tip)
+                }
+                None => Delivery::Refused(reason),
+            },
             Err(RpcError::Node { code: code::DESERIALIZATION, message }) => {
                 Delivery::Refused(message)
             }
-            // Whether it has the block is asked, and decides.
-            _ if unclear.is_some() => Delivery::Due { at: now, attempt: attempt + 1, ask: true },
-            Ok(_) => again,
+            Ok(BlockVerdict::Unknown(text)) => {
+                let words = format!("the node answers {text}, which says neither yes nor no");
+                told = Some(words.clone());
+                block.unclear(now, node, words, tip)
+            }
+            Err(error) if !error.may_pass() => {
+                told = Some(error.to_string());
+                block.unclear(now, node, error.to_string(), tip)
+            }
             Err(error) => {
+                block.troubles[node].words = Some(error.to_string());
                 if attempt == 0 && !std::mem::replace(&mut self.away[node], true) {
                     events.push(node, What::Warning(block.spooled.not_arrived(&error)));
                 }
-                again
+                let attempt = attempt + 1;
+                Delivery::Due { at: now + pause(attempt), attempt, ask: false }
             }
         };
-        if let Some(text) = unclear.filter(|_| block.is_due(node)) {
-            block.unclear[node] = (block.unclear[node].0 + 1, text.clone());
-            if self.told[node].as_ref() != Some(&text) {
-                events.push(
-                    node,
-                    What::Warning(format!(
-                        "the node answered {text} to block {hash}, which says neither yes nor no: \
-                     asking it for the block, and sending the block again at most {MAX_UNCLEAR} \
-                     times"
-                    )),
-                );
-                self.told[node] = Some(text);
-            }
+        let is_kept = block.is_open();
+        match told {
+            Some(words) => self.tell(now, node, hash, words, is_kept, events),
+            None if self.blocks_at(node, hash) == Some(&Delivery::Taken) => self.told[node] = None,
+            None => {}
         }
         self.settle(now, hash, events);
+    }
+
+    fn blocks_at(&self, node: usize, hash: Hash256) -> Option<&Delivery> {
+        let mut blocks = self.blocks.iter();
+        blocks.find(|block| block.spooled.hash == hash).map(|block| &block.deliveries[node])
+    }
+
+    /// A node's word that is no verdict: the same one once, others once a minute.
+    fn tell(
+        &mut self,
+        now: Duration,
+        node: usize,
+        hash: Hash256,
+        words: String,
+        is_kept: bool,
+        events: &mut Events,
+    ) {
+        let is_news = |(old, at): &(String, Duration)| *old != words && now >= *at + TELL_AGAIN;
+        if self.told[node].as_ref().is_none_or(is_news) {
+            let next = match is_kept {
+                true => "it is kept, and sent again with growing pauses",
+                false => "it is kept, and not sent again in this run: it is too old to matter",
+            };
+            let message = format!("block {hash} has no verdict: {words}; {next}");
+            events.push(node, What::Warning(message));
+            self.told[node] = Some((words, now));
+        }
     }
 
     /// A template of the node builds on this block: the node has it, whatever answer is on its way,
@@ -337,6 +414,7 @@ impl Blocks {
     ) {
         if let Some(block) = self.blocks.iter_mut().find(|block| block.spooled.hash == hash) {
             block.deliveries[node] = Delivery::Taken;
+            block.found(node);
             self.settle(now, hash, events);
         }
     }
@@ -360,25 +438,33 @@ impl Blocks {
         let known = header.map(|info| info.filter(|info| info.transactions > 0));
         let buried = |confirmations: i64| confirmations >= i64::from(BURIED);
         let lost = tip.is_some_and(|tip| block.spooled.height + BURIED <= tip + 1);
+        let was_accepted = block.standing == Some(Standing::Accepted);
         let mut done = false;
         block.deliveries[node] = match known {
             Ok(Some(info)) if info.confirmations > 0 => {
                 done = buried(info.confirmations);
+                block.found(node);
                 Delivery::Taken
             }
             Ok(Some(_)) => {
                 done = lost;
+                block.found(node);
                 Delivery::Stored
             }
-            Ok(None) => block.resend(now, node, attempt),
+            Ok(None) => block.resend(now, node, tip),
             // It cannot even be asked.
-            Err(ref error) if !error.may_pass() && block.is_given_up(node) => block.give_up(node),
+            Err(ref error) if !error.may_pass() => block.unasked(now, node, tip),
             Err(_) => {
                 let attempt = attempt + 1;
                 Delivery::Due { at: now + pause(attempt), attempt, ask: true }
             }
         };
         self.settle(now, hash, events);
+        let mut blocks = self.blocks.iter().filter(|block| block.spooled.hash == hash);
+        if was_accepted && blocks.any(|block| block.standing != Some(Standing::Accepted)) {
+            // The chain was reorganised, or the node forgot some of it.
+            self.recheck(now, node, u32::MAX);
+        }
         if done {
             self.let_go(hash);
             events.push(node, What::Unspool { hash, refused: false });
@@ -387,12 +473,26 @@ impl Blocks {
 
     /// Blocks that no node has judged stay in the spool for the next run.
     pub(super) fn abandon(&mut self, events: &mut Events) {
-        for block in self.blocks.drain(..).filter(|block| block.standing.is_none()) {
-            let reason = "no node has answered; it stays in the spool";
-            let (verdict, latency) = (Verdict::Unresolved, Duration::ZERO);
-            let reason = Some(reason.to_owned());
-            let outcome = block.outcome(verdict, None, reason, latency);
+        let is_unjudged = |block: &Block| {
+            block.standing.is_none() || block.replayed && block.standing == Some(Standing::Missing)
+        };
+        let (mut replayed, mut first) = (0, None);
+        for block in self.blocks.drain(..).filter(is_unjudged) {
+            let reason = block.why_unresolved();
+            if block.replayed {
+                replayed += 1;
+                first.get_or_insert((block.origin, reason));
+                continue;
+            }
+            let outcome = block.outcome(Verdict::Unresolved, None, Some(reason), Duration::ZERO);
             events.push(block.origin, What::Block(outcome));
+        }
+        if let Some((node, reason)) = first {
+            let words = match replayed {
+                1 => format!("a block of an earlier run has no verdict: {reason}"),
+                _ => format!("{replayed} blocks of earlier runs have no verdict; of one: {reason}"),
+            };
+            events.push(node, What::Warning(words));
         }
     }
 
@@ -408,9 +508,13 @@ impl Blocks {
         }
         if !block.replayed {
             if let Some(old) = old {
-                *self.ledger.of(old) -= 1;
+                self.ledger.count(old, -1);
             }
-            *self.ledger.of(standing) += 1;
+            self.ledger.count(standing, 1);
+        }
+        // Of those of earlier runs the end tells, all at once.
+        if block.replayed && standing == Standing::Missing {
+            return;
         }
         let latency = now.saturating_sub(block.found_at);
         let was = old.map(Verdict::from);
@@ -425,16 +529,22 @@ impl Blocks {
 }
 
 impl Ledger {
-    fn of(&mut self, standing: Standing) -> &mut u64 {
-        match standing {
+    fn count(&mut self, standing: Standing, by: i64) {
+        let count = match standing {
             Standing::Accepted => &mut self.accepted,
             Standing::Rejected => &mut self.rejected,
             Standing::Overtaken => &mut self.overtaken,
-        }
+            Standing::Missing => return,
+        };
+        *count = count.saturating_add_signed(by);
     }
 }
 
-/// Refusals that time may lift: this node has not heard of the parent yet, or its clock is behind.
-fn may_pass(reason: &str) -> bool {
-    matches!(reason, "prev-blk-not-found" | "time-too-new")
+/// Why time may lift a refusal, if it may.
+fn passing(reason: &str) -> Option<&'static str> {
+    match reason {
+        "prev-blk-not-found" => Some("it does not have the block before it"),
+        "time-too-new" => Some("its time is too far ahead of the node's clock; check both clocks"),
+        _ => None,
+    }
 }

@@ -9,7 +9,8 @@ use midstate_failover::Failure;
 
 use super::{Client, Fatal, Given, NodeState, Purpose, What, blocks};
 use crate::limits::{
-    CALL_TIMEOUT, HURRY, MAX_BLOCKS, MAX_JOB_AGE, MAX_LATE, POLL, RECHECK, REFRESH, STANDSTILL,
+    CALL_TIMEOUT, HURRY, MAX_BLOCKS, MAX_JOB_AGE, MAX_LATE, POLL, RECHECK, REFRESH, SLOW,
+    STANDSTILL,
 };
 use crate::rpc::{Answer, BlockVerdict, Call, RpcError};
 use crate::{Payout, Template, Work};
@@ -36,10 +37,10 @@ impl Standstill {
         *self = Self { tip: Some(tip), since: now, count };
     }
 
-    /// When the tip is mined on again: soon if the node has answered to the block, and a little
-    /// later each time (2, 4, 8 s), as a node that answers so may do so for ever.
+    /// When the tip is mined on again: soon if the node has said something to the block, and a
+    /// little later each time (2, 4, 8 s), as a node that does so may do so for ever.
     fn ends(&self, answered: bool) -> Duration {
-        let patience = if answered { STANDSTILL } else { CALL_TIMEOUT };
+        let patience = if answered { STANDSTILL } else { SLOW };
         let patience = patience.saturating_mul(1 << self.count.min(2));
         self.since.saturating_add(patience)
     }
@@ -57,18 +58,25 @@ impl Client {
     /// Whether our block on this tip has come to nothing: the node has had it for a while, and
     /// still offers templates beside it.
     fn stands_still(&self, now: Duration, tip: Hash256) -> bool {
-        let answered = !self.blocks.is_open(self.active, tip);
+        let answered = !self.blocks.is_unanswered(self.active, tip);
         self.solved_tip == Some(tip) && now >= self.standstill.ends(answered)
     }
 
     /// The tip is mined on again.
-    fn end_standstill(&mut self) {
+    fn end_standstill(&mut self, now: Duration, tip: Hash256) {
+        let answered = !self.blocks.is_unanswered(self.active, tip);
+        // It may have said yes. Does it have the block?
+        self.blocks.recheck_on(now, self.active, tip);
         self.solved_tip = None;
         self.standstill.count += 1;
         if self.standstill.count == 1 {
-            let words = "our block does not become the node's tip: the node still offers work on \
-                         the block before it; mining that work";
-            self.events.push(self.active, What::Warning(words.to_owned()));
+            let words = match answered {
+                true => "our block does not become the node's tip",
+                false => "the node has not answered to our block yet",
+            };
+            let words =
+                format!("{words}: it still offers work on the block before it; mining that work");
+            self.events.push(self.active, What::Warning(words));
         }
     }
 
@@ -129,7 +137,7 @@ impl Client {
         self.plan_next(now, &template);
         let stands_still = self.stands_still(now, template.prev_hash);
         if stands_still {
-            self.end_standstill();
+            self.end_standstill(now, template.prev_hash);
         }
         if stands_still || self.is_news(&template) {
             self.propose(now, template);
@@ -273,6 +281,9 @@ impl Client {
         self.works.retain(|old| Arc::strong_count(old.work.job()) > 1);
         if let Some(height) = blocks::buried_below(work.template().height) {
             self.blocks.recheck(now, node, height);
+        }
+        if work.job().clean {
+            self.blocks.recheck_highest(now, node, work.template().prev_hash);
         }
         self.works.push(Given { node, work });
         self.held = true;

@@ -42,6 +42,15 @@ pub(crate) enum Trouble {
     Says(i64, &'static str),
 }
 
+/// What a node answers to a block instead of a judgement.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Said {
+    Nothing,
+    Result(Value),
+    Error(i64, &'static str),
+    Http(u16, &'static str),
+}
+
 /// A regtest node.
 pub(crate) struct Core {
     pub(crate) chain: String,
@@ -59,6 +68,10 @@ pub(crate) struct Core {
     pub(crate) mute_submit: bool,
     /// The result of every submission, which is forgotten.
     pub(crate) submit_says: Option<Value>,
+    /// The HTTP status and body that answer every submission.
+    pub(crate) submit_http: Option<(u16, &'static str)>,
+    /// Calls that are never answered, by method ("proposal" apart).
+    pub(crate) hangs_at: Vec<&'static str>,
     /// The error that answers every submission.
     pub(crate) submit_fails: Option<(i64, &'static str)>,
     /// The result of every proposal.
@@ -92,6 +105,8 @@ impl Core {
             mute_submit: false,
             submit_says: None,
             submit_fails: None,
+            submit_http: None,
+            hangs_at: Vec::new(),
             proposal_says: None,
             fresh: false,
             closes: false,
@@ -106,6 +121,17 @@ impl Core {
 
     pub(crate) fn seen(&self, method: &str) -> usize {
         self.seen.get(method).copied().unwrap_or(0)
+    }
+
+    /// Answers so to every block from now on.
+    pub(crate) fn say(&mut self, said: &Said) {
+        (self.submit_says, self.submit_fails, self.submit_http) = (None, None, None);
+        match said.clone() {
+            Said::Nothing => {}
+            Said::Result(value) => self.submit_says = Some(value),
+            Said::Error(code, words) => self.submit_fails = Some((code, words)),
+            Said::Http(status, body) => self.submit_http = Some((status, body)),
+        }
     }
 
     /// Whether it has this block, wherever.
@@ -202,6 +228,9 @@ impl Core {
         // A body must be the JSON that Core reads.
         let body: Value = serde_json::from_slice(&call.body(id)).unwrap();
         assert_eq!(body["method"], call.method());
+        if self.hangs_at.contains(&name) {
+            return None;
+        }
         match self.trouble {
             Some(Trouble::Down) => {
                 return Some(Err(NoAnswer::NobodyThere("connection refused".to_owned())));
@@ -240,6 +269,10 @@ impl Core {
                 (None, Some(reason)) => json!(reason),
                 (None, None) => json!(self.judge(&deserialize_hex(block).unwrap(), false)),
             },
+            Call::Submit { .. } if self.submit_http.is_some() => {
+                let (status, body) = self.submit_http.unwrap();
+                return Some(Ok(Answer { status, body: body.into(), ..Answer::default() }));
+            }
             Call::Submit { .. } if self.submit_fails.is_some() => {
                 let (code, words) = self.submit_fails.unwrap();
                 return Some(Ok(error(code, words)));

@@ -1,0 +1,207 @@
+//! What a node says to our blocks, and what is made of it, in virtual time: no block is called
+//! accepted, rejected or dropped when the node's chain says otherwise, or may still say so.
+
+mod support;
+
+use midstate_chain::{Hash256, Verdict};
+use midstate_gbt::client::{NodeEvent, What};
+use serde_json::json;
+use support::{Core, Said, Trouble, World};
+
+/// The last verdict on a block, with its reason.
+fn standing(world: &World, hash: Hash256) -> Option<(Verdict, Option<String>)> {
+    let outcome = |event: &NodeEvent| match &event.what {
+        What::Block(outcome) if outcome.hash == hash => {
+            Some((outcome.verdict, outcome.reason.clone()))
+        }
+        _ => None,
+    };
+    world.events.iter().rev().find_map(outcome)
+}
+
+#[test]
+fn i8_a_block_that_the_node_says_yes_to_and_does_not_have_is_not_accepted() {
+    for says in [json!(null), json!("duplicate"), json!("inconclusive")] {
+        let mut world = World::new(vec![Core::new()]);
+        world.settle();
+        world.cores[0].submit_says = Some(says.clone());
+        let hash = world.mine();
+        world.pass(5);
+        let (verdict, reason) = standing(&world, hash).unwrap();
+        assert_eq!(verdict, Verdict::Unresolved, "{says}");
+        assert!(reason.unwrap().contains("does not have it; it stays in the spool"), "{says}");
+        assert_eq!(world.client.ledger().unresolved(), 1);
+        // It keeps on saying so, and is believed no more.
+        world.pass(300);
+        assert_eq!(standing(&world, hash).unwrap().0, Verdict::Unresolved, "{says}");
+        let told = world.verdicts().len();
+        assert!(told <= 2, "{says}: {told} verdicts");
+        assert!(world.spool.contains_key(&hash.to_string()));
+        world.client.finish(world.now);
+        world.settle();
+        assert!(!world.client.is_settled(), "{says}: the caller waits for as long as it can");
+        world.client.abandon();
+        world.settle();
+        assert_eq!(standing(&world, hash).unwrap().0, Verdict::Unresolved, "{says}");
+        assert!(world.spool.contains_key(&hash.to_string()), "{says}: kept for the next run");
+    }
+}
+
+#[test]
+fn i8_a_check_that_was_asked_for_in_the_end_is_waited_for() {
+    // The blocks are taken back, or forgotten in a crash, and nothing but the end asks for them.
+    for forgets in [false, true] {
+        let mut world = World::new(vec![Core::new(), Core::new()]);
+        world.cores[1].trouble = Some(Trouble::Down);
+        world.settle();
+        let hashes = [world.mine(), world.mine()];
+        world.pass(3);
+        let core = &mut world.cores[0];
+        core.best.truncate(1);
+        core.refuse_blocks = forgets.then_some("prev-blk-not-found");
+        if forgets {
+            core.blocks.clear();
+        }
+        world.client.finish(world.now);
+        assert!(!world.client.is_settled(), "the checks are under way, or about to be");
+        world.settle();
+        assert!(!world.client.is_settled() || !forgets);
+        world.client.abandon();
+        world.settle();
+        for hash in hashes {
+            let (verdict, reason) = standing(&world, hash).unwrap();
+            assert_eq!(verdict, Verdict::Unresolved, "{reason:?}");
+        }
+        assert_eq!(world.client.ledger().accepted, 0);
+    }
+    // Nobody waits for a node that is down.
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    world.mine();
+    world.stop(0);
+    world.client.finish(world.now);
+    world.settle();
+    assert!(world.client.is_settled());
+}
+
+/// Answers that are no verdict: what the node says, and its words in ours.
+fn no_verdicts() -> Vec<(Said, &'static str)> {
+    let result = |value: serde_json::Value| Said::Result(value);
+    vec![
+        (Said::Error(-32603, "Internal error"), "the node says: Internal error (-32603)"),
+        (Said::Error(-20, "Database error"), "Database error (-20)"),
+        (Said::Error(-32601, "Method not found"), "Method not found (-32601)"),
+        (Said::Error(-1, "help text"), "help text (-1)"),
+        (Said::Error(-28, "Loading"), "Loading (-28)"),
+        (Said::Http(503, "Work queue depth exceeded"), "503"),
+        (Said::Http(200, "<html>oops"), "a web page"),
+        (Said::Http(403, ""), "403"),
+        (result(json!(true)), "the node answers true, which says neither yes nor no"),
+        (result(json!(false)), "the node answers false, which says neither yes nor no"),
+        (result(json!({"status": "ok"})), "neither yes nor no"),
+        (result(json!(-1)), "neither yes nor no"),
+        (result(json!([])), "neither yes nor no"),
+        (result(json!("")), "neither yes nor no"),
+        (result(json!("time-too-new")), "time-too-new: its time is too far ahead"),
+        (result(json!("prev-blk-not-found")), "prev-blk-not-found: it does not have the block"),
+    ]
+}
+
+#[test]
+fn i8_an_answer_that_is_no_verdict_keeps_the_block_and_work_goes_on() {
+    for (said, words) in no_verdicts() {
+        let mut world = World::new(vec![Core::new()]);
+        world.settle();
+        let job = world.job.clone().unwrap();
+        world.cores[0].say(&said);
+        let hash = world.mine();
+        // Rule 21: a fresh template within seconds.
+        world.pass(4);
+        let next = world.job.clone().unwrap_or_else(|| panic!("{said:?}: no job"));
+        assert!(next.id != job.id, "{said:?}");
+        world.pass(3 * 3600);
+        let told = world.warnings().iter().filter(|told| told.contains(words)).count();
+        assert_eq!(told, 1, "{said:?}: {:?}", world.warnings());
+        assert!(world.warnings().len() <= 2, "{said:?}: {:?}", world.warnings());
+        assert_eq!(world.verdicts(), [], "{said:?}: neither accepted nor rejected");
+        assert!(world.spool.contains_key(&hash.to_string()), "{said:?}");
+        let sent = world.sent.len();
+        assert!(sent >= 60, "{said:?}: it is sent again, {sent} times in three hours");
+        // In the end the reason is the true one.
+        let mut twin = World::new(vec![Core::new()]);
+        twin.settle();
+        twin.cores[0].say(&said);
+        let twins = twin.mine();
+        twin.client.finish(twin.now);
+        twin.pass(3);
+        twin.client.abandon();
+        twin.settle();
+        let (verdict, reason) = standing(&twin, twins).unwrap();
+        let reason = reason.unwrap();
+        assert_eq!(verdict, Verdict::Unresolved);
+        assert!(reason.contains(words) && reason.ends_with("it stays in the spool"), "{reason}");
+        // The trouble passes, and the block gets its verdict.
+        world.cores[0].say(&Said::Nothing);
+        world.pass(130);
+        assert_eq!(world.verdicts(), [Verdict::Accepted], "{said:?}");
+        assert_eq!(world.cores[0].height(), 1, "{said:?}");
+    }
+}
+
+#[test]
+fn i8_a_block_that_can_matter_no_more_stays_in_the_spool_unjudged() {
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    world.cores[0].submit_fails = Some((-20, "Database error"));
+    let hash = world.mine();
+    world.pass(10);
+    // Others bury its place.
+    for _ in 0..6 {
+        world.cores[0].foreign_block();
+        world.settle();
+    }
+    world.pass(200);
+    let (verdict, reason) = standing(&world, hash).unwrap();
+    assert_eq!(verdict, Verdict::Unresolved);
+    assert!(reason.unwrap().contains("Database error"));
+    let sent = world.sent.len();
+    world.pass(3600);
+    assert_eq!(world.sent.len(), sent, "no more");
+    assert!(world.spool.contains_key(&hash.to_string()));
+}
+
+#[test]
+fn rule_23_a_spool_of_orphans_is_told_of_once() {
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    for number in 0..70 {
+        let mut lost = World::new(vec![Core::new()]);
+        lost.cores[0].best[0] = bitcoin::hashes::Hash::from_byte_array([number + 1; 32]);
+        lost.settle();
+        lost.mine();
+        let file = lost.spool.into_values().next().unwrap();
+        world.client.replay(world.now, file);
+    }
+    world.pass(60);
+    world.client.finish(world.now);
+    world.settle();
+    world.client.abandon();
+    world.settle();
+    let warnings = world.warnings();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[0].contains("prev-blk-not-found"), "{warnings:?}");
+    assert!(warnings[1].starts_with("70 blocks of earlier runs"), "{warnings:?}");
+    assert!(warnings[1].contains("prev-blk-not-found"), "{warnings:?}");
+    assert_eq!(world.verdicts(), []);
+}
+
+#[test]
+fn rule_21_a_node_that_never_answers_to_a_block_costs_seconds() {
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    world.cores[0].hangs_at = vec!["submitblock"];
+    world.mine();
+    world.pass(8);
+    assert!(world.job.is_some(), "no job");
+    assert!(world.warnings()[0].contains("has not answered to our block"));
+}
