@@ -67,7 +67,7 @@ limits! {
     pub(crate) MAX_LATE: u32 = 3, "proposals too late in a row", "they count as refused";
     // A tip that does not move to our block, each time twice as long, up to four times this.
     pub(crate) STANDSTILL: Duration = s(2), "a tip that ignores our block", "it is mined on again";
-    pub(crate) SLOW: Duration = s(5), "an ordinary call without an answer", "the next node is tried";
+    pub(crate) SLOW: Duration = s(5), "an ordinary call has no answer", "the next node is tried";
     // Trouble, and the way back.
     pub(crate) NODE_RETRIES: [u64; 4] = [1, 2, 5, 10], "waits after failures", "asked again";
     pub(crate) RECHECK: Duration = s(10), "a healthy node not mined at", "asked again";
