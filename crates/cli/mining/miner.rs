@@ -1,7 +1,7 @@
 //! Mining as a state machine: what links, threads, sensors and viewers do goes in by `handle_*`;
 //! what is to be done and told comes out of [`Miner::poll_output`], in order. No clock (`now` is
 //! the time since the start), no channel, no thread, no sentence and no exit code here. The
-//! [driver](super::run) joins it with all of these.
+//! [driver](mod@super::run) joins it with all of these.
 //!
 //! After each `handle_*` poll until there is no output. The miner is over when
 //! [`Miner::poll_end`] has an end, and by then the summary was told.

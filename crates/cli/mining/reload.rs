@@ -1,5 +1,5 @@
 //! When the configuration is read again (SIGHUP): one reading at a time, since a file on a machine
-//! that does not answer may take long. The reading itself is the [driver](super::run)'s, on a
+//! that does not answer may take long. The reading itself is the [driver](mod@super::run)'s, on a
 //! thread of its own.
 
 use midstate_net::Account;
