@@ -1,7 +1,8 @@
 //! Mining, whoever the jobs come from: joins a link and the engine, keeps the books, tells whoever
 //! watches, does what it is told, and knows when to stop. Used by `demo`, `mine` and `minerd`.
 //!
-//! [`miner`] decides, as a state machine; [`run`] drives it. Both know each [`View`] as a trait.
+//! [`miner`] decides, as a state machine; [`mod@run`] drives it. Both know each [`View`] as a
+//! trait.
 
 mod backlog;
 mod books;

@@ -23,7 +23,7 @@ pub(in crate::mining) enum Output {
 pub(in crate::mining) enum Action {
     /// Hash this job, or none.
     Hash(Option<Arc<Job>>),
-    /// Hash with so many threads. Answered by [`Miner::handle_threads`].
+    /// Hash with so many threads. Answered by [`handle_threads`](super::Miner::handle_threads).
     Threads(usize),
     /// The present work first came so many seconds ago.
     Elapsed(u32),
@@ -31,15 +31,16 @@ pub(in crate::mining) enum Action {
     Allow(u64),
     /// Give a share to the link.
     Send(Share),
-    /// Read the configuration. Answered by [`Miner::handle_list`].
+    /// Read the configuration. Answered by [`handle_list`](super::Miner::handle_list).
     ReadPools,
     /// Give the link its new pools.
     SetPools(Vec<Account>),
     /// So many more times Ctrl-C end the program at once.
     HeedInterrupts(usize),
-    /// Stop all threads. When their last shares are handed in, [`Miner::handle_stopped`] follows.
+    /// Stop all threads. When their last shares are handed in,
+    /// [`handle_stopped`](super::Miner::handle_stopped) follows.
     StopHashing,
-    /// Have the link end. [`Miner::handle_link_end`] follows.
+    /// Have the link end. [`handle_link_end`](super::Miner::handle_link_end) follows.
     StopLink,
 }
 
