@@ -93,10 +93,7 @@ fn main() -> ExitCode {
         let words = format!("--compat comes before everything else: midstate --compat {name} ..");
         return exit_code(Err(Failure::usage(words)));
     }
-    let printer = match Printer::start() {
-        Ok(printer) => printer,
-        Err(error) => return exit_code(Err(error.into())),
-    };
+    let printer = Printer::start();
     let logs = Logs::init(&output, printer.clone());
     let mut out = Output::new(&output, printer, logs);
     let result = run(command, &mut out);

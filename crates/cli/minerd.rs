@@ -52,7 +52,7 @@ pub(crate) fn command() -> clap::Command {
 /// Mines, or measures, as minerd would.
 pub(crate) fn run(arguments: &[OsString]) -> Result<(), Failure> {
     let flags = Flags::read(arguments)?;
-    let printer = Printer::start()?;
+    let printer = Printer::start();
     let result = run_as(flags, &printer);
     printer.flush();
     result

@@ -26,9 +26,13 @@ pub(crate) fn outcome(end: End) -> Result<(), Failure> {
         }
         End::NoThreads { threads, error } => Err(Failure::new(
             Kind::Runtime,
-            anyhow!("{error}").context(format!(
-                "{threads} hashing threads cannot be started; ask for fewer with --threads"
-            )),
+            anyhow!("{error}").context(match threads {
+                1 => "no hashing thread can be started; give the program more memory or processes"
+                    .to_owned(),
+                _ => format!(
+                    "{threads} hashing threads cannot be started; ask for fewer with --threads"
+                ),
+            }),
         )),
         End::Link(Ok(end)) => of_link(end),
         End::Link(Err(panic)) => Err(Failure::new(Kind::Runtime, Error::msg(panic))),

@@ -166,7 +166,7 @@ impl Watch {
         loop {
             looks.tick().await;
             // On a thread of its own: the controller of a battery may take its time to answer.
-            let looked = tokio::task::spawn_blocking(move || {
+            let looked = midstate_net::on_a_thread_or_here(move || {
                 let news = self.look();
                 (self, news)
             });

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::io::{Write, stderr, stdout};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::Builder;
 
 use crate::shell::units;
 
@@ -40,20 +41,32 @@ struct State {
     waiting: VecDeque<(Stream, String)>,
     is_writing: bool,
     is_closed: bool,
+    /// The system started no thread: whoever has something to print writes it and waits.
+    is_alone: bool,
     left_out: u64,
 }
 
 impl Printer {
-    pub(crate) fn start() -> std::io::Result<Self> {
+    /// Rule 22: where the system starts no thread, everything is still told.
+    pub(crate) fn start() -> Self {
+        Self::start_on(Builder::new())
+    }
+
+    fn start_on(thread: Builder) -> Self {
         let printer = Self(Arc::default());
         let at_work = printer.clone();
-        std::thread::Builder::new().name("printer".into()).spawn(move || at_work.work())?;
-        Ok(printer)
+        let started = thread.name("printer".into()).spawn(move || at_work.work());
+        printer.lock().is_alone = started.is_err();
+        printer
     }
 
     /// Writes it some time soon. Waits while too much is waiting already.
     pub(crate) fn print(&self, stream: Stream, text: String) {
         let mut state = self.wait_while(|state| state.waiting.len() >= MOST_WAITING);
+        if state.is_alone {
+            state.is_closed |= write(stream, &text).is_err();
+            return;
+        }
         state.waiting.push_back((stream, text));
         self.0.changed.notify_all();
     }
@@ -62,6 +75,10 @@ impl Printer {
     /// left out is told when there is room again. Never waits.
     pub(crate) fn offer(&self, stream: Stream, text: String) {
         let mut state = self.lock();
+        if state.is_alone {
+            drop(state);
+            return self.print(stream, text);
+        }
         if state.waiting.len() >= MOST_WAITING {
             state.left_out += 1;
             return;
@@ -125,5 +142,23 @@ fn write(stream: Stream, text: &str) -> std::io::Result<()> {
             let _ = stderr().lock().write_all(text.as_bytes());
             Ok(())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_22_without_a_thread_of_its_own_the_printer_writes_at_once() {
+        let printer = Printer::start_on(Builder::new().stack_size(1 << 60));
+        assert!(printer.lock().is_alone);
+        for _ in 0..=MOST_WAITING {
+            printer.offer(Stream::Stderr, String::new());
+        }
+        printer.print(Stream::Stderr, String::new());
+        printer.flush();
+        let state = printer.lock();
+        assert_eq!((state.waiting.len(), state.left_out), (0, 0));
     }
 }

@@ -12,7 +12,9 @@ use tokio::runtime::Builder;
 /// a minute or forever, and nobody wants what they find. Blocks for the disk are waited for by the
 /// link that writes them.
 pub(crate) fn block_on<T>(task: impl Future<Output = T>) -> io::Result<T> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| {
+        io::Error::new(error.kind(), format!("the network cannot be used here: {error}"))
+    })?;
     let result = runtime.block_on(task);
     runtime.shutdown_background();
     Ok(result)

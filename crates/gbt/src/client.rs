@@ -196,7 +196,7 @@ impl Client {
 
     /// The outcome of a request: what HTTP brought, or why it brought nothing.
     pub fn handle_answer(&mut self, now: Duration, id: u64, outcome: Result<Answer, NoAnswer>) {
-        let Some(Pending { node, purpose, .. }) = self.pending.remove(&id) else { return };
+        let Some(Pending { node, purpose, sent_at }) = self.pending.remove(&id) else { return };
         let outcome = outcome.map_err(RpcError::Unreachable);
         match purpose {
             Purpose::Info => {
@@ -220,6 +220,7 @@ impl Client {
                 }
                 let tip = self.tip_height();
                 self.blocks.handle_submitted(now, node, hash, verdict, tip, &mut self.events);
+                self.look_back_at_way(now, node, sent_at);
                 self.look_after_block(now, node);
             }
             Purpose::Header(hash) => {
@@ -404,7 +405,7 @@ impl Client {
             let purpose = match call {
                 Call::Header(_) => Purpose::Header(hash),
                 _ => {
-                    self.make_way(node);
+                    self.make_way(now, node);
                     Purpose::Submit(hash)
                 }
             };

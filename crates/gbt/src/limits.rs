@@ -93,6 +93,8 @@ limits! {
     pub(crate) ROOM_FOR: Duration = s(60), "room that was seen", "looked for again";
     pub(crate) SHORTAGES: u32 = 2, "times in a row without room", "nothing waits for a while";
     pub(crate) WAIT: Duration = s(20), "a call that waits", "it ends and is made again";
+    pub(crate) UNPROVEN: Duration = s(2), "the same, room not proven", "likewise";
+    pub(crate) HELD_UP: Duration = s(1), "a block behind it", "told; nothing waits for a while";
     pub(crate) LONGPOLL_TIMEOUT: Duration = s(600), "a long poll of BIP22", "likewise";
     pub(crate) HANG: Duration = s(3), "an ordinary call beside it", "the one that waits is ended";
     pub(crate) SHORT: Duration = s(10), "life of a wait that broke", "it did not do its work";

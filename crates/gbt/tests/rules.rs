@@ -231,6 +231,44 @@ fn rule_19_a_wait_is_given_up_when_an_ordinary_call_hangs_and_before_a_block_is_
 }
 
 #[test]
+fn rule_19_also_always_a_wait_is_short_and_a_block_behind_it_is_told_once() {
+    let mut world = World::new(vec![Core::new()]);
+    world.cores[0].waits = true;
+    world.settle();
+    let mut told = 0;
+    for round in 0..2 {
+        // The node has one thread: what waits there holds up the block, although nobody listens.
+        let share = world.solve();
+        world.client.handle_share(world.now, &share).unwrap();
+        world.client.handle_spooled(world.now, share.hash, Ok(()));
+        let mut submit = None;
+        while let Some(call) = world.client.poll_request() {
+            if call.call.method() == "submitblock" {
+                submit = Some(call);
+            } else if let Some(answer) = world.cores[0].answer(call.id, &call.call) {
+                world.client.handle_answer(world.now, call.id, answer);
+            }
+        }
+        let submit = submit.expect("it is sent at once");
+        let left = world.cores[0].limits.iter().max().copied().unwrap_or(0);
+        assert!(left <= 2000, "{left} ms behind our own call");
+        assert_eq!(world.client.poll_cancel().is_some(), round == 0, "round {round}");
+        world.now += Duration::from_millis(left.into());
+        world.cores[0].limits.clear();
+        let answer = world.cores[0].answer(submit.id, &submit.call).unwrap();
+        world.client.handle_answer(world.now, submit.id, answer);
+        world.settle();
+        let warnings = world.events.drain(..).filter_map(|event| match event.what {
+            What::Warning(words) => Some(words),
+            _ => None,
+        });
+        told += warnings.filter(|words| words.contains("-rpcthreads")).count();
+        assert_eq!(told, 1, "round {round}");
+    }
+    assert_eq!(world.cores[0].limits, [0; 0], "nothing waits there any more");
+}
+
+#[test]
 fn rule_19_never_means_that_nothing_waits_and_a_run_that_ends_leaves_nothing() {
     let never = Config { long_poll: LongPolling::Never, ..config(1) };
     let mut world = World::with(never, vec![Core::new()]);

@@ -12,12 +12,13 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 
+use crate::blocking::on_a_thread;
 use crate::foreign::{self, Asked, FirstBytes, Overheard, Wanted};
 use crate::tls_words::handshake_failure;
 use crate::{LinkLimits, PoolUrl, ProxyUrl, Trust, TrustError, socks};
@@ -241,8 +242,7 @@ impl Dialler {
         port: u16,
     ) -> Result<Vec<SocketAddr>, DialError> {
         let (lookup, name) = (self.lookup, host.to_owned());
-        let found = spawn_blocking(move || lookup(&name, port)).await;
-        let found = found.unwrap_or_else(|panic| Err(io::Error::other(panic)));
+        let found = on_a_thread(move || lookup(&name, port)).await.flatten();
         let found = found.map_err(|error| DialError::Name { host: host.to_owned(), error })?;
         Ok(alternate(found))
     }

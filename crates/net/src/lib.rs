@@ -4,7 +4,9 @@
 #![forbid(unsafe_code)]
 
 mod backoff;
+mod blocking;
 mod connector;
+mod cookie;
 mod dial;
 mod event;
 mod examine;
@@ -29,6 +31,7 @@ mod url;
 mod url_parts;
 mod wire;
 
+pub use blocking::on_a_thread_or_here;
 pub use dial::{Connection, Dial, DialError, Dialler, Dialling, Lookup, Route, Transport};
 pub use event::{EventReceiver, EventSender, Happened, LinkEnd, LinkEvent, LinkState, events};
 pub use examine::{Outcome, Stage, Step, examine_node, examine_pool};

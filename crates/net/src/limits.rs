@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::spool;
+use crate::{cookie, spool};
 
 /// How long verdicts are awaited when stopping (I20), at pools and at nodes. A share that has none
 /// by then is unresolved; a block stays in the spool.
@@ -100,6 +100,8 @@ pub fn node_rows() -> Vec<(&'static str, String, &'static str)> {
     let mut rows = midstate_gbt::limits::rows();
     let refused = spool::MAX_REFUSED.to_string();
     rows.push(("refused blocks kept on disk", refused, "the oldest is deleted"));
+    let cookie = format!("{} bytes", cookie::MAX_COOKIE);
+    rows.push(("a node's cookie file", cookie, "refused"));
     rows
 }
 

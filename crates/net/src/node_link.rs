@@ -13,9 +13,10 @@ use midstate_gbt::rpc::{Answer, NoAnswer};
 use midstate_gbt::spool::SpooledBlock;
 use midstate_pool::Template;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::{AbortHandle, JoinHandle, spawn_blocking};
+use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, sleep};
 
+use crate::blocking::on_a_thread_or_here;
 use crate::node_session::{NodeName, NodeSession, NodeTask};
 use crate::rpc::{NodeAccess, RpcClient};
 use crate::spool::{Spool, SpoolProblem};
@@ -88,7 +89,7 @@ struct Driver {
     /// Calls under way, by their ids.
     calls: HashMap<u64, AbortHandle>,
     /// Blocks on their way to the disk, or off it.
-    spool_changes: Vec<JoinHandle<()>>,
+    spool_changes: Vec<JoinHandle<io::Result<()>>>,
     events: EventSender,
     /// Where work for a pool goes.
     templates: Option<mpsc::UnboundedSender<Template>>,
@@ -272,10 +273,11 @@ impl Driver {
         let spool = Arc::new(Spool::new(self.spool_root.join(chain.name())));
         self.spool = Some(Arc::clone(&spool));
         let done = self.done.clone();
-        spawn_blocking(move || {
+        // It ends whether or not it is waited for.
+        drop(on_a_thread_or_here(move || {
             let (blocks, problems) = spool.read();
             let _ = done.send(Done::SpoolRead { blocks, problems });
-        });
+        }));
     }
 
     /// Runs `change` where it may block.
@@ -283,9 +285,9 @@ impl Driver {
         let Some(spool) = self.spool.clone() else { return };
         let done = self.done.clone();
         self.spool_changes.retain(|change| !change.is_finished());
-        self.spool_changes.push(spawn_blocking(move || {
-            let _ = done.send(change(&spool));
-        }));
+        // A block is written, whatever threads there are.
+        let change = on_a_thread_or_here(move || drop(done.send(change(&spool))));
+        self.spool_changes.push(tokio::spawn(change));
     }
 
     fn handle_done(&mut self, done: Done) {
@@ -327,7 +329,8 @@ impl Driver {
         }
         self.pump();
         for change in std::mem::take(&mut self.spool_changes) {
-            if let Err(panic) = change.await {
+            let changed = change.await.map_err(io::Error::other).flatten();
+            if let Err(panic) = changed {
                 tracing::error!("writing to the block spool: {panic}");
             }
         }

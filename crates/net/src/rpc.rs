@@ -16,12 +16,12 @@ use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use midstate_gbt::conf::Credentials;
 use midstate_gbt::rpc::{Answer, Headers, MAX_BODY, NoAnswer};
-use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
 
+use crate::blocking::on_a_thread;
 use crate::connector::{ConnectError, Connector};
 use crate::tls_words::broken_by_tls;
-use crate::{NodeUrl, Route};
+use crate::{NodeUrl, Route, cookie};
 
 /// Core closes idle connections after 30 s; one that is used at that very moment breaks.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -165,11 +165,11 @@ impl RpcClient {
                 _ => NoAnswer::NoConnection(words),
             };
         }
+        if is(error, has_too_long_a_head) {
+            return NoAnswer::Broken(words);
+        }
         let words = self.connector.explain(words);
-        let is_parse = |cause: &(dyn Error + 'static)| {
-            cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse)
-        };
-        match causes(error).any(is_parse) {
+        match is(error, hyper::Error::is_parse) {
             true => NoAnswer::NotHttp(words),
             false => NoAnswer::Broken(words),
         }
@@ -182,27 +182,9 @@ impl RpcClient {
             Credentials::Cookie(path) => {
                 let file = path.clone();
                 // It may lie on another machine, which takes its time.
-                let read = spawn_blocking(move || std::fs::read_to_string(file)).await;
-                let read = read.unwrap_or_else(|panic| Err(io::Error::other(panic)));
-                let cookie = read.map_err(|error| {
-                    let path = path.display();
-                    NoAnswer::NoCredentials(match error.kind() {
-                        io::ErrorKind::NotFound => format!(
-                            "there is no cookie file {path}, which a node writes when it starts: \
-                             start bitcoind for this chain, or say with --datadir or \
-                             --rpccookiefile where its cookie is"
-                        ),
-                        io::ErrorKind::PermissionDenied => format!(
-                            "cannot read the cookie file {path} ({error}): only the user who runs \
-                             the node may, by default"
-                        ),
-                        _ => format!(
-                            "cannot read the cookie file {path} ({error}): is --datadir or \
-                             --rpccookiefile right?"
-                        ),
-                    })
-                })?;
-                cookie.trim().to_owned()
+                let read = on_a_thread(move || cookie::read(&file)).await;
+                read.unwrap_or_else(|error| Err(format!("cannot read the cookie file: {error}")))
+                    .map_err(NoAnswer::NoCredentials)?
             }
         };
         let mut value = HeaderValue::try_from(format!("Basic {}", BASE64.encode(login)))
@@ -229,9 +211,12 @@ fn was_hung_up(error: &legacy::Error) -> bool {
 
 /// Why there is no answer: hyper's own text is "client error (Connect)".
 fn in_words(error: &legacy::Error) -> String {
-    if causes(error)
-        .any(|cause| cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse))
-    {
+    if is(error, has_too_long_a_head) {
+        return "the answer has more than 100 HTTP headers, or longer ones than we read: a node \
+                sends about five; look at the proxy or web server in front of it"
+            .to_owned();
+    }
+    if is(error, hyper::Error::is_parse) {
         return "the server answers, but not in HTTP; is this a Bitcoin Core RPC port?".to_owned();
     }
     let last = causes(error).last();
@@ -244,8 +229,58 @@ fn in_words(error: &legacy::Error) -> String {
     last.map_or_else(|| error.to_string(), ToString::to_string)
 }
 
+/// Whether there is an error of hyper's behind this one for which that holds.
+fn is(error: &legacy::Error, that: impl Fn(&hyper::Error) -> bool) -> bool {
+    causes(error).any(|cause| cause.downcast_ref::<hyper::Error>().is_some_and(&that))
+}
+
+/// hyper's own question after that is for servers alone, so that its words are looked at.
+fn has_too_long_a_head(error: &hyper::Error) -> bool {
+    error.is_parse() && error.to_string().contains("head is too large")
+}
+
 /// What is behind an error, outermost first.
 fn causes<'a>(error: &'a legacy::Error) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     let behind = |error: &&'a (dyn Error + 'static)| (*error).source();
     std::iter::successors(error.source(), behind)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// What a server brings that answers a call with these bytes.
+    async fn answered(bytes: String) -> NoAnswer {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await.unwrap();
+            stream.write_all(bytes.as_bytes()).await.unwrap();
+            stream
+        };
+        let access = NodeAccess {
+            url: url.parse().unwrap(),
+            route: Route::default(),
+            credentials: Credentials::Password { user: "u".into(), password: "p".into() },
+        };
+        let rpc = RpcClient::new(&access);
+        let (answer, _stream) = tokio::join!(rpc.post(Vec::new(), STALE * 10), server);
+        answer.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn rule_26_an_answer_with_too_many_headers_is_told_as_that() {
+        let headers: String = (0..101).map(|number| format!("X-{number}: y\r\n")).collect();
+        let error = answered(format!("HTTP/1.1 200 OK\r\n{headers}\r\n")).await;
+        assert!(
+            matches!(&error, NoAnswer::Broken(words) if words.contains("HTTP headers")),
+            "{error}"
+        );
+        let error = answered("MTTP/1.1 200 OK\r\n\r\n".to_owned()).await;
+        assert!(matches!(&error, NoAnswer::NotHttp(_)), "{error}");
+    }
 }

@@ -3,11 +3,11 @@
 //! to plaintext.
 
 use std::fmt;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use tokio::task::spawn_blocking;
 use tokio_rustls::rustls::client::WebPkiServerVerifier;
 use tokio_rustls::rustls::client::danger::{
     HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
@@ -20,6 +20,7 @@ use tokio_rustls::rustls::{
     SignatureScheme,
 };
 
+use crate::blocking::on_a_thread;
 use crate::tls_key::PublicKey;
 use crate::tls_words;
 
@@ -75,6 +76,9 @@ pub enum TrustError {
          ca-certificates), or name the server's with --cert FILE or --tls-pin HEX"
     )]
     NoSystemRoots,
+    /// No thread to read them on.
+    #[error("cannot read this machine's list of certificate authorities: {0}")]
+    NotRead(io::Error),
 }
 
 /// What is wrong with a server's certificate, in a sentence that names the cure.
@@ -163,8 +167,8 @@ impl Trust {
         let provider = Arc::new(crypto::ring::default_provider());
         let authorities = match self {
             Self::System => {
-                let roots = spawn_blocking(system_roots).await;
-                Some(roots.expect("what reads the authorities does not panic")?)
+                let roots = on_a_thread(system_roots).await;
+                Some(roots.map_err(TrustError::NotRead)??)
             }
             Self::Authorities(certificates) => {
                 let mut roots = RootCertStore::empty();

@@ -65,6 +65,8 @@ pub(super) struct Waiting {
     /// Times in a row that it had no room.
     pub(super) shortages: u32,
     pub(super) shortage_told: bool,
+    /// When a wait last made way for a block, which may stand behind it all the same.
+    pub(super) made_way: Option<Duration>,
     /// Since when its room may be asked for soon: a short run leaves nothing behind at the node.
     pub(super) serving_since: Option<Duration>,
     /// Long polls in a row that broke at once.

@@ -17,7 +17,9 @@
 //!   every few seconds ([`POLL`]).
 //! - A call that is not answered within [`HANG`] while one of ours waits ends that wait: its
 //!   connection is closed, and the client asks every few seconds for a while.
-//! - Where room is not proven, a wait ends before a block is sent.
+//! - Where room is not proven, a wait ends before a block is sent. Core does not notice that its
+//!   client has left, so that such a wait is short ([`UNPROVEN`]), also where it is asked for
+//!   without looking for room ([`LongPolling::Always`]).
 
 use std::time::Duration;
 
@@ -25,8 +27,8 @@ use super::node::{LongPoll, Phase, Room, Seen};
 use super::{Client, LongPolling, Purpose, What};
 use crate::Template;
 use crate::limits::{
-    CALL_TIMEOUT, FIRST_SECONDS, HANG, IN_TURNS, LONGPOLL_TIMEOUT, POLL, PROBE_TIME, PROBES,
-    PROOFS, QUIET, ROOM_FOR, SHORT, SHORTAGES, SPREAD, WAIT,
+    CALL_TIMEOUT, FIRST_SECONDS, HANG, HELD_UP, IN_TURNS, LONGPOLL_TIMEOUT, POLL, PROBE_TIME,
+    PROBES, PROOFS, QUIET, ROOM_FOR, SHORT, SHORTAGES, SPREAD, UNPROVEN, WAIT,
 };
 use crate::rpc::{Answer, Call, RpcError, Tip};
 
@@ -208,8 +210,10 @@ impl Client {
             }
             (Room::Unknowable, None) => return,
             _ => {
-                let limit_ms = WAIT.as_millis() as u32;
-                (Call::WaitForHeight { height, limit_ms }, None, WAIT + CALL_TIMEOUT)
+                let is_proven = matches!(node.waiting.room, Room::Proven { .. });
+                let limit = if is_proven { WAIT } else { UNPROVEN };
+                let limit_ms = limit.as_millis() as u32;
+                (Call::WaitForHeight { height, limit_ms }, None, limit + CALL_TIMEOUT)
             }
         };
         let id = self.call(now, index, call, Purpose::LongPoll, timeout);
@@ -314,9 +318,30 @@ impl Client {
     }
 
     /// A block is about to be sent: it must not stand behind a wait of ours.
-    pub(super) fn make_way(&mut self, index: usize) {
-        if !matches!(self.nodes[index].waiting.room, Room::Proven { .. }) {
+    pub(super) fn make_way(&mut self, now: Duration, index: usize) {
+        let waiting = &mut self.nodes[index].waiting;
+        if !matches!(waiting.room, Room::Proven { .. }) {
+            waiting.made_way = waiting.longpoll.as_ref().map(|_| now).or(waiting.made_way);
             self.stop_waiting(index);
+        }
+    }
+
+    /// A block that was sent at that time has its answer: if it stood behind our own wait, nothing
+    /// waits there for a while.
+    pub(super) fn look_back_at_way(&mut self, now: Duration, index: usize, sent_at: Duration) {
+        let waiting = &mut self.nodes[index].waiting;
+        let took = now.saturating_sub(sent_at);
+        if waiting.made_way.take() == Some(sent_at) && took >= HELD_UP {
+            waiting.rest_longpoll(now);
+            let words = format!(
+                "the node answered to a block of ours after {:.1} s, behind a call of ours that \
+                 waited there for the next tip: it is short of RPC threads (-rpcthreads=16 gives \
+                 it more), or slow; asking it for templates in intervals of {} s instead of \
+                 waiting there",
+                took.as_secs_f64(),
+                POLL.as_secs()
+            );
+            self.tell_shortage(index, words);
         }
     }
 

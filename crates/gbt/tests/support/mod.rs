@@ -85,6 +85,9 @@ pub(crate) struct Core {
     /// Calls seen, by method ("proposal" apart).
     pub(crate) seen: HashMap<&'static str, usize>,
     pub(crate) longpolls: Vec<(u64, BlockHash)>,
+    /// It knows `waitforblockheight`, and never answers it: the limits of these calls, in ms.
+    pub(crate) waits: bool,
+    pub(crate) limits: Vec<u32>,
     /// Long polls are never answered.
     pub(crate) deaf: bool,
     /// How long polls end at once, if they do: with this HTTP status, or (0) with the connection.
@@ -113,6 +116,8 @@ impl Core {
             template_extras: json!({}),
             seen: HashMap::new(),
             longpolls: Vec::new(),
+            waits: false,
+            limits: Vec::new(),
             deaf: false,
             cuts_longpolls: None,
             clock: START,
@@ -259,6 +264,10 @@ impl Core {
                     return None;
                 }
                 self.template()
+            }
+            Call::WaitForHeight { limit_ms, .. } if self.waits => {
+                self.limits.push(*limit_ms);
+                return None;
             }
             // As a node that is no Core: long polls are all it knows.
             Call::WaitForHeight { .. } => return Some(Ok(error(-32601, "Method not found"))),
