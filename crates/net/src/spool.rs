@@ -2,7 +2,7 @@
 //! [`midstate_gbt::spool`]'s; this keeps the order of operations that makes them survive a crash.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use midstate_chain::Hash256;
@@ -10,6 +10,9 @@ use midstate_gbt::spool::{EXTENSION, REFUSED_EXTENSION, SpoolError, SpooledBlock
 
 /// So many refused blocks are kept as evidence; over that, the oldest goes.
 pub(crate) const MAX_REFUSED: usize = 64;
+
+/// Bytes of a file that are read: a block has at most 4,000,000, in hex.
+pub(crate) const MAX_FILE: u64 = 8 << 20;
 
 /// What is wrong with a spool. All else in it is used.
 #[derive(Debug, thiserror::Error)]
@@ -138,13 +141,27 @@ impl Spool {
 }
 
 fn read(path: PathBuf) -> Result<SpooledBlock, SpoolProblem> {
-    let content = match fs::read_to_string(&path) {
+    let content = match read_bounded(&path) {
         Ok(content) => content,
         Err(error) => return Err(SpoolProblem::Unreadable { path, error }),
     };
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let block = SpooledBlock::from_file(&name, &content);
     block.map_err(|error| SpoolProblem::NoBlock { path: path.clone(), error })
+}
+
+/// A file may be a link to a device, and as long as the disk is.
+fn read_bounded(path: &Path) -> io::Result<String> {
+    let is_plain = fs::metadata(path)?.is_file();
+    let mut content = String::new();
+    if is_plain {
+        File::open(path)?.take(MAX_FILE + 1).read_to_string(&mut content)?;
+    }
+    if !is_plain || content.len() as u64 > MAX_FILE {
+        let words = "a block is a plain file of at most 8 MiB, and this is none";
+        return Err(io::Error::other(words));
+    }
+    Ok(content)
 }
 
 /// Without this a crash may forget the rename. Windows has no such call and needs none.
@@ -173,6 +190,22 @@ mod tests {
         fs::remove_dir_all(&directory).unwrap();
         assert_eq!(kept, MAX_REFUSED);
         assert!(last_is_there);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn s16_a_file_of_the_spool_is_read_up_to_a_bound() {
+        let name = format!("midstate-endless-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        fs::create_dir_all(&directory).unwrap();
+        let file = |number: usize| directory.join(format!("{number:064x}.{EXTENSION}"));
+        std::os::unix::fs::symlink("/dev/zero", file(1)).unwrap();
+        fs::write(file(2), vec![b'0'; MAX_FILE as usize + 1]).unwrap();
+        let (blocks, problems) = Spool::new(directory.clone()).read();
+        fs::remove_dir_all(&directory).unwrap();
+        assert_eq!(blocks, []);
+        assert_eq!(problems.len(), 2);
+        assert!(problems.iter().all(|it| it.to_string().contains("8 MiB")), "{problems:?}");
     }
 
     #[test]
