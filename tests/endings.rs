@@ -9,7 +9,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::pools::{answer, notify, pool};
+use crate::pools::{answer, notify, pool, refuse};
 use crate::port::Port;
 use crate::program::{Directory, events, run};
 
@@ -170,10 +170,7 @@ fn rule_27_no_line_promises_what_the_end_takes_back() {
     let spool = directory.0.to_str().unwrap();
     let refusing = |method: &'static str, error: Value| {
         pool(move |request, stream| match request["method"].as_str().unwrap() {
-            asked if asked == method => {
-                let refusal = json!({"id": request["id"], "result": null, "error": error});
-                let _ = writeln!(stream, "{refusal}");
-            }
+            asked if asked == method => refuse(stream, request, &error),
             "mining.subscribe" => answer(stream, request, &json!([[], "00000001", 4])),
             "mining.authorize" => {
                 answer(stream, request, &json!(true));

@@ -122,10 +122,12 @@ fn claims_are_shown_alone_by_number_or_word() {
 
 #[test]
 fn a_file_that_cannot_be_written_is_told_before_anything_is_measured() {
-    // It would measure for an hour.
-    let (code, error) = fail(&["asic", "--seconds", "3600", "--html", "/no/such/folder/a.html"]);
-    assert_eq!(code, 1);
-    assert!(error.contains("/no/such/folder/a.html: cannot be written"), "{error}");
+    // They would measure for an hour.
+    for (command, flag) in [("asic", "--html"), ("asic", "--svg"), ("bench", "--html")] {
+        let (code, error) = fail(&[command, "--seconds", "3600", flag, "/no/such/folder/a"]);
+        assert_eq!(code, 1, "{command} {flag}: {error}");
+        assert!(error.contains("/no/such/folder/a: cannot be written"), "{command}: {error}");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::pools::{answer, notify, pool};
+use crate::pools::{answer, notify, pool, refuse};
 use crate::program::{Running, fail};
 
 /// What a pool says to the requests before the first share, with a difficulty at which there are
@@ -72,9 +72,7 @@ fn rule_1_a_pool_earns_trust_by_work_not_by_a_handshake() {
 fn rule_2_refusals_of_any_kind_have_consequences() {
     let first = pool(|request, stream| match request["method"].as_str().unwrap() {
         "mining.submit" => {
-            let error = json!([20, "Invalid address", null]);
-            let refusal = json!({"id": request["id"], "result": null, "error": error});
-            let _ = writeln!(stream, "{refusal}");
+            refuse(stream, request, &json!([20, "Invalid address", null]));
         }
         _ => handshake(request, stream, "strict"),
     });

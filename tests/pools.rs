@@ -40,6 +40,13 @@ pub(crate) fn answer(stream: &mut TcpStream, request: &Value, result: &Value) {
     let _ = writeln!(stream, "{answer}");
 }
 
+/// An answer that is an error, such as `[23, "Low difficulty share", null]`.
+pub(crate) fn refuse(stream: &mut TcpStream, request: &Value, error: &Value) {
+    let answer = json!({"id": request["id"], "result": null, "error": error});
+    // As above.
+    let _ = writeln!(stream, "{answer}");
+}
+
 pub(crate) fn notify(id: &str) -> String {
     let coinbase = format!("02000000{}ffffffff0a510000", "00".repeat(37));
     let params = json!([
@@ -85,12 +92,7 @@ fn s9_a_pool_that_refuses_authorization_is_tried_twice_and_then_exit_3() {
     let address = pool(move |request, stream| match request["method"].as_str().unwrap() {
         "mining.authorize" => {
             told.send(()).unwrap();
-            let error = json!([24, "no such worker", null]);
-            let _ = writeln!(
-                stream,
-                "{}",
-                json!({"id": request["id"], "result": null, "error": error})
-            );
+            refuse(stream, request, &json!([24, "no such worker", null]));
         }
         _ => friendly("a")(request, stream),
     });
@@ -496,9 +498,7 @@ fn u10_doctor_examines_a_pool_step_by_step() {
 fn s11_the_summary_counts_refusals_by_reason() {
     let address = pool(move |request, stream| match request["method"].as_str().unwrap() {
         "mining.submit" => {
-            let error = json!([23, "low difficulty", null]);
-            let refusal = json!({"id": request["id"], "result": null, "error": error});
-            let _ = writeln!(stream, "{refusal}");
+            refuse(stream, request, &json!([23, "low difficulty", null]));
         }
         "mining.authorize" => {
             let easy = json!({"id": null, "method": "mining.set_difficulty", "params": [1e-5]});
@@ -699,12 +699,7 @@ fn what_we_say_ourselves_is_rationed_like_what_pools_say() {
             let _ = stream.write_all(format!("{easy}\n{}", notify("job")).as_bytes());
         }
         "mining.submit" => {
-            let error = json!([23, "Low difficulty share", null]);
-            let _ = writeln!(
-                stream,
-                "{}",
-                json!({"id": request["id"], "result": null, "error": error})
-            );
+            refuse(stream, request, &json!([23, "Low difficulty share", null]));
         }
         _ => friendly("job")(request, stream),
     });

@@ -109,6 +109,9 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
             out,
         );
     }
+    if let Some(path) = &args.html {
+        out.try_to_save(path)?;
+    }
     let before = Before::now();
     let lines = in_turns(args.subjects()?, args.seconds, out)?;
     if args.report {

@@ -84,27 +84,11 @@ fn header_named(name: &str) -> Result<Header, Failure> {
     }
 }
 
-/// The name that was probably meant: up to two letters are other ones, are missing or too many.
+/// The name that was probably meant: at most two letters of it are wrong, missing or too many.
 fn similar(name: &str) -> Option<&'static str> {
     const WORDS: [&str; 2] = ["genesis", "regtest"];
     let name = name.to_lowercase();
-    WORDS.into_iter().find(|word| distance(word, &name) <= 2)
-}
-
-/// How many letters have to be changed, put in or taken out to make one word the other
-/// (Levenshtein).
-fn distance(one: &str, two: &str) -> usize {
-    let two: Vec<char> = two.chars().collect();
-    let mut above: Vec<usize> = (0..=two.len()).collect();
-    for (row, letter) in one.chars().enumerate() {
-        let mut line = vec![row + 1];
-        for (column, other) in two.iter().enumerate() {
-            let changed = above[column] + usize::from(letter != *other);
-            line.push(changed.min(above[column + 1] + 1).min(line[column] + 1));
-        }
-        above = line;
-    }
-    above[two.len()]
+    WORDS.into_iter().find(|word| strsim::levenshtein(word, &name) <= 2)
 }
 
 #[cfg(test)]

@@ -28,10 +28,8 @@ pub(crate) struct Output {
     hurried: bool,
     /// The event that comes after all others.
     last: Option<String>,
-    /// Whether stderr is coloured.
-    colour: bool,
-    /// Whether stdout is.
-    is_colourful: bool,
+    stderr_colour: bool,
+    stdout_colour: bool,
     /// Columns of a text on stdout.
     width: usize,
     printer: Printer,
@@ -54,8 +52,8 @@ impl Output {
             status_shown: false,
             hurried: false,
             last: None,
-            colour: args.stderr_colour(),
-            is_colourful: args.stdout_colour(),
+            stderr_colour: args.stderr_colour(),
+            stdout_colour: args.stdout_colour(),
             width: width_of_stdout(),
             printer,
             logs,
@@ -64,7 +62,7 @@ impl Output {
 
     /// Whether what is written to stderr may be coloured.
     pub(crate) fn is_coloured(&self) -> bool {
-        self.colour
+        self.stderr_colour
     }
 
     /// Where the log goes.
@@ -166,7 +164,7 @@ impl Output {
 
     /// A part of a line in a style, where stdout has styles.
     pub(crate) fn paint(&self, style: Style, text: &str) -> String {
-        if self.is_colourful { style.paint(text) } else { text.to_owned() }
+        if self.stdout_colour { style.paint(text) } else { text.to_owned() }
     }
 
     /// A line about what is going on, on stderr.

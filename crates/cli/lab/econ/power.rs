@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
-use midstate_economics::dispatch::{Outcome, Plan, parse_prices};
+use midstate_economics::dispatch::{Plan, parse_prices};
 use midstate_economics::hashprice::revenue_per_mwh;
 use midstate_economics::host::{Contract, Mine};
 use midstate_economics::inputs::Inputs;
@@ -335,11 +335,12 @@ pub(super) fn dispatch(
         plan.break_even().per_mwh().0,
         "$/MWh",
     );
-    books(&plan.run(&prices), &mut sheet);
+    books(&plan, &prices, &mut sheet);
     Ok(())
 }
 
-fn books(outcome: &Outcome, sheet: &mut Sheet<'_>) {
+fn books(plan: &Plan, prices: &[DollarsPerMwh], sheet: &mut Sheet<'_>) {
+    let outcome = plan.run(prices);
     let hours = format!("{} of {}", outcome.mined_hours, outcome.hours);
     sheet.step(
         "hours in which the miners run",
@@ -357,9 +358,10 @@ fn books(outcome: &Outcome, sheet: &mut Sheet<'_>) {
             ("$/MWh", format!("{per_mwh:.1}"), json!((energy > 0.0).then_some(per_mwh))),
         ]
     };
-    // Power that is bought by the hour is not bought in the hours when the miners stand still.
-    let is_sold_back = outcome.bought_mwh > outcome.hosted_mwh + outcome.mined_mwh;
-    let left = if is_sold_back { "left, sold back" } else { "left, not bought" };
+    let left = match plan.bought_ahead {
+        Some(_) => "left, sold back",
+        None => "left, not bought",
+    };
     sheet.table(&[
         row("tenant", outcome.hosted_mwh, outcome.rent),
         row("mining", outcome.mined_mwh, outcome.mining),
