@@ -15,9 +15,9 @@ use crate::pool::{Pool, QUARTER};
 
 const LATENCY: Duration = Duration::from_millis(10);
 const REFRESH: Duration = Duration::from_secs(30);
-/// However much comes in one packet: a verdict for each share that waits, and a few of each other
-/// kind (S6).
-const MOST_EVENTS: usize = 200;
+/// However much comes in one packet: beside a verdict for each share that waits, a few events of
+/// each other kind (S6).
+const MOST_OTHER_EVENTS: usize = 20;
 /// Nothing in a run makes more steps than this; what does, spins.
 const MOST_STEPS: u64 = 1_000_000;
 
@@ -281,9 +281,12 @@ impl World {
                 self.line.to_pool.insert((at, self.line.sent), bytes);
             }
         }
-        let mut events = 0;
+        let (waiting, mut verdicts, mut others) = (self.open, 0, 0);
         while let Some(event) = self.client.poll_event() {
-            events += 1;
+            match event {
+                ClientEvent::Verdict(_) => verdicts += 1,
+                _ => others += 1,
+            }
             match event {
                 ClientEvent::Job(job) => self.job = Some(job),
                 ClientEvent::Close(_) => self.disconnect(),
@@ -298,7 +301,8 @@ impl World {
                 _ => {}
             }
         }
-        assert!(events <= MOST_EVENTS, "{events} events at once");
+        assert!(verdicts <= waiting, "{verdicts} verdicts at once for {waiting} shares");
+        assert!(others <= MOST_OTHER_EVENTS, "{others} events at once beside the verdicts");
         // I9: the books add up at every instant.
         assert_eq!(self.client.pending(), self.open, "shares without a verdict");
     }
