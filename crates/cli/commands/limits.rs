@@ -1,5 +1,6 @@
 //! `mine --print-limits`: every limit of the program in one table.
 
+use midstate_limits::LimitRow;
 use midstate_net::{LinkLimits, ServerLimits, node_rows};
 use midstate_pool::PoolBounds;
 use midstate_stratum::Limits;
@@ -22,11 +23,11 @@ pub(super) fn print_limits(protocol: &Limits, link: &LinkLimits, out: &mut Outpu
         ("whoever reads what we print", printer::limits()),
     ] {
         out.line(title);
-        for (name, value, consequence) in rows {
+        for LimitRow { name, value, over } in rows {
             out.event(&serde_json::json!({
-                "event": "limit", "name": name, "value": value, "over": consequence,
+                "event": "limit", "name": name, "value": value, "over": over,
             }));
-            out.line(format!("  {name:<36} {value:<16} {consequence}"));
+            out.line(format!("  {name:<36} {value:<16} {over}"));
         }
     }
 }

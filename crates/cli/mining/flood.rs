@@ -9,6 +9,8 @@
 
 use std::time::Duration;
 
+use midstate_limits::{LimitRow, row};
+
 use super::event::{JobEvent, LeftOutEvent};
 
 /// Jobs told in a second, and at once.
@@ -20,16 +22,16 @@ const SHARES_AT_ONCE: u32 = 8192;
 /// How often the counts are told, at most.
 const TOLD_EVERY: Duration = Duration::from_secs(10);
 
-/// Each limit as (name, value, what happens over it).
-pub(crate) fn limits() -> Vec<(&'static str, String, &'static str)> {
-    let row = |name, (a_second, at_once): (u32, u32)| {
+/// Each limit as a row.
+pub(crate) fn limits() -> Vec<LimitRow> {
+    let paced = |name, (a_second, at_once): (u32, u32)| {
         let value = format!("{a_second}, {at_once} at once");
-        (name, value, "counted, and told together every 10 s")
+        row(name, value, "counted, and told together every 10 s")
     };
     vec![
-        row("jobs told in a second", JOBS),
-        row("news of other miners in a second", GUESTS),
-        (
+        paced("jobs told in a second", JOBS),
+        paced("news of other miners in a second", GUESTS),
+        row(
             "shares told that are not accepted",
             format!("{SHARES_AT_ONCE} at once"),
             "then as many a second as are sent; the others counted, and told together every 10 s",

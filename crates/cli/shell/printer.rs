@@ -7,15 +7,16 @@ use std::io::{Write, stderr, stdout};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 
+use midstate_limits::{LimitRow, row};
+
 use crate::shell::units;
 
 /// Pieces of text that may wait for a reader.
 const MOST_WAITING: usize = 10_000;
 
-/// Each limit as (name, value, what happens over it).
-pub(crate) fn limits() -> Vec<(&'static str, String, &'static str)> {
-    let most = MOST_WAITING.to_string();
-    vec![("lines that wait to be read", most, "left out while mining, and counted")]
+/// Each limit as a row.
+pub(crate) fn limits() -> Vec<LimitRow> {
+    vec![row("lines that wait to be read", MOST_WAITING, "left out while mining, and counted")]
 }
 
 /// Where a piece of text belongs.

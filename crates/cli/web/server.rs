@@ -17,6 +17,7 @@ use futures_util::stream::{self, Stream, StreamExt};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use midstate_limits::{LimitRow, row};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::broadcast::error::RecvError;
@@ -61,14 +62,13 @@ const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
-/// Each limit as (name, value, what happens over it).
-pub(crate) fn limits() -> Vec<(&'static str, String, &'static str)> {
-    let time = |time: Duration| format!("{} s", time.as_secs_f64());
+/// Each limit as a row.
+pub(crate) fn limits() -> Vec<LimitRow> {
     vec![
-        ("request head", format!("{MAX_HEAD} B"), "answered 431 and closed"),
-        ("time for a head, or between two", time(HEAD_TIME), "closed"),
-        ("connections", MAX_CONNECTIONS.to_string(), "answered 503 and closed"),
-        ("age of a connection", time(MAX_AGE), "closed; a browser connects again"),
+        row("request head", format!("{MAX_HEAD} B"), "answered 431 and closed"),
+        row("time for a head, or between two", HEAD_TIME, "closed"),
+        row("connections", MAX_CONNECTIONS, "answered 503 and closed"),
+        row("age of a connection", MAX_AGE, "closed; a browser connects again"),
     ]
 }
 

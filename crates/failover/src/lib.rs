@@ -19,6 +19,8 @@
 
 use std::time::Duration;
 
+use midstate_limits::{LimitRow, row};
+
 /// How patient we are before work goes to another server, and back.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Limits {
@@ -54,18 +56,17 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Each limit as `(name, value, what happens over it)`.
-    pub fn rows(&self) -> Vec<(&'static str, String, &'static str)> {
+    /// Each limit as a row.
+    pub fn rows(&self) -> Vec<LimitRow> {
         // Taken apart by name, so that a limit without a row does not compile.
         let Self { failures, workless, return_after, proven, brief, refusals } = self;
-        let time = |t: &Duration| format!("{} s", t.as_secs_f64());
         vec![
-            ("failures in a row", failures.to_string(), "the next one is tried"),
-            ("time without work", time(workless), "the next one is tried"),
-            ("health of a better one", time(return_after), "work returns to it"),
-            ("jobs without a hang-up", time(proven), "earlier failures are forgotten"),
-            ("session with an accepted share", time(brief), "the same; a shorter one is a failure"),
-            ("refusals of user or password", refusals.to_string(), "that one is out; exit 3"),
+            row("failures in a row", failures, "the next one is tried"),
+            row("time without work", workless, "the next one is tried"),
+            row("health of a better one", return_after, "work returns to it"),
+            row("jobs without a hang-up", proven, "earlier failures are forgotten"),
+            row("session with an accepted share", brief, "the same; a shorter one is a failure"),
+            row("refusals of user or password", refusals, "that one is out; exit 3"),
         ]
     }
 }

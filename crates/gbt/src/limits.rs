@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use midstate_limits::{LimitRow, row};
+
 const fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
@@ -11,44 +13,14 @@ const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
-/// A value as people read it.
-trait Shown {
-    fn shown(&self) -> String;
-}
-
-impl Shown for Duration {
-    fn shown(&self) -> String {
-        format!("{} s", self.as_secs_f64())
-    }
-}
-
-impl Shown for u32 {
-    fn shown(&self) -> String {
-        self.to_string()
-    }
-}
-
-impl Shown for usize {
-    fn shown(&self) -> String {
-        self.to_string()
-    }
-}
-
-/// Seconds before the first, second, .. attempt.
-impl<const N: usize> Shown for [u64; N] {
-    fn shown(&self) -> String {
-        format!("{} s", self.map(|seconds| seconds.to_string()).join(", "))
-    }
-}
-
-/// Each limit is a constant and `(name, value, what happens over it)`.
+/// Each limit is a constant and its row.
 macro_rules! limits {
     ($($vis:vis $name:ident: $type:ty = $value:expr, $title:literal, $over:literal;)*) => {
         $(#[doc = concat!(" ", $title, ": ", $over, ".")] $vis const $name: $type = $value;)*
 
-        /// Each limit as `(name, value, what happens over it)`.
-        pub fn rows() -> Vec<(&'static str, String, &'static str)> {
-            vec![$(($title, $name.shown(), $over),)*]
+        /// Each limit as a row.
+        pub fn rows() -> Vec<LimitRow> {
+            vec![$(row($title, $name, $over),)*]
         }
     };
 }

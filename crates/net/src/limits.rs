@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use midstate_limits::{LimitRow, row};
+
 use crate::{cookie, spool};
 
 /// How long verdicts are awaited when stopping (I20), at pools and at nodes. A share that has none
@@ -59,8 +61,8 @@ impl Default for LinkLimits {
 }
 
 impl LinkLimits {
-    /// Each limit as `(name, value, what happens over it)`.
-    pub fn rows(&self) -> Vec<(&'static str, String, &'static str)> {
+    /// Each limit as a row.
+    pub fn rows(&self) -> Vec<LimitRow> {
         // Taken apart by name, so that a limit without a row does not compile.
         let Self {
             connect,
@@ -76,32 +78,30 @@ impl LinkLimits {
             keepalive_interval,
             keepalive_probes,
         } = self;
-        let time = |t: &Duration| format!("{} s", t.as_secs_f64());
         let mut rows = vec![
-            ("connecting, name and proxy included", time(connect), "back off"),
-            ("TLS handshake", time(tls), "back off; never without TLS"),
-            ("silence of one address of several", time(next_address), "the next is tried as well"),
-            ("a pool that does not read", time(write), "disconnect and back off"),
-            ("first wait after a failure", time(backoff_first), "drawn from 0 to it, then doubled"),
-            ("any wait after a failure", time(backoff_cap), "not doubled further"),
-            ("wait for shares when leaving", time(linger), "a later share is unresolved or stale"),
-            ("wait for answers when leaving", time(flush), "what has none is unresolved"),
-            ("quiet line", time(keepalive_idle), "TCP asks whether the pool is there"),
-            ("between two such questions", time(keepalive_interval), "TCP asks again"),
-            ("such questions", keepalive_probes.to_string(), "disconnect and back off"),
+            row("connecting, name and proxy included", connect, "back off"),
+            row("TLS handshake", tls, "back off; never without TLS"),
+            row("silence of one address of several", next_address, "the next is tried as well"),
+            row("a pool that does not read", write, "disconnect and back off"),
+            row("first wait after a failure", backoff_first, "drawn from 0 to it, then doubled"),
+            row("any wait after a failure", backoff_cap, "not doubled further"),
+            row("wait for shares when leaving", linger, "a later share is unresolved or stale"),
+            row("wait for answers when leaving", flush, "what has none is unresolved"),
+            row("quiet line", keepalive_idle, "TCP asks whether the pool is there"),
+            row("between two such questions", keepalive_interval, "TCP asks again"),
+            row("such questions", keepalive_probes, "disconnect and back off"),
         ];
         rows.extend(failover.rows());
         rows
     }
 }
 
-/// Each limit on nodes as `(name, value, what happens over it)`.
-pub fn node_rows() -> Vec<(&'static str, String, &'static str)> {
+/// Each limit on nodes as a row.
+pub fn node_rows() -> Vec<LimitRow> {
     let mut rows = midstate_gbt::limits::rows();
-    let refused = spool::MAX_REFUSED.to_string();
-    rows.push(("refused blocks kept on disk", refused, "the oldest is deleted"));
+    rows.push(row("refused blocks kept on disk", spool::MAX_REFUSED, "the oldest is deleted"));
     let cookie = format!("{} bytes", cookie::MAX_COOKIE);
-    rows.push(("a node's cookie file", cookie, "refused"));
+    rows.push(row("a node's cookie file", cookie, "refused"));
     rows
 }
 
@@ -127,16 +127,15 @@ impl Default for ServerLimits {
 }
 
 impl ServerLimits {
-    /// Each limit as `(name, value, what happens over it)`.
-    pub fn rows(&self) -> Vec<(&'static str, String, &'static str)> {
+    /// Each limit as a row.
+    pub fn rows(&self) -> Vec<LimitRow> {
         // Taken apart by name, so that a limit without a row does not compile.
         let Self { sessions, subscribe, write, inbox } = self;
-        let time = |t: &Duration| format!("{} s", t.as_secs_f64());
         vec![
-            ("miners at a time", sessions.to_string(), "a further one is hung up on"),
-            ("time before it subscribes", time(subscribe), "disconnect"),
-            ("a miner that does not read", time(write), "disconnect"),
-            ("reads that wait for the pool", inbox.to_string(), "further ones wait at the socket"),
+            row("miners at a time", sessions, "a further one is hung up on"),
+            row("time before it subscribes", subscribe, "disconnect"),
+            row("a miner that does not read", write, "disconnect"),
+            row("reads that wait for the pool", inbox, "further ones wait at the socket"),
         ]
     }
 }

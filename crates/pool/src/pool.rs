@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use midstate_chain::{BIP320_MASK, Hash256, Header, Job, Target, serialize_block, with_witness};
+use midstate_limits::{LimitRow, row};
 use midstate_stratum::{Limits, Reject, Server, ServerConfig, ServerEvent, Submission, Ticket};
 
 use crate::judge::{self, Judged};
@@ -73,18 +74,14 @@ impl Default for PoolBounds {
 }
 
 impl PoolBounds {
-    /// Each bound as `(name, value, consequence of exceeding it)`.
-    pub fn rows(&self) -> Vec<(&'static str, String, &'static str)> {
+    /// Each bound as a row.
+    pub fn rows(&self) -> Vec<LimitRow> {
         // Taken apart by name, so that a bound without a row does not compile.
         let Self { jobs, shares_on_a_tip, names } = self;
         vec![
-            ("open jobs", jobs.to_string(), "the oldest is void, its shares are stale"),
-            ("shares of a session on one tip", shares_on_a_tip.to_string(), "refused with code 20"),
-            (
-                "names in the standings",
-                names.to_string(),
-                "the least active joins the further workers",
-            ),
+            row("open jobs", jobs, "the oldest is void, its shares are stale"),
+            row("shares of a session on one tip", shares_on_a_tip, "refused with code 20"),
+            row("names in the standings", names, "the least active joins the further workers"),
         ]
     }
 }

@@ -84,12 +84,9 @@ fn submit(pool: &mut Pool, id: SessionId, job: &str, nonce: u32) -> Value {
 fn every_bound_has_its_row() {
     let bounds = PoolBounds { jobs: 3, shares_on_a_tip: 4, names: 5 };
     let rows = bounds.rows();
-    let numbers: Vec<_> = rows.iter().map(|(_, value, _)| &**value).collect();
+    let numbers: Vec<_> = rows.iter().map(|row| &*row.value).collect();
     assert_eq!(numbers, ["3", "4", "5"]);
-    assert!(
-        rows.iter().all(|(name, _, over)| name.contains(' ') && over.contains(' ')),
-        "{rows:?}"
-    );
+    assert!(rows.iter().all(|row| row.name.contains(' ') && row.over.contains(' ')), "{rows:?}");
     assert_eq!((Pool::EXTRANONCE_SIZE, Pool::EXTRANONCE2_SIZE), (8, 4));
 }
 

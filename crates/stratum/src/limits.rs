@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use midstate_limits::{LimitRow, LimitValue, row};
+
 /// What a peer may do, and for how long. All are inclusive: the limit itself is still allowed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Limits {
@@ -123,8 +125,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Each limit as `(name, value, what happens over it)`.
-    pub fn rows(&self) -> Vec<(&'static str, String, &'static str)> {
+    /// Each limit as a row.
+    pub fn rows(&self) -> Vec<LimitRow> {
         // Taken apart by name, so that a limit without a row does not compile.
         let Self {
             line,
@@ -163,75 +165,74 @@ impl Limits {
             outbound_line,
         } = self;
         let bytes = |n: &usize| format!("{n} bytes");
-        let time = |t: &Duration| format!("{} s", t.as_secs_f64());
-        let per = |n: &usize, t: &Duration| format!("{n} in {}", time(t));
+        let per = |n: &usize, t: &Duration| format!("{n} in {}", t.in_words());
         vec![
-            ("line from a pool", bytes(line), "disconnect and back off; never cut"),
-            ("line from a miner", bytes(request_line), "disconnect"),
-            ("age of an unfinished line", time(line_age), "disconnect and back off"),
-            ("nesting in a line", format!("{depth} levels"), "the line counts as malformed"),
-            (
+            row("line from a pool", bytes(line), "disconnect and back off; never cut"),
+            row("line from a miner", bytes(request_line), "disconnect"),
+            row("age of an unfinished line", line_age, "disconnect and back off"),
+            row("nesting in a line", format!("{depth} levels"), "the line counts as malformed"),
+            row(
                 "malformed lines",
                 per(malformed_lines, malformed_window),
                 "the last of them disconnects",
             ),
-            ("extranonce1", bytes(extranonce1), "the session is refused"),
-            ("extranonce2", bytes(extranonce2), "the session is refused"),
-            ("job id, as JSON writes it", bytes(job_id), "the job is refused, the old one goes on"),
-            (
+            row("extranonce1", bytes(extranonce1), "the session is refused"),
+            row("extranonce2", bytes(extranonce2), "the session is refused"),
+            row(
+                "job id, as JSON writes it",
+                bytes(job_id),
+                "the job is refused, the old one goes on",
+            ),
+            row(
                 "merkle branch",
                 format!("{branches} hashes"),
                 "the job is refused, the old one goes on",
             ),
-            ("coinbase", bytes(coinbase), "the job is refused, the old one goes on"),
-            ("remembered jobs", jobs.to_string(), "the oldest is forgotten, its shares are stale"),
-            (
+            row("coinbase", bytes(coinbase), "the job is refused, the old one goes on"),
+            row("remembered jobs", jobs, "the oldest is forgotten, its shares are stale"),
+            row(
                 "shares without an answer",
-                outbox.to_string(),
+                outbox,
                 "new shares count as throttled; a block settles the oldest share as unresolved",
             ),
-            (
+            row(
                 "shares a second",
-                share_rate.to_string(),
+                share_rate,
                 "counted as throttled; blocks never are, except on regtest",
             ),
-            (
+            row(
                 "wait for the answer to a share",
-                time(answer),
+                answer,
                 "the share is unresolved; a later answer is ignored",
             ),
-            (
+            row(
                 "refused shares in a row",
-                format!("{refused} over {}", time(refused_over)),
+                format!("{refused} over {}", refused_over.in_words()),
                 "warn, disconnect, and try the next pool",
             ),
-            (
+            row(
                 "unanswered shares",
-                format!("{unanswered}, the oldest {} old", time(unanswered_over)),
+                format!("{unanswered}, the oldest {} old", unanswered_over.in_words()),
                 "disconnect and try the next pool",
             ),
-            ("replies not yet written", replies.to_string(), "further questions go unanswered"),
-            ("lines a miner has not read", server_outbox.to_string(), "disconnect"),
-            ("workers on one connection", workers.to_string(), "a further one is not let in"),
-            ("redirects", per(redirects, redirect_window), "ignored with a warning"),
-            ("wait before a redirect", time(redirect_wait), "cut to the limit"),
-            ("subscribe and authorize", time(handshake), "disconnect and back off"),
-            ("silence of a pool", time(silence), "disconnect and back off"),
-            ("data without a job", time(job_gap), "disconnect and back off"),
-            (
-                "\"unauthorized\" answers in a row",
-                unauthorized.to_string(),
-                "the last of them disconnects",
-            ),
-            ("text of a pool", format!("{text} characters"), "cut, with a mark where"),
-            (
+            row("replies not yet written", replies, "further questions go unanswered"),
+            row("lines a miner has not read", server_outbox, "disconnect"),
+            row("workers on one connection", workers, "a further one is not let in"),
+            row("redirects", per(redirects, redirect_window), "ignored with a warning"),
+            row("wait before a redirect", redirect_wait, "cut to the limit"),
+            row("subscribe and authorize", handshake, "disconnect and back off"),
+            row("silence of a pool", silence, "disconnect and back off"),
+            row("data without a job", job_gap, "disconnect and back off"),
+            row("\"unauthorized\" answers in a row", unauthorized, "the last of them disconnects"),
+            row("text of a pool", format!("{text} characters"), "cut, with a mark where"),
+            row(
                 "time between two texts of a pool",
-                time(text_interval),
+                text_interval,
                 "held back; the next one says how many were",
             ),
-            ("user name", bytes(user), "refused before the first connection"),
-            ("password", bytes(password), "refused before the first connection"),
-            ("line we send", bytes(outbound_line), "cannot happen: the limits above see to it"),
+            row("user name", bytes(user), "refused before the first connection"),
+            row("password", bytes(password), "refused before the first connection"),
+            row("line we send", bytes(outbound_line), "cannot happen: the limits above see to it"),
         ]
     }
 }

@@ -103,12 +103,12 @@ fn s11_an_error_without_an_id_is_shown_and_pairs_with_nothing() {
 #[test]
 fn limits_have_a_page_with_a_consequence_each() {
     let rows = Limits::default().rows();
-    let mut names: Vec<_> = rows.iter().map(|(name, ..)| *name).collect();
+    let mut names: Vec<_> = rows.iter().map(|row| row.name).collect();
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), rows.len(), "each name once");
-    assert!(rows.iter().all(|(_, value, over)| !value.is_empty() && !over.is_empty()));
-    let value = |wanted: &str| rows.iter().find(|(name, ..)| *name == wanted).map(|row| &*row.1);
+    assert!(rows.iter().all(|row| !row.value.is_empty() && !row.over.is_empty()));
+    let value = |wanted: &str| rows.iter().find(|row| row.name == wanted).map(|row| &*row.value);
     assert_eq!(value("line from a pool"), Some("524288 bytes"));
     assert_eq!(value("malformed lines"), Some("8 in 60 s"));
 }

@@ -9,21 +9,23 @@
 /// from the ground up.
 pub(super) const ARROWS: &[(&str, &[&str])] = &[
     ("sha256d", &[]),
+    ("limits", &[]),
     ("chain", &["sha256d"]),
     ("work", &["chain"]),
-    ("stratum", &["chain"]),
-    ("failover", &[]),
-    ("gbt", &["chain", "failover"]),
+    ("stratum", &["chain", "limits"]),
+    ("failover", &["limits"]),
+    ("gbt", &["chain", "failover", "limits"]),
     // The exception to "rooms on one floor": the embedded pool speaks the server's side of Stratum.
-    ("pool", &["chain", "stratum"]),
+    ("pool", &["chain", "limits", "stratum"]),
     ("engine", &["chain", "work", "sha256d"]),
-    ("net", &["chain", "failover", "stratum", "gbt", "pool"]),
+    ("net", &["chain", "failover", "limits", "stratum", "gbt", "pool"]),
     ("economics", &["chain"]),
     ("report", &[]),
     (
         "cli",
         &[
             "sha256d",
+            "limits",
             "chain",
             "work",
             "stratum",
