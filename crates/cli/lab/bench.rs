@@ -275,13 +275,13 @@ fn rate(lines: &[Line], wanted: fn(&Subject) -> bool) -> Estimate {
 /// to wait; `None` where that was not measured or the operations are not counted.
 fn bound_share(lines: &[Line], of: Kernel, midstates: usize, with: usize, hps: f64) -> Option<f64> {
     // A variant has the same operations in another order, and the same bound.
-    let set = of.instruction_set();
-    let is_it = |subject: &Subject| match subject {
-        Subject::Bound { kernel, threads } => (kernel.instruction_set(), *threads) == (set, with),
+    let of = variants::original(of);
+    let is_it = |subject: &Subject| match *subject {
+        Subject::Bound { kernel, threads } => (variants::original(kernel), threads) == (of, with),
         _ => false,
     };
     let bound = lines.iter().find(|line| is_it(&line.subject))?.rate().median;
-    Some(hps * operations::rounds_of_hash(set, midstates)? / bound)
+    Some(hps * operations::rounds_of_hash(of, midstates)? / bound)
 }
 
 fn interval(low: f64, high: f64) -> String {

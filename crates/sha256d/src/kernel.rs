@@ -16,6 +16,32 @@ use crate::{Work, self_test};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Kernel(Isa);
 
+/// What an operation on words costs a kernel: the numbers that the pencil counts of
+/// `docs/sha256d.md` begin with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Operations {
+    /// Of a vector, or of a word as a vector of one lane.
+    Lanes {
+        /// Operations of a rotation.
+        rotation: u32,
+        /// Any function of three words is one operation.
+        ternary: bool,
+    },
+    /// Of SHA instructions.
+    Sha {
+        /// Those of each hash.
+        hash: u32,
+        /// Those that the midstates of a batch share.
+        shared: u32,
+    },
+}
+
+impl Operations {
+    /// Vectors without a rotation: two shifts and an OR.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) const PLAIN: Self = Self::Lanes { rotation: 3, ternary: false };
+}
+
 /// The table of kernels and of their variants: a name and a token, which is only made where the CPU
 /// has the instructions. A variant hashes as its kernel does, in another order.
 macro_rules! isas {
@@ -23,25 +49,12 @@ macro_rules! isas {
         $($(#[$cfg:meta])? $name:literal $isa:ident)+
         variants: $($(#[$cfg_v:meta])? $name_v:literal $isa_v:ident of $of:literal)+
     ) => {
-        /// What a kernel computes with. To be matched without a wildcard by all that depends on it,
-        /// so that a new kernel is not forgotten there.
-        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-        pub enum InstructionSet { $(#[doc = concat!("Of the kernel `", $name, "`.")] $isa),+ }
-
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         enum Isa { $($(#[$cfg])? $isa($isa),)+ $($(#[$cfg_v])? $isa_v($isa_v),)+ }
 
         impl Isa {
             const NAMES: &[&str] = &[$($name),+];
             const VARIANTS: &[(&str, &str)] = &[$(($name_v, $of)),+];
-
-            fn instruction_set(self) -> InstructionSet {
-                let of = match self.name() { $($name_v => $of,)+ name => name };
-                match of {
-                    $($name => InstructionSet::$isa,)+
-                    _ => unreachable!("a variant names its kernel in the table"),
-                }
-            }
         }
 
         isas!(@impl $($(#[$cfg])? $name $isa)+ $($(#[$cfg_v])? $name_v $isa_v)+);
@@ -61,6 +74,10 @@ macro_rules! isas {
 
             fn lanes(self) -> usize {
                 match self { $($(#[$cfg])? Self::$isa(_) => $isa::LANES,)+ }
+            }
+
+            fn operations(self) -> Option<Operations> {
+                match self { $($(#[$cfg])? Self::$isa(_) => $isa::OPERATIONS,)+ }
             }
 
             fn independent_rounds(self, turns: u32) -> Option<u64> {
@@ -93,8 +110,7 @@ impl Kernel {
     /// Plain Rust, one nonce at a time: on every CPU.
     pub const SCALAR: Kernel = Kernel(Isa::Scalar(Scalar));
 
-    /// Every name the project knows, on whichever CPU: `scalar` everywhere, four for x86-64, two
-    /// for aarch64.
+    /// Every name the project knows, on whichever CPU.
     pub const NAMES: &'static [&'static str] = Isa::NAMES;
 
     /// The kernels of this CPU, scalar first. In no order of speed: that is for a measurement.
@@ -121,9 +137,10 @@ impl Kernel {
         self.0.name()
     }
 
-    /// What it computes with; of a variant, that of its kernel.
-    pub fn instruction_set(self) -> InstructionSet {
-        self.0.instruction_set()
+    /// Its operations on paper; of a variant, those of its kernel. `None` where `docs/sha256d.md` has
+    /// no count.
+    pub fn operations(self) -> Option<Operations> {
+        self.0.operations()
     }
 
     /// Nonces in a batch: a range costs whole batches, though only the range's own nonces are

@@ -70,7 +70,7 @@ mod bound;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub use kernel::{InstructionSet, Kernel};
+pub use kernel::{Kernel, Operations};
 pub use midstate::{Midstate, Tail};
 pub use scalar::{sha256, sha256d};
 pub use scan::Hit;

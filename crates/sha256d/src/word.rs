@@ -3,9 +3,9 @@
 
 use core::ops::{Add, BitAnd, BitXor};
 
-use crate::Work;
 use crate::lanes::{self, Lanes};
 use crate::scan::{Batches, Candidates};
+use crate::{Operations, Work};
 
 /// Needs no proof.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -13,6 +13,8 @@ pub(crate) struct Scalar;
 
 impl Scalar {
     pub(crate) const LANES: usize = Word::COUNT;
+    pub(crate) const OPERATIONS: Option<Operations> =
+        Some(Operations::Lanes { rotation: 1, ternary: false });
 
     pub(crate) fn detect() -> Option<Self> {
         Some(Self)

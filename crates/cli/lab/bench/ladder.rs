@@ -2,7 +2,7 @@
 //! each measured beside its count of operations. The steps are in the order of `docs/sha256d.md`,
 //! and a slower one has a factor below one: SHA instructions are no gain over AVX-512 everywhere.
 
-use midstate_sha256d::{InstructionSet, Kernel};
+use midstate_sha256d::Kernel;
 use serde::Serialize;
 
 use super::{Machine, operations};
@@ -63,7 +63,7 @@ fn steps(threads: usize) -> Result<Vec<(Step, Subject)>, Failure> {
         (Step { name: name.to_owned(), kernel: None, threads: 1, operations }, subject)
     };
     let hashing = |name, kernel: Kernel, midstates, threads| {
-        let operations = operations::of_hash(kernel.instruction_set(), midstates);
+        let operations = operations::of_hash(kernel, midstates);
         let step = Step { name, kernel: Some(kernel.name()), threads, operations };
         (step, Subject::kernel(kernel, midstates, threads))
     };
@@ -72,11 +72,13 @@ fn steps(threads: usize) -> Result<Vec<(Step, Subject)>, Failure> {
         plain("midstate", operations::MIDSTATE, Subject::Midstate),
     ];
     for kernel in Kernel::available() {
-        let name = match kernel.instruction_set() {
+        let name = if kernel == Kernel::SCALAR {
             // The kernel's early stop is in it: no kernel folds and goes on to the end.
-            InstructionSet::Scalar => "folded, early stop".to_owned(),
-            _ if kernel.independent_rounds(1).is_none() => "SHA instructions".to_owned(),
-            _ => format!("{}, {} lanes", kernel.name(), kernel.lanes()),
+            "folded, early stop".to_owned()
+        } else if kernel.independent_rounds(1).is_none() {
+            "SHA instructions".to_owned()
+        } else {
+            format!("{}, {} lanes", kernel.name(), kernel.lanes())
         };
         steps.push(hashing(name, kernel, 1, 1));
     }

@@ -1,11 +1,11 @@
 //! The pencil counts of `docs/sha256d.md`: how many operations a hash takes, with each instruction
 //! set, before and after each thing that a kernel leaves out.
 
-use midstate_sha256d::InstructionSet;
+use midstate_sha256d::{Kernel, Operations};
 
-/// What the parts of a round cost on some instruction set.
+/// What the parts of a round cost in a vector, or in a word.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Costs {
+struct Costs {
     big_sigma: u32,
     small_sigma: u32,
     choice: u32,
@@ -13,30 +13,10 @@ pub(super) struct Costs {
     constant_choice: u32,
     majority: u32,
     filter: u32,
-    lanes: u32,
 }
 
 /// A word at a time, with a rotation in one operation, as CPUs have it for words.
-const WORD: Costs = Costs {
-    big_sigma: 5,
-    small_sigma: 5,
-    choice: 3,
-    constant_choice: 1,
-    majority: 3,
-    filter: 3,
-    lanes: 1,
-};
-/// Vectors without a rotation: two shifts and an OR.
-const PLAIN: Costs = Costs { big_sigma: 11, small_sigma: 9, lanes: 4, ..WORD };
-const AVX512: Costs = Costs {
-    big_sigma: 4,
-    small_sigma: 4,
-    choice: 1,
-    constant_choice: 0,
-    majority: 1,
-    filter: 1,
-    lanes: 16,
-};
+const WORD: Costs = Costs::new(1, false);
 
 /// 64 rounds, 48 schedule words and the sum at the end, with nothing left out.
 const BLOCK: u32 = 128 * WORD.big_sigma
@@ -52,14 +32,17 @@ pub(super) const NAIVE: f64 = (3 * BLOCK) as f64;
 pub(super) const MIDSTATE: f64 = (2 * BLOCK) as f64;
 
 impl Costs {
-    fn of(set: InstructionSet) -> Option<Self> {
-        match set {
-            InstructionSet::Scalar => Some(WORD),
-            InstructionSet::Sse41 => Some(PLAIN),
-            InstructionSet::Avx2 => Some(Self { lanes: 8, ..PLAIN }),
-            InstructionSet::Avx512 => Some(AVX512),
-            // The page has no count of rounds for them.
-            InstructionSet::ShaNi | InstructionSet::Neon | InstructionSet::Sha2 => None,
+    /// See [`Operations::Lanes`]. A big sigma is the exclusive-or of three rotations, a small one that
+    /// of two rotations and a shift.
+    const fn new(rotation: u32, ternary: bool) -> Self {
+        let (xor, logic, constant_choice) = if ternary { (1, 1, 0) } else { (2, 3, 1) };
+        Self {
+            big_sigma: 3 * rotation + xor,
+            small_sigma: 2 * rotation + 1 + xor,
+            choice: logic,
+            constant_choice,
+            majority: logic,
+            filter: logic,
         }
     }
 
@@ -83,46 +66,52 @@ impl Costs {
 }
 
 /// Instructions of a hash by the folded algorithm; `None` where the page has no count. Of the SHA
-/// kernel it counts the SHA instructions.
-pub(super) fn of_hash(set: InstructionSet, midstates: usize) -> Option<f64> {
-    let midstates = midstates as f64;
-    if set == InstructionSet::ShaNi {
-        return Some(61.0 + 23.0 + 22.0 / midstates);
-    }
-    let costs = Costs::of(set)?;
-    let batch = f64::from(costs.midstate()) + f64::from(costs.shared()) / midstates;
-    Some(batch / f64::from(costs.lanes))
+/// kernel it counts the SHA instructions. A variant is asked for by its kernel.
+pub(super) fn of_hash(kernel: Kernel, midstates: usize) -> Option<f64> {
+    Some(count(kernel.operations()?, kernel.lanes(), midstates))
 }
 
-/// The same in rounds of one lane, the unit that `Kernel::independent_rounds` counts.
-pub(super) fn rounds_of_hash(set: InstructionSet, midstates: usize) -> Option<f64> {
-    let costs = Costs::of(set)?;
-    let operations = of_hash(set, midstates)?;
-    Some(operations * f64::from(costs.lanes) / f64::from(costs.round()))
+fn count(operations: Operations, lanes: usize, midstates: usize) -> f64 {
+    let midstates = midstates as f64;
+    match operations {
+        Operations::Lanes { rotation, ternary } => {
+            let costs = Costs::new(rotation, ternary);
+            let batch = f64::from(costs.midstate()) + f64::from(costs.shared()) / midstates;
+            batch / lanes as f64
+        }
+        Operations::Sha { hash, shared } => f64::from(hash) + f64::from(shared) / midstates,
+    }
+}
+
+/// The same in rounds of one lane, the unit that `Kernel::independent_rounds` counts; `None` for
+/// SHA instructions, too.
+pub(super) fn rounds_of_hash(kernel: Kernel, midstates: usize) -> Option<f64> {
+    let Operations::Lanes { rotation, ternary } = kernel.operations()? else { return None };
+    let round = f64::from(Costs::new(rotation, ternary).round());
+    Some(of_hash(kernel, midstates)? * kernel.lanes() as f64 / round)
 }
 
 #[cfg(test)]
 mod tests {
-    use midstate_sha256d::Kernel;
-
     use super::*;
 
     #[test]
     fn the_sums_are_those_of_the_page() {
         let sums = |costs: Costs| (costs.midstate(), costs.shared(), costs.round());
-        assert_eq!(sums(PLAIN), (4911, 841, 34));
-        assert_eq!(sums(AVX512), (2387, 461, 16));
+        assert_eq!(sums(Costs::new(3, false)), (4911, 841, 34));
+        assert_eq!(sums(Costs::new(1, true)), (2387, 461, 16));
         assert_eq!(sums(WORD), (3175, 537, 22));
         assert_eq!((NAIVE, MIDSTATE), (6312.0, 4208.0));
-        assert_eq!(of_hash(InstructionSet::Avx2, 1), Some((4911.0 + 841.0) / 8.0));
-        assert_eq!(of_hash(InstructionSet::ShaNi, 1), Some(106.0));
-        assert_eq!(of_hash(InstructionSet::Neon, 1), None);
+        let plain = Operations::Lanes { rotation: 3, ternary: false };
+        assert_eq!(count(plain, 8, 1), (4911.0 + 841.0) / 8.0);
     }
+
     #[test]
-    fn the_page_counts_lanes_as_the_kernels_do() {
-        for kernel in Kernel::available() {
-            let counted = Costs::of(kernel.instruction_set()).map(|costs| costs.lanes as usize);
-            assert!(counted.is_none_or(|lanes| lanes == kernel.lanes()), "{}", kernel.name());
+    fn a_kernel_of_this_cpu_takes_the_operations_of_the_page() {
+        let of_page = [("scalar", 3712.0), ("sse41", 1438.0), ("avx2", 719.0), ("avx512", 178.0)];
+        for (name, operations) in of_page.into_iter().chain([("sha-ni", 106.0)]) {
+            let Some(kernel) = Kernel::named(name) else { continue };
+            assert_eq!(of_hash(kernel, 1), Some(operations), "{name}");
         }
     }
 }

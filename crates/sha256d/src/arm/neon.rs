@@ -5,7 +5,7 @@ use core::ops::{Add, BitAnd, BitXor};
 
 use crate::lanes::{self, Lanes};
 use crate::scan::{Batches, Candidates};
-use crate::{Work, bound};
+use crate::{Operations, Work, bound};
 
 /// The proof that the CPU has NEON, as every aarch64 with an operating system does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -13,6 +13,7 @@ pub(crate) struct Neon(());
 
 impl Neon {
     pub(crate) const LANES: usize = Vector::COUNT;
+    pub(crate) const OPERATIONS: Option<Operations> = None;
 
     pub(crate) fn detect() -> Option<Self> {
         super::cpu_has!("neon").then_some(Self(()))

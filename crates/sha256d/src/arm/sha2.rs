@@ -8,11 +8,11 @@
 use core::arch::aarch64::*;
 use core::hint::black_box;
 
-use crate::Work;
 use crate::lanes::unroll;
 use crate::scalar::{DIGEST_BITS, HEADER_BITS, IV, K, PAD};
 use crate::scan::{Batches, Candidates};
 use crate::work::Start;
+use crate::{Operations, Work};
 
 const LANES: usize = 4;
 
@@ -22,6 +22,7 @@ pub(crate) struct Sha2(());
 
 impl Sha2 {
     pub(crate) const LANES: usize = LANES;
+    pub(crate) const OPERATIONS: Option<Operations> = None;
 
     pub(crate) fn detect() -> Option<Self> {
         super::cpu_has!("sha2").then_some(Self(()))

@@ -5,7 +5,7 @@ use core::ops::{Add, BitAnd, BitXor};
 
 use crate::lanes::{self, Lanes};
 use crate::scan::{Batches, Candidates};
-use crate::{Work, bound};
+use crate::{Operations, Work, bound};
 
 /// The proof that the CPU has AVX2.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -13,6 +13,7 @@ pub(crate) struct Avx2(());
 
 impl Avx2 {
     pub(crate) const LANES: usize = Vector::COUNT;
+    pub(crate) const OPERATIONS: Option<Operations> = Some(Operations::PLAIN);
 
     pub(crate) fn detect() -> Option<Self> {
         super::cpu_has!("avx2").then_some(Self(()))

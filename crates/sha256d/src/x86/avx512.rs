@@ -7,7 +7,7 @@ use core::ops::{Add, BitAnd, BitXor};
 use crate::lanes::{self, Lanes};
 use crate::scan::{Batches, Candidates};
 use crate::two::Two;
-use crate::{Work, bound};
+use crate::{Operations, Work, bound};
 
 /// The proof that the CPU has AVX-512F.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -15,6 +15,8 @@ pub(crate) struct Avx512(());
 
 impl Avx512 {
     pub(crate) const LANES: usize = Vector::COUNT;
+    pub(crate) const OPERATIONS: Option<Operations> =
+        Some(Operations::Lanes { rotation: 1, ternary: true });
 
     pub(crate) fn detect() -> Option<Self> {
         super::cpu_has!("avx512f").then_some(Self(()))
@@ -46,6 +48,7 @@ pub(crate) struct Avx512Two(Avx512);
 
 impl Avx512Two {
     pub(crate) const LANES: usize = Two::<Vector>::COUNT;
+    pub(crate) const OPERATIONS: Option<Operations> = Avx512::OPERATIONS;
 
     pub(crate) fn detect() -> Option<Self> {
         Avx512::detect().map(Self)

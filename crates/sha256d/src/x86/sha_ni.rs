@@ -16,10 +16,10 @@ mod pairs;
 
 use core::arch::x86_64::*;
 
-use crate::Work;
 use crate::scalar::{DIGEST_BITS, HEADER_BITS, IV, K, PAD};
 use crate::scan::{Batches, Candidates};
 use crate::work;
+use crate::{Operations, Work};
 
 /// Nonces in a batch.
 const LANES: usize = 4;
@@ -43,6 +43,9 @@ pub(crate) struct ShaNi(());
 
 impl ShaNi {
     pub(crate) const LANES: usize = LANES;
+    /// 61 `rnds2`, 11 `msg1` and 12 `msg2`; and, shared, 10 and 12.
+    pub(crate) const OPERATIONS: Option<Operations> =
+        Some(Operations::Sha { hash: 84, shared: 22 });
 
     pub(crate) fn detect() -> Option<Self> {
         super::cpu_has!("sha", "avx").then_some(Self(()))
@@ -65,6 +68,7 @@ pub(crate) struct ShaNiNonces(ShaNi);
 
 impl ShaNiNonces {
     pub(crate) const LANES: usize = LANES;
+    pub(crate) const OPERATIONS: Option<Operations> = ShaNi::OPERATIONS;
 
     pub(crate) fn detect() -> Option<Self> {
         ShaNi::detect().map(Self)

@@ -7,7 +7,7 @@ use core::ops::{Add, BitAnd, BitXor};
 
 use crate::lanes::{self, Lanes};
 use crate::scan::{Batches, Candidates};
-use crate::{Work, bound};
+use crate::{Operations, Work, bound};
 
 /// The proof that the CPU has SSE4.1.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -15,6 +15,7 @@ pub(crate) struct Sse41(());
 
 impl Sse41 {
     pub(crate) const LANES: usize = Vector::COUNT;
+    pub(crate) const OPERATIONS: Option<Operations> = Some(Operations::PLAIN);
 
     pub(crate) fn detect() -> Option<Self> {
         super::cpu_has!("sse4.1").then_some(Self(()))

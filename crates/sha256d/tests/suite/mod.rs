@@ -11,34 +11,36 @@ use midstate_sha256d::{Hit, Kernel, Midstate, Tail, Work};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
-/// The suite for one kernel by name. A CPU without it skips, and says so with `--nocapture`.
+/// Each test with every kernel and variant of this CPU, named with `--nocapture` or a failure. So a
+/// kernel in the table is a kernel that is tested.
 macro_rules! tests {
-    ($name:literal) => {
-        crate::suite::tests!(@each $name,
-            self_test_passes
-            real_headers_are_found_and_their_neighbours_are_not
-            a_hit_at_every_place_of_a_batch
-            ranges_at_both_ends_of_the_nonce_space
-            short_and_unaligned_ranges
-            every_lane_hits_exactly_once
-            equality_counts_and_one_less_does_not
-            hits_come_by_batch_and_within_one_by_midstate
-            targets_around_every_word_boundary
-            a_million_hashes_agree_with_sha2
-            any_work_agrees_with_bitcoin_hashes
-        );
-    };
-    (@each $name:literal, $($test:ident)+) => { $(
-        #[test]
-        fn $test() {
-            match midstate_sha256d::Kernel::named($name) {
-                Some(kernel) => crate::suite::$test(kernel),
-                None => println!("skipped: this CPU has no {}", $name),
+    ($($test:ident)+) => {
+        mod every_kernel { $(
+            #[test]
+            fn $test() {
+                let variants = super::Kernel::variants().map(|(variant, _)| variant);
+                for kernel in super::Kernel::available().chain(variants) {
+                    println!("{}", kernel.name());
+                    super::$test(kernel);
+                }
             }
-        }
-    )+ };
+        )+ }
+    };
 }
-pub(crate) use tests;
+
+tests! {
+    self_test_passes
+    real_headers_are_found_and_their_neighbours_are_not
+    a_hit_at_every_place_of_a_batch
+    ranges_at_both_ends_of_the_nonce_space
+    short_and_unaligned_ranges
+    every_lane_hits_exactly_once
+    equality_counts_and_one_less_does_not
+    hits_come_by_batch_and_within_one_by_midstate
+    targets_around_every_word_boundary
+    a_million_hashes_agree_with_sha2
+    any_work_agrees_with_bitcoin_hashes
+}
 
 pub(crate) fn header_of_block_125552() -> [u8; 80] {
     let hex = "0100000081cd02ab7e569e8bcd9317e2fe99f2de44d49ab2b8851ba4a308000000000000\
@@ -149,11 +151,11 @@ fn step(number: &[u8; 32], at: usize, up: bool) -> [u8; 32] {
     stepped
 }
 
-pub(crate) fn self_test_passes(kernel: Kernel) {
+fn self_test_passes(kernel: Kernel) {
     assert!(kernel.self_test());
 }
 
-pub(crate) fn real_headers_are_found_and_their_neighbours_are_not(kernel: Kernel) {
+fn real_headers_are_found_and_their_neighbours_are_not(kernel: Kernel) {
     let headers = real_headers();
     assert_eq!(headers.len(), 439);
     for (n, (header, hash)) in headers.into_iter().enumerate() {
@@ -169,7 +171,7 @@ pub(crate) fn real_headers_are_found_and_their_neighbours_are_not(kernel: Kernel
     }
 }
 
-pub(crate) fn a_hit_at_every_place_of_a_batch(kernel: Kernel) {
+fn a_hit_at_every_place_of_a_batch(kernel: Kernel) {
     let header = header_of_block_125552();
     let nonce = u64::from(nonce_of(&header));
     let headers = Headers::versions(&header, 3);
@@ -190,7 +192,7 @@ pub(crate) fn a_hit_at_every_place_of_a_batch(kernel: Kernel) {
     }
 }
 
-pub(crate) fn ranges_at_both_ends_of_the_nonce_space(kernel: Kernel) {
+fn ranges_at_both_ends_of_the_nonce_space(kernel: Kernel) {
     const END: u64 = 1 << 32;
     let headers = Headers::versions(&header_of_block_125552(), 2);
     let target = target_with(1);
@@ -213,7 +215,7 @@ pub(crate) fn ranges_at_both_ends_of_the_nonce_space(kernel: Kernel) {
     }
 }
 
-pub(crate) fn short_and_unaligned_ranges(kernel: Kernel) {
+fn short_and_unaligned_ranges(kernel: Kernel) {
     let headers = Headers::versions(&header_of_block_125552(), 3);
     let target = target_with(2);
     let work = headers.work(&target);
@@ -230,7 +232,7 @@ pub(crate) fn short_and_unaligned_ranges(kernel: Kernel) {
 }
 
 /// The count against a bitmap: with a target that everything meets, each pair must come once.
-pub(crate) fn every_lane_hits_exactly_once(kernel: Kernel) {
+fn every_lane_hits_exactly_once(kernel: Kernel) {
     for (midstates, range) in [(1, 7..5_003), (5, 250..1_777), (64, 65_500..65_600)] {
         let headers = Headers::versions(&header_of_block_125552(), midstates);
         let work = headers.work(&[0xff; 32]);
@@ -246,7 +248,7 @@ pub(crate) fn every_lane_hits_exactly_once(kernel: Kernel) {
     }
 }
 
-pub(crate) fn equality_counts_and_one_less_does_not(kernel: Kernel) {
+fn equality_counts_and_one_less_does_not(kernel: Kernel) {
     for (header, hash) in real_headers().into_iter().step_by(20) {
         let nonce = u64::from(nonce_of(&header));
         let mut work = Headers::versions(&header, 1).work(&hash);
@@ -259,7 +261,7 @@ pub(crate) fn equality_counts_and_one_less_does_not(kernel: Kernel) {
     }
 }
 
-pub(crate) fn hits_come_by_batch_and_within_one_by_midstate(kernel: Kernel) {
+fn hits_come_by_batch_and_within_one_by_midstate(kernel: Kernel) {
     let work = Headers::versions(&header_of_block_125552(), 3).work(&target_with(1));
     let mut hits = Vec::new();
     kernel.scan(&work, 5..500, &mut |hit| {
@@ -268,7 +270,7 @@ pub(crate) fn hits_come_by_batch_and_within_one_by_midstate(kernel: Kernel) {
     assert!(hits.len() > 500 && hits.is_sorted(), "{hits:?}");
 }
 
-pub(crate) fn targets_around_every_word_boundary(kernel: Kernel) {
+fn targets_around_every_word_boundary(kernel: Kernel) {
     let headers = Headers::versions(&header_of_block_125552(), 2);
     let range = 0..96;
     let mut work = headers.work(&[0; 32]);
@@ -295,7 +297,7 @@ pub(crate) fn targets_around_every_word_boundary(kernel: Kernel) {
     check([0; 32]);
 }
 
-pub(crate) fn a_million_hashes_agree_with_sha2(kernel: Kernel) {
+fn a_million_hashes_agree_with_sha2(kernel: Kernel) {
     const MIDSTATES: usize = 50;
     let mut seed = Sha256::digest(kernel.name());
     for round in 0..20 {
@@ -315,7 +317,7 @@ pub(crate) fn a_million_hashes_agree_with_sha2(kernel: Kernel) {
     }
 }
 
-pub(crate) fn any_work_agrees_with_bitcoin_hashes(kernel: Kernel) {
+fn any_work_agrees_with_bitcoin_hashes(kernel: Kernel) {
     let work = (any::<[u8; 32]>(), any::<[u8; 32]>(), any::<[u8; 16]>(), 1..=64_usize);
     let range = (any::<u32>(), 0..100_u64);
     let target = (0..6_u32, any::<[u8; 32]>());
