@@ -137,8 +137,8 @@ impl Kernel {
         self.0.name()
     }
 
-    /// Its operations on paper; of a variant, those of its kernel. `None` where `docs/sha256d.md` has
-    /// no count.
+    /// Its operations on paper; of a variant, those of its kernel. `None` where `docs/sha256d.md`
+    /// has no count.
     pub fn operations(self) -> Option<Operations> {
         self.0.operations()
     }

@@ -32,8 +32,8 @@ pub(super) const NAIVE: f64 = (3 * BLOCK) as f64;
 pub(super) const MIDSTATE: f64 = (2 * BLOCK) as f64;
 
 impl Costs {
-    /// See [`Operations::Lanes`]. A big sigma is the exclusive-or of three rotations, a small one that
-    /// of two rotations and a shift.
+    /// See [`Operations::Lanes`]. A big sigma is the exclusive-or of three rotations, a small one
+    /// that of two rotations and a shift.
     const fn new(rotation: u32, ternary: bool) -> Self {
         let (xor, logic, constant_choice) = if ternary { (1, 1, 0) } else { (2, 3, 1) };
         Self {
