@@ -42,6 +42,9 @@ fn the_lines_and_fields_of_the_contract() {
         assert!(number(line, "hps") <= number(line, "hps_high"));
         assert!(number(line, "hps_high") <= number(line, "hps_best"));
         assert!(number(line, "cycles_per_hash") > 0.0);
+        if cfg!(unix) {
+            assert!((0.0..=1.0).contains(&number(line, "cpu_elsewhere")), "{line}");
+        }
         assert_eq!(line.get("roofline"), Some(&Value::Null), "no vectors, no bound of theirs");
         assert!(line["watts"].is_null() == line["j_per_th"].is_null(), "{line}");
     }
@@ -122,10 +125,15 @@ fn a_report_is_the_block_of_the_page_and_says_nothing_of_a_person() {
     let output = run(&[&arguments[..], &["--threads", "1"]].concat());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
-    // The names of the facts, and the lines without one, but for the rows.
+    let fastest = text.lines().find_map(|line| line.strip_prefix("fastest: ")).expect("a rate");
+    assert!(fastest.starts_with("scalar, 1 thread, "), "{fastest}");
+    assert!(fastest.contains(" measured now") || fastest.contains("busy: "), "{fastest}");
+    // The names of the facts, and the lines without one, but for the rows; older blocks do not tell
+    // the fastest.
     let shape = |block: &str| -> Vec<String> {
         let is_row = |line: &&str| line.split(' ').count() == 10 && !line.starts_with("kernel ");
-        let lines = block.lines().filter(|line| !is_row(line));
+        let is_newer = |line: &&str| line.starts_with("fastest: ");
+        let lines = block.lines().filter(|line| !is_row(line) && !is_newer(line));
         lines.map(|line| line.split(": ").next().unwrap_or(line).to_owned()).collect()
     };
     let page = include_str!("../docs/machines.md");

@@ -202,6 +202,28 @@ fn asic_is_sure_only_of_what_it_measured() {
     assert_eq!(measured["confidence"], "C", "the watts were told");
     let source = measured["rate_source"].as_str().expect("a source");
     assert!(source.starts_with("measured now: kernel "), "{source}");
+    let [now, possible] = ["hps", "hps_possible"].map(|field| measured[field].as_f64().unwrap());
+    assert!(0.0 < now && now <= possible, "{measured}");
+    assert_eq!(told["hps_possible"], Value::Null, "nothing was measured");
+}
+
+/// `doctor`, a dry run, `asic` and `bench` measure alike and have one word for it.
+#[test]
+fn one_machine_has_one_rate_in_one_word() {
+    let hash = ["--kernel", "scalar", "--threads", "1"];
+    let bench = ["bench", "--kernel", "scalar", "--threads", "1", "--seconds", "0.1"];
+    for command in [
+        &[&["doctor"], &hash[..]].concat(),
+        &[&["asic", "--seconds", "0.1"], &hash[..]].concat(),
+        &[&["mine", "-o", "127.0.0.1:1", "-u", "a", "--dry-run"], &hash[..]].concat(),
+        &bench.to_vec(),
+    ] {
+        let text = text(command);
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let told = ["H/s measured now", "busy: "].iter().any(|words| text.contains(words));
+        assert!(told, "{command:?}: {text}");
+        assert!(!text.contains("H/s at best") && !text.contains(": about "), "{command:?}: {text}");
+    }
 }
 
 #[test]

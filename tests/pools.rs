@@ -138,7 +138,7 @@ fn u8_a_dry_run_says_what_would_be_done_and_does_nothing() {
     for words in [
         "mine at stratum+tls://nowhere.invalid:443 as me, vouched for by --tls-pin, through socks5",
         "or else at stratum+tcp://nowhere.invalid:3333 as other, through socks5",
-        "with scalar on 2 threads",
+        "with scalar, 2 threads",
         "until 3 accepted blocks",
     ] {
         assert!(text.contains(words), "{words:?} is not in: {text}");
@@ -148,6 +148,8 @@ fn u8_a_dry_run_says_what_would_be_done_and_does_nothing() {
     let [plan] = &plan[..] else { panic!("one event: {plan:?}") };
     assert_eq!((&plan["event"], &plan["kernel"]), (&"plan".into(), &"scalar".into()));
     assert_eq!((&plan["threads"], &plan["blocks"]), (&2.into(), &3.into()));
+    let rate = |field: &str| plan[field].as_f64().unwrap();
+    assert!(0.0 < rate("hps") && rate("hps") <= rate("hps_possible"), "{plan}");
     assert_eq!(plan["servers"][1]["user"], "other");
     assert_eq!(plan["servers"][1]["trust"], Value::Null, "there is no TLS");
 

@@ -40,6 +40,8 @@ const PACE: f64 = 3.0;
 /// Threads on one CPU at which that pace is kept. Each thread finishes two milliseconds of an old
 /// job before it begins with a new one: with 64 on a CPU that is a tenth of a second for a block.
 const MOST_THREADS_A_CPU: usize = 64;
+/// Seconds for which the rate is measured that the pace is set by.
+const MEASURING: f64 = 0.15;
 const TAG: &[u8] = b"/midstate demo/";
 /// Our own name at the pool, for people; the pool knows us by the password.
 const WORKER: &str = "demo";
@@ -366,7 +368,7 @@ fn paced_difficulty(choice: &Choice) -> Result<f64, Failure> {
             units::count(cpus, "CPU"),
         )));
     }
-    Ok(easy(choice.measured_rate()? * PACE / Target::HASHES_AT_DIFFICULTY_1))
+    Ok(easy(choice.measure(MEASURING)?.median * PACE / Target::HASHES_AT_DIFFICULTY_1))
 }
 
 /// Two significant digits are enough for a difficulty that people will see.

@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::commands::mine::Server;
 use crate::machine::choose::{self, HashArgs};
 use crate::machine::cpu::cpu_name;
+use crate::machine::measure::Estimate;
 use crate::servers::node::EntryArgs;
 use crate::servers::pools::PoolArgs;
 use crate::servers::terms::{Terms, node_login};
@@ -81,7 +82,7 @@ fn examine_machine(args: &Args, out: &mut Output) -> Result<(), Failure> {
     findings.push(clock());
     let choice = choose::choose(&args.hash);
     if let Ok(choice) = &choice {
-        findings.push(speed(choice));
+        findings.push(speed(choice, &choice.measure(choose::MEASURING)?));
     }
     for finding in &findings {
         tell(finding, out);
@@ -290,18 +291,48 @@ fn clock() -> Finding {
     }
 }
 
-fn speed(choice: &choose::Choice) -> Finding {
+fn speed(choice: &choose::Choice, rate: &Estimate) -> Finding {
     let config = &choice.config;
+    let busy = rate.is_busy();
     Finding {
         check: "speed".into(),
-        health: Health::Ok,
+        health: if busy { Health::Warn } else { Health::Ok },
         found: format!(
-            "{} is the fastest kernel, at best {} with {}",
+            "{}, {}, {}: {}",
             config.kernel.name(),
-            units::rate(choice.rate()),
-            units::count(config.threads, "thread")
+            units::count(config.threads, "thread"),
+            units::count(config.cut.midstates, "midstate"),
+            rate.words(),
         ),
-        cure: None,
+        cure: busy.then_some("end the programs that use the CPU, then measure again"),
         took: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_cpu_is_a_warning_with_a_cure() {
+        let args = HashArgs { threads: None, kernel: Some("scalar".into()) };
+        let choice = choose::choose(&args).unwrap();
+        let free = Estimate {
+            median: 75e6,
+            low: 74e6,
+            high: 76e6,
+            best: 76.4e6,
+            possible: 76.4e6,
+            samples: 10,
+            elsewhere: Some(0.01),
+        };
+        let finding = speed(&choice, &free);
+        assert_eq!((finding.health, finding.cure), (Health::Ok, None));
+        assert!(finding.found.ends_with(": 75.0 MH/s measured now"), "{}", finding.found);
+        let finding = speed(&choice, &Estimate { median: 10.8e6, elsewhere: Some(0.86), ..free });
+        assert_eq!(finding.health, Health::Warn);
+        assert!(finding.cure.is_some());
+        let busy = "busy: 10.8 of 76.4 MH/s possible; 86 % of the CPU time went to other programs";
+        assert!(finding.found.ends_with(busy), "{}", finding.found);
     }
 }

@@ -134,8 +134,7 @@ pub(crate) fn run(mut args: Args, out: &mut Output) -> Result<(), Failure> {
     }
     let plan = args.plan(out);
     if args.dry_run {
-        plan?.tell(out);
-        return Ok(());
+        return plan?.tell(out);
     }
     let rig = plan.as_ref().map_or(Rig::NONE, |plan| Rig::of(&plan.choice));
     let mined = plan.and_then(|plan| mine(&args, plan, out));

@@ -100,8 +100,11 @@ fn send(comparison: &Comparison, out: &mut Output) {
     let (low, high) = here.efficiency();
     out.event(&json!({
         "event": "device", "name": here.name, "class": "this", "year": here.year,
-        "hps": here.rate.0, "hps_low": here.interval.map(|i| i.0), "kernel": here.kernel,
-        "hps_high": here.interval.map(|i| i.1), "watts": [here.watts.0.0, here.watts.1.0],
+        "hps": here.rate.0, "hps_low": here.measured.map(|rate| rate.low),
+        "hps_high": here.measured.map(|rate| rate.high),
+        "hps_possible": here.measured.map(|rate| rate.possible),
+        "cpu_elsewhere": here.measured.and_then(|rate| rate.elsewhere), "kernel": here.kernel,
+        "watts": [here.watts.0.0, here.watts.1.0],
         "j_per_th": [low.0, high.0], "source": here.power_source,
         "rate_source": here.rate_source, "confidence": here.confidence().to_string(),
     }));

@@ -87,6 +87,8 @@ enum Event<'a> {
         hps_high: f64,
         hps_best: f64,
         samples: usize,
+        /// Share of the CPU time that went to other programs.
+        cpu_elsewhere: Option<f64>,
         cycles_per_hash: f64,
         /// Share of the bound that was measured in this run.
         roofline: Option<f64>,
@@ -176,7 +178,7 @@ impl Machine {
     fn report(lines: &[Line], out: &mut Output) -> Self {
         let machine = Self::of(lines);
         let clock = machine.clock;
-        let Estimate { median: hps, low: hps_low, high: hps_high, best: hps_best, samples } =
+        let Estimate { median: hps, low: hps_low, high: hps_high, best: hps_best, samples, .. } =
             rate(lines, |subject| matches!(subject, Subject::Baseline));
         let (cpu, threads) = (cpu_name(), available_threads());
         let ours = units::count(threads, "thread");
@@ -228,12 +230,15 @@ impl Machine {
             "* double SHA-256 of an 80-byte header by the sha2 crate, one thread, in the same run",
         );
         out.line("of bound: of what the vector ports of this CPU did in the same run at best");
+        if let Some(fastest) = fastest(lines) {
+            out.text(format!("fastest: {fastest}"));
+        }
     }
 
     fn report_kernel(&self, line: &Line, lines: &[Line], out: &mut Output) {
         let Some((kernel, midstates, threads)) = line.of_kernel() else { return };
-        let Estimate { median: hps, low: hps_low, high: hps_high, best: hps_best, samples } =
-            line.rate();
+        let rate = line.rate();
+        let Estimate { median: hps, low: hps_low, high: hps_high, best: hps_best, .. } = rate;
         let cycles_per_hash = self.clock * threads as f64 / hps;
         let roofline = bound_share(lines, kernel, midstates, threads, hps);
         let watts = line.watts();
@@ -246,7 +251,8 @@ impl Machine {
             hps_low,
             hps_high,
             hps_best,
-            samples,
+            samples: rate.samples,
+            cpu_elsewhere: rate.elsewhere,
             cycles_per_hash,
             roofline,
             watts,
@@ -263,6 +269,21 @@ impl Machine {
             hps / self.baseline,
         ));
     }
+}
+
+/// The fastest kernel on the most threads that were measured, and its rate: of the kernels that can
+/// be chosen by name, by their best windows, which a busy machine slows least.
+fn fastest(lines: &[Line]) -> Option<String> {
+    let rows = lines.iter().filter_map(|line| Some((line.of_kernel()?, line.rate())));
+    let ((kernel, midstates, threads), rate) =
+        rows.max_by(|(a, x), (b, y)| (a.2.cmp(&b.2)).then(x.best.total_cmp(&y.best)))?;
+    Some(format!(
+        "{}, {}, {}: {}",
+        kernel.name(),
+        units::count(threads, "thread"),
+        units::count(midstates, "midstate"),
+        rate.words()
+    ))
 }
 
 /// The rate of the line that every run has.

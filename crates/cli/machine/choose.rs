@@ -10,7 +10,7 @@ use midstate_engine::{Config, Engine};
 use midstate_sha256d::{Kernel, Midstate, Tail, Work};
 use midstate_work::Cut;
 
-use crate::machine::measure::rate_of;
+use crate::machine::measure::{Estimate, rate_of};
 use crate::machine::priority::{Priority, PriorityArgs};
 use crate::machine::sensors::{SensorArgs, Watch};
 use crate::shell::exit::{Failure, Kind};
@@ -32,8 +32,8 @@ const TRIALS: usize = 12;
 const HITS_A_SECOND: f64 = 4000.0;
 /// The same for each share that may be sent in a second, where that is more.
 const HITS_A_SHARE: f64 = 20.0;
-/// Seconds for which all threads together are measured.
-const MEASURING: f64 = 0.15;
+/// Seconds for which all threads together are measured, where the rate is told to people.
+pub(crate) const MEASURING: f64 = 0.5;
 
 /// Flags of every command that hashes.
 #[derive(Args, Debug, Clone)]
@@ -111,20 +111,21 @@ pub(crate) struct Choice {
 }
 
 impl Choice {
-    /// Hashes per second of all threads, if they do not get in each other's way. More threads than
-    /// CPUs are not faster.
+    /// Hashes per second of all threads if nothing gets in their way, for decisions: from the short
+    /// trial of one thread. More threads than CPUs are not faster. People are told
+    /// [`measure`](Self::measure)'s.
     pub(crate) fn rate(&self) -> f64 {
         let rate = self.thread_rate * self.config.threads.min(available_threads()) as f64;
         self.max_rate.map_or(rate, |limit| rate.min(limit))
     }
 
-    /// Hashes per second of all threads together, measured for a moment with as many of them as the
-    /// system has CPUs for: more threads are not faster, and other programs take their part.
-    pub(crate) fn measured_rate(&self) -> Result<f64, Failure> {
+    /// Hashes per second of all threads together, measured now for some seconds with as many of
+    /// them as the system has CPUs for: more threads are not faster, and other programs take their
+    /// part. The one way to a rate that people are told.
+    pub(crate) fn measure(&self, seconds: f64) -> Result<Estimate, Failure> {
         let Config { kernel, threads, ref cut } = self.config;
         let threads = threads.min(available_threads());
-        let rate = rate_of(kernel, threads, cut.midstates, MEASURING)?.median;
-        Ok(self.max_rate.map_or(rate, |limit| rate.min(limit)))
+        Ok(rate_of(kernel, threads, cut.midstates, seconds)?.limited(self.max_rate))
     }
 
     /// The easiest target that is worth hashing for, where so many shares a second are sent. An

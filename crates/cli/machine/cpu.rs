@@ -1,4 +1,6 @@
-//! The CPU's name and instruction sets, as the system tells them.
+//! The CPU's name and instruction sets, and the time that it gives us, as the system tells them.
+
+use std::time::Duration;
 
 /// The CPU's own name for itself, or its architecture where it cannot be asked.
 pub(crate) fn cpu_name() -> String {
@@ -41,6 +43,19 @@ pub(crate) fn microcode() -> Option<String> {
 pub(crate) fn clock_source() -> Option<String> {
     let file = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
     Some(std::fs::read_to_string(file).ok()?.trim().to_owned())
+}
+
+/// The CPU time that this program has had so far, all threads together.
+#[cfg(unix)]
+pub(crate) fn time_of_program() -> Option<Duration> {
+    use rustix::time::{ClockId, clock_gettime};
+    Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).ok()
+}
+
+/// Not told on this system by a library that we have.
+#[cfg(not(unix))]
+pub(crate) fn time_of_program() -> Option<Duration> {
+    None
 }
 
 /// How many threads wanted a CPU, on the average of the last minute.

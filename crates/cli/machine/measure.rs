@@ -10,7 +10,8 @@ use midstate_chain::Network;
 use midstate_sha256d::{Kernel, Midstate, Tail, Work, sha256d};
 use sha2::{Digest, Sha256};
 
-use crate::machine::choose::{bench_work, nonces_between_looks};
+use crate::machine::choose::{available_threads, bench_work, nonces_between_looks};
+use crate::machine::cpu::time_of_program;
 use crate::machine::energy::EnergyMeter;
 use crate::shell::exit::Failure;
 use crate::shell::output::Output;
@@ -23,6 +24,11 @@ const TURN: Duration = Duration::from_millis(50);
 const WINDOWS_ALONE: u32 = 10;
 /// Hashes between two looks at the clock, where a hash is slow.
 const CHUNK: u64 = 64;
+/// A smaller part of the CPU time says nothing of the whole.
+const LEAST_GIVEN: f64 = 0.05;
+/// Below this share of what is possible the CPU counts as busy. On a quiet machine the median is
+/// within a few percent of the best windows.
+const BUSY: f64 = 0.9;
 
 /// What is measured.
 pub(crate) enum Subject {
@@ -50,8 +56,30 @@ pub(crate) enum Subject {
 pub(crate) struct Line {
     pub(crate) subject: Subject,
     windows: Vec<Vec<f64>>,
+    cpu: CpuTime,
     joules: f64,
     seconds: f64,
+}
+
+/// The CPU time that the threads of a measurement wanted, and what they were given of it.
+#[derive(Debug, Clone, Copy, Default)]
+struct CpuTime {
+    /// CPUs that were wanted at once.
+    cpus: usize,
+    wanted: Duration,
+    /// `None` where the system does not tell.
+    given: Option<Duration>,
+    /// Events in that time, those between two windows included.
+    did: f64,
+}
+
+/// What a thread did in a window.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Stretch {
+    /// Events per second in the window.
+    rate: f64,
+    /// Events, those of the step that goes on beyond the window included.
+    did: f64,
 }
 
 /// The median of some samples, with an interval that holds the true median 95 times in 100. Fewer
@@ -66,7 +94,13 @@ pub(crate) struct Estimate {
     /// best window of all together, as these want each other's. (So do two threads of one core,
     /// where the system counts it as two CPUs; they are added up all the same.)
     pub(crate) best: f64,
+    /// What the threads would do with all of the CPU time that they want: the rate by the CPU time
+    /// that they were given, where the system tells it and that is more than `best`. On a busy
+    /// machine there may be no window without another program in it.
+    pub(crate) possible: f64,
     pub(crate) samples: usize,
+    /// The share of the CPU time that went to other programs; `None` where nothing tells it.
+    pub(crate) elsewhere: Option<f64>,
 }
 
 /// Measures each subject for so many seconds, in turns. Over a line's windows it also reads the
@@ -77,7 +111,13 @@ pub(crate) fn in_turns(
     out: &mut Output,
 ) -> Result<Vec<Line>, Failure> {
     let meter = EnergyMeter::open();
-    let line = |subject| Line { subject, windows: Vec::new(), joules: 0.0, seconds: 0.0 };
+    let line = |subject| Line {
+        subject,
+        windows: Vec::new(),
+        cpu: CpuTime::default(),
+        joules: 0.0,
+        seconds: 0.0,
+    };
     let mut lines: Vec<_> = subjects.into_iter().map(line).collect();
     let rounds = rounds_in(seconds);
     for round in 1..=rounds {
@@ -101,8 +141,11 @@ pub(crate) fn rate_of(
     seconds: f64,
 ) -> Result<Estimate, Failure> {
     let subject = Subject::kernel(kernel, midstates, threads);
-    let turns = (0..rounds_in(seconds)).map(|_| subject.turn()).collect::<Result<Vec<_>, _>>()?;
-    Ok(Estimate::of(&turns.concat()))
+    let (mut windows, mut cpu) = (Vec::new(), CpuTime::default());
+    for _ in 0..rounds_in(seconds) {
+        windows.extend(cpu.of(&subject)?);
+    }
+    Ok(Estimate::measured(&windows, cpu))
 }
 
 fn rounds_in(seconds: f64) -> usize {
@@ -112,7 +155,7 @@ fn rounds_in(seconds: f64) -> usize {
 impl Line {
     fn measure(&mut self, meter: Option<&EnergyMeter>) -> Result<(), Failure> {
         let (start, begin) = (Instant::now(), meter.and_then(EnergyMeter::read));
-        self.windows.extend(self.subject.turn()?);
+        self.windows.extend(self.cpu.of(&self.subject)?);
         if let (Some(meter), Some(begin), Some(end)) =
             (meter, begin, meter.and_then(EnergyMeter::read))
         {
@@ -124,7 +167,7 @@ impl Line {
 
     /// Events per second.
     pub(crate) fn rate(&self) -> Estimate {
-        Estimate::of(&self.windows)
+        Estimate::measured(&self.windows, self.cpu)
     }
 
     /// The factor over another line of the same run, window by window.
@@ -146,17 +189,26 @@ impl Subject {
         Self::Kernel { kernel, work: Box::new(bench_work(midstates)), threads }
     }
 
-    /// The windows of a turn.
-    fn turn(&self) -> Result<Vec<Vec<f64>>, Failure> {
-        let windows = match self {
-            Self::Kernel { threads, .. } | Self::Bound { threads, .. } if *threads > 1 => 1,
-            _ => WINDOWS_ALONE,
-        };
-        (0..windows).map(|_| self.measure()).collect()
+    fn threads(&self) -> usize {
+        match self {
+            Self::Kernel { threads, .. } | Self::Bound { threads, .. } => *threads,
+            Self::Baseline | Self::Clock | Self::Naive | Self::Midstate => 1,
+        }
     }
 
-    /// One window; events per second of each thread.
-    pub(crate) fn measure(&self) -> Result<Vec<f64>, Failure> {
+    /// The windows of a turn.
+    fn turn(&self) -> Result<Vec<Vec<Stretch>>, Failure> {
+        let windows = if self.threads() > 1 { 1 } else { WINDOWS_ALONE };
+        (0..windows).map(|_| self.window()).collect()
+    }
+
+    /// One window; events per second of all threads.
+    pub(crate) fn measure(&self) -> Result<f64, Failure> {
+        Ok(self.window()?.iter().map(|stretch| stretch.rate).sum())
+    }
+
+    /// One window, by thread.
+    fn window(&self) -> Result<Vec<Stretch>, Failure> {
         Ok(match self {
             Self::Kernel { kernel, work, threads } => {
                 let chunk = nonces_between_looks(work);
@@ -202,7 +254,7 @@ impl Subject {
 }
 
 /// Hashes headers with counting nonces for a window; per second.
-fn headers<T>(hash: impl Fn(&[u8; 80]) -> T) -> f64 {
+fn headers<T>(hash: impl Fn(&[u8; 80]) -> T) -> Stretch {
     let mut header = Network::Mainnet.genesis().to_bytes();
     Window::open(1).rate(|index| {
         for nonce in index * CHUNK..(index + 1) * CHUNK {
@@ -215,14 +267,18 @@ fn headers<T>(hash: impl Fn(&[u8; 80]) -> T) -> f64 {
 
 /// What each of some threads says of one and the same window, which opens when all of them are
 /// there: what one does when the others have done counts for nothing.
-fn on_threads(threads: usize, measure: impl Fn(Window) -> f64 + Sync) -> Result<Vec<f64>, Failure> {
+fn on_threads(
+    threads: usize,
+    measure: impl Fn(Window) -> Stretch + Sync,
+) -> Result<Vec<Stretch>, Failure> {
     if threads == 1 {
         return Ok(vec![measure(Window::open(1))]);
     }
     let (gate, window) = (Mutex::new(true), OnceLock::new());
     let measure = || {
         let is_open = *gate.lock().unwrap_or_else(PoisonError::into_inner);
-        if is_open { measure(*window.get_or_init(|| Window::open(threads))) } else { 0.0 }
+        let measure = || measure(*window.get_or_init(|| Window::open(threads)));
+        if is_open { measure() } else { Stretch { rate: 0.0, did: 0.0 } }
     };
     thread::scope(|scope| {
         let mut closed = gate.lock().unwrap_or_else(PoisonError::into_inner);
@@ -253,18 +309,19 @@ impl Window {
 
     /// Repeats `step`, which returns how much it did, until the window is over. Of a step that goes
     /// on beyond that as much counts as lies within. Per second.
-    fn rate(self, mut step: impl FnMut(u64) -> u64) -> f64 {
-        let (mut begun, mut done) = (self.start.elapsed(), 0.0);
+    fn rate(self, mut step: impl FnMut(u64) -> u64) -> Stretch {
+        let (mut begun, mut done, mut all) = (self.start.elapsed(), 0.0, 0.0);
         for index in 0.. {
             let did = step(index) as f64;
             let now = self.start.elapsed();
             done += did * self.share(begun, now);
+            all += did;
             if now >= self.length {
                 break;
             }
             begun = now;
         }
-        done / self.length.as_secs_f64()
+        Stretch { rate: done / self.length.as_secs_f64(), did: all }
     }
 
     /// The part of a step from `begun` to `now` that lies in the window.
@@ -277,7 +334,73 @@ impl Window {
     }
 }
 
+impl CpuTime {
+    /// Adds a turn of a subject, whose threads want a CPU each for as long as it lasts. Events per
+    /// second of each thread, window by window.
+    fn of(&mut self, subject: &Subject) -> Result<Vec<Vec<f64>>, Failure> {
+        let (start, begin) = (Instant::now(), time_of_program());
+        let turn = subject.turn()?;
+        self.cpus = subject.threads().min(available_threads());
+        self.wanted += start.elapsed() * self.cpus as u32;
+        let given = begin.zip(time_of_program()).map(|(begin, end)| end.saturating_sub(begin));
+        self.given = given.map(|given| given + self.given.unwrap_or_default());
+        self.did += turn.iter().flatten().map(|stretch| stretch.did).sum::<f64>();
+        let rates = |window: Vec<Stretch>| window.iter().map(|stretch| stretch.rate).collect();
+        Ok(turn.into_iter().map(rates).collect())
+    }
+
+    /// The share of the wanted time that was given; `None` where the system does not tell.
+    fn share(self) -> Option<f64> {
+        let share = self.given?.as_secs_f64() / self.wanted.as_secs_f64();
+        share.is_finite().then(|| share.min(1.0))
+    }
+
+    /// Events per second of CPU time on all CPUs; `None` where too little of it was given for that.
+    fn rate(self) -> Option<f64> {
+        self.share().filter(|&share| share > LEAST_GIVEN)?;
+        Some(self.did / self.given?.as_secs_f64() * self.cpus as f64)
+    }
+}
+
 impl Estimate {
+    /// Of the windows of a measurement, for which the threads had this CPU time.
+    fn measured(windows: &[Vec<f64>], cpu: CpuTime) -> Self {
+        let estimate = Self::of(windows);
+        let possible = estimate.best.max(cpu.rate().unwrap_or(0.0));
+        Self { possible, elsewhere: cpu.share().map(|share| 1.0 - share), ..estimate }
+    }
+
+    /// Whether something kept the threads from what they can do.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.median < BUSY * self.possible
+    }
+
+    /// The rate in the words that every command has for it: `76.4 MH/s measured now`, or
+    /// `busy: 10.8 of 76.4 MH/s possible; 86 % of the CPU time went to other programs`.
+    pub(crate) fn words(&self) -> String {
+        if !self.is_busy() {
+            return format!("{} measured now", units::rate(self.median));
+        }
+        let elsewhere = self.elsewhere.map_or_else(String::new, |share| {
+            format!("; {:.0} % of the CPU time went to other programs", 100.0 * share)
+        });
+        format!("busy: {} possible{elsewhere}", units::rate_of(self.median, self.possible))
+    }
+
+    /// The same under a limit on the rate.
+    pub(crate) fn limited(self, limit: Option<f64>) -> Self {
+        let of = |rate: f64| limit.map_or(rate, |limit| rate.min(limit));
+        let Self { median, low, high, best, possible, .. } = self;
+        Self {
+            median: of(median),
+            low: of(low),
+            high: of(high),
+            best: of(best),
+            possible: of(possible),
+            ..self
+        }
+    }
+
     /// The interval is that of order statistics: no assumption about the shape of the noise.
     fn of(windows: &[Vec<f64>]) -> Self {
         let mut sorted: Vec<f64> = windows.iter().map(|threads| threads.iter().sum()).collect();
@@ -285,13 +408,16 @@ impl Estimate {
         let n = sorted.len();
         let outside = outside_of_interval(n).unwrap_or(0);
         let best_of_each = best_of_each(windows);
-        let has_cpus = best_of_each.len() <= thread::available_parallelism().map_or(1, usize::from);
+        let has_cpus = best_of_each.len() <= available_threads();
+        let best = if has_cpus { best_of_each.iter().sum() } else { sorted[n - 1] };
         Self {
             median: (sorted[(n - 1) / 2] + sorted[n / 2]) / 2.0,
             low: sorted[outside],
             high: sorted[n - 1 - outside],
-            best: if has_cpus { best_of_each.iter().sum() } else { sorted[n - 1] },
+            best,
+            possible: best,
             samples: n,
+            elsewhere: None,
         }
     }
 }
@@ -342,6 +468,53 @@ mod tests {
         assert_eq!((single.low, single.median, single.high), (3.0, 3.0, 3.0));
     }
 
+    /// A second of two CPUs, of which the threads were given so much and did so many events.
+    fn cpu(given: u64, did: f64) -> CpuTime {
+        let [wanted, given] = [2000, given].map(Duration::from_millis);
+        CpuTime { cpus: 2, wanted, given: Some(given), did }
+    }
+
+    #[test]
+    fn a_busy_machine_is_told_by_its_best_windows_and_says_where_the_time_went() {
+        let quiet: Vec<_> = (0..40).map(|i| vec![38.0e6 - 1e4 * f64::from(i); 2]).collect();
+        let quiet = Estimate::measured(&quiet, cpu(1980, 75e6));
+        assert!(!quiet.is_busy());
+        assert_eq!(quiet.words(), "75.6 MH/s measured now");
+        // Another program has the CPUs in three windows of four.
+        let window = |i: u32| if i.is_multiple_of(4) { vec![38.2e6; 2] } else { vec![5.4e6; 2] };
+        let windows: Vec<_> = (0..40).map(window).collect();
+        let untold = CpuTime { given: None, ..cpu(0, 27e6) };
+        let busy = Estimate::measured(&windows, untold);
+        assert!(busy.is_busy());
+        assert_eq!(busy.words(), "busy: 10.8 of 76.4 MH/s possible");
+        let told = Estimate::measured(&windows, cpu(720, 27e6));
+        let rest = "; 64 % of the CPU time went to other programs";
+        assert_eq!(told.words(), format!("{}{rest}", busy.words()));
+        // Under a limit that the busy machine keeps, the limit is all that is possible.
+        let limited = told.limited(Some(9e6));
+        assert_eq!((limited.is_busy(), limited.words()), (false, "9.00 MH/s measured now".into()));
+        // Other programs in every window: the CPU time tells what is possible without them.
+        let windows = [[10e6, 9e6], [8e6, 9e6]].map(Vec::from);
+        let shared = Estimate::measured(&windows, cpu(500, 18e6));
+        assert_eq!((shared.best, shared.possible, shared.elsewhere), (19e6, 72e6, Some(0.75)));
+        let starved = Estimate::measured(&windows, cpu(10, 9e6));
+        assert_eq!(starved.possible, 19e6, "nothing follows from a two-hundredth of the time");
+    }
+
+    #[test]
+    fn the_cpu_time_is_what_the_threads_wanted_and_what_they_were_given() {
+        assert_eq!(cpu(500, 0.0).share(), Some(0.25));
+        assert_eq!(cpu(2001, 0.0).share(), Some(1.0), "the clocks are two");
+        assert_eq!(CpuTime::default().share(), None, "nothing was measured");
+        let mut cpu = CpuTime::default();
+        let windows = cpu.of(&Subject::Midstate).unwrap();
+        assert_eq!(windows.len(), WINDOWS_ALONE as usize);
+        assert!(cpu.wanted >= TURN && cpu.did > 0.0, "{cpu:?}");
+        if cfg!(unix) {
+            assert!(cpu.share().is_some_and(|share| share > 0.0), "{cpu:?}");
+        }
+    }
+
     /// From tables of the sign test (ranks count from 1 there).
     #[test]
     fn the_interval_is_the_binomials() {
@@ -361,7 +534,8 @@ mod tests {
         assert_eq!(window.share(TURN, TURN), 0.0);
         assert_eq!(window.share(2 * TURN, 3 * TURN), 0.0);
         let start = Instant::now().checked_sub(2 * TURN).unwrap();
-        assert_eq!(Window { start, ..window }.rate(|_| 1), 0.0);
+        let late = Stretch { rate: 0.0, did: 1.0 };
+        assert_eq!(Window { start, ..window }.rate(|_| 1), late);
     }
 
     #[test]

@@ -12,6 +12,13 @@ pub(crate) fn rate(hashes_per_second: f64) -> String {
     HashesPerSecond(hashes_per_second).to_string()
 }
 
+/// `10.8 of 76.4 MH/s`, or `850 kH/s of 76.4 MH/s`.
+pub(crate) fn rate_of(part: f64, whole: f64) -> String {
+    let [part, whole] = [part, whole].map(rate);
+    let unit = whole.find(' ').map_or("", |at| &whole[at..]);
+    format!("{} of {whole}", part.strip_suffix(unit).unwrap_or(&part))
+}
+
 /// Seconds below ten with a tenth, then whole units: `3.2 s`, `48 s`, `5 min 12 s`, `3 h 07 min`.
 pub(crate) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -77,6 +84,13 @@ mod tests {
                 "42.0", "155 T"
             ]
         );
+    }
+
+    #[test]
+    fn a_part_of_a_rate_names_the_unit_once() {
+        assert_eq!(rate_of(10.8e6, 76.4e6), "10.8 of 76.4 MH/s");
+        assert_eq!(rate_of(850e3, 76.4e6), "850 kH/s of 76.4 MH/s");
+        assert_eq!(rate_of(0.0, 850.0), "0 of 850 H/s");
     }
 
     #[test]

@@ -7,10 +7,11 @@ use midstate_gbt::client::LongPolling;
 use midstate_net::{Account, NodeAccess, Redirects, Route, Trust, Upstream};
 use serde::Serialize;
 
-use crate::machine::choose::Choice;
+use crate::machine::choose::{Choice, MEASURING};
 use crate::machine::sensors::Watch;
 use crate::mining::{Goals, Setup};
 use crate::servers::pools::Reloader;
+use crate::shell::exit::Failure;
 use crate::shell::output::Output;
 use crate::shell::units;
 
@@ -31,8 +32,11 @@ struct PlanEvent {
     kernel: &'static str,
     threads: usize,
     midstates: usize,
-    /// Hashes per second, as far as a short trial can tell.
+    /// Hashes per second, measured now, and what is possible without other programs.
     hps: f64,
+    hps_possible: f64,
+    /// Share of the CPU time that went to other programs meanwhile.
+    cpu_elsewhere: Option<f64>,
     pause_on_battery: bool,
     max_temp: Option<f64>,
     blocks: Option<u64>,
@@ -69,9 +73,10 @@ impl Plan {
     }
 
     /// Says what would be done.
-    pub(super) fn tell(&self, out: &mut Output) {
+    pub(super) fn tell(&self, out: &mut Output) -> Result<(), Failure> {
         let Self { choice, upstream, goals, .. } = self;
         let config = &choice.config;
+        let rate = choice.measure(MEASURING)?;
         let told = PlanEvent {
             servers: match upstream {
                 Upstream::Pools(pools) => pools.accounts.iter().map(Server::of_pool).collect(),
@@ -80,7 +85,9 @@ impl Plan {
             kernel: config.kernel.name(),
             threads: config.threads,
             midstates: config.cut.midstates,
-            hps: choice.rate(),
+            hps: rate.median,
+            hps_possible: rate.possible,
+            cpu_elsewhere: rate.elsewhere,
             pause_on_battery: choice.watch.as_ref().is_some_and(Watch::pauses_on_battery),
             max_temp: choice.watch.as_ref().and_then(Watch::max_temp),
             blocks: goals.blocks,
@@ -110,11 +117,11 @@ impl Plan {
             out.line(format!("solved blocks wait in {}", nodes.spool.display()));
         }
         out.line(format!(
-            "with {} on {}, {}: about {}",
+            "with {}, {}, {}: {}",
             told.kernel,
             units::count(told.threads, "thread"),
             units::count(told.midstates, "midstate"),
-            units::rate(told.hps)
+            rate.words()
         ));
         if told.pause_on_battery {
             out.line("resting on battery");
@@ -123,6 +130,7 @@ impl Plan {
             out.line(format!("resting above {limit} °C"));
         }
         out.line(format!("until {}", until(goals)));
+        Ok(())
     }
 }
 

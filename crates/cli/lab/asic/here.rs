@@ -29,8 +29,8 @@ pub(super) struct Here {
     pub(super) date: Date,
     /// Of all threads.
     pub(super) rate: HashesPerSecond,
-    /// 95 % interval of it and how many windows it rests on; `None` when the rate was given.
-    pub(super) interval: Option<(f64, f64, usize)>,
+    /// The measurement that it is the median of; `None` when the rate was given.
+    pub(super) measured: Option<Estimate>,
     /// What was measured, in words.
     pub(super) rate_source: String,
     /// Name of the kernel; `None` when the rate was given.
@@ -54,7 +54,7 @@ impl Here {
         let threads = hash.threads.map_or_else(available_threads, usize::from);
         let meter = EnergyMeter::open();
         let mut measured_watts = None;
-        let (rate, interval, rate_source, kernel) = match rate {
+        let (rate, measured, rate_source, kernel) = match rate {
             Some(rate) => (rate, None, "given with --rate".to_owned(), None),
             None => {
                 let choice = choose(hash)?;
@@ -63,24 +63,23 @@ impl Here {
                     out.status(&format!("measuring for {seconds} s with {}", config.kernel.name()));
                 }
                 let (start, begin) = (Instant::now(), meter.as_ref().and_then(EnergyMeter::read));
-                let estimate = rate_of(config.kernel, threads, config.cut.midstates, seconds)?;
+                let estimate = choice.measure(seconds)?;
                 let end = meter.as_ref().and_then(EnergyMeter::read);
                 out.end_status();
                 if let (Some(begin), Some(end), Some(meter)) = (begin, end, &meter) {
                     let joules = meter.joules_between(begin, end);
                     measured_watts = Some(Watts(joules / start.elapsed().as_secs_f64()));
                 }
-                let Estimate { median, low, high, samples, .. } = estimate;
                 let source = format!(
                     "measured now: kernel {}, {}, {}",
                     config.kernel.name(),
                     units::count(threads, "thread"),
                     units::count(config.cut.midstates, "midstate")
                 );
-                (median, Some((low, high, samples)), source, Some(config.kernel.name()))
+                (estimate.median, Some(estimate), source, Some(config.kernel.name()))
             }
         };
-        let is_measured = interval.is_some() && watts.is_none() && measured_watts.is_some();
+        let is_measured = measured.is_some() && watts.is_none() && measured_watts.is_some();
         let (watts, power_source) = match (watts, measured_watts) {
             (Some(watts), _) => ((Watts(watts), Watts(watts)), "given with --watts".to_owned()),
             (None, Some(watts)) => ((watts, watts), "RAPL: CPU package, not the wall".to_owned()),
@@ -93,7 +92,7 @@ impl Here {
                     band.1,
                     units::count(threads, "thread"),
                     // Without hashing there was nothing to meter.
-                    if interval.is_some() {
+                    if measured.is_some() {
                         EnergyMeter::why_not()
                     } else {
                         "not measured, because --rate was given"
@@ -108,7 +107,7 @@ impl Here {
             year: date.fractional_year(),
             date,
             rate: HashesPerSecond(rate),
-            interval,
+            measured,
             rate_source,
             kernel,
             watts,

@@ -10,6 +10,7 @@ use midstate_economics::units::{
 use super::Comparison;
 use super::verdict::{ANSWER, Block, WHY};
 use crate::lab::inputs::{number, say_source};
+use crate::machine::measure::Estimate;
 use crate::shell::output::Output;
 use crate::shell::prose::{band, bar, fit};
 use crate::shell::style::Style;
@@ -111,7 +112,14 @@ fn print_short_answer(comparison: &Comparison, out: &mut Output) {
     let watts = band(here.watts.0.to_string(), here.watts.1.to_string());
     let is_assumed = here.watts.0 != here.watts.1;
     let tries = significant(here.rate.0);
-    out.styled(Style::Here, format!("This machine: {}, or {tries} hashes a second.", here.rate));
+    let known = if here.measured.is_some() { "measured now" } else { "as given" };
+    out.styled(
+        Style::Here,
+        format!("This machine: {} {known}, {tries} hashes a second.", here.rate),
+    );
+    if let Some(measured) = here.measured.filter(Estimate::is_busy) {
+        out.prose(0, format!("The CPU is {}.", measured.words()));
+    }
     out.prose(
         0,
         format!(
@@ -132,13 +140,13 @@ fn print_here(comparison: &Comparison, out: &mut Output) {
     let here = &comparison.here;
     let (low, high) = here.efficiency();
     out.styled(Style::Heading, format!("\nThis machine: {}", here.name));
-    let interval = here.interval.map_or_else(String::new, |(low, high, windows)| {
-        let windows = units::count(windows, "window");
+    let interval = here.measured.map_or_else(String::new, |measured| {
+        let Estimate { low, high, samples, .. } = measured;
+        let windows = units::count(samples, "window");
         format!(", median of {windows} in {} .. {}", rate(low), rate(high))
     });
     out.text(format!("  rate    {}{interval}", here.rate));
-    let slowed = if here.interval.is_some() { "; other work on the machine slows it" } else { "" };
-    out.text(format!("          {}{slowed}", here.rate_source));
+    out.text(format!("          {}", here.rate_source));
     let watts = band(here.watts.0.to_string(), here.watts.1.to_string());
     out.text(format!("  power   {watts} ({})", here.power_source));
     let efficiency = band(short(low), short(high));

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use midstate_economics::calendar::Date;
 
-use super::{Machine, bound_share};
+use super::{Machine, bound_share, fastest};
 use crate::machine::choose::available_threads;
 use crate::machine::cpu;
 use crate::machine::measure::{Estimate, Line};
@@ -68,6 +68,7 @@ impl Before {
             format!("clock: {:.3} GHz", machine.best_clock / 1e9),
             format!("threads: {}", available_threads()),
             format!("load: {}", known(self.load.clone())),
+            format!("fastest: {}", fastest(lines).unwrap_or_else(|| "unknown".to_owned())),
             format!("sha2: {:.2} MH/s", machine.best_baseline / 1e6),
             "kernel midstates threads MH/s low high best cycles least bound".to_owned(),
         ];
