@@ -85,7 +85,7 @@ fn text_fits_the_terminal_whatever_its_width() {
 #[test]
 fn headings_and_verdicts_are_coloured_on_a_terminal_and_nowhere_else() {
     let claims = crate::terminal::printed(80, &["econ", "claims"]);
-    assert!(claims.starts_with("\x1b[1m31 claims: "), "{claims}");
+    assert!(claims.starts_with("\x1b[1m44 claims: "), "{claims}");
     for verdict in ["\x1b[32mHOLDS", "\x1b[31mWRONG", "\x1b[33mOPINION"] {
         assert!(claims.contains(verdict), "{verdict}: {claims}");
     }
@@ -113,11 +113,15 @@ fn asic_begins_with_the_answer() {
 fn claims_are_shown_alone_by_number_or_word() {
     let one = text(&["econ", "claims", "12"]);
     assert!(one.starts_with("12 ") && !one.contains("\n13 "), "{one}");
+    let one = one.split_whitespace().collect::<Vec<_>>().join(" ");
+    let said = "In our words, from article 0 (Pools and hashprice in the United States): American";
+    assert!(one.contains(said), "a paraphrase, and whose: {one}");
+    assert!(one.contains("Source, 2026-11-30: Decrypt, decrypt.co/354627"), "{one}");
     let halving = json(&["econ", "claims", "halving"]);
-    assert!(!halving.is_empty() && halving.len() < 31);
+    assert!(!halving.is_empty() && halving.len() < 44);
     let (code, error) = fail(&["econ", "claims", "xyzzy"]);
     assert_eq!(code, 2);
-    assert!(error.contains("no claim has \"xyzzy\"; expected a number from 1 to 31"), "{error}");
+    assert!(error.contains("no claim has \"xyzzy\"; expected a number from 1 to 44"), "{error}");
 }
 
 #[test]
@@ -242,7 +246,7 @@ fn every_claim_has_a_command_that_shows_its_number() {
         format!("{long:.decimals$}") == short
     }
     let claims = json(&["econ", "claims"]);
-    assert_eq!(claims.len(), 31);
+    assert_eq!(claims.len(), 44);
     for claim in claims {
         let command = claim["command"].as_str().expect("a command");
         let mut arguments: Vec<_> = command.split(' ').skip(1).collect();

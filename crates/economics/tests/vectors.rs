@@ -304,11 +304,13 @@ fn the_history_of_difficulty_is_that_of_the_headers() {
         let (height, rest) = row.split_once(',')?;
         let header: midstate_chain::Header = rest.split(',').next()?.parse().ok()?;
         let height = height.parse::<u32>().ok()?;
-        let retarget =
-            history::Retarget { height, time: header.time, target: header.bits.to_target().ok()? };
+        let target = header.bits.to_target().ok()?;
+        let (time, is_from_header) = (header.time, true);
+        let retarget = history::Retarget { height, time, target, is_from_header };
         height.is_multiple_of(2016).then_some(retarget)
     });
-    let shipped: Vec<_> = history::retargets().collect();
+    let shipped: Vec<_> =
+        history::retargets().take_while(|retarget| retarget.is_from_header).collect();
     assert_eq!(shipped, from_headers.collect::<Vec<_>>());
     assert_eq!(shipped.len(), 437);
     near(shipped[436].target.difficulty() / 1e12, 110.0, 1.0);
@@ -316,23 +318,58 @@ fn the_history_of_difficulty_is_that_of_the_headers() {
 }
 
 #[test]
-fn the_claims_say_the_numbers_that_the_formulas_give() {
-    use midstate_economics::claims::{CLAIMS, Verdict};
+fn the_retargets_after_the_headers_follow_the_rule_and_end_on_the_day_in_the_news() {
+    let all: Vec<_> = history::retargets().collect();
+    assert!(all.iter().map(|retarget| retarget.height).eq((0..).step_by(2016).take(465)));
+    let last = all.last().unwrap();
+    assert_eq!((last.height, last.date().to_string()), (935_424, "2026-02-07".to_owned()));
+    near(last.target.difficulty() / 1e12, 125.86, 0.005);
+    // Public nodes said on 2026-01-25 that difficulty and bits of block 933,732 were these.
+    let before = all[all.len() - 2];
+    near(before.target.difficulty() / 1e12, 141.668_107_417_558, 1e-9);
+    assert_eq!(before.target.to_bits(), Bits::from_consensus(0x1701_fca1));
+    // The rule gives back each target from the one before and the time between, to its rounding.
+    let limit = Network::Mainnet.limit();
+    for pair in all.windows(2).filter(|pair| !pair[1].is_from_header) {
+        let seen = pair[1].time - 600;
+        let next = retarget(pair[0].target.to_bits(), pair[0].time, seen, limit).unwrap();
+        let next = next.to_target().unwrap().difficulty();
+        near(next / pair[1].target.difficulty(), 1.0, 3e-5);
+    }
+}
 
-    assert!(CLAIMS.iter().map(|claim| claim.number).eq(1..=31));
-    let computed = |number: usize| CLAIMS[number - 1].computed();
+#[test]
+fn the_fall_of_february_2026_is_the_largest_since_july_2021() {
+    let falls: Vec<_> =
+        history::changes().into_iter().filter(|change| change.factor < 0.889).collect();
+    let at = |change: &history::Change| change.at.date().to_string();
+    let last: Vec<_> = falls.iter().rev().take(2).map(at).collect();
+    assert_eq!(last, ["2026-02-07", "2021-07-03"]);
+    near(falls[falls.len() - 2].factor - 1.0, -0.2794, 0.000_05);
+}
+
+#[test]
+fn the_claims_say_the_numbers_that_the_formulas_give() {
+    use midstate_economics::claims::{Verdict, claims};
+
+    let claims = claims();
+    assert!(claims.iter().map(|claim| claim.number).eq(1..=44));
+    let computed = |number: usize| claims[number - 1].computed();
     for (number, figure) in [
         (1, "600.3 s"),
         (2, "-11.16 %"),
-        (2, "11.26 minutes, 1014 EH/s became 901"),
+        (2, "11.26 minutes, 1,014 EH/s became 901"),
+        (2, "2021-07-03: -27.94 %"),
         (4, "$43.56"),
         (6, "block 1,050,000: 450 to 225 BTC"),
         (7, "18.9 %"),
         (7, "26 % a year"),
-        (8, "1.5625 BTC"),
+        (8, "1.5625"),
+        (8, "0.6 % of its reward"),
         (9, "-32.2 %"),
         (9, "$89,870"),
         (9, "$45/MWh"),
+        (9, "$21,600"),
         (10, "4.9 sigma"),
         (10, "± 4.0 points"),
         (12, "9 BTC a day"),
@@ -343,17 +380,70 @@ fn the_claims_say_the_numbers_that_the_formulas_give() {
         (17, "$92"),
         (18, "$1.90 million"),
         (19, "98.6 %"),
+        (21, "160 MWh and mining 180; 60 are not bought"),
         (22, "$811"),
+        (22, "3.6 times"),
         (23, "17.0 c/kWh at 9.5 J/TH, 5.5 at 29.5, 1.6 at 98"),
         (24, "1.126"),
         (30, "9.9 to 20.9 GW"),
+        (32, "$38.70"),
+        (32, "$43.56"),
+        (33, "1.13 times as often"),
+        (34, "20,999,999.97690000"),
+        (35, "-27.94 %"),
+        (36, "49 GW 2.3 to 4.9 times"),
+        (36, "74 GW is 3.5 to 7.5 times"),
+        (37, "7.6 years' rent"),
+        (37, "$28 to 38 million"),
+        (38, "44 % in December 2025"),
+        (38, "46 %"),
+        (39, "-14.07 %"),
+        (40, "103, 54 and 34 %"),
+        (41, "forgoes $66,000, of which $30,000"),
+        (44, "8.78 c/kWh with a PUE of 1.05, and 6.58 with 1.4"),
     ] {
         assert!(computed(number).contains(figure), "claim {number}: {}", computed(number));
     }
-    let wrong = CLAIMS.iter().filter(|claim| claim.verdict == Verdict::Wrong);
-    assert!(wrong.map(|claim| claim.number).eq([3, 12, 18, 29]));
-    for claim in CLAIMS {
-        assert!(!claim.articles.is_empty() && claim.command.starts_with("midstate "));
+    let with = |verdict| -> Vec<u8> {
+        let chosen = claims.iter().filter(|claim| claim.verdict == verdict);
+        chosen.map(|claim| claim.number).collect()
+    };
+    assert_eq!(with(Verdict::Wrong), [3, 8, 12, 16, 18, 28, 29, 32, 33, 34, 35, 43]);
+    assert_eq!(with(Verdict::Beyond), [42]);
+    for claim in claims {
+        assert!(claim.command.starts_with("midstate "));
         assert!(!claim.computed().contains("  "), "{}", claim.computed());
+        assert!(!claim.computed().contains("NaN"), "{}", claim.computed());
     }
+}
+
+#[test]
+fn every_figure_of_a_claim_has_a_source_and_is_used() {
+    use midstate_economics::claims::{ARTICLES, claims};
+
+    let figures = midstate_economics::figures::figures();
+    let claims = claims();
+    for (name, figure) in &figures {
+        let used = claims.iter().any(|claim| claim.figures.contains(&name.as_str()));
+        assert!(used, "no claim uses {name}");
+        assert!(figure.source.len() > 10 && !figure.unit.is_empty(), "{name}");
+    }
+    for claim in claims {
+        for name in claim.figures {
+            assert!(figures.contains_key(*name), "claim {}: {name}", claim.number);
+        }
+        let known = |number: &u8| ARTICLES.iter().any(|article| article.number == *number);
+        assert!(claim.articles.iter().all(known), "claim {}", claim.number);
+    }
+}
+
+#[test]
+fn a_year_of_the_network_draws_at_least_what_its_best_machine_would() {
+    let years = history::power_by_year();
+    let of = |year| *years.iter().find(|row| row.year == year).unwrap();
+    // At the start of 2017 the S9 was the best: 98 J/TH.
+    assert_eq!(of(2017).best.0, 98.0);
+    near(of(2017).least.giga(), of(2017).rate.0 * 98e-12 / 1e9, 1e-9);
+    near(of(2025).rate.exa(), 110.45 * 7.158_278_8, 0.1);
+    assert!(years.iter().map(|row| row.year).is_sorted());
 }

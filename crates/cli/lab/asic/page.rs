@@ -65,7 +65,7 @@ pub(super) fn page(comparison: &Comparison, kernels: &[(Kernel, Estimate)]) -> P
     )));
     parts.push(Part::Heading("What it did to the network".to_owned()));
     parts.push(Part::Figure {
-        figure: Figure::Chart(history_chart()),
+        figure: Figure::Chart(history_chart(&comparison.inputs.difficulty)),
         caption:
             "Difficulty of mainnet, from the header of every 2016th block. Each step up is the \
                   network answering faster machines."

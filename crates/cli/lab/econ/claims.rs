@@ -1,6 +1,7 @@
 //! Topic `claims`: what articles say, what the numbers say.
 
-use midstate_economics::claims::{CLAIMS, Claim, Verdict};
+use midstate_economics::claims::{ARTICLES, Article, Claim, Verdict, claims};
+use midstate_economics::figures::figures;
 use serde_json::json;
 
 use crate::shell::exit::Failure;
@@ -10,53 +11,93 @@ use crate::shell::style::Style;
 /// Flags of `claims`.
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// Show these only: a number, or words that a claim has [default: all]
+    /// Show these only, with their sources: a number, or words that a claim has [default: all]
     #[arg(value_name = "WHICH")]
     which: Vec<String>,
 }
 
 pub(super) fn run(args: &Args, out: &mut Output) -> Result<(), Failure> {
-    let claims = chosen(&args.which)?;
+    let chosen = chosen(&args.which)?;
     if args.which.is_empty() {
-        tally(out);
+        tally(&chosen, out);
     }
-    for claim in claims {
+    let figures = figures();
+    for claim in chosen {
         let computed = claim.computed();
         let verdict = claim.verdict.to_string();
         let shown = out.paint(style(claim.verdict), &verdict.to_uppercase());
         out.line(format!("{:>2} {shown}", claim.number));
-        out.prose(3, format!("\"{}\"", claim.says));
-        out.prose(3, &computed);
+        out.prose(3, format!("{}: {}.", said_by(claim), claim.says));
+        out.prose(3, format!("Computed: {computed}."));
+        let sources = claim.figures.iter().filter_map(|&name| figures.get(name));
+        let sources = sources.map(|figure| format!("{}: {}", figure.date, figure.source));
+        let sources: Vec<_> = sources.collect();
+        if !args.which.is_empty() {
+            sources.iter().for_each(|source| out.prose(3, format!("Source, {source}.")));
+        }
         out.text(format!("   $ {}\n", claim.command));
         out.event(&json!({
             "event": "claim", "number": claim.number, "articles": claim.articles,
-            "claim": claim.says, "computed": computed, "verdict": verdict,
+            "titles": titles(claim), "claim": claim.says, "is_paraphrase": true,
+            "computed": computed, "verdict": verdict, "sources": sources,
             "command": claim.command, "shows": claim.shows,
         }));
     }
     Ok(())
 }
 
+fn titles(claim: &Claim) -> Vec<&'static str> {
+    let of = |number: &u8| ARTICLES.iter().find(|article| article.number == *number);
+    claim.articles.iter().filter_map(of).map(|article| article.title).collect()
+}
+
+/// Which article says so.
+fn said_by(claim: &Claim) -> String {
+    let names = claim.articles.iter().zip(titles(claim));
+    let names: Vec<_> = names.map(|(number, title)| format!("{number} ({title})")).collect();
+    match &names[..] {
+        [] => "In our words, from an article that the notes do not name".to_owned(),
+        [one] => format!("In our words, from article {one}"),
+        [firsts @ .., last] => {
+            format!("In our words, from articles {} and {last}", firsts.join(", "))
+        }
+    }
+}
+
 /// The answer first.
-fn tally(out: &mut Output) {
-    let count = |verdict| CLAIMS.iter().filter(|claim| claim.verdict == verdict).count();
+fn tally(claims: &[&Claim], out: &mut Output) {
+    let count = |verdict| claims.iter().filter(|claim| claim.verdict == verdict).count();
     let text = format!(
-        "{} claims: {} hold, {} are estimates, {} opinions, {} wrong",
-        CLAIMS.len(),
+        "{} claims: {} hold, {} are estimates, {} opinions, {} wrong, {} not computable",
+        claims.len(),
         count(Verdict::Holds),
         count(Verdict::Estimate),
         count(Verdict::Opinion),
-        count(Verdict::Wrong)
+        count(Verdict::Wrong),
+        count(Verdict::Beyond)
     );
     out.styled(Style::Heading, text);
-    out.text("One alone: midstate econ claims 12, or midstate econ claims halving\n");
+    out.prose(
+        0,
+        "They are from five news articles of early 2026, in our words and with the articles' \
+         figures. The notes kept what each article is about and not its headline, so that the \
+         titles are ours, too.",
+    );
+    for Article { number, title, retells } in ARTICLES {
+        if let Some(report) = retells {
+            out.prose(0, format!("Article {number} ({title}) retells {report}."));
+        }
+    }
+    out.text(
+        "One alone, with its sources: midstate econ claims 12, or midstate econ claims halving\n",
+    );
 }
 
 fn style(verdict: Verdict) -> Style {
     match verdict {
         Verdict::Holds => Style::Good,
         Verdict::Wrong => Style::Bad,
-        Verdict::Estimate | Verdict::Opinion => Style::Open,
+        Verdict::Estimate | Verdict::Opinion | Verdict::Beyond => Style::Open,
     }
 }
 
@@ -71,16 +112,18 @@ fn chosen(which: &[String]) -> Result<Vec<&'static Claim>, Failure> {
         Some(numbers) if !numbers.is_empty() => numbers.contains(&claim.number),
         _ => which.iter().all(|word| has(claim, word)),
     };
-    let claims: Vec<_> = CLAIMS.iter().filter(is_chosen).collect();
-    if claims.is_empty() {
+    let all = claims();
+    let count = all.len();
+    let chosen: Vec<_> = all.into_iter().filter(is_chosen).collect();
+    if chosen.is_empty() {
         return Err(Failure::usage(format!(
             "no claim has {:?}; expected a number from 1 to {}, or words of a claim, such as \
              halving",
             which.join(" "),
-            CLAIMS.len()
+            count
         )));
     }
-    Ok(claims)
+    Ok(chosen)
 }
 
 #[cfg(test)]
@@ -93,7 +136,7 @@ mod tests {
             let which: Vec<_> = which.iter().map(|&word| word.to_owned()).collect();
             chosen(&which).unwrap().iter().map(|claim| claim.number).collect()
         };
-        assert_eq!(numbers(&[]).len(), CLAIMS.len());
+        assert_eq!(numbers(&[]).len(), claims().len());
         assert_eq!(numbers(&["12"]), [12]);
         assert_eq!(numbers(&["2", "1"]), [1, 2]);
         assert!(numbers(&["Halving"]).contains(&6) && !numbers(&["halving"]).contains(&1));

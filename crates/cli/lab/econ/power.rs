@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use midstate_economics::dispatch::{Plan, parse_prices};
+use midstate_economics::figures::figure;
 use midstate_economics::hashprice::revenue_per_mwh;
 use midstate_economics::host::{Contract, Mine};
 use midstate_economics::inputs::Inputs;
@@ -267,9 +268,14 @@ pub(super) fn host(args: &HostArgs, inputs: &Inputs, out: &mut Output) {
     } else {
         format!("{} and mining nothing", hosting.capex)
     };
+    let replaced = figure("replaced");
     let text = format!(
-        "Hosting ties up {capital}, and there is no way back. What is compared is net of power and \
-         building; headlines compare gross."
+        "Hosting ties up {capital}, and there is no way back: {:.0} % of a mining site's \
+         equipment is replaced ({}: {}). What is compared is net of power and building; headlines \
+         compare gross.",
+        replaced.value * 100.0,
+        replaced.date,
+        replaced.source
     );
     sheet.explain(text);
 }

@@ -34,7 +34,7 @@ pub(super) struct Args {
     /// .. to this one
     #[arg(long, value_name = "D", requires = "from", value_parser = positive)]
     to: Option<f64>,
-    /// Show the difficulty of every period of mainnet until 2025, from real headers
+    /// Show the difficulty of every period of mainnet until February 2026, and its deepest falls
     #[arg(long, conflicts_with_all = ["from", "replay", "exit", "volatility", "periods", "seed"])]
     history: bool,
     /// What happens in the simulation
@@ -87,7 +87,7 @@ fn bar(minutes: f64, columns: usize) -> String {
 pub(super) fn run(args: &Args, inputs: &Inputs, out: &mut Output) -> Result<(), Failure> {
     match (args.from, args.to) {
         (Some(from), Some(to)) => explain_change(from, to, out),
-        _ if args.history => show_history(args, out),
+        _ if args.history => show_history(args, inputs, out),
         _ => simulate(args, inputs, out),
     }
 }
@@ -129,25 +129,80 @@ fn explain_change(from: f64, to: f64, out: &mut Output) -> Result<(), Failure> {
 /// Powers of ten in the plot of the difficulty: enough until it has grown seventyfold.
 const DECADES: f64 = 16.0;
 
-fn show_history(args: &Args, out: &mut Output) -> Result<(), Failure> {
+fn show_history(args: &Args, inputs: &Inputs, out: &mut Output) -> Result<(), Failure> {
     let periods: Vec<_> = history::retargets().collect();
-    let mut last_year = 0;
-    out.styled(Style::Heading, "difficulty of mainnet at the first period of each year, log scale");
+    let powers = history::power_by_year();
+    let mut year: Option<(i32, f64)> = None;
+    out.styled(
+        Style::Heading,
+        "difficulty of mainnet at the start of each year, its growth in the year before, and the",
+    );
+    out.styled(
+        Style::Heading,
+        "power of the network if all were the best machine then out; bars: log scale of difficulty",
+    );
     for period in &periods {
         let difficulty = period.target.difficulty();
-        let date = Date::from_unix(i64::from(period.time));
         out.event(&json!({
             "event": "history", "height": period.height, "time": period.time,
-            "difficulty": difficulty,
+            "difficulty": difficulty, "is_from_header": period.is_from_header,
         }));
-        if date.year != last_year {
-            last_year = date.year;
-            let columns = (out.width() - 17) as f64;
+        let date = period.date();
+        if year.is_none_or(|(last, _)| last != date.year) {
+            let growth = year.map_or_else(String::new, |(_, before)| growth(difficulty / before));
+            year = Some((date.year, difficulty));
+            let power = powers.iter().find(|row| row.year == date.year);
+            let power = power.map_or_else(|| "-".to_owned(), |row| row.least.to_string());
+            let columns = (out.width() - 37) as f64;
             let bar = "█".repeat(1 + (difficulty.log10() / DECADES * columns) as usize);
-            out.line(format!("  {} {:>8} {bar}", date.year, si(difficulty).trim()));
+            out.line(format!(
+                "  {} {:>8} {growth:>9} {power:>9} {bar}",
+                date.year,
+                si(difficulty).trim()
+            ));
         }
     }
-    save(args, history_chart(), out)
+    deep_falls(out);
+    if let (Some(header), Some(last)) =
+        (periods.iter().rfind(|period| period.is_from_header), periods.last())
+    {
+        out.prose(
+            0,
+            format!(
+                "The data ends at block {}, {}. Up to block {} it was taken from headers; of the \
+                 later periods the targets are real, and the dates follow from them.",
+                grouped(f64::from(last.height), 0),
+                last.date(),
+                grouped(f64::from(header.height), 0)
+            ),
+        );
+    }
+    save(args, history_chart(&inputs.difficulty), out)
+}
+
+/// By how much something grew, in a few columns.
+fn growth(factor: f64) -> String {
+    match factor {
+        ..10.0 => format!("{:+.0} %", (factor - 1.0) * 100.0),
+        _ => format!("x {}", grouped(factor, 0)),
+    }
+}
+
+/// Falls as deep as this are shown.
+const DEEP: f64 = 0.9;
+
+fn deep_falls(out: &mut Output) {
+    out.styled(Style::Heading, "\nfalls of 10 % and more from one period to the next");
+    for change in history::changes().iter().filter(|change| change.factor <= DEEP) {
+        let percent = (change.factor - 1.0) * 100.0;
+        let height = grouped(f64::from(change.at.height), 0);
+        out.line(format!("  {} {percent:>8.2} %  at block {height}", change.at.date()));
+        out.event(&json!({
+            "event": "fall", "height": change.at.height, "date": change.at.date().to_string(),
+            "change": change.factor - 1.0,
+        }));
+    }
+    out.line("");
 }
 
 fn simulate(args: &Args, inputs: &Inputs, out: &mut Output) -> Result<(), Failure> {

@@ -60,6 +60,17 @@ pub(super) fn run(args: &Args, inputs: &Inputs, out: &mut Output) {
             f64::from(blocks) / 144.0,
             &format!("days, about {} if blocks take ten minutes", Date::from_unix(time)),
         );
+        let fees = inputs.fees.value;
+        if fees > 0.0 {
+            let before = halving.before.btc().0;
+            sheet.step(
+                "share of the fees in a block's reward",
+                "fees / (subsidy + fees)",
+                format!("{fees} / ({} + {fees})", halving.before),
+                fees / (before + fees) * 100.0,
+                "%",
+            );
+        }
         let gap = halving.before.btc().0 - halving.after.btc().0;
         sheet.step(
             "fees a block that would make up for it",
