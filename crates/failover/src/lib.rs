@@ -127,6 +127,8 @@ pub enum Failure {
     Worthless,
     /// The next time will be the same: nobody listens there.
     Hopeless,
+    /// It has not answered for some seconds, however well it worked before.
+    Silent,
     /// It does not take user or password.
     Refused,
 }
@@ -201,6 +203,7 @@ impl Failover {
             server.short += u32::from(had_work);
             server.hopeless |= is_final || std::mem::take(&mut server.was_proven);
         }
+        server.hopeless |= how == Failure::Silent;
         if how == Failure::Worthless {
             server.short = server.short.max(most);
         }

@@ -64,6 +64,8 @@ struct Pending {
     node: usize,
     purpose: Purpose,
     sent_at: Duration,
+    /// That it has no answer has been told.
+    told: bool,
 }
 
 /// See the [module](self) page.
@@ -92,8 +94,6 @@ pub struct Client {
     standstill: Standstill,
     /// That no more blocks may be found has been told.
     full_told: bool,
-    /// Why the node refused our proposals last, so that each reason is said once.
-    refused_for: Option<String>,
     blocks: Blocks,
     pending: HashMap<u64, Pending>,
     calls: u64,
@@ -129,7 +129,6 @@ impl Client {
             solved_tip: None,
             standstill: Standstill::default(),
             full_told: false,
-            refused_for: None,
             pending: HashMap::new(),
             calls: 0,
             jobs: 0,
@@ -167,7 +166,7 @@ impl Client {
         let asked = wanted.map(|index| &self.nodes[index]).filter(|node| !node.waits());
         let fetching = asked.filter_map(|node| node.wake_at).min();
         let held = self.held.then_some(self.pace_until).filter(|_| !self.blocks.is_full());
-        let wanted = [fetching, held, self.decision_due]
+        let wanted = [fetching, held, self.decision_due, self.slow_at(), self.ping_at()]
             .into_iter()
             .flatten()
             .filter(|_| !self.finishing)
@@ -196,7 +195,8 @@ impl Client {
 
     /// The outcome of a request: what HTTP brought, or why it brought nothing.
     pub fn handle_answer(&mut self, now: Duration, id: u64, outcome: Result<Answer, NoAnswer>) {
-        let Some(Pending { node, purpose, sent_at }) = self.pending.remove(&id) else { return };
+        let Some(Pending { node, purpose, sent_at, .. }) = self.pending.remove(&id) else { return };
+        self.nodes[node].heard_at = now;
         let outcome = outcome.map_err(RpcError::Unreachable);
         match purpose {
             Purpose::Info => {
@@ -367,9 +367,8 @@ impl Client {
 
     /// What is wrong at the nodes that give no work, by their index.
     pub fn troubles(&self) -> impl Iterator<Item = (usize, &str)> {
-        let refused = |index| self.refused_for.as_deref().filter(|_| index == self.active);
         let nodes = self.nodes.iter().enumerate();
-        nodes.filter_map(move |(index, node)| Some((index, node.trouble().or(refused(index))?)))
+        nodes.filter_map(|(index, node)| Some((index, node.trouble()?)))
     }
 
     /// Blocks counted so far.
@@ -389,6 +388,8 @@ impl Client {
             self.nodes[self.active].wake_at = Some(now);
         }
         if !self.finishing {
+            self.tell_slow(now);
+            self.ping(now);
             self.choose(now);
             for index in 0..self.nodes.len() {
                 if self.failover.is_wanted(index) {
@@ -423,7 +424,7 @@ impl Client {
     ) -> u64 {
         let id = self.calls;
         self.calls += 1;
-        self.pending.insert(id, Pending { node, purpose, sent_at: now });
+        self.pending.insert(id, Pending { node, purpose, sent_at: now, told: false });
         self.requests.push_back(Request { id, node, call, timeout });
         id
     }
@@ -457,6 +458,7 @@ impl Client {
     }
 
     /// A node that is doubted is asked for its chain at once, and any node before it gets a block.
+    /// One that did not name it is asked again after a pause, however many blocks there are for it.
     fn ask_for_chains(&mut self, now: Duration) {
         for index in 0..self.nodes.len() {
             let node = &self.nodes[index];
@@ -464,8 +466,12 @@ impl Client {
             let has_due = !node.is_foreign
                 && !node.may_submit(now)
                 && self.blocks.due_at(index).is_some_and(|at| at <= now);
-            if is_doubted || has_due {
-                self.identify(now, index);
+            match &node.vain {
+                Some(vain) if has_due && now < vain.until && node.identifying.is_none() => {
+                    self.blocks.postpone(now, vain, index, &mut self.events);
+                }
+                _ if is_doubted || has_due => self.identify(now, index),
+                _ => {}
             }
         }
     }

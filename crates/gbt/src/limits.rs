@@ -46,6 +46,8 @@ limits! {
     // Which chain it is on.
     pub(crate) SURE_FOR: Duration = ms(100), "its word on its chain", "asked for before a block";
     pub(crate) PATIENCE: Duration = s(1), "the wait for that word", "the block is sent anyhow";
+    // A new block would have it asked at once, and on a fast chain all the time.
+    pub(crate) ASK_AGAIN: Duration = s(2), "since it was asked in vain", "asked again for a block";
     // Blocks.
     pub(crate) MAX_BLOCKS: usize = 64, "blocks of ours in memory", "the oldest with a verdict goes";
     pub(crate) BLOCK_RETRIES: [u64; 5] = [0, 1, 2, 5, 10], "pauses before a block", "sent again";

@@ -19,6 +19,7 @@ use std::time::Duration;
 use midstate_chain::{Hash256, Verdict};
 
 use super::block::{Block, Delivery, Standing, Trouble, pause};
+use super::node::Vain;
 use super::{Events, What};
 use crate::limits::{BURIED, MAX_BLOCKS, MAX_GONE, TELL_AGAIN};
 use crate::rpc::{BlockVerdict, Call, HeaderInfo, RpcError, code};
@@ -273,12 +274,12 @@ impl Blocks {
         })
     }
 
-    /// The node cannot be reached: what was due there is due later.
+    /// The node cannot be reached: what was due there is due later, when it is asked again.
     pub(super) fn postpone(
         &mut self,
         now: Duration,
+        Vain { until, error }: &Vain,
         node: usize,
-        error: &RpcError,
         events: &mut Events,
     ) {
         for block in &mut self.blocks {
@@ -290,7 +291,7 @@ impl Blocks {
                     events.push(node, What::Warning(block.spooled.not_arrived(error)));
                 }
                 *attempt += 1;
-                *at = now + pause(*attempt);
+                *at = (now + pause(*attempt)).max(*until);
                 block.troubles[node].words = Some(error.to_string());
             }
         }

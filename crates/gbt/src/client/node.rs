@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use midstate_chain::Hash256;
 
-use crate::limits::{LONGPOLL_REST, MAX_BREAKS, NODE_RETRIES, PATIENCE, SURE_FOR};
-use crate::rpc::Answer;
+use crate::limits::{ASK_AGAIN, LONGPOLL_REST, MAX_BREAKS, NODE_RETRIES, PATIENCE, SURE_FOR};
+use crate::rpc::{Answer, RpcError};
 
 #[derive(Debug)]
 pub(super) struct Node {
@@ -26,6 +26,14 @@ pub(super) struct Node {
     sure_at: Option<Duration>,
     /// It is on another chain than ours.
     pub(super) is_foreign: bool,
+    /// Its chain was last asked for in vain.
+    pub(super) vain: Option<Vain>,
+    /// When a call to it last ended.
+    pub(super) heard_at: Duration,
+    /// That it does not answer was told, and it has given no work since.
+    pub(super) is_silent: bool,
+    /// Why it refused our proposal, until it takes one.
+    pub(super) refused_for: Option<String>,
     /// A template that came while it was doubted.
     pub(super) held: Option<Answer>,
     /// In a row.
@@ -44,6 +52,14 @@ pub(super) struct Node {
     pub(super) unchecked_for: Option<String>,
     /// Proposals in a row that came too late.
     pub(super) late_proposals: u32,
+}
+
+/// A question for the chain of a node that brought no answer. The next one has time until then,
+/// however many blocks wait for it.
+#[derive(Debug)]
+pub(super) struct Vain {
+    pub(super) until: Duration,
+    pub(super) error: RpcError,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +140,10 @@ impl Node {
             doubted: false,
             sure_at: None,
             is_foreign: false,
+            vain: None,
+            heard_at: now,
+            is_silent: false,
+            refused_for: None,
             held: None,
             failures: 0,
             doubtful: false,
@@ -154,6 +174,11 @@ impl Node {
         self.opened += 1;
     }
 
+    /// It did not name its chain.
+    pub(super) fn not_identified(&mut self, now: Duration, error: RpcError) -> &Vain {
+        self.vain.insert(Vain { until: now + ASK_AGAIN, error })
+    }
+
     /// It is on our chain.
     pub(super) fn identified(&mut self, now: Duration) {
         // Where each call has a connection of its own, the question had one, too.
@@ -180,7 +205,7 @@ impl Node {
     /// It gave a template. Whether that is news.
     pub(super) fn answered(&mut self) -> bool {
         let news = !self.was_connected || self.said.is_some();
-        self.was_connected = true;
+        (self.was_connected, self.is_silent) = (true, false);
         self.said = None;
         news
     }
@@ -208,7 +233,7 @@ impl Node {
 
     /// Why it gives no work, as it was told last. `None` while it does.
     pub(super) fn trouble(&self) -> Option<&str> {
-        self.said.as_deref()
+        self.said.as_deref().or(self.refused_for.as_deref())
     }
 }
 

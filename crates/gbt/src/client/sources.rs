@@ -8,7 +8,7 @@ use midstate_failover::Failure;
 use super::node::{Node, Phase};
 use super::{Client, Fatal, NodeState, Purpose, What};
 use crate::AddressError;
-use crate::limits::CALL_TIMEOUT;
+use crate::limits::{CALL_TIMEOUT, POLL, SLOW};
 use crate::rpc::{Call, ChainInfo, NoAnswer, RpcError};
 
 /// Why a node's chain is not the one to mine on.
@@ -38,7 +38,8 @@ impl Client {
         let info = match info {
             Ok(info) => info,
             Err(error) => {
-                self.blocks.postpone(now, index, &error, &mut self.events);
+                let vain = self.nodes[index].not_identified(now, error.clone());
+                self.blocks.postpone(now, vain, index, &mut self.events);
                 // A node that gives no work is asked only for the sake of a block.
                 match self.failover.is_wanted(index) {
                     true => self.lose(now, index, &error.to_string(), Some(&error)),
@@ -61,9 +62,13 @@ impl Client {
         let node = &mut self.nodes[index];
         node.script = script;
         node.identified(now);
+        let mut is_back = node.vain.take().is_some();
         if node.phase == Phase::New && self.failover.is_wanted(index) {
             node.phase = Phase::Ready;
             node.wake_at = Some(now);
+            is_back = true;
+        }
+        if is_back {
             self.blocks.hurry(now, index);
         }
         if let Some(template) = self.nodes[index].held.take() {
@@ -103,6 +108,9 @@ impl Client {
         if self.nodes[index].failed(now, reason) {
             self.report(index, NodeState::Lost, Some(reason));
         }
+        // Calls that time out one after the other are one silence.
+        let timed_out = matches!(error, Some(RpcError::Unreachable(NoAnswer::TimedOut(_))));
+        self.nodes[index].is_silent &= timed_out;
         let how = match error {
             Some(RpcError::Unauthorized) => Failure::Refused,
             Some(RpcError::Unreachable(NoAnswer::NobodyThere(_))) => Failure::Hopeless,
@@ -112,6 +120,59 @@ impl Client {
         self.failover.failed(now, index, how);
         if self.failover.is_out(index) && !was_out && self.failover.all_out() {
             self.events.push(index, What::Fatal(Fatal::Unauthorized(reason.to_owned())));
+        }
+    }
+
+    /// Calls that work depends on, and that have no answer: when that is told. A proposal is not
+    /// one of them; see `client/supply.rs`.
+    fn slow_calls(&self) -> impl Iterator<Item = (u64, usize, Duration)> {
+        let is_of_work = |purpose| matches!(purpose, Purpose::Info | Purpose::Fetch);
+        let calls = self.pending.iter().filter(move |(_, call)| {
+            !call.told && is_of_work(call.purpose) && self.failover.is_wanted(call.node)
+        });
+        calls.map(|(&id, call)| (id, call.node, call.sent_at + SLOW))
+    }
+
+    pub(super) fn slow_at(&self) -> Option<Duration> {
+        self.slow_calls().map(|(_, _, at)| at).min()
+    }
+
+    /// A node that does not answer for some seconds is no source of work, however well it worked
+    /// before. The call goes on: an answer that comes late is used.
+    pub(super) fn tell_slow(&mut self, now: Duration) {
+        let slow: Vec<_> = self.slow_calls().filter(|&(_, _, at)| at <= now).collect();
+        for (id, index, _) in slow {
+            if let Some(call) = self.pending.get_mut(&id) {
+                call.told = true;
+            }
+            if std::mem::replace(&mut self.nodes[index].is_silent, true) {
+                continue;
+            }
+            let reason = format!("the node has not answered for {} s", SLOW.as_secs());
+            if self.nodes[index].failed(now, &reason) {
+                self.report(index, NodeState::Lost, Some(&reason));
+            }
+            self.failover.failed(now, index, Failure::Silent);
+        }
+    }
+
+    /// When the active node is asked whether it is still there, as nothing else is asked of it
+    /// while a call waits.
+    pub(super) fn ping_at(&self) -> Option<Duration> {
+        let node = &self.nodes[self.active];
+        let is_quiet = node.waiting.longpoll.is_some()
+            && node.phase == Phase::Ready
+            && !node.busy
+            && node.identifying.is_none()
+            && self.candidate.is_none();
+        let at = node.heard_at + POLL;
+        let is_asked_anyhow = node.wake_at.is_some_and(|wake_at| wake_at <= at);
+        Some(at).filter(|_| is_quiet && !is_asked_anyhow)
+    }
+
+    pub(super) fn ping(&mut self, now: Duration) {
+        if self.ping_at().is_some_and(|at| at <= now) {
+            self.identify(now, self.active);
         }
     }
 

@@ -235,14 +235,15 @@ impl Client {
                 if !self.is_tip(candidate.work.template().prev_hash) {
                     self.events.push(index, What::Pause);
                 }
-                if self.refused_for.as_ref() != Some(&reason) {
+                let trouble = format!("the node would refuse our block: {reason}");
+                if self.nodes[index].refused_for.as_ref() != Some(&trouble) {
                     let words = format!(
                         "the node would refuse our block at height {}: {reason}; not mining it",
                         candidate.work.template().height,
                     );
                     self.events.push(index, What::Warning(words));
                 }
-                self.refused_for = Some(reason);
+                self.nodes[index].refused_for = Some(trouble);
                 self.failover.failed(now, index, Failure::Passing);
                 self.nodes[index].wake_at = Some(now + POLL);
             }
@@ -275,7 +276,7 @@ impl Client {
 
     /// Makes this the work to hash, now or when the block interval has passed.
     fn adopt(&mut self, now: Duration, node: usize, work: Work) {
-        self.refused_for = None;
+        self.nodes[node].refused_for = None;
         self.nodes[node].late_proposals = 0;
         self.nodes[node].failures = 0;
         self.works.retain(|old| Arc::strong_count(old.work.job()) > 1);

@@ -400,6 +400,8 @@ pub(crate) struct World {
     pub(crate) events: Vec<NodeEvent>,
     /// Blocks sent, with the time and the spool as it was then.
     pub(crate) sent: Vec<(usize, Duration, bool)>,
+    /// Calls that hang, and when the caller gives them up.
+    pub(crate) hanging: Vec<(u64, Duration)>,
 }
 
 type Hash256Text = String;
@@ -434,6 +436,7 @@ impl World {
             job: None,
             events: Vec::new(),
             sent: Vec::new(),
+            hanging: Vec::new(),
         }
     }
 
@@ -446,6 +449,7 @@ impl World {
                 self.handle(event);
             }
             while let Some(id) = self.client.poll_cancel() {
+                self.hanging.retain(|&(call, _)| call != id);
                 for core in &mut self.cores {
                     core.longpolls.retain(|&(poll, _)| poll != id);
                 }
@@ -461,8 +465,9 @@ impl World {
                     let spooled = self.spool.values().any(|file| file.hex == **block);
                     self.sent.push((request.node, self.now, spooled));
                 }
-                if let Some(answer) = self.cores[request.node].answer(request.id, &request.call) {
-                    self.client.handle_answer(self.now, request.id, answer);
+                match self.cores[request.node].answer(request.id, &request.call) {
+                    Some(answer) => self.client.handle_answer(self.now, request.id, answer),
+                    None => self.hanging.push((request.id, self.now + request.timeout)),
                 }
             }
             for core in &mut self.cores {
@@ -514,16 +519,28 @@ impl World {
     pub(crate) fn pass(&mut self, seconds: u64) {
         self.settle();
         let end = self.now + Duration::from_secs(seconds);
-        while let Some(at) = self.client.poll_timeout().filter(|&at| at <= end) {
+        let mut spins = 0;
+        while let Some(at) = self.next_deadline().filter(|&at| at <= end) {
+            spins = if at > self.now { 0 } else { spins + 1 };
+            assert!(spins < 1_000, "a timer spins");
             self.advance_to(at.max(self.now));
         }
         self.advance_to(end);
+    }
+
+    fn next_deadline(&self) -> Option<Duration> {
+        let hanging = self.hanging.iter().map(|&(_, at)| at);
+        hanging.chain(self.client.poll_timeout()).min()
     }
 
     fn advance_to(&mut self, at: Duration) {
         let clock = START + (at.as_secs() - 1000) as u32;
         self.cores.iter_mut().for_each(|core| core.clock = clock);
         self.now = at;
+        for (id, _) in self.hanging.extract_if(.., |(_, until)| *until <= at).collect::<Vec<_>>() {
+            let words = "nothing came within 30 s".to_owned();
+            self.client.handle_answer(at, id, Err(NoAnswer::TimedOut(words)));
+        }
         self.client.handle_timeout(at);
         self.settle();
     }
