@@ -58,6 +58,8 @@ pub enum Basis {
     Rated,
     /// The thermal design power of chip or card; the band is [`TDP_BAND`] around it.
     Tdp,
+    /// Reckoned from something else, as the watts of a person from a day's food.
+    Estimate,
     /// Nobody says.
     Guess,
 }
@@ -79,14 +81,37 @@ pub enum Class {
 }
 
 /// How good a row is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 pub enum Confidence {
-    /// Measured, or the maker's figure.
+    /// The maker's own page, or measured by the source.
     A,
-    /// A catalogue or an academic list.
+    /// A catalogue, a seller, a report or an academic list.
     B,
     /// Derived.
     C,
+    /// Read where no reader can look it up.
+    D,
+}
+
+impl Confidence {
+    /// From the best to the worst.
+    pub const ALL: [Self; 4] = [Self::A, Self::B, Self::C, Self::D];
+
+    /// What it means, in words.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::A => "the maker's own page, or a measurement by the source",
+            Self::B => "a catalogue, a seller, a report or an academic list",
+            Self::C => {
+                "derived: the TDP stands for the watts, a rate of single SHA-256 was halved, or \
+                 the watts are an estimate"
+            }
+            Self::D => {
+                "read in a copy or a log that has no address; the page that is named describes the \
+                 machine at most"
+            }
+        }
+    }
 }
 
 /// Why a table is refused.
@@ -269,6 +294,7 @@ impl fmt::Display for Basis {
             Self::Measured => "measured",
             Self::Rated => "rated",
             Self::Tdp => "TDP",
+            Self::Estimate => "estimate",
             Self::Guess => "guess",
         })
     }
@@ -280,6 +306,7 @@ impl fmt::Display for Confidence {
             Self::A => "A",
             Self::B => "B",
             Self::C => "C",
+            Self::D => "D",
         })
     }
 }

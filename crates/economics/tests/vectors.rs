@@ -276,6 +276,32 @@ fn operations_of_a_try_and_what_sharing_saves() {
 }
 
 #[test]
+fn a_source_names_a_page_that_a_reader_can_open_or_the_grade_says_so() {
+    use midstate_economics::hardware::{Basis, Class, Confidence};
+
+    for device in hardware::devices() {
+        let name = &device.name;
+        let is_address = |word: &str| {
+            let word = word.trim_matches(['(', ')', ',', ';']);
+            let (host, path) = word.split_once('/').unwrap_or((word, ""));
+            host.split_once('.').is_some_and(|(a, b)| a.len() > 1 && b.len() > 1)
+                && host.chars().all(|c| c.is_ascii_alphanumeric() || ".-".contains(c))
+                && (!path.is_empty() || word.len() > 8)
+        };
+        let has_address = device.source.split(' ').any(is_address);
+        assert!(has_address || device.confidence == Confidence::D, "{name}: {}", device.source);
+        assert!(device.source.contains(", "), "{name} has no publisher: {}", device.source);
+        assert!(!device.source.contains("public file"), "{name}");
+        // What no meter has seen is not the best grade, and a person's watts are an estimate.
+        let basis = device.power.map(|power| power.basis);
+        if matches!(basis, Some(Basis::Tdp | Basis::Estimate | Basis::Guess)) {
+            assert!(device.confidence >= Confidence::C, "{name}");
+        }
+        assert_eq!(device.class == Class::Hand, basis == Some(Basis::Estimate), "{name}");
+    }
+}
+
+#[test]
 fn ten_years_of_halvings_of_the_joule() {
     let devices = hardware::devices();
     let point = |name: &str| {

@@ -123,7 +123,7 @@ impl Part {
     fn write(&self, html: &mut String) {
         match self {
             Self::Heading(text) => push(html, format_args!("<h2>{}</h2>\n", escape(text))),
-            Self::Text(text) => push(html, format_args!("<p>{}</p>\n", escape(text))),
+            Self::Text(text) => push(html, format_args!("<p>{}</p>\n", linked(text))),
             Self::Verbatim(text) => push(html, format_args!("<pre>{}</pre>\n", escape(text))),
             Self::Figure { figure, caption } => {
                 let (wide, narrow) = (figure.draw(WIDE), figure.draw(NARROW));
@@ -133,13 +133,52 @@ impl Part {
                         "<figure>\n<div class=\"wide\">{wide}</div>\n\
                          <div class=\"narrow\">{narrow}</div>\n\
                      <figcaption>{}</figcaption>\n</figure>\n",
-                        escape(caption)
+                        linked(caption)
                     ),
                 );
             }
             Self::Table(table) => table.write(html),
         }
     }
+}
+
+/// Text with its addresses as links, with `https://` before them or without: they are followed,
+/// never loaded.
+fn linked(text: &str) -> String {
+    let mut html = String::new();
+    for word in text.split_inclusive(char::is_whitespace) {
+        // What surrounds an address in a sentence is no part of it.
+        let from = word.trim_start_matches('(');
+        let address = from.trim_end().trim_end_matches(['.', ',', ':', ';', ')']);
+        if !is_address(address) {
+            html += &escape(word);
+            continue;
+        }
+        let (before, after) = (&word[..word.len() - from.len()], &from[address.len()..]);
+        let scheme = if address.starts_with(SCHEME) { "" } else { SCHEME };
+        let (before, address, after) = (escape(before), escape(address), escape(after));
+        push(
+            &mut html,
+            format_args!(
+                "{before}<a href=\"{scheme}{address}\" rel=\"noreferrer\">{address}</a>{after}"
+            ),
+        );
+    }
+    html
+}
+
+const SCHEME: &str = "https://";
+
+/// Whether this is the name of a host and a path.
+fn is_address(word: &str) -> bool {
+    let word = word.strip_prefix(SCHEME).unwrap_or(word);
+    let Some((host, _)) = word.split_once('/') else { return false };
+    let is_label = |label: &str| {
+        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    let is_domain = |label: &str| label.len() > 1 && label.bytes().all(|b| b.is_ascii_lowercase());
+    host.split('.').all(is_label)
+        && host.rsplit_once('.').is_some_and(|(_, domain)| is_domain(domain))
 }
 
 impl Table {
@@ -156,7 +195,7 @@ impl Table {
         for row in &self.rows {
             html.push_str("<tr>");
             for (index, cell) in row.iter().enumerate() {
-                push(html, format_args!("<td{}>{}</td>", class(index), escape(cell)));
+                push(html, format_args!("<td{}>{}</td>", class(index), linked(cell)));
             }
             html.push_str("</tr>\n");
         }

@@ -144,3 +144,16 @@ fn a_page_asks_for_nothing_and_lets_nothing_out_of_its_place() {
         assert_eq!(opened, html.matches(&format!("</{tag}>")).count(), "{tag}");
     }
 }
+
+#[test]
+fn an_address_is_a_link_without_what_ends_its_sentence() {
+    let text = "Horowitz (https://doi.org/10.1109/ISSCC.2014.6757323). See a.example/?b&c; at 9.2 \
+                c/kWh or 10.5 J/TH, U.S./EU, 10.1109/6, /x and e.g. two/three";
+    let page = Page { parts: vec![Part::Text(text.into())], ..Page::default() };
+    let html = page.to_html();
+    let doi = "https://doi.org/10.1109/ISSCC.2014.6757323";
+    let link = format!("<p>Horowitz (<a href=\"{doi}\" rel=\"noreferrer\">{doi}</a>). See ");
+    assert!(html.contains(&link), "{html}");
+    assert!(html.contains("<a href=\"https://a.example/?b&amp;c\" rel=\"noreferrer\">a.example/"));
+    assert_eq!(html.matches("<a ").count(), 2, "{html}");
+}

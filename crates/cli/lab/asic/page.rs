@@ -1,6 +1,6 @@
 //! The comparison as a report to hand around.
 
-use midstate_economics::hardware::{Class, Device, halving_months};
+use midstate_economics::hardware::{Class, Confidence, Device, halving_months};
 use midstate_economics::units::{HashesPerSecond, JoulesPerTerahash, significant};
 use midstate_report::{
     Axis, Bar, Bars, Chart, Figure, Ink, Layer, Line, Marker, Page, Part, Point, Points, Rule,
@@ -75,6 +75,7 @@ pub(super) fn page(comparison: &Comparison, kernels: &[(Kernel, Estimate)]) -> P
     parts.push(inputs(comparison));
     parts.push(Part::Heading("Every machine and its source".to_owned()));
     parts.push(sources(comparison));
+    parts.push(Part::Text(grades()));
     Page {
         title: "Why ASICs dominate".to_owned(),
         lead: format!(
@@ -306,6 +307,16 @@ fn inputs(comparison: &Comparison) -> Part {
         ]);
     }
     Part::Table(table)
+}
+
+fn grades() -> String {
+    let grade = |grade: Confidence| format!("{grade}: {}", grade.meaning());
+    let grades = Confidence::ALL.map(grade).join(". ");
+    format!(
+        "Grades. {grades}. The watts: measured, by a meter; rated, by the maker; TDP, of the chip \
+         or card, which says neither what it drew nor what the wall gave; estimate, reckoned from \
+         something else; guess, because nobody says. Years are those of the first sale."
+    )
 }
 
 fn sources(comparison: &Comparison) -> Part {
