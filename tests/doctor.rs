@@ -1,6 +1,9 @@
 //! `midstate doctor http://node` (U10): every step with its finding and the cure, at a real node
 //! and at one that plays what a real one does only now and then.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use serde_json::{Value, json};
 
 use crate::bitcoind::Bitcoind;
@@ -212,14 +215,24 @@ fn u10_signets_are_told_apart_by_who_may_mine() {
 /// exit codes, and the words of both.
 fn judged(template: &Value) -> [(i32, String); 2] {
     let template = template.clone();
+    both_say(move || template.clone(), &json!("bad-cb-amount"))
+}
+
+/// The same, with what it says to a proposal.
+fn both_say(
+    template: impl Fn() -> Value + Clone + Send + 'static,
+    proposal: &Value,
+) -> [(i32, String); 2] {
+    let proposal = proposal.clone();
     let url = scripted(move |call| {
         let result = match call["method"].as_str().unwrap() {
             "getblockchaininfo" => json!({
                 "chain": "regtest", "blocks": 0, "headers": 0, "initialblockdownload": false,
             }),
             "getnetworkinfo" => json!({"connections": 0, "subversion": "/btcwire:0.5.0/"}),
-            "getblocktemplate" if call["params"][0]["mode"] == "proposal" => json!("bad-cb-amount"),
-            "getblocktemplate" => template.clone(),
+            "getblocktemplate" if call["params"][0]["mode"] == "proposal" => proposal.clone(),
+            "getblocktemplate" => template(),
+            "submitblock" => json!(null),
             other => panic!("{other}"),
         };
         (200, json!({"id": 0, "result": result}))
@@ -274,4 +287,37 @@ fn rule_25_mine_and_doctor_name_what_is_wrong_with_a_template_and_do_not_wait() 
     for (_, said) in [doctor, miner] {
         assert!(said.contains("would refuse our block at height 1: bad-cb-amount"), "{said}");
     }
+}
+
+#[test]
+fn rule_25_the_doctor_judges_late_and_strange_proposals_as_the_miner_does() {
+    let not_best = json!("inconclusive-not-best-prevblk");
+    // A tip that the node does not take for its best: nobody mines on it.
+    let [doctor, miner] = both_say(template, &not_best);
+    assert_eq!((doctor.0, miner.0), (1, 0), "{doctor:?} {miner:?}");
+    for said in [&doctor.1, &miner.1] {
+        assert!(said.contains("that it does not take for its best"), "{said}");
+    }
+    assert!(!miner.1.contains(r#""event":"job""#), "{}", miner.1);
+
+    // Another tip each time: the node is slow, or its chain is fast.
+    let count = Arc::new(AtomicU32::new(0));
+    let moving = move || {
+        let tip = format!("{:064x}", count.fetch_add(1, Ordering::Relaxed));
+        let mut template = template();
+        template["previousblockhash"] = json!(tip);
+        template
+    };
+    let [doctor, miner] = both_say(moving, &not_best);
+    assert_eq!((doctor.0, miner.0), (0, 0), "{doctor:?} {miner:?}");
+    assert!(doctor.1.contains("each time the tip moved"), "{}", doctor.1);
+    assert!(miner.1.contains("checks our blocks too slowly"), "{}", miner.1);
+    assert!(miner.1.contains(r#""event":"job""#), "{}", miner.1);
+
+    // Neither yes nor no.
+    let [doctor, miner] = both_say(template, &json!(true));
+    for said in [&doctor.1, &miner.1] {
+        assert!(said.contains("could not be checked (the node says true)"), "{said}");
+    }
+    assert!(miner.1.contains(r#""event":"job""#), "{}", miner.1);
 }

@@ -166,11 +166,18 @@ impl Client {
         let asked = wanted.map(|index| &self.nodes[index]).filter(|node| !node.waits());
         let fetching = asked.filter_map(|node| node.wake_at).min();
         let held = self.held.then_some(self.pace_until).filter(|_| !self.blocks.is_full());
-        let wanted = [fetching, held, self.decision_due, self.slow_at(), self.ping_at()]
-            .into_iter()
-            .flatten()
-            .filter(|_| !self.finishing)
-            .min();
+        let wanted = [
+            fetching,
+            held,
+            self.decision_due,
+            self.slow_at(),
+            self.ping_at(),
+            self.slow_proposal_at(),
+        ]
+        .into_iter()
+        .flatten()
+        .filter(|_| !self.finishing)
+        .min();
         let sending = self.nodes.iter().enumerate().filter_map(|(index, node)| {
             let due = self.blocks.due_at(index).filter(|_| !node.is_foreign)?;
             // While its chain is being asked for, the answer comes first, or the end of patience.
@@ -388,6 +395,7 @@ impl Client {
             self.nodes[self.active].wake_at = Some(now);
         }
         if !self.finishing {
+            self.look_after_proposal(now);
             self.tell_slow(now);
             self.ping(now);
             self.choose(now);

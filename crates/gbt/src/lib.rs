@@ -11,6 +11,7 @@ mod address;
 pub mod client;
 pub mod conf;
 mod foreign;
+mod lateness;
 pub mod limits;
 pub mod rpc;
 pub mod spool;
@@ -19,5 +20,6 @@ mod work;
 
 pub use address::{Address, AddressError};
 pub use client::Client;
+pub use lateness::{CONTRADICTION, Lateness, NOT_BEST};
 pub use template::{Template, TemplateError, Transaction};
 pub use work::{EXTRANONCE2_SIZE, MAX_TAG, Payout, Work, WorkError};

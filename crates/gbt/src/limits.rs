@@ -36,7 +36,7 @@ limits! {
     pub(crate) REFRESH: Duration = s(30), "the same beside a call that waits", "likewise";
     pub(crate) HURRY: Duration = s(1), "the same while our block is no tip", "likewise";
     pub(crate) MAX_JOB_AGE: u32 = 30, "seconds a job is old", "its time is renewed";
-    pub(crate) MAX_LATE: u32 = 3, "proposals too late in a row", "they count as refused";
+    pub(crate) MAX_LATE: u32 = 3, "proposals too late in a row", "the next is hashed unchecked";
     // A tip that does not move to our block, each time twice as long, up to four times this.
     pub(crate) STANDSTILL: Duration = s(2), "a tip that ignores our block", "it is mined on again";
     pub(crate) SLOW: Duration = s(5), "an ordinary call has no answer", "the next node is tried";

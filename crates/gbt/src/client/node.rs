@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use midstate_chain::Hash256;
 
+use crate::Lateness;
 use crate::limits::{ASK_AGAIN, LONGPOLL_REST, MAX_BREAKS, NODE_RETRIES, PATIENCE, SURE_FOR};
 use crate::rpc::{Answer, RpcError};
 
@@ -50,8 +51,10 @@ pub(super) struct Node {
     said: Option<String>,
     /// Last reason why proposals stay unchecked, for the same.
     pub(super) unchecked_for: Option<String>,
-    /// Proposals in a row that came too late.
-    pub(super) late_proposals: u32,
+    /// Its answers to proposals that came too late.
+    pub(super) lateness: Lateness,
+    /// That they do was told.
+    pub(super) lateness_told: bool,
 }
 
 /// A question for the chain of a node that brought no answer. The next one has time until then,
@@ -152,7 +155,8 @@ impl Node {
             waiting: Waiting::default(),
             said: None,
             unchecked_for: None,
-            late_proposals: 0,
+            lateness: Lateness::default(),
+            lateness_told: false,
         }
     }
 

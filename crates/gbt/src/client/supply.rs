@@ -1,5 +1,9 @@
 //! From templates to jobs: when to ask for one, whether it is news, and the check before it is
 //! hashed.
+//!
+//! **A template is hashed when the node has said yes to its block**, except at a node that answers
+//! too late (see [`Lateness`](crate::Lateness)), or has not answered for some seconds: there the
+//! newest template is hashed while it is being checked, and a refusal ends that.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,17 +13,21 @@ use midstate_failover::Failure;
 
 use super::{Client, Fatal, Given, NodeState, Purpose, What, blocks};
 use crate::limits::{
-    CALL_TIMEOUT, HURRY, MAX_BLOCKS, MAX_JOB_AGE, MAX_LATE, POLL, RECHECK, REFRESH, SLOW,
-    STANDSTILL,
+    CALL_TIMEOUT, HURRY, MAX_BLOCKS, MAX_JOB_AGE, POLL, RECHECK, REFRESH, SLOW, STANDSTILL,
 };
-use crate::rpc::{Answer, BlockVerdict, Call, RpcError};
-use crate::{Payout, Template, Work};
+use crate::rpc::{Answer, BlockVerdict, Call, NoAnswer, RpcError};
+use crate::{CONTRADICTION, NOT_BEST, Payout, Template, Work};
 
 /// Work whose block the node is checking.
 #[derive(Debug)]
 pub(super) struct Candidate {
-    work: Work,
+    /// `None` when it is hashed already.
+    work: Option<Work>,
+    /// Its height and the tip that it builds on.
+    height: u32,
+    tip: Hash256,
     call: u64,
+    asked_at: Duration,
 }
 
 /// A tip that a block of ours was found on, and that should move now.
@@ -171,7 +179,11 @@ impl Client {
         if self.solved_tip == Some(new.prev_hash) {
             return false;
         }
-        let newest = self.candidate.as_ref().map(|candidate| &candidate.work);
+        // The node refused the last one, which may be the newest work: this one has to be checked.
+        if self.candidate.is_none() && self.nodes[self.active].refused_for.is_some() {
+            return true;
+        }
+        let newest = self.candidate.as_ref().and_then(|candidate| candidate.work.as_ref());
         let Some(old) = newest.or(self.newest_work()).map(Work::template) else { return true };
         let head = |t: &Template| (t.height, t.version, t.prev_hash, t.bits, t.coinbase_value);
         head(old) != head(new)
@@ -184,7 +196,10 @@ impl Client {
     /// Has the template's block checked.
     fn propose(&mut self, now: Duration, template: Template) {
         // One at a time.
-        self.drop_candidate();
+        if self.drop_candidate() {
+            self.nodes[self.active].lateness.overtaken();
+        }
+        self.nodes[self.active].lateness.template(template.prev_hash);
         self.solved_tip = None;
         let clean = !self.is_tip(template.prev_hash);
         let payout = Payout {
@@ -208,7 +223,43 @@ impl Client {
         }
         let call = Call::Proposal { block: work.proposal().into() };
         let call = self.call(now, self.active, call, Purpose::Proposal, CALL_TIMEOUT);
-        self.candidate = Some(Candidate { work, call });
+        let (height, tip) = (work.template().height, work.template().prev_hash);
+        self.candidate = Some(Candidate { work: Some(work), height, tip, call, asked_at: now });
+        if self.nodes[self.active].lateness.is_slow() {
+            self.mine_meanwhile(now);
+        }
+    }
+
+    /// When the answer to the proposal is waited for no longer.
+    pub(super) fn slow_proposal_at(&self) -> Option<Duration> {
+        let candidate = self.candidate.as_ref()?;
+        let is_refused = self.nodes[self.active].refused_for.is_some();
+        (candidate.work.is_some() && !is_refused).then(|| candidate.asked_at + SLOW)
+    }
+
+    pub(super) fn look_after_proposal(&mut self, now: Duration) {
+        if self.slow_proposal_at().is_some_and(|at| at <= now) {
+            self.nodes[self.active].lateness.slow();
+            self.mine_meanwhile(now);
+        }
+    }
+
+    /// Makes the candidate the work to hash while the node checks it, if it took our last one.
+    fn mine_meanwhile(&mut self, now: Duration) {
+        let node = &mut self.nodes[self.active];
+        if node.refused_for.is_some() {
+            return;
+        }
+        let Some(work) = self.candidate.as_mut().and_then(|it| it.work.take()) else { return };
+        if !std::mem::replace(&mut node.lateness_told, true) {
+            let words = format!(
+                "the node checks our blocks too slowly: its answers come after {} s, or when the \
+                 tip has moved; its newest template is mined while it is being checked",
+                SLOW.as_secs()
+            );
+            self.events.push(self.active, What::Warning(words));
+        }
+        self.adopt(now, self.active, work);
     }
 
     pub(super) fn handle_proposal(
@@ -221,63 +272,85 @@ impl Client {
         let Some(candidate) = self.candidate.take_if(|candidate| candidate.call == id) else {
             return;
         };
+        let node = &mut self.nodes[index];
+        let is_not_best = verdict == Ok(BlockVerdict::Refused(NOT_BEST.to_owned()));
+        // The tip moved while we asked, or so it seems.
+        if is_not_best && !node.lateness.contradicts() {
+            node.lateness.not_best(candidate.tip);
+            let next = if node.lateness.is_slow() { now + HURRY } else { now };
+            node.wake_at = Some(node.wake_at.map_or(next, |at| at.min(next)));
+            return;
+        }
+        if !is_not_best && verdict.is_ok() && now < candidate.asked_at + SLOW {
+            node.lateness.in_time();
+        }
         match verdict {
-            // The tip moved while we asked.
-            Ok(BlockVerdict::Refused(reason))
-                if reason == "inconclusive-not-best-prevblk"
-                    && self.nodes[index].late_proposals < MAX_LATE =>
-            {
-                let node = &mut self.nodes[index];
-                node.late_proposals += 1;
-                node.wake_at = Some(now);
-            }
             Ok(BlockVerdict::Refused(reason)) => {
-                if !self.is_tip(candidate.work.template().prev_hash) {
-                    self.events.push(index, What::Pause);
-                }
-                let trouble = format!("the node would refuse our block: {reason}");
-                if self.nodes[index].refused_for.as_ref() != Some(&trouble) {
-                    let words = format!(
-                        "the node would refuse our block at height {}: {reason}; not mining it",
-                        candidate.work.template().height,
-                    );
-                    self.events.push(index, What::Warning(words));
-                }
-                self.nodes[index].refused_for = Some(trouble);
-                self.failover.failed(now, index, Failure::Passing);
-                self.nodes[index].wake_at = Some(now + POLL);
+                let reason = match is_not_best {
+                    true => format!("{reason}: {CONTRADICTION}"),
+                    false => reason,
+                };
+                self.handle_refusal(now, index, &candidate, &reason);
             }
             Ok(BlockVerdict::Unknown(text)) => {
-                self.mine_unchecked(now, index, candidate.work, format!("the node says {text}"));
+                self.mine_unchecked(now, index, candidate, format!("the node says {text}"));
             }
             Ok(_) => {
-                self.nodes[index].unchecked_for = None;
-                self.adopt(now, index, candidate.work);
+                node.unchecked_for = None;
+                if let Some(work) = candidate.work {
+                    self.adopt(now, index, work);
+                }
             }
             Err(error @ (RpcError::Node { .. } | RpcError::Malformed(_))) => {
-                self.mine_unchecked(now, index, candidate.work, error.to_string());
+                self.mine_unchecked(now, index, candidate, error.to_string());
             }
+            // It is hashed all the same, and the next template tells whether the node is there.
+            Err(RpcError::Unreachable(NoAnswer::TimedOut(_))) if candidate.work.is_none() => {}
             Err(error) => self.lose(now, index, &error.to_string(), Some(&error)),
         }
     }
 
+    fn handle_refusal(&mut self, now: Duration, index: usize, candidate: &Candidate, reason: &str) {
+        let Candidate { work, height, tip, .. } = candidate;
+        if work.is_none() || !self.is_tip(*tip) {
+            self.held = false;
+            self.events.push(index, What::Pause);
+        }
+        let trouble = format!("the node would refuse our block: {reason}");
+        if self.nodes[index].refused_for.as_ref() != Some(&trouble) {
+            let words = format!(
+                "the node would refuse our block at height {height}: {reason}; not mining it"
+            );
+            self.events.push(index, What::Warning(words));
+        }
+        self.nodes[index].refused_for = Some(trouble);
+        self.failover.failed(now, index, Failure::Passing);
+        self.nodes[index].wake_at = Some(now + POLL);
+    }
+
     /// The node does not say whether our block is right. Each reason is told once.
-    fn mine_unchecked(&mut self, now: Duration, index: usize, work: Work, reason: String) {
+    fn mine_unchecked(
+        &mut self,
+        now: Duration,
+        index: usize,
+        Candidate { work, height, .. }: Candidate,
+        reason: String,
+    ) {
         if self.nodes[index].unchecked_for.as_ref() != Some(&reason) {
-            let height = work.template().height;
             let words = format!(
                 "our block at height {height} could not be checked ({reason}); mining it unchecked"
             );
             self.events.push(index, What::Warning(words));
         }
         self.nodes[index].unchecked_for = Some(reason);
-        self.adopt(now, index, work);
+        if let Some(work) = work {
+            self.adopt(now, index, work);
+        }
     }
 
     /// Makes this the work to hash, now or when the block interval has passed.
     fn adopt(&mut self, now: Duration, node: usize, work: Work) {
         self.nodes[node].refused_for = None;
-        self.nodes[node].late_proposals = 0;
         self.nodes[node].failures = 0;
         self.works.retain(|old| Arc::strong_count(old.work.job()) > 1);
         if let Some(height) = blocks::buried_below(work.template().height) {
@@ -326,11 +399,11 @@ impl Client {
         }
     }
 
-    /// What was asked about an older template is of no use any more.
-    pub(super) fn drop_candidate(&mut self) {
-        if let Some(Candidate { call, .. }) = self.candidate.take() {
-            self.withdraw(call);
-        }
+    /// What was asked about an older template is of no use any more. Whether anything was.
+    pub(super) fn drop_candidate(&mut self) -> bool {
+        let Some(Candidate { call, .. }) = self.candidate.take() else { return false };
+        self.withdraw(call);
+        true
     }
 
     /// Height of the tip we build on.

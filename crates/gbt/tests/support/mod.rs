@@ -62,6 +62,8 @@ pub(crate) struct Core {
     pub(crate) trouble: Option<Trouble>,
     /// Answers to proposals instead of a judgement.
     pub(crate) refuse_proposals: Option<&'static str>,
+    /// The tip moves before a proposal is looked at.
+    pub(crate) moves_at_proposals: bool,
     /// Answers to submissions instead of a judgement.
     pub(crate) refuse_blocks: Option<&'static str>,
     /// Takes a block, but the answer is lost.
@@ -104,6 +106,7 @@ impl Core {
             mempool: Vec::new(),
             trouble: None,
             refuse_proposals: None,
+            moves_at_proposals: false,
             refuse_blocks: None,
             mute_submit: false,
             submit_says: None,
@@ -245,6 +248,9 @@ impl Core {
             }
             Some(Trouble::Says(code, words)) => return Some(Ok(error(code, words))),
             None => {}
+        }
+        if self.moves_at_proposals && matches!(call, Call::Proposal { .. }) {
+            self.foreign_block();
         }
         let result = match call {
             Call::ChainInfo => json!({

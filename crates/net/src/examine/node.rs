@@ -1,11 +1,12 @@
 //! A Bitcoin Core node: from its name to its clock. Asks for what mining asks for, and changes
 //! nothing.
 
+use std::fmt::Display;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use midstate_chain::Network;
-use midstate_gbt::rpc::{Answer, BlockVerdict, Call, ChainInfo, NetworkInfo, RpcError};
-use midstate_gbt::{Payout, Template, TemplateError, Work};
+use midstate_gbt::rpc::{Answer, BlockVerdict, Call, ChainInfo, NetworkInfo, NoAnswer, RpcError};
+use midstate_gbt::{CONTRADICTION, Lateness, NOT_BEST, Payout, Template, TemplateError, Work};
 
 use super::{Examination, Outcome, Problem, Stage, Step};
 use crate::dial::Dialler;
@@ -72,15 +73,12 @@ impl Examination<'_> {
 
     /// `getblocktemplate`, and what can be read from it.
     async fn template(&mut self, chain: Network, rpc: &RpcClient) -> Result<(), Problem> {
-        let answer = ask(rpc, &Call::Template { longpoll_id: None }).await;
-        let parsed = answer.and_then(|answer| Ok(Template::parse(answer.raw_result()?.get())));
-        let template = match parsed? {
-            Ok(template) => template,
-            Err(signed @ TemplateError::SignedSignet(_)) => {
+        let template = match fetch(rpc).await {
+            Err(Problem::Template(TemplateError::SignedSignet(challenge))) => {
                 self.good("a template came".to_owned(), Stage::Challenge);
-                return Err(signed.into());
+                return Err(TemplateError::SignedSignet(challenge).into());
             }
-            Err(error) => return Err(error.into()),
+            other => other?,
         };
         let next = if template.can_propose { Stage::Proposal } else { Stage::Clock };
         if chain == Network::Signet {
@@ -89,9 +87,9 @@ impl Examination<'_> {
         } else {
             self.done(described(&template), next);
         }
-        let work = Work::new(template, &anyone(), "doctor".to_owned(), true)?;
+        let mut work = work_on(template)?;
         if work.template().can_propose {
-            let outcome = proposed(&work, rpc).await?;
+            let outcome = proposed(&mut work, rpc).await?;
             self.done(outcome, Stage::Clock);
         }
         let template = work.template();
@@ -119,23 +117,55 @@ fn anyone() -> Payout {
     }
 }
 
-/// The template's block, checked by the node as `mine` has it checked.
-async fn proposed(work: &Work, rpc: &RpcClient) -> Result<Outcome, Problem> {
-    let answer = ask(rpc, &Call::Proposal { block: work.proposal().into() }).await;
-    match answer.and_then(|answer| BlockVerdict::from_answer(&answer)) {
-        Ok(BlockVerdict::Refused(reason)) if reason == "inconclusive-not-best-prevblk" => {
-            Ok(Outcome::Good("the tip moved while the node looked at our block".to_owned()))
+fn work_on(template: Template) -> Result<Work, Problem> {
+    Ok(Work::new(template, &anyone(), "doctor".to_owned(), true)?)
+}
+
+async fn fetch(rpc: &RpcClient) -> Result<Template, Problem> {
+    let answer = ask(rpc, &Call::Template { longpoll_id: None }).await?;
+    Ok(Template::parse(answer.raw_result()?.get())?)
+}
+
+/// The template's block, checked by the node as `mine` has it checked: while the tip moves, with a
+/// fresh template each time.
+async fn proposed(work: &mut Work, rpc: &RpcClient) -> Result<Outcome, Problem> {
+    let mut lateness = Lateness::default();
+    loop {
+        let tip = work.template().prev_hash;
+        lateness.template(tip);
+        if lateness.is_slow() {
+            return Ok(Outcome::Doubtful(
+                "each time the tip moved while the node looked at our block; mine would mine its \
+                 newest template while it is being checked"
+                    .to_owned(),
+            ));
         }
-        Ok(BlockVerdict::Refused(reason)) => {
-            Err(Problem::Refused { height: work.template().height, reason })
-        }
-        Ok(_) => {
-            Ok(Outcome::Good("the node would take our block but for its proof of work".to_owned()))
-        }
-        Err(error @ RpcError::Node { .. }) => Ok(Outcome::Doubtful(format!(
-            "our block could not be checked ({error}); mine would mine it unchecked"
-        ))),
-        Err(error) => Err(error.into()),
+        let answer = ask(rpc, &Call::Proposal { block: work.proposal().into() }).await;
+        let unchecked = |why: &dyn Display| {
+            let words = format!("our block could not be checked ({why}); mine would mine it");
+            Ok(Outcome::Doubtful(format!("{words} unchecked")))
+        };
+        return match answer.and_then(|answer| BlockVerdict::from_answer(&answer)) {
+            Ok(BlockVerdict::Refused(reason)) if reason == NOT_BEST && !lateness.contradicts() => {
+                lateness.not_best(tip);
+                *work = work_on(fetch(rpc).await?)?;
+                continue;
+            }
+            Ok(BlockVerdict::Refused(reason)) => {
+                let reason = match reason == NOT_BEST {
+                    true => format!("{reason}: {CONTRADICTION}"),
+                    false => reason,
+                };
+                Err(Problem::Refused { height: work.template().height, reason })
+            }
+            Ok(BlockVerdict::Unknown(text)) => unchecked(&format!("the node says {text}")),
+            Ok(_) => Ok(Outcome::Good(
+                "the node would take our block but for its proof of work".to_owned(),
+            )),
+            Err(error @ (RpcError::Node { .. } | RpcError::Malformed(_))) => unchecked(&error),
+            Err(RpcError::Unreachable(NoAnswer::TimedOut(words))) => unchecked(&words),
+            Err(error) => Err(error.into()),
+        };
     }
 }
 

@@ -1,0 +1,113 @@
+//! Proposals that are answered late, never, or with a contradiction, in virtual time: a node that
+//! is merely slow gives work.
+
+mod support;
+
+use midstate_gbt::NOT_BEST;
+use midstate_gbt::client::{Config, LongPolling, NodeEvent, NodeState, What};
+use midstate_gbt::rpc::Answer;
+use serde_json::json;
+use support::{Core, World, config};
+
+fn warnings(world: &World, words: &str) -> usize {
+    world.warnings().iter().filter(|told| told.contains(words)).count()
+}
+
+const TOO_SLOWLY: &str = "checks our blocks too slowly";
+
+#[test]
+fn rule_21_a_node_whose_proposals_are_slower_than_its_tips_gives_work() {
+    // They are never answered before the next template, or answered when the tip has moved.
+    for hangs in [true, false] {
+        // A call that waits would return at once where each proposal moves the tip.
+        let never = Config { long_poll: LongPolling::Never, ..config(2) };
+        let mut world = World::with(never, vec![Core::new(), Core::new()]);
+        match hangs {
+            true => world.cores[0].hangs_at = vec!["proposal"],
+            false => world.cores[0].moves_at_proposals = true,
+        }
+        for _ in 0..30 {
+            world.cores[0].foreign_block();
+            world.pass(2);
+        }
+        let job = world.job.clone().unwrap_or_else(|| panic!("hangs {hangs}: no job"));
+        let height = job.height().unwrap() as usize;
+        assert!(world.cores[0].height() <= height + 3, "one of the newest: {height}");
+        assert_eq!(warnings(&world, TOO_SLOWLY), 1, "{:?}", world.warnings());
+        assert_eq!(world.warnings().len(), 1, "{:?}", world.warnings());
+        assert_eq!(world.states(), [(0, NodeState::Connected)], "no reason to go elsewhere");
+    }
+}
+
+#[test]
+fn rule_21_a_proposal_without_an_answer_costs_seconds() {
+    let mut world = World::new(vec![Core::new()]);
+    world.cores[0].hangs_at = vec!["proposal"];
+    world.pass(5);
+    assert!(world.job.is_some());
+    // It is hashed on when the call is given up, and blocks of it are sent.
+    world.pass(100);
+    world.mine();
+    assert_eq!(world.cores[0].height(), 1);
+    world.pass(100);
+    assert_eq!(world.job.clone().unwrap().height(), Some(2));
+    // The other one is of the call that waits beside it.
+    assert_eq!(warnings(&world, TOO_SLOWLY), 1);
+    assert_eq!(world.warnings().len(), 2, "{:?}", world.warnings());
+    assert_eq!(world.states(), [(0, NodeState::Connected)]);
+}
+
+#[test]
+fn rule_25_a_refusal_that_comes_late_ends_the_work() {
+    let mut world = World::new(vec![Core::new()]);
+    world.cores[0].hangs_at = vec!["proposal"];
+    world.pass(6);
+    assert!(world.job.is_some());
+    let (id, _) = world.hanging.pop().unwrap();
+    let body = json!({"jsonrpc": "2.0", "result": "bad-txns", "id": id}).to_string();
+    let answer = Answer { status: 200, body: body.into(), ..Answer::default() };
+    world.client.handle_answer(world.now, id, Ok(answer));
+    world.settle();
+    assert_eq!(world.job, None);
+    assert_eq!(warnings(&world, "bad-txns; not mining it"), 1);
+    // The same template again: nothing of it is hashed before the node says yes.
+    world.pass(25);
+    assert_eq!(world.job, None);
+    world.cores[0].hangs_at.clear();
+    world.pass(20);
+    assert!(world.job.is_some());
+    // And when it answers in time, all is as ever.
+    world.pass(200);
+    world.cores[0].refuse_proposals = Some("bad-cb-amount");
+    let jobs = |world: &World| {
+        let is_job = |event: &&NodeEvent| matches!(event.what, What::Job { .. });
+        world.events.iter().filter(is_job).count()
+    };
+    let before = jobs(&world);
+    world.cores[0].foreign_block();
+    world.pass(30);
+    assert_eq!(jobs(&world), before);
+}
+
+#[test]
+fn rule_25_a_node_that_does_not_take_its_own_tip_for_the_best_gives_no_work() {
+    let mut world = World::new(vec![Core::new(), Core::new()]);
+    world.cores[0].refuse_proposals = Some(NOT_BEST);
+    world.pass(60);
+    let active = |event: &&NodeEvent| {
+        event.node == 1 && matches!(&event.what, What::Node { state: NodeState::Active, .. })
+    };
+    assert!(world.events.iter().any(|event| active(&event)), "the next one does");
+    let job = |event: &NodeEvent| event.node == 0 && matches!(event.what, What::Job { .. });
+    assert!(!world.events.iter().any(job));
+    assert_eq!(warnings(&world, "several nodes"), 1, "{:?}", world.warnings());
+    assert_eq!(world.warnings().len(), 1, "{:?}", world.warnings());
+    // It is asked again at its pace, and all is well when it agrees with itself.
+    let mut world = World::new(vec![Core::new()]);
+    world.cores[0].refuse_proposals = Some(NOT_BEST);
+    world.pass(60);
+    assert!(world.cores[0].seen("proposal") < 25, "{}", world.cores[0].seen("proposal"));
+    world.cores[0].refuse_proposals = None;
+    world.pass(6);
+    assert!(world.job.is_some());
+}
