@@ -17,7 +17,7 @@ use midstate_net::{
     Redirects, Route, Upstream,
 };
 use midstate_pool::{Pool, PoolConfig, RegtestPool, WorkerStats};
-use midstate_stratum::ClientConfig;
+use midstate_stratum::{ClientConfig, Remark};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
@@ -349,7 +349,8 @@ async fn count_verdicts(
                 let node = event.url;
                 let _ = miners.send(PoolNews::Judged { node, hash, height, verdict, reason });
             }
-            Happened::Warning(words) => tracing::warn!("{words}"),
+            Happened::Remark(Remark::Warning { text }) => tracing::warn!("{text}"),
+            Happened::Remark(remark) => tracing::info!("{}", remark.sentence(&event.url)),
             Happened::State { reason: Some(reason), .. } => tracing::warn!("{reason}"),
             _ => {}
         }

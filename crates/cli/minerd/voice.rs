@@ -209,13 +209,12 @@ impl View for Voice {
             Event::Pool(pool) => self.of_pool(pool),
             Event::Job(job) => self.of_job(job),
             Event::Share(share) => self.of_share(share, status),
+            Event::Remark(_) => {
+                let said = self.speech.of(event, status);
+                said.iter().for_each(|said| self.say(said));
+            }
             // minerd knows no blocks, and leaves without a word.
-            Event::Block(_)
-            | Event::Rate(_)
-            | Event::Miner(_)
-            | Event::Throttled(_)
-            | Event::LeftOut(_)
-            | Event::Summary(_) => {}
+            _ => {}
         }
     }
 

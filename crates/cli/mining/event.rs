@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use midstate_chain::{Hash256, Job, Verdict};
 use midstate_net::LinkState;
-use midstate_stratum::ShareOutcome;
+use midstate_stratum::{Remark, ShareOutcome};
 use midstate_work::{BlockLedger, Ledger, Rejects};
 use serde::{Serialize, Serializer};
 
@@ -20,6 +20,7 @@ use super::{Reason, Rig};
 #[serde(tag = "event", rename_all = "lowercase")]
 pub(crate) enum Event {
     Pool(PoolEvent),
+    Remark(RemarkEvent),
     Job(JobEvent),
     Share(ShareEvent),
     Block(BlockEvent),
@@ -32,6 +33,24 @@ pub(crate) enum Event {
     Summary(Summary),
 }
 
+impl Event {
+    /// Its name: the field `event` of the JSON.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Pool(_) => "pool",
+            Self::Remark(_) => "remark",
+            Self::Job(_) => "job",
+            Self::Share(_) => "share",
+            Self::Block(_) => "block",
+            Self::Rate(_) => "rate",
+            Self::Miner(_) => "miner",
+            Self::Throttled(_) => "throttled",
+            Self::LeftOut(_) => "left_out",
+            Self::Summary(_) => "summary",
+        }
+    }
+}
+
 /// The connection to a pool or node changed.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct PoolEvent {
@@ -40,6 +59,17 @@ pub(crate) struct PoolEvent {
     pub(crate) state: LinkState,
     pub(crate) reason: Option<String>,
     /// The pool of the list, where that redirected us to this URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) listed: Option<String>,
+}
+
+/// A pool or node says something to its users, or there is something to say about it.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct RemarkEvent {
+    pub(crate) pool: String,
+    #[serde(flatten)]
+    pub(crate) remark: Remark,
+    /// See [`PoolEvent::listed`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) listed: Option<String>,
 }

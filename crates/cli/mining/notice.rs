@@ -6,10 +6,6 @@ use std::sync::Arc;
 /// See the [module](self) page.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Notice {
-    /// A server has something to say to people.
-    Message { server: Arc<str>, text: String },
-    /// Something is not as it should be at a server.
-    Warning { server: Arc<str>, text: String },
     /// The cause of a refusal, as we guess it, and what to do.
     Advice(&'static str),
     /// No server was reached so far, and nothing says when to give up. Told once.

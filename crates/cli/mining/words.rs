@@ -9,7 +9,7 @@ use midstate_net::LinkState;
 
 use super::event::{
     BlockEvent, Effort, Event, LeftOutEvent, MinerEvent, MinerNews, PoolEvent, RejectCount,
-    ShareEvent, Summary, ThrottledEvent, name,
+    RemarkEvent, ShareEvent, Summary, ThrottledEvent, name,
 };
 use super::notice::{Notice, ReloadNotice};
 use super::ration::Ration;
@@ -36,22 +36,23 @@ pub(crate) struct Speech {
 impl Speech {
     /// What people are told of `event` now.
     pub(crate) fn of(&mut self, event: &Event, status: &Status) -> Option<Sentence> {
-        match (event, of(event, status)) {
-            (Event::Pool(_), Some(Sentence::Note(note))) => {
-                self.states.say(up(status), &note).map(Sentence::Note)
-            }
-            (_, said) => said,
+        let ration = match event {
+            Event::Pool(_) => &mut self.states,
+            Event::Remark(_) => &mut self.texts,
+            _ => return of(event, status),
+        };
+        match of(event, status)? {
+            Sentence::Note(note) => ration.say(up(status), &note).map(Sentence::Note),
+            result => Some(result),
         }
     }
 
-    /// What people are told of `notice` now. Texts of servers and what is said about their answers
-    /// may come again and again.
+    /// The sentence about `notice`, if it is due. Advice on a pool's answers may come again and
+    /// again.
     pub(crate) fn of_notice(&mut self, notice: &Notice, status: &Status) -> Option<Sentence> {
         let text = of_notice(notice);
         match notice {
-            Notice::Message { .. } | Notice::Warning { .. } | Notice::Advice(_) => {
-                self.texts.say(up(status), &text).map(Sentence::Note)
-            }
+            Notice::Advice(_) => self.texts.say(up(status), &text).map(Sentence::Note),
             _ => Some(Sentence::Note(text)),
         }
     }
@@ -74,6 +75,9 @@ fn up(status: &Status) -> Duration {
 fn of(event: &Event, status: &Status) -> Option<Sentence> {
     match event {
         Event::Pool(pool) => of_pool(pool).map(Sentence::Note),
+        Event::Remark(RemarkEvent { pool, remark, .. }) => {
+            Some(Sentence::Note(remark.sentence(pool)))
+        }
         Event::Share(share) => of_share(share, status).map(Sentence::Result),
         Event::Block(block) => of_block(block, status).map(Sentence::Result),
         Event::Miner(miner) => Some(of_miner(miner)),
@@ -86,8 +90,6 @@ fn of(event: &Event, status: &Status) -> Option<Sentence> {
 /// A notice as a sentence.
 fn of_notice(notice: &Notice) -> String {
     match notice {
-        Notice::Message { server, text } => format!("{server} says: {text}"),
-        Notice::Warning { server, text } => format!("warning: {server}: {text}"),
         Notice::Advice(advice) => format!("  {advice}"),
         Notice::NothingReached { server } => format!(
             "  --give-up SECS sets an end to the attempts; midstate doctor {server} looks closer"

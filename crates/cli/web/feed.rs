@@ -102,16 +102,12 @@ impl Feed {
         let (now, mut state) = (self.now(), self.lock());
         state.board.record_status(now, status);
         state.board.record_event(now, event);
-        state.tell(name(event), || to_json(event));
+        state.tell(event.name(), || to_json(event));
         match event {
             Event::Pool(_) | Event::Block(_) => state.told = None,
             Event::Summary(_) => state.tell_status(now),
-            Event::Job(_)
-            | Event::Share(_)
-            | Event::Rate(_)
-            | Event::Miner(_)
-            | Event::Throttled(_)
-            | Event::LeftOut(_) => {}
+            // These can wait for the next status.
+            _ => {}
         }
     }
 
@@ -155,20 +151,6 @@ impl State {
             // The last one may have left in this instant.
             let _ = listeners.send(Arc::new(News { name, data: data() }));
         }
-    }
-}
-
-fn name(event: &Event) -> &'static str {
-    match event {
-        Event::Pool(_) => "pool",
-        Event::Job(_) => "job",
-        Event::Share(_) => "share",
-        Event::Block(_) => "block",
-        Event::Rate(_) => "rate",
-        Event::Throttled(_) => "throttled",
-        Event::LeftOut(_) => "left_out",
-        Event::Miner(_) => "miner",
-        Event::Summary(_) => "summary",
     }
 }
 

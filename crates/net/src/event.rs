@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use midstate_chain::{Hash256, Job, Verdict};
-use midstate_stratum::ShareOutcome;
+use midstate_stratum::{Remark, ShareOutcome};
 use tokio::sync::mpsc;
 
 /// A queue of events. It closes when all senders are dropped.
@@ -121,16 +121,19 @@ pub enum Happened {
         /// Why.
         reason: Option<String>,
     },
-    /// The server has something to say to people.
-    Message(String),
-    /// Something is not as it should be, and work goes on.
-    Warning(String),
+    /// The server has something to say to people, or something is to be said about it.
+    Remark(Remark),
 }
 
 impl Happened {
     /// New work.
     pub fn job(job: Arc<Job>) -> Self {
         Self::Job { clean: job.clean, job }
+    }
+
+    /// Something is not as it should be, and work goes on.
+    pub fn warning(text: impl Into<String>) -> Self {
+        Self::Remark(Remark::warning(text))
     }
 }
 

@@ -215,7 +215,7 @@ impl Link {
                             }
                             _ => "it counts as a pool that fails",
                         };
-                        self.tell(id, Happened::Warning(format!("{reason}; {then}")));
+                        self.tell(id, Happened::warning(format!("{reason}; {then}")));
                     }
                 }
             }
@@ -392,7 +392,7 @@ impl Link {
         while let Some(rank) = self.seats.iter().position(gone) {
             let account = self.seats[rank].account.clone();
             let text = format!("a bug, please report it: {panic}; connecting anew");
-            self.tell(self.seats[rank].id, Happened::Warning(text));
+            self.tell(self.seats[rank].id, Happened::warning(text));
             // What happened once may happen again at once.
             let seat = self.occupy(account, self.limits.backoff_cap);
             self.leaving.push(std::mem::replace(&mut self.seats[rank], seat));

@@ -17,7 +17,7 @@ use midstate_gbt::rpc::{Answer, NoAnswer};
 use midstate_gbt::spool::SpooledBlock;
 use midstate_gbt::{Client, EXTRANONCE2_SIZE, Work};
 use midstate_pool::{Pool, Template};
-use midstate_stratum::ShareOutcome;
+use midstate_stratum::{Remark, ShareOutcome};
 
 use crate::limits::FLUSH;
 use crate::spool::SpoolProblem;
@@ -226,7 +226,7 @@ impl NodeSession {
         problems: &[SpoolProblem],
     ) {
         for problem in problems {
-            self.say(self.spool_of, Happened::Warning(problem.to_string()));
+            self.say(self.spool_of, Happened::warning(problem.to_string()));
         }
         for block in blocks {
             self.client.replay(now, block);
@@ -243,7 +243,7 @@ impl NodeSession {
     /// A block's file is gone, or cannot be removed.
     pub fn handle_removed(&mut self, node: usize, outcome: io::Result<()>) {
         if let Err(error) = outcome {
-            self.say(node, Happened::Warning(format!("the block spool: {error}")));
+            self.say(node, Happened::warning(format!("the block spool: {error}")));
         }
     }
 
@@ -308,7 +308,7 @@ impl NodeSession {
                 self.tasks.push_back(NodeTask::Remove { node, hash, refused });
             }
             What::Block(outcome) => self.handle_outcome(node, outcome),
-            What::Warning(words) => self.say(node, Happened::Warning(words)),
+            What::Warning(words) => self.say(node, Happened::warning(words)),
             What::Fatal(fatal) => self.fatal = Some(fatal),
             other => tracing::debug!(?other, "gbt"),
         }
@@ -323,7 +323,7 @@ impl NodeSession {
         self.tell(node, state, reason);
         if state == LinkState::Authorized && !self.nodes[node].is_proved {
             let text = "--tls-insecure: anybody may be answering as this node, and take the work";
-            self.say(node, Happened::Warning(text.to_owned()));
+            self.say(node, Happened::warning(text));
         }
     }
 
@@ -337,7 +337,7 @@ impl NodeSession {
                 _ => reason.unwrap_or_else(|| "has no verdict yet".to_owned()),
             };
             let message = format!("block {height} {hash} of an earlier run: {words}");
-            self.say(node, Happened::Message(message));
+            self.say(node, Happened::Remark(Remark::message(message)));
         } else {
             // A pool's block has had no other verdict before.
             let was = was.unwrap_or(Verdict::Unresolved);
@@ -366,7 +366,7 @@ impl NodeSession {
                 "the node's clock or chain is {seconds} s {direction} ours: check both clocks; \
                  blocks more than two hours ahead are refused"
             );
-            self.say(node, Happened::Warning(words));
+            self.say(node, Happened::warning(words));
         }
     }
 

@@ -446,8 +446,7 @@ impl Seat {
                     }
                     self.tell(Happened::Verdict(outcome)).await;
                 }
-                ClientEvent::Message(text) => self.tell(Happened::Message(text)).await,
-                ClientEvent::Warning(text) => self.tell(Happened::Warning(text)).await,
+                ClientEvent::Remark(remark) => self.tell(Happened::Remark(remark)).await,
                 ClientEvent::AuthorizationRefused { reason } => {
                     let reason = format!("the pool refused user or password: {reason}");
                     ending = Some(Ending::Failed(Failure::Refused, reason));
@@ -468,11 +467,11 @@ impl Seat {
                 ClientEvent::Redirect { host, port, wait } => match self.redirect(host, port) {
                     Ok((to, doubt)) => {
                         if let Some(doubt) = doubt {
-                            self.tell(Happened::Warning(doubt)).await;
+                            self.tell(Happened::warning(doubt)).await;
                         }
                         ending = ending.or(Some(Ending::Redirected { to, wait }));
                     }
-                    Err(why) => self.tell(Happened::Warning(why)).await,
+                    Err(why) => self.tell(Happened::warning(why)).await,
                 },
                 event => tracing::debug!(?event, "stratum"),
             }
@@ -508,14 +507,14 @@ impl Seat {
         let Account { url, route, .. } = &self.account;
         if url.tls && !route.trust.is_verified() {
             let text = "--tls-insecure: anybody may be answering as this pool, and take the work";
-            self.tell(Happened::Warning(text.to_owned())).await;
+            self.tell(Happened::warning(text)).await;
         } else if !url.tls
             && is_overheard(peer, &self.target.host)
             && !std::mem::replace(&mut self.warned_of_plaintext, true)
         {
             let text = "not encrypted: whoever is on the way can read it and take the work; if the \
                         pool has a TLS port, use stratum+tls://";
-            self.tell(Happened::Warning(text.to_owned())).await;
+            self.tell(Happened::warning(text)).await;
         }
     }
 

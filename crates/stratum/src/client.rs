@@ -28,7 +28,7 @@ use crate::notify::Notify;
 use crate::{CloseReason, redirect};
 
 pub use config::{ClientConfig, ConfigError};
-pub use event::{ClientEvent, ShareOutcome};
+pub use event::{ClientEvent, Remark, ShareOutcome};
 use handshake::{Handshake, NoSubscription, Request, Subscription};
 use jobs::{Extranonce, Jobs};
 use output::Output;

@@ -8,7 +8,7 @@ use midstate_economics::units::YEAR;
 use midstate_net::{Happened, LinkEvent};
 
 use super::{Action, Miner, Work};
-use crate::mining::event::{BlockEvent, Event, JobEvent, PoolEvent, ShareEvent};
+use crate::mining::event::{BlockEvent, Event, JobEvent, PoolEvent, RemarkEvent, ShareEvent};
 use crate::mining::judged::Word;
 use crate::mining::notice::Notice;
 
@@ -48,8 +48,10 @@ impl Miner {
                 let block = BlockEvent::revised(&url, &hash, height, [was, verdict], reason);
                 self.tell_event(Event::Block(BlockEvent { listed, ..block }));
             }
-            Happened::Message(text) => self.notice([Notice::Message { server: url, text }]),
-            Happened::Warning(text) => self.notice([Notice::Warning { server: url, text }]),
+            Happened::Remark(remark) => {
+                let event = RemarkEvent { pool: url.to_string(), remark, listed };
+                self.tell_event(Event::Remark(event));
+            }
         }
         self.look_at_goals(now);
     }

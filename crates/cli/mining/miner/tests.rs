@@ -4,10 +4,10 @@ use midstate_chain::{Bits, Hash256, Verdict};
 use midstate_engine::WorkerCount;
 use midstate_net::{Happened, LinkEnd, LinkEvent, LinkState};
 
-use midstate_stratum::ShareOutcome;
+use midstate_stratum::{Remark, ShareOutcome};
 
 use super::*;
-use crate::mining::event::MinerNews;
+use crate::mining::event::{LeftOutEvent, MinerNews, ThrottledEvent};
 use crate::mining::judged::Word;
 use crate::mining::words::{self, Sentence, Speech};
 
@@ -791,4 +791,43 @@ fn guests_the_status_and_the_odds_are_told() {
     }
     let guests = world.events.iter().filter(|event| matches!(event, Event::Miner(_))).count();
     assert_eq!(guests, 200, "as many at once as the limits say");
+}
+
+#[test]
+fn a_remark_of_a_pool_is_an_event_for_programs_and_a_sentence_for_people() {
+    let told = [
+        (Remark::message("down at ten"), "message", "down at ten", "one says: down at ten"),
+        (Remark::warning("no job"), "warning", "no job", "warning: one: no job"),
+    ];
+    for (remark, kind, text, sentence) in told {
+        let mut world = world(Goals::default());
+        world.link_of("one", Happened::Remark(remark));
+        let [event] = &world.events[..] else { panic!("{:?}", world.events) };
+        let json = serde_json::to_value(event).unwrap();
+        let expected =
+            serde_json::json!({"event": "remark", "pool": "one", "kind": kind, "text": text});
+        assert_eq!(json, expected);
+        let said = Speech::default().of(event, &world.miner.status(world.now));
+        assert_eq!(said, Some(Sentence::Note(sentence.to_owned())));
+    }
+}
+
+#[test]
+fn an_event_has_the_name_that_its_json_has() {
+    let mut world = world(Goals { blocks: Some(1), ..Goals::default() });
+    world.link(Happened::Remark(Remark::warning("no job")));
+    world.start(toy_job("a"));
+    world.pass(20);
+    assert!(world.find());
+    world.answer(Verdict::Accepted);
+    world.end_link(LinkEnd::Stopped);
+    world.events.push(Event::Throttled(ThrottledEvent::default()));
+    world.events.push(Event::LeftOut(LeftOutEvent::default()));
+    let mut names = std::collections::BTreeSet::new();
+    for event in &world.events {
+        assert_eq!(serde_json::to_value(event).unwrap()["event"], event.name());
+        names.insert(event.name());
+    }
+    let all = "block job left_out pool rate remark share summary throttled";
+    assert!(names.into_iter().eq(all.split(' ')), "{:?}", world.events);
 }

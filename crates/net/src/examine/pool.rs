@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_chain::Job;
-use midstate_stratum::{Client, ClientEvent, redirect};
+use midstate_stratum::{Client, ClientEvent, Remark, redirect};
 use tokio::time::{Instant, sleep};
 
 use super::{Examination, Outcome, Problem, Stage, Step};
@@ -89,12 +89,12 @@ impl Examination<'_> {
                             Err(why) => self.tell(Outcome::Doubtful(why)),
                         }
                     }
-                    ClientEvent::Message(text) => {
-                        self.tell(Outcome::Doubtful(format!("the pool says: {text}")));
-                    }
-                    ClientEvent::Warning(text) => {
+                    ClientEvent::Remark(Remark::Warning { text }) => {
                         self.tell(Outcome::Doubtful(text.clone()));
                         last = Some(text);
+                    }
+                    ClientEvent::Remark(remark) => {
+                        self.tell(Outcome::Doubtful(remark.sentence("the pool")));
                     }
                     _ => {}
                 }

@@ -10,7 +10,7 @@ use midstate_net::{
     Account, Connection, Dial, DialError, Dialling, EventReceiver, Happened, Link, LinkConfig,
     LinkEnd, LinkEvent, LinkLimits, LinkState, PoolUrl, Route, events,
 };
-use midstate_stratum::{ClientConfig, ShareOutcome, Verdict};
+use midstate_stratum::{ClientConfig, Remark, ShareOutcome, Verdict};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -395,11 +395,14 @@ impl Running {
                 assert!(!self.verdicts.iter().any(|(hash, _)| *hash == seen.0), "one verdict each");
                 self.verdicts.push(seen);
             }
-            Happened::Warning(text) => {
+            Happened::Remark(Remark::Warning { text }) => {
                 self.told.push((self.seconds(), format!("{url}: {text}")));
                 self.warnings.push(text);
             }
-            Happened::Message(text) => self.told.push((self.seconds(), format!("{url}: {text}"))),
+            Happened::Remark(Remark::Message { text }) => {
+                self.told.push((self.seconds(), format!("{url}: {text}")));
+            }
+            Happened::Remark(_) => {}
             Happened::State { state: LinkState::Failover, reason } => {
                 self.failovers.push((url.to_string(), reason));
             }

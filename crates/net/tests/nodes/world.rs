@@ -11,7 +11,7 @@ use midstate_gbt::rpc::{Answer, Call, NoAnswer};
 use midstate_gbt::spool::SpooledBlock;
 use midstate_net::{Happened, LinkEnd, LinkEvent, NodeName, NodeSession, NodeTask};
 use midstate_pool::Template;
-use midstate_stratum::ShareOutcome;
+use midstate_stratum::{Remark, ShareOutcome};
 use serde_json::{Value, json};
 
 const ADDRESS: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
@@ -336,7 +336,8 @@ impl World {
                         format!("{verdict:?} {}", reason.unwrap_or_default())
                     }
                     Happened::Revised { was, verdict, .. } => format!("{was:?} -> {verdict:?}"),
-                    Happened::Message(words) | Happened::Warning(words) => words,
+                    Happened::Remark(Remark::Message { text } | Remark::Warning { text }) => text,
+                    Happened::Remark(remark) => format!("{remark:?}"),
                 };
                 (url.trim_start_matches("http://").to_owned(), words.trim().to_owned())
             })

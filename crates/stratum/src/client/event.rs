@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_chain::{Job, Share, Verdict};
+use serde::Serialize;
 
 use crate::CloseReason;
 
@@ -45,10 +46,8 @@ pub enum ClientEvent {
         /// Not before.
         wait: Duration,
     },
-    /// The pool speaks to people.
-    Message(String),
-    /// The pool did something wrong, and work goes on.
-    Warning(String),
+    /// Something for the user; work goes on.
+    Remark(Remark),
     /// The pool told something in a method that we do not know, and wants no answer (S2).
     Ignored {
         /// Its name.
@@ -59,6 +58,45 @@ pub enum ClientEvent {
     /// The caller must drop the transport, back off and connect again (or fail over). Nothing that
     /// comes on this transport is heard any more.
     Close(CloseReason),
+}
+
+/// Something that a server says to its users, or that is to be said about it. Nothing depends on it:
+/// it goes through all rooms as it is, to the user as a [sentence](Self::sentence) and to programs as
+/// the JSON that it is here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Remark {
+    /// In the server's words.
+    Message {
+        /// They.
+        text: String,
+    },
+    /// Something is not as it should be.
+    Warning {
+        /// In our words, which may quote the server.
+        text: String,
+    },
+}
+
+impl Remark {
+    /// In the server's words.
+    pub fn message(text: impl Into<String>) -> Self {
+        Self::Message { text: text.into() }
+    }
+
+    /// In our words.
+    pub fn warning(text: impl Into<String>) -> Self {
+        Self::Warning { text: text.into() }
+    }
+
+    /// For people, who know the server by that name.
+    pub fn sentence(&self, server: &str) -> String {
+        match self {
+            Self::Message { text } => format!("{server} says: {text}"),
+            Self::Warning { text } => format!("warning: {server}: {text}"),
+        }
+    }
 }
 
 /// How a share ended, and why.

@@ -9,7 +9,7 @@ use midstate_chain::Job;
 
 use super::rate::Bucket;
 use super::secret::Secret;
-use crate::{ClientConfig, ClientEvent, sanitize};
+use crate::{ClientConfig, ClientEvent, Remark, sanitize};
 
 /// Lines and events that wait to be polled, and the ids of requests.
 #[derive(Debug)]
@@ -140,7 +140,7 @@ impl Output {
     pub(super) fn message(&mut self, now: Duration, text: &str) {
         let text = self.clean(text);
         if let Some(text) = self.messages.say(now, text) {
-            self.emit(ClientEvent::Message(text));
+            self.emit(ClientEvent::Remark(Remark::Message { text }));
         }
     }
 
@@ -148,7 +148,7 @@ impl Output {
     pub(super) fn warn(&mut self, now: Duration, text: &str) {
         let text = self.clean(text);
         if let Some(text) = self.warnings.say(now, text) {
-            self.emit(ClientEvent::Warning(text));
+            self.emit(ClientEvent::Remark(Remark::Warning { text }));
         }
     }
 

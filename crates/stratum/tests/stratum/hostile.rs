@@ -10,7 +10,7 @@
 //! such a method), `accepted`, `rejected`, `close`.
 
 use midstate_chain::Verdict;
-use midstate_stratum::{ClientEvent, ShareOutcome};
+use midstate_stratum::{ClientEvent, Remark, ShareOutcome};
 use serde_json::json;
 
 use crate::mock::{EASY, Mock, PREV, share};
@@ -51,13 +51,15 @@ fn effect(line: &[u8]) -> String {
     let (mut ended, mut closed) = (0, false);
     for event in mock.events() {
         effects.push(match event {
-            ClientEvent::Warning(text) if text.starts_with("ignored a malformed line") => {
+            ClientEvent::Remark(Remark::Warning { text })
+                if text.starts_with("ignored a malformed line") =>
+            {
                 "malformed"
             }
-            ClientEvent::Warning(_) => "warning",
+            ClientEvent::Remark(Remark::Warning { .. }) => "warning",
             ClientEvent::Job(_) => "job",
             ClientEvent::Difficulty(_) => "difficulty",
-            ClientEvent::Message(_) => "message",
+            ClientEvent::Remark(Remark::Message { .. }) => "message",
             ClientEvent::Redirect { .. } => "redirect",
             ClientEvent::Verdict(ShareOutcome { verdict, .. }) => {
                 ended += 1;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use midstate_chain::{Hash256, Target, Verdict};
-use midstate_stratum::{ClientConfig, ClientEvent, CloseReason};
+use midstate_stratum::{ClientConfig, ClientEvent, CloseReason, Remark};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -106,7 +106,7 @@ fn s4_n18_a_bad_job_is_refused_with_one_clear_line_and_the_old_one_goes_on() {
         mock.call("mining.notify", params);
 
         let events = mock.events();
-        let [ClientEvent::Warning(warning)] = events.as_slice() else {
+        let [ClientEvent::Remark(Remark::Warning { text: warning })] = events.as_slice() else {
             panic!("{words}: {events:?}")
         };
         assert!(warning.starts_with(&format!("refused a job: {words}")), "{warning}");
@@ -123,7 +123,7 @@ fn s4_too_few_parameters_are_no_job() {
         params.as_array_mut().unwrap().truncate(count);
         mock.call("mining.notify", params);
         let words = format!("refused a job: expected 9 parameters, got {count}");
-        assert_eq!(mock.events(), [ClientEvent::Warning(words)]);
+        assert_eq!(mock.events(), [ClientEvent::Remark(Remark::warning(words))]);
     }
 }
 
@@ -310,7 +310,9 @@ fn s5_n6_difficulties_good_and_bad() {
         let mut mock = Mock::ready();
         mock.line(&format!(r#"{{"id":null,"method":"mining.set_difficulty","params":[{sent}]}}"#));
         let events = mock.events();
-        let [ClientEvent::Warning(words)] = events.as_slice() else { panic!("{sent}: {events:?}") };
+        let [ClientEvent::Remark(Remark::Warning { text: words })] = events.as_slice() else {
+            panic!("{sent}: {events:?}")
+        };
         assert!(words.starts_with("ignored mining.set_difficulty: "), "{words}");
         assert_eq!(
             mock.job("1", PREV, true).share_target,

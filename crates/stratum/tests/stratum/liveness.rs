@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use midstate_chain::Verdict;
-use midstate_stratum::{ClientEvent, CloseReason};
+use midstate_stratum::{ClientEvent, CloseReason, Remark};
 use serde_json::{Value, json};
 
 use crate::mock::{HARD_BITS, Mock, PREV, asked, config, methods, notify_params, share};
@@ -148,7 +148,10 @@ fn s2_n16_malformed_lines_leave_the_job_running() {
         mock.bytes(line);
         mock.bytes(b"\n");
         let events = mock.events();
-        assert!(matches!(events.as_slice(), [ClientEvent::Warning(_)]), "{events:?}");
+        assert!(
+            matches!(events.as_slice(), [ClientEvent::Remark(Remark::Warning { .. })]),
+            "{events:?}"
+        );
         let request = mock.submitted(&share(&job, 0));
         mock.answer(&request["id"], json!(true));
         assert_eq!(mock.verdict().verdict, Verdict::Accepted);
@@ -287,7 +290,9 @@ fn s7_n15_redirects_in_every_form() {
         json!(["a", [3333]]),
     ] {
         let events = redirect(bad.clone());
-        let [ClientEvent::Warning(words)] = events.as_slice() else { panic!("{bad}: {events:?}") };
+        let [ClientEvent::Remark(Remark::Warning { text: words })] = events.as_slice() else {
+            panic!("{bad}: {events:?}")
+        };
         assert!(words.starts_with("ignored client.reconnect: its "), "{words}");
     }
 }

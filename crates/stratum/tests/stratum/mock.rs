@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_chain::{Job, Share};
-use midstate_stratum::{Client, ClientConfig, ClientEvent, CloseReason, ShareOutcome, Verdict};
+use midstate_stratum::{
+    Client, ClientConfig, ClientEvent, CloseReason, Remark, ShareOutcome, Verdict,
+};
 use serde_json::{Value, json};
 
 /// So easy that every hash is a share; with mainnet's bits it is never a block.
@@ -204,7 +206,7 @@ impl Mock {
     /// The warnings among the events, which are all taken.
     pub(crate) fn warnings(&mut self) -> Vec<String> {
         let warning = |event| match event {
-            ClientEvent::Warning(text) => Some(text),
+            ClientEvent::Remark(Remark::Warning { text }) => Some(text),
             _ => None,
         };
         self.events().into_iter().filter_map(warning).collect()

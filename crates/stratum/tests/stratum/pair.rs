@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use midstate_chain::{Job, Verdict};
 use midstate_stratum::{
-    Client, ClientEvent, Limits, Reject, Server, ServerConfig, ServerEvent, ShareOutcome,
+    Client, ClientEvent, Limits, Reject, Remark, Server, ServerConfig, ServerEvent, ShareOutcome,
     Submission,
 };
 use proptest::prelude::*;
@@ -194,7 +194,7 @@ impl Pair {
                 ClientEvent::Job(newest) => self.job = Some(newest),
                 ClientEvent::Verdict(ShareOutcome { verdict, .. }) => self.ended.push(verdict),
                 ClientEvent::Close(reason) => panic!("closed: {reason}"),
-                ClientEvent::Warning(text) => panic!("warned: {text}"),
+                ClientEvent::Remark(Remark::Warning { text }) => panic!("warned: {text}"),
                 _ => {}
             }
         }

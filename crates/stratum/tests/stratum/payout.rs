@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use midstate_chain::{Coinbase, TxOut};
-use midstate_stratum::{ClientConfig, ClientEvent, CloseReason, ExpectedPayout};
+use midstate_stratum::{ClientConfig, ClientEvent, CloseReason, ExpectedPayout, Remark};
 use serde_json::{Value, json};
 
 use crate::mock::{HARD_BITS, Mock, PREV, config, notify_params};
@@ -53,7 +53,7 @@ fn judged(mut mock: Mock, params: Value) -> (bool, Vec<String>) {
     let events = mock.events();
     let is_job = |event: &ClientEvent| matches!(event, ClientEvent::Job(_));
     let words = events.iter().filter_map(|event| match event {
-        ClientEvent::Warning(text) => Some(text.clone()),
+        ClientEvent::Remark(Remark::Warning { text }) => Some(text.clone()),
         ClientEvent::Close(reason @ CloseReason::Payout { .. }) => {
             Some(format!("closed: {reason}"))
         }

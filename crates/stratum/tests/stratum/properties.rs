@@ -185,7 +185,7 @@ impl Trial {
                     is_safe(reason.as_deref().unwrap_or_default());
                     self.ended.push(share);
                 }
-                ClientEvent::Message(text) | ClientEvent::Warning(text) => is_safe(&text),
+                ClientEvent::Remark(remark) => is_safe(&remark.sentence("pool")),
                 ClientEvent::AuthorizationRefused { reason } => is_safe(&reason),
                 ClientEvent::Close(reason) => is_safe(&reason.to_string()),
                 _ => {}

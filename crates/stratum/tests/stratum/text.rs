@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use midstate_stratum::{ClientConfig, ClientEvent, Limits};
+use midstate_stratum::{ClientConfig, ClientEvent, Limits, Remark};
 use serde_json::json;
 
 use crate::mock::{HARD_BITS, Mock, PREV, asked, config, notify_params, share};
@@ -11,7 +11,10 @@ use crate::mock::{HARD_BITS, Mock, PREV, asked, config, notify_params, share};
 fn s11_messages_are_clean_short_and_slow() {
     let mut mock = Mock::ready();
     mock.call("client.show_message", json!(["\u{1b}]52;c;ZWNobyBvd25lZA==\u{7}\u{9b}2Jhello\r\n"]));
-    assert_eq!(mock.events(), [ClientEvent::Message("]52;c;ZWNobyBvd25lZA==2Jhello".into())]);
+    assert_eq!(
+        mock.events(),
+        [ClientEvent::Remark(Remark::message("]52;c;ZWNobyBvd25lZA==2Jhello"))]
+    );
     for _ in 0..50 {
         mock.call("client.show_message", json!(["again"]));
     }
@@ -19,7 +22,7 @@ fn s11_messages_are_clean_short_and_slow() {
     mock.wait_seconds(10);
     mock.call("client.show_message", json!(["x".repeat(300)]));
     let expected = format!("{}… (50 more were held back)", "x".repeat(255));
-    assert_eq!(mock.events(), [ClientEvent::Message(expected)]);
+    assert_eq!(mock.events(), [ClientEvent::Remark(Remark::message(expected))]);
 }
 
 #[test]
@@ -75,7 +78,7 @@ fn rule_7_our_password_is_in_no_text_of_the_pool() {
     // `x` hides nothing, and would be in every second word.
     let mut mock = Mock::ready();
     mock.call("client.show_message", json!(["next"]));
-    assert_eq!(mock.events(), [ClientEvent::Message("next".into())]);
+    assert_eq!(mock.events(), [ClientEvent::Remark(Remark::message("next"))]);
 }
 
 #[test]
