@@ -60,16 +60,16 @@ pub enum ClientEvent {
     Close(CloseReason),
 }
 
-/// Something that a server says to its users, or that is to be said about it. Nothing depends on it:
-/// it goes through all rooms as it is, to the user as a [sentence](Self::sentence) and to programs as
-/// the JSON that it is here.
+/// Something that a server says to its users, or that there is to say about it. Nothing depends on
+/// it: it goes through all rooms as it is, to the user as a [sentence](Self::sentence) and to
+/// programs as the JSON that it is here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Remark {
     /// In the server's words.
     Message {
-        /// They.
+        /// Sanitized.
         text: String,
     },
     /// Something is not as it should be.
