@@ -15,6 +15,7 @@ use rustix::termios::{LocalModes, tcgetattr};
 use tokio::signal::unix::{SignalKind, signal};
 use vt100::{Parser, Screen};
 
+use crate::port::Port;
 use crate::program::{PATIENCE, midstate, run};
 
 const TAKE_OVER: &[u8] = b"\x1b[?1049h";
@@ -298,9 +299,40 @@ fn the_view_tells_who_else_is_at_the_pool_and_what_they_found() {
     for words in ["ann joined from 127.0.0.1", "found by ann", "ann left after "] {
         terminal.wait_for(words, |screen| shows(screen, words));
     }
+    terminal.resize(30, 120);
+    terminal.wait_for("the miners beside each other", |screen| {
+        let contents = screen.contents();
+        let row = |name: &str| contents.lines().any(|line| line.contains(&format!("│ {name} ")));
+        shows(screen, "as the pool sees it") && row("this machine") && row("ann")
+    });
     terminal.press("q");
     let (_, contents, _) = terminal.end();
     assert!(contents.contains("ann left after "), "and is printed after all:\n{contents}");
+}
+
+#[test]
+fn a_question_mark_explains_keys_and_rows_while_mining_goes_on() {
+    let terminal = Terminal::demo(&[], &[]);
+    terminal.press("?");
+    for words in ["one thread more", "hashes a second, counted", "at the pool in this program"] {
+        terminal.wait_for(words, |screen| shows(screen, words));
+    }
+    terminal.press("?");
+    terminal.wait_for("the view again", |screen| shows(screen, "mining  "));
+    terminal.press("q");
+    assert_eq!(terminal.end().0, Some(0));
+}
+
+#[test]
+fn hints_for_who_reaches_no_pool_are_in_the_view() {
+    let nobody = Port::hold();
+    let terminal = Terminal::start(&["mine", "-o", &nobody.address().to_string(), "-u", "x"], &[]);
+    for words in ["connecting  ", "--give-up SECS", "midstate doctor"] {
+        terminal.wait_for(words, |screen| shows(screen, words));
+    }
+    terminal.press("q");
+    let (_, contents, _) = terminal.end();
+    assert!(contents.contains("midstate doctor"), "and is printed after all:\n{contents}");
 }
 
 #[test]

@@ -9,13 +9,16 @@ mod screen;
 
 use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
+use midstate_pool::EmbeddedPoolEvent;
 use tokio::sync::mpsc;
 
 use self::scene::Scene;
 use self::screen::Screen;
 use crate::mining::event::{Event, RejectCount};
 use crate::mining::notice::Notice;
+use crate::mining::standings::Standings;
 use crate::mining::status::Status;
 use crate::mining::words::{self, Sentence};
 use crate::mining::{Command, Lines, View, Views};
@@ -30,14 +33,35 @@ pub(crate) struct ViewArgs {
     plain: bool,
 }
 
-/// What suits whoever is there, and what they ask for.
+/// Where the embedded pool tells the live view what happens.
+#[derive(Clone)]
+pub(crate) struct PoolSide {
+    opened: Instant,
+    standings: Arc<Mutex<Standings>>,
+}
+
+impl PoolSide {
+    /// At a pool whose shares have this difficulty.
+    pub(crate) fn new(difficulty: f64) -> Self {
+        let standings = Arc::new(Mutex::new(Standings::new(difficulty)));
+        Self { opened: Instant::now(), standings }
+    }
+
+    /// Something happened at the pool.
+    pub(crate) fn event(&self, event: &EmbeddedPoolEvent) {
+        lock(&self.standings).record(self.opened.elapsed(), event);
+    }
+}
+
+/// What suits whoever is there, and what they ask for. At the embedded pool its miners are shown.
 pub(crate) fn views<'a>(
     args: &ViewArgs,
+    pool: Option<PoolSide>,
     out: &'a mut Output,
 ) -> (Views<'a>, mpsc::UnboundedReceiver<Command>) {
     let (keys, commands) = mpsc::unbounded_channel();
     let views = if !args.plain && out.is_live() && !out.is_json() && is_interactive() {
-        Views::new(Live::new(out, keys))
+        Views::new(Live::new(out, pool, keys))
     } else {
         Views::new(Lines::new(out))
     };
@@ -53,6 +77,7 @@ fn is_interactive() -> bool {
 /// The view of a terminal: a screen while hashing goes on, and lines before and after it.
 struct Live<'a> {
     lines: Lines<'a>,
+    pool: Option<PoolSide>,
     scene: Arc<Mutex<Scene>>,
     keys: mpsc::UnboundedSender<Command>,
     stage: Stage,
@@ -66,9 +91,13 @@ enum Stage {
 }
 
 impl<'a> Live<'a> {
-    fn new(out: &'a mut Output, keys: mpsc::UnboundedSender<Command>) -> Self {
+    fn new(
+        out: &'a mut Output,
+        pool: Option<PoolSide>,
+        keys: mpsc::UnboundedSender<Command>,
+    ) -> Self {
         let scene = Arc::new(Mutex::new(Scene::new(out.is_coloured())));
-        Self { lines: Lines::new(out), scene, keys, stage: Stage::Before }
+        Self { lines: Lines::new(out), pool, scene, keys, stage: Stage::Before }
     }
 
     /// Takes the terminal over; if that cannot be, there are lines.
@@ -129,7 +158,14 @@ impl View for Live<'_> {
     }
 
     fn tick(&mut self, status: &Status) {
-        lock(&self.scene).set_status(status);
+        let miners = self.pool.as_ref().map(|pool| {
+            let now = pool.opened.elapsed();
+            lock(&pool.standings).statuses(now)
+        });
+        let mut scene = lock(&self.scene);
+        scene.set_status(status);
+        scene.set_miners(miners.unwrap_or_default());
+        drop(scene);
         if matches!(self.stage, Stage::Before) {
             self.enter();
         } else if self.is_up() {
@@ -141,10 +177,7 @@ impl View for Live<'_> {
     }
 
     fn notice(&mut self, notice: &Notice, status: &Status) {
-        // How to set an end is no concern of somebody who sits there and has a key for it.
-        if !matches!(notice, Notice::NothingReached { .. })
-            && let Some(said) = self.lines.speech().of_notice(notice, status)
-        {
+        if let Some(said) = self.lines.speech().of_notice(notice, status) {
             self.say(said);
         }
     }
@@ -173,7 +206,7 @@ impl Drop for Live<'_> {
     }
 }
 
-/// A panic elsewhere cannot leave a scene half painted.
-fn lock(scene: &Mutex<Scene>) -> MutexGuard<'_, Scene> {
-    scene.lock().unwrap_or_else(PoisonError::into_inner)
+/// A panic elsewhere cannot leave a scene half painted, or the standings worse than late.
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,6 +4,7 @@
 pub(crate) mod choose;
 pub(crate) mod cpu;
 pub(crate) mod energy;
+pub(crate) mod gauge;
 pub(crate) mod measure;
 pub(crate) mod priority;
 pub(crate) mod sensors;

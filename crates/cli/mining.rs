@@ -20,6 +20,7 @@ mod reload;
 mod rig;
 mod run;
 mod stalls;
+pub(crate) mod standings;
 pub(crate) mod status;
 mod stopwatch;
 mod toy_blocks;

@@ -233,7 +233,9 @@ async fn serve<B: Backend>(
     let (events, pool_events) = mpsc::unbounded_channel();
     let pool_side = page.map(|page| page.pool_side(config.share_difficulty));
     let at_node = node.is_some();
-    let listeners = visitors::Listeners { page: pool_side, miners, node };
+    let view_side = console::PoolSide::new(config.share_difficulty);
+    let view = view_side.clone();
+    let listeners = visitors::Listeners { page: pool_side, view, miners, node };
     let visitors = tokio::spawn(visitors::tell(pool_events, listeners));
     let server = PoolServer::new(pool, listener, events).spawn()?;
     let address = server.address();
@@ -269,7 +271,7 @@ async fn serve<B: Backend>(
     let upstream = Upstream::Pools(Box::new(link));
     let node_judges = at_node;
     let setup = Setup { choice, upstream, read_pools: Arc::new(|| None), goals, node_judges };
-    let (mut views, commands) = console::views(&args.view, out);
+    let (mut views, commands) = console::views(&args.view, Some(view_side), out);
     if let Some(page) = page {
         page.pool_listens(address);
         views = page.join(views);

@@ -145,7 +145,7 @@ fn mine(args: &Args, plan: Plan, out: &mut Output) -> Result<(), Failure> {
     let setup = plan.into_setup();
     runtime::block_on(async {
         let page = args.web.open(out).await?;
-        let (mut views, commands) = console::views(&args.view, out);
+        let (mut views, commands) = console::views(&args.view, None, out);
         if let Some(page) = &page {
             views = page.join(views);
         }

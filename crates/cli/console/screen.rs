@@ -51,6 +51,7 @@ impl Screen {
         execute!(io::stderr(), EnterAlternateScreen, Hide)?;
         let frames = Frames { up: Arc::clone(&up), waiting: Vec::new() };
         let mut terminal = Terminal::new(CrosstermBackend::new(frames))?;
+        let seen = Arc::clone(&scene);
         let paint = move || {
             loop {
                 let painted = terminal.draw(|frame| lock(&scene).draw(frame));
@@ -62,7 +63,7 @@ impl Screen {
             take_down(&up);
         };
         screen.painter = Some(std::thread::Builder::new().name("screen".into()).spawn(paint)?);
-        std::thread::Builder::new().name("keys".into()).spawn(move || read_keys(&keys))?;
+        std::thread::Builder::new().name("keys".into()).spawn(move || read_keys(&keys, &seen))?;
         Ok(screen)
     }
 
@@ -132,21 +133,31 @@ fn restore_on_panic(up: Arc<AtomicBool>) {
 /// Until the terminal has gone. After the screen is down the thread may still wait for a key, and
 /// ends with the program. (crossterm's own reader would do, but turns in circles when the terminal
 /// is closed.)
-fn read_keys(keys: &UnboundedSender<Command>) {
+fn read_keys(keys: &UnboundedSender<Command>, scene: &Mutex<Scene>) {
     let mut bytes = [0; 64];
     while let Ok(count @ 1..) = io::stdin().read(&mut bytes) {
-        // Mining that has ended takes no more commands.
-        if commands(&bytes[..count]).into_iter().try_for_each(|command| keys.send(command)).is_err()
-        {
-            return;
+        for meant in meant_by(&bytes[..count]) {
+            match meant {
+                Meant::Help => lock(scene).toggle_help(),
+                // Mining that has ended takes no more commands.
+                Meant::Command(command) if keys.send(command).is_err() => return,
+                Meant::Command(_) => {}
+            }
         }
     }
 }
 
+/// What a key asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meant {
+    Command(Command),
+    Help,
+}
+
 /// What the keys ask for. Keys with longer names have letters in them that mean nothing here: F1 is
 /// `ESC O P`, an arrow `ESC [ A`.
-fn commands(keys: &[u8]) -> Vec<Command> {
-    let (mut commands, mut keys) = (Vec::new(), keys.iter());
+fn meant_by(keys: &[u8]) -> Vec<Meant> {
+    let (mut meant, mut keys) = (Vec::new(), keys.iter());
     while let Some(key) = keys.next() {
         match key {
             &ESCAPE => match keys.next() {
@@ -154,20 +165,21 @@ fn commands(keys: &[u8]) -> Vec<Command> {
                 Some(b'O') => drop(keys.next()),
                 _ => {}
             },
-            key => commands.extend(command(*key)),
+            key => meant.extend(meaning(*key)),
         }
     }
-    commands
+    meant
 }
 
-fn command(key: u8) -> Option<Command> {
-    match key {
-        b'q' | b'Q' | CTRL_C => Some(Command::Quit),
-        b'p' | b'P' | b' ' => Some(Command::TogglePause),
-        b'+' | b'=' => Some(Command::AddThread),
-        b'-' | b'_' => Some(Command::RemoveThread),
-        _ => None,
-    }
+fn meaning(key: u8) -> Option<Meant> {
+    Some(Meant::Command(match key {
+        b'?' | b'h' | b'H' => return Some(Meant::Help),
+        b'q' | b'Q' | CTRL_C => Command::Quit,
+        b'p' | b'P' | b' ' => Command::TogglePause,
+        b'+' | b'=' => Command::AddThread,
+        b'-' | b'_' => Command::RemoveThread,
+        _ => return None,
+    }))
 }
 
 #[cfg(test)]
@@ -176,16 +188,19 @@ mod tests {
 
     #[test]
     fn keys_are_told_from_the_letters_in_the_names_of_others() {
-        let [quit, pause] = [Command::Quit, Command::TogglePause];
-        assert_eq!(commands(b"+p-q"), [Command::AddThread, pause, Command::RemoveThread, quit]);
-        assert_eq!(commands(&[CTRL_C]), [quit]);
+        let [quit, pause, add, remove] =
+            [Command::Quit, Command::TogglePause, Command::AddThread, Command::RemoveThread]
+                .map(Meant::Command);
+        assert_eq!(meant_by(b"+p-q"), [add, pause, remove, quit]);
+        assert_eq!(meant_by(b"?hp"), [Meant::Help, Meant::Help, pause]);
+        assert_eq!(meant_by(&[CTRL_C]), [quit]);
         // F1, up, shift-F5, alt-q, escape.
         for named in ["\x1bOP", "\x1b[A", "\x1b[15;2~", "\x1bq", "\x1b"] {
-            assert_eq!(commands(named.as_bytes()), [], "{named:?}");
+            assert_eq!(meant_by(named.as_bytes()), [], "{named:?}");
             let then = if named == "\x1b" { "" } else { "p" };
             let expected = &[pause][..then.len()];
-            assert_eq!(commands(format!("{named}{then}").as_bytes()), expected, "{named:?}");
+            assert_eq!(meant_by(format!("{named}{then}").as_bytes()), expected, "{named:?}");
         }
-        assert_eq!(commands(b"xyz\r\n"), []);
+        assert_eq!(meant_by(b"xyz\r\n"), []);
     }
 }

@@ -10,6 +10,7 @@ use midstate_engine::{Config, Engine};
 use midstate_sha256d::{Kernel, Midstate, Tail, Work};
 use midstate_work::Cut;
 
+use crate::machine::gauge::Gauge;
 use crate::machine::measure::{Estimate, rate_of};
 use crate::machine::priority::{Priority, PriorityArgs};
 use crate::machine::sensors::{SensorArgs, Watch};
@@ -72,7 +73,9 @@ impl MiningArgs {
     /// Tests and measures kernels, and decides.
     pub(crate) fn choose(&self) -> Result<Choice, Failure> {
         let (priority, watch) = (self.manners.priority, self.sensors.watch()?);
-        Ok(Choice { priority, watch, ..decide(&self.hash, self.midstates, self.max_hashrate)? })
+        let gauge = self.sensors.gauge();
+        let choice = decide(&self.hash, self.midstates, self.max_hashrate)?;
+        Ok(Choice { priority, watch, gauge, ..choice })
     }
 }
 
@@ -108,6 +111,8 @@ pub(crate) struct Choice {
     pub(crate) priority: Priority,
     /// When they rest; always at work, unless whoever chose says otherwise.
     pub(crate) watch: Option<Watch>,
+    /// Sensors to show; none, unless whoever chose says otherwise.
+    pub(crate) gauge: Option<Gauge>,
 }
 
 impl Choice {
@@ -179,7 +184,7 @@ fn decide(
     let unit = limited.map_or(unit, |limited| unit.min(limited));
     let cut = Cut::by_hashes(midstates, unit as u64);
     let (config, priority) = (Config { kernel, threads, cut }, Priority::Normal);
-    Ok(Choice { config, thread_rate, max_rate, priority, watch: None })
+    Ok(Choice { config, thread_rate, max_rate, priority, watch: None, gauge: None })
 }
 
 /// Threads that this process may use (affinity and cgroup count).

@@ -1,14 +1,16 @@
 //! The CPU's own meter of energy, where it has one and this user may read it. `asic` and `bench`
-//! read it before and after they hash.
+//! read it before and after they hash, [`gauge`](super::gauge) while they do.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The energy counters of all CPU packages (Linux powercap, Intel's RAPL and AMD's).
+#[derive(Debug, Clone)]
 pub(crate) struct EnergyMeter {
     packages: Vec<Package>,
 }
 
+#[derive(Debug, Clone)]
 struct Package {
     counter: PathBuf,
     /// Where the counter starts again, in microjoules.
@@ -16,12 +18,18 @@ struct Package {
 }
 
 impl EnergyMeter {
-    const ROOT: &str = "/sys/class/powercap";
+    const SYSTEM: &str = "/sys";
+    const ZONES: &str = "class/powercap";
 
     /// `None` where there is no counter or this user may not read it (only root may, since
     /// CVE-2020-8694).
     pub(crate) fn open() -> Option<Self> {
-        let zones = fs::read_dir(Self::ROOT).ok()?;
+        Self::open_below(Path::new(Self::SYSTEM))
+    }
+
+    /// The same below another root of sysfs.
+    pub(crate) fn open_below(root: &Path) -> Option<Self> {
+        let zones = fs::read_dir(root.join(Self::ZONES)).ok()?;
         let package = |zone: fs::DirEntry| {
             let path = zone.path();
             let name = fs::read_to_string(path.join("name")).ok()?;
@@ -40,7 +48,7 @@ impl EnergyMeter {
 
     /// Why there is none, in words.
     pub(crate) fn why_not() -> &'static str {
-        match fs::metadata(Self::ROOT) {
+        match fs::metadata(Path::new(Self::SYSTEM).join(Self::ZONES)) {
             Ok(_) => "RAPL is here but needs root",
             Err(_) => "no RAPL here",
         }

@@ -13,6 +13,7 @@ use clap::Args;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::machine::gauge::Gauge;
 use crate::shell::exit::Failure;
 
 /// How often the sensors are looked at.
@@ -55,6 +56,11 @@ fn parse_temperature(text: &str) -> Result<f64, String> {
 }
 
 impl SensorArgs {
+    /// What the CPU's sensors say while it hashes, if it has any.
+    pub(crate) fn gauge(&self) -> Option<Gauge> {
+        Gauge::open(&self.sensors)
+    }
+
     /// What to watch, if anything is asked for and this system can tell it.
     pub(crate) fn watch(&self) -> Result<Option<Watch>, Failure> {
         if !self.pause_on_battery && self.max_temp.is_none() {
@@ -268,6 +274,11 @@ fn hottest(root: &Path, part: Part) -> Option<f64> {
         (counts && PLAUSIBLE.contains(&degrees)).then_some(degrees)
     });
     readings.max_by(f64::total_cmp)
+}
+
+/// The hottest sensor of the CPU, in degrees Celsius; `None` where it has none.
+pub(super) fn cpu_temperature(root: &Path) -> Option<f64> {
+    hottest(root, Part::Cpu)
 }
 
 /// Boards call theirs `cpu_thermal`, `cpu-thermal`, `cpu0-thermal` and so on.

@@ -29,6 +29,7 @@ use super::notice::{Notice, ReloadNotice};
 use super::reload::{List, Reload};
 use super::status::{HeaderStatus, JobStatus, State, Status};
 use super::{Command, Goals, Reason, Rig, TICK};
+use crate::machine::gauge::Readings;
 
 /// How often the rate is an event.
 const RATE_EVERY: Duration = Duration::from_secs(10);
@@ -74,6 +75,7 @@ pub(super) struct Miner {
     next_block_from: Duration,
     /// A header about to be hashed.
     header: Option<Header>,
+    readings: Readings,
     connections: Connections,
     crew: Crew,
     intake: Arc<Intake>,
@@ -109,6 +111,7 @@ impl Miner {
             rested: None,
             next_block_from: Duration::ZERO,
             header: None,
+            readings: Readings::default(),
             connections: Connections::new(gives_up),
             crew: Crew::new(rig.threads, rig.most_threads),
             intake,
@@ -246,6 +249,11 @@ impl Miner {
             self.act(Action::Threads(threads));
         }
         self.notice([notice]);
+    }
+
+    /// What the sensors say, to be shown.
+    pub(super) fn handle_readings(&mut self, readings: Readings) {
+        self.readings = readings;
     }
 
     /// Somebody asks how things stand.
@@ -464,6 +472,7 @@ impl Miner {
             shares: (&self.books.shares).into(),
             blocks: (&self.books.blocks).into(),
             best_difficulty: self.books.best_difficulty,
+            readings: self.readings,
             latency_ms: self.books.latency.map(|latency| latency.as_secs_f64() * 1e3),
             seconds_to_share: work.and_then(|work| wait(work.job.submit_target())),
             seconds_to_block: work.and_then(|work| wait(work.job.block_target())),

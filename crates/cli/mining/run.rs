@@ -52,6 +52,7 @@ pub(crate) async fn run(
     let (reloads, reloaded) = mpsc::unbounded_channel();
     let (lists, mut read) = mpsc::unbounded_channel();
     let (sensors, mut sensed) = mpsc::unbounded_channel();
+    let (gauges, mut read_off) = mpsc::unbounded_channel();
 
     let (gives_up, share_rate) = (upstream.give_up().is_some(), upstream.share_rate());
     let easiest = choice.easiest_target(share_rate);
@@ -63,6 +64,7 @@ pub(crate) async fn run(
     engine.set_easiest_target(easiest);
     let link = tokio::spawn(upstream.run(shares, events, stopped, reloaded));
     let watch = choice.watch.take().map(|watch| tokio::spawn(watch.run(sensors)));
+    let gauge = choice.gauge.take().map(|gauge| tokio::spawn(gauge.run(gauges)));
 
     let stop = Some(stop);
     let started = Instant::now();
@@ -96,6 +98,9 @@ pub(crate) async fn run(
             Some(news) = sensed.recv() => {
                 driver.handle(|miner, _| miner.handle_sensor(of_sensor(news)));
             }
+            Some(readings) = read_off.recv() => {
+                driver.handle(|miner, _| miner.handle_readings(readings));
+            }
             request = requests.next() => driver.handle(|miner, _| match request {
                 Request::Status => miner.handle_status_request(),
                 Request::Reload => miner.handle_reload_request(),
@@ -113,8 +118,8 @@ pub(crate) async fn run(
             }
         }
     }
-    if let Some(watch) = watch {
-        watch.abort();
+    for task in watch.into_iter().chain(gauge) {
+        task.abort();
     }
     while let Some(event) = inbox.recv().await {
         driver.handle(|miner, now| miner.handle_link(now, event));

@@ -5,6 +5,8 @@ use midstate_chain::{Header, Job};
 use midstate_work::{BlockLedger, Ledger};
 use serde::Serialize;
 
+pub(crate) use crate::machine::gauge::Readings;
+
 /// See the [module](self) page.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Status {
@@ -30,6 +32,8 @@ pub(crate) struct Status {
     pub(crate) shares: ShareCounts,
     pub(crate) blocks: BlockCounts,
     pub(crate) best_difficulty: f64,
+    #[serde(flatten)]
+    pub(crate) readings: Readings,
     /// From sending the newest answered share to its answer.
     pub(crate) latency_ms: Option<f64>,
     /// Mean wait for a share, and for a block, at the overall rate of the last ten seconds.

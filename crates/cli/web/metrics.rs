@@ -10,7 +10,8 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::board::{Snapshot, WorkerStatus};
+use super::board::Snapshot;
+use crate::mining::standings::WorkerStatus;
 use crate::mining::status::{BlockCounts, JobStatus, ShareCounts, State, Status};
 
 /// What the text is, for `Content-Type`.

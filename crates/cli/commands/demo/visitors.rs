@@ -1,10 +1,11 @@
-//! What the embedded pool tells, passed on to whom it concerns: everything to the page, what other
-//! miners do to those who watch our mining, blocks to the node. What happens to our own shares
-//! comes back by our own client.
+//! What the embedded pool tells, passed on to whom it concerns: everything to the page and the live
+//! view, what other miners do to those who watch our mining, blocks to the node. What happens to
+//! our own shares comes back by our own client.
 
 use midstate_pool::EmbeddedPoolEvent;
 use tokio::sync::mpsc;
 
+use crate::console;
 use crate::mining::PoolNews;
 use crate::mining::event::{MinerEvent, MinerNews};
 use crate::web::PoolSide;
@@ -12,6 +13,7 @@ use crate::web::PoolSide;
 /// Who is told.
 pub(super) struct Listeners {
     pub(super) page: Option<PoolSide>,
+    pub(super) view: console::PoolSide,
     pub(super) miners: mpsc::UnboundedSender<PoolNews>,
     /// Blocks, raw.
     pub(super) node: Option<mpsc::UnboundedSender<Vec<u8>>>,
@@ -23,6 +25,7 @@ pub(super) async fn tell(mut events: mpsc::UnboundedReceiver<EmbeddedPoolEvent>,
         if let Some(page) = &to.page {
             page.event(&event);
         }
+        to.view.event(&event);
         // Mining that has ended is told no more; a link that has ended takes no more blocks, and
         // has said why.
         if let Some(news) = of_a_guest(&event) {

@@ -1,4 +1,4 @@
-//! Pictures of the page at the widths it is made for.
+//! Pictures of the page at the widths it is made for; the widest are in `snapshots`.
 
 use insta::assert_snapshot;
 use ratatui::Terminal;
@@ -6,7 +6,7 @@ use ratatui::backend::TestBackend;
 
 use super::*;
 use crate::mining::event::ShareEvent;
-use crate::mining::status::{BlockCounts, JobStatus, Rates, ShareCounts};
+use crate::mining::status::{BlockCounts, JobStatus, Rates, Readings, ShareCounts, State};
 
 fn status() -> Status {
     Status {
@@ -44,6 +44,7 @@ fn status() -> Status {
         },
         blocks: BlockCounts { found: 0, accepted: 0, rejected: 0 },
         best_difficulty: 17.25,
+        readings: Readings::default(),
         latency_ms: Some(38.4),
         seconds_to_share: Some(2.98),
         seconds_to_block: Some(7.7e15),
@@ -81,19 +82,60 @@ fn picture(scene: &Scene, width: u16, height: u16) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// The same at the embedded pool, on a machine with sensors.
+fn scene_of_a_pool() -> Scene {
+    let mut scene = scene();
+    let counts = ShareCounts { found: 12, accepted: 12, rejected: 0, stale: 0, ..status().shares };
+    scene.status = Some(Status {
+        shares: ShareCounts { unresolved: 0, ..counts },
+        blocks: BlockCounts { found: 12, accepted: 12, rejected: 0 },
+        readings: Readings { temperature: Some(67.4), watts: Some(88.0) },
+        seconds_to_block: Some(2.98),
+        ..status()
+    });
+    let miner = |name: &str, hps, blocks: u64| WorkerStatus {
+        name: name.to_owned(),
+        hps,
+        error: hps.map(|_| 0.29),
+        accepted: blocks,
+        rejected: 0,
+        blocks,
+        silent: 1.0,
+    };
+    let guests = (1..=8).map(|number| miner(&format!("guest {number}"), Some(1e5), 1));
+    let some = [
+        miner("this machine", Some(86e6), 12),
+        miner("ann", Some(4.2e6), 1),
+        miner("a name that is as long as a name of a miner may be", None, 0),
+    ];
+    scene.set_miners(some.into_iter().chain(guests).collect());
+    scene
+}
+
 #[test]
-fn u5_the_page_at_100_columns() {
-    assert_snapshot!(picture(&scene(), 100, 18), @r"
-mining  12 min 04 s    q quit   p pause   + - threads
-rate     86.4 MH/s in 10 s   86.1 MH/s in 60 s   85.9 MH/s in 15 min
-▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▂▂▂▂▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇
-kernel   avx512, 2 threads, 32 midstates, 62.0 Ghashes so far
-pool     stratum+tcp://pool.example.org:3333
-job      height 128, difficulty 0.0600, network 155 T, 4.2 s old, id 6643f2a1
-next     a share every 3.0 s, over 99 % likely within a minute; a block every 244 million years
-shares   241 = 238 accepted + 1 rejected + 1 stale + 0 throttled + 1 unresolved, 38 ms
-best     difficulty 17.3
-blocks   0 found, 0 accepted, 0 rejected
+fn u5_two_panes_at_160_columns() {
+    assert_snapshot!(picture(&scene_of_a_pool(), 160, 40));
+}
+
+#[test]
+fn u5_two_panes_at_120_columns_with_the_miners_of_the_pool() {
+    assert_snapshot!(picture(&scene_of_a_pool(), 120, 30));
+}
+
+#[test]
+fn u5_two_panes_at_100_columns() {
+    assert_snapshot!(picture(&scene(), 100, 24), @r"
+mining  12 min 04 s    q quit   p pause   + - threads   ? help
+
+rate     86.4 MH/s counted in 10 s               │ pool     stratum+tcp://pool.example.org:3333
+         86.1 MH/s in 60 s   85.9 MH/s in 15 min │ job      height 128, difficulty 0.0600, 4.2 s old
+▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄    ▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄ │ next     a share every 3.0 s
+███████████████    █████████████████████████████ │          a block every 244 million years
+███████████████▁▁▁▁█████████████████████████████ │ shares   238 of 241 accepted, 1 rejected
+████████████████████████████████████████████████ │ best     difficulty 17.3
+48 s ago          at most 86.0 MH/s          now │ blocks   none yet
+kernel   avx512, 2 threads, 32 midstates         │
+hashes   62.0 G so far                           │
 
 authorized at stratum+tcp://pool.example.org:3333
 warning: stratum+tcp://pool.example.org:3333: not encrypted: whoever is on the way can read it and
@@ -103,19 +145,65 @@ rejected share 00000000…c3c3c3c3 (code 23): low difficulty share
 }
 
 #[test]
-fn u5_the_page_at_60_columns() {
-    assert_snapshot!(picture(&scene(), 60, 16), @r"
-mining  12 min 04 s    q quit   p pause   + - threads
+fn u5_a_low_terminal_has_one_column() {
+    assert_snapshot!(picture(&scene(), 100, 17), @r"
+mining  12 min 04 s    q quit   p pause   + - threads   ? help
+rate     86.4 MH/s counted in 10 s   86.1 MH/s in 60 s   85.9 MH/s in 15 min
+▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▂▂▂▂▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇
+kernel   avx512, 2 threads, 32 midstates, 62.0 Ghashes so far
+pool     stratum+tcp://pool.example.org:3333
+job      height 128, difficulty 0.0600, network 155 T, 4.2 s old, id 6643f2a1
+next     a share every 3.0 s, over 99 % likely within a minute; a block every 244 million years
+shares   241 found: 238 accepted, 1 rejected, 1 stale, 1 unresolved, answer in 38 ms
+best     difficulty 17.3
+blocks   none yet
+
+authorized at stratum+tcp://pool.example.org:3333
+warning: stratum+tcp://pool.example.org:3333: not encrypted: whoever is on the way can read it and
+take the work; if the pool has a TLS port, use stratum+tls://
+rejected share 00000000…c3c3c3c3 (code 23): low difficulty share
+");
+}
+
+#[test]
+fn u5_one_column_at_80_columns() {
+    assert_snapshot!(picture(&scene_of_a_pool(), 80, 24), @r"
+mining  12 min 04 s    q quit   p pause   + - threads   ? help
+rate     86.4 MH/s counted in 10 s   86.1 MH/s in 60 s   85.9 MH/s in 15 min
+▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▂▂▂▂▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇
+kernel   avx512, 2 threads, 32 midstates, 62.0 Ghashes so far
+machine  CPU at 67 °C, 88 W
+pool     stratum+tcp://pool.example.org:3333
+job      height 128, difficulty 0.0600, network 155 T, 4.2 s old, id 6643f2a1
+next     a share every 3.0 s, over 99 % likely within a minute
+shares   12 found, all accepted, answer in 38 ms
+best     difficulty 17.3
+blocks   12 found, all accepted
+miners   this machine 12 blocks, ann 1 block, 9 more
+
+authorized at stratum+tcp://pool.example.org:3333
+warning: stratum+tcp://pool.example.org:3333: not encrypted: whoever is on the
+way can read it and take the work; if the pool has a TLS port, use
+stratum+tls://
+rejected share 00000000…c3c3c3c3 (code 23): low difficulty share
+");
+}
+
+#[test]
+fn u5_one_column_at_60_columns() {
+    assert_snapshot!(picture(&scene(), 60, 20), @r"
+mining  12 min 04 s    q  p  + -  ?
 rate     86.4 MH/s, 60 s 86.1 MH/s, 15 min 85.9 MH/s
 ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▂▂▂▂▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇
 kernel   avx512, 2 threads, 32 midstates
 pool     stratum+tcp://pool.example.org:3333
 job      height 128, difficulty 0.0600, 4.2 s old
 next     share every 3.0 s; a block every 244 million years
-shares   241 found, 238 accepted, 1 rejected, 38 ms
+shares   238 of 241 accepted, 1 rejected
 best     difficulty 17.3
-blocks   0 found, 0 accepted, 0 rejected
+blocks   none yet
 
+authorized at stratum+tcp://pool.example.org:3333
 warning: stratum+tcp://pool.example.org:3333: not encrypted:
 whoever is on the way can read it and take the work; if the
 pool has a TLS port, use stratum+tls://
@@ -132,46 +220,118 @@ rate 86.4 MH/s
 pool pool.example.org:3333
 next share every 3.0 s
 shares 238 of 241 accepted
-blocks 0 of 0 accepted
+blocks none yet
 rejected share
 ");
 }
 
 #[test]
-fn before_the_first_job_and_during_a_pause() {
-    let mut scene = Scene::new(false);
-    let idle = Status {
+fn u5_help_fits_a_small_terminal() {
+    let mut scene = scene();
+    scene.toggle_help();
+    assert_snapshot!(picture(&scene, 60, 20), @r"
+Mining goes on. The keys:
+  q       quit with a summary, as Ctrl-C does
+  p       pause, and go on
+  + -     one thread more, one thread fewer
+  ?       open and close this page
+
+The rows:
+  rate    hashes a second, counted when they are finished
+  plot    the rate of each second, the newest at the right
+  kernel  the code that hashes, its threads and midstates
+  machine temperature and power of the CPU, where it tells
+  pool    the pool or node that gives the work
+  job     the work in hand: block height and difficulty
+  next    the mean wait. Luck decides and has no memory
+  shares  proofs of work sent, and the answers to them
+  best    the difficulty of the best hash so far
+  blocks  hashes that solved a block of the network
+  miners  at the pool in this program, rates by shares
+");
+    // The keys come first.
+    assert!(picture(&scene, 40, 5).contains("quit"));
+    scene.toggle_help();
+    assert_eq!(picture(&scene, 60, 20), picture(&super::tests::scene(), 60, 20));
+}
+
+/// Nothing has happened yet.
+fn idle() -> Status {
+    Status {
         state: State::Connecting,
         seconds: 0.25,
         url: None,
         job: None,
         rates: Rates { hps_10s: None, hps_60s: None, hps_15m: None, hps_10s_overall: None },
+        hashes: 0,
+        shares: ShareCounts { found: 0, accepted: 0, rejected: 0, stale: 0, ..status().shares },
+        best_difficulty: 0.0,
         latency_ms: None,
         seconds_to_share: None,
         seconds_to_block: None,
         ..status()
-    };
-    scene.set_status(&idle);
-    assert_snapshot!(picture(&scene, 80, 12), @r"
-connecting  0.2 s    q quit   p pause   + - threads
-rate     0 H/s in 10 s
+    }
+}
 
-kernel   avx512, 2 threads, 32 midstates, 62.0 Ghashes so far
-next     nothing is being hashed
-shares   241 = 238 accepted + 1 rejected + 1 stale + 0 throttled + 1 unresolved
-best     difficulty 17.3
-blocks   0 found, 0 accepted, 0 rejected
+#[test]
+fn zeros_are_not_told() {
+    let mut scene = Scene::new(false);
+    scene.set_status(&idle());
+    assert_snapshot!(picture(&scene, 80, 12), @r"
+connecting  0.2 s    q quit   p pause   + - threads   ? help
+rate     nothing hashed in 10 s
+
+kernel   avx512, 2 threads, 32 midstates
+next     no share before there is work
+shares   none yet
+best     none yet
+blocks   none yet
 ");
-    scene.set_status(&Status { state: State::Paused, ..status() });
-    assert!(picture(&scene, 80, 12).starts_with("paused  12 min 04 s"));
+    for (width, height) in [(60, 20), (80, 24), (100, 24), (120, 30)] {
+        let picture = picture(&scene, width, height);
+        assert!(!picture.contains(" 0 "), "{picture}");
+        assert!(picture.matches("none yet").count() >= 3, "{picture}");
+        let plots = picture.matches(" ago ").count();
+        assert_eq!(plots, usize::from(width >= 100), "one plot has an axis: {picture}");
+    }
+}
+
+#[test]
+fn a_pause_promises_no_share() {
+    let mut scene = scene();
+    let paused =
+        Status { state: State::Paused, seconds_to_share: None, seconds_to_block: None, ..status() };
+    scene.set_status(&paused);
+    for (width, height) in [(60, 20), (100, 24), (120, 30)] {
+        let picture = picture(&scene, width, height);
+        assert!(picture.starts_with("paused  12 min 04 s"), "{picture}");
+        assert!(picture.contains("no share during a pause"), "{picture}");
+        assert!(!picture.contains(" every "), "{picture}");
+    }
+}
+
+#[test]
+fn what_became_of_shares_and_blocks_adds_up() {
+    let mut scene = scene();
+    let blocks = BlockCounts { found: 3, accepted: 1, rejected: 1 };
+    scene.set_status(&Status { blocks, ..status() });
+    let told = picture(&scene, 120, 12);
+    assert!(told.contains("3 found: 1 accepted, 1 rejected, 1 without a verdict"), "{told}");
+    assert!(told.contains("241 found: 238 accepted, 1 rejected, 1 stale, 1 unresolved"), "{told}");
 }
 
 #[test]
 fn a_terminal_of_any_size_can_be_drawn_on() {
-    let scene = scene();
-    for (width, height) in (0..=12).flat_map(|width| (0..=12).map(move |height| (width, height))) {
-        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-        terminal.draw(|frame| scene.draw(frame)).unwrap();
+    let mut scene = scene_of_a_pool();
+    let small = (0..=12).flat_map(|width| (0..=12).map(move |height| (width, height)));
+    let wide = (99..=102).flat_map(|width| (15..=32).map(move |height| (width, height)));
+    let sizes: Vec<_> = small.chain(wide).chain([(300, 100), (400, 18)]).collect();
+    for _ in 0..2 {
+        for &(width, height) in &sizes {
+            let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+            terminal.draw(|frame| scene.draw(frame)).unwrap();
+        }
+        scene.toggle_help();
     }
     assert!(picture(&scene, 12, 1).starts_with("mining  12"));
 }
@@ -179,7 +339,7 @@ fn a_terminal_of_any_size_can_be_drawn_on() {
 #[test]
 fn colours_are_used_only_where_they_are_wanted() {
     for wanted in [true, false] {
-        let scene = Scene { colours: wanted, ..scene() };
+        let scene = Scene { palette: Palette { colours: wanted }, ..scene() };
         let mut terminal = Terminal::new(TestBackend::new(100, 20)).unwrap();
         terminal.draw(|frame| scene.draw(frame)).unwrap();
         let cells = terminal.backend().buffer().content();
