@@ -270,7 +270,7 @@ fn rule_25_mine_and_doctor_name_what_is_wrong_with_a_template_and_do_not_wait() 
         (json!({"bits": "1d00ffff"}), "1d00ffff"),
         (json!({"height": "one"}), "height"),
         (json!({"curtime": null}), "no curtime"),
-        (json!({"coinbaseaux": {"x": "00".repeat(90)}}), "shorten the tag"),
+        (json!({"coinbaseaux": {"x": "00".repeat(90)}}), "wants 90 bytes of its own"),
     ] {
         let mut template = template();
         for (key, value) in change.as_object().unwrap() {

@@ -162,8 +162,8 @@ fn what_does_not_fit_is_refused_with_the_right_exit_code() {
     let at_node: &[&str] = &["-o", &url, "--rpccookiefile", &cookie, "--time-limit", "200"];
     let cases: [(&[&str], i32, &str); 6] = [
         (&["--chain", "main", "--address", mainnet], 2, "the node is on regtest"),
-        (&["--address", mainnet], 2, "is for main, but the node is on regtest"),
-        (&["--chain", "main", "--address", ours], 2, "is for regtest"),
+        (&["--address", mainnet], 2, "is for main, not for regtest"),
+        (&["--chain", "main", "--address", ours], 2, "--chain main: address"),
         (&["--address", "nonsense"], 2, "no Bitcoin address"),
         (&[], 2, "--address"),
         (&["-u", "x", "-p", "wrong", "--address", ours], 3, "--rpccookiefile"),

@@ -155,7 +155,8 @@ impl NodeArgs {
         conf: &Conf,
     ) -> Result<Network, Failure> {
         if let Some(chain) = self.entry.chain {
-            address.script_for(chain).map_err(|error| Failure::usage(error.to_string()))?;
+            let checked = address.script_for(chain);
+            checked.map_err(|error| Failure::usage(format!("--chain {chain}: {error}")))?;
             return Ok(chain);
         }
         let chains = address.chains();

@@ -39,7 +39,7 @@ pub enum AddressError {
     Unspendable(String),
     /// Right, but for another chain.
     #[error(
-        "address {text:?} is for {}, but the node is on {chain}; {}",
+        "address {text:?} is for {}, not for {chain}; {}",
         names(.chains),
         cure(*.chain)
     )]

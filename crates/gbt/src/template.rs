@@ -192,12 +192,6 @@ impl TemplateError {
             Self::Transaction { .. } | Self::WitnessCommitment { .. } | Self::OverLimit { .. }
         )
     }
-
-    /// Whether the node's chain, and not only its program, rules out mining: a node that gave work
-    /// before may do so again, unless its chain has changed.
-    pub(crate) fn is_about_the_chain(&self) -> bool {
-        matches!(self, Self::UnknownRule(_) | Self::SignedSignet(_))
-    }
 }
 
 /// A field as it came. `None` where it is missing or null.

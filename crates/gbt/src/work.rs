@@ -9,8 +9,8 @@
 use std::sync::Arc;
 
 use midstate_chain::{
-    BIP320_MASK, Coinbase, CoinbaseError, Hash256, Header, Job, Share, TxOut, coinbase_branch,
-    serialize_block, with_witness,
+    BIP320_MASK, Coinbase, CoinbaseError, CoinbaseParts, Hash256, Header, Job, Share, TxOut,
+    coinbase_branch, serialize_block, with_witness,
 };
 
 use crate::{Template, TemplateError};
@@ -48,6 +48,13 @@ pub enum WorkError {
     /// The tag cannot be pushed.
     #[error("a coinbase tag has at most {MAX_TAG} bytes, got {0}; shorten it")]
     LongTag(usize),
+    /// What the node adds is too long, whatever the tag.
+    #[error(
+        "the node wants {0} bytes of its own in the coinbase (coinbaseaux), and a coinbase script \
+         has at most 100 bytes with height and extranonce: mine at a node that adds less; Bitcoin \
+         Core adds none"
+    )]
+    LongAux(usize),
     /// Tag and extranonce are too long together.
     #[error(transparent)]
     Coinbase(#[from] CoinbaseError),
@@ -60,7 +67,7 @@ impl WorkError {
     /// Whether this node's later templates will be no better (see [`TemplateError::is_final`]).
     pub fn is_final(&self) -> bool {
         match self {
-            Self::LongTag(_) | Self::Coinbase(_) => true,
+            Self::LongTag(_) | Self::LongAux(_) | Self::Coinbase(_) => true,
             Self::NoRoom(error) => error.is_final(),
         }
     }
@@ -74,18 +81,7 @@ impl Work {
         id: String,
         clean: bool,
     ) -> Result<Self, WorkError> {
-        let extranonce_size = payout.extranonce1.len() + EXTRANONCE2_SIZE;
-        let output = TxOut { value: template.coinbase_value, script: payout.script.clone() };
-        let parts = Coinbase {
-            height: template.height,
-            tag: &script_tail(&template.coinbase_aux, &payout.tag, extranonce_size)?,
-            extranonce_size,
-            outputs: &[output],
-            witness_commitment: template.witness_commitment,
-        }
-        .build()?;
-        check_room(&template, payout, parts.prefix.len() + extranonce_size + parts.suffix.len())?;
-
+        let parts = coinbase(&template, payout)?;
         let ids: Vec<Hash256> = template.transactions.iter().map(|tx| tx.txid).collect();
         let job = Job {
             id,
@@ -106,6 +102,11 @@ impl Work {
             clean,
         };
         Ok(Self { job: Arc::new(job), template })
+    }
+
+    /// Whether they make work: the error is [`new`](Self::new)'s.
+    pub fn check(template: &Template, payout: &Payout) -> Result<(), WorkError> {
+        coinbase(template, payout).map(drop)
     }
 
     /// What the threads hash.
@@ -138,6 +139,29 @@ impl Work {
             self.template.transactions.iter().map(|tx| tx.data.as_slice()).collect();
         serialize_block(header, &coinbase, &others)
     }
+}
+
+fn coinbase(template: &Template, payout: &Payout) -> Result<CoinbaseParts, WorkError> {
+    let extranonce_size = payout.extranonce1.len() + EXTRANONCE2_SIZE;
+    let output = TxOut { value: template.coinbase_value, script: payout.script.clone() };
+    let outputs = [output];
+    let build = |tag: &[u8]| {
+        let tail = script_tail(&template.coinbase_aux, tag, extranonce_size)?;
+        let coinbase = Coinbase {
+            height: template.height,
+            tag: &tail,
+            extranonce_size,
+            outputs: &outputs,
+            witness_commitment: template.witness_commitment,
+        };
+        Ok::<_, WorkError>(coinbase.build()?)
+    };
+    let parts = build(&payout.tag).map_err(|error| match build(&[]) {
+        Err(_) => WorkError::LongAux(template.coinbase_aux.len()),
+        Ok(_) => error,
+    })?;
+    check_room(template, payout, parts.prefix.len() + extranonce_size + parts.suffix.len())?;
+    Ok(parts)
 }
 
 /// What follows the height in the input script, up to the extranonce.

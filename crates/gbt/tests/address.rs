@@ -53,8 +53,8 @@ fn an_address_of_another_chain_is_refused_with_the_cure() {
     let error = address.script_for(Network::Regtest).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "address \"bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4\" is for main, but the node is on \
-         regtest; give an address that starts with bcrt1, m, n or 2"
+        "address \"bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4\" is for main, not for regtest; \
+         give an address that starts with bcrt1, m, n or 2"
     );
 }
 

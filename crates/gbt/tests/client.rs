@@ -466,7 +466,8 @@ fn what_waiting_does_not_cure_is_fatal() {
     let mut core = Core::new();
     core.chain = "main".to_owned();
     let words = fatal(config(1), core).to_string();
-    assert!(words.contains("is for regtest, but the node is on main"), "{words}");
+    assert!(words.starts_with("the node is on main: "), "{words}");
+    assert!(words.contains("is for regtest, not for main"), "{words}");
 
     let other = Config { chain: Some(Network::Signet), ..config(1) };
     assert!(fatal(other, Core::new()).to_string().contains("--chain says signet"));

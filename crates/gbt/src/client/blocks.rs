@@ -307,6 +307,16 @@ impl Blocks {
         }
     }
 
+    /// It is on ours again. It may have had them before.
+    pub(super) fn unbar(&mut self, now: Duration, node: usize) {
+        self.barred[node] = false;
+        for block in &mut self.blocks {
+            if block.deliveries[node] == Delivery::Barred {
+                block.deliveries[node] = Delivery::Due { at: now, attempt: 0, ask: true };
+            }
+        }
+    }
+
     /// Whether nothing is to be waited for in the end.
     pub(super) fn is_settled(&self) -> bool {
         self.of_this_run().all(Block::is_settled)

@@ -25,6 +25,8 @@ pub(super) struct Node {
     pub(super) doubted: bool,
     /// When it last named its chain, and nothing has spoken against it since.
     sure_at: Option<Duration>,
+    /// It has named our chain at some time.
+    pub(super) has_named_chain: bool,
     /// It is on another chain than ours.
     pub(super) is_foreign: bool,
     /// Its chain was last asked for in vain.
@@ -142,6 +144,7 @@ impl Node {
             opened: 0,
             doubted: false,
             sure_at: None,
+            has_named_chain: false,
             is_foreign: false,
             vain: None,
             heard_at: now,

@@ -1,4 +1,9 @@
 //! Which node gives the work: the first in order that can, and what happens when it stops.
+//!
+//! **Only the first word of a node is final.** A node that has not given work yet, and is on another
+//! chain or gives templates that cannot be mined, is out; when all are out, the run ends, for waiting
+//! would not help. A node that gave work before and says so now is lost and asked again, as any other
+//! that fails: somebody may be about to put it right. Until then it gets no block.
 
 use std::time::Duration;
 
@@ -21,10 +26,12 @@ enum WrongChain {
          --chain out"
     )]
     NotWanted { chain: Network, wanted: Network },
-    #[error("the node is on {chain}, but another one is on {first}")]
-    NotTheOthers { chain: Network, first: Network },
-    #[error(transparent)]
-    Address(#[from] AddressError),
+    #[error("the node is on {chain}, and was on {first}: another one has taken its place")]
+    NotAsBefore { chain: Network, first: Network },
+    #[error("the node is on {chain}, but the first node that answered is on {first}")]
+    NotTheFirsts { chain: Network, first: Network },
+    #[error("the node is on {chain}: {error}")]
+    Address { chain: Network, error: AddressError },
 }
 
 impl Client {
@@ -48,20 +55,24 @@ impl Client {
                 return;
             }
         };
-        let (chain, script) = match self.check_chain(&info.chain) {
+        let (chain, script) = match self.check_chain(index, &info.chain) {
             Ok(checked) => checked,
             Err(error) => {
                 self.nodes[index].is_foreign = true;
                 self.blocks.bar(index);
-                return self.give_up(now, index, Fatal::WrongChain(error.to_string()));
+                return self.refuse(now, index, Fatal::WrongChain(error.to_string()));
             }
         };
         if self.chain.replace(chain).is_none() {
             self.events.push(index, What::Chain(chain));
         }
         let node = &mut self.nodes[index];
-        node.script = script;
+        (node.script, node.has_named_chain) = (script, true);
         node.identified(now);
+        if std::mem::take(&mut node.is_foreign) {
+            self.blocks.unbar(now, index);
+        }
+        let node = &mut self.nodes[index];
         let mut is_back = node.vain.take().is_some();
         if node.phase == Phase::New && self.failover.is_wanted(index) {
             node.phase = Phase::Ready;
@@ -85,15 +96,19 @@ impl Client {
     }
 
     /// The node's chain, and the payout script on it.
-    fn check_chain(&self, name: &str) -> Result<(Network, Vec<u8>), WrongChain> {
+    fn check_chain(&self, index: usize, name: &str) -> Result<(Network, Vec<u8>), WrongChain> {
         let chain: Network = name.parse()?;
         if let Some(wanted) = self.config.chain.filter(|&wanted| wanted != chain) {
             return Err(WrongChain::NotWanted { chain, wanted });
         }
         if let Some(first) = self.chain.filter(|&first| first != chain) {
-            return Err(WrongChain::NotTheOthers { chain, first });
+            return Err(match self.nodes[index].has_named_chain {
+                true => WrongChain::NotAsBefore { chain, first },
+                false => WrongChain::NotTheFirsts { chain, first },
+            });
         }
-        let script = self.config.address.script_for(chain)?;
+        let script = self.config.address.script_for(chain);
+        let script = script.map_err(|error| WrongChain::Address { chain, error })?;
         Ok((chain, script.to_vec()))
     }
 
@@ -105,17 +120,21 @@ impl Client {
         reason: &str,
         error: Option<&RpcError>,
     ) {
-        if self.nodes[index].failed(now, reason) {
-            self.report(index, NodeState::Lost, Some(reason));
-        }
-        // Calls that time out one after the other are one silence.
-        let timed_out = matches!(error, Some(RpcError::Unreachable(NoAnswer::TimedOut(_))));
-        self.nodes[index].is_silent &= timed_out;
         let how = match error {
             Some(RpcError::Unauthorized) => Failure::Refused,
             Some(RpcError::Unreachable(NoAnswer::NobodyThere(_))) => Failure::Hopeless,
             _ => Failure::Passing,
         };
+        // Calls that time out one after the other are one silence.
+        let timed_out = matches!(error, Some(RpcError::Unreachable(NoAnswer::TimedOut(_))));
+        self.nodes[index].is_silent &= timed_out;
+        self.lose_as(now, index, reason, how);
+    }
+
+    fn lose_as(&mut self, now: Duration, index: usize, reason: &str, how: Failure) {
+        if self.nodes[index].failed(now, reason) {
+            self.report(index, NodeState::Lost, Some(reason));
+        }
         let was_out = self.failover.is_out(index);
         self.failover.failed(now, index, how);
         if self.failover.is_out(index) && !was_out && self.failover.all_out() {
@@ -149,10 +168,7 @@ impl Client {
                 continue;
             }
             let reason = format!("the node has not answered for {} s", SLOW.as_secs());
-            if self.nodes[index].failed(now, &reason) {
-                self.report(index, NodeState::Lost, Some(&reason));
-            }
-            self.failover.failed(now, index, Failure::Silent);
+            self.lose_as(now, index, &reason, Failure::Silent);
         }
     }
 
@@ -176,8 +192,16 @@ impl Client {
         }
     }
 
+    /// What the node gives cannot be mined on. See the rule of this module.
+    pub(super) fn refuse(&mut self, now: Duration, index: usize, fatal: Fatal) {
+        match self.nodes[index].was_connected {
+            true => self.lose_as(now, index, &fatal.to_string(), Failure::Hopeless),
+            false => self.give_up(now, index, fatal),
+        }
+    }
+
     /// The node will not give work, however long we wait.
-    pub(super) fn give_up(&mut self, now: Duration, index: usize, fatal: Fatal) {
+    fn give_up(&mut self, now: Duration, index: usize, fatal: Fatal) {
         let reason = fatal.to_string();
         self.nodes[index].failed(now, &reason);
         self.report(index, NodeState::Lost, Some(&reason));

@@ -111,17 +111,19 @@ impl Client {
             .and_then(|answer| answer.raw_result().map(|result| Template::parse(result.get())));
         let template = match parsed {
             Ok(Ok(template)) => template,
-            // Rule: where waiting cannot help, nobody waits. A node that gave work before may be
-            // itself again in a while.
-            Ok(Err(error))
-                if error.is_about_the_chain()
-                    || error.is_final() && !self.nodes[index].was_connected =>
-            {
-                return self.give_up(now, index, Fatal::Unusable(error.to_string()));
+            Ok(Err(error)) if error.is_final() => {
+                return self.refuse(now, index, Fatal::Unusable(error.to_string()));
             }
             Ok(Err(error)) => return self.lose(now, index, &error.to_string(), None),
             Err(error) => return self.lose(now, index, &error.to_string(), Some(&error)),
         };
+        // Work that cannot be made is none, and the node does not count as one that serves.
+        if let Err(error) = Work::check(&template, &self.payout(index)) {
+            return match error.is_final() {
+                true => self.refuse(now, index, Fatal::Unusable(error.to_string())),
+                false => self.lose(now, index, &error.to_string(), None),
+            };
+        }
         if self.nodes[index].answered() {
             self.report(index, NodeState::Connected, None);
         }
@@ -193,6 +195,15 @@ impl Client {
             || new.time >= old.time.saturating_add(MAX_JOB_AGE)
     }
 
+    fn payout(&self, node: usize) -> Payout {
+        Payout {
+            script: self.nodes[node].script.clone(),
+            tag: self.config.tag.clone(),
+            extranonce1: self.config.extranonce1.clone(),
+            version_mask: self.config.version_mask,
+        }
+    }
+
     /// Has the template's block checked.
     fn propose(&mut self, now: Duration, template: Template) {
         // One at a time.
@@ -202,20 +213,12 @@ impl Client {
         self.nodes[self.active].lateness.template(template.prev_hash);
         self.solved_tip = None;
         let clean = !self.is_tip(template.prev_hash);
-        let payout = Payout {
-            script: self.nodes[self.active].script.clone(),
-            tag: self.config.tag.clone(),
-            extranonce1: self.config.extranonce1.clone(),
-            version_mask: self.config.version_mask,
-        };
+        let payout = self.payout(self.active);
         let id = format!("{:x}", self.jobs);
         self.jobs += 1;
         let can_propose = template.can_propose;
         let work = match Work::new(template, &payout, id, clean) {
             Ok(work) => work,
-            Err(error) if error.is_final() && self.works.is_empty() => {
-                return self.give_up(now, self.active, Fatal::Unusable(error.to_string()));
-            }
             Err(error) => return self.lose(now, self.active, &error.to_string(), None),
         };
         if !can_propose {
