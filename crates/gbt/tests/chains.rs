@@ -22,7 +22,7 @@ fn lost(world: &World, node: usize) -> Vec<&str> {
     let mut reasons = Vec::new();
     for event in world.events.iter().filter(|event| event.node == node) {
         if let What::Node { state: NodeState::Lost, reason } = &event.what {
-            reasons.push(reason.as_deref().unwrap());
+            reasons.push(reason.as_deref().expect("a lost node has a reason"));
         }
     }
     reasons

@@ -1,9 +1,10 @@
 //! Which node gives the work: the first in order that can, and what happens when it stops.
 //!
-//! **Only the first word of a node is final.** A node that has not given work yet, and is on another
-//! chain or gives templates that cannot be mined, is out; when all are out, the run ends, for waiting
-//! would not help. A node that gave work before and says so now is lost and asked again, as any other
-//! that fails: somebody may be about to put it right. Until then it gets no block.
+//! **Only the first word of a node is final.** A node that has not given work yet, and is on
+//! another chain or gives templates that cannot be mined, is out; when all are out, the run ends,
+//! for waiting would not help. A node that gave work before and says so now is lost and asked
+//! again, as any other that fails: somebody may be about to put it right. Until then it gets no
+//! block.
 
 use std::time::Duration;
 
