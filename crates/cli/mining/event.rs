@@ -174,6 +174,31 @@ pub(crate) struct LeftOutEvent {
 }
 
 #[cfg(test)]
+impl ShareEvent {
+    /// A share that is nothing but its verdict.
+    pub(crate) fn example(verdict: Verdict) -> Self {
+        Self {
+            pool: String::new(),
+            job_id: String::new(),
+            extranonce2: String::new(),
+            ntime: String::new(),
+            nonce: String::new(),
+            version: String::new(),
+            hash: String::new(),
+            difficulty: 1.0,
+            target_difficulty: 1.0,
+            verdict,
+            code: None,
+            reason: None,
+            latency_ms: 1.0,
+            block: false,
+            advice: None,
+            listed: None,
+        }
+    }
+}
+
+#[cfg(test)]
 impl LeftOutEvent {
     pub(crate) fn add(&mut self, other: &Self) {
         self.jobs += other.jobs;

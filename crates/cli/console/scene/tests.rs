@@ -350,28 +350,10 @@ fn colours_are_used_only_where_they_are_wanted() {
 #[test]
 fn what_is_kept_has_bounds_and_leaves_accepted_shares_out() {
     let mut scene = Scene::new(false);
-    let mut share = ShareEvent {
-        pool: String::new(),
-        job_id: String::new(),
-        extranonce2: String::new(),
-        ntime: String::new(),
-        nonce: String::new(),
-        version: String::new(),
-        hash: String::new(),
-        difficulty: 1.0,
-        target_difficulty: 1.0,
-        verdict: Verdict::Accepted,
-        code: None,
-        reason: None,
-        latency_ms: 1.0,
-        block: false,
-        advice: None,
-        listed: None,
-    };
-    scene.hear(&Event::Share(share.clone()), Sentence::Result("accepted".into()));
+    let share = |verdict| Event::Share(ShareEvent::example(verdict));
+    scene.hear(&share(Verdict::Accepted), Sentence::Result("accepted".into()));
     assert_eq!(scene.take_kept().len(), 0);
-    share.verdict = Verdict::Rejected;
-    scene.hear(&Event::Share(share), Sentence::Result("rejected".into()));
+    scene.hear(&share(Verdict::Rejected), Sentence::Result("rejected".into()));
     assert_eq!(scene.take_kept().len(), 1);
     assert_eq!(scene.shown.len(), 2);
 

@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_chain::{Job, Share};
-use midstate_stratum::{
-    Client, ClientConfig, ClientEvent, CloseReason, Remark, ShareOutcome, Verdict,
-};
+use midstate_stratum::{Client, ClientConfig, ClientEvent, CloseReason, Remark, ShareOutcome};
 use serde_json::{Value, json};
 
 /// So easy that every hash is a share; with mainnet's bits it is never a block.
@@ -25,17 +23,6 @@ pub(crate) const OTHER_PREV: &str =
 pub(crate) struct Mock {
     pub(crate) client: Client,
     pub(crate) now: Duration,
-}
-
-/// One verdict event, flattened.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Ended {
-    pub(crate) share: Share,
-    pub(crate) verdict: Verdict,
-    pub(crate) code: Option<i64>,
-    pub(crate) reason: Option<String>,
-    pub(crate) advice: Option<&'static str>,
-    pub(crate) latency: Duration,
 }
 
 pub(crate) fn config() -> ClientConfig {
@@ -167,12 +154,16 @@ impl Mock {
     }
 
     /// The verdicts among the events, which are all taken.
-    pub(crate) fn verdicts(&mut self) -> Vec<Ended> {
-        self.events().into_iter().filter_map(Ended::of).collect()
+    pub(crate) fn verdicts(&mut self) -> Vec<ShareOutcome> {
+        let outcome = |event| match event {
+            ClientEvent::Verdict(outcome) => Some(outcome),
+            _ => None,
+        };
+        self.events().into_iter().filter_map(outcome).collect()
     }
 
     /// The only verdict among the events.
-    pub(crate) fn verdict(&mut self) -> Ended {
+    pub(crate) fn verdict(&mut self) -> ShareOutcome {
         let mut verdicts = self.verdicts();
         assert_eq!(verdicts.len(), 1, "{verdicts:?}");
         verdicts.remove(0)
@@ -210,22 +201,6 @@ impl Mock {
             _ => None,
         };
         self.events().into_iter().filter_map(warning).collect()
-    }
-}
-
-impl Ended {
-    pub(crate) fn of(event: ClientEvent) -> Option<Self> {
-        match event {
-            ClientEvent::Verdict(ShareOutcome {
-                share,
-                verdict,
-                code,
-                reason,
-                advice,
-                latency,
-            }) => Some(Self { share, verdict, code, reason, advice, latency }),
-            _ => None,
-        }
     }
 }
 
