@@ -227,7 +227,7 @@ fn anchors(text: &str) -> impl Iterator<Item = String> + '_ {
 }
 
 /// Every name of a command, as `--help` lists them: indented by two, unlike flags.
-fn commands(help: &str) -> Vec<&str> {
+pub(crate) fn commands(help: &str) -> Vec<&str> {
     let entries = help.lines().filter_map(|line| line.strip_prefix("  "));
     let commands = entries.filter(|entry| entry.starts_with(|c: char| c.is_ascii_lowercase()));
     let names = commands.filter_map(|entry| entry.split_whitespace().next());

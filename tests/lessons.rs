@@ -48,27 +48,20 @@ fn plain(text: &str) -> String {
 #[cfg(unix)]
 #[test]
 fn text_fits_the_terminal_whatever_its_width() {
-    let lessons: &[&[&str]] = &[
+    let help = text(&["econ", "--help"]);
+    let topics = crate::docs::commands(&help).into_iter().map(|topic| vec!["econ", topic]);
+    let others: &[&[&str]] = &[
         &["asic", "--rate", "100e6"],
         &["asic", "--rate", "100e6", "--full"],
         &["explain", "genesis"],
         &["explain", "--luck", "--seed", "1"],
-        &["econ", "claims"],
-        &["econ", "breakeven"],
-        &["econ", "dispatch"],
         &["econ", "halving", "--price-growth", "0.5"],
         &["econ", "hashprice", "--before", "57.1"],
-        &["econ", "host"],
-        &["econ", "odds"],
-        &["econ", "payback"],
-        &["econ", "pools"],
-        &["econ", "retarget"],
         &["econ", "retarget", "--history"],
-        &["econ", "site"],
     ];
-    for &lesson in lessons {
+    for lesson in topics.chain(others.iter().map(|lesson| lesson.to_vec())) {
         for columns in [60, 80, 100, 120] {
-            let text = plain(&crate::terminal::printed(columns, lesson));
+            let text = plain(&crate::terminal::printed(columns, &lesson));
             let widest = text.lines().map(|line| line.chars().count()).max().expect("lines");
             assert!(widest <= usize::from(columns), "{lesson:?} at {columns}: {widest}\n{text}");
         }
