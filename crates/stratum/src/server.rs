@@ -230,7 +230,7 @@ impl Server {
 
     /// The next thing that happened. Answer an event before you ask for the next one.
     pub fn poll_event(&mut self) -> Option<ServerEvent> {
-        if self.events.is_empty() && !self.unread.is_empty() {
+        if self.events.is_empty() {
             self.read_on();
         }
         self.events.pop_front()
