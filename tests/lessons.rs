@@ -174,7 +174,7 @@ fn asic_says_what_mining_leaves_by_reward_and_cost() {
         let text = text(&[&["asic", "--rate", "580T"], flags].concat());
         text.split_whitespace().collect::<Vec<_>>().join(" ")
     };
-    // A block brings $280,844; its power costs $71,326.
+    // A block brings $216,288; its power costs $71,326.
     let cheap = said(&["--watts", "5510", "--electricity", "0.05"]);
     assert!(cheap.contains("power costs $71,326 with this machine: mining bitcoin pays for its"));
     assert!(!cheap.contains("earns nothing"), "{cheap}");
@@ -258,15 +258,18 @@ fn every_claim_has_a_command_that_shows_its_number() {
 
 #[test]
 fn econ_works_the_published_figures_out() {
-    let hashprice = json(&["econ", "hashprice", "--before", "57.1", "--exit", "0.1116"]);
+    // December 2025, by JPMorgan.
+    const THEN: [&str; 8] =
+        ["econ", "hashprice", "--hashprice", "38.7", "--network", "1045", "--fees", "0"];
+    let hashprice = json(&[&THEN[..], &["--before", "57.1", "--exit", "0.1116"]].concat());
     let price = value(&hashprice, "price of a bitcoin that the hashprice stands for");
     assert_eq!(price.round(), 89_870.0);
     assert_eq!((value(&hashprice, "change of hashprice") * 10.0).round(), -322.0);
 
-    let cost = json(&["econ", "hashprice", "--cost", "21.6"]);
+    let cost = json(&[&THEN[..], &["--cost", "21.6"]].concat());
     assert_eq!((value(&cost, "gross profit") * 10.0).round(), 171.0);
 
-    let breakeven = json(&["econ", "breakeven", "--efficiency", "17.5"]);
+    let breakeven = json(&["econ", "breakeven", "--efficiency", "17.5", "--hashprice", "38.7"]);
     let cents = value(&breakeven, "break-even price of power at 17.5 J/TH");
     assert_eq!((cents * 10.0).round(), 92.0);
 
@@ -289,13 +292,63 @@ fn econ_prints_formula_numbers_and_result() {
 #[test]
 fn inputs_follow_from_what_is_given() {
     // A difficulty stands for a rate, and both for a hashprice.
-    let events = json(&["econ", "hashprice", "--difficulty", "125.86e12", "--price", "100000"]);
+    let price = ["econ", "hashprice", "--fees", "0", "--price", "100000"];
+    let events = json(&[&price[..], &["--difficulty", "125.86e12"]].concat());
     let computed = value(&events, "hashprice from the price");
     let expected =
         3.125 * 144.0 * 1e5 / (125.86e12 * Target::HASHES_AT_DIFFICULTY_1 / 600.0 / 1e15);
     assert!((computed / expected - 1.0).abs() < 1e-9, "{computed}, expected {expected}");
     let given = events.iter().find(|event| event["name"] == "hashprice").expect("the input");
     assert_eq!(given["value"].as_f64(), Some(computed));
+}
+
+#[test]
+fn all_topics_tell_the_same_of_one_machine_on_one_day() {
+    // 200 TH/s: the chance of a block and the share of the network are one number.
+    let wait = value(&json(&["econ", "odds", "--rate", "200e12"]), "mean wait");
+    let site = json(&["econ", "site", "--rigs", "1", "--rig-rate", "200e12"]);
+    let coins = value(&site, "coins a day, on average");
+    let by_site = 3.125 / coins / 365.25;
+    assert!((wait / by_site - 1.0).abs() < 1e-4, "odds: {wait} years, site: {by_site} years");
+    let network = json(&["econ", "odds", "--rate", "200e12", "--network", "1045"]);
+    let site = json(&["econ", "site", "--rigs", "1", "--rig-rate", "200e12", "--network", "1045"]);
+    let by_site = 3.125 / value(&site, "coins a day, on average") / 365.25;
+    let wait = value(&network, "mean wait");
+    assert!((wait / by_site - 1.0).abs() < 1e-4, "odds: {wait} years, site: {by_site} years");
+    // Every topic that takes something from the snapshot says of which day it is.
+    for topic in [
+        "hashprice",
+        "breakeven",
+        "halving",
+        "retarget",
+        "odds",
+        "pools",
+        "site",
+        "host",
+        "dispatch",
+        "payback",
+    ] {
+        let text = text(&["econ", topic]);
+        assert!(text.contains("2026-02-07: "), "{topic}: {text}");
+        assert!(!text.contains("2025-12-31"), "{topic}: {text}");
+    }
+    assert!(text(&["asic", "--rate", "1e8", "--full"]).contains("2026-02-07: "));
+}
+
+/// The tutorial sends its readers there.
+#[test]
+fn odds_tell_how_long_luck_takes_to_even_out() {
+    let class = ["econ", "odds", "--rate", "80e6", "--difficulty", "0.05", "--blocks", "100"];
+    let events = json(&class);
+    assert!((value(&events, "spread of the income after 100 blocks") - 19.6).abs() < 1e-9);
+    let years = value(&events, "time that so many blocks take");
+    let minutes = years * 365.25 * 24.0 * 60.0;
+    assert!((minutes - 4.47).abs() < 0.01, "{minutes}");
+    let rows = events.iter().filter(|event| event["event"] == "row");
+    let evens: Vec<_> = rows.filter_map(|row| row["after_blocks"].as_f64()).collect();
+    assert_eq!(evens.len(), 6);
+    assert!((evens[3] - 384.16).abs() < 1e-9, "within 10 % after 384 blocks: {evens:?}");
+    assert!(text(&class).contains("95 times in 100"));
 }
 
 #[test]
@@ -335,9 +388,14 @@ fn a_replay_has_the_dates_of_its_heights() {
         let period = events.iter().find(|event| event["height"] == height);
         period.unwrap_or_else(|| panic!("no {height}"))["time"].as_i64().expect("a time")
     };
-    // The retarget of 7 February 2026: the blocks before it were late by less than four days.
+    // The first period after the last real block, of 7 February 2026: two weeks later.
     let (day, known) = (86_400, 1_770_422_400);
-    assert!((known..known + 4 * day).contains(&begin("feb2026", 935_424)));
+    for replay in ["calm", "feb2026", "us-exit", "price-fall"] {
+        assert_eq!(begin(replay, 937_440), known + 14 * day, "{replay}");
+        let events = json(&["econ", "retarget", "--replay", replay]);
+        let heights = events.iter().filter_map(|event| event["height"].as_u64());
+        assert_eq!(heights.min(), Some(937_440), "{replay} repeats a real block");
+    }
     // 108,864 blocks of ten minutes later.
     assert_eq!(begin("halving2028", 1_044_288), known + 756 * day);
 }
@@ -349,7 +407,6 @@ fn flags_that_change_nothing_or_have_no_block_are_refused() {
         (&["--replay", "price-fall", "--exit", "0.5"], "--exit"),
         (&["--difficulty", "1e14"], "--difficulty"),
         (&["--replay", "feb2026", "--network", "900"], "--network"),
-        (&["--replay", "feb2026", "--height", "900000"], "--height"),
         (&["--replay", "halving2028", "--height", "900000"], "--height"),
         (&["--replay", "calm", "--electricity", "0.05"], "--electricity"),
         (&["--replay", "calm", "--hashprice", "50"], "--hashprice"),

@@ -105,6 +105,8 @@ fn names_of_other_programs_lead_to_ours() {
     };
     assert_eq!(tip(&["solo"]), "to mine solo at a node: midstate mine --address ADDR");
     assert!(tip(&["config", "check"]).ends_with("midstate mine --config FILE --dry-run"));
+    assert_eq!(tip(&["config", "check"]), tip(&["config"]));
+    assert!(tip(&["wallet"]).contains("your own wallet"));
     assert!(tip(&["mine", "--print-config"]).ends_with("--dry-run"));
     assert!(tip(&["benchmark"]).ends_with("midstate bench"));
 }

@@ -2,9 +2,7 @@
 //! by flags. Nothing is fetched.
 
 use midstate_chain::{DifficultyError, Target};
-use midstate_economics::hashprice::hashprice;
 use midstate_economics::inputs::{Input, Inputs};
-use midstate_economics::odds::network_rate;
 use midstate_economics::units::{grouped, significant};
 
 use crate::shell::exit::Failure;
@@ -18,7 +16,8 @@ pub(crate) struct InputArgs {
     /// Difficulty of mainnet
     #[arg(long, global = true, value_name = "D", value_parser = positive)]
     difficulty: Option<f64>,
-    /// Hash rate of mainnet, EH/s
+    /// Hash rate of mainnet, EH/s [default: from the difficulty, which follows from it where it is
+    /// given alone]
     #[arg(long, global = true, value_name = "EH/S", value_parser = positive)]
     network: Option<f64>,
     /// Price of a bitcoin, $
@@ -27,7 +26,7 @@ pub(crate) struct InputArgs {
     /// Fees in a block, BTC
     #[arg(long, global = true, value_name = "BTC", value_parser = not_negative)]
     fees: Option<f64>,
-    /// Hashprice, $ per PH/s and day [default: from price, fees and network where any is given]
+    /// Hashprice, $ per PH/s and day [default: from price, fees and network]
     #[arg(long, global = true, value_name = "USD", value_parser = positive)]
     hashprice: Option<f64>,
     /// Height of mainnet
@@ -50,16 +49,22 @@ impl InputArgs {
         inputs.electricity.overridden(self.electricity);
         inputs.household.overridden(self.electricity);
         inputs.network.overridden(self.network);
-        if self.difficulty.is_some() && self.network.is_none() {
-            inputs.network.value = network_rate(target(&inputs)?).exa();
-            "the difficulty that was given".clone_into(&mut inputs.network.source);
+        match (self.difficulty, self.network) {
+            (Some(_), None) => {
+                inputs.derive_network().map_err(wrong_difficulty)?;
+                "the difficulty that was given".clone_into(&mut inputs.network.source);
+            }
+            (None, Some(_)) => {
+                inputs.derive_difficulty();
+                "the network that was given".clone_into(&mut inputs.difficulty.source);
+            }
+            _ => {}
         }
         inputs.hashprice.overridden(self.hashprice);
         let given = [self.price, self.fees, self.network, self.difficulty];
         let given = given.iter().any(Option::is_some) || self.height.is_some();
         if self.hashprice.is_none() && given {
-            let computed = hashprice(inputs.reward(), inputs.price(), inputs.network());
-            inputs.hashprice.value = computed.petahash();
+            inputs.derive_hashprice();
             "reward, price and network".clone_into(&mut inputs.hashprice.source);
         }
         Ok(inputs)
@@ -68,9 +73,11 @@ impl InputArgs {
 
 /// Mainnet's target, or why there is none.
 pub(crate) fn target(inputs: &Inputs) -> Result<Target, Failure> {
-    inputs
-        .target()
-        .map_err(|error: DifficultyError| Failure::usage(format!("--difficulty: {error}")))
+    inputs.target().map_err(wrong_difficulty)
+}
+
+fn wrong_difficulty(error: DifficultyError) -> Failure {
+    Failure::usage(format!("--difficulty: {error}"))
 }
 
 /// Says a value and where it is from.
@@ -84,6 +91,7 @@ pub(crate) fn origin(input: &Input) -> String {
         shipped if shipped_sources(&shipped).contains(&input.source.as_str()) => {
             format!("{}: {}", input.date, input.source)
         }
+        _ if input.is_given() => input.source.clone(),
         _ => format!("from {}", input.source),
     }
 }
@@ -104,13 +112,17 @@ fn shipped_sources(inputs: &Inputs) -> [&str; 10] {
     .map(|input| input.source.as_str())
 }
 
-/// A number as it is put into a formula: exact where that is short, else five digits.
+/// A number as it is put into a formula: exact where that is short, else six digits.
 pub(crate) fn number(value: f64) -> String {
     const PREFIXES: [(f64, &str); 4] = [(1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G")];
     let size = value.abs();
     let short = |value: f64| {
-        let text = format!("{value:.5}");
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        let digits = value.abs().max(1.0).log10().floor() as usize;
+        let text = grouped(value, 5usize.saturating_sub(digits));
+        match text.contains('.') {
+            true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+            false => text,
+        }
     };
     match PREFIXES.iter().find(|(scale, _)| (1e9..1e21).contains(&size) && size >= *scale) {
         Some((scale, prefix)) => format!("{} {prefix}", short(value / scale)),

@@ -76,7 +76,7 @@ impl OutputArgs {
 }
 
 /// What people type who know other programs, and what it is called here.
-const TIPS: [(&str, &str); 10] = [
+const TIPS: [(&str, &str); 17] = [
     ("solo", "to mine solo at a node: midstate mine --address ADDR"),
     ("pool", "a pool for a lesson or a test: midstate demo --listen ADDR:PORT"),
     ("benchmark", "it is called bench: midstate bench"),
@@ -84,6 +84,13 @@ const TIPS: [(&str, &str); 10] = [
     ("check", "to check this machine, a pool or a node: midstate doctor [URL]"),
     ("limits", "to see all limits: midstate mine --print-limits"),
     ("version", "it is a flag: midstate --version"),
+    ("start", "to mine: midstate mine -o URL -u USER; to try it without a pool: midstate demo"),
+    ("run", "to mine: midstate mine -o URL -u USER; to try it without a pool: midstate demo"),
+    ("wallet", "midstate has none: blocks and pools pay to an address of your own wallet"),
+    ("--wallet", "midstate has none: name an address with --address (node) or -u (pool)"),
+    ("--pool", "a pool is named by -o: midstate mine -o HOST:PORT -u USER"),
+    ("--benchmark", "it is a command: midstate bench"),
+    ("--no-color", "it is called --color never"),
     ("--print-config", "to see what flags and file come to: --dry-run"),
     ("--coinbase-addr", "it is called --address"),
     ("--algo", "there is no choice: midstate hashes SHA-256d, and nothing else"),
@@ -101,6 +108,8 @@ pub(crate) fn with_tip(mut error: clap::Error) -> clap::Error {
         for kind in [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg] {
             error.remove(kind);
         }
+        // clap's usage line is about the flag that it would have suggested.
+        error.remove(ContextKind::Usage);
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
     }
     error

@@ -1,20 +1,25 @@
-//! What the formulas are fed with when nobody says otherwise: `data/inputs.toml`, each value with
-//! its date and its source. Callers override fields; nothing here is ever fetched.
+//! What the formulas are fed with when nobody says otherwise: one snapshot, of one day,
+//! `data/inputs.toml`, each value with its source. What follows from other values is computed here,
+//! so that all topics tell the same of one machine. Callers override fields; nothing here is ever
+//! fetched.
 
 use midstate_chain::{DifficultyError, Target};
 use serde::Deserialize;
 
 use crate::calendar::Date;
+use crate::hashprice::hashprice;
+use crate::odds::network_rate;
 use crate::supply;
 use crate::units::{Btc, Dollars, DollarsPerKwh, DollarsPerTerahashDay, HashesPerSecond, Satoshi};
 
 /// The source of a value that was replaced.
 const GIVEN: &str = "given on the command line";
 
-/// The snapshot.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// The snapshot, and what follows from it.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Inputs {
+    /// The day of all of it.
+    pub date: Date,
     /// Difficulty of mainnet.
     pub difficulty: Input,
     /// A height of mainnet with that difficulty.
@@ -37,6 +42,30 @@ pub struct Inputs {
     pub testnet4_difficulty: Input,
 }
 
+/// The file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Snapshot {
+    #[serde(deserialize_with = "date")]
+    date: Date,
+    difficulty: Undated,
+    height: Undated,
+    price: Undated,
+    fees: Undated,
+    electricity: Undated,
+    household: Undated,
+    rig_price: Undated,
+    testnet4_difficulty: Undated,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Undated {
+    value: f64,
+    unit: String,
+    source: String,
+}
+
 /// One value.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -55,7 +84,52 @@ pub struct Input {
 impl Inputs {
     /// The snapshot that ships.
     pub fn shipped() -> Self {
-        toml::from_str(include_str!("../data/inputs.toml")).expect("the shipped file is tested")
+        let snapshot: Snapshot = toml::from_str(include_str!("../data/inputs.toml"))
+            .expect("the shipped file is tested");
+        let date = snapshot.date;
+        let of = |Undated { value, unit, source }| Input { value, unit, date, source };
+        let follows = |unit: &str, source: &str| Input {
+            value: 0.0,
+            unit: unit.to_owned(),
+            date,
+            source: source.to_owned(),
+        };
+        let mut inputs = Self {
+            date,
+            difficulty: of(snapshot.difficulty),
+            height: of(snapshot.height),
+            hashprice: follows("$/PH/day", "reward x 144 blocks x price / network"),
+            network: follows("EH/s", "difficulty x 2^32 / 600 s"),
+            price: of(snapshot.price),
+            fees: of(snapshot.fees),
+            electricity: of(snapshot.electricity),
+            household: of(snapshot.household),
+            rig_price: of(snapshot.rig_price),
+            testnet4_difficulty: of(snapshot.testnet4_difficulty),
+        };
+        inputs.derive_network().expect("the shipped difficulty is tested");
+        inputs.derive_hashprice();
+        inputs
+    }
+
+    /// The network's rate, by the difficulty.
+    ///
+    /// # Errors
+    /// When the difficulty is none.
+    pub fn derive_network(&mut self) -> Result<(), DifficultyError> {
+        self.network.value = network_rate(self.target()?).exa();
+        Ok(())
+    }
+
+    /// The hashprice, by reward, price and network.
+    pub fn derive_hashprice(&mut self) {
+        self.hashprice.value = hashprice(self.reward(), self.price(), self.network()).petahash();
+    }
+
+    /// The difficulty at which the network finds a block every ten minutes.
+    pub fn derive_difficulty(&mut self) {
+        let one = network_rate(Target::DIFFICULTY_1).exa();
+        self.difficulty.value = self.network.value / one;
     }
 
     /// Mainnet's target.

@@ -6,6 +6,9 @@ use midstate_chain::{TARGET_SPACING, Target};
 use crate::statistics::poisson_at_most;
 use crate::units::{HashesPerSecond, Seconds};
 
+/// Standard deviations within which a normal distribution has 95 % of its mass.
+pub const SIGMAS_AT_95: f64 = 1.96;
+
 /// The rate at which a network of this target finds a block every ten minutes.
 pub fn network_rate(target: Target) -> HashesPerSecond {
     HashesPerSecond(target.expected_hashes_f64() / f64::from(TARGET_SPACING))
@@ -25,6 +28,22 @@ pub fn wait_at_confidence(mean: Seconds, confidence: f64) -> Seconds {
 /// How many blocks are expected in `time`.
 pub fn expected_blocks(target: Target, rate: HashesPerSecond, time: Seconds) -> f64 {
     time / mean_wait(target, rate)
+}
+
+/// How far the number of blocks, and with it the income, may lie from its mean 95 times in 100,
+/// either way, where `expected` are expected: as a fraction of the mean. The number is Poisson,
+/// whose variance is its mean, so that one standard deviation is `1 / sqrt(expected)` of the mean;
+/// 95 % of a normal distribution, which a Poisson one with a mean of thirty or more resembles, lie
+/// within 1.96 of them (W. Feller, An Introduction to Probability Theory and Its Applications,
+/// volume 1, chapters VI.5 and VII.5). With few blocks it is above 1: nothing is sure then.
+pub fn spread_at_95(expected: f64) -> f64 {
+    SIGMAS_AT_95 / expected.sqrt()
+}
+
+/// The number of blocks after which luck has evened out to `share` of the mean, 95 times in 100:
+/// [`spread_at_95`] the other way round.
+pub fn blocks_until_spread(share: f64) -> f64 {
+    (SIGMAS_AT_95 / share).powi(2)
 }
 
 /// Probability of one block or more where `expected` are expected: `1 - e^-expected`.

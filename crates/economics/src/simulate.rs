@@ -160,13 +160,13 @@ pub fn run(scenario: &Scenario) -> Result<Vec<Period>, BitsError> {
 pub fn example_fleets(total: HashesPerSecond) -> Vec<Fleet> {
     // Name, share of the rate, J/TH, $/kWh.
     const MIX: [(&str, f64, f64, f64); 7] = [
-        ("S23 Hyd class", 0.06, 9.5, 0.060),
-        ("S21 XP class", 0.16, 13.5, 0.065),
-        ("S21 Pro class", 0.22, 15.0, 0.060),
-        ("S21 class", 0.22, 17.5, 0.065),
-        ("S19 XP class", 0.16, 21.5, 0.060),
-        ("M50S class", 0.10, 26.0, 0.058),
-        ("S19 Pro class", 0.08, 29.5, 0.050),
+        ("S23 Hyd class", 0.06, 9.5, 0.054),
+        ("S21 XP class", 0.16, 13.5, 0.058),
+        ("S21 Pro class", 0.22, 15.0, 0.054),
+        ("S21 class", 0.22, 17.5, 0.058),
+        ("S19 XP class", 0.16, 21.5, 0.054),
+        ("M50S class", 0.10, 26.0, 0.048),
+        ("S19 Pro class", 0.08, 29.5, 0.042),
     ];
     let fleet = |&(name, share, efficiency, electricity): &(&str, f64, f64, f64)| Fleet {
         name: name.to_owned(),

@@ -14,7 +14,7 @@ use midstate_economics::units::{
     Btc, Dollars, DollarsPerKwh, DollarsPerMwh, DollarsPerTerahashDay, HashesPerSecond,
     JoulesPerTerahash, Satoshi, Seconds, Watts, grouped, si, significant,
 };
-use midstate_economics::{odds, pools, supply};
+use midstate_economics::{hashprice, odds, pools, supply};
 use proptest::prelude::*;
 
 #[test]
@@ -74,10 +74,35 @@ fn a_row_without_a_source_or_against_its_own_numbers_is_refused() {
 #[test]
 fn the_inputs_are_dated_sourced_and_fit_together() {
     let inputs = Inputs::shipped();
-    assert_eq!(inputs.difficulty.date.to_string(), "2026-02-07");
-    assert!(!inputs.price.source.is_empty());
-    assert_eq!(inputs.reward(), Btc(3.125));
-    assert!((inputs.target().unwrap().difficulty() / 125.86e12 - 1.0).abs() < 1e-12);
+    assert_eq!(inputs.date.to_string(), "2026-02-07");
+    let all = [
+        &inputs.difficulty,
+        &inputs.height,
+        &inputs.hashprice,
+        &inputs.network,
+        &inputs.price,
+        &inputs.fees,
+        &inputs.electricity,
+        &inputs.household,
+        &inputs.rig_price,
+        &inputs.testnet4_difficulty,
+    ];
+    assert!(all.iter().all(|input| input.date == inputs.date && !input.source.is_empty()));
+    assert_eq!(inputs.reward(), Btc(3.125 + 0.01872));
+    // The difficulty is that of the last real retarget, and the rest follows from it.
+    let last = midstate_economics::history::retargets().last().unwrap();
+    assert_eq!(inputs.height(), last.height);
+    let difficulty = inputs.target().unwrap().difficulty();
+    assert!((difficulty / last.target.difficulty() - 1.0).abs() < 5e-5, "{difficulty}");
+    assert_eq!(inputs.network(), odds::network_rate(inputs.target().unwrap()));
+    assert!((inputs.network.value - 900.95).abs() < 0.01, "{}", inputs.network.value);
+    let hashprice = hashprice::hashprice(inputs.reward(), inputs.price(), inputs.network());
+    assert_eq!(inputs.hashprice().petahash(), hashprice.petahash());
+    // Luxor had 33.31 as the record low of 2 February, before the difficulty fell by 11 %.
+    assert!((inputs.hashprice.value - 34.57).abs() < 0.01, "{}", inputs.hashprice.value);
+    let mut other = inputs.clone();
+    other.derive_difficulty();
+    assert!((other.difficulty.value / inputs.difficulty.value - 1.0).abs() < 1e-9);
 
     let mut price = inputs.price.clone();
     price.overridden(None);

@@ -26,6 +26,19 @@ fn difficulty(tera: f64) -> Target {
 }
 
 #[test]
+fn luck_evens_out_with_the_root_of_the_blocks() {
+    near(odds::spread_at_95(100.0), 0.196, 1e-12);
+    near(odds::blocks_until_spread(0.1), 384.16, 1e-9);
+    near(odds::blocks_until_spread(odds::spread_at_95(1234.0)), 1234.0, 1e-9);
+    // The exact Poisson: 0.9502 of its mass lie within the spread of 400.
+    let spread = odds::spread_at_95(400.0);
+    near(spread, 0.098, 1e-12);
+    let (low, high) = (400.0 * (1.0 - spread), 400.0 * (1.0 + spread));
+    let within = odds::at_most(high as u64, 400.0) - odds::at_most(low.ceil() as u64 - 1, 400.0);
+    near(within, 0.95, 3e-3);
+}
+
+#[test]
 fn targets_and_difficulties_of_the_two_famous_bits() {
     let one = Bits::from_consensus(0x1d00_ffff).to_target().unwrap();
     assert_eq!(one.difficulty(), 1.0);

@@ -6,7 +6,7 @@ use midstate_economics::inputs::Inputs;
 use midstate_economics::odds;
 use midstate_economics::pools::{self, Share};
 use midstate_economics::supply::BLOCKS_PER_DAY;
-use midstate_economics::units::{DAY, HashesPerSecond, Seconds, YEAR, significant};
+use midstate_economics::units::{DAY, HashesPerSecond, Seconds, YEAR, grouped, significant};
 use serde_json::json;
 
 use super::sheet::Sheet;
@@ -24,6 +24,9 @@ pub(super) struct OddsArgs {
     /// Days of hashing
     #[arg(long, value_name = "DAYS", value_parser = positive, default_value_t = 365.25)]
     days: f64,
+    /// Blocks after which to tell how far luck has evened out
+    #[arg(long, value_name = "N", value_parser = count, default_value_t = 100)]
+    blocks: u64,
     /// An earlier difficulty, to compare with
     #[arg(long, value_name = "D", value_parser = positive)]
     before: Option<f64>,
@@ -87,6 +90,7 @@ pub(super) fn odds(args: &OddsArgs, inputs: &Inputs, out: &mut Output) -> Result
         odds::at_least_one(expected),
         &format!("or 1 in {}", significant(1.0 / odds::at_least_one(expected))),
     );
+    evening_out(args.blocks, mean, &mut sheet);
     if let Some(before) = args.before {
         let earlier = Target::from_difficulty(before)
             .map_err(|error| Failure::usage(format!("--before: {error}")))?;
@@ -124,9 +128,46 @@ pub(super) fn odds(args: &OddsArgs, inputs: &Inputs, out: &mut Output) -> Result
     Ok(())
 }
 
+/// How long luck takes to even out: a table of blocks, and the number that was asked for.
+fn evening_out(blocks: u64, mean: Seconds, sheet: &mut Sheet<'_>) {
+    let blocks = blocks as f64;
+    let spread = odds::spread_at_95(blocks);
+    sheet.step(
+        &format!("spread of the income after {} blocks", grouped(blocks, 0)),
+        "1.96 / sqrt(blocks)",
+        format!("1.96 / sqrt({})", grouped(blocks, 0)),
+        spread * 100.0,
+        "% more or less than its mean, 95 times in 100",
+    );
+    let time = mean * blocks;
+    sheet.step(
+        "time that so many blocks take",
+        "blocks x mean wait",
+        format!("{} x {mean}", grouped(blocks, 0)),
+        time.years(),
+        &format!("years ({time})"),
+    );
+    let row = |&share: &f64| {
+        let blocks = odds::blocks_until_spread(share);
+        let time = mean * blocks;
+        let words = format!("+-{:.0} %", share * 100.0);
+        vec![
+            ("luck evens out to", words, json!(share)),
+            ("after blocks", grouped(blocks, 0), json!(blocks)),
+            ("that is", time.to_string(), json!(time.0)),
+        ]
+    };
+    sheet.table(&[1.0, 0.5, 0.2, 0.1, 0.05, 0.01].iter().map(row).collect::<Vec<_>>());
+    sheet.say(
+        "  Four times as many blocks halve the spread. Luck is never made good: it only weighs \
+         less beside a longer time.",
+    );
+}
+
 pub(super) fn pools(args: &PoolsArgs, inputs: &Inputs, out: &mut Output) -> Result<(), Failure> {
     let target = target(inputs)?;
     let mut sheet = Sheet::new("pools", out);
+    sheet.given("difficulty", &inputs.difficulty);
     let (before, after) = (Share::of(args.before, args.blocks), Share::of(args.after, args.blocks));
     for (when, share) in [("first", before), ("second", after)] {
         let (low, high) = share.interval();

@@ -17,7 +17,7 @@ use serde_json::json;
 
 use super::sheet::Sheet;
 use crate::lab::history::history_chart;
-use crate::lab::inputs::number;
+use crate::lab::inputs::{number, say_source};
 use crate::shell::exit::Failure;
 use crate::shell::output::Output;
 use crate::shell::style::Style;
@@ -58,15 +58,14 @@ pub(super) struct Args {
     svg: Option<PathBuf>,
 }
 
-/// Height of the retarget of February 2026, and the network's rate before it: 141.67 T x 2^32 /
-/// 600.
-const FEB2026: (u32, HashesPerSecond) = (935_424, HashesPerSecond::from_exa(1_014.0));
+/// The network's rate before the retarget of February 2026: 141.67 T x 2^32 / 600.
+const FEB2026: HashesPerSecond = HashesPerSecond::from_exa(1_014.0);
 
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
 enum Replay {
     /// Nothing
     Calm,
-    /// A tenth of the network leaves, as before block 935,424
+    /// A tenth of the network leaves, as in February 2026
     Feb2026,
     /// The United States leave, and come back four periods later
     UsExit,
@@ -218,6 +217,10 @@ fn simulate(args: &Args, inputs: &Inputs, out: &mut Output) -> Result<(), Failur
         args.seed
     );
     out.prose(0, text);
+    say_source("price", &inputs.price, out);
+    if args.replay != Replay::Feb2026 {
+        say_source("network", &inputs.network, out);
+    }
     out.line("");
     let names: Vec<_> = scenario.fleets.iter().map(|fleet| fleet.name.as_str()).collect();
     for (fleet, letter) in scenario.fleets.iter().zip('A'..) {
@@ -254,7 +257,7 @@ fn refuse_what_changes_nothing(args: &Args, inputs: &Inputs) -> Result<(), Failu
     let replay =
         args.replay.to_possible_value().map_or_else(String::new, |it| it.get_name().into());
     let is_feb2026 = args.replay == Replay::Feb2026;
-    let has_own_time = matches!(args.replay, Replay::Feb2026 | Replay::Halving2028);
+    let has_own_time = args.replay == Replay::Halving2028;
     let somebody_leaves = matches!(args.replay, Replay::Feb2026 | Replay::UsExit);
     let given = [
         ("--difficulty", is_feb2026 && inputs.difficulty.is_given(), "it has its own"),
@@ -280,13 +283,14 @@ fn refuse_what_changes_nothing(args: &Args, inputs: &Inputs) -> Result<(), Failu
 }
 
 fn scenario(args: &Args, inputs: &Inputs) -> Result<Scenario, Failure> {
-    // The difficulty before the fall of February 2026, and three periods before its retarget.
-    let (network, height) = match args.replay {
-        Replay::Feb2026 => (FEB2026.1, FEB2026.0 - 3 * RETARGET_INTERVAL),
-        Replay::Halving2028 => (inputs.network(), 1_050_000 - 2 * RETARGET_INTERVAL),
-        _ => (inputs.network(), inputs.height()),
+    let network = if args.replay == Replay::Feb2026 { FEB2026 } else { inputs.network() };
+    let period = match args.replay {
+        Replay::Halving2028 => 1_050_000 / RETARGET_INTERVAL - 2,
+        _ if inputs.height.is_given() => inputs.height() / RETARGET_INTERVAL,
+        // Every block up to the snapshot's height is a real one.
+        _ => inputs.height() / RETARGET_INTERVAL + 1,
     };
-    let height = height / RETARGET_INTERVAL * RETARGET_INTERVAL;
+    let height = period * RETARGET_INTERVAL;
     let begin = Inputs::time_of(height);
     let end = begin + i64::from(args.periods) * i64::from(RETARGET_INTERVAL * TARGET_SPACING);
     let time = match u32::try_from(begin) {

@@ -145,7 +145,8 @@ pub(super) const CLAIMS: &[Claim] = &[
         says: "derivatives with about $50 billion open, funds and the rivalry of states move the \
                price",
         verdict: Opinion,
-        command: "midstate econ hashprice --price 80883 --network 1045 --height 935424",
+        command: "midstate econ hashprice --price 80883 --network 1045 --height 935424 \
+                  --fees 0",
         shows: "= 34.83 $ per PH/s and day",
         figures: &["hashprice_2025_12", "network_2025_12"],
         compute: || {
