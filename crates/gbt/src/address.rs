@@ -88,7 +88,7 @@ impl FromStr for Address {
             }
             // Every SegWit prefix ends in "1" after lower-case letters; none of them starts base58
             // text of a p2pkh or p2sh length, so one error is enough.
-            Err(error) if looks_like_segwit(text) => Err(malformed(text, error.to_string())),
+            Err(error) if looks_like_segwit(text) => Err(malformed(text, deepest(&error))),
             Err(_) => base58(text),
         }
     }
@@ -144,6 +144,12 @@ fn base58(text: &str) -> Result<Address, AddressError> {
         _ => return Err(malformed(text, format!("unknown version byte {version}"))),
     };
     Ok(Address { text: text.to_owned(), script, chains })
+}
+
+/// The words of the cause behind all causes: the first one says no more than that decoding failed.
+fn deepest(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.last().unwrap_or(error).to_string()
 }
 
 fn malformed(text: &str, reason: String) -> AddressError {

@@ -76,6 +76,14 @@ fn damaged_addresses_are_refused() {
     }
 }
 
+#[test]
+fn a_damaged_segwit_address_is_judged_as_one_and_not_as_base58() {
+    let text = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t5";
+    let error = Address::from_str(text).unwrap_err();
+    let AddressError::Malformed { reason, .. } = error else { panic!("{error}") };
+    assert!(reason.contains("checksum"), "{reason}");
+}
+
 /// BIP350's valid vectors whose version or length has no meaning yet.
 #[test]
 fn addresses_anyone_could_spend_are_refused() {

@@ -131,6 +131,8 @@ fn odd_answers() -> Vec<(Answer, Vec<&'static str>)> {
         (typed(200, "application/json", b"\x1f\x8b\x08\0"), vec!["gzip"]),
         (typed(200, "application/json", b"\x28\xb5\x2f\xfd"), vec!["zstd"]),
         (typed(200, "image/png", b"\x89PNG\xff\xfe"), vec!["image/png", "no text"]),
+        // A letter of another encoding in the midst of text.
+        (typed(500, "text/plain", b"Erreur interne: r\xe9essayez"), vec!["Erreur interne: r"]),
         (answer(200, ""), vec!["an empty body", "no content type"]),
         (answer(204, " \r\n"), vec!["204", "an empty body"]),
         (redirect(301, "https://node.lan/rpc"), vec!["301", "redirect to https://node.lan/rpc"]),

@@ -126,3 +126,21 @@ fn silence_has_consequences_before_three_minutes() {
         assert!(reason.contains("shares unanswered"), "{reason}");
     }
 }
+
+#[test]
+fn silence_is_as_old_as_the_oldest_share_that_waits_and_no_older() {
+    let mut mock = Mock::ready();
+    let job = mock.job("1", PREV, true);
+    let first = mock.submitted(&share_at(&job, job.version, 0));
+    mock.wait_seconds(20);
+    for nonce in 1..=5 {
+        mock.submitted(&share_at(&job, job.version, nonce));
+    }
+    mock.wait_seconds(1);
+    mock.answer(&first["id"], json!(true));
+    mock.wait_seconds(58);
+    assert_eq!(mock.closed(), None);
+    mock.wait_seconds(1);
+    let reason = mock.closed().expect("five shares wait for a minute").to_string();
+    assert_eq!(reason, "the pool left 5 shares unanswered, the oldest for 60 s");
+}
