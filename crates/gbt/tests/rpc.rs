@@ -1,6 +1,8 @@
 //! JSON-RPC in every shape that nodes were seen to answer.
 
-use midstate_gbt::rpc::{Answer, BlockVerdict, Call, ChainInfo, Headers, MAX_DEPTH, RpcError};
+use midstate_gbt::rpc::{
+    Answer, BlockVerdict, Call, ChainInfo, Headers, MAX_BODY, MAX_DEPTH, NetworkInfo, RpcError,
+};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -86,6 +88,24 @@ fn s11_a_nodes_words_cannot_steer_the_terminal() {
     assert!(words.contains("]0;title reversed next line"), "{words:?}");
     let long = format!(r#"{{"error":{{"code":-1,"message":"{}"}},"id":1}}"#, "x".repeat(9999));
     assert!(answer(500, &long).result::<Value>().unwrap_err().to_string().len() < 400);
+}
+
+#[test]
+fn s11_a_nodes_name_for_itself_is_fit_to_be_printed() {
+    let body = r#"{"result":{"connections":8,"subversion":"/Satoshi:28.0.0/\u001b[31m"}}"#;
+    let network: NetworkInfo = answer(200, body).result().unwrap();
+    assert_eq!((network.connections, network.agent()), (8, "/Satoshi:28.0.0/[31m".to_owned()));
+}
+
+#[test]
+fn s16_length_is_bounded() {
+    let padded = |len: usize| {
+        let result = r#"{"result":1}"#;
+        let body = format!("{result}{}", " ".repeat(len - result.len()));
+        answer(200, &body).raw_result().map(|_| ())
+    };
+    assert_eq!(padded(MAX_BODY), Ok(()));
+    assert_eq!(padded(MAX_BODY + 2), Err(RpcError::TooMuch("64 MiB")));
 }
 
 #[test]
