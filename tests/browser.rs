@@ -112,9 +112,11 @@ impl Browser {
         }
     }
 
-    /// The page as it is printed, or as it is shown on a screen (the default).
-    pub(crate) fn set_medium(&mut self, medium: &str) {
-        self.call("Emulation.setEmulatedMedia", json!({ "media": medium }));
+    /// The page as it is printed, or as it is shown on a screen (the default), `light` or `dark`.
+    pub(crate) fn set_medium(&mut self, medium: &str, scheme: &str) {
+        let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
+        let media = json!({ "media": medium, "features": features });
+        self.call("Emulation.setEmulatedMedia", media);
     }
 
     /// What can be seen of the page now, as PNG.

@@ -52,6 +52,9 @@ pub(crate) struct Args {
     /// Write the plot of energy by year to an SVG file
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
+    /// Write the picture of where a joule goes, in a CPU and in an ASIC, to an SVG file
+    #[arg(long, value_name = "FILE")]
+    svg_why: Option<PathBuf>,
     #[command(flatten)]
     hash: HashArgs,
     #[command(flatten)]
@@ -72,7 +75,7 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
     if args.race && std::io::stdout().is_terminal() && !out.is_json() {
         race::run(&args.hash, args.rate, &devices, out)?;
     }
-    let files = [&args.html, &args.svg];
+    let files = [&args.html, &args.svg, &args.svg_why];
     for path in files.into_iter().flatten() {
         out.try_to_save(path)?;
     }
@@ -89,7 +92,12 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
         out.save(path, &page::page(&comparison, &kernels).to_html())?;
     }
     if let Some(path) = &args.svg {
-        out.save(path, &Figure::Chart(page::energy_by_year(&comparison)).to_svg())?;
+        let picture = Figure::Chart(page::energy_by_year(&comparison));
+        out.save(path, &picture.to_svg(&page::credit(&comparison)))?;
+    }
+    if let Some(path) = &args.svg_why {
+        let picture = page::where_a_joule_goes(&comparison);
+        out.save(path, &picture.to_svg(&page::joule_credit(&comparison)))?;
     }
     Ok(())
 }

@@ -124,7 +124,9 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
     machine.report_kernels(&lines, out);
     variants::report(&machine, &lines, out);
     match &args.html {
-        Some(path) => out.save(path, &page::page(&machine, &lines, args.seconds).to_html()),
+        Some(path) => {
+            out.save(path, &page::page(&machine, &lines, args.seconds, &before).to_html())
+        }
         None => Ok(()),
     }
 }

@@ -2,8 +2,8 @@
 
 use midstate_economics::history;
 use midstate_economics::inputs::Input;
-use midstate_economics::units::si;
-use midstate_report::{Axis, Chart, Ink, Layer, Line, Marker, Point, Points, Scale};
+use midstate_economics::units::{grouped, si};
+use midstate_report::{Axis, Chart, Ink, Layer, Line, Marker, Point, Points, Rule, Scale};
 
 /// The difficulty of every period of mainnet that ships, with its end and the input marked.
 pub(crate) fn history_chart(input: &Input) -> Chart {
@@ -20,29 +20,47 @@ pub(crate) fn history_chart(input: &Input) -> Chart {
             ..Point::default()
         }
     });
-    let last_year = end.as_ref().map_or(0.0, |end| end.x);
-    let used = Point {
-        x: input.date.fractional_year().max(last_year),
+    let used = Rule {
         y: input.value,
-        label: format!("used here: {}", si(input.value).trim()),
-        detail: format!("{}: {}", input.date, input.source),
-        ..Point::default()
+        label: format!("used here: {}, {}", si(input.value).trim(), input.date),
     };
-    let years = points.iter().map(|point| point.0).chain([used.x]);
+    let years = points.iter().map(|point| point.0);
     let difficulties = points.iter().map(|point| point.1).chain([used.y]);
-    let marks = |name: &str, ink, marker, points| {
-        Layer::Points(Points { name: name.to_owned(), ink, marker, points })
-    };
     Chart {
         title: "Difficulty of mainnet, every 2016th block since 2009, log scale".to_owned(),
         x: Axis::around("year", Scale::Linear, years, |year| format!("{year:.0}")),
         y: Axis::around("difficulty", Scale::Log, difficulties, |value| {
-            si(value).replace(".00", "").trim().to_owned()
+            si(value).replace(".00", "").replace(".0 ", " ").trim().to_owned()
         }),
         layers: vec![
-            marks("", Ink::Red, Marker::Star, vec![used]),
-            marks("", Ink::Grey, Marker::Circle, end.into_iter().collect()),
-            Layer::Line(Line { name: String::new(), ink: Ink::Blue, points, steps: true }),
+            Layer::Points(Points {
+                name: String::new(),
+                ink: Ink::Red,
+                marker: Marker::Circle,
+                points: end.into_iter().collect(),
+            }),
+            Layer::Rule(used),
+            Layer::Line(Line {
+                name: String::new(),
+                end: String::new(),
+                ink: Ink::Blue,
+                points,
+                steps: true,
+            }),
         ],
     }
+}
+
+/// From what that plot was made: under a file of its own.
+pub(crate) fn history_credit(input: &Input) -> String {
+    let end = history::retargets().last();
+    let end = end.map_or_else(String::new, |end| {
+        format!(" to block {}, {}", grouped(f64::from(end.height), 0), end.date())
+    });
+    format!(
+        "Targets of mainnet's blocks, every 2016th{end}; used here: {}, {}. Drawn by midstate {}.",
+        input.date,
+        input.source,
+        env!("CARGO_PKG_VERSION")
+    )
 }

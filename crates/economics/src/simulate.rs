@@ -98,6 +98,11 @@ impl Period {
         let days = self.interval * f64::from(RETARGET_INTERVAL) / crate::units::DAY;
         Btc(self.issued.btc().0 / days)
     }
+
+    /// Coins that a day would make if blocks came as the rule wants them.
+    pub fn planned_per_day(&self) -> Btc {
+        Btc(self.issued.btc().0 / f64::from(RETARGET_INTERVAL) * f64::from(BLOCKS_PER_DAY))
+    }
 }
 
 /// Runs the scenario, period by period.

@@ -8,7 +8,7 @@ use midstate_economics::units::{
     Satoshi, Seconds, Watts,
 };
 use midstate_economics::{
-    dispatch, hardware, history, host, odds, physics, pools, site, statistics, supply,
+    dispatch, hardware, history, host, joule, odds, physics, pools, site, statistics, supply,
 };
 
 #[track_caller]
@@ -485,4 +485,26 @@ fn a_year_of_the_network_draws_at_least_what_its_best_machine_would() {
     near(of(2017).least.giga(), of(2017).rate.0 * 98e-12 / 1e9, 1e-9);
     near(of(2025).rate.exa(), 110.45 * 7.158_278_8, 0.1);
     assert!(years.iter().map(|row| row.year).is_sorted());
+}
+
+#[test]
+fn a_joule_goes_where_the_sources_say_and_the_two_factors_are_the_gap() {
+    let [cpu, asic] = joule::spendings();
+    near(cpu.whole(), 70.0, 1e-9);
+    near(cpu.useful_share(), 1.0 / 700.0, 1e-9);
+    near(asic.useful_share(), 0.9, 1e-9);
+    assert!(!cpu.estimate && asic.estimate);
+    for spending in [&cpu, &asic] {
+        assert!(spending.source.contains("doi.org/"), "{}", spending.source);
+        assert!(spending.date.year > 2000 && spending.parts.iter().any(|part| part.useful));
+    }
+
+    // 40,000 J/TH are 40 nJ a hash of 3,757 operations; 9.5 J/TH are 9.5 pJ.
+    let (here, best) = (JoulesPerTerahash(40_000.0), JoulesPerTerahash(9.5));
+    near(joule::operation(here).0 * 1e12, 10.6, 0.05);
+    near(joule::operation(best).0 * 1e12, 0.0025, 0.000_05);
+    let gap = joule::Gap::between(here, best);
+    near(gap.besides, 106.0, 0.5);
+    near(gap.transistors, 39.5, 0.1);
+    near(gap.besides * gap.transistors, 40_000.0 / 9.5, 1e-6);
 }

@@ -28,6 +28,8 @@ pub enum Layer {
     Line(Line),
     /// A horizontal reference line.
     Rule(Rule),
+    /// A bracket between two values.
+    Gap(Gap),
 }
 
 /// Marks of one kind.
@@ -63,6 +65,8 @@ pub struct Point {
 pub struct Line {
     /// For the legend.
     pub name: String,
+    /// Written after its last point, which spares the reader the legend; empty for none.
+    pub end: String,
     /// Colour.
     pub ink: Ink,
     /// From left to right.
@@ -78,6 +82,17 @@ pub struct Rule {
     pub y: f64,
     /// Written on it.
     pub label: String,
+}
+
+/// A bracket from one value to another, for what lies between them.
+#[derive(Debug, Clone)]
+pub struct Gap {
+    /// Where it stands.
+    pub x: f64,
+    /// Its ends.
+    pub y: (f64, f64),
+    /// Written left of its middle, a line each.
+    pub lines: Vec<String>,
 }
 
 /// Colours, chosen to stay apart for colour-blind eyes (Okabe and Ito) and in dark mode.
@@ -139,6 +154,8 @@ impl Ink {
 }
 
 const RADIUS: f64 = 4.0;
+/// How much wider bold letters are.
+const BOLD: f64 = 1.12;
 
 /// The plot's rectangle inside of the picture.
 struct Frame {
@@ -148,37 +165,49 @@ struct Frame {
 }
 
 impl Chart {
-    /// The `<svg>` element, `width` by `height` units large, without a style of its own.
+    /// What is inside of an `<svg>` element, `width` by `height` units large.
     pub(crate) fn draw(&self, width: f64, height: f64) -> String {
         let frame = self.frame(width, height);
-        let mut svg = open(&self.title, width, height);
+        let mut svg = String::new();
         self.draw_legend(&frame, &mut svg);
         self.draw_axes(&frame, &mut svg);
 
         let mut placement = Placement::inside(frame.plot);
         self.block_data(&frame, &mut placement);
         let mut labels = String::new();
+        self.draw_ends(&frame, &mut labels, &mut placement);
         for layer in &self.layers {
             match layer {
                 Layer::Rule(rule) => self.draw_rule(rule, &frame, &mut svg, &mut placement),
                 Layer::Line(line) => self.draw_line(line, &frame, &mut svg),
+                Layer::Gap(gap) => {
+                    self.draw_gap(gap, &frame, &mut svg, &mut labels, &mut placement);
+                }
                 Layer::Points(points) => {
                     self.draw_points(points, &frame, &mut svg, &mut labels, &mut placement);
                 }
             }
         }
         // Labels last, so that no line crosses them.
-        svg + &labels + "</svg>\n"
+        svg + &labels
     }
 
     fn frame(&self, picture_width: f64, height: f64) -> Frame {
         let ticks = self.y.ticks((height / 45.0) as usize);
         let widest = ticks.iter().map(|&value| width(&(self.y.tick)(value))).fold(0.0, f64::max);
         let top = LINE * 1.5 + self.legend_rows(picture_width) as f64 * (LINE + 3.0);
+        let ends = self.lines().map(|line| width(&line.end)).fold(0.0, f64::max);
         // The last tick on the x axis may stand half outside of the plot.
-        let plot =
-            Area { left: widest + 12.0, top, right: picture_width - 24.0, bottom: height - 40.0 };
+        let right = picture_width - (ends + 10.0).max(24.0);
+        let plot = Area { left: widest + 12.0, top, right, bottom: height - 40.0 };
         Frame { width: picture_width, height, plot }
+    }
+
+    fn lines(&self) -> impl Iterator<Item = &Line> {
+        self.layers.iter().filter_map(|layer| match layer {
+            Layer::Line(line) => Some(line),
+            _ => None,
+        })
     }
 
     fn at(&self, x: f64, y: f64, frame: &Frame) -> Option<(f64, f64)> {
@@ -201,7 +230,7 @@ impl Chart {
             let name = match layer {
                 Layer::Points(points) => &points.name,
                 Layer::Line(line) => &line.name,
-                Layer::Rule(_) => continue,
+                Layer::Rule(_) | Layer::Gap(_) => continue,
             };
             if name.is_empty() {
                 continue;
@@ -232,7 +261,7 @@ impl Chart {
                         format_args!("<path class=\"line {class}\" d=\"M{x} {y:.1}H{end:.1}\"/>"),
                     );
                 }
-                Layer::Rule(_) => {}
+                Layer::Rule(_) | Layer::Gap(_) => {}
             }
             draw_text(name, x + 18.0, y + SIZE * 0.35, "start", "", svg);
         }
@@ -271,7 +300,17 @@ impl Chart {
                 Layer::Line(line) => {
                     let places = line.points.iter().filter_map(|&(x, y)| self.at(x, y, frame));
                     let places: Vec<_> = places.collect();
-                    places.windows(2).for_each(|pair| placement.block_line(pair[0], pair[1]));
+                    for pair in places.windows(2) {
+                        let corner = if line.steps { (pair[1].0, pair[0].1) } else { pair[0] };
+                        placement.block_line(pair[0], corner);
+                        placement.block_line(corner, pair[1]);
+                    }
+                }
+                Layer::Gap(gap) => {
+                    let ends = (self.at(gap.x, gap.y.0, frame), self.at(gap.x, gap.y.1, frame));
+                    if let (Some(from), Some(to)) = ends {
+                        placement.block_line(from, to);
+                    }
                 }
                 Layer::Points(_) | Layer::Rule(_) => {}
             }
@@ -289,15 +328,82 @@ impl Chart {
             right: from + text_width,
             bottom: top + LINE,
         };
-        let candidates = [
-            above(left + 4.0, y - LINE - 1.0),
-            above(right - text_width - 4.0, y - LINE - 1.0),
-            above(left + 4.0, y + 1.0),
-            above(right - text_width - 4.0, y + 1.0),
-        ];
-        if let Some(area) = candidates.into_iter().find(|area| placement.is_free(area)) {
+        let last = right - text_width - 4.0;
+        // At the ends first, above the line and below it; then wherever there is room.
+        let ends = [left + 4.0, last].into_iter();
+        let between = (1..).map(|step| left + 4.0 + f64::from(step) * LINE);
+        let from = || ends.clone().chain(between.clone().take_while(|from| *from < last));
+        let tops = [y - LINE - 1.0, y + 1.0];
+        let mut candidates = tops.into_iter().flat_map(|top| from().map(move |from| (from, top)));
+        let place = candidates.find_map(|(from, top)| {
+            let area = above(from, top);
+            placement.is_free(&area).then_some(area)
+        });
+        if let Some(area) = place {
             placement.block_label(area);
             draw_text(&rule.label, area.left, area.bottom - 4.0, "start", "note", svg);
+        }
+    }
+
+    /// The names of the lines after their last points, moved apart where these lie close.
+    fn draw_ends(&self, frame: &Frame, labels: &mut String, placement: &mut Placement) {
+        let end = |line: &'_ Line| -> Option<(f64, f64)> {
+            line.points.iter().rev().find_map(|&(x, y)| self.at(x, y, frame))
+        };
+        let named = self.lines().filter(|line| !line.end.is_empty());
+        let mut ends: Vec<_> = named.filter_map(|line| Some((end(line)?, line))).collect();
+        ends.sort_by(|a, b| a.0.1.total_cmp(&b.0.1));
+        let places = apart(&ends.iter().map(|end| end.0.1).collect::<Vec<_>>(), LINE);
+        for (((x, _), line), y) in ends.into_iter().zip(places) {
+            let (left, baseline) = (x + 6.0, y + SIZE * 0.35);
+            placement.block_label(Area {
+                left,
+                top: y - LINE / 2.0,
+                right: left + width(&line.end),
+                bottom: y + LINE / 2.0,
+            });
+            let class = format!("end {}", line.ink.class());
+            draw_text(&line.end, left, baseline, "start", &class, labels);
+        }
+    }
+
+    /// A bracket that opens to the left, with its text before its middle.
+    fn draw_gap(
+        &self,
+        gap: &Gap,
+        frame: &Frame,
+        svg: &mut String,
+        labels: &mut String,
+        placement: &mut Placement,
+    ) {
+        let ends = (self.at(gap.x, gap.y.0, frame), self.at(gap.x, gap.y.1, frame));
+        let (Some((x, from)), Some((_, to))) = ends else { return };
+        let tip = x - 7.0;
+        push(
+            svg,
+            format_args!(
+                "<path class=\"gap\" d=\"M{tip:.1} \
+                   {from:.1}H{x:.1}V{to:.1}H{tip:.1}\"/>\n"
+            ),
+        );
+        let widest = gap.lines.iter().map(|line| width(line)).fold(0.0, f64::max) * BOLD;
+        let tall = gap.lines.len() as f64 * LINE;
+        let right = x - 6.0;
+        let place = |top: f64| Area { left: right - widest, top, right, bottom: top + tall };
+        let (low, high) = (from.min(to), from.max(to));
+        let middle = (low + high - tall) / 2.0;
+        // From the middle outwards, in steps of half a line.
+        let tops = (0..200).map(|step| {
+            let distance = f64::from(step / 2) * LINE / 2.0;
+            if step % 2 == 0 { middle + distance } else { middle - distance }
+        });
+        let mut areas = tops.filter(|top| *top >= low && top + tall <= high).map(place);
+        if let Some(area) = areas.find(|area| placement.is_free(area)) {
+            placement.block_label(area);
+            for (index, line) in gap.lines.iter().enumerate() {
+                let baseline = area.top + index as f64 * LINE + LINE - 4.0;
+                draw_text(line, area.right, baseline, "end", "here", labels);
+            }
         }
     }
 
@@ -348,7 +454,8 @@ impl Chart {
             if point.label.is_empty() {
                 continue;
             }
-            if let Some(place) = placement.take(&point.label, x, y, points.marker.radius()) {
+            let wide = width(&point.label) * if points.marker == Marker::Star { BOLD } else { 1.0 };
+            if let Some(place) = placement.take(wide, x, y, points.marker.radius()) {
                 let area = place.area;
                 if let Some((end, edge)) = place.leader {
                     push(
@@ -363,6 +470,22 @@ impl Chart {
             }
         }
     }
+}
+
+/// Places as near to those that are wished, sorted, as a distance between them allows.
+fn apart(wished: &[f64], distance: f64) -> Vec<f64> {
+    let mut places = wished.to_vec();
+    // A few rounds of pushing neighbours apart settle a handful of labels.
+    for _ in 0..50 {
+        for index in 1..places.len() {
+            let missing = distance - (places[index] - places[index - 1]);
+            if missing > 0.0 {
+                places[index - 1] -= missing / 2.0;
+                places[index] += missing / 2.0;
+            }
+        }
+    }
+    places
 }
 
 /// The start tag, with what a screen reader says.
@@ -389,7 +512,7 @@ pub(crate) fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
     out.write_fmt(text).expect("writing into a string does not fail");
 }
 
-fn draw_marker(marker: Marker, ink: Ink, x: f64, y: f64, svg: &mut String) {
+pub(crate) fn draw_marker(marker: Marker, ink: Ink, x: f64, y: f64, svg: &mut String) {
     let class = ink.class();
     let polygon = |corners: &[(f64, f64)]| {
         corners.iter().map(|(dx, dy)| format!("{:.1},{:.1} ", x + dx, y + dy)).collect::<String>()

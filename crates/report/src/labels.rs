@@ -4,7 +4,7 @@
 //! point, near ones first. One that finds none is left out: its point keeps its tooltip, and the
 //! table under the picture names it.
 
-use crate::lettering::{LINE, width};
+use crate::lettering::LINE;
 
 /// A rectangle in the picture.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -92,9 +92,9 @@ impl Placement {
         self.taken.extend(along(from, to));
     }
 
-    /// Takes a place for `text` near a point of this radius.
-    pub(crate) fn take(&mut self, text: &str, x: f64, y: f64, radius: f64) -> Option<Place> {
-        let (width, height) = (width(text), LINE);
+    /// Takes a place for a text of this width near a point of this radius.
+    pub(crate) fn take(&mut self, width: f64, x: f64, y: f64, radius: f64) -> Option<Place> {
+        let height = LINE;
         for distance in DISTANCES {
             let far = distance > FAR;
             let distance = distance + radius;
@@ -156,7 +156,7 @@ mod tests {
         points.iter().for_each(|&(x, y)| placement.block_point(x, y, 4.0));
         let labelled: Vec<_> = points
             .iter()
-            .filter_map(|&(x, y)| Some(((x, y), placement.take("Label", x, y, 4.0)?)))
+            .filter_map(|&(x, y)| Some(((x, y), placement.take(40.0, x, y, 4.0)?)))
             .collect();
         assert!(labelled.len() > 15, "only {} of 40 found a place", labelled.len());
         for (index, &(point, Place { area, leader })) in labelled.iter().enumerate() {
@@ -178,8 +178,8 @@ mod tests {
     fn a_label_that_fits_nowhere_is_left_out() {
         let mut placement = Placement::inside(BOUNDS);
         placement.block(BOUNDS);
-        assert_eq!(placement.take("Label", 100.0, 100.0, 4.0), None);
+        assert_eq!(placement.take(40.0, 100.0, 100.0, 4.0), None);
         let mut placement = Placement::inside(BOUNDS);
-        assert_eq!(placement.take(&"wide ".repeat(40), 100.0, 100.0, 4.0), None);
+        assert_eq!(placement.take(1000.0, 100.0, 100.0, 4.0), None);
     }
 }

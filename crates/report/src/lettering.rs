@@ -28,6 +28,22 @@ pub(crate) fn width(text: &str) -> f64 {
     text.chars().map(|letter| advance(letter) * SIZE).sum()
 }
 
+/// The text in lines of at most `most` units, in letters `scale` times as large as usual; a longer
+/// word has a line of its own.
+pub(crate) fn wrap(text: &str, most: f64, scale: f64) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if width(&format!("{line} {word}")) * scale <= most => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 fn advance(letter: char) -> f64 {
     match letter {
         'i' | 'j' | 'l' | '\'' | '|' => 0.30,
@@ -48,6 +64,13 @@ mod tests {
     #[test]
     fn nothing_leaves_its_element() {
         assert_eq!(escape("a<b>&\"c\"\u{7}"), "a&lt;b&gt;&amp;&quot;c&quot; ");
+    }
+
+    #[test]
+    fn lines_are_as_long_as_they_may_be() {
+        assert_eq!(wrap("one two  three", width("one two"), 1.0), ["one two", "three"]);
+        assert_eq!(wrap("one two", width("one two"), 1.1), ["one", "two"]);
+        assert!(wrap(" ", 100.0, 1.0).is_empty());
     }
 
     #[test]

@@ -11,8 +11,10 @@ mod labels;
 mod lettering;
 mod page;
 mod scale;
+mod shares;
 
 pub use bars::{Bar, Bars};
-pub use chart::{Chart, Ink, Layer, Line, Marker, Point, Points, Rule};
+pub use chart::{Chart, Gap, Ink, Layer, Line, Marker, Point, Points, Rule};
 pub use page::{Column, Figure, Page, Part, Table};
 pub use scale::{Axis, Scale};
+pub use shares::{Shares, Slice, Whole};

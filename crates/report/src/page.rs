@@ -2,14 +2,17 @@
 //! scripts and every kind of loading.
 
 use crate::bars::Bars;
-use crate::chart::{Chart, push};
-use crate::lettering::escape;
+use crate::chart::{Chart, draw_text, open, push};
+use crate::lettering::{LINE, escape, wrap};
+use crate::shares::Shares;
 
 const STYLE: &str = include_str!("style.css");
 /// Widths of a picture: for a desk or paper, and for a telephone. Both are in the page, drawn with
 /// letters of the same size, and the style shows the one that fits.
 const WIDE: f64 = 860.0;
 const NARROW: f64 = 360.0;
+/// How much larger the title of a file of its own is than its letters.
+const HEAD: f64 = 1.3;
 
 /// A report.
 #[derive(Debug, Clone, Default)]
@@ -51,6 +54,8 @@ pub enum Figure {
     Chart(Chart),
     /// Bars.
     Bars(Bars),
+    /// Wholes and their parts.
+    Shares(Shares),
 }
 
 /// A table.
@@ -72,16 +77,58 @@ pub struct Column {
 }
 
 impl Figure {
-    /// The picture as an SVG file of its own, which brings its style along.
-    pub fn to_svg(&self) -> String {
-        let svg = self.draw(WIDE);
-        svg.replacen(">\n", &format!(">\n<style>{STYLE}</style>\n"), 1)
+    /// The picture as an SVG file of its own, which brings its title, its style and `credit` along:
+    /// from what and when it was made.
+    pub fn to_svg(&self, credit: &str) -> String {
+        let (title, height) = (self.title(), self.height(WIDE));
+        let mut texts = String::new();
+        let mut y = 4.0;
+        for line in wrap(title, WIDE - 12.0, HEAD) {
+            y += LINE * HEAD;
+            draw_text(&line, 3.0, y, "start", "title", &mut texts);
+        }
+        let top = y + 12.0;
+        y = top + height + 8.0;
+        for line in wrap(credit, WIDE - 12.0, 1.0) {
+            y += LINE;
+            draw_text(&line, 3.0, y, "start", "axis", &mut texts);
+        }
+        let start = open(title, WIDE, y + 10.0);
+        let picture = self.content(WIDE);
+        format!(
+            "{start}<style>{STYLE}</style>\n<rect class=\"paper\" width=\"100%\" \
+             height=\"100%\"/>\n{texts}<g transform=\"translate(0 {top:.1})\">\n{picture}</g>\n\
+             </svg>\n"
+        )
     }
 
+    /// The `<svg>` element, without a style of its own.
     fn draw(&self, width: f64) -> String {
+        open(self.title(), width, self.height(width)) + &self.content(width) + "</svg>\n"
+    }
+
+    fn title(&self) -> &str {
         match self {
-            Self::Chart(chart) => chart.draw(width, if width > 600.0 { 520.0 } else { 480.0 }),
+            Self::Chart(chart) => &chart.title,
+            Self::Bars(bars) => &bars.title,
+            Self::Shares(shares) => &shares.title,
+        }
+    }
+
+    fn height(&self, width: f64) -> f64 {
+        match self {
+            Self::Chart(_) if width > 600.0 => 520.0,
+            Self::Chart(_) => 480.0,
+            Self::Bars(bars) => bars.height(width),
+            Self::Shares(shares) => shares.height(width),
+        }
+    }
+
+    fn content(&self, width: f64) -> String {
+        match self {
+            Self::Chart(chart) => chart.draw(width, self.height(width)),
             Self::Bars(bars) => bars.draw(width),
+            Self::Shares(shares) => shares.draw(width),
         }
     }
 }

@@ -1,12 +1,13 @@
 //! This machine: its rate, measured; its power, read, told or assumed, and which of the three.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use midstate_economics::calendar::Date;
 use midstate_economics::hardware::Confidence;
 use midstate_economics::units::{HashesPerSecond, JoulesPerTerahash, Watts};
 use midstate_sha256d::Kernel;
 
+use crate::lab::today;
 use crate::machine::choose::{HashArgs, available_threads, choose};
 use crate::machine::cpu::cpu_name;
 use crate::machine::energy::EnergyMeter;
@@ -152,9 +153,4 @@ pub(super) fn kernels(
     let mut rates: Vec<_> = Kernel::available().map(measure).collect::<Result<_, Failure>>()?;
     rates.sort_by(|a, b| a.1.median.total_cmp(&b.1.median));
     Ok(rates)
-}
-
-pub(super) fn today() -> Date {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-    Date::from_unix(i64::try_from(since).unwrap_or(0))
 }

@@ -187,7 +187,11 @@ fn print_linear_rates(rungs: &[Rung], out: &mut Output) {
     out.styled(Style::Heading, title);
     for rung in rungs {
         let bar = bar(rung.rate / fastest.rate, columns, false);
-        let shown = if bar.is_empty() && rung.here { "(you are here)".to_owned() } else { bar };
+        let shown = if bar.is_empty() && rung.here {
+            "(today)".to_owned()
+        } else {
+            bar
+        };
         print_rung(rung, &shown, out);
     }
     out.prose(
@@ -333,4 +337,5 @@ fn print_answer(comparison: &Comparison, out: &mut Output) {
     );
     out.prose(2, text);
     out.prose(2, ANSWER);
+    out.prose(2, verdict.two_factors(here));
 }

@@ -1,10 +1,11 @@
 //! The comparison as a report to hand around.
 
 use midstate_economics::hardware::{Class, Confidence, Device, halving_months};
+use midstate_economics::joule::{self, Spending};
 use midstate_economics::units::{HashesPerSecond, JoulesPerTerahash, significant};
 use midstate_report::{
-    Axis, Bar, Bars, Chart, Figure, Ink, Layer, Line, Marker, Page, Part, Point, Points, Rule,
-    Scale, Table,
+    Axis, Bar, Bars, Chart, Figure, Gap, Ink, Layer, Line, Marker, Page, Part, Point, Points, Rule,
+    Scale, Shares, Slice, Table, Whole,
 };
 use midstate_sha256d::Kernel;
 
@@ -23,6 +24,9 @@ const ERAS: [(&str, &str, &str); 3] = [
     ("since", "Antminer S19 Pro", "Antminer S23 Hyd"),
 ];
 
+/// So many years after this machine stands the bracket over the gap.
+const GAP: f64 = 0.9;
+
 /// From this year on the plot has no room for the name of every ASIC.
 const CROWDED: f64 = 2022.0;
 
@@ -32,30 +36,34 @@ pub(super) fn page(comparison: &Comparison, kernels: &[(Kernel, Estimate)]) -> P
     let (low, high) = verdict.energy_ratio;
     let ratio = band(significant(low), significant(high));
     let mut parts = vec![
+        Part::Heading("How much, and why".to_owned()),
+        Part::Figure { figure: where_a_joule_goes(comparison), caption: joule_caption() },
+        Part::Figure {
+            figure: Figure::Chart(energy_by_year(comparison)),
+            caption: "Joules for 10^12 hashes by year, log scale: from one line to the next a \
+                      factor of ten or more. The bracket is the gap between this machine and the \
+                      best ASIC. Vertical bars are bands: no CPU or graphics card was measured at \
+                      the wall, so theirs is 0.7 to 1.3 of the TDP. The dashed lines are \
+                      Landauer's floor at 300 K, by what a hash is thought to erase."
+                .to_owned(),
+        },
         Part::Text(format!(
             "Power of this machine: {} ({}).",
             band(here.watts.0.to_string(), here.watts.1.to_string()),
             here.power_source
         )),
-        Part::Heading("How fast".to_owned()),
-        rates(&rungs(comparison), Scale::Log),
-        rates(&rungs(comparison), Scale::Linear),
+        Part::Heading("Why".to_owned()),
+        Part::Text(ANSWER.to_owned()),
+        Part::Text(verdict.two_factors(here)),
     ];
+    parts.extend(eras(comparison));
+    parts.push(Part::Heading("How fast".to_owned()));
+    parts.push(rates(&rungs(comparison), Scale::Log));
+    parts.push(rates(&rungs(comparison), Scale::Linear));
     if !kernels.is_empty() {
         parts.push(Part::Heading("What software can do".to_owned()));
         parts.push(software(kernels));
     }
-    parts.push(Part::Heading("How much energy".to_owned()));
-    parts.push(Part::Figure {
-        figure: Figure::Chart(energy_by_year(comparison)),
-        caption: "Joules for 10^12 hashes by year, log scale. Bars are bands: no CPU or graphics \
-                  card was measured at the wall, so theirs is 0.7 to 1.3 of the TDP. The dashed \
-                  lines are Landauer's floor at 300 K, by what a hash is thought to erase."
-            .to_owned(),
-    });
-    parts.extend(eras(comparison));
-    parts.push(Part::Heading("Why".to_owned()));
-    parts.push(Part::Text(ANSWER.to_owned()));
     parts.push(Part::Heading("A block on this machine".to_owned()));
     parts.push(blocks(comparison));
     parts.push(Part::Text(format!(
@@ -97,6 +105,86 @@ pub(super) fn page(comparison: &Comparison, kernels: &[(Kernel, Estimate)]) -> P
     }
 }
 
+/// How much, and why: what a joule is spent on here and there, and what it buys.
+pub(super) fn where_a_joule_goes(comparison: &Comparison) -> Figure {
+    let Comparison { here, verdict, .. } = comparison;
+    let hashes = |efficiency: JoulesPerTerahash| 1e12 / efficiency.0;
+    let (low, high) = here.efficiency();
+    let best = hashes(verdict.best.efficiency);
+    let bought = [
+        format!("buys {} hashes here", band_of_counts(hashes(high), hashes(low))),
+        format!("buys {} hashes in an {}", count(best), verdict.best.name),
+    ];
+    let rows = joule::spendings().into_iter().zip(bought);
+    let rows = rows.map(|(spending, text)| Whole {
+        name: format!("A joule in {} {}", article(&spending.machine), spending.machine),
+        text,
+        slices: slices(&spending),
+    });
+    Figure::Shares(Shares {
+        title: "Where a joule goes, and what it buys".to_owned(),
+        rows: rows.collect(),
+    })
+}
+
+/// `a CPU`, and `an ASIC`.
+fn article(word: &str) -> &'static str {
+    if word.starts_with(['A', 'E', 'I', 'O', 'U']) { "an" } else { "a" }
+}
+
+fn slices(spending: &Spending) -> Vec<Slice> {
+    // From the last part backwards, so that what is called the rest is grey everywhere.
+    let besides = spending.parts.iter().filter(|part| !part.useful).count();
+    let inks = [Ink::Blue, Ink::Purple, Ink::Grey];
+    let mut inks = inks.into_iter().skip(3usize.saturating_sub(besides)).cycle();
+    let about = if spending.estimate { "about " } else { "" };
+    let slice = |part: &joule::Part| {
+        let share = part.amount / spending.whole();
+        let percent = match share * 100.0 {
+            percent @ ..1.0 => format!("{percent:.1}"),
+            percent => format!("{percent:.0}"),
+        };
+        Slice {
+            name: format!("{}: {about}{percent} %", part.name),
+            share,
+            ink: match part.useful {
+                true => Ink::Red,
+                false => inks.next().unwrap_or(Ink::Grey),
+            },
+        }
+    };
+    spending.parts.iter().map(slice).collect()
+}
+
+/// Of a large number its first digits and the rest in words.
+fn count(value: f64) -> String {
+    const WORDS: [(f64, &str); 4] =
+        [(1e12, " trillion"), (1e9, " billion"), (1e6, " million"), (1.0, "")];
+    let word = WORDS.into_iter().find(|(scale, _)| value >= scale * 0.999_5);
+    let (scale, word) = word.unwrap_or((1.0, ""));
+    format!("{}{word}", significant(value / scale))
+}
+
+/// From a number to another, with the word once where both have it.
+fn band_of_counts(low: f64, high: f64) -> String {
+    let (low, high) = (count(low), count(high));
+    match (low.split_once(' '), high.split_once(' ')) {
+        (Some((first, a)), Some((_, b))) if a == b && low != high => format!("{first} to {high}"),
+        _ => band(low, high),
+    }
+}
+
+fn joule_caption() -> String {
+    let [cpu, asic] = joule::spendings();
+    format!(
+        "Red is what the machine is there for. In the CPU: {} ({}, {}). A large CPU spends more \
+         on steering, some 2,000 pJ (Nikos Hardavellas, \"The Rise and Fall of Dark Silicon\", \
+         ;login: April 2012, https://www.usenix.org/publications/login). In the ASIC, an \
+         estimate: {} ({}, {}).",
+        cpu.of, cpu.date, cpu.source, asic.of, asic.date, asic.source
+    )
+}
+
 fn rates(rungs: &[Rung], scale: Scale) -> Part {
     let bar = |rung: &Rung| Bar {
         name: format!("{:.0} {}", rung.year.floor(), rung.name),
@@ -108,7 +196,7 @@ fn rates(rungs: &[Rung], scale: Scale) -> Part {
     let (title, caption) = match scale {
         Scale::Log => (
             "Hashes per second, log scale",
-            "Hashes per second, log scale: equal steps are equal factors.",
+            "Hashes per second, log scale: from one mark to the next it is always the same factor.",
         ),
         Scale::Linear => (
             "Hashes per second, linear scale",
@@ -120,10 +208,21 @@ fn rates(rungs: &[Rung], scale: Scale) -> Part {
         figure: Figure::Bars(Bars {
             title: title.to_owned(),
             scale,
+            reach: None,
+            tick: match scale {
+                Scale::Log => power_of_ten,
+                Scale::Linear => round_rate,
+            },
+            mark: None,
             rows: rungs.iter().map(bar).collect(),
         }),
         caption: caption.to_owned(),
     }
+}
+
+/// A rate at a tick: a round number.
+fn round_rate(rate: f64) -> String {
+    if rate == 0.0 { "0".to_owned() } else { HashesPerSecond(rate).to_string().replace(".00", "") }
 }
 
 fn software(kernels: &[(Kernel, Estimate)]) -> Part {
@@ -142,6 +241,9 @@ fn software(kernels: &[(Kernel, Estimate)]) -> Part {
         figure: Figure::Bars(Bars {
             title: "Rate of every kernel on this machine, all threads".to_owned(),
             scale: Scale::Linear,
+            reach: None,
+            tick: round_rate,
+            mark: None,
             rows: kernels.iter().map(bar).collect(),
         }),
         caption: format!(
@@ -151,6 +253,31 @@ fn software(kernels: &[(Kernel, Estimate)]) -> Part {
             significant(gain)
         ),
     }
+}
+
+/// From what the plot of energy was made, and when: under a file of its own.
+pub(super) fn credit(comparison: &Comparison) -> String {
+    format!(
+        "{}. The others: makers, catalogues, measurements and lists, each named by midstate asic \
+         --json. {}",
+        this_machine(comparison),
+        made(comparison)
+    )
+}
+
+/// The same for the picture of a joule.
+pub(super) fn joule_credit(comparison: &Comparison) -> String {
+    let (machine, made) = (this_machine(comparison), made(comparison));
+    format!("{} Here: {machine}. {made}", joule_caption())
+}
+
+fn this_machine(Comparison { here, .. }: &Comparison) -> String {
+    let watts = band(here.watts.0.to_string(), here.watts.1.to_string());
+    format!("{}, {} ({}), {watts} ({})", here.name, here.rate, here.rate_source, here.power_source)
+}
+
+fn made(comparison: &Comparison) -> String {
+    format!("Drawn by midstate {}, {}.", env!("CARGO_PKG_VERSION"), comparison.here.date)
 }
 
 /// J/TH by year, with this machine and the floors.
@@ -171,10 +298,23 @@ pub(super) fn energy_by_year(comparison: &Comparison) -> Chart {
             x: here.year,
             y: here.typical_efficiency().0,
             band: Some((low.0, high.0)),
-            label: "you are here".to_owned(),
+            label: "this machine, today".to_owned(),
             detail: format!("{}: {} to {}", here.name, low, high),
         }],
     })];
+    let middle = here.typical_efficiency().0;
+    let bracket = here.year + GAP;
+    layers.push(Layer::Gap(Gap {
+        x: bracket,
+        y: (middle, verdict.best.efficiency.0),
+        lines: vec![
+            format!("{} times", {
+                let (low, high) = verdict.energy_ratio;
+                band(significant(low), significant(high))
+            }),
+            "the energy for a hash".to_owned(),
+        ],
+    }));
     for floor in &verdict.floors {
         let label = format!("{}: {} J/TH", floor.model.name(), significant(floor.efficiency.0));
         layers.push(Layer::Rule(Rule { y: floor.efficiency.0, label }));
@@ -191,23 +331,26 @@ pub(super) fn energy_by_year(comparison: &Comparison) -> Chart {
     let trend: Vec<_> = trend.filter_map(|name| end_point(devices, name)).collect();
     layers.push(Layer::Line(Line {
         name: "best ASIC".to_owned(),
+        end: String::new(),
         ink: Ink::Grey,
         points: trend.into_iter().map(|(year, efficiency)| (year, efficiency.0)).collect(),
         steps: false,
     }));
 
     let shown = devices.iter().filter(|device| device.class != Class::Hand);
-    let years = shown.clone().map(|device| device.year).chain([here.year]);
+    let years = shown.clone().map(|device| device.year).chain([bracket]);
     let bands = shown.filter_map(Device::efficiency).flat_map(|(low, high)| [low.0, high.0]);
     let floors = verdict.floors.iter().map(|floor| floor.efficiency.0 / 3.0);
     Chart {
-        title: "Joules for a terahash by year, log scale, with this machine and the floor"
-            .to_owned(),
+        title:
+            "Joules for 10^12 hashes by year: this machine, the best ASIC and the floor of physics"
+                .to_owned(),
         x: Axis::around("year", Scale::Linear, years, |year| format!("{year:.0}")),
         y: Axis::around(
             "J/TH",
             Scale::Log,
-            bands.chain(floors).chain([low.0, high.0]),
+            // Above, room for this machine's label.
+            bands.chain(floors).chain([low.0, high.0 * 10.0]),
             power_of_ten,
         ),
         layers,

@@ -4,10 +4,11 @@
 use midstate_chain::{Network, Target};
 use midstate_economics::hardware::{Class, Device};
 use midstate_economics::inputs::Inputs;
+use midstate_economics::joule::{ADDITION, Gap, operation};
 use midstate_economics::odds::mean_wait;
 use midstate_economics::physics::{Erased, ROOM};
 use midstate_economics::units::{
-    Dollars, HashesPerSecond, Joules, JoulesPerTerahash, Seconds, Watts,
+    Dollars, HashesPerSecond, Joules, JoulesPerTerahash, Seconds, Watts, significant,
 };
 use serde_json::{Value, json};
 
@@ -24,6 +25,8 @@ pub(super) struct Verdict {
     pub(super) rate_ratio: f64,
     /// How much more energy this machine takes for a hash: lowest and highest.
     pub(super) energy_ratio: (f64, f64),
+    /// The same gap as two factors: at the lowest and at the highest power.
+    pub(super) gap: (Gap, Gap),
     /// How long this machine hashes for one second of it.
     pub(super) one_second: Seconds,
     /// A block here, by network.
@@ -91,6 +94,7 @@ impl Verdict {
         Ok(Self {
             rate_ratio: best.rate / here.rate,
             energy_ratio: (low / best.efficiency, high / best.efficiency),
+            gap: (Gap::between(low, best.efficiency), Gap::between(high, best.efficiency)),
             one_second: Seconds(best.rate / here.rate),
             best_wait: mean_wait(mainnet, best.rate),
             blocks: [
@@ -123,6 +127,24 @@ impl Verdict {
         }
     }
 
+    /// The gap as two factors, in sentences.
+    pub(super) fn two_factors(&self, here: &Here) -> String {
+        let pico = |efficiency| significant(operation(efficiency).0 * 1e12);
+        let (low, high) = here.efficiency();
+        format!(
+            "As two factors, an estimate: an adder by itself takes {:.1} pJ for a sum (Horowitz \
+             2014, at 45 nm), and this machine spends {} pJ on each operation of a hash, {} times \
+             as much, for all that it does besides. The {} spends {} pJ: {} times less than that \
+             adder, by smaller transistors and less voltage.",
+            ADDITION.0 * 1e12,
+            band(pico(low), pico(high)),
+            band(significant(self.gap.0.besides), significant(self.gap.1.besides)),
+            self.best.name,
+            pico(self.best.efficiency),
+            significant(self.gap.0.transistors),
+        )
+    }
+
     pub(super) fn to_json(&self) -> Value {
         let block = |block: &Block| {
             json!({
@@ -142,6 +164,8 @@ impl Verdict {
             "best_watts": self.best.power.0, "best_j_per_th": self.best.efficiency.0,
             "machines_for_one_best": self.rate_ratio,
             "energy_ratio": [self.energy_ratio.0, self.energy_ratio.1],
+            "energy_besides": [self.gap.0.besides, self.gap.1.besides],
+            "energy_of_transistors": self.gap.0.transistors,
             "seconds_for_one_second_of_best": self.one_second.0,
             "blocks": self.blocks.iter().map(block).collect::<Vec<_>>(),
             "block_reward_dollars": self.reward.0,

@@ -2,11 +2,8 @@
 //! `cargo xtask machines` reads. It says which CPU did what, and nothing of the person in front of
 //! it: no name of a host or a user, no path, no address, no serial number.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use midstate_economics::calendar::Date;
-
 use super::{Machine, bound_share, fastest};
+use crate::lab::today;
 use crate::machine::choose::available_threads;
 use crate::machine::cpu;
 use crate::machine::measure::{Estimate, Line};
@@ -42,6 +39,10 @@ impl Before {
         Self { load: cpu::load() }
     }
 
+    pub(super) fn load(&self) -> Option<&str> {
+        self.load.as_deref()
+    }
+
     /// Prints the block.
     pub(super) fn report(&self, machine: &Machine, lines: &[Line], out: &mut Output) {
         for line in self.block(machine, lines) {
@@ -52,14 +53,14 @@ impl Before {
     fn block(&self, machine: &Machine, lines: &[Line]) -> Vec<String> {
         let build = if cfg!(debug_assertions) { "debug" } else { "release" };
         let known = |fact: Option<String>| fact.map_or("unknown".to_owned(), |fact| clean(&fact));
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+
         let flags = cpu::cpu_flags();
         let flags: Vec<_> = flags.split(' ').filter(|flag| TELLING.contains(flag)).collect();
         let flags = Some(flags.join(" ")).filter(|flags| !flags.is_empty());
         let mut block = vec![
             "midstate report 1".to_owned(),
             format!("version: {} {build} {}", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH),
-            format!("date: {}", Date::from_unix(now.cast_signed())),
+            format!("date: {}", today()),
             format!("cpu: {}", clean(&cpu::cpu_name())),
             format!("model: {}", known(cpu::model())),
             format!("microcode: {}", known(cpu::microcode())),

@@ -12,11 +12,11 @@ use midstate_economics::inputs::Inputs;
 use midstate_economics::odds::network_rate;
 use midstate_economics::simulate::{self, Event, Period, Scenario};
 use midstate_economics::units::{DAY, DollarsPerKwh, HashesPerSecond, grouped, si};
-use midstate_report::{Axis, Chart, Figure, Ink, Layer, Line, Rule, Scale};
+use midstate_report::{Axis, Chart, Figure, Ink, Layer, Line, Marker, Point, Points, Rule, Scale};
 use serde_json::json;
 
 use super::sheet::Sheet;
-use crate::lab::history::history_chart;
+use crate::lab::history::{history_chart, history_credit};
 use crate::lab::inputs::{number, say_source};
 use crate::shell::exit::Failure;
 use crate::shell::output::Output;
@@ -176,7 +176,7 @@ fn show_history(args: &Args, inputs: &Inputs, out: &mut Output) -> Result<(), Fa
             ),
         );
     }
-    save(args, history_chart(&inputs.difficulty), out)
+    save(args, history_chart(&inputs.difficulty), &history_credit(&inputs.difficulty), out)
 }
 
 /// By how much something grew, in a few columns.
@@ -249,7 +249,7 @@ fn simulate(args: &Args, inputs: &Inputs, out: &mut Output) -> Result<(), Failur
         print_period(period, &names, out);
     }
     lesson(args, &periods, out);
-    save(args, chart_of(&periods), out)
+    save(args, chart_of(&periods), &credit_of(args, inputs), out)
 }
 
 /// A flag that is taken and has no effect answers another question than was asked.
@@ -454,37 +454,78 @@ fn coins_after_the_exit(periods: &[Period]) -> String {
     )
 }
 
+/// Coins a day, which an exit is about, beside what drives them; against the weeks.
 fn chart_of(periods: &[Period]) -> Chart {
-    let line = |name: &str, ink, of: &dyn Fn(&Period) -> f64| {
-        let points = periods.iter().map(|p| (f64::from(p.height), of(p))).collect();
-        Layer::Line(Line { name: name.to_owned(), ink, points, steps: true })
-    };
+    const WEEK: f64 = 7.0 * DAY;
     let first = &periods[0];
-    let interval = |period: &Period| period.interval / 600.0;
+    let weeks = |period: &Period| f64::from(period.time - first.time) / WEEK;
+    let took = |period: &Period| period.interval * f64::from(RETARGET_INTERVAL) / WEEK;
+    let line = |name: &str, ink, of: &dyn Fn(&Period) -> f64| {
+        let mut points: Vec<_> = periods.iter().map(|p| (weeks(p), of(p) * 100.0)).collect();
+        // The last period holds until its end.
+        points.extend(periods.last().map(|p| (weeks(p) + took(p), of(p) * 100.0)));
+        let end = name.to_owned();
+        Layer::Line(Line { name: String::new(), end, ink, points, steps: true })
+    };
+    let planned = first.planned_per_day().0;
+    let coins = |period: &Period| period.issued_per_day().0 / planned;
     let difficulty = |period: &Period| period.difficulty / first.difficulty;
     let hashprice = |period: &Period| period.hashprice / first.hashprice;
-    let values = periods.iter().flat_map(|p| [interval(p), difficulty(p), hashprice(p), 1.0]);
+    let values = periods.iter().flat_map(|p| [coins(p), difficulty(p), hashprice(p), 1.0]);
+    // The lowest and the highest day's coins, said in coins.
+    let by_coins = |a: &&Period, b: &&Period| coins(a).total_cmp(&coins(b));
+    let extremes = [periods.iter().min_by(by_coins), periods.iter().max_by(by_coins)];
+    let points = extremes.into_iter().flatten().map(|period| Point {
+        x: weeks(period) + took(period) / 2.0,
+        y: coins(period) * 100.0,
+        label: format!("{:.0} BTC a day", period.issued_per_day().0),
+        ..Point::default()
+    });
     Chart {
-        title: "Difficulty, time between blocks and hashprice in the simulation".to_owned(),
+        title: "Coins a day in the simulation, with difficulty and hashprice".to_owned(),
         x: Axis::around(
-            "first block of the period",
+            "weeks",
             Scale::Linear,
-            periods.iter().map(|period| f64::from(period.height)),
-            |height| grouped(height, 0),
+            periods.iter().flat_map(|period| [weeks(period), weeks(period) + took(period)]),
+            |week| format!("{week:.0}"),
         ),
-        y: Axis::around("times the first period", Scale::Linear, values, |v| format!("{v:.1}")),
+        y: Axis::around(
+            format!("% of the first period; coins: % of {planned:.0} BTC a day, the plan"),
+            Scale::Linear,
+            values.map(|value| value * 100.0),
+            |percent| format!("{percent:.0}"),
+        ),
         layers: vec![
-            Layer::Rule(Rule { y: 1.0, label: "as in the first period; 10 minutes".to_owned() }),
+            Layer::Points(Points {
+                name: String::new(),
+                ink: Ink::Red,
+                marker: Marker::Circle,
+                points: points.collect(),
+            }),
+            Layer::Rule(Rule { y: 100.0, label: format!("{planned:.0} BTC a day") }),
             line("difficulty", Ink::Blue, &difficulty),
-            line("time between blocks", Ink::Orange, &interval),
             line("hashprice", Ink::Green, &hashprice),
+            line("coins a day", Ink::Red, &coins),
         ],
     }
 }
 
-fn save(args: &Args, chart: Chart, out: &mut Output) -> Result<(), Failure> {
+/// From what the simulation was made: under a file of its own.
+fn credit_of(args: &Args, inputs: &Inputs) -> String {
+    let replay = args.replay.to_possible_value();
+    let replay = replay.map_or_else(String::new, |replay| replay.get_name().to_owned());
+    format!(
+        "Simulated with the rule of consensus: midstate {} econ retarget --replay {replay} --seed \
+         {}, price of {}.",
+        env!("CARGO_PKG_VERSION"),
+        args.seed,
+        inputs.price.date
+    )
+}
+
+fn save(args: &Args, chart: Chart, credit: &str, out: &mut Output) -> Result<(), Failure> {
     match &args.svg {
-        Some(path) => out.save(path, &Figure::Chart(chart).to_svg()),
+        Some(path) => out.save(path, &Figure::Chart(chart).to_svg(credit)),
         None => Ok(()),
     }
 }
