@@ -46,6 +46,15 @@ fn a_missing_user_and_uneven_lists_are_usage() {
 }
 
 #[test]
+fn a_patience_of_no_seconds_is_a_mistake() {
+    check(&["mine", "-o", "a:1", "-u", "x", "--give-up", "0"], 2, &["--give-up", "1 or more"]);
+    let directory = Directory::new("give-up");
+    let file = directory.0.join("config.toml");
+    std::fs::write(&file, "give-up = 0\n[[pool]]\nurl = 'a:1'\nuser = 'x'\n").unwrap();
+    check(&["mine", "-c", file.to_str().unwrap()], 2, &["give-up = 0", "1 or more"]);
+}
+
+#[test]
 fn who_names_no_server_is_told_of_all_ways_to_mine() {
     let ways = ["-o URL -u USER", "--address", "midstate demo", "config.toml"];
     check(&["mine"], 2, &[&["nothing to mine at"], &ways[..]].concat());

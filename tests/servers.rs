@@ -2,10 +2,13 @@
 
 use std::sync::mpsc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::pools::{answer, pool};
 use crate::program::{Directory, PATIENCE, Running, events, fail, midstate, run};
+use crate::proxy::scripted;
 
 const PAYOUT: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
 const OTHER_PAYOUT: &str = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4";
@@ -289,6 +292,41 @@ fn rule_29_the_pool_is_asked_for_the_difficulty_that_is_suggested() {
     }
 }
 
+/// In an error, in what it says to a block, and as the header that was sent.
+#[test]
+fn rule_7_a_node_that_repeats_our_password_is_shown_without_it() {
+    let login = STANDARD.encode(format!("me:{SECRET}"));
+    let words = format!("no such user: me, {SECRET}, {login}");
+    let directory = Directory::new("servers-repeats");
+    let cookie = directory.0.join(".cookie");
+    std::fs::write(&cookie, format!("me:{SECRET}")).unwrap();
+    let spool = directory.0.join("spool");
+    let node = ["--address", PAYOUT, "--chain", "regtest", "--spool", spool.to_str().unwrap()];
+    for body in [
+        json!({"id": 0, "result": null, "error": {"code": -1, "message": words}}),
+        json!({"id": 0, "result": {"chain": words, "blocks": 0}}),
+        json!(words),
+    ] {
+        let url = scripted(move |_| (200, body.clone()));
+        for door in [
+            ["-u", "me", "-p", SECRET].to_vec(),
+            ["--rpccookiefile", cookie.to_str().unwrap()].to_vec(),
+        ] {
+            let flags = ["-v", "-v", "--json"];
+            let mine = [&["mine", "-o", &url, "--give-up", "1"][..], &node, &door, &flags].concat();
+            let doctor = [&["doctor", &url, "--chain", "regtest"][..], &door, &flags].concat();
+            for command in [mine, doctor] {
+                let output = midstate(&command).output().unwrap();
+                let said = String::from_utf8_lossy(&output.stdout).into_owned()
+                    + &String::from_utf8_lossy(&output.stderr);
+                assert!(!said.contains(SECRET), "{command:?}: {said}");
+                assert!(!said.contains(&login), "{command:?}: {said}");
+                assert!(said.contains("***"), "{command:?}: {said}");
+            }
+        }
+    }
+}
+
 /// A password through every door, right and wrong; it is in nothing that the program says.
 #[test]
 fn rule_7_no_message_prints_a_password() {
@@ -343,6 +381,12 @@ fn rule_7_no_message_prints_a_password() {
     let url = format!("http://me:{SECRET}@127.0.0.1:1");
     add(&[&["mine", "-o", &url, "--give-up", "1", "-v", "-v", "--json"][..], &node].concat());
     add(&["mine", "-o", "a:1", "-u", "me", &url]);
+    // A password with a space in it, or that looks like a flag.
+    add(&["mine", "-o", "a:1", "-u", "me", "-p", "my", SECRET]);
+    add(&["mine", "-o", "a:1", "-u", "me", "-p", &format!("--{SECRET}")]);
+    add(&["doctor", "a:1", "-u", "me", "--pass=my", SECRET]);
+    add(&["--compat", "minerd", "-o", "a:1", "-u", "me", "-p", "my", SECRET]);
+    add(&["--compat", "minerd", "-o", "a:1", "-O", "me:my", SECRET]);
     add(&[&url]);
     let run_one = |words: &Vec<String>| {
         let words: Vec<_> = words.iter().map(String::as_str).collect();

@@ -93,6 +93,23 @@ fn lines_tell_it_in_words_and_one_is_not_many() {
     assert!(demo.wait().unwrap().success());
 }
 
+#[test]
+fn who_is_there_in_the_end_leaves_with_the_pool() {
+    let mut demo = Running::start(&POOL);
+    let address = demo.pool_address();
+    let mut ann = Foreigner::join(&address, "ann");
+    ann.deliver("ann");
+    let state = |state: &'static str| {
+        move |event: &Value| event["event"] == "miner" && event["state"] == state
+    };
+    demo.wait_for(state("block"));
+    demo.signal("INT");
+    let left = demo.wait_for(|event| state("left")(event) || event["event"] == "summary");
+    assert_eq!((&left["worker"], &left["blocks"]), (&"ann".into(), &1.into()), "{left}");
+    demo.wait_for(|event| event["event"] == "summary");
+    assert_eq!(demo.exit_code(), Some(0));
+}
+
 /// A name is a label: a guest who takes the name of the pool's own miner is a guest all the same.
 #[test]
 fn a_guest_with_the_name_of_the_host_is_a_guest() {

@@ -78,8 +78,8 @@ fn run_as(flags: Flags, printer: &Printer) -> Result<(), Failure> {
     }
     voice.started(plan.choice.config.threads);
     let (_, commands) = mpsc::unbounded_channel();
-    let (_, pool_news) = mpsc::unbounded_channel();
+    let (_, mut pool_news) = mpsc::unbounded_channel();
     let views = Views::new(voice);
-    let end = runtime::block_on(mining::run(plan.into_setup(), views, commands, pool_news))?;
+    let end = runtime::block_on(mining::run(plan.into_setup(), views, commands, &mut pool_news))?;
     outcome(end)
 }

@@ -24,6 +24,8 @@ use tokio::sync::{mpsc, oneshot};
 use crate::commands::outcome::{of_link, outcome, with_summary};
 use crate::console::{self, ViewArgs};
 use crate::machine::choose::{Choice, MiningArgs, available_threads};
+use crate::mining::event::{BlockEvent, Event};
+use crate::mining::words::{Sentence, of_late};
 use crate::mining::{self, Goals, PoolNews, Rig, Setup};
 use crate::servers::node::NodeArgs;
 use crate::servers::pools::{Pools, RouteArgs};
@@ -126,9 +128,9 @@ async fn in_memory(
     }
     let pool = RegtestPool::new(config.clone(), TAG.to_vec(), PoolServer::now())
         .map_err(|error| Failure::usage(format!("--difficulty: {error}")))?;
-    let (miners, news) = mpsc::unbounded_channel();
+    let (miners, mut news) = mpsc::unbounded_channel();
     let served =
-        serve(args, choice, pool, &config, Listeners { page, miners, node: None }, news, out);
+        serve(args, choice, pool, &config, Listeners { page, miners, node: None }, &mut news, out);
     let pool = served.await?;
 
     let blocks = pool.chain().blocks();
@@ -164,7 +166,7 @@ async fn at_node(
     let (node_events, told) = midstate_net::events();
     let (stop, stopped) = oneshot::channel();
     let mut link = tokio::spawn(NodeLink::for_pool(link, solved, work, node_events, stopped).run());
-    let (miners, news) = mpsc::unbounded_channel();
+    let (miners, mut news) = mpsc::unbounded_channel();
     let verdicts = tokio::spawn(count_verdicts(told, miners.clone()));
 
     let pool = Pool::new(config.clone())
@@ -173,7 +175,7 @@ async fn at_node(
     let listeners = Listeners { page, miners: miners.clone(), node: Some(blocks) };
     let mut end = None;
     let pool = {
-        let mut served = pin!(serve(args, choice, pool, &config, listeners, news, out));
+        let mut served = pin!(serve(args, choice, pool, &config, listeners, &mut news, out));
         loop {
             tokio::select! {
                 pool = &mut served => break pool,
@@ -194,6 +196,7 @@ async fn at_node(
     };
     let pool = pool?;
     let verdicts = verdicts.await?;
+    tell_late(&mut news, out);
     tell_workers(&pool.pool, out);
     let Verdicts { accepted, rejected, other } = verdicts;
     out.event(&serde_json::json!({
@@ -223,7 +226,7 @@ async fn serve<B: Backend>(
     pool: B,
     config: &PoolConfig,
     Listeners { page, miners, node }: Listeners<'_>,
-    news: mpsc::UnboundedReceiver<PoolNews>,
+    news: &mut mpsc::UnboundedReceiver<PoolNews>,
     out: &mut Output,
 ) -> Result<B, Failure> {
     let listen = args.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
@@ -276,11 +279,36 @@ async fn serve<B: Backend>(
         page.pool_listens(address);
         views = page.join(views);
     }
-    outcome(mining::run(setup, views, commands, news).await)?;
+    let end = mining::run(setup, views, commands, news).await;
     let pool = server.stop().await.context("the pool stopped early")?;
     // The last block may still be on its way from pool to node.
     visitors.await?;
+    tell_late(news, out);
+    outcome(end)?;
     Ok(pool)
+}
+
+/// What came when mining had ended: guests that were still there leave with the pool, and the node
+/// judges the last blocks, which the pool had taken.
+fn tell_late(news: &mut mpsc::UnboundedReceiver<PoolNews>, out: &mut Output) {
+    while let Ok(news) = news.try_recv() {
+        let event = match news {
+            PoolNews::Miner(news) => Event::Miner(news),
+            PoolNews::Judged { node, hash, height, verdict, reason }
+                if verdict != Verdict::Accepted =>
+            {
+                let change = [Verdict::Accepted, verdict];
+                Event::Block(BlockEvent::revised(&node, &hash, height, change, reason))
+            }
+            PoolNews::Judged { .. } | PoolNews::Failed => continue,
+        };
+        out.event(&event);
+        match of_late(&event) {
+            Some(Sentence::Result(line)) => out.line(line),
+            Some(Sentence::Note(line)) => out.note(line),
+            None => {}
+        }
+    }
 }
 
 /// The standings at the end: for programs every name, for people the guests.

@@ -89,8 +89,8 @@ pub(crate) struct Args {
     /// Stop after this many seconds
     #[arg(long, value_name = "SECS", help_heading = STOPPING)]
     time_limit: Option<u64>,
-    /// Give up when no pool or node has let us in for this many seconds
-    #[arg(long, value_name = "SECS", help_heading = STOPPING)]
+    /// Give up when no pool or node has let us in for this many seconds, 1 or more
+    #[arg(long, value_name = "SECS", value_parser = values::count, help_heading = STOPPING)]
     give_up: Option<u64>,
     #[command(flatten)]
     web: WebArgs,
@@ -149,8 +149,8 @@ fn mine(args: &Args, plan: Plan, out: &mut Output) -> Result<(), Failure> {
         if let Some(page) = &page {
             views = page.join(views);
         }
-        let (_, pool_news) = mpsc::unbounded_channel();
-        let end = mining::run(setup, views, commands, pool_news).await;
+        let (_, mut pool_news) = mpsc::unbounded_channel();
+        let end = mining::run(setup, views, commands, &mut pool_news).await;
         if let Some(page) = page {
             page.close().await;
         }
@@ -254,7 +254,7 @@ impl Args {
         if let Some(seconds) = self.return_after.or(return_after) {
             link.client.failover.return_after = Duration::from_secs(seconds);
         }
-        let filed = config.and_then(|(_, config)| config.give_up).map(Duration::from_secs);
+        let filed = config.and_then(|(_, config)| config.give_up());
         let give_up = self.give_up().or(filed);
         let link = NodeLinkConfig { give_up, ..link };
         Ok((Upstream::Nodes(Box::new(link)), Reloader::none()))

@@ -38,12 +38,13 @@ pub(crate) struct Setup {
 }
 
 /// Mines until a goal is met, Ctrl-C, or the link ends. The summary is the last event on every
-/// path. `pool_news` comes from a pool in this program; elsewhere the channel is closed.
+/// path. `pool_news` comes from a pool in this program; elsewhere the channel is closed. What such
+/// a pool tells after the end is left in it.
 pub(crate) async fn run(
     setup: Setup,
     views: Views<'_>,
     mut commands: mpsc::UnboundedReceiver<Command>,
-    mut pool_news: mpsc::UnboundedReceiver<PoolNews>,
+    pool_news: &mut mpsc::UnboundedReceiver<PoolNews>,
 ) -> End {
     let Setup { mut choice, upstream, read_pools, goals, node_judges } = setup;
     let (outbox, shares) = mpsc::unbounded_channel();

@@ -87,6 +87,15 @@ fn of(event: &Event, status: &Status) -> Option<Sentence> {
     }
 }
 
+/// The sentence about what a pool of this program tells when mining has ended.
+pub(crate) fn of_late(event: &Event) -> Option<Sentence> {
+    match event {
+        Event::Miner(miner) => Some(of_miner(miner)),
+        Event::Block(block) => of_revised(block).map(Sentence::Result),
+        _ => None,
+    }
+}
+
 /// A notice as a sentence.
 fn of_notice(notice: &Notice) -> String {
     match notice {
@@ -294,6 +303,8 @@ fn of_pool(PoolEvent { url, state, reason, listed }: &PoolEvent) -> Option<Strin
         LinkState::Connecting => "connecting to",
         LinkState::Connected => "connected to",
         LinkState::Authorized => "authorized at",
+        // There is one to a node that answers with an error.
+        LinkState::Lost if url.starts_with("http") => "no work from",
         LinkState::Lost => "no connection to",
         LinkState::Failover => "going over to",
     };
@@ -335,13 +346,23 @@ fn of_share(share: &ShareEvent, status: &Status) -> Option<String> {
 /// Rule 27: the line before a standstill says so. A shorter one passes unnoticed.
 const STANDSTILL: f64 = 5.0;
 
+/// A block that has another verdict than before.
+fn of_revised(block: &BlockEvent) -> Option<String> {
+    let BlockEvent { hash, verdict, reason, .. } = block;
+    block.was?;
+    let reason = reason.as_deref().unwrap_or("it is in the best chain now");
+    Some(format!("block {} {hash} is {}: {reason}", height_of(block), name(*verdict)))
+}
+
+fn height_of(block: &BlockEvent) -> String {
+    block.height.map_or_else(|| "?".to_owned(), |height| height.to_string())
+}
+
 fn of_block(block: &BlockEvent, status: &Status) -> Option<String> {
-    let BlockEvent { hash, height, verdict, reason, .. } = block;
-    let height = height.map_or_else(|| "?".to_owned(), |height| height.to_string());
     if block.was.is_some() {
-        let reason = reason.as_deref().unwrap_or("it is in the best chain now");
-        return Some(format!("block {height} {hash} is {}: {reason}", name(*verdict)));
+        return of_revised(block);
     }
+    let (hash, height) = (&block.hash, height_of(block));
     // How long and how many tries it took, against what was to be expected.
     let Effort { seconds, hashes, expected_hashes } = block.effort?;
     let left = status.seconds_of_interval;

@@ -16,9 +16,10 @@
 mod mistakes;
 
 use std::fmt;
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use midstate_net::{PoolAddress, ProxyUrl};
 use serde::{Deserialize, Deserializer};
@@ -119,7 +120,7 @@ table! {
     /// otherwise, and its pools.
     Config {
         /// Seconds.
-        pub(crate) give_up: Option<u64>,
+        pub(crate) give_up: Option<NonZeroU64>,
         /// Seconds.
         pub(crate) return_after: Option<u64>,
         #[serde(default, deserialize_with = "some_threads")]
@@ -165,6 +166,11 @@ impl Config {
     /// Reads its text; an error is in words, and holds no password. The fuzz target calls it, too.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         toml::from_str(text).map_err(|error| mistakes::describe(&error, text))
+    }
+
+    /// Time without work after which nobody goes on, if it says so.
+    pub(crate) fn give_up(&self) -> Option<Duration> {
+        self.give_up.map(|seconds| Duration::from_secs(seconds.get()))
     }
 
     /// Whether it holds a password.

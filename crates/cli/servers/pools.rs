@@ -111,7 +111,7 @@ impl Pools {
     pub(crate) fn merged(flags: Flags, file: Option<(&Path, &Config)>) -> Result<Self, Failure> {
         let mut pools = Self::new(flags.accounts(file)?);
         if let Some((path, config)) = file {
-            pools.link.give_up = config.give_up.map(Duration::from_secs);
+            pools.link.give_up = config.give_up();
             pools.set_return_after(config.return_after);
             pools.reload = Some((path.to_owned(), flags));
         }

@@ -35,7 +35,7 @@ pub use self::event::{Fatal, NodeEvent, NodeState, NotSent, Request, What};
 use self::node::{Node, Phase};
 use self::supply::{Candidate, Standstill};
 use crate::Work;
-use crate::limits::{CALL_TIMEOUT, POLL};
+use crate::limits::{CALL_TIMEOUT, POLL, TELL_AGAIN};
 use crate::rpc::{Answer, BlockVerdict, Call, ChainInfo, HeaderInfo, NoAnswer, RpcError, code};
 use crate::spool::SpooledBlock;
 
@@ -68,6 +68,22 @@ struct Pending {
     told: bool,
 }
 
+/// Blocks that could not be written to the spool.
+#[derive(Debug)]
+struct Unspooled {
+    reason: String,
+    told_at: Duration,
+    /// Not told yet.
+    more: u64,
+}
+
+fn further_unspooled(count: u64) -> String {
+    match count {
+        1 => "one more block could not be written to the spool".to_owned(),
+        _ => format!("{count} more blocks could not be written to the spool"),
+    }
+}
+
 /// See the [module](self) page.
 #[derive(Debug)]
 pub struct Client {
@@ -94,6 +110,7 @@ pub struct Client {
     standstill: Standstill,
     /// That no more blocks may be found has been told.
     full_told: bool,
+    unspooled: Option<Unspooled>,
     blocks: Blocks,
     pending: HashMap<u64, Pending>,
     calls: u64,
@@ -129,6 +146,7 @@ impl Client {
             solved_tip: None,
             standstill: Standstill::default(),
             full_told: false,
+            unspooled: None,
             pending: HashMap::new(),
             calls: 0,
             jobs: 0,
@@ -319,17 +337,38 @@ impl Client {
     /// The block of [`What::Spool`] is on disk, or cannot be written. It is sent either way.
     pub fn handle_spooled(&mut self, now: Duration, hash: Hash256, outcome: io::Result<()>) {
         let is_on_disk = outcome.is_ok();
-        if let Err(reason) = outcome {
-            let node = self.blocks.origin(hash).unwrap_or(self.active);
-            let words = format!(
-                "block {hash} could not be written to the spool ({reason}): it is sent all the \
-                 same, but would be lost if this process ended before a node has it; make room on \
-                 the disk"
-            );
-            self.events.push(node, What::Warning(words));
+        match outcome {
+            Ok(()) => self.unspooled = None,
+            Err(reason) => self.tell_unspooled(now, hash, reason.to_string()),
         }
         self.blocks.release(now, hash, is_on_disk);
         self.drive(now);
+    }
+
+    /// Each cause is told once, and then from time to time with a count: on a fast chain blocks
+    /// come by the dozen.
+    fn tell_unspooled(&mut self, now: Duration, hash: Hash256, reason: String) {
+        let node = self.blocks.origin(hash).unwrap_or(self.active);
+        let words = match self.unspooled.as_mut().filter(|told| told.reason == reason) {
+            None => {
+                let words = format!(
+                    "block {hash} could not be written to the spool ({reason}): it is sent all \
+                     the same, but would be lost if this process ended before a node has it; make \
+                     room on the disk, or name another directory"
+                );
+                self.unspooled = Some(Unspooled { reason, told_at: now, more: 0 });
+                words
+            }
+            Some(told) => {
+                told.more += 1;
+                if now < told.told_at + TELL_AGAIN {
+                    return;
+                }
+                told.told_at = now;
+                further_unspooled(std::mem::take(&mut told.more))
+            }
+        };
+        self.events.push(node, What::Warning(words));
     }
 
     /// Asks for no more work. Blocks on their way go on; once more the nodes are asked whether the
@@ -354,6 +393,9 @@ impl Client {
 
     /// The caller waits no longer: blocks without a verdict stay in the spool, unresolved.
     pub fn abandon(&mut self) {
+        if let Some(more) = self.unspooled.take().map(|told| told.more).filter(|&more| more > 0) {
+            self.events.push(self.active, What::Warning(further_unspooled(more)));
+        }
         self.blocks.abandon(&mut self.events);
     }
 

@@ -406,3 +406,32 @@ fn rule_24_a_node_behind_a_server_that_closes_every_connection_is_mined_at() {
     assert!(asked < 150, "no question leads to the next: {asked}");
     assert_eq!(world.warnings(), [""; 0]);
 }
+
+#[test]
+fn rule_4_a_spool_that_cannot_be_written_is_told_once_and_then_counted() {
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    world.disk_full = true;
+    for _ in 0..300 {
+        world.mine();
+        world.now += Duration::from_millis(500);
+    }
+    assert_eq!(world.cores[0].height(), 300, "they are sent all the same");
+    let warnings = world.warnings();
+    assert_eq!(warnings.len(), 3, "at 0, 60 and 120 s: {warnings:?}");
+    assert!(warnings[0].contains("could not be written to the spool (no space"), "{warnings:?}");
+    assert_eq!(warnings[1], "120 more blocks could not be written to the spool");
+    // What is left is told in the end.
+    world.client.abandon();
+    world.settle();
+    let words = "59 more blocks could not be written to the spool";
+    assert_eq!(world.warnings().last(), Some(&words));
+    // And when it fails anew after a success.
+    let mut world = World::new(vec![Core::new()]);
+    for full in [true, false, true] {
+        world.settle();
+        world.disk_full = full;
+        world.mine();
+    }
+    assert_eq!(world.warnings().len(), 2);
+}

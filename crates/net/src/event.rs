@@ -131,6 +131,22 @@ impl Happened {
         Self::Job { clean: job.clean, job }
     }
 
+    /// Changes every text in it.
+    pub(crate) fn each_text(&mut self, change: impl Fn(&mut String)) {
+        match self {
+            Self::State { reason: Some(text), .. }
+            | Self::Verdict(ShareOutcome { reason: Some(text), .. })
+            | Self::Revised { reason: Some(text), .. }
+            | Self::Remark(Remark::Message { text } | Remark::Warning { text }) => change(text),
+            Self::State { .. }
+            | Self::Verdict(_)
+            | Self::Revised { .. }
+            | Self::Remark(_)
+            | Self::Job { .. }
+            | Self::Pause => {}
+        }
+    }
+
     /// Something is not as it should be, and work goes on.
     pub fn warning(text: impl Into<String>) -> Self {
         Self::Remark(Remark::warning(text))
@@ -165,6 +181,19 @@ pub enum LinkEnd {
     Misconfigured(String),
     /// The server cannot be mined at, however long we wait.
     Unusable(String),
+}
+
+impl LinkEnd {
+    /// Changes its text.
+    pub(crate) fn each_text(&mut self, change: impl Fn(&mut String)) {
+        match self {
+            Self::Stopped => {}
+            Self::Refused(text)
+            | Self::Unreachable(text)
+            | Self::Misconfigured(text)
+            | Self::Unusable(text) => change(text),
+        }
+    }
 }
 
 #[cfg(test)]

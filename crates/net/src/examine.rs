@@ -46,6 +46,18 @@ pub enum Outcome {
     Refused(String),
 }
 
+impl Outcome {
+    /// Changes its text.
+    fn each_text(&mut self, change: impl Fn(&mut String)) {
+        let (Self::Good(text)
+        | Self::Doubtful(text)
+        | Self::Bad(text)
+        | Self::Explained(text)
+        | Self::Refused(text)) = self;
+        change(text);
+    }
+}
+
 /// The steps: the way to a server first, then what a pool shows, or what a node does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {

@@ -166,7 +166,8 @@ impl NodeLink {
         let end = loop {
             driver.pump();
             let now = driver.now();
-            if let Some(end) = driver.session.poll_end(now) {
+            if let Some(mut end) = driver.session.poll_end(now) {
+                end.each_text(|text| driver.hide(text));
                 break end;
             }
             let wait = driver.session.poll_timeout().map(|at| at.saturating_sub(now));
@@ -224,9 +225,7 @@ impl Driver {
         while let Some(task) = self.session.poll_task() {
             self.start(task);
         }
-        while let Some(event) = self.session.poll_event() {
-            self.events.send(event);
-        }
+        self.tell();
         while let Some(template) = self.session.poll_template() {
             if let Some(templates) = &self.templates {
                 // A pool that is gone wants no more work.
@@ -339,9 +338,19 @@ impl Driver {
                 self.handle_done(done);
             }
         }
-        while let Some(event) = self.session.poll_event() {
+        self.tell();
+    }
+
+    /// A node may repeat what we sent to be let in, and its words are in ours.
+    fn tell(&mut self) {
+        while let Some(mut event) = self.session.poll_event() {
+            event.what.each_text(|text| self.hide(text));
             self.events.send(event);
         }
+    }
+
+    fn hide(&self, text: &mut String) {
+        self.rpc.iter().for_each(|rpc| rpc.hide(text));
     }
 
     fn now(&self) -> Duration {

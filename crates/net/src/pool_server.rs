@@ -258,7 +258,7 @@ impl<B: Backend, L: Listen> PoolServer<B, L> {
                 }
                 Some(message) = inbox.recv() => self.handle(message, &mut peers),
                 () = self.pool.renew() => {}
-                _ = &mut stopped => return self.pool,
+                _ = &mut stopped => break,
             }
             for (&id, peer) in &mut peers {
                 peer.hand_over(|| self.pool.poll_transmit(id));
@@ -274,6 +274,14 @@ impl<B: Backend, L: Listen> PoolServer<B, L> {
                 let _ = self.events.send(event);
             }
         }
+        // Who is still there leaves now, and is told of as any that leaves.
+        let mut present: Vec<_> = peers.into_keys().collect();
+        present.sort_unstable_by_key(|id| id.number());
+        present.into_iter().for_each(|id| self.pool.disconnect(id));
+        while let Some(event) = self.pool.poll_event() {
+            let _ = self.events.send(event);
+        }
+        self.pool
     }
 
     fn handle(&mut self, message: Inbound, peers: &mut HashMap<SessionId, Peer>) {

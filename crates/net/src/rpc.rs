@@ -16,6 +16,7 @@ use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use midstate_gbt::conf::Credentials;
 use midstate_gbt::rpc::{Answer, Headers, MAX_BODY, NoAnswer};
+use midstate_stratum::Secret;
 use tokio::time::{Instant, timeout};
 
 use crate::blocking::on_a_thread;
@@ -172,6 +173,18 @@ impl RpcClient {
         match is(error, hyper::Error::is_parse) {
             true => NoAnswer::NotHttp(words),
             false => NoAnswer::Broken(words),
+        }
+    }
+
+    /// Rule 7: a text of the node without what we have sent to be let in, should it repeat that.
+    pub(crate) fn hide(&self, text: &mut String) {
+        let known = self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(sent) = known.as_ref().and_then(|value| value.to_str().ok()) else { return };
+        let encoded = sent.trim_start_matches("Basic ");
+        let login = BASE64.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let password = login.as_deref().and_then(|login| Some(login.split_once(':')?.1));
+        for secret in [Some(encoded), password].into_iter().flatten() {
+            *text = Secret::new(secret).hide(text);
         }
     }
 

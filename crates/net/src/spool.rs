@@ -59,7 +59,7 @@ impl Spool {
     /// the directory that holds the name.
     ///
     /// # Errors
-    /// The system's, with the path; nothing half written is left behind then.
+    /// The system's, with the directory; nothing half written is left behind then.
     pub fn write(&self, block: &SpooledBlock) -> io::Result<()> {
         let path = self.directory.join(block.file_name());
         let temporary = path.with_extension("tmp");
@@ -74,7 +74,7 @@ impl Spool {
         write().map_err(|error| {
             // What was written is no use to anyone, and room may be what is missing.
             let _ = fs::remove_file(&temporary);
-            io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+            io::Error::new(error.kind(), format!("{}: {error}", self.directory.display()))
         })
     }
 

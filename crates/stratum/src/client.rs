@@ -33,6 +33,7 @@ use handshake::{Handshake, NoSubscription, Request, Subscription};
 use jobs::{Extranonce, Jobs};
 use output::Output;
 use rate::Window;
+pub use secret::Secret;
 use shares::Shares;
 use watch::Watch;
 

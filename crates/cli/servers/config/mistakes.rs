@@ -42,10 +42,11 @@ pub(super) fn describe(error: &toml::de::Error, text: &str) -> String {
 }
 
 /// What serde says in the words of Rust, and what it means in a file.
-const WORDS: [(&str, &str); 11] = [
+const WORDS: [(&str, &str); 12] = [
     (" as i128", ""),
     (" as u128", ""),
     ("expected a nonzero usize", "expected a whole number, 1 or more"),
+    ("expected a nonzero u64", "expected a whole number, 1 or more"),
     ("expected a nonzero u32", "expected a whole number, 1 or more"),
     ("expected usize", "expected a whole number, 0 or more"),
     ("expected u64", "expected a whole number, 0 or more"),
@@ -161,8 +162,9 @@ mod tests {
             ("threads = 99999999999999999999", "expected a whole number, 1 or more"),
             ("threads = 5000", "expected a whole number from 1 to 4096"),
             ("max-share-rate = 0", "expected a whole number, 1 or more"),
-            ("give-up = 1.5", "expected a whole number, 0 or more"),
-            ("give-up = -1", "expected a whole number, 0 or more"),
+            ("give-up = 1.5", "expected a whole number, 1 or more"),
+            ("give-up = -1", "expected a whole number, 1 or more"),
+            ("give-up = 0", "expected a whole number, 1 or more"),
             ("return-after = 'x'", "expected a whole number, 0 or more"),
             ("suggest-difficulty = 'x'", "expected a number"),
             ("tls-insecure = 1", "expected a boolean"),

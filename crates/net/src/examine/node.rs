@@ -24,8 +24,13 @@ pub async fn examine_node(
     dialler: &Dialler,
     mut told: impl FnMut(Step),
 ) {
+    let rpc = RpcClient::new(node);
+    let mut told = |mut step: Step| {
+        step.outcome.each_text(|text| rpc.hide(text));
+        told(step);
+    };
     let mut examination = Examination::new(&mut told);
-    if let Err(problem) = examination.node(node, wanted, dialler).await {
+    if let Err(problem) = examination.node(node, &rpc, wanted, dialler).await {
         examination.end(&problem);
     }
 }
@@ -34,6 +39,7 @@ impl Examination<'_> {
     async fn node(
         &mut self,
         node: &NodeAccess,
+        rpc: &RpcClient,
         wanted: Option<Network>,
         dialler: &Dialler,
     ) -> Result<(), Problem> {
@@ -44,14 +50,13 @@ impl Examination<'_> {
             self.secure(stream, url.endpoint(), route, dialler, Stage::Credentials).await?;
         }
 
-        let rpc = RpcClient::new(node);
-        let info = self.log_in(node, &rpc).await?;
+        let info = self.log_in(node, rpc).await?;
         let chain = on_the_chain(&info, wanted)?;
         self.good(chain.to_string(), Stage::Sync);
         self.done(caught_up(&info, chain), Stage::Peers);
-        let peers = ask(&rpc, &Call::NetworkInfo).await.and_then(|answer| answer.result());
+        let peers = ask(rpc, &Call::NetworkInfo).await.and_then(|answer| answer.result());
         self.done(has_peers(peers, chain), Stage::Template);
-        self.template(chain, &rpc).await
+        self.template(chain, rpc).await
     }
 
     /// The first call: what opens the door, and what stands behind it.

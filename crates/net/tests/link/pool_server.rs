@@ -90,7 +90,8 @@ async fn who_does_not_subscribe_is_hung_up_on_whatever_else_it_says() {
     };
     timeout(Duration::from_secs(600), hung_up).await.expect("the connections end");
     assert!(subscribed.ask(CONFIGURE).await);
-    assert_eq!(server.stop().await.unwrap().pool().sessions(), 1);
+    // Who is there leaves at the end, and of the others nothing was kept.
+    assert_eq!(server.stop().await.unwrap().pool().sessions(), 0);
 }
 
 /// In a process of its own, which has few descriptors and uses them up.

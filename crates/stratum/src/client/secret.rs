@@ -1,4 +1,4 @@
-//! Our password in texts of the pool: some servers repeat the line that they refuse, and their
+//! Our password in texts of a server: some servers repeat the line that they refuse, and their
 //! words go to the terminal, to logs and into JSON.
 
 use std::fmt;
@@ -7,11 +7,12 @@ use std::fmt;
 const SHORTEST: usize = 4;
 
 /// A password, as it may stand in a text.
-#[derive(Default)]
-pub(super) struct Secret(Vec<String>);
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(Vec<String>);
 
 impl Secret {
-    pub(super) fn new(password: &str) -> Self {
+    /// One of less than four characters hides nothing and stays in texts.
+    pub fn new(password: &str) -> Self {
         if password.chars().count() < SHORTEST {
             return Self::default();
         }
@@ -22,7 +23,7 @@ impl Secret {
     }
 
     /// The text with `***` where the password stood.
-    pub(super) fn hide(&self, text: &str) -> String {
+    pub fn hide(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, form| text.replace(form, "***"))
     }
 
