@@ -35,6 +35,7 @@ use serde::Serialize;
 
 pub(crate) use self::end::{End, Missed, MissedGoal};
 use self::event::MinerEvent;
+pub(crate) use self::reload::ListError;
 pub(crate) use self::rig::Rig;
 pub(crate) use self::run::{Setup, run};
 pub(crate) use self::view::{Lines, View, Views};

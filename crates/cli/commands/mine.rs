@@ -112,15 +112,13 @@ pub(crate) enum Server {
 }
 
 impl FromStr for Server {
-    type Err = String;
+    type Err = UrlError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, UrlError> {
         let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
         match scheme.as_deref() {
-            Some("http" | "https") => {
-                text.parse().map(Self::Node).map_err(|error: UrlError| error.to_string())
-            }
-            _ => text.parse().map(Self::Pool).map_err(|error: UrlError| error.to_string()),
+            Some("http" | "https") => text.parse().map(Self::Node),
+            _ => text.parse().map(Self::Pool),
         }
     }
 }

@@ -35,7 +35,7 @@ pub(crate) fn outcome(end: End) -> Result<(), Failure> {
             }),
         )),
         End::Link(Ok(end)) => of_link(end),
-        End::Link(Err(panic)) => Err(Failure::new(Kind::Runtime, Error::msg(panic))),
+        End::Link(Err(panic)) => Err(Failure::new(Kind::Runtime, panic)),
     }
 }
 

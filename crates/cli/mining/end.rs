@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
-/// How the link ended; an error in words where it fell by a bug.
-pub(crate) type LinkResult = Result<midstate_net::LinkEnd, String>;
+/// How the link ended, or that it did not come to an end of its own.
+pub(crate) type LinkResult = Result<midstate_net::LinkEnd, LinkPanic>;
+
+/// The link's task fell by a bug in this program, which says so in these words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct LinkPanic(pub(crate) String);
 
 /// See the [module](self) page.
 #[derive(Debug, PartialEq)]

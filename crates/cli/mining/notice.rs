@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use super::reload::ListError;
+
 /// See the [module](self) page.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Notice {
@@ -42,7 +44,7 @@ pub(crate) enum ReloadNotice {
     /// There is no file.
     NoFile,
     /// The file cannot be read or is wrong; the pools are kept.
-    Kept { error: String },
+    Kept { error: ListError },
     /// So many pools.
     Read { pools: usize },
 }

@@ -6,9 +6,19 @@ use midstate_net::Account;
 
 use super::notice::ReloadNotice;
 
-/// The list of pools as the configuration has it now; `None` where there is no file, and an error
-/// in words.
-pub(crate) type List = Option<Result<Vec<Account>, String>>;
+/// The list of pools as the configuration has it now; `None` where there is no file.
+pub(crate) type List = Option<Result<Vec<Account>, ListError>>;
+
+/// Why the list could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ListError {
+    /// The file is not there or is wrong, in the words of its reader.
+    #[error("{0}")]
+    File(String),
+    /// The system starts no thread.
+    #[error("no thread to read the file: {0}")]
+    NoThread(String),
+}
 
 /// See the [module](self) page.
 #[derive(Debug, Default)]

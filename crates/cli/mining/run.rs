@@ -11,12 +11,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use super::crew::SensorNews;
-use super::end::{End, LinkResult};
+use super::end::{End, LinkPanic, LinkResult};
 use super::event::Event;
 use super::intake::Intake;
 use super::judged::Word;
 use super::miner::{Action, Counts, Miner, News, Output, Plan};
-use super::reload::List;
+use super::reload::{List, ListError};
 use super::stopwatch::Stopwatch;
 use super::view::{View, Views};
 use super::{Command, Goals, PoolNews, Rig};
@@ -128,7 +128,7 @@ pub(crate) async fn run(
     while let Ok(news) = pool_news.try_recv() {
         driver.handle_pool_news(news);
     }
-    let end: LinkResult = link.await.map_err(|error| error.to_string());
+    let end: LinkResult = link.await.map_err(|error| LinkPanic(error.to_string()));
     driver.handle(|miner, now| miner.handle_link_end(now, end));
     driver.miner.poll_end().expect("a miner whose link has ended is over")
 }
@@ -268,7 +268,7 @@ impl Driver<'_> {
         };
         let thread = std::thread::Builder::new().name("reload".into()).spawn(read);
         if let Err(error) = thread {
-            let _ = self.lists.send(Some(Err(format!("no thread to read the file: {error}"))));
+            let _ = self.lists.send(Some(Err(ListError::NoThread(error.to_string()))));
         }
     }
 

@@ -15,6 +15,8 @@
 
 mod mistakes;
 
+pub(crate) use mistakes::Mistake;
+
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
@@ -148,7 +150,7 @@ pub(crate) enum ConfigError {
     #[error("cannot read the configuration {path}: {error}")]
     Unreadable { path: String, error: std::io::Error },
     #[error("{path}: {mistake}")]
-    Invalid { path: String, mistake: String },
+    Invalid { path: String, mistake: Mistake },
 }
 
 impl Config {
@@ -163,9 +165,9 @@ impl Config {
         Self::parse(&text).map_err(|mistake| ConfigError::Invalid { path: shown, mistake })
     }
 
-    /// Reads its text; an error is in words, and holds no password. The fuzz target calls it, too.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        toml::from_str(text).map_err(|error| mistakes::describe(&error, text))
+    /// Reads its text. The fuzz target calls it, too.
+    pub(crate) fn parse(text: &str) -> Result<Self, Mistake> {
+        toml::from_str(text).map_err(|error| Mistake::new(&error, text))
     }
 
     /// Time without work after which nobody goes on, if it says so.

@@ -2,8 +2,19 @@
 
 use std::str::FromStr;
 
-use midstate_gbt::Address;
+use midstate_gbt::{Address, AddressError};
 use midstate_stratum::ExpectedPayout;
+
+/// Why a text is no payout.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub(crate) enum ParsePayoutError {
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    #[error("this address belongs to no chain")]
+    NoChain,
+    #[error("{0:?} is no part of a payout, expected percent, as 98.5")]
+    Percent(String),
+}
 
 /// Whom every job has to pay, and how much of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,29 +28,29 @@ impl Payout {
 }
 
 impl FromStr for Payout {
-    type Err = String;
+    type Err = ParsePayoutError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, ParsePayoutError> {
         // No address has a colon.
         let (text, percent) = match text.split_once(':') {
             Some((address, percent)) => (address, Some(percent)),
             None => (text, None),
         };
-        let address: Address = text.parse().map_err(|error| format!("{error}"))?;
+        let address: Address = text.parse()?;
         let least_percent = percent.map(parse_percent).transpose()?;
         // Scripts do not tell the chain, and which one the pool is on need not be known.
         let script = address.chains().first().and_then(|&chain| address.script_for(chain).ok());
-        let script = script.ok_or("this address belongs to no chain")?.to_vec();
+        let script = script.ok_or(ParsePayoutError::NoChain)?.to_vec();
         let address = text.to_owned();
         Ok(Self(ExpectedPayout { address, script, least_percent, strict: false }))
     }
 }
 
-fn parse_percent(text: &str) -> Result<f64, String> {
+fn parse_percent(text: &str) -> Result<f64, ParsePayoutError> {
     let percent = text.strip_suffix('%').unwrap_or(text).parse().ok();
     percent
         .filter(|percent| *percent > 0.0 && *percent <= 100.0)
-        .ok_or_else(|| format!("{text:?} is no part of a payout, expected percent, as 98.5"))
+        .ok_or_else(|| ParsePayoutError::Percent(text.to_owned()))
 }
 
 #[cfg(test)]
@@ -58,9 +69,9 @@ mod tests {
         assert_eq!(part, ExpectedPayout { least_percent: Some(98.5), ..whole.clone() });
         assert_eq!(parse(&format!("{ADDRESS}:98.5%")).unwrap(), part);
         for wrong in ["0", "-1", "101", "NaN", "", "all"] {
-            let error = parse(&format!("{ADDRESS}:{wrong}")).unwrap_err();
+            let error = parse(&format!("{ADDRESS}:{wrong}")).unwrap_err().to_string();
             assert!(error.contains("expected percent"), "{error}");
         }
-        assert!(parse("bc1qw508").unwrap_err().contains("no Bitcoin address"));
+        assert!(parse("bc1qw508").unwrap_err().to_string().contains("no Bitcoin address"));
     }
 }

@@ -30,6 +30,7 @@ midstate_fuzz::target!(|bytes| {
             }
         }
         Err(mistake) => {
+            let mistake = mistake.to_string();
             assert!(!mistake.is_empty());
             assert!(mistake.matches("\ndid you mean `").count() <= 1, "{mistake}");
         }

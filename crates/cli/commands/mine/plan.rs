@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::machine::choose::{Choice, MEASURING};
 use crate::machine::sensors::Watch;
-use crate::mining::{Goals, Setup};
+use crate::mining::{Goals, ListError, Setup};
 use crate::servers::pools::Reloader;
 use crate::shell::exit::Failure;
 use crate::shell::output::Output;
@@ -68,7 +68,8 @@ impl Plan {
     /// The same as mining takes it.
     pub(crate) fn into_setup(self) -> Setup {
         let Self { choice, upstream, reloader, goals } = self;
-        let accounts = move || Some(reloader.accounts()?.map_err(|failure| failure.to_string()));
+        let in_words = |failure: Failure| ListError::File(failure.to_string());
+        let accounts = move || Some(reloader.accounts()?.map_err(in_words));
         Setup { choice, upstream, read_pools: Arc::new(accounts), goals, node_judges: false }
     }
 

@@ -7,8 +7,10 @@ use midstate_net::{Happened, LinkEnd, LinkEvent, LinkState};
 use midstate_stratum::{Remark, ShareOutcome};
 
 use super::*;
+use crate::mining::end::LinkPanic;
 use crate::mining::event::{LeftOutEvent, MinerNews, ThrottledEvent};
 use crate::mining::judged::Word;
+use crate::mining::reload::ListError;
 use crate::mining::words::{self, Sentence, Speech};
 
 /// The world around a miner, which does as it is told.
@@ -514,13 +516,14 @@ fn a_fallen_thread_is_told_of_and_one_that_cannot_be_replaced_once() {
 
 #[test]
 fn requests_to_read_the_configuration_again_are_answered_by_one_more_reading() {
+    let line_1 = || ListError::File("line 1".into());
     let mut world = world(Goals::default());
     world.tell(|miner, _| miner.handle_reload_request());
     for _ in 0..3 {
         world.tell(|miner, _| miner.handle_reload_request());
     }
     assert_eq!(world.asked("read"), 1, "one reading at a time");
-    world.tell(|miner, _| miner.handle_list(Some(Err("line 1".into()))));
+    world.tell(|miner, _| miner.handle_list(Some(Err(line_1()))));
     assert_eq!(world.asked("read"), 2, "the file may have changed since");
     world.tell(|miner, _| miner.handle_list(Some(Ok(Vec::new()))));
     assert_eq!((world.asked("read"), &world.pools[..]), (2, &[0][..]), "a wrong file changes none");
@@ -530,7 +533,7 @@ fn requests_to_read_the_configuration_again_are_answered_by_one_more_reading() {
         ReloadNotice::Queued,
         ReloadNotice::Queued,
         ReloadNotice::Queued,
-        ReloadNotice::Kept { error: "line 1".into() },
+        ReloadNotice::Kept { error: line_1() },
         ReloadNotice::Read { pools: 0 },
         ReloadNotice::NoFile,
     ];
@@ -596,7 +599,9 @@ fn rule_22_there_is_a_summary_on_every_path() {
         (|world| world.end_link(LinkEnd::Misconfigured("chain".into())), Reason::Error),
         (|world| world.end_link(LinkEnd::Stopped), Reason::Error),
         (
-            |world| world.tell(|miner, now| miner.handle_link_end(now, Err("a bug".into()))),
+            |world| {
+                world.tell(|miner, now| miner.handle_link_end(now, Err(LinkPanic("a bug".into()))))
+            },
             Reason::Error,
         ),
     ];

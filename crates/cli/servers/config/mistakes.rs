@@ -28,8 +28,19 @@ const HARMLESS: [&str; 17] = [
     "long-poll",
 ];
 
-/// What `error` says of `text`.
-pub(super) fn describe(error: &toml::de::Error, text: &str) -> String {
+/// What is wrong with a text, in words that hold no password.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Mistake(String);
+
+impl Mistake {
+    /// What `error` says of `text`.
+    pub(super) fn new(error: &toml::de::Error, text: &str) -> Self {
+        Self(describe(error, text))
+    }
+}
+
+fn describe(error: &toml::de::Error, text: &str) -> String {
     let suggestion = suggest(error, text).unwrap_or_default();
     let shown = error.to_string().replace(error.message(), &plain(error.message()));
     let line = error.span().and_then(|span| line_at(text, span.start));
@@ -128,7 +139,7 @@ mod tests {
     use crate::servers::config::Config;
 
     fn error(text: &str) -> String {
-        Config::parse(text).err().expect("a mistake")
+        Config::parse(text).err().expect("a mistake").to_string()
     }
 
     #[test]
