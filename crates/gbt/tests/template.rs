@@ -293,13 +293,18 @@ fn i17_the_coinbase_must_fit_as_well() {
     let full = parse(&with(json!({"weightlimit": 340 + 2 * 349 + 300}))).unwrap();
     let error = Work::new(full, &payout(b""), "1".to_owned(), true).unwrap_err();
     assert!(matches!(error, WorkError::NoRoom(_)), "{error}");
+    assert!(!error.is_final(), "transactions come and go");
 
     let full = parse(&with(json!({"sigoplimit": 4}))).unwrap();
     let p2pkh: Address = "mipcBbFg9gMiCh81Kj8tqqdgoZub1ZJRfn".parse().unwrap();
     let script = p2pkh.script_for(Network::Regtest).unwrap().to_vec();
     let to_key_hash = Payout { script, ..payout(b"") };
     assert!(Work::new(full.clone(), &to_key_hash, "1".to_owned(), true).is_err());
-    assert!(Work::new(full, &payout(b""), "1".to_owned(), true).is_ok());
+    assert!(Work::new(full.clone(), &payout(b""), "1".to_owned(), true).is_ok());
+    // A witness program is no script, whatever its last byte.
+    let script = [&[0, 20][..], &[0xac; 20]].concat();
+    let to_witness = Payout { script, ..payout(b"") };
+    assert!(Work::new(full, &to_witness, "1".to_owned(), true).is_ok());
 }
 
 #[test]
