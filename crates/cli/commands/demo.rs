@@ -159,7 +159,7 @@ async fn at_node(
     out: &mut Output,
 ) -> Result<(), Failure> {
     let login = node_login(None, None, Some(&url))?;
-    let way = args.route.said();
+    let way = args.route.terms();
     let link = args.solo.link(vec![url], |_| login.clone(), &way, BIP320_MASK, out)?;
     let (blocks, solved) = mpsc::unbounded_channel();
     let (work, templates) = mpsc::unbounded_channel();

@@ -96,7 +96,7 @@ fn examine_machine(args: &Args, out: &mut Output) -> Result<(), Failure> {
 
 /// One connection to a pool, step by step.
 fn examine_pool(address: &PoolAddress, args: &Args, out: &mut Output) -> Result<(), Failure> {
-    let flags = Terms { user: args.user.clone(), pass: args.pass.clone(), ..args.way.said() };
+    let flags = Terms { user: args.user.clone(), pass: args.pass.clone(), ..args.way.terms() };
     let nobody = Terms { user: Some(POOL_USER.to_owned()), ..Terms::default() };
     let said = flags.over(address.login.clone().into()).over(nobody);
     let account = said.account(&address.url, BIP320_MASK)?;
@@ -117,7 +117,7 @@ fn examine_pool(address: &PoolAddress, args: &Args, out: &mut Output) -> Result<
 /// All that mining at a node needs of it, step by step.
 fn examine_node(url: &NodeUrl, args: &Args, out: &mut Output) -> Result<(), Failure> {
     let login = node_login(args.user.clone(), args.pass.clone(), Some(url))?;
-    let node = args.entry.node(url.clone(), login, &args.way.said(), out)?;
+    let node = args.entry.node(url.clone(), login, &args.way.terms(), out)?;
     let dialler = midstate_net::Dialler::default();
     let mut steps = Steps { out, failed: None };
     let wanted = args.entry.chain;

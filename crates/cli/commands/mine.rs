@@ -217,7 +217,7 @@ impl Args {
     ) -> Result<(Upstream, Reloader), Failure> {
         let (users, passwords) = self.logins(out)?;
         let pass_flag = self.pass_flag();
-        let (way, version_mask) = (self.way.said(), self.version_mask);
+        let (way, version_mask) = (self.way.terms(), self.version_mask);
         let flags = pools::Flags { urls, users, passwords, pass_flag, way, version_mask };
         let mut pools = Pools::merged(flags, config)?;
         pools.link.give_up = self.give_up().or(pools.link.give_up);
@@ -240,7 +240,7 @@ impl Args {
         let logins =
             (0..count).map(|index| node_login(user(index), password(index), urls.get(index)));
         let logins = logins.collect::<Result<Vec<_>, _>>()?;
-        let mut way = self.way.said();
+        let mut way = self.way.terms();
         if let Some((file, config)) = config {
             let tls = urls.iter().all(|url| url.tls) && !urls.is_empty();
             way = way.over(pools::about_node(file, config, &"this node", tls)?);

@@ -26,7 +26,7 @@ use std::time::Duration;
 use midstate_net::{PoolAddress, ProxyUrl};
 use serde::{Deserialize, Deserializer};
 
-use crate::servers::payout::Payout;
+use crate::servers::payout::Payee;
 use crate::shell::values;
 
 /// Where a redirect may lead, as people write it.
@@ -59,7 +59,7 @@ pub(crate) struct Keys<'a> {
     pub(crate) redirect: Option<Redirect>,
     pub(crate) no_redirect: bool,
     pub(crate) max_share_rate: Option<NonZeroU32>,
-    pub(crate) expect_payout: Option<&'a Payout>,
+    pub(crate) expect_payout: Option<&'a Payee>,
     pub(crate) payout_strict: Option<bool>,
     pub(crate) any_user: Option<bool>,
     pub(crate) suggest_difficulty: Option<f64>,
@@ -87,7 +87,7 @@ macro_rules! table {
             no_redirect: bool,
             max_share_rate: Option<NonZeroU32>,
             #[serde(default, deserialize_with = "some_parsed")]
-            expect_payout: Option<Payout>,
+            expect_payout: Option<Payee>,
             payout_strict: Option<bool>,
             any_user: Option<bool>,
             suggest_difficulty: Option<f64>,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Context;
 use midstate_chain::Network;
 use midstate_gbt::client::{Config, LongPolling};
-use midstate_gbt::conf::{self, CONF_NAME, Conf, Login, Platform, Said};
+use midstate_gbt::conf::{self, CONF_NAME, Conf, Login, LoginSources, Platform};
 use midstate_gbt::{Address, MAX_TAG};
 use midstate_net::{NodeAccess, NodeLinkConfig, NodeUrl};
 
@@ -202,13 +202,13 @@ impl EntryArgs {
         files: &Files,
     ) -> Result<NodeAccess, Failure> {
         let route = route.route(&url, (!url.tls).then_some("https://"))?;
-        let said = Said {
+        let sources = LoginSources {
             cookie_file: self.rpccookiefile.clone(),
             flags: login,
             environment: login_from_environment(),
         };
         let Files { datadir, conf, chain } = files;
-        let credentials = conf::credentials(&said, conf, datadir, *chain, Path::exists);
+        let credentials = conf::credentials(&sources, conf, datadir, *chain, Path::exists);
         let port = Some(url.port.unwrap_or(conf::default_port(*chain)));
         Ok(NodeAccess { url: NodeUrl { port, ..url }, route, credentials })
     }

@@ -7,7 +7,7 @@ use midstate_stratum::ExpectedPayout;
 
 /// Why a text is no payout.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub(crate) enum ParsePayoutError {
+pub(crate) enum PayeeError {
     #[error(transparent)]
     Address(#[from] AddressError),
     #[error("this address belongs to no chain")]
@@ -18,19 +18,19 @@ pub(crate) enum ParsePayoutError {
 
 /// Whom every job has to pay, and how much of it.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Payout(ExpectedPayout);
+pub(crate) struct Payee(ExpectedPayout);
 
-impl Payout {
+impl Payee {
     /// For the client. `strict`: leave a pool whose job does not pay.
     pub(crate) fn expected(&self, strict: bool) -> ExpectedPayout {
         ExpectedPayout { strict, ..self.0.clone() }
     }
 }
 
-impl FromStr for Payout {
-    type Err = ParsePayoutError;
+impl FromStr for Payee {
+    type Err = PayeeError;
 
-    fn from_str(text: &str) -> Result<Self, ParsePayoutError> {
+    fn from_str(text: &str) -> Result<Self, PayeeError> {
         // No address has a colon.
         let (text, percent) = match text.split_once(':') {
             Some((address, percent)) => (address, Some(percent)),
@@ -40,17 +40,17 @@ impl FromStr for Payout {
         let least_percent = percent.map(parse_percent).transpose()?;
         // Scripts do not tell the chain, and which one the pool is on need not be known.
         let script = address.chains().first().and_then(|&chain| address.script_for(chain).ok());
-        let script = script.ok_or(ParsePayoutError::NoChain)?.to_vec();
+        let script = script.ok_or(PayeeError::NoChain)?.to_vec();
         let address = text.to_owned();
         Ok(Self(ExpectedPayout { address, script, least_percent, strict: false }))
     }
 }
 
-fn parse_percent(text: &str) -> Result<f64, ParsePayoutError> {
+fn parse_percent(text: &str) -> Result<f64, PayeeError> {
     let percent = text.strip_suffix('%').unwrap_or(text).parse().ok();
     percent
         .filter(|percent| *percent > 0.0 && *percent <= 100.0)
-        .ok_or_else(|| ParsePayoutError::Percent(text.to_owned()))
+        .ok_or_else(|| PayeeError::Percent(text.to_owned()))
 }
 
 #[cfg(test)]
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn s13_an_address_and_perhaps_a_part() {
-        let parse = |text: &str| text.parse::<Payout>().map(|payout| payout.expected(true));
+        let parse = |text: &str| text.parse::<Payee>().map(|payout| payout.expected(true));
         let whole = parse(ADDRESS).unwrap();
         assert_eq!((whole.least_percent, whole.strict), (None, true));
         assert_eq!(whole.script.len(), 22);

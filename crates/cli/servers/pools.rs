@@ -1,5 +1,5 @@
 //! The pools to mine at: from the flags, the configuration file, or both. What each says is laid
-//! over the other by [`said`](crate::servers::terms), in two steps: first within the file (a table
+//! over the other by [`terms`](crate::servers::terms), in two steps: first within the file (a table
 //! over the head), then the flags over the file.
 //!
 //! With `--url` the flags name the servers, and the file still says the rest. A server that is in
@@ -17,7 +17,7 @@ use midstate_net::{Account, LinkConfig, LinkLimits, PoolAddress, PoolUrl, ProxyU
 use midstate_stratum::Limits;
 
 use crate::servers::config::{self, Config, Keys, Redirect};
-use crate::servers::payout::Payout;
+use crate::servers::payout::Payee;
 use crate::servers::secrets;
 use crate::servers::terms::{Terms, TrustTerms};
 use crate::shell::exit::Failure;
@@ -62,7 +62,7 @@ pub(crate) struct PoolArgs {
     /// Look into the coinbase of every job: it has to pay this address, and at least PCT percent of
     /// all it pays; warn if it does not
     #[arg(long, value_name = "ADDR[:PCT]")]
-    expect_payout: Option<Payout>,
+    expect_payout: Option<Payee>,
     /// Leave a pool whose job does not pay as --expect-payout says
     #[arg(long)]
     payout_strict: bool,
@@ -151,7 +151,7 @@ impl Reloader {
 
 impl RouteArgs {
     /// The same as a value that can be merged.
-    pub(crate) fn said(&self) -> Terms {
+    pub(crate) fn terms(&self) -> Terms {
         let Self { cert, tls_pin, tls_insecure, proxy } = self.clone();
         // clap has seen to it that there is one of them at most.
         let trust = TrustTerms::new(cert, tls_pin, tls_insecure.then_some(true)).ok().flatten();
@@ -161,7 +161,7 @@ impl RouteArgs {
 
 impl PoolArgs {
     /// The same as a value that can be merged.
-    pub(crate) fn said(&self) -> Terms {
+    pub(crate) fn terms(&self) -> Terms {
         let Self {
             route,
             redirect,
@@ -179,13 +179,13 @@ impl PoolArgs {
             payout_strict: payout_strict.then_some(true),
             any_user: any_user.then_some(true),
             suggest_difficulty: *suggest_difficulty,
-            ..route.said()
+            ..route.terms()
         }
     }
 
     /// What a pool may do.
     pub(crate) fn limits(&self) -> Limits {
-        self.said().limits()
+        self.terms().limits()
     }
 }
 
@@ -203,21 +203,21 @@ impl Flags {
             )));
         }
         let servers: Vec<_> = if self.urls.is_empty() {
-            filed.pools.iter().map(|(url, said)| (url, said.clone())).collect()
+            filed.pools.iter().map(|(url, terms)| (url, terms.clone())).collect()
         } else {
             let named = |PoolAddress { url, login }: &PoolAddress| {
                 Ok(Terms::from(login.clone()).over(filed.about(url)?))
             };
-            let said = self.urls.iter().map(named).collect::<Result<Vec<_>, Failure>>()?;
-            self.urls.iter().map(|address| &address.url).zip(said).collect()
+            let terms = self.urls.iter().map(named).collect::<Result<Vec<_>, Failure>>()?;
+            self.urls.iter().map(|address| &address.url).zip(terms).collect()
         };
         let user = spread("--user", &self.users, servers.len())?;
         let pass = spread(self.pass_flag, &self.passwords, servers.len())?;
-        let accounts = servers.into_iter().enumerate().map(|(index, (url, said))| {
+        let accounts = servers.into_iter().enumerate().map(|(index, (url, terms))| {
             let flags = Terms { user: user(index), pass: pass(index), ..self.way.clone() };
-            let said = flags.over(said).over(filed.head.clone().for_tls(url.tls));
+            let terms = flags.over(terms).over(filed.head.clone().for_tls(url.tls));
             let from_file = file.filter(|_| self.urls.is_empty());
-            said.account(url, self.version_mask).map_err(|failure| match from_file {
+            terms.account(url, self.version_mask).map_err(|failure| match from_file {
                 Some((path, _)) => failure.context(path.display().to_string()),
                 None => failure,
             })
@@ -228,11 +228,11 @@ impl Flags {
 
 impl Filed {
     fn read(path: &Path, config: &Config) -> Result<Self, Failure> {
-        let head = said(path, &"all pools", config.keys())?;
+        let head = terms_of(path, &"all pools", config.keys())?;
         let table = |pool: &config::Pool| {
             let PoolAddress { url, login } = &pool.url;
-            let said = said(path, url, pool.keys())?;
-            Ok((url.clone(), said.over(login.clone().into())))
+            let terms = terms_of(path, url, pool.keys())?;
+            Ok((url.clone(), terms.over(login.clone().into())))
         };
         let pools = config.pool.iter().map(table).collect::<Result<_, Failure>>()?;
         Ok(Self { pools, head })
@@ -248,10 +248,10 @@ impl Filed {
 
     /// What all tables agree on, for a server that is in none of them.
     fn common(&self, url: &dyn Display) -> Result<Terms, Failure> {
-        let mut tables = self.pools.iter().map(|(_, said)| said);
-        let first = tables.next().map(|said| Terms { pass: None, ..said.clone() });
+        let mut tables = self.pools.iter().map(|(_, terms)| terms);
+        let first = tables.next().map(|terms| Terms { pass: None, ..terms.clone() });
         let common = tables.fold(first.unwrap_or_default(), Terms::common);
-        let any_proxy = self.pools.iter().any(|(_, said)| said.proxy.is_some());
+        let any_proxy = self.pools.iter().any(|(_, terms)| terms.proxy.is_some());
         if any_proxy && common.proxy.is_none() && self.head.proxy.is_none() {
             return Err(Failure::usage(format!(
                 "the pools of the configuration go different ways (proxy), and {url} is none of \
@@ -276,7 +276,7 @@ pub(crate) fn about_node(
 }
 
 /// What the keys of a table, or of the head, say about `whom`.
-fn said(file: &Path, whom: &dyn Display, keys: Keys<'_>) -> Result<Terms, Failure> {
+fn terms_of(file: &Path, whom: &dyn Display, keys: Keys<'_>) -> Result<Terms, Failure> {
     let mistake = |words: &str| Failure::usage(format!("{}: {whom}: {words}", file.display()));
     if keys.no_redirect && keys.redirect.is_some() {
         return Err(mistake("has both redirect and no-redirect: leave one out"));

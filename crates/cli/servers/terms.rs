@@ -15,7 +15,7 @@ use midstate_net::{Account, NodeUrl, PoolUrl, ProxyUrl, Redirects, Route, Trust,
 use midstate_stratum::{ClientConfig, Limits};
 
 use crate::servers::config::Redirect;
-use crate::servers::payout::Payout;
+use crate::servers::payout::Payee;
 use crate::shell::exit::Failure;
 
 /// All that can be said about a server besides its URL. `None`: nothing is said. No `Debug`: there
@@ -28,7 +28,7 @@ pub(crate) struct Terms {
     pub(crate) proxy: Option<ProxyUrl>,
     pub(crate) redirect: Option<Redirect>,
     pub(crate) max_share_rate: Option<NonZeroU32>,
-    pub(crate) expect_payout: Option<Payout>,
+    pub(crate) expect_payout: Option<Payee>,
     pub(crate) payout_strict: Option<bool>,
     pub(crate) any_user: Option<bool>,
     pub(crate) suggest_difficulty: Option<f64>,

@@ -1,7 +1,7 @@
 //! The solo miner's side of the talk with one node or several, without sockets, files or clock.
 //!
 //! The caller sends each [`Request`] by HTTP and brings the outcome back, writes what
-//! [`What::Spool`] asks for, hands jobs to the hashing threads and found shares back. `now` is the
+//! [`NodeNews::Spool`] asks for, hands jobs to the hashing threads and found shares back. `now` is the
 //! time since any moment the caller chose; [`Client::poll_timeout`] says when to come again.
 //!
 //! - Work comes from the *active* node, the first in the order given that answers (failover).
@@ -31,7 +31,7 @@ use self::blocks::Blocks;
 pub use self::blocks::Ledger;
 pub use self::config::{Config, LongPolling};
 use self::event::Events;
-pub use self::event::{Fatal, NodeEvent, NodeState, NotSent, Request, What};
+pub use self::event::{Fatal, NodeEvent, NodeNews, NodeState, NotSent, Request};
 use self::node::{Node, Phase};
 use self::supply::{Candidate, Standstill};
 use crate::Work;
@@ -308,9 +308,9 @@ impl Client {
             self.solved_tip = Some(block.prev_hash);
             self.standstill.begin(now, block.prev_hash);
             self.pace_until = now.saturating_add(self.config.block_interval);
-            self.events.push(node, What::Pause);
+            self.events.push(node, NodeNews::Pause);
         }
-        self.events.push(node, What::Spool(block.clone()));
+        self.events.push(node, NodeNews::Spool(block.clone()));
         self.blocks.found(now, node, block, &mut self.events);
         self.drive(now);
         Ok(())
@@ -334,7 +334,7 @@ impl Client {
         self.given_for(job).map_or(self.active, |given| given.node)
     }
 
-    /// The block of [`What::Spool`] is on disk, or cannot be written. It is sent either way.
+    /// The block of [`NodeNews::Spool`] is on disk, or cannot be written. It is sent either way.
     pub fn handle_spooled(&mut self, now: Duration, hash: Hash256, outcome: io::Result<()>) {
         let is_on_disk = outcome.is_ok();
         match outcome {
@@ -368,7 +368,7 @@ impl Client {
                 further_unspooled(std::mem::take(&mut told.more))
             }
         };
-        self.events.push(node, What::Warning(words));
+        self.events.push(node, NodeNews::Warning(words));
     }
 
     /// Asks for no more work. Blocks on their way go on; once more the nodes are asked whether the
@@ -394,12 +394,12 @@ impl Client {
     /// The caller waits no longer: blocks without a verdict stay in the spool, unresolved.
     pub fn abandon(&mut self) {
         if let Some(more) = self.unspooled.take().map(|told| told.more).filter(|&more| more > 0) {
-            self.events.push(self.active, What::Warning(further_unspooled(more)));
+            self.events.push(self.active, NodeNews::Warning(further_unspooled(more)));
         }
         self.blocks.abandon(&mut self.events);
     }
 
-    /// The work of the last [`What::Job`], transactions included.
+    /// The work of the last [`NodeNews::Job`], transactions included.
     pub fn newest_work(&self) -> Option<&Work> {
         self.works.last().map(|given| &given.work)
     }

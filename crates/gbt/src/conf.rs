@@ -215,9 +215,9 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// What the user said, flag by flag; everything may be missing.
+/// Where the user can have named a cookie, or a user name and a password. Any may be missing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Said {
+pub struct LoginSources {
     /// `--rpccookiefile`.
     pub cookie_file: Option<PathBuf>,
     /// `-u` and `-p`, or those in the URL.
@@ -256,19 +256,19 @@ pub fn local_url(conf: &Conf, chain: Network) -> String {
 /// file is there (`exists`), for a node with `rpcpassword` in its file writes none; the one that
 /// was named by flag counts always, since its node may not be up yet.
 pub fn credentials(
-    said: &Said,
+    sources: &LoginSources,
     conf: &Conf,
     datadir: &Path,
     chain: Network,
     exists: impl Fn(&Path) -> bool,
 ) -> Credentials {
-    if let Some(login) = &said.flags {
+    if let Some(login) = &sources.flags {
         return login.clone().into_credentials();
     }
-    if let Some(path) = &said.cookie_file {
+    if let Some(path) = &sources.cookie_file {
         return Credentials::Cookie(path.clone());
     }
-    if let Some(login) = &said.environment {
+    if let Some(login) = &sources.environment {
         return login.clone().into_credentials();
     }
     let cookie = cookie_path(conf, datadir, chain);

@@ -4,15 +4,15 @@
 mod support;
 
 use midstate_chain::{Network, Verdict};
-use midstate_gbt::client::{Config, Fatal, NodeEvent, NodeState, What};
+use midstate_gbt::client::{Config, Fatal, NodeEvent, NodeNews, NodeState};
 use serde_json::json;
 use support::{Core, World, config};
 
 fn fatal(world: &World) -> Option<&Fatal> {
-    let fatal = |event: &'_ NodeEvent| matches!(event.what, What::Fatal(_));
+    let fatal = |event: &'_ NodeEvent| matches!(event.what, NodeNews::Fatal(_));
     let event = world.events.iter().find(|event| fatal(event))?;
     match &event.what {
-        What::Fatal(fatal) => Some(fatal),
+        NodeNews::Fatal(fatal) => Some(fatal),
         _ => None,
     }
 }
@@ -21,7 +21,7 @@ fn fatal(world: &World) -> Option<&Fatal> {
 fn lost(world: &World, node: usize) -> Vec<&str> {
     let mut reasons = Vec::new();
     for event in world.events.iter().filter(|event| event.node == node) {
-        if let What::Node { state: NodeState::Lost, reason } = &event.what {
+        if let NodeNews::Node { state: NodeState::Lost, reason } = &event.what {
             reasons.push(reason.as_deref().expect("a lost node has a reason"));
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_chain::{Job, Network, Share, Verdict};
-use midstate_gbt::client::{Config, Fatal, Ledger, NodeEvent, NodeState, NotSent, What};
+use midstate_gbt::client::{Config, Fatal, Ledger, NodeEvent, NodeNews, NodeState, NotSent};
 use midstate_gbt::rpc::NoAnswer;
 use proptest::prelude::*;
 use serde_json::json;
@@ -125,8 +125,8 @@ fn i8_a_template_on_top_of_a_block_is_an_answer_before_the_next_job() {
     world.mine();
     assert_eq!(world.verdicts(), [Verdict::Accepted]);
     let at = |wanted: fn(&NodeEvent) -> bool| world.events.iter().position(wanted).unwrap();
-    let verdict = at(|event| matches!(event.what, What::Block(_)));
-    let next_job = at(|event| matches!(event.what, What::Job { height: 2, .. }));
+    let verdict = at(|event| matches!(event.what, NodeNews::Block(_)));
+    let next_job = at(|event| matches!(event.what, NodeNews::Job { height: 2, .. }));
     assert!(verdict < next_job, "{:?}", world.events);
     world.pass(60);
     assert_eq!(world.sent.len(), 1, "nothing is sent again");
@@ -186,7 +186,7 @@ fn i8_a_refused_block_is_never_sent_again_and_mining_goes_on_without_haste() {
     world.cores[0].refuse_blocks = Some("high-hash");
     let hash = world.mine();
     assert_eq!(world.verdicts(), [Verdict::Rejected]);
-    assert!(world.told(&What::Unspool { hash, refused: true }));
+    assert!(world.told(&NodeNews::Unspool { hash, refused: true }));
     assert!(world.job.is_none());
     world.pass(60);
     assert_eq!(world.sent.len(), 1);
@@ -266,7 +266,8 @@ fn a_lost_race_is_told_from_acceptance() {
     assert_eq!(world.client.ledger(), Ledger { found: 1, overtaken: 1, ..Ledger::default() });
     assert_eq!(world.client.ledger().unresolved(), 0);
     let mut whats = world.events.iter().map(|event| &event.what);
-    let Some(What::Block(outcome)) = whats.find(|what| matches!(what, What::Block(_))) else {
+    let Some(NodeNews::Block(outcome)) = whats.find(|what| matches!(what, NodeNews::Block(_)))
+    else {
         panic!("no verdict")
     };
     assert!(outcome.reason.as_ref().unwrap().starts_with("inconclusive"));
@@ -399,7 +400,7 @@ fn a_long_poll_that_breaks_at_once_gives_way_to_polling() {
         assert_eq!(world.cores[0].seen("longpoll"), 3);
         assert!((20..40).contains(&world.cores[0].seen("getblocktemplate")));
         let lost =
-            |event: &NodeEvent| matches!(event.what, What::Node { state: NodeState::Lost, .. });
+            |event: &NodeEvent| matches!(event.what, NodeNews::Node { state: NodeState::Lost, .. });
         assert!(!world.events.iter().any(lost), "{status}: the node itself is well");
     }
 }
@@ -432,7 +433,7 @@ fn troubles_of_a_node_are_said_once_with_the_cure_and_waited_out() {
             .events
             .iter()
             .filter_map(|event| match &event.what {
-                What::Node { state: NodeState::Lost, reason, .. } => reason.as_ref(),
+                NodeNews::Node { state: NodeState::Lost, reason, .. } => reason.as_ref(),
                 _ => None,
             })
             .collect();
@@ -449,7 +450,7 @@ fn fatal(config: Config, core: Core) -> Fatal {
     world.pass(10);
     assert!(world.job.is_none());
     let fatal = world.events.into_iter().find_map(|event| match event.what {
-        What::Fatal(fatal) => Some(fatal),
+        NodeNews::Fatal(fatal) => Some(fatal),
         _ => None,
     });
     fatal.expect("a fatal event")
@@ -639,7 +640,7 @@ fn rule_25_a_template_that_waiting_does_not_better_is_fatal_at_once_unless_the_n
     world.cores[0].template_extras = broken;
     world.cores[0].foreign_block();
     world.pass(60);
-    assert!(!world.events.iter().any(|event| matches!(event.what, What::Fatal(_))));
+    assert!(!world.events.iter().any(|event| matches!(event.what, NodeNews::Fatal(_))));
     assert!(world.states().contains(&(0, NodeState::Lost)));
     world.cores[0].template_extras = json!({});
     world.pass(60);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use midstate_chain::Network;
 use midstate_gbt::conf::{
-    Conf, Credentials, Login, Platform, Said, cookie_path, credentials, default_datadir,
+    Conf, Credentials, Login, LoginSources, Platform, cookie_path, credentials, default_datadir,
     default_port, local_url,
 };
 
@@ -61,25 +61,26 @@ fn u4_flag_then_environment_then_cookie_then_conf() {
     let conf = Conf::parse(CONF).unwrap();
     let datadir = Path::new("/srv/x/.bitcoin");
     let login = |user: &str| Login { user: user.to_owned(), password: "p".to_owned() };
-    let pick =
-        |said: &Said, cookie: bool| credentials(said, &conf, datadir, Network::Regtest, |_| cookie);
-    let mut said = Said { flags: Some(login("flag")), ..Said::default() };
-    said.cookie_file = Some(PathBuf::from("/c"));
-    said.environment = Some(login("env"));
+    let pick = |sources: &LoginSources, cookie: bool| {
+        credentials(sources, &conf, datadir, Network::Regtest, |_| cookie)
+    };
+    let mut sources = LoginSources { flags: Some(login("flag")), ..LoginSources::default() };
+    sources.cookie_file = Some(PathBuf::from("/c"));
+    sources.environment = Some(login("env"));
     // As paths, which are the same with either slash where there are two.
     let user = |credentials: Credentials| match credentials {
         Credentials::Password { user, .. } => PathBuf::from(user),
         Credentials::Cookie(path) => path,
     };
 
-    assert_eq!(user(pick(&said, true)), Path::new("flag"));
-    said.flags = None;
-    assert_eq!(user(pick(&said, true)), Path::new("/c"));
-    said.cookie_file = None;
-    assert_eq!(user(pick(&said, true)), Path::new("env"));
-    said.environment = None;
-    assert_eq!(user(pick(&said, true)), Path::new("/srv/x/.bitcoin/regtest/.cookie"));
-    assert_eq!(user(pick(&said, false)), Path::new("bob"));
+    assert_eq!(user(pick(&sources, true)), Path::new("flag"));
+    sources.flags = None;
+    assert_eq!(user(pick(&sources, true)), Path::new("/c"));
+    sources.cookie_file = None;
+    assert_eq!(user(pick(&sources, true)), Path::new("env"));
+    sources.environment = None;
+    assert_eq!(user(pick(&sources, true)), Path::new("/srv/x/.bitcoin/regtest/.cookie"));
+    assert_eq!(user(pick(&sources, false)), Path::new("bob"));
 }
 
 #[test]
@@ -116,9 +117,9 @@ fn broken_lines_are_named_without_showing_a_password() {
 #[test]
 fn s15_passwords_are_not_printed() {
     let login = Login { user: "u".to_owned(), password: "hunter2".to_owned() };
-    let said = Said { flags: Some(login), ..Said::default() };
-    let found = credentials(&said, &Conf::default(), Path::new("/"), Network::Regtest, |_| true);
-    assert!(!format!("{said:?} {found:?}").contains("hunter2"));
+    let sources = LoginSources { flags: Some(login), ..LoginSources::default() };
+    let found = credentials(&sources, &Conf::default(), Path::new("/"), Network::Regtest, |_| true);
+    assert!(!format!("{sources:?} {found:?}").contains("hunter2"));
 }
 
 #[test]

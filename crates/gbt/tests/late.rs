@@ -4,7 +4,7 @@
 mod support;
 
 use midstate_gbt::NOT_BEST;
-use midstate_gbt::client::{Config, LongPolling, NodeEvent, NodeState, What};
+use midstate_gbt::client::{Config, LongPolling, NodeEvent, NodeNews, NodeState};
 use midstate_gbt::rpc::Answer;
 use serde_json::json;
 use support::{Core, World, config};
@@ -80,7 +80,7 @@ fn rule_25_a_refusal_that_comes_late_ends_the_work() {
     world.pass(200);
     world.cores[0].refuse_proposals = Some("bad-cb-amount");
     let jobs = |world: &World| {
-        let is_job = |event: &&NodeEvent| matches!(event.what, What::Job { .. });
+        let is_job = |event: &&NodeEvent| matches!(event.what, NodeNews::Job { .. });
         world.events.iter().filter(is_job).count()
     };
     let before = jobs(&world);
@@ -95,10 +95,10 @@ fn rule_25_a_node_that_does_not_take_its_own_tip_for_the_best_gives_no_work() {
     world.cores[0].refuse_proposals = Some(NOT_BEST);
     world.pass(60);
     let active = |event: &&NodeEvent| {
-        event.node == 1 && matches!(&event.what, What::Node { state: NodeState::Active, .. })
+        event.node == 1 && matches!(&event.what, NodeNews::Node { state: NodeState::Active, .. })
     };
     assert!(world.events.iter().any(|event| active(&event)), "the next one does");
-    let job = |event: &NodeEvent| event.node == 0 && matches!(event.what, What::Job { .. });
+    let job = |event: &NodeEvent| event.node == 0 && matches!(event.what, NodeNews::Job { .. });
     assert!(!world.events.iter().any(job));
     assert_eq!(warnings(&world, "several nodes"), 1, "{:?}", world.warnings());
     assert_eq!(world.warnings().len(), 1, "{:?}", world.warnings());

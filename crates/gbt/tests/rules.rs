@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use midstate_chain::Verdict;
-use midstate_gbt::client::{Config, Ledger, LongPolling, NodeEvent, NodeState, What};
+use midstate_gbt::client::{Config, Ledger, LongPolling, NodeEvent, NodeNews, NodeState};
 use midstate_gbt::rpc::Call;
 use serde_json::json;
 use support::{Core, World, config};
@@ -19,21 +19,21 @@ fn rule_20_trouble_at_one_node_is_never_reported_as_another_nodes() {
     // The first node refuses the block, the second takes it.
     world.cores[0].refuse_blocks = Some("high-hash");
     world.mine();
-    let nodes = |world: &World, wanted: fn(&What) -> bool| -> Vec<usize> {
+    let nodes = |world: &World, wanted: fn(&NodeNews) -> bool| -> Vec<usize> {
         let events = world.events.iter().filter(|event| wanted(&event.what));
         events.map(|event| event.node).collect()
     };
-    assert_eq!(nodes(&world, |what| matches!(what, What::Block(_))), [1]);
-    assert_eq!(nodes(&world, |what| matches!(what, What::Job { .. })), [0]);
-    assert_eq!(nodes(&world, |what| matches!(what, What::Chain(_))), [0]);
+    assert_eq!(nodes(&world, |what| matches!(what, NodeNews::Block(_))), [1]);
+    assert_eq!(nodes(&world, |what| matches!(what, NodeNews::Job { .. })), [0]);
+    assert_eq!(nodes(&world, |what| matches!(what, NodeNews::Chain(_))), [0]);
 
     // The second one is away while the first gives work: the warning names the second.
     let mut world = World::new(vec![Core::new(), Core::new()]);
     world.settle();
     world.stop(1);
     world.mine();
-    assert_eq!(nodes(&world, |what| matches!(what, What::Warning(_))), [1]);
-    assert_eq!(nodes(&world, |what| matches!(what, What::Block(_))), [0]);
+    assert_eq!(nodes(&world, |what| matches!(what, NodeNews::Warning(_))), [1]);
+    assert_eq!(nodes(&world, |what| matches!(what, NodeNews::Block(_))), [0]);
     assert_eq!(world.states(), [(0, NodeState::Connected)], "work goes on at the first");
 
     // After a failover jobs, pauses and proposals are the second one's.
@@ -45,15 +45,22 @@ fn rule_20_trouble_at_one_node_is_never_reported_as_another_nodes() {
     world.cores[1].refuse_proposals = Some("bad-cb-amount");
     world.cores[1].foreign_block();
     world.settle();
-    assert_eq!(nodes(&world, |what| matches!(what, What::Warning(_) | What::Pause)), [1, 1]);
+    assert_eq!(
+        nodes(&world, |what| matches!(what, NodeNews::Warning(_) | NodeNews::Pause)),
+        [1, 1]
+    );
     world.cores[1].refuse_proposals = None;
     world.pass(10);
-    assert_eq!(nodes(&world, |what| matches!(what, What::Job { .. })), [1]);
+    assert_eq!(nodes(&world, |what| matches!(what, NodeNews::Job { .. })), [1]);
     world.stop(1);
     world.mine();
     world.client.abandon();
     world.settle();
-    assert_eq!(nodes(&world, |what| matches!(what, What::Block(_))), [1], "unresolved: its job's");
+    assert_eq!(
+        nodes(&world, |what| matches!(what, NodeNews::Block(_))),
+        [1],
+        "unresolved: its job's"
+    );
 }
 
 #[test]
@@ -74,8 +81,8 @@ fn rule_30_a_block_found_while_the_spool_is_read_is_the_same_block_replayed() {
     world.cores[0].refuse_blocks = Some("high-hash");
     let share = world.solve();
     world.client.handle_share(world.now, &share).unwrap();
-    let Some(What::Pause) = world.client.poll_event().map(|event| event.what) else { panic!() };
-    let Some(What::Spool(file)) = world.client.poll_event().map(|event| event.what) else {
+    let Some(NodeNews::Pause) = world.client.poll_event().map(|event| event.what) else { panic!() };
+    let Some(NodeNews::Spool(file)) = world.client.poll_event().map(|event| event.what) else {
         panic!()
     };
     world.client.handle_spooled(world.now, file.hash, Ok(()));
@@ -88,7 +95,7 @@ fn rule_30_a_block_found_while_the_spool_is_read_is_the_same_block_replayed() {
 
 /// How many jobs came, and the last one's previous block.
 fn jobs(world: &World) -> usize {
-    world.events.iter().filter(|event| matches!(event.what, What::Job { .. })).count()
+    world.events.iter().filter(|event| matches!(event.what, NodeNews::Job { .. })).count()
 }
 
 #[test]
@@ -142,7 +149,7 @@ fn rule_21_a_node_that_answers_true_and_has_the_block_has_accepted_it() {
     world.client.handle_share(world.now, &share).unwrap();
     // It says `true`, and takes the block all the same.
     while let Some(event) = world.client.poll_event() {
-        if let What::Spool(block) = event.what {
+        if let NodeNews::Spool(block) = event.what {
             twin.take(&block.hex);
             world.cores[0].best = twin.best.clone();
             world.cores[0].blocks = twin.blocks.clone();
@@ -212,7 +219,7 @@ fn rule_19_a_wait_is_given_up_when_an_ordinary_call_hangs_and_before_a_block_is_
     assert_eq!(world.client.poll_cancel(), None);
     world.client.handle_timeout(hangs_at);
     assert_eq!(world.client.poll_cancel(), Some(poll), "its connection is closed");
-    let Some(What::Warning(words)) =
+    let Some(NodeNews::Warning(words)) =
         std::iter::from_fn(|| world.client.poll_event()).map(|event| event.what).last()
     else {
         panic!("not told")
@@ -259,7 +266,7 @@ fn rule_19_also_always_a_wait_is_short_and_a_block_behind_it_is_told_once() {
         world.client.handle_answer(world.now, submit.id, answer);
         world.settle();
         let warnings = world.events.drain(..).filter_map(|event| match event.what {
-            What::Warning(words) => Some(words),
+            NodeNews::Warning(words) => Some(words),
             _ => None,
         });
         told += warnings.filter(|words| words.contains("-rpcthreads")).count();
@@ -387,7 +394,7 @@ fn rule_24_the_chain_is_asked_for_whenever_a_node_comes_back() {
     assert_eq!(world.cores[1].seen("submitblock"), 0);
     assert_eq!(world.verdicts(), [Verdict::Accepted]);
     let on_other =
-        |event: &&NodeEvent| matches!(event.what, What::Node { state: NodeState::Lost, .. });
+        |event: &&NodeEvent| matches!(event.what, NodeNews::Node { state: NodeState::Lost, .. });
     let told: Vec<_> = world.events.iter().filter(on_other).map(|event| event.node).collect();
     assert_eq!(told, [1], "told once, as the second one's");
 }

@@ -2,18 +2,18 @@
 
 mod support;
 
-use midstate_gbt::client::{NodeEvent, NodeState, What};
+use midstate_gbt::client::{NodeEvent, NodeNews, NodeState};
 use support::{Core, Trouble, World};
 
 /// Why a node was lost, or work went to another one.
 fn reasons(world: &World, wanted: (usize, NodeState)) -> Vec<&str> {
     let reason = |event: &'_ NodeEvent| match &event.what {
-        What::Node { state, .. } => (event.node, *state) == wanted,
+        NodeNews::Node { state, .. } => (event.node, *state) == wanted,
         _ => false,
     };
     let events = world.events.iter().filter(|event| reason(event));
     let words = events.filter_map(|event| match &event.what {
-        What::Node { reason, .. } => reason.as_deref(),
+        NodeNews::Node { reason, .. } => reason.as_deref(),
         _ => None,
     });
     words.collect()
@@ -38,7 +38,7 @@ fn rule_21_a_node_that_hangs_is_told_and_the_next_one_gives_work_within_ten_seco
         assert_eq!(reasons(&world, (0, NodeState::Lost)), ["the node has not answered for 5 s"]);
         let active = (1, NodeState::Active);
         assert_eq!(reasons(&world, active), ["the node has not answered for 5 s"], "up {up} s");
-        let job = |event: &NodeEvent| event.node == 1 && matches!(event.what, What::Job { .. });
+        let job = |event: &NodeEvent| event.node == 1 && matches!(event.what, NodeNews::Job { .. });
         assert!(world.events.iter().any(job), "up {up} s: no job");
     }
 }

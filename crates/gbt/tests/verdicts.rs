@@ -4,14 +4,14 @@
 mod support;
 
 use midstate_chain::{Hash256, Verdict};
-use midstate_gbt::client::{NodeEvent, What};
+use midstate_gbt::client::{NodeEvent, NodeNews};
 use serde_json::json;
 use support::{Core, Said, Trouble, World};
 
 /// The last verdict on a block, with its reason.
 fn standing(world: &World, hash: Hash256) -> Option<(Verdict, Option<String>)> {
     let outcome = |event: &NodeEvent| match &event.what {
-        What::Block(outcome) if outcome.hash == hash => {
+        NodeNews::Block(outcome) if outcome.hash == hash => {
             Some((outcome.verdict, outcome.reason.clone()))
         }
         _ => None,

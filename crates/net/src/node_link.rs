@@ -11,7 +11,7 @@ use midstate_chain::{Hash256, Network, Share};
 use midstate_gbt::client::{Config, Request};
 use midstate_gbt::rpc::{Answer, NoAnswer};
 use midstate_gbt::spool::SpooledBlock;
-use midstate_pool::Template;
+use midstate_pool::PoolTemplate;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, sleep};
@@ -92,7 +92,7 @@ struct Driver {
     spool_changes: Vec<JoinHandle<io::Result<()>>>,
     events: EventSender,
     /// Where work for a pool goes.
-    templates: Option<mpsc::UnboundedSender<Template>>,
+    templates: Option<mpsc::UnboundedSender<PoolTemplate>>,
     done: mpsc::UnboundedSender<Done>,
     started: Instant,
 }
@@ -115,7 +115,7 @@ impl NodeLink {
     pub fn for_pool(
         mut config: NodeLinkConfig,
         blocks: mpsc::UnboundedReceiver<Vec<u8>>,
-        templates: mpsc::UnboundedSender<Template>,
+        templates: mpsc::UnboundedSender<PoolTemplate>,
         events: EventSender,
         stop: oneshot::Receiver<()>,
     ) -> Self {
@@ -126,7 +126,7 @@ impl NodeLink {
     fn link(
         config: NodeLinkConfig,
         inbox: Inbox,
-        templates: Option<mpsc::UnboundedSender<Template>>,
+        templates: Option<mpsc::UnboundedSender<PoolTemplate>>,
         events: EventSender,
         stop: oneshot::Receiver<()>,
     ) -> Self {

@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use midstate_chain::{Hash256, Job, Network, Share, Verdict};
 use midstate_gbt::client::{
-    BlockOutcome, Config, Fatal, NodeEvent, NodeState, NotSent, Request, What,
+    BlockOutcome, Config, Fatal, NodeEvent, NodeNews, NodeState, NotSent, Request,
 };
 use midstate_gbt::rpc::{Answer, NoAnswer};
 use midstate_gbt::spool::SpooledBlock;
 use midstate_gbt::{Client, EXTRANONCE2_SIZE, Work};
-use midstate_pool::{Pool, Template};
+use midstate_pool::{Pool, PoolTemplate};
 use midstate_stratum::{Remark, ShareOutcome};
 
 use crate::limits::FLUSH;
@@ -64,7 +64,7 @@ pub struct NodeSession {
     give_up: Option<Duration>,
     tasks: VecDeque<NodeTask>,
     events: VecDeque<LinkEvent>,
-    templates: VecDeque<Template>,
+    templates: VecDeque<PoolTemplate>,
     /// Shares that are blocks without a verdict.
     waiting: HashMap<Hash256, Share>,
     /// Since when no node gives work; `None` while one does.
@@ -123,7 +123,7 @@ impl NodeSession {
     }
 
     /// The next work for a pool.
-    pub fn poll_template(&mut self) -> Option<Template> {
+    pub fn poll_template(&mut self) -> Option<PoolTemplate> {
         self.templates.pop_front()
     }
 
@@ -288,12 +288,12 @@ impl NodeSession {
 
     fn handle_event(&mut self, NodeEvent { node, what }: NodeEvent) {
         match what {
-            What::Node { state, reason } => self.handle_state(node, state, reason),
-            What::Chain(chain) => {
+            NodeNews::Node { state, reason } => self.handle_state(node, state, reason),
+            NodeNews::Chain(chain) => {
                 self.spool_of = node;
                 self.tasks.push_back(NodeTask::ReadSpool(chain));
             }
-            What::Job { job, height, transactions, value } => {
+            NodeNews::Job { job, height, transactions, value } => {
                 tracing::debug!(node, height, transactions, value, "template");
                 self.warn_of_skew(node);
                 if self.is_for_pool {
@@ -302,14 +302,14 @@ impl NodeSession {
                     self.say(node, Happened::job(job));
                 }
             }
-            What::Pause => self.say(node, Happened::Pause),
-            What::Spool(block) => self.tasks.push_back(NodeTask::Write(block)),
-            What::Unspool { hash, refused } => {
+            NodeNews::Pause => self.say(node, Happened::Pause),
+            NodeNews::Spool(block) => self.tasks.push_back(NodeTask::Write(block)),
+            NodeNews::Unspool { hash, refused } => {
                 self.tasks.push_back(NodeTask::Remove { node, hash, refused });
             }
-            What::Block(outcome) => self.handle_outcome(node, outcome),
-            What::Warning(words) => self.say(node, Happened::warning(words)),
-            What::Fatal(fatal) => self.fatal = Some(fatal),
+            NodeNews::Block(outcome) => self.handle_outcome(node, outcome),
+            NodeNews::Warning(words) => self.say(node, Happened::warning(words)),
+            NodeNews::Fatal(fatal) => self.fatal = Some(fatal),
             other => tracing::debug!(?other, "gbt"),
         }
     }
@@ -381,11 +381,11 @@ impl NodeSession {
 }
 
 /// A node's work as a pool wants it: the whole extranonce is the pool's, to share out to sessions.
-fn pool_template(work: &Work) -> Template {
+fn pool_template(work: &Work) -> PoolTemplate {
     let mut job = Job::clone(work.job());
     job.extranonce2_size = Pool::EXTRANONCE2_SIZE;
     let template = work.template();
-    Template {
+    PoolTemplate {
         height: template.height,
         min_time: job.time,
         transactions: template.transactions.iter().map(|tx| tx.data.clone()).collect(),

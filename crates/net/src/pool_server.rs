@@ -16,7 +16,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use midstate_pool::{EmbeddedPoolEvent, Pool, RegtestPool, SessionId, Template};
+use midstate_pool::{EmbeddedPoolEvent, Pool, PoolTemplate, RegtestPool, SessionId};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -85,7 +85,7 @@ pub struct NodePool {
     /// The pool.
     pub pool: Pool,
     /// Where its work comes from.
-    pub templates: mpsc::UnboundedReceiver<Template>,
+    pub templates: mpsc::UnboundedReceiver<PoolTemplate>,
 }
 
 impl Backend for NodePool {

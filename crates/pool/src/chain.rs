@@ -9,7 +9,7 @@ use midstate_chain::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::pool::{EXTRANONCE_SIZE, EXTRANONCE2_SIZE, MAX_FUTURE, Template};
+use crate::pool::{EXTRANONCE_SIZE, EXTRANONCE2_SIZE, MAX_FUTURE, PoolTemplate};
 
 /// Version bits of BIP9, none signalled.
 const VERSION: u32 = 0x2000_0000;
@@ -74,13 +74,13 @@ impl RegtestChain {
     }
 
     /// What to mine next.
-    pub fn template(&self, now: Duration) -> Template {
+    pub fn template(&self, now: Duration) -> PoolTemplate {
         let height = self.height() + 1;
         let min_time = self.median_time_past() + 1;
         let parts = self.coinbase(height).expect("new() tried the largest height");
         let bits = Network::Regtest.limit();
         let target = bits.to_target().expect("regtest's limit is a valid target");
-        Template {
+        PoolTemplate {
             job: Job {
                 id: String::new(),
                 session: 0,

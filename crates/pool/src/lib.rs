@@ -17,6 +17,7 @@ mod regtest;
 
 pub use chain::{Block, BlockError, RegtestChain};
 pub use pool::{
-    EmbeddedPoolEvent, Label, Miner, Pool, PoolBounds, PoolConfig, SessionId, Template, WorkerStats,
+    EmbeddedPoolEvent, Label, Miner, Pool, PoolBounds, PoolConfig, PoolTemplate, SessionId,
+    WorkerStats,
 };
 pub use regtest::{RegtestPool, StartError};

@@ -88,7 +88,7 @@ impl PoolBounds {
 
 /// A block to be mined, as a job and what else the finished block needs.
 #[derive(Debug, Clone)]
-pub struct Template {
+pub struct PoolTemplate {
     /// The job, without extranonce1. The pool fills in the id; each session has a share target of
     /// its own. The coinbase leaves room for [`Pool::EXTRANONCE_SIZE`] bytes.
     pub job: Job,
@@ -201,7 +201,7 @@ pub struct Pool {
     next_session: u32,
     next_job: u64,
     /// Newest last; all build on the same block.
-    jobs: VecDeque<Template>,
+    jobs: VecDeque<PoolTemplate>,
     /// The jobs that the last block voided, until the next template comes.
     solved: Vec<String>,
     standings: BTreeMap<Label, WorkerStats>,
@@ -293,7 +293,7 @@ impl Pool {
     }
 
     /// Replaces the work. A template on another block than the one before voids all open jobs.
-    pub fn set_template(&mut self, mut template: Template) {
+    pub fn set_template(&mut self, mut template: PoolTemplate) {
         let prev_hash = template.job.prev_hash;
         let clean = self.jobs.back().is_none_or(|open| open.job.prev_hash != prev_hash);
         if clean {
@@ -432,7 +432,7 @@ impl Pool {
         let session =
             self.sessions.get_mut(&id).ok_or_else(|| without_hash(Reject::not_subscribed()))?;
         let open = self.jobs.iter().find(|open| open.job.id == submission.job_id);
-        let Template { job, height, min_time, transactions } = open.ok_or_else(|| {
+        let PoolTemplate { job, height, min_time, transactions } = open.ok_or_else(|| {
             without_hash(match self.solved.contains(&submission.job_id) {
                 true => Reject::solved(),
                 false => Reject::stale(),

@@ -6,21 +6,22 @@ use std::time::Duration;
 
 use midstate_chain::Network;
 use midstate_pool::{
-    EmbeddedPoolEvent, Pool, PoolBounds, PoolConfig, RegtestChain, SessionId, Template, WorkerStats,
+    EmbeddedPoolEvent, Pool, PoolBounds, PoolConfig, PoolTemplate, RegtestChain, SessionId,
+    WorkerStats,
 };
 use serde_json::{Value, json};
 
 const NOW: Duration = Duration::from_secs(1_700_000_000);
 
 /// A template of a chain whose blocks are earnest.
-fn earnest_template() -> Template {
+fn earnest_template() -> PoolTemplate {
     let mut template = RegtestChain::new(Vec::new()).unwrap().template(NOW);
     template.job.network_target = Network::Signet.limit().to_target().unwrap();
     template
 }
 
 /// A pool with work, and a miner that was let in.
-fn open(config: PoolConfig, template: Template) -> (Pool, SessionId) {
+fn open(config: PoolConfig, template: PoolTemplate) -> (Pool, SessionId) {
     let mut pool = Pool::new(config).unwrap();
     pool.set_template(template);
     let id = pool.connect(SocketAddr::from(([127, 0, 0, 1], 1)));
@@ -58,7 +59,7 @@ fn a_block_of_an_earnest_chain_is_a_share_whatever_the_share_difficulty() {
 }
 
 /// A template of regtest.
-fn toy_template() -> Template {
+fn toy_template() -> PoolTemplate {
     RegtestChain::new(Vec::new()).unwrap().template(NOW)
 }
 
@@ -96,7 +97,7 @@ fn a_few_jobs_are_open_at_a_time_and_the_oldest_is_stale() {
     let (mut pool, id) = open(PoolConfig { bounds, ..PoolConfig::new(1.0, 0) }, toy_template());
     for _ in 0..3 {
         pool.set_template(toy_template());
-        pool.set_template(Template { height: 1, ..toy_template() });
+        pool.set_template(PoolTemplate { height: 1, ..toy_template() });
     }
     assert_eq!(jobs(&heard(&mut pool, id)), [("7".to_owned(), false)], "the newest alone");
     let codes: Vec<_> = ["4", "5", "6", "7", "8"]

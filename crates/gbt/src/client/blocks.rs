@@ -20,7 +20,7 @@ use midstate_chain::{Hash256, Verdict};
 
 use super::block::{Block, Delivery, Standing, Trouble, pause};
 use super::node::Vain;
-use super::{Events, What};
+use super::{Events, NodeNews};
 use crate::limits::{BURIED, MAX_BLOCKS, MAX_GONE, TELL_AGAIN};
 use crate::rpc::{BlockVerdict, Call, HeaderInfo, RpcError, code};
 use crate::spool::SpooledBlock;
@@ -233,13 +233,13 @@ impl Blocks {
         let judged = self.of_this_run().find(is_judged);
         if let Some((hash, node)) = judged.map(|block| (block.spooled.hash, block.origin)) {
             self.let_go(hash);
-            events.push(node, What::Unspool { hash, refused: false });
+            events.push(node, NodeNews::Unspool { hash, refused: false });
             return;
         }
         let spent = self.of_this_run().find(is_spent);
         if let Some((hash, node)) = spent.map(|block| (block.spooled.hash, block.origin)) {
             self.let_go(hash);
-            events.push(node, What::Unspool { hash, refused: true });
+            events.push(node, NodeNews::Unspool { hash, refused: true });
         }
     }
 
@@ -288,7 +288,7 @@ impl Blocks {
             {
                 // Once for all blocks, until one arrives.
                 if *attempt == 0 && !std::mem::replace(&mut self.away[node], true) {
-                    events.push(node, What::Warning(block.spooled.not_arrived(error)));
+                    events.push(node, NodeNews::Warning(block.spooled.not_arrived(error)));
                 }
                 *attempt += 1;
                 *at = (now + pause(*attempt)).max(*until);
@@ -371,7 +371,7 @@ impl Blocks {
             Err(error) => {
                 block.troubles[node].words = Some(error.to_string());
                 if attempt == 0 && !std::mem::replace(&mut self.away[node], true) {
-                    events.push(node, What::Warning(block.spooled.not_arrived(&error)));
+                    events.push(node, NodeNews::Warning(block.spooled.not_arrived(&error)));
                 }
                 let attempt = attempt + 1;
                 Delivery::Due { at: now + pause(attempt), attempt, ask: false }
@@ -408,7 +408,7 @@ impl Blocks {
                 false => "it is kept, and not sent again in this run: it is too old to matter",
             };
             let message = format!("block {hash} has no verdict: {words}; {next}");
-            events.push(node, What::Warning(message));
+            events.push(node, NodeNews::Warning(message));
             self.told[node] = Some((words, now));
         }
     }
@@ -478,7 +478,7 @@ impl Blocks {
         }
         if done {
             self.let_go(hash);
-            events.push(node, What::Unspool { hash, refused: false });
+            events.push(node, NodeNews::Unspool { hash, refused: false });
         }
     }
 
@@ -496,14 +496,14 @@ impl Blocks {
                 continue;
             }
             let outcome = block.outcome(Verdict::Unresolved, None, Some(reason), Duration::ZERO);
-            events.push(block.origin, What::Block(outcome));
+            events.push(block.origin, NodeNews::Block(outcome));
         }
         if let Some((node, reason)) = first {
             let words = match replayed {
                 1 => format!("a block of an earlier run has no verdict: {reason}"),
                 _ => format!("{replayed} blocks of earlier runs have no verdict; of one: {reason}"),
             };
-            events.push(node, What::Warning(words));
+            events.push(node, NodeNews::Warning(words));
         }
     }
 
@@ -530,11 +530,11 @@ impl Blocks {
         let latency = now.saturating_sub(block.found_at);
         let was = old.map(Verdict::from);
         let outcome = block.outcome(standing.into(), was, reason, latency);
-        events.push(node, What::Block(outcome));
+        events.push(node, NodeNews::Block(outcome));
         if standing == Standing::Rejected {
             self.refusal |= !block.replayed;
             self.let_go(hash);
-            events.push(node, What::Unspool { hash, refused: true });
+            events.push(node, NodeNews::Unspool { hash, refused: true });
         }
     }
 }

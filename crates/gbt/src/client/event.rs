@@ -55,13 +55,13 @@ pub struct NodeEvent {
     /// verdict, the node that gave its job.
     pub node: usize,
     /// What happened there.
-    pub what: What,
+    pub what: NodeNews,
 }
 
 /// What happened at a node.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub enum What {
+pub enum NodeNews {
     /// The node answers, or stopped to.
     Node {
         /// What it is now.
@@ -133,7 +133,7 @@ pub enum Fatal {
 pub(super) struct Events(VecDeque<NodeEvent>);
 
 impl Events {
-    pub(super) fn push(&mut self, node: usize, what: What) {
+    pub(super) fn push(&mut self, node: usize, what: NodeNews) {
         self.0.push_back(NodeEvent { node, what });
     }
 

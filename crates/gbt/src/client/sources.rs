@@ -12,7 +12,7 @@ use midstate_chain::{Network, NetworkError};
 use midstate_failover::Failure;
 
 use super::node::{Node, Phase};
-use super::{Client, Fatal, NodeState, Purpose, What};
+use super::{Client, Fatal, NodeNews, NodeState, Purpose};
 use crate::AddressError;
 use crate::limits::{CALL_TIMEOUT, POLL, SLOW};
 use crate::rpc::{Call, ChainInfo, NoAnswer, RpcError};
@@ -65,7 +65,7 @@ impl Client {
             }
         };
         if self.chain.replace(chain).is_none() {
-            self.events.push(index, What::Chain(chain));
+            self.events.push(index, NodeNews::Chain(chain));
         }
         let node = &mut self.nodes[index];
         (node.script, node.has_named_chain) = (script, true);
@@ -139,7 +139,7 @@ impl Client {
         let was_out = self.failover.is_out(index);
         self.failover.failed(now, index, how);
         if self.failover.is_out(index) && !was_out && self.failover.all_out() {
-            self.events.push(index, What::Fatal(Fatal::Unauthorized(reason.to_owned())));
+            self.events.push(index, NodeNews::Fatal(Fatal::Unauthorized(reason.to_owned())));
         }
     }
 
@@ -208,7 +208,7 @@ impl Client {
         self.report(index, NodeState::Lost, Some(&reason));
         self.failover.rule_out(now, index);
         if self.failover.all_out() {
-            self.events.push(index, What::Fatal(fatal));
+            self.events.push(index, NodeNews::Fatal(fatal));
         }
     }
 
@@ -253,6 +253,6 @@ impl Client {
 
     pub(super) fn report(&mut self, node: usize, state: NodeState, reason: Option<&str>) {
         let reason = reason.map(str::to_owned);
-        self.events.push(node, What::Node { state, reason });
+        self.events.push(node, NodeNews::Node { state, reason });
     }
 }

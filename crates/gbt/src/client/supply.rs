@@ -11,7 +11,7 @@ use std::time::Duration;
 use midstate_chain::Hash256;
 use midstate_failover::Failure;
 
-use super::{Client, Fatal, Given, NodeState, Purpose, What, blocks};
+use super::{Client, Fatal, Given, NodeNews, NodeState, Purpose, blocks};
 use crate::limits::{
     CALL_TIMEOUT, HURRY, MAX_BLOCKS, MAX_JOB_AGE, POLL, RECHECK, REFRESH, SLOW, STANDSTILL,
 };
@@ -84,7 +84,7 @@ impl Client {
             };
             let words =
                 format!("{words}: it still offers work on the block before it; mining that work");
-            self.events.push(self.active, What::Warning(words));
+            self.events.push(self.active, NodeNews::Warning(words));
         }
     }
 
@@ -260,7 +260,7 @@ impl Client {
                  tip has moved; its newest template is mined while it is being checked",
                 SLOW.as_secs()
             );
-            self.events.push(self.active, What::Warning(words));
+            self.events.push(self.active, NodeNews::Warning(words));
         }
         self.adopt(now, self.active, work);
     }
@@ -317,14 +317,14 @@ impl Client {
         let Candidate { work, height, tip, .. } = candidate;
         if work.is_none() || !self.is_tip(*tip) {
             self.held = false;
-            self.events.push(index, What::Pause);
+            self.events.push(index, NodeNews::Pause);
         }
         let trouble = format!("the node would refuse our block: {reason}");
         if self.nodes[index].refused_for.as_ref() != Some(&trouble) {
             let words = format!(
                 "the node would refuse our block at height {height}: {reason}; not mining it"
             );
-            self.events.push(index, What::Warning(words));
+            self.events.push(index, NodeNews::Warning(words));
         }
         self.nodes[index].refused_for = Some(trouble);
         self.failover.failed(now, index, Failure::Passing);
@@ -343,7 +343,7 @@ impl Client {
             let words = format!(
                 "our block at height {height} could not be checked ({reason}); mining it unchecked"
             );
-            self.events.push(index, What::Warning(words));
+            self.events.push(index, NodeNews::Warning(words));
         }
         self.nodes[index].unchecked_for = Some(reason);
         if let Some(work) = work {
@@ -383,7 +383,7 @@ impl Client {
         if self.solved_tip == Some(template.prev_hash) {
             return;
         }
-        let what = What::Job {
+        let what = NodeNews::Job {
             job: Arc::clone(work.job()),
             height: template.height,
             transactions: template.transactions.len(),
@@ -397,8 +397,8 @@ impl Client {
             let words = format!(
                 "{MAX_BLOCKS} blocks of ours have no verdict: hashing pauses while it is so"
             );
-            self.events.push(self.active, What::Pause);
-            self.events.push(self.active, What::Warning(words));
+            self.events.push(self.active, NodeNews::Pause);
+            self.events.push(self.active, NodeNews::Warning(words));
         }
     }
 

@@ -24,7 +24,7 @@
 use std::time::Duration;
 
 use super::node::{LongPoll, Phase, Room, Seen};
-use super::{Client, LongPolling, Purpose, What};
+use super::{Client, LongPolling, NodeNews, Purpose};
 use crate::Template;
 use crate::limits::{
     CALL_TIMEOUT, FIRST_SECONDS, HANG, HELD_UP, IN_TURNS, LONGPOLL_TIMEOUT, POLL, PROBE_TIME,
@@ -191,7 +191,7 @@ impl Client {
 
     fn tell_shortage(&mut self, index: usize, words: String) {
         if !std::mem::replace(&mut self.nodes[index].waiting.shortage_told, true) {
-            self.events.push(index, What::Warning(words));
+            self.events.push(index, NodeNews::Warning(words));
         }
     }
 
@@ -297,7 +297,7 @@ impl Client {
                 "long polling does not work at this node: asking it in intervals of {} s",
                 POLL.as_secs()
             );
-            self.events.push(index, What::Warning(words));
+            self.events.push(index, NodeNews::Warning(words));
         }
     }
 

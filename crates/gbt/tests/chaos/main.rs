@@ -10,7 +10,7 @@ mod world;
 
 use std::time::Duration;
 
-use midstate_gbt::client::{LongPolling, NodeState, What};
+use midstate_gbt::client::{LongPolling, NodeNews, NodeState};
 use serde_json::json;
 use support::Core;
 use world::World;
@@ -68,7 +68,8 @@ fn as_many_miners_as_threads(seed: u64) {
         let bound = if count < 3 { 0 } else { count - 1 };
         assert!(most <= bound, "{count} threads, {most} taken by waits");
         assert!(count < 4 || !is_calm || most > 0, "{count} threads, and nothing waits");
-        let told = world.told(|what| matches!(what, What::Warning(text) if text.contains("short")));
+        let told =
+            world.told(|what| matches!(what, NodeNews::Warning(text) if text.contains("short")));
         assert!(count > 2 || !is_calm || told == count, "{count} threads: told {told} times");
         world.check(if is_calm { 1 } else { 10 });
     }
@@ -126,7 +127,7 @@ fn comes_and_goes(seed: u64) {
     world.pass(200);
     let lost = |node| {
         world.events(0).filter(move |event| {
-            let lost = matches!(event.what, What::Node { state: NodeState::Lost, .. });
+            let lost = matches!(event.what, NodeNews::Node { state: NodeState::Lost, .. });
             lost && event.node == node
         })
     };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bitcoin::BlockHash;
 use midstate_chain::{Hash256, Job, Verdict};
 use midstate_gbt::Client;
-use midstate_gbt::client::{Config, LongPolling, NodeEvent, What};
+use midstate_gbt::client::{Config, LongPolling, NodeEvent, NodeNews};
 use midstate_gbt::rpc::{Answer, Call, NoAnswer};
 use serde_json::json;
 
@@ -140,7 +140,7 @@ impl World {
         self.miners[miner].events.iter()
     }
 
-    pub(crate) fn told(&self, wanted: impl Fn(&What) -> bool) -> usize {
+    pub(crate) fn told(&self, wanted: impl Fn(&NodeNews) -> bool) -> usize {
         let events = self.miners.iter().flat_map(|miner| &miner.events);
         events.filter(|event| wanted(&event.what)).count()
     }
@@ -255,16 +255,16 @@ impl World {
         while let Some(event) = miner.client.poll_event() {
             busy = true;
             match &event.what {
-                What::Job { job, .. } => {
+                NodeNews::Job { job, .. } => {
                     miner.job = Some(job.clone());
                     miner.jobs += 1;
                 }
-                What::Pause => miner.job = None,
-                What::Spool(block) => miner.client.handle_spooled(self.now, block.hash, Ok(())),
-                What::Block(outcome) => {
+                NodeNews::Pause => miner.job = None,
+                NodeNews::Spool(block) => miner.client.handle_spooled(self.now, block.hash, Ok(())),
+                NodeNews::Block(outcome) => {
                     assert_eq!(miner.verdicts.insert(outcome.hash, outcome.verdict), outcome.was);
                 }
-                What::Fatal(fatal) => panic!("{fatal}"),
+                NodeNews::Fatal(fatal) => panic!("{fatal}"),
                 _ => {}
             }
             miner.events.push(event);

@@ -18,7 +18,7 @@ use bitcoin::{
 };
 use midstate_chain::{BIP320_MASK, Hash256, Job, Share, Verdict, witness_commitment};
 use midstate_failover::Limits;
-use midstate_gbt::client::{Config, LongPolling, NodeEvent, NodeState, What};
+use midstate_gbt::client::{Config, LongPolling, NodeEvent, NodeNews, NodeState};
 use midstate_gbt::rpc::{Answer, Call, NoAnswer};
 use midstate_gbt::spool::SpooledBlock;
 use midstate_gbt::{Address, Client};
@@ -501,9 +501,9 @@ impl World {
 
     fn handle(&mut self, event: NodeEvent) {
         match &event.what {
-            What::Job { job, .. } => self.job = Some(job.clone()),
-            What::Pause => self.job = None,
-            What::Spool(block) => {
+            NodeNews::Job { job, .. } => self.job = Some(job.clone()),
+            NodeNews::Pause => self.job = None,
+            NodeNews::Spool(block) => {
                 let outcome = if self.disk_full {
                     Err(std::io::Error::other("no space left on device"))
                 } else {
@@ -515,7 +515,7 @@ impl World {
                 };
                 self.client.handle_spooled(self.now, block.hash, outcome);
             }
-            What::Unspool { hash, .. } => drop(self.spool.remove(&hash.to_string())),
+            NodeNews::Unspool { hash, .. } => drop(self.spool.remove(&hash.to_string())),
             _ => {}
         }
         self.events.push(event);
@@ -580,7 +580,7 @@ impl World {
 
     pub(crate) fn verdicts(&self) -> Vec<Verdict> {
         let verdict = |event: &NodeEvent| match &event.what {
-            What::Block(outcome) => Some(outcome.verdict),
+            NodeNews::Block(outcome) => Some(outcome.verdict),
             _ => None,
         };
         self.events.iter().filter_map(verdict).collect()
@@ -592,14 +592,14 @@ impl World {
         self.cores[node] = Core { fresh: true, ..core };
     }
 
-    pub(crate) fn told(&self, what: &What) -> bool {
+    pub(crate) fn told(&self, what: &NodeNews) -> bool {
         self.events.iter().any(|event| event.what == *what)
     }
 
     pub(crate) fn warnings(&self) -> Vec<&str> {
         let mut warnings = Vec::new();
         for event in &self.events {
-            if let What::Warning(words) = &event.what {
+            if let NodeNews::Warning(words) = &event.what {
                 warnings.push(words.as_str());
             }
         }
@@ -608,7 +608,7 @@ impl World {
 
     pub(crate) fn states(&self) -> Vec<(usize, NodeState)> {
         let state = |event: &NodeEvent| match &event.what {
-            What::Node { state, .. } => Some((event.node, *state)),
+            NodeNews::Node { state, .. } => Some((event.node, *state)),
             _ => None,
         };
         self.events.iter().filter_map(state).collect()

@@ -10,7 +10,7 @@ use midstate_gbt::client::{Config, LongPolling};
 use midstate_gbt::rpc::{Answer, Call, NoAnswer};
 use midstate_gbt::spool::SpooledBlock;
 use midstate_net::{Happened, LinkEnd, LinkEvent, NodeName, NodeSession, NodeTask};
-use midstate_pool::Template;
+use midstate_pool::PoolTemplate;
 use midstate_stratum::{Remark, ShareOutcome};
 use serde_json::{Value, json};
 
@@ -65,7 +65,7 @@ pub(crate) struct World {
     pub(crate) left: Vec<SpooledBlock>,
     /// Node and words of everything that was told.
     pub(crate) events: Vec<LinkEvent>,
-    pub(crate) templates: Vec<Template>,
+    pub(crate) templates: Vec<PoolTemplate>,
     pub(crate) job: Option<Arc<Job>>,
     pub(crate) end: Option<LinkEnd>,
     is_over: bool,
