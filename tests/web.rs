@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use midstate_economics::units;
 use serde_json::Value;
 
 use crate::browser::Browser;
@@ -353,6 +354,28 @@ const WATCH_SHIFTS: &str = "new Promise(done => {
     // From the second frame on, whenever it comes.
     requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(watch, 1000)));
   })";
+
+/// Each number is worded twice, in Rust and in the page's script.
+#[test]
+#[ignore = "needs chromium"]
+fn the_page_words_numbers_as_the_program_does() {
+    let mut browser = Browser::start("words");
+    let mut miner = demo(&["--web", "127.0.0.1:0", "--difficulty", "0.0002"]);
+    browser.open(&format!("http://{}/", address(&mut miner)), PROJECTOR);
+    browser.wait_until("document.body.dataset.state === 'mining'");
+    let numbers = [0.0, 2.5e-13, 0.0012, 0.4, 1.0, 9.994, 9.996, 99.96, 999.4, 999.6, 123_456.0];
+    for number in numbers.into_iter().chain([999_999.0, 86.4e6, 1.55e14, 4.4e25]) {
+        let told = browser.evaluate(&format!("si({number:e})"));
+        assert_eq!(told, units::si(number), "{number}");
+    }
+    let years = [2.5, 40.0, 1234.0, 2.1e6, 999.6e6, 3.3e9, 4e12];
+    for seconds in years.map(|years| years * units::YEAR).into_iter().chain([2e5, 1e7, 6e7]) {
+        let told = browser.evaluate(&format!("duration({seconds:e})"));
+        assert_eq!(told, units::Seconds(seconds).to_string(), "{seconds} s");
+    }
+    miner.signal("INT");
+    assert_eq!(miner.exit_code(), Some(0));
+}
 
 #[test]
 #[ignore = "needs chromium"]
