@@ -9,7 +9,7 @@ use std::ops::Range;
 use crate::Hash256;
 use crate::script::{height_push, push_compact_size, read_height_push, take_compact_size};
 
-/// What a coinbase is made of.
+/// The parts of a coinbase.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Coinbase<'a> {
     /// Height of the block.
@@ -18,7 +18,7 @@ pub struct Coinbase<'a> {
     pub tag: &'a [u8],
     /// Bytes to leave between the parts: extranonce1 and extranonce2 together.
     pub extranonce_size: usize,
-    /// What is paid to whom.
+    /// The payments.
     pub outputs: &'a [TxOut],
     /// Commitment to the witness ids (BIP141), as the last output; `None` before segwit.
     pub witness_commitment: Option<Hash256>,
@@ -125,7 +125,7 @@ pub fn coinbase_script(coinbase: &[u8]) -> Option<Range<usize>> {
     Some(script_at..script_at + script_len)
 }
 
-/// What a coinbase without witness pays, and to whom. `None` if it is no transaction of one input
+/// The payments of a coinbase without witness. `None` if it is no transaction of one input
 /// from its first byte to its last.
 pub fn coinbase_outputs(coinbase: &[u8]) -> Option<Vec<TxOut>> {
     let mut rest = &coinbase[coinbase_script(coinbase)?.end..];

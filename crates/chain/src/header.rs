@@ -20,7 +20,7 @@ pub struct Header {
     pub time: u32,
     /// The target in compact form.
     pub bits: Bits,
-    /// What miners turn.
+    /// The number that miners turn.
     pub nonce: u32,
 }
 

@@ -349,7 +349,7 @@ fn standing(
     (event, words)
 }
 
-/// What a node said to the pool's blocks.
+/// A node's verdicts on the pool's blocks.
 #[derive(Debug, Default)]
 struct Verdicts {
     accepted: u64,

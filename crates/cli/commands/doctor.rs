@@ -22,7 +22,7 @@ use crate::shell::output::Output;
 use crate::shell::runtime;
 use crate::shell::units;
 
-/// Who we are at pools that are not told.
+/// Our user name at a pool where none is given.
 const POOL_USER: &str = "midstate.doctor";
 
 /// Jobs are as old as the pool's last look at its node, so a smaller difference means nothing.

@@ -20,7 +20,7 @@ const UNSPECIFIED: &str = "Must specify block header to grind";
 const UNSATISFIED: &str = "Could not satisfy difficulty target";
 const ALL_NONCES: Range<u64> = 0..1 << 32;
 
-/// What `--help` says below the flags.
+/// The text of `--help` below the flags.
 const WHAT_IS_CHANGED: &str = "\
 Only the nonce is changed, as bitcoin-util does. Exit code 1 and \"Could not satisfy difficulty \
 target\" mean that none of the 2^32 will do.
@@ -81,7 +81,7 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What whoever waits can expect.
+/// The time and luck that the user can expect.
 fn outlook(target: Target, rate: f64) -> String {
     let hashes = target.expected_hashes_f64();
     let mut words = format!(

@@ -1,4 +1,4 @@
-//! What the program says of itself beside `--help`: man pages and completions, made from the flags
+//! The program on itself beside `--help`: man pages and completions, made from the flags
 //! as they are, so that neither can be out of date.
 
 use std::io::{Write, stdout};

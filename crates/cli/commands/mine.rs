@@ -157,7 +157,7 @@ fn mine(args: &Args, plan: Plan, out: &mut Output) -> Result<(), Failure> {
 }
 
 impl Args {
-    /// What they come to; measures the kernels.
+    /// The plan that they come to; measures the kernels.
     pub(crate) fn plan(&mut self, out: &mut Output) -> Result<Plan, Failure> {
         let (upstream, reloader) = self.upstream(out)?;
         let goals = Goals {

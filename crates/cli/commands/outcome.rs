@@ -9,7 +9,7 @@ use crate::shell::exit::{Failure, Kind};
 use crate::shell::output::Output;
 use crate::shell::units;
 
-/// What the end of mining means for the program.
+/// The end of mining as the program's own.
 pub(crate) fn outcome(end: End) -> Result<(), Failure> {
     match end {
         End::Done => Ok(()),
@@ -39,7 +39,7 @@ pub(crate) fn outcome(end: End) -> Result<(), Failure> {
     }
 }
 
-/// What the end of a link means for the program.
+/// The end of a link as the program's own.
 pub(super) fn of_link(end: LinkEnd) -> Result<(), Failure> {
     let (kind, reason) = match end {
         LinkEnd::Stopped => return Ok(()),

@@ -8,7 +8,7 @@ use super::Command;
 use super::notice::Notice;
 use super::stalls::Stalls;
 
-/// What a sensor has to say.
+/// A report of a sensor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum SensorNews {
     /// Rest, because the machine is like this: told again when the reason is another one.
@@ -23,7 +23,7 @@ pub(crate) enum SensorNews {
 #[derive(Debug)]
 pub(super) struct Crew {
     present: Ask,
-    /// What was asked for last, and is not yet known to be granted.
+    /// The newest request, until it is known to be granted.
     asked: Option<Asked>,
     /// Why the threads rest because a sensor asks for it.
     held: Option<String>,
@@ -41,7 +41,7 @@ struct Ask {
     paused: bool,
 }
 
-/// What was asked for, and what to tell when it is granted.
+/// A request, and the notice to give when it is granted.
 #[derive(Debug)]
 struct Asked {
     ask: Ask,
@@ -108,7 +108,7 @@ impl Crew {
         if ask.paused || self.held.is_some() { 0 } else { ask.threads }
     }
 
-    /// What became of the threads that were asked for: what to tell, and how many to ask for
+    /// The threads that were asked for were started, or not: the notice, and how many to ask for
     /// instead. Where one is refused, those that are there go on as before.
     pub(super) fn granted(
         &mut self,

@@ -36,6 +36,6 @@ pub(crate) struct Missed {
 pub(crate) struct MissedGoal {
     pub(crate) goal: u64,
     pub(crate) accepted: u64,
-    /// What was to be accepted, in the singular.
+    /// The thing to be accepted, in the singular.
     pub(crate) thing: &'static str,
 }

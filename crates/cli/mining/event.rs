@@ -1,4 +1,4 @@
-//! What happens while mining, as programs are told it: the JSON events are a contract with scripts
+//! The events of mining, as programs are told them: the JSON is a contract with scripts
 //! (fields may be added). Owned, so that an event can be kept and handed round.
 //!
 //! [`Miner`](super::miner) makes them; every [`View`](super::View) gets them. What they say to
@@ -128,12 +128,12 @@ pub(crate) struct BlockEvent {
     /// The verdict until now, where this one takes its place.
     #[serde(serialize_with = "verdict_or_null")]
     pub(crate) was: Option<Verdict>,
-    /// What it took, told with the first verdict if that is good.
+    /// The time and hashes it took, told with the first verdict if that is good.
     #[serde(flatten)]
     pub(crate) effort: Option<Effort>,
 }
 
-/// What an accepted block took.
+/// The time and hashes that an accepted block took.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Effort {
     /// Since the accepted block before it, or since the start.
@@ -218,7 +218,7 @@ pub(crate) struct MinerEvent {
     pub(crate) news: MinerNews,
 }
 
-/// What a miner did.
+/// A deed of a miner.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "state", rename_all = "lowercase")]
 pub(crate) enum MinerNews {

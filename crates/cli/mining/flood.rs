@@ -115,7 +115,7 @@ impl Flood {
         is_admitted
     }
 
-    /// What was left out, if it is to be told now. At the end that does not wait.
+    /// The counts of events left out, if they are due. At the end they are due at once.
     pub(super) fn left_out(&mut self, now: Duration, is_end: bool) -> Option<LeftOutEvent> {
         let is_due = is_end || self.told.is_none_or(|told| now >= told + TOLD_EVERY);
         if self.left_out == LeftOutEvent::default() || !is_due {

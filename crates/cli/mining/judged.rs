@@ -19,7 +19,7 @@ struct Block {
     pool: Option<Verdict>,
     /// The node's newest word, with its reason and the block's height.
     node: Option<Word>,
-    /// What is told of it.
+    /// The news of it.
     told: Verdict,
 }
 

@@ -36,7 +36,7 @@ const RATE_EVERY: Duration = Duration::from_secs(10);
 /// How often throttled shares are an event, at most.
 const THROTTLED_EVERY: Duration = Duration::from_secs(10);
 
-/// What is being hashed.
+/// The work that is being hashed.
 struct Work {
     job: Arc<Job>,
     pool: Arc<str>,
@@ -69,7 +69,7 @@ pub(super) struct Miner {
     books: Books,
     allowance: Option<Allowance>,
     work: Option<Work>,
-    /// What was hashed when the last pause began.
+    /// The work that was hashed when the last pause began.
     rested: Option<Work>,
     /// When the block interval that the last block began is over.
     next_block_from: Duration,
@@ -157,12 +157,12 @@ impl Miner {
         matches!(self.stage, Stage::Starting | Stage::Mining)
     }
 
-    /// What the threads have done by now. To be told before whatever else is.
+    /// The counts of the threads by now. To be handed in before anything else is.
     pub(super) fn handle_counts(&mut self, counts: Counts) {
         self.counts = counts;
     }
 
-    /// What became of the threads that were asked for.
+    /// The threads that were asked for were started, or not.
     pub(super) fn handle_threads(&mut self, now: Duration, outcome: Result<(), String>) {
         match (&self.stage, outcome) {
             (Stage::Starting, Ok(())) => self.stage = Stage::Mining,
@@ -251,7 +251,7 @@ impl Miner {
         self.notice([notice]);
     }
 
-    /// What the sensors say, to be shown.
+    /// The sensors' readings, to be shown.
     pub(super) fn handle_readings(&mut self, readings: Readings) {
         self.readings = readings;
     }

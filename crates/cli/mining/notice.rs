@@ -1,4 +1,4 @@
-//! What mining has to tell that is no event: facts for people, who read them as the sentences of
+//! News of mining that is no event: facts for people, who read them as the sentences of
 //! [`words`](super::words). Programs get events.
 
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub(crate) enum Notice {
     ThreadStands { index: usize, in_hand: u64, seconds: u64 },
     /// It goes on.
     ThreadGoesOn { index: usize },
-    /// What became of a request to read the configuration again.
+    /// The answer to a request to read the configuration again.
     Reload(ReloadNotice),
 }
 

@@ -1,4 +1,4 @@
-//! What hashes, in plain values: mining knows no flags, and nothing of how a kernel was chosen.
+//! The kernel and its threads, in plain values: mining knows no flags and does not choose kernels.
 
 use crate::machine::choose::{Choice, available_threads};
 

@@ -27,7 +27,7 @@ use crate::shell::signals::{Request, Requests, end_after, interrupted};
 /// Reads the list of pools anew. Called on a thread of its own.
 pub(crate) type ReadPools = Arc<dyn Fn() -> List + Send + Sync>;
 
-/// What to mine with, where, and for how long.
+/// The kernel and threads to mine with, the servers to mine at, and the goals.
 pub(crate) struct Setup {
     pub(crate) choice: Choice,
     pub(crate) upstream: Upstream,

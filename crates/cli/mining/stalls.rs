@@ -10,7 +10,7 @@ use super::notice::Notice;
 /// unit takes half a millisecond. Not counted as time: a machine that was suspended has not looked.
 const PATIENCE: u32 = 40;
 
-/// What each thread was seen doing, by its number.
+/// The work that each thread was seen with, by the thread's number.
 #[derive(Debug, Default)]
 pub(super) struct Stalls(Vec<Seen>);
 

@@ -55,7 +55,7 @@ pub(crate) struct WorkerStatus {
 }
 
 impl Standings {
-    /// Nobody yet, at a pool whose shares have this difficulty.
+    /// No miner yet, at a pool whose shares have this difficulty.
     pub(crate) fn new(difficulty: f64) -> Self {
         Self { difficulty, workers: BTreeMap::new() }
     }
@@ -65,7 +65,7 @@ impl Standings {
         self.difficulty
     }
 
-    /// What happened at the pool.
+    /// Something happened at the pool.
     pub(crate) fn record(&mut self, now: Duration, event: &EmbeddedPoolEvent) {
         match event {
             EmbeddedPoolEvent::Joined { miner, .. } => {

@@ -39,12 +39,12 @@ pub(crate) struct Status {
     /// Mean wait for a share, and for a block, at the overall rate of the last ten seconds.
     pub(crate) seconds_to_share: Option<f64>,
     pub(crate) seconds_to_block: Option<f64>,
-    /// What is left of `--block-interval`: no job before. For words alone.
+    /// The rest of `--block-interval`, before which there is no job. For words alone.
     #[serde(skip)]
     pub(crate) seconds_of_interval: f64,
 }
 
-/// What is going on.
+/// The state of mining.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum State {
@@ -65,7 +65,7 @@ pub(crate) struct JobStatus {
     pub(crate) height: Option<u32>,
     pub(crate) difficulty: f64,
     pub(crate) network_difficulty: f64,
-    /// What a hash has to be below to be a share, in hex.
+    /// A hash at or below this is a share; in hex.
     pub(crate) target: String,
     /// Seconds since it came.
     pub(crate) age: f64,

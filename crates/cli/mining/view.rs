@@ -103,7 +103,7 @@ impl<'a> Lines<'a> {
     /// Prints words where they belong.
     pub(crate) fn say(&mut self, said: Sentence) {
         match said {
-            // Who reads the output with a program, or later, gets them whole.
+            // A program that reads the output, or a reader of a log, gets them whole.
             Sentence::Result(line) if self.out.is_seen() => {
                 self.out.line(words::shorten_hashes(&line))
             }

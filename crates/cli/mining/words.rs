@@ -1,4 +1,4 @@
-//! What happens, in words for people. No output here: [`Lines`](super::Lines) prints them, the live
+//! Events and notices as sentences. No output here: [`Lines`](super::Lines) prints them, the live
 //! view shows them.
 
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::shell::units;
 pub(crate) enum Sentence {
     /// For stdout.
     Result(String),
-    /// What is going on, for stderr.
+    /// News, for stderr.
     Note(String),
 }
 
@@ -34,7 +34,7 @@ pub(crate) struct Speech {
 }
 
 impl Speech {
-    /// What people are told of `event` now.
+    /// The sentence about `event`, if there is one and it is due.
     pub(crate) fn of(&mut self, event: &Event, status: &Status) -> Option<Sentence> {
         let ration = match event {
             Event::Pool(_) => &mut self.states,
@@ -70,7 +70,7 @@ fn up(status: &Status) -> Duration {
     Duration::from_secs_f64(status.seconds)
 }
 
-/// What people are told of `event`; not everything is of interest to them. The summary has
+/// The sentence about `event`; not every event is of interest to people. The summary has
 /// [words of its own](summary).
 fn of(event: &Event, status: &Status) -> Option<Sentence> {
     match event {
@@ -170,7 +170,7 @@ fn of_throttled(throttled: &ThrottledEvent) -> String {
     }
 }
 
-/// What was not told one by one. People are not told of jobs.
+/// The counts of events that were not told one by one. People are not told of jobs.
 fn of_left_out(&LeftOutEvent { shares, miners, .. }: &LeftOutEvent) -> Option<String> {
     let counts = [(shares, "share"), (miners, "message about other miners")];
     let told: Vec<_> = (counts.into_iter())

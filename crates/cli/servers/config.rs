@@ -94,7 +94,7 @@ macro_rules! table {
         }
 
         impl $name {
-            /// What it says about a pool, or about all pools.
+            /// Its keys, about a pool or about all pools.
             pub(crate) fn keys(&self) -> Keys<'_> {
                 Keys {
                     user: self.user.as_deref(),

@@ -48,7 +48,7 @@ impl From<LongPoll> for LongPolling {
     }
 }
 
-/// What our blocks say if nothing else is wished.
+/// The text in our blocks' coinbase unless another is given.
 const DEFAULT_TAG: &str = "/midstate/";
 
 /// Flags of `mine` that are about nodes.
@@ -75,7 +75,7 @@ pub(crate) struct NodeArgs {
     spool: Option<PathBuf>,
 }
 
-/// What Core's files on this machine say about a node.
+/// Core's files on this machine, as far as they are about a node.
 struct Files {
     datadir: PathBuf,
     conf: Conf,
@@ -98,7 +98,7 @@ impl NodeArgs {
             || spool.is_some()
     }
 
-    /// What the link needs. Without URLs: the local node. `login` is what was said for a node by
+    /// The link's configuration. Without URLs: the local node. `login` is that given for a node by
     /// `-u` and `-p`.
     pub(crate) fn link(
         &self,

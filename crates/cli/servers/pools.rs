@@ -94,7 +94,7 @@ pub(crate) struct Pools {
     reload: Option<(PathBuf, Flags)>,
 }
 
-/// What a configuration file says about servers.
+/// A configuration file's terms for servers.
 #[derive(Default)]
 struct Filed {
     pools: Vec<(PoolUrl, Terms)>,
@@ -183,7 +183,7 @@ impl PoolArgs {
         }
     }
 
-    /// What a pool may do.
+    /// The limits on a pool.
     pub(crate) fn limits(&self) -> Limits {
         self.terms().limits()
     }
@@ -238,7 +238,7 @@ impl Filed {
         Ok(Self { pools, head })
     }
 
-    /// What its tables say about a pool that a flag names.
+    /// The terms of its tables for a pool that a flag names.
     fn about(&self, url: &PoolUrl) -> Result<Terms, Failure> {
         if let Some((_, own)) = self.pools.iter().find(|(other, _)| other == url) {
             return Ok(own.clone());
@@ -246,7 +246,7 @@ impl Filed {
         Ok(self.common(url)?.for_tls(url.tls))
     }
 
-    /// What all tables agree on, for a server that is in none of them.
+    /// The terms on which all tables agree, for a server that is in none of them.
     fn common(&self, url: &dyn Display) -> Result<Terms, Failure> {
         let mut tables = self.pools.iter().map(|(_, terms)| terms);
         let first = tables.next().map(|terms| Terms { pass: None, ..terms.clone() });
@@ -262,7 +262,7 @@ impl Filed {
     }
 }
 
-/// What a file of pools says about the way to a node: its proxy, and whom its head trusts. Not the
+/// The terms of a file of pools for the way to a node: its proxy, and its head's trust. Not the
 /// user and password, which are a pool's.
 pub(crate) fn about_node(
     path: &Path,
@@ -275,7 +275,7 @@ pub(crate) fn about_node(
     Ok(Terms { trust, proxy: proxy.or(common), ..Terms::default() }.for_tls(tls))
 }
 
-/// What the keys of a table, or of the head, say about `whom`.
+/// The keys of a table, or of the head, as terms for `whom`.
 fn terms_of(file: &Path, whom: &dyn Display, keys: Keys<'_>) -> Result<Terms, Failure> {
     let mistake = |words: &str| Failure::usage(format!("{}: {whom}: {words}", file.display()));
     if keys.no_redirect && keys.redirect.is_some() {

@@ -1,4 +1,4 @@
-//! What is said about a server, by whoever says it: flags, a `[[pool]]` table of the configuration,
+//! The terms for a server, from any source: flags, a `[[pool]]` table of the configuration,
 //! its URL, or the head of the file. All of them become one value, [`Terms`], and values are laid
 //! over each other until one is left: *flags win over the file, and what flags leave open is the
 //! file's*. A key is written into [`Terms`] once and then has this meaning everywhere.
@@ -108,7 +108,7 @@ impl Terms {
         }
     }
 
-    /// What two tables of a file both say. No password: it is for its own server alone.
+    /// The terms that two tables of a file share. No password: it is for its own server alone.
     pub(crate) fn common(self, other: &Self) -> Self {
         fn both<T: PartialEq>(one: Option<T>, other: &Option<T>) -> Option<T> {
             one.filter(|one| other.as_ref() == Some(one))
@@ -200,7 +200,7 @@ impl Terms {
         Ok(Account { url: url.clone(), client, route, redirects })
     }
 
-    /// What a pool may do.
+    /// The limits on a pool.
     pub(crate) fn limits(&self) -> Limits {
         let mut limits = Limits::default();
         limits.share_rate = self.max_share_rate.map_or(limits.share_rate, NonZeroU32::get);
@@ -208,7 +208,7 @@ impl Terms {
     }
 }
 
-/// Who we are at a node: by flags, and where they say nothing, by its URL.
+/// Our login at a node: by flags, and where they say nothing, by its URL.
 pub(crate) fn node_login(
     user: Option<String>,
     pass: Option<String>,
@@ -225,7 +225,7 @@ pub(crate) fn node_login(
     }
 }
 
-/// What is wrong with the address that a user name begins with, as `ADDRESS.WORKER` (U3): some
+/// The mistake in the address that a user name begins with, as `ADDRESS.WORKER` (U3): some
 /// pools let in whoever comes, and pay an address that is nobody's. Names of accounts are shorter,
 /// or hold what no address does.
 fn mistyped_address(user: &str) -> Option<AddressError> {

@@ -1,4 +1,4 @@
-//! What the page shows beyond our own mining: the chain as it was seen to grow, and the
+//! The part of the page beyond our own mining: the chain as it was seen to grow, and the
 //! [`Standings`] of the miners at the embedded pool. Bounded, whatever comes. No clock: `now` is
 //! the time since the page was opened.
 
@@ -47,7 +47,7 @@ struct Pool {
 pub(super) struct Block {
     height: Option<u32>,
     hash: String,
-    /// Who found it; null if that is somebody else in the network.
+    /// The miner that found it; null if that is somebody else in the network.
     finder: Option<String>,
     /// How long after the one before it, where both were seen to come.
     seconds: Option<f64>,
@@ -106,7 +106,7 @@ impl Board {
         self.status = Some(status.clone());
     }
 
-    /// What happened in our mining.
+    /// Something happened in our mining.
     pub(super) fn record_event(&mut self, now: Duration, event: &Event) {
         match event {
             Event::Block(block) if block.verdict == Verdict::Accepted => {
@@ -120,7 +120,7 @@ impl Board {
         }
     }
 
-    /// What happened at the pool in this program.
+    /// Something happened at the pool in this program.
     pub(super) fn record_pool_event(&mut self, now: Duration, event: &EmbeddedPoolEvent) {
         let Some(pool) = &mut self.pool else { return };
         pool.standings.record(now, event);

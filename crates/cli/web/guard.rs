@@ -1,4 +1,4 @@
-//! Who may read: every request passes here before anything is looked up. GET only, under a name
+//! The right to read: every request passes here before anything is looked up. GET, under a name
 //! that is ours (so that no page of another site reaches us by DNS rebinding), and with the token
 //! if there is one. Decides on a request's head alone, and knows nothing of what is asked for.
 
@@ -11,7 +11,7 @@ use axum::http::{Method, StatusCode};
 
 use super::token::Token;
 
-/// What is asked of a request.
+/// The conditions on a request.
 pub(super) struct Guard {
     token: Option<Token>,
     /// Where we listen.

@@ -14,12 +14,12 @@ use super::board::Snapshot;
 use crate::mining::standings::WorkerStatus;
 use crate::mining::status::{BlockCounts, JobStatus, ShareCounts, State, Status};
 
-/// What the text is, for `Content-Type`.
+/// The type of the text, for `Content-Type`.
 pub(super) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 type Labels = Vec<(&'static str, String)>;
 
-/// What is not known at this instant is left out.
+/// A number that is not known at this instant is left out.
 pub(super) fn to_text(now: &Snapshot<'_>) -> String {
     let mut registry = Registry::with_prefix("midstate");
     register_hashing(&mut registry, now.version, now.status);

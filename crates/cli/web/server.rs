@@ -105,7 +105,7 @@ pub(super) async fn serve(
         }
     }
     drop((listener, closing));
-    // Who reads slower than that is left behind.
+    // A browser that reads slower than that is left behind.
     let _ = timeout(FAREWELL, async { while connections.join_next().await.is_some() {} }).await;
 }
 

@@ -21,7 +21,7 @@ use midstate_work::Cut;
 
 /// Difficulty 1 is 2^32 hashes.
 const DIFFICULTY: f64 = 1.0 / 43.0;
-/// What a block may create: 50 bitcoin, in satoshi.
+/// The subsidy of a block: 50 bitcoin, in satoshi.
 const SUBSIDY: u64 = 50 * 100_000_000;
 /// OP_TRUE: anybody may spend it.
 const ANYBODY: u8 = 0x51;

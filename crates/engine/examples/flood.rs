@@ -1,4 +1,4 @@
-//! What a flood of jobs costs (S6): an engine that gets a new one so many times a second, in turns
+//! The cost of a flood of jobs (S6): an engine that gets a new one so many times a second, in turns
 //! with one that keeps its first. `flood [JOBS_A_SECOND [SECONDS]]`, by default 10,000 for 5 s, on
 //! all threads. Prints rates and memory, and fails if the newest job is not the one that is hashed
 //! in the end.

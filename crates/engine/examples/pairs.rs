@@ -1,4 +1,4 @@
-//! What pairs of extranonce2 values gain where a pool forbids version rolling, from end to end: an
+//! The gain of extranonce2 pairs where a pool forbids version rolling, from end to end: an
 //! engine that may pair them and one that may not, in turns, each with a job of its own every time.
 //! `pairs [ROUNDS [SECONDS [THREADS [KERNEL]]]]`, by default 10 rounds of jobs of 30 s on one
 //! thread.
@@ -61,7 +61,7 @@ fn main() {
     };
     let mut gains = Vec::new();
     for round in 0..rounds {
-        // Whoever begins may find the machine in another state.
+        // The first of the two may find the machine in another state.
         let [alone, paired] = match round % 2 {
             0 => [1, 2].map(|midstates| window(midstates, round)),
             _ => {

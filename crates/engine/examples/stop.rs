@@ -10,7 +10,7 @@ use midstate_engine::{Config, Engine};
 use midstate_sha256d::{Kernel, Midstate, Tail, Work};
 use midstate_work::Cut;
 
-/// What `midstate mine` asks of a unit.
+/// The length of a unit in `midstate mine`.
 const UNIT: Duration = Duration::from_micros(500);
 
 fn main() {

@@ -67,7 +67,7 @@ pub struct Worker {
     in_hand: AtomicU64,
 }
 
-/// What a worker has done and does.
+/// The counts of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorkerCount {
     /// Hashes finished.
@@ -263,7 +263,7 @@ impl Worker {
         pieces
     }
 
-    /// What it has done and does.
+    /// Its counts.
     pub fn count(&self) -> WorkerCount {
         WorkerCount {
             hashes: self.hashes.load(Ordering::Relaxed),

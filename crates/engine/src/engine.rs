@@ -42,7 +42,7 @@ struct Thread {
     worker: Arc<Worker>,
 }
 
-/// What the threads share.
+/// State that the threads share.
 struct Crew {
     desk: Arc<Desk>,
     /// How many threads hash: the ones with lower numbers.
@@ -178,7 +178,7 @@ impl Engine {
         thread.spawn(move || crew.run(index, &worker))
     }
 
-    /// What each thread that ever was has done and does.
+    /// The counts of each thread that ever was.
     pub fn thread_counts(&self) -> impl Iterator<Item = WorkerCount> {
         self.threads.iter().map(|thread| thread.worker.count())
     }

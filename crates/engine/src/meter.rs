@@ -15,7 +15,7 @@ pub struct RateMeter {
     longest: Duration,
 }
 
-/// What was read at one instant.
+/// A reading at one instant.
 #[derive(Debug, Clone, Copy)]
 pub struct Reading {
     /// The instant.

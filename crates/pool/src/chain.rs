@@ -73,7 +73,7 @@ impl RegtestChain {
         self.blocks.len() as u32
     }
 
-    /// What to mine next.
+    /// The block to mine next.
     pub fn template(&self, now: Duration) -> PoolTemplate {
         let height = self.height() + 1;
         let min_time = self.median_time_past() + 1;

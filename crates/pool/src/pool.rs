@@ -123,7 +123,7 @@ pub struct Miner {
     pub is_host: bool,
 }
 
-/// What the pool has to tell.
+/// An event at the pool.
 #[derive(Debug, Clone)]
 pub enum EmbeddedPoolEvent {
     /// A miner was let in.
@@ -385,7 +385,7 @@ impl Pool {
                     reason: reason.to_string(),
                 });
             }
-            // What a later server has to tell and this pool does not know needs no answer.
+            // An event of a later server that this pool does not know needs no answer.
             _ => {}
         }
     }

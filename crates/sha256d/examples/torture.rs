@@ -78,7 +78,7 @@ fn rate(pairs: u64, start: Instant) -> String {
     format!("{pairs} pairs in {seconds:.1} s, {:.0} pairs/s", pairs as f64 / seconds)
 }
 
-/// What one round hashes; a function of the seed and the round's number.
+/// The input of one round; a function of the seed and the round's number.
 struct Round {
     /// Versions of one header: they differ in the second byte.
     headers: Vec<[u8; 80]>,
@@ -116,7 +116,7 @@ impl Round {
         NONCES * self.headers.len() as u64
     }
 
-    /// What is wrong with each kernel that does not find the hits that the crates find.
+    /// The mistake of each kernel that does not find the hits that the crates find.
     fn failures(&self, kernels: &[Kernel]) -> Vec<String> {
         let mut expected = Vec::new();
         for nonce in self.start..self.start + NONCES {

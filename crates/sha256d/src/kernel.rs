@@ -16,7 +16,7 @@ use crate::{Work, self_test};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Kernel(Isa);
 
-/// What an operation on words costs a kernel: the numbers that the pencil counts of
+/// The cost of an operation on words in a kernel: the numbers that the pencil counts of
 /// `docs/sha256d.md` begin with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Operations {

@@ -1,4 +1,4 @@
-//! What a kernel scans, with everything folded that the nonce does not touch: done once per job,
+//! The input of a kernel, with everything folded that the nonce does not touch: done once per job,
 //! read by every batch. The kernels read the folded words; the driver in `scan` reads the rest.
 
 use core::fmt;

@@ -6,7 +6,7 @@
 use crate::message::Refusal;
 use crate::server::SOLVED;
 
-/// What a refusal says of its cause.
+/// The cause that a refusal names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cause {
     /// The job is gone.
@@ -60,7 +60,7 @@ const UNSAID: &str = "the pool gives no reason: some answer so when a hash misse
                       difficulty, others when user name, address or password \
                       do not suit them";
 
-/// What is known of a refused share beside the pool's answer.
+/// The facts about a refused share beside the pool's answer.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Circumstances {
     /// A difficulty that went up after the share's job came explains the refusal.

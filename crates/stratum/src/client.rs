@@ -441,7 +441,7 @@ impl Client {
         self.output.emit_job(job);
     }
 
-    /// What is rolled is what both sides allow: pools name masks that were not asked for.
+    /// Only bits that both sides allow are rolled: pools name masks that were not asked for.
     fn set_mask(&mut self, theirs: u32) {
         if let Some(job) = self.jobs.set_version_mask(theirs & self.config.version_mask) {
             self.output.emit_job(job);

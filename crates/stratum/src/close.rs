@@ -27,7 +27,7 @@ pub enum CloseReason {
     Malformed {
         /// How many.
         count: usize,
-        /// What was wrong with the last one.
+        /// The mistake in the last one.
         last: String,
     },
     /// The pool will not have us, in its own words.
@@ -62,7 +62,7 @@ pub enum CloseReason {
     Payout {
         /// The id of the job.
         job: String,
-        /// What is wrong with it.
+        /// How it fails to pay.
         why: PayoutError,
     },
     /// S9: it forgot who we are.

@@ -22,7 +22,7 @@ pub(crate) enum NotADifficulty {
 }
 
 impl Difficulty {
-    /// What holds until a pool says otherwise.
+    /// The difficulty until a pool sets another one.
     pub(crate) const ONE: Self = Self { value: 1.0, target: Target::DIFFICULTY_1 };
 
     /// From the parameters of a call. Fractions are kept; a number inside a text is taken, because

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use midstate_limits::{LimitRow, LimitValue, row};
 
-/// What a peer may do, and for how long. All are inclusive: the limit itself is still allowed.
+/// The limits on a peer. All are inclusive: the limit itself is still allowed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Limits {
     /// Bytes in a line from a pool (S1). Real lines reach 102,000; Stratum v2 proxies 262,000.

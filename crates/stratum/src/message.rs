@@ -1,6 +1,6 @@
 //! One line of JSON, taken apart and put together: calls, answers, refusals, ids (S2).
 //!
-//! What is inside a call's parameters is for the modules named after the call. Both sides use this
+//! The parameters of a call are for the module named after the call. Both sides use this
 //! one, since both sides ask and answer.
 
 use midstate_chain::is_printable;
@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::error::Category;
 use serde_json::{Value, json};
 
-/// What a line says.
+/// A line as a message.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Message {
     /// A request (with an id) or a notification (without one).
@@ -114,7 +114,7 @@ impl Message {
     }
 }
 
-/// What is wrong with a line of JSON; the crate's own words are those of its source.
+/// The mistake in a line of JSON; the crate's own words are those of its source.
 fn json_words(error: &serde_json::Error) -> String {
     let (text, at) = (error.to_string(), error.column());
     match error.classify() {

@@ -4,7 +4,7 @@
 
 use midstate_chain::{Job, coinbase_outputs, coinbase_script};
 
-/// Who is to be paid in every job's coinbase.
+/// The address to be paid in every job's coinbase.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExpectedPayout {
     /// As people write it, for what is said.
@@ -32,19 +32,19 @@ pub enum PayoutError {
     /// No output, or one of nothing.
     #[error("its coinbase pays {address} nothing; it pays {total} satoshi to others")]
     Absent {
-        /// Who was to be paid.
+        /// The address that was to be paid.
         address: String,
-        /// What the coinbase pays, in satoshi.
+        /// The sum that the coinbase pays, in satoshi.
         total: u64,
     },
     /// Less than was asked for.
     #[error("its coinbase pays {address} {percent:.2} %, expected were at least {least} %")]
     TooLittle {
-        /// Who was to be paid.
+        /// The address that was to be paid.
         address: String,
-        /// What of all goes there.
+        /// The part that goes there.
         percent: f64,
-        /// What should.
+        /// The part that should.
         least: f64,
     },
 }

@@ -20,7 +20,7 @@ pub enum RedirectRefused {
         /// The host asked for.
         to: String,
     },
-    /// Nobody has proved who they are.
+    /// No server has proved its name.
     #[error("the pool redirects from {from} to {to}: without TLS only the port may change")]
     OtherHost {
         /// The host that is connected to.

@@ -10,7 +10,7 @@ use crate::line::{LineBuffer, LineTooLong};
 use crate::message::{self, Call, Message, hex_bytes, hex_u32};
 use crate::{CloseReason, Limits, notify, sanitize};
 
-/// What a connection is given.
+/// The settings of a connection.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServerConfig {
     /// The pool's part of the extranonce, different for each connection.
@@ -19,11 +19,11 @@ pub struct ServerConfig {
     pub extranonce2_size: usize,
     /// The version bits that a miner may roll if it asks; 0 for none.
     pub version_mask: u32,
-    /// What the miner may do.
+    /// The limits on the miner.
     pub limits: Limits,
 }
 
-/// What a miner asks of the pool.
+/// A request of a miner to the pool.
 #[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ServerEvent {
@@ -45,7 +45,7 @@ pub enum ServerEvent {
     Submit {
         /// For the answer.
         ticket: Ticket,
-        /// What was found.
+        /// The share that was found.
         submission: Submission,
     },
     /// A wish.

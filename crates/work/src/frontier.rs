@@ -15,7 +15,7 @@ const PATIENCE: u64 = 1 << 23;
 /// How far the search of a job is: which unit comes next, and the search for pairs. One serves all
 /// workers of a search, each of which holds it for the moment of a claim.
 pub struct Frontier {
-    /// What workers claimed and gave back. There are never more than claims that are not finished.
+    /// Claims that workers gave back. There are never more than claims that are not finished.
     returned: Vec<Unit>,
     /// Number of the next unit in the line.
     next: u64,
@@ -116,7 +116,7 @@ impl Frontier {
         self.returned.push(unit);
     }
 
-    /// What the next claim will be, if nobody finds a pair before.
+    /// The next claim, unless a pair is found before.
     pub fn peek(&mut self, space: &SearchSpace, elapsed: u32) -> Claim {
         if self.is_handed_over {
             return Claim::Exhausted;

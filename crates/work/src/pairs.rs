@@ -30,7 +30,7 @@ const SLOT_BITS: u32 = 18;
 /// A search for pairs among the extranonce2 values of a job, as far as it is.
 pub struct PairSearch {
     job: Arc<Job>,
-    /// What the coinbase has before our extranonce, hashed.
+    /// The coinbase up to our extranonce, hashed.
     stem: Sha256,
     /// Counters that were not tried yet; the highest is next.
     untried: Range<u64>,
@@ -80,7 +80,7 @@ impl PairSearch {
                 *slot = 0;
                 return Some([self.top - distance, counter]);
             }
-            // Who came before in this slot is forgotten: a loss of one pair in seven, for a table
+            // The value that was in the slot is forgotten: a loss of one pair in seven, for a table
             // that never grows.
             *slot = u64::from(end) << 32 | (self.top - counter);
         }
@@ -104,7 +104,7 @@ impl PairSearch {
     }
 }
 
-/// What a root costs: the coinbase from our extranonce on, its second hash, and three for a level.
+/// The cost of a root: the coinbase from our extranonce on, its second hash, and three for a level.
 fn compressions_for_a_root(job: &Job) -> u64 {
     let before = job.coinbase_prefix.len() + job.extranonce1.len();
     let len = before + job.extranonce2_size + job.coinbase_suffix.len();

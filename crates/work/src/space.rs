@@ -94,7 +94,7 @@ pub struct Unit {
     pub nonces: Range<u64>,
 }
 
-/// What the search space has under a number.
+/// A part of the search space, by its number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
     /// Work.

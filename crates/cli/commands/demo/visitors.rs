@@ -1,4 +1,4 @@
-//! What the embedded pool tells, passed on to whom it concerns: everything to the page and the live
+//! Passes the embedded pool's news on: everything to the page and the live
 //! view, what other miners do to those who watch our mining, blocks to the node. What happens to
 //! our own shares comes back by our own client.
 
@@ -10,7 +10,7 @@ use crate::mining::PoolNews;
 use crate::mining::event::{MinerEvent, MinerNews};
 use crate::web::PoolSide;
 
-/// Who is told.
+/// The receivers of its news.
 pub(super) struct Listeners {
     pub(super) page: Option<PoolSide>,
     pub(super) view: console::PoolSide,

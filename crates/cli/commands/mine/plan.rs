@@ -1,4 +1,4 @@
-//! What the flags and the configuration come to, and the telling of it (`--dry-run`).
+//! The plan that flags and configuration come to, and its printing (`--dry-run`).
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub(crate) struct Plan {
     pub(crate) goals: Goals,
 }
 
-/// What a dry run says to programs.
+/// The event of a dry run.
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "plan")]
 struct PlanEvent {
@@ -53,7 +53,7 @@ struct Server {
     url: String,
     /// At a pool; a node is told apart by its `None`.
     user: Option<String>,
-    /// Who vouches for the server; `None` without TLS.
+    /// The authority or key that vouches for the server; `None` without TLS.
     trust: Option<&'static str>,
     proxy: Option<String>,
     /// The rest is about pools.

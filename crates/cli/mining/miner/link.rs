@@ -1,4 +1,4 @@
-//! What a [`Miner`] does with what happens on its link: jobs, verdicts, connections, words.
+//! The part of a [`Miner`] that handles its link: jobs, verdicts, connections, remarks.
 
 use std::sync::Arc;
 use std::time::Duration;

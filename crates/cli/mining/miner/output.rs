@@ -57,7 +57,7 @@ pub(in crate::mining) enum News {
     Ending,
 }
 
-/// What the threads have done, as the engine counts it.
+/// The threads' work, as the engine counts it.
 #[derive(Debug, Clone)]
 pub(in crate::mining) struct Counts {
     pub(in crate::mining) hashes: u64,
@@ -67,7 +67,7 @@ pub(in crate::mining) struct Counts {
     pub(in crate::mining) threads: Vec<WorkerCount>,
 }
 
-/// What a miner is made for.
+/// The task of a miner.
 pub(in crate::mining) struct Plan {
     pub(in crate::mining) rig: Rig,
     pub(in crate::mining) goals: Goals,

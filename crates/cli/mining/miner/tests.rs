@@ -19,7 +19,7 @@ struct World {
     intake: Arc<Intake>,
     now: Duration,
     hashes: u64,
-    /// What the system answers when threads are asked for.
+    /// The system's answer when threads are asked for.
     threads: Result<(), String>,
     /// Threads that hash.
     hashing: usize,
@@ -551,7 +551,7 @@ fn a_second_ctrl_c_changes_nothing_in_the_end_that_the_first_one_began() {
     world.tell(|miner, _| miner.handle_interrupt());
     world.tell(|miner, _| miner.handle_command(Command::Quit));
     assert_eq!((world.asked("stop hashing"), world.asked("stop link")), (1, 1));
-    // What comes while it ends counts.
+    // Shares and verdicts that come while it ends count.
     world.answer(Verdict::Accepted);
     let (summary, end) = world.over();
     assert_eq!((summary.reason, end), (Reason::Interrupted, End::Done));
@@ -656,7 +656,7 @@ fn rule_23_a_thousand_throttled_shares_are_told_together() {
     assert_eq!(world.throttled(), [980], "at most once in ten seconds");
     world.pass(2);
     assert_eq!(world.throttled(), [980, 10]);
-    // What nobody could take is counted where it is found, and told at the end.
+    // A share that no pool could take is counted where it is found, and told at the end.
     let admitted = (0..9000).filter(|_| world.find()).count();
     assert_eq!(admitted, 8192, "so many may be under way");
     world.tell(|miner, _| miner.handle_interrupt());

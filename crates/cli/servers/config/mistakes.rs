@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, in words: where, what, and what may have been meant. The
+//! A mistake in a configuration, in words: its place, its kind, and a likely correction. The
 //! line is shown as it stands there only if nothing secret can be in it (S15): errors end up in
 //! logs and in questions to others. Whoever left out a quotation mark, or misspelt `pass`, still
 //! has to be told, so that the place and the kind of the mistake remain.
@@ -28,13 +28,13 @@ const HARMLESS: [&str; 17] = [
     "long-poll",
 ];
 
-/// What is wrong with a text, in words that hold no password.
+/// The mistake in a text, in words that hold no password.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Mistake(String);
 
 impl Mistake {
-    /// What `error` says of `text`.
+    /// Words `error` about `text`.
     pub(super) fn new(error: &toml::de::Error, text: &str) -> Self {
         Self(describe(error, text))
     }
@@ -52,7 +52,7 @@ fn describe(error: &toml::de::Error, text: &str) -> String {
     format!("{place} (the line may hold a password, and is not shown)\n{message}{suggestion}")
 }
 
-/// What serde says in the words of Rust, and what it means in a file.
+/// Words of Rust in serde's messages, and their meaning in a file.
 const WORDS: [(&str, &str); 12] = [
     (" as i128", ""),
     (" as u128", ""),

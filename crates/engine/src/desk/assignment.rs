@@ -39,7 +39,7 @@ impl Assignment {
         Self { space, search }
     }
 
-    /// What the next claim will be.
+    /// The next claim.
     pub(super) fn peek(&self) -> Claim {
         self.search.frontier().peek(&self.space, self.search.seconds())
     }

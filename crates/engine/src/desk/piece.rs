@@ -12,13 +12,13 @@ use super::{Assignment, Worker};
 
 /// A range of nonces of one page, in the hands of one worker.
 ///
-/// What of it is not [booked](Self::book) when it is dropped goes back to the desk, for the next
+/// The part that is not [booked](Self::book) when it is dropped goes back to the desk, for the next
 /// claim. If it is dropped by a panic, it is lost instead, until
 /// [`Worker::write_off`]: what one worker did not survive, the next would not.
 pub struct Piece {
     worker: Arc<Worker>,
     assignment: Arc<Assignment>,
-    /// What is not booked yet.
+    /// The nonces that are not booked yet.
     unit: Unit,
 }
 

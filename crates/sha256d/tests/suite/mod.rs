@@ -1,4 +1,4 @@
-//! What every kernel has to get right, against hashes that are not ours (`sha2`, `bitcoin_hashes`).
+//! The tests of every kernel, against hashes that are not ours (`sha2`, `bitcoin_hashes`).
 //!
 //! Word 7 of a kernel's hash never leaves it, so these tests look for the hits that a wrong word
 //! would lose: real headers, where all 32 bits must be zero, and targets of a few bits, where

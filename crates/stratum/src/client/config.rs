@@ -1,4 +1,4 @@
-//! What a client is told before it connects, and what of it cannot be sent.
+//! The settings of a client, and the check that they can be sent.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use midstate_chain::{BIP320_MASK, is_printable};
 use super::secret::Secret;
 use crate::{ExpectedPayout, Limits};
 
-/// Who we are to a pool, and what we ask of it.
+/// Our login at a pool, and our wishes.
 #[derive(Clone, PartialEq)]
 pub struct ClientConfig {
     /// The worker, usually `address.name`: printable ASCII.
@@ -23,7 +23,7 @@ pub struct ClientConfig {
     pub suggest_difficulty: Option<f64>,
     /// Whom every job has to pay (S13); `None` does not look.
     pub expect_payout: Option<ExpectedPayout>,
-    /// What the pool may do.
+    /// The limits on the pool.
     pub limits: Limits,
 }
 
@@ -61,7 +61,7 @@ pub enum ConfigError {
         what: &'static str,
         /// The first one that cannot be sent.
         character: char,
-        /// What can.
+        /// The characters that can.
         allowed: &'static str,
     },
     /// Pools identify miners by it.

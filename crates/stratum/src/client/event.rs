@@ -1,4 +1,4 @@
-//! What a client tells its caller.
+//! The events of a client.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::CloseReason;
 
-/// What happened. All text of the pool in it is sanitized.
+/// An event. All text of the pool in it is sanitized.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum ClientEvent {

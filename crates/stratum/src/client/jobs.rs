@@ -1,4 +1,4 @@
-//! What the pool told about its work: extranonce, difficulty, version mask, and the jobs made from
+//! The pool's settings for its work: extranonce, difficulty, version mask, and the jobs made from
 //! them (I1, I10, I14). Decides whether a share's job still counts.
 
 use std::collections::VecDeque;

@@ -1,4 +1,4 @@
-//! What the client has to say: lines for the pool, events for the caller. Bounded, whatever comes
+//! The client's output: lines for the pool, events for the caller. Bounded, whatever comes
 //! in.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -99,7 +99,7 @@ impl Output {
         if self.secret.is_none() {
             return sanitize(text, self.text);
         }
-        // What does not print may stand between the letters of the password; a cut may, too.
+        // Unprintable bytes may stand between the letters of the password; a cut may, too.
         let printable = sanitize(text, usize::MAX);
         if self.secret.is_in(&printable) {
             return sanitize(&self.secret.hide(&printable), self.text);
@@ -152,7 +152,7 @@ impl Output {
         }
     }
 
-    /// What was not written when the transport went away.
+    /// Drops the lines that were not written when the transport went away.
     pub(super) fn drop_lines(&mut self) {
         self.blocks.clear();
         self.lines.clear();

@@ -203,7 +203,7 @@ impl Shares {
         Ok(is_block)
     }
 
-    /// What holds for shares that are no blocks.
+    /// The limits on shares that are no blocks.
     fn judge_share(&self, share: &Share, jobs: &Jobs) -> Result<(), Withheld> {
         if !share.meets_share_target() {
             return Err(Withheld::TooEasy);
@@ -295,7 +295,7 @@ impl Shares {
         jobs: &mut Jobs,
         out: &mut Output,
     ) -> bool {
-        // Nobody can answer what was not asked yet.
+        // A share that was not sent yet has no answer.
         if out.has_share(id) {
             return false;
         }
@@ -347,7 +347,7 @@ impl Shares {
         self.strikes = 0;
         let unanswered = std::mem::take(&mut self.unanswered);
         for (id, Sent { found, at }) in unanswered.into_iter().rev() {
-            // What was not written the pool cannot have.
+            // The pool cannot have a line that was not written.
             let sent_before = if out.has_share(id) { found.sent_before } else { Some(at) };
             self.queue.push_front(Found { sent_before, ..found });
         }

@@ -9,7 +9,7 @@ use crate::{CloseReason, Limits};
 pub(super) struct Watch {
     /// The connection began.
     connected: Duration,
-    /// What the handshake still lacks; `None` once it is through.
+    /// The answer that the handshake still lacks; `None` once it is through.
     missing: Option<&'static str>,
     /// The last byte came.
     heard: Duration,
@@ -31,7 +31,7 @@ impl Watch {
         };
     }
 
-    /// What the handshake still waits for.
+    /// The handshake waits for this answer now.
     pub(super) fn waits_for(&mut self, missing: Option<&'static str>) {
         self.missing = missing;
     }
@@ -57,7 +57,7 @@ impl Watch {
         self.waits(limits).into_iter().map(|(due, _)| due).min().unwrap_or(Duration::MAX)
     }
 
-    /// What is overdue, if anything.
+    /// The first wait that is overdue, as the reason to close.
     pub(super) fn overdue(&self, now: Duration, limits: &Limits) -> Option<CloseReason> {
         let overdue = self.waits(limits).into_iter().filter(|&(due, _)| due <= now);
         overdue.min_by_key(|&(due, _)| due).map(|(_, reason)| reason)

@@ -97,7 +97,7 @@ fn hashes(start: &Start, memory: &mut Memory, turn: usize) -> [u32; PAIR] {
     last_two_rounds(second, [w0, w1])
 }
 
-/// What the four rounds change.
+/// The state that the four rounds change.
 #[derive(Clone, Copy)]
 struct Step {
     first: [State; PAIR],

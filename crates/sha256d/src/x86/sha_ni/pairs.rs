@@ -181,7 +181,7 @@ pub(super) fn first_rounds(
     [first, second]
 }
 
-/// What the four rounds change.
+/// The state that the four rounds change.
 #[derive(Clone, Copy)]
 struct Step {
     first: [State; PAIR],
