@@ -1,8 +1,8 @@
 //! The solo miner's side of the talk with one node or several, without sockets, files or clock.
 //!
 //! The caller sends each [`Request`] by HTTP and brings the outcome back, writes what
-//! [`NodeNews::Spool`] asks for, hands jobs to the hashing threads and found shares back. `now` is the
-//! time since any moment the caller chose; [`Client::poll_timeout`] says when to come again.
+//! [`NodeNews::Spool`] asks for, hands jobs to the hashing threads and found shares back. `now` is
+//! the time since any moment the caller chose; [`Client::poll_timeout`] says when to come again.
 //!
 //! - Work comes from the *active* node, the first in the order given that answers (failover).
 //! - A template is asked for every few seconds, or, where the node has threads to spare, when a
