@@ -391,11 +391,16 @@ fn the_page_shows_what_the_events_and_the_summary_tell() {
     visitor.wait_for(|event| event["event"] == "block");
     browser.wait_until("document.getElementById('miners').textContent.includes('<b>anna</b>')");
     browser.wait_until("document.querySelectorAll('#scale .row').length === 10");
+    let joule = browser.evaluate("document.getElementById('joule').textContent");
+    assert_eq!(joule, "CPUfetchingsteering0.1 %ASICroundsabout 90 %");
 
     for size in [PROJECTOR, PHONE, (1024, 768), (1280, 800)] {
         browser.resize(size);
         let sideways = "document.documentElement.scrollWidth - innerWidth";
         assert_eq!(browser.evaluate(sideways), 0, "the page scrolls sideways at {size:?}");
+        let cut = "[...document.querySelectorAll('#scale .value, #joule .value, #joule i')]
+            .filter(it => it.scrollWidth > it.clientWidth + 1).map(it => it.textContent)";
+        assert_eq!(browser.evaluate(cut), serde_json::json!([]), "cut at {size:?}");
         let hidden =
             "document.querySelector('#join code').getBoundingClientRect().bottom > innerHeight";
         assert_eq!(browser.evaluate(hidden), false, "how to join is below the edge at {size:?}");

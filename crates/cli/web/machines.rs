@@ -1,7 +1,8 @@
-//! The machines of the page's scale, from pencil and paper to today's ASIC, out of the table of
-//! `midstate asic`. This machine the page puts among them itself, as it hashes.
+//! The machines of the page's scale, from pencil and paper to today's ASIC, and where a joule goes:
+//! the tables of `midstate asic`. This machine the page puts among them itself, as it hashes.
 
 use midstate_economics::hardware;
+use midstate_economics::joule::{self, Spending};
 use serde::Serialize;
 
 use crate::shell::output::to_json;
@@ -25,6 +26,25 @@ struct Machines {
     event: &'static str,
     /// Slowest first.
     machines: Vec<Machine>,
+    /// In a CPU, then in an ASIC.
+    joule: Vec<Joule>,
+}
+
+/// What a machine spends a joule on.
+#[derive(Serialize)]
+struct Joule {
+    machine: String,
+    estimate: bool,
+    parts: Vec<Part>,
+    source: String,
+}
+
+#[derive(Serialize)]
+struct Part {
+    name: String,
+    share: f64,
+    /// Whether that is what the machine is there for.
+    useful: bool,
 }
 
 #[derive(Serialize)]
@@ -49,5 +69,21 @@ pub(super) fn to_json_text() -> String {
         source: device.source,
     };
     let machines = devices.into_iter().map(machine).collect();
-    to_json(&Machines { event: "machines", machines })
+    let joule = joule::spendings().into_iter().map(spent).collect();
+    to_json(&Machines { event: "machines", machines, joule })
+}
+
+fn spent(spending: Spending) -> Joule {
+    let whole = spending.whole();
+    let part = |part: joule::Part| Part {
+        name: part.name,
+        share: part.amount / whole,
+        useful: part.useful,
+    };
+    Joule {
+        machine: spending.machine,
+        estimate: spending.estimate,
+        parts: spending.parts.into_iter().map(part).collect(),
+        source: spending.source,
+    }
 }

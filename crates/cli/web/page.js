@@ -313,9 +313,9 @@ function drawScale() {
     const row = make('li', machine.here ? 'row here' : 'row');
     const part = (Math.log10(Math.max(machine.hps, 1e-6)) - SCALE.low) / (SCALE.high - SCALE.low);
     const bar = make('span', 'bar');
-    const length = make('i');
-    length.style.width = 100 * Math.min(Math.max(part, 0.004), 1) + '%';
-    bar.append(length);
+    const dot = make('i');
+    dot.style.left = 100 * Math.min(Math.max(part, 0), 1) + '%';
+    bar.append(dot);
     const name = make('span', 'name', machine.name);
     if (!machine.here) name.prepend(make('span', 'year', Math.floor(machine.year) + ' '));
     const words = machine.hps > 0 && machine.hps < 0.001
@@ -323,12 +323,45 @@ function drawScale() {
     row.append(name, bar, make('span', 'value', words));
     return row;
   });
-  byId('scale').replaceChildren(...rows);
+  byId('scale').replaceChildren(...rows, marks());
   const best = machines[machines.length - 1];
   put('verdict', mine > 0
     ? 'What one ' + best.name + ' does in a second keeps this machine busy for '
       + duration(best.hps / mine) + '.'
     : '');
+}
+
+// A log scale has no zero: its marks say what they are.
+function marks() {
+  const row = make('li', 'marks');
+  const bar = make('span');
+  for (const [power, text] of [[-6, '10⁻⁶'], [0, '1'], [6, '10⁶'], [12, '10¹²']]) {
+    const mark = make('i', '', text);
+    mark.style.left = 100 * (power - SCALE.low) / (SCALE.high - SCALE.low) + '%';
+    bar.append(mark);
+  }
+  row.append(make('span'), bar, make('span'));
+  return row;
+}
+
+function drawJoule(spendings) {
+  const percent = share => (100 * share).toFixed(share < 0.01 ? 1 : 0) + ' %';
+  byId('joule').replaceChildren(...spendings.map(spending => {
+    const row = make('li', 'row');
+    row.title = spending.source;
+    const bar = make('span', 'parts');
+    for (const part of spending.parts) {
+      const piece = make('i', part.useful ? 'useful' : '', part.share > 0.2 ? part.name.split(' ')[0] : '');
+      piece.style.flexGrow = part.share;
+      piece.title = part.name + ': ' + percent(part.share);
+      bar.append(piece);
+    }
+    const useful = spending.parts.find(part => part.useful);
+    const about = spending.estimate ? 'about ' : '';
+    row.append(make('span', 'name', spending.machine), bar,
+      make('span', 'value', about + percent(useful.share)));
+    return row;
+  }));
 }
 
 // --- listening --------------------------------------------------------------------------------
@@ -359,6 +392,7 @@ function listen() {
 function loadMachines() {
   fetch('api/v1/machines').then(answer => answer.json()).then(news => {
     machines = news.machines;
+    drawJoule(news.joule);
     draw();
   }).catch(() => setTimeout(loadMachines, RETRY_AFTER));
 }
