@@ -251,7 +251,7 @@ fn a_configuration_file_speaks_first() {
         (r#"{"quiet": "yes"}"#, "expected true"),
         (r#"{"user": true}"#, "expected a text"),
         (r#"{"user": "me",}"#, "line 1"),
-        (r#"{"usr": "me"}"#, "nobody knows the option \"usr\""),
+        (r#"{"usr": "me"}"#, "unknown option \"usr\""),
     ] {
         write(text);
         let (code, stderr) = fail(&["--compat", "minerd", "-c", path]);

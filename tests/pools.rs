@@ -136,7 +136,7 @@ fn u8_a_dry_run_says_what_would_be_done_and_does_nothing() {
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
     for words in [
-        "mine at stratum+tls://nowhere.invalid:443 as me, vouched for by --tls-pin, through socks5",
+        "mine at stratum+tls://nowhere.invalid:443 as me, trusting --tls-pin, through socks5",
         "or else at stratum+tcp://nowhere.invalid:3333 as other, through socks5",
         "with scalar, 2 threads",
         "until 3 accepted blocks",

@@ -39,7 +39,8 @@ fn keys() -> Vec<Key> {
     };
     let system = "the system's authorities";
     let [cert, pin, nobody] =
-        ["the certificates of --cert", "--tls-pin", "nobody (--tls-insecure)"].map(|s| json!(s));
+        ["the certificates of --cert", "--tls-pin", "any certificate (--tls-insecure)"]
+            .map(|s| json!(s));
     vec![
         key(
             "user = 'file'",

@@ -50,7 +50,7 @@ const HELP: &str = "\
 struct Cli {
     #[command(flatten)]
     output: OutputArgs,
-    /// Take another miner's flags, as the first of all: minerd
+    /// Take the flags of minerd; this flag comes first
     #[arg(long, value_name = "NAME", value_parser = [minerd::NAME], hide_possible_values = true)]
     compat: Option<String>,
     #[command(subcommand)]
@@ -65,19 +65,19 @@ enum Command {
     Mine(Box<mine::Args>),
     /// Find a nonce for an 80-byte header, as `bitcoin-util grind` does
     Grind(grind::Args),
-    /// Measure every kernel of this CPU
+    /// Measure the hash rate of every kernel of this CPU
     Bench(bench::Args),
-    /// Show why ASICs dominate: this machine beside all of them
+    /// Compare this machine with GPUs, FPGAs and ASICs: why it loses
     Asic(asic::Args),
     /// Walk through one header's hash, from its fields to the target
     Explain(explain::Args),
-    /// Work the economics of mining out in the open
+    /// Compute the economics of mining, with every formula shown
     Econ(econ::Args),
-    /// Tell what this machine can do, and how to cure what it cannot
+    /// Check this machine, a pool or a node, and name each cure
     Doctor(Box<doctor::Args>),
     /// Print a completion script for a shell
     Completions(help::CompletionsArgs),
-    /// Print the manual's page, or write the pages of all commands
+    /// Print a page of the manual, or write the pages of all commands
     Man(help::ManArgs),
 }
 

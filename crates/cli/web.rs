@@ -36,11 +36,12 @@ use token::{Origin, Token};
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Watching")]
 pub(crate) struct WebArgs {
-    /// Show the mining in a browser: serve a page here, as 127.0.0.1:8080 or 8080 (0: a free port)
+    /// Serve a page that shows the mining in a browser, at 127.0.0.1:8080 for instance, or just
+    /// 8080; port 0 takes a free one
     #[arg(long, value_name = "ADDR:PORT", value_parser = values::parse_address)]
     web: Option<SocketAddr>,
-    /// Let browsers of other machines see the page, with the token in this file; it is made if
-    /// there is none
+    /// Let browsers on other machines see the page if they have the token in this file; a missing
+    /// file is created
     #[arg(long, value_name = "FILE", requires = "web")]
     web_token: Option<PathBuf>,
 }

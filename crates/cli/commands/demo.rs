@@ -23,7 +23,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::commands::outcome::{of_link, outcome, with_summary};
 use crate::console::{self, ViewArgs};
-use crate::machine::choose::{Choice, MiningArgs, available_threads};
+use crate::machine::choose::{Choice, MEASURING, MiningArgs, available_threads};
 use crate::mining::event::{BlockEvent, Event};
 use crate::mining::words::{Sentence, of_late};
 use crate::mining::{self, Goals, PoolNews, Rig, Setup};
@@ -42,8 +42,6 @@ const PACE: f64 = 3.0;
 /// Threads on one CPU at which that pace is kept. Each thread finishes two milliseconds of an old
 /// job before it begins with a new one: with 64 on a CPU that is a tenth of a second for a block.
 const MOST_THREADS_A_CPU: usize = 64;
-/// Seconds for which the rate is measured that the pace is set by.
-const MEASURING: f64 = 0.15;
 const TAG: &[u8] = b"/midstate demo/";
 /// Our own name at the pool, for people; the pool knows us by the password.
 const WORKER: &str = "demo";
@@ -56,10 +54,10 @@ const WORKER: &str = "demo";
   midstate demo --node http://127.0.0.1:18443 \
                 --address bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080")]
 pub(crate) struct Args {
-    /// Stop after this many blocks of our own; those of miners who join come on top
+    /// Stop when this machine has found this many blocks; blocks of miners who join do not count
     #[arg(long, value_name = "N", default_value = "6", value_parser = values::count)]
     blocks: u64,
-    /// Where the pool listens, for other miners to join [default: a free loopback port]
+    /// Address at which other miners can join the pool [default: a free loopback port]
     #[arg(long, value_name = "ADDR:PORT", value_parser = values::parse_address)]
     listen: Option<SocketAddr>,
     /// Share difficulty: 1 is 4.3 billion hashes [default: a block every 3 s on this machine]

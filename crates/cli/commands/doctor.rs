@@ -25,6 +25,9 @@ use crate::shell::units;
 /// Our user name at a pool where none is given.
 const POOL_USER: &str = "midstate.doctor";
 
+/// Seconds for which the rate of this machine is measured.
+const MEASURING: f64 = 0.5;
+
 /// Jobs are as old as the pool's last look at its node, so a smaller difference means nothing.
 const CLOCK_SKEW: u64 = 120;
 
@@ -82,7 +85,7 @@ fn examine_machine(args: &Args, out: &mut Output) -> Result<(), Failure> {
     findings.push(clock());
     let choice = choose::choose(&args.hash);
     if let Ok(choice) = &choice {
-        findings.push(speed(choice, &choice.measure(choose::MEASURING)?));
+        findings.push(speed(choice, &choice.measure(MEASURING)?));
     }
     for finding in &findings {
         tell(finding, out);
@@ -161,7 +164,7 @@ fn examined(Step { stage, took, outcome }: Step) -> Finding {
             ("connection", Some("check the port, the firewall and whether the server is up"))
         }
         Stage::Tls => {
-            ("TLS", Some("what is wrong stands above; never use --tls-insecure to get around it"))
+            ("TLS", Some("see the line above; --tls-insecure would only hide the problem"))
         }
         Stage::Subscribe => {
             ("subscribe", Some("is it a Stratum v1 port for SHA-256? Ask the pool"))
@@ -169,7 +172,7 @@ fn examined(Step { stage, took, outcome }: Step) -> Finding {
         Stage::Authorize => {
             let cure = match outcome {
                 Outcome::Refused(_) => "check --user and --pass; pools want an address or account",
-                _ => "the pool said neither yes nor no to the user: try again later, or ask it",
+                _ => "the pool gave no clear answer: try again later, or ask the pool",
             };
             ("authorize", Some(cure))
         }
@@ -179,12 +182,11 @@ fn examined(Step { stage, took, outcome }: Step) -> Finding {
         Stage::Credentials => ("credentials", None),
         Stage::Chain => ("chain", None),
         Stage::Sync => {
-            ("sync", Some("wait until it has caught up: what is mined before then is stale"))
+            ("sync", Some("wait until it has caught up: blocks mined before then are stale"))
         }
-        Stage::Peers => (
-            "peers",
-            Some("check the node's network: a block that nobody hears of is lost to the next one"),
-        ),
+        Stage::Peers => {
+            ("peers", Some("check the node's network: a block that no other node hears of is lost"))
+        }
         Stage::Template => ("template", Some("see above, and the node's debug.log")),
         Stage::Challenge => ("signet challenge", None),
         Stage::Proposal => ("proposal", Some("the reason is the node's own: see its debug.log")),

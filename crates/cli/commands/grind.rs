@@ -26,9 +26,9 @@ Only the nonce is changed, as bitcoin-util does. Exit code 1 and \"Could not sat
 target\" mean that none of the 2^32 will do.
 
 With --roll-version and --roll-time the search goes on: all nonces for each version, all \
-versions for each second. Take all 80 bytes back then. Bitcoin Core's contrib/signet/miner takes \
-back the nonce alone, and the signature on a block of a signed signet covers version and time: \
-leave these flags out there.
+versions for each second. Then use all 80 bytes of the result. Bitcoin Core's \
+contrib/signet/miner takes back the nonce alone, and the signature on a block of a signed signet \
+covers version and time: leave these flags out there.
 
 Example, the first block of regtest:
   midstate grind \\

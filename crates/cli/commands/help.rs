@@ -29,7 +29,7 @@ pub(crate) struct ManArgs {
     /// The command whose page is printed, such as mine, or econ odds [default: midstate itself]
     #[arg(value_name = "COMMAND", conflicts_with = "out")]
     command: Vec<String>,
-    /// Write the page of each command into this directory, which is made if need be
+    /// Write the page of each command into this directory, which is created if it is missing
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }

@@ -20,7 +20,7 @@ pub(super) fn print_limits(protocol: &Limits, link: &LinkLimits, out: &mut Outpu
         ("memory that they may fill", PoolBounds::default().rows()),
         ("what a browser may ask", web::limits()),
         ("output that a peer may cause", flood::limits()),
-        ("whoever reads what we print", printer::limits()),
+        ("the reader of our output", printer::limits()),
     ] {
         out.line(title);
         for LimitRow { name, value, over } in rows {

@@ -50,11 +50,11 @@ pub(crate) struct Args {
     /// User name at the pool or node, one for each URL or one for all
     #[arg(short, long, value_name = "USER")]
     user: Vec<String>,
-    /// Password at the pool or node, likewise
+    /// Password at the pool or node, one for each URL or one for all
     #[arg(short, long, value_name = "PASS")]
     pass: Vec<String>,
-    /// File whose only line is the password, likewise: every user of the machine can read a command
-    /// line
+    /// File whose only line is the password, one for each URL or one for all. Safer than --pass,
+    /// because every user of the machine can read a command line
     #[arg(long, value_name = "FILE", conflicts_with = "pass")]
     pass_file: Vec<PathBuf>,
     /// User name and password in one
@@ -66,12 +66,12 @@ pub(crate) struct Args {
     /// Version bits to roll, or off
     #[arg(long, value_name = "HEX", default_value = "1fffe000", value_parser = values::parse_mask)]
     version_mask: u32,
-    /// Work at a backup until a better pool or node has been healthy for this many seconds
+    /// Return from a backup when a better pool or node has been healthy for this many seconds
     /// [default: 60]
     #[arg(long, value_name = "SECS")]
     return_after: Option<u64>,
-    /// Read pools and defaults from this TOML file; SIGHUP reads the pools again [default, without
-    /// URL and --address: midstate/config.toml where the user's configurations are]
+    /// Read pools and defaults from this TOML file; SIGHUP reads the pools again [default, if
+    /// neither URL nor --address is given: ~/.config/midstate/config.toml]
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(flatten)]
@@ -89,17 +89,17 @@ pub(crate) struct Args {
     /// Stop after this many seconds
     #[arg(long, value_name = "SECS", help_heading = STOPPING)]
     time_limit: Option<u64>,
-    /// Give up when no pool or node has let us in for this many seconds, 1 or more
+    /// Give up when no pool or node has accepted us for this many seconds, 1 or more
     #[arg(long, value_name = "SECS", value_parser = values::count, help_heading = STOPPING)]
     give_up: Option<u64>,
     #[command(flatten)]
     web: WebArgs,
     #[command(flatten)]
     view: ViewArgs,
-    /// Check the flags and the configuration, say what they come to, and stop there
+    /// Check flags and configuration, print what would be done, and exit
     #[arg(long, help_heading = CHECKING)]
     dry_run: bool,
-    /// Print every limit on what pools and nodes may do, and what happens over it
+    /// Print every limit on pools and nodes, and what happens beyond it
     #[arg(long, help_heading = CHECKING)]
     print_limits: bool,
 }

@@ -39,7 +39,7 @@ pub(crate) struct Args {
     /// Measure with this many threads only [default: 1 and all]
     #[arg(long, value_name = "N", value_parser = values::threads)]
     threads: Option<NonZeroUsize>,
-    /// Measure what each thing left out of the work has gained, step by step
+    /// Measure the gain of each optimisation, step by step
     #[arg(long, conflicts_with = "kernel")]
     ladder: bool,
     /// Write the measurement as a page with plots to FILE

@@ -29,22 +29,22 @@ pub(crate) struct Args {
 
 #[derive(Subcommand, Debug)]
 enum Topic {
-    /// What a day of 1 PH/s takes in, and what price of a bitcoin that stands for
+    /// The income of 1 PH/s in a day, and the price of a bitcoin that follows from it
     #[command(after_help = "Example: midstate econ hashprice --before 55")]
     Hashprice(revenue::HashpriceArgs),
     /// The power price at which a machine earns nothing
     #[command(after_help = "Example: midstate econ breakeven --efficiency 17.5 --hashprice 38.7")]
     Breakeven(revenue::BreakevenArgs),
-    /// The schedule of new coins, and what a halving asks of price and hash rate
+    /// The schedule of new coins, and the growth that makes up for a halving
     #[command(after_help = "Example: midstate econ halving --years 4")]
     Halving(supply::Args),
-    /// Difficulty: a given change explained, or fleets that switch off and on under the real rule
+    /// How difficulty follows hash rate: a change explained, the history, or a simulation
     #[command(after_help = "Example: midstate econ retarget --replay us-exit")]
     Retarget(retarget::Args),
-    /// How long until a block, and how sure of it
+    /// How long a block takes, how sure that is, and how long luck takes to even out
     #[command(after_help = "Example: midstate econ odds --rate 86000000 --days 30")]
     Odds(odds::OddsArgs),
-    /// What a share of blocks says, and what a pool changes for its members
+    /// How much of a pool's share of blocks is luck, and how a pool changes the luck of its members
     #[command(after_help = "Example: midstate econ pools --before 0.4 --after 0.35")]
     Pools(odds::PoolsArgs),
     /// Rigs, hash rate and gigawatts of a site or of the network
@@ -53,13 +53,13 @@ enum Topic {
     /// Mine with a megawatt, or rent it out
     #[command(after_help = "Example: midstate econ host --megawatts 245 --years 15")]
     Host(power::HostArgs),
-    /// A site with a tenant and miners, hour by hour over a list of power prices
+    /// A site that serves a tenant, mines or sells its power, hour by hour by the price
     #[command(after_help = "Example: midstate econ dispatch --megawatts 100 --hosted 40")]
     Dispatch(power::DispatchArgs),
     /// Days until a machine has paid for itself
     #[command(after_help = "Example: midstate econ payback --rig S21 --electricity 0.05")]
     Payback(revenue::PaybackArgs),
-    /// What articles about mining claim, computed again
+    /// Claims of articles about mining, computed and judged
     #[command(after_help = "Example: midstate econ claims halving")]
     Claims(claims::Args),
 }

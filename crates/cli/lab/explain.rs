@@ -37,13 +37,13 @@ pub(crate) struct Args {
     /// Wait for Enter before each step, and show every round
     #[arg(long)]
     step: bool,
-    /// Turn the difficulty up, 8 to 28 bits, and really mine at each: tries against expectation
+    /// Mine at rising difficulty, 8 to 28 bits, and compare the tries with their expectation
     #[arg(long, conflicts_with_all = ["step", "luck"])]
     dial: bool,
-    /// Find thousands of easy blocks, and hold the waits against theory
+    /// Find thousands of easy blocks, and compare the waits with theory
     #[arg(long, conflicts_with = "step")]
     luck: bool,
-    /// The same seed mines the same headers for --dial and --luck [default: the time]
+    /// Seed of --dial and --luck: the same seed mines the same headers [default: the time]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     #[command(flatten)]

@@ -16,8 +16,8 @@ pub(crate) struct InputArgs {
     /// Difficulty of mainnet
     #[arg(long, global = true, value_name = "D", value_parser = positive)]
     difficulty: Option<f64>,
-    /// Hash rate of mainnet, EH/s [default: from the difficulty, which follows from it where it is
-    /// given alone]
+    /// Hash rate of mainnet, EH/s [default: from the difficulty]. Given alone, it sets the
+    /// difficulty
     #[arg(long, global = true, value_name = "EH/S", value_parser = positive)]
     network: Option<f64>,
     /// Price of a bitcoin, $

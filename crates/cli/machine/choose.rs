@@ -33,13 +33,13 @@ const TRIALS: usize = 12;
 const HITS_A_SECOND: f64 = 4000.0;
 /// The same for each share that may be sent in a second, where that is more.
 const HITS_A_SHARE: f64 = 20.0;
-/// Seconds for which all threads together are measured, where the rate is told to people.
-pub(crate) const MEASURING: f64 = 0.5;
+/// Seconds for which all threads together are measured, where nothing else is said.
+pub(crate) const MEASURING: f64 = 0.15;
 
 /// Flags of every command that hashes.
 #[derive(Args, Debug, Clone)]
 pub(crate) struct HashArgs {
-    /// Hashing threads [default: all that affinity and cgroup allow]
+    /// Number of hashing threads [default: one for each CPU that this process may use]
     #[arg(short, long, value_name = "N", value_parser = values::threads)]
     pub(crate) threads: Option<NonZeroUsize>,
     #[arg(long, value_name = "NAME", help = kernel_help())]
@@ -128,8 +128,12 @@ impl Choice {
     /// them as the system has CPUs for: more threads are not faster, and other programs take their
     /// part. The one way to a rate that people are told.
     pub(crate) fn measure(&self, seconds: f64) -> Result<Estimate, Failure> {
-        let Config { kernel, threads, ref cut } = self.config;
-        let threads = threads.min(available_threads());
+        self.measure_on(self.config.threads.min(available_threads()), seconds)
+    }
+
+    /// The same with so many threads.
+    pub(crate) fn measure_on(&self, threads: usize, seconds: f64) -> Result<Estimate, Failure> {
+        let Config { kernel, ref cut, .. } = self.config;
         Ok(rate_of(kernel, threads, cut.midstates, seconds)?.limited(self.max_rate))
     }
 

@@ -6,8 +6,8 @@ use clap::{Args, ValueEnum};
 /// Flags about manners.
 #[derive(Args, Debug, Clone, Copy)]
 pub(crate) struct PriorityArgs {
-    /// Hash when nothing else wants the CPU (idle), or like any other program (normal); Windows
-    /// knows no difference
+    /// Priority of the hashing threads: idle lets other programs go first, normal competes with
+    /// them. No effect on Windows
     #[arg(long, value_name = "HOW", default_value = "idle", hide_possible_values = true)]
     pub(crate) priority: Priority,
 }

@@ -28,7 +28,7 @@ pub(super) fn arguments(path: &Path, command: &Command) -> Result<Vec<String>, F
         let known = command.get_arguments().find(|flag| flag.get_long() == Some(key));
         let Some(flag) = known else {
             if !key.starts_with('_') {
-                let words = format!("{shown}: nobody knows the option {key:?}, left out");
+                let words = format!("{shown}: unknown option {key:?}, ignored");
                 let _ = writeln!(std::io::stderr(), "{words}");
             }
             continue;

@@ -19,7 +19,7 @@ use crate::shell::values::threads;
 
 const ALGORITHM: &str = "sha256d";
 
-/// Mine as minerd would; what each flag becomes is in docs/minerd.md.
+/// Mine with the flags of minerd; docs/minerd.md explains each.
 #[derive(Parser, Debug)]
 #[command(
     name = "cpuminer",
@@ -54,7 +54,7 @@ pub(super) struct Flags {
         short = 'x', long, value_name = "socks5://HOST:PORT", value_parser = checked::<ProxyUrl>
     )]
     proxy: Option<String>,
-    /// Hashing threads [default: all that affinity and cgroup allow]
+    /// Number of hashing threads [default: one for each CPU that this process may use]
     #[arg(short, long, value_name = "N", value_parser = threads)]
     threads: Option<NonZeroUsize>,
     /// Give up after so many failures to reach the server; -1: never
@@ -69,7 +69,7 @@ pub(super) struct Flags {
         value_parser = clap::value_parser!(u64).range(1..=9999)
     )]
     retry_pause: u64,
-    /// Without effect: a silent server is given up by limits of our own
+    /// Without effect: midstate has its own limits for silent servers
     #[arg(
         short = 'T', long, value_name = "N",
         value_parser = clap::value_parser!(u64).range(1..=99_999)
@@ -81,7 +81,7 @@ pub(super) struct Flags {
         value_parser = clap::value_parser!(u64).range(1..=9999)
     )]
     scantime: u64,
-    /// Who is paid, when mining at a node
+    /// Address that our blocks pay, when mining at a node
     #[arg(long, value_name = "ADDR", value_parser = checked::<Address>)]
     coinbase_addr: Option<String>,
     /// Text in the coinbase of our blocks, when mining at a node
@@ -90,13 +90,13 @@ pub(super) struct Flags {
     /// Ask a node every five seconds instead of waiting there for the next block
     #[arg(long)]
     no_longpoll: bool,
-    /// Without effect: getwork is spoken by nobody any more, nor by us
+    /// Without effect: midstate does not speak getwork
     #[arg(long)]
     no_getwork: bool,
-    /// Refused with a node, which can be mined at in no other way
+    /// Refused with a node: getblocktemplate is the only way to mine there
     #[arg(long)]
     no_gbt: bool,
-    /// Without effect: no server is left for another because of an HTTP header
+    /// Without effect: no HTTP header makes midstate leave a server
     #[arg(long)]
     no_stratum: bool,
     /// Stay where you are when a pool says client.reconnect

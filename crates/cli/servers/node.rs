@@ -55,7 +55,7 @@ const DEFAULT_TAG: &str = "/midstate/";
 #[derive(clap::Args, Debug, Clone)]
 #[command(next_help_heading = "Solo mining at a Bitcoin Core node")]
 pub(crate) struct NodeArgs {
-    /// Who is paid: a base58 or bech32 address of the node's chain
+    /// Address that our blocks pay: base58 or bech32, of the node's chain
     #[arg(long, value_name = "ADDR")]
     pub(crate) address: Option<Address>,
     /// Text in the coinbase of our blocks
@@ -63,14 +63,15 @@ pub(crate) struct NodeArgs {
     coinbase_tag: String,
     #[command(flatten)]
     entry: EntryArgs,
-    /// Whether to wait at the node for the next block, which takes one of its RPC threads; auto:
-    /// where it has some to spare [default: auto]
+    /// Keep a call waiting at the node, which answers at the next block. The call takes one of the
+    /// node's RPC threads; auto waits only where threads are free [default: auto]
     #[arg(long, value_name = "WHEN")]
     long_poll: Option<LongPoll>,
     /// Find no more than one block in this many seconds
     #[arg(long, value_name = "SECS", default_value = "0", value_parser = parse_seconds)]
     block_interval: Duration,
-    /// Where solved blocks wait until they are safe [default: in the state directory of the user]
+    /// Directory for solved blocks until the chain has them for good [default: in the state
+    /// directory of the user]
     #[arg(long, value_name = "DIR")]
     spool: Option<PathBuf>,
 }

@@ -32,10 +32,11 @@ pub(crate) struct RouteArgs {
     /// the system's authorities
     #[arg(long, value_name = "FILE", conflicts_with_all = ["tls_pin", "tls_insecure"])]
     cert: Option<PathBuf>,
-    /// Trust this certificate or public key alone: its SHA-256
+    /// Trust only the certificate or public key with this SHA-256
     #[arg(long, value_name = "HEX", alias = "tls-fingerprint", conflicts_with = "tls_insecure")]
     tls_pin: Option<String>,
-    /// Accept any certificate. Only for tests: anybody on the way can take the work
+    /// Accept any certificate. Only for tests: an attacker between you and the server can steal the
+    /// work
     #[arg(long)]
     tls_insecure: bool,
     /// Connect through a SOCKS5 proxy, which also looks up the names
@@ -55,18 +56,18 @@ pub(crate) struct PoolArgs {
     /// The same as --redirect none
     #[arg(long, conflicts_with = "redirect")]
     no_redirect: bool,
-    /// Take no more shares a second than this, after a second's worth at once; what is found beyond
-    /// counts as throttled, blocks never do, except on regtest [default: 200]
+    /// Send at most this many shares a second. Further shares count as throttled and are not sent.
+    /// Blocks are always sent, except on regtest [default: 200]
     #[arg(long, value_name = "N", value_parser = values::at_least_one::<NonZeroU32>)]
     max_share_rate: Option<NonZeroU32>,
-    /// Look into the coinbase of every job: it has to pay this address, and at least PCT percent of
-    /// all it pays; warn if it does not
+    /// Warn when the coinbase of a job does not pay this address, or pays it less than PCT percent
+    /// of its whole
     #[arg(long, value_name = "ADDR[:PCT]")]
     expect_payout: Option<Payee>,
     /// Leave a pool whose job does not pay as --expect-payout says
     #[arg(long)]
     payout_strict: bool,
-    /// Take a user name even if it looks like a mistyped address
+    /// Accept a user name that looks like a mistyped address
     #[arg(long)]
     any_user: bool,
     /// Ask the pool for shares of this difficulty; few pools obey

@@ -87,7 +87,7 @@ impl Printer {
         let left_out = std::mem::take(&mut state.left_out);
         if left_out > 0 {
             let lines = units::count(left_out, "line");
-            let words = format!("warning: left out {lines} that nobody read\n");
+            let words = format!("warning: left out {lines}, because the reader was too slow\n");
             state.waiting.push_back((Stream::Stderr, words));
         }
         state.waiting.push_back((stream, text));

@@ -165,7 +165,7 @@ impl Server {
             Trust::System => "the system's authorities",
             Trust::Authorities(_) => "the certificates of --cert",
             Trust::Pin(_) => "--tls-pin",
-            Trust::Anybody => "nobody (--tls-insecure)",
+            Trust::Anybody => "any certificate (--tls-insecure)",
         };
         Self {
             url: url.to_string(),
@@ -184,7 +184,7 @@ impl Server {
         let mut words = self.url.clone();
         for (before, what) in [
             (" as ", self.user.as_deref()),
-            (", vouched for by ", self.trust),
+            (", trusting ", self.trust),
             (", through ", self.proxy.as_deref()),
             (", where jobs pay ", self.expect_payout.as_deref()),
         ] {

@@ -64,7 +64,7 @@ impl Here {
                     out.status(&format!("measuring for {seconds} s with {}", config.kernel.name()));
                 }
                 let (start, begin) = (Instant::now(), meter.as_ref().and_then(EnergyMeter::read));
-                let estimate = choice.measure(seconds)?;
+                let estimate = choice.measure_on(threads, seconds)?;
                 let end = meter.as_ref().and_then(EnergyMeter::read);
                 out.end_status();
                 if let (Some(begin), Some(end), Some(meter)) = (begin, end, &meter) {

@@ -11,7 +11,7 @@ use crate::shell::style::Style;
 /// Flags of `claims`.
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// Show these only, with their sources: a number, or words that a claim has [default: all]
+    /// Show only these claims, with their sources: by number, or by words in them [default: all]
     #[arg(value_name = "WHICH")]
     which: Vec<String>,
 }

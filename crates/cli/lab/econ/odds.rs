@@ -19,12 +19,12 @@ use crate::shell::values::{count, hash_rate, positive, share};
 #[derive(clap::Args, Debug)]
 pub(super) struct OddsArgs {
     /// A machine's rate, hashes per second
-    #[arg(long, value_name = "H/S", value_parser = hash_rate, default_value_t = 100e6)]
+    #[arg(long, value_name = "H/S", value_parser = hash_rate, default_value = "100M")]
     rate: f64,
     /// Days of hashing
     #[arg(long, value_name = "DAYS", value_parser = positive, default_value_t = 365.25)]
     days: f64,
-    /// Blocks after which to tell how far luck has evened out
+    /// Number of blocks: how far has luck evened out after them, and how long do they take?
     #[arg(long, value_name = "N", value_parser = count, default_value_t = 100)]
     blocks: u64,
     /// An earlier difficulty, to compare with
@@ -35,20 +35,20 @@ pub(super) struct OddsArgs {
 /// Flags of `econ pools`.
 #[derive(clap::Args, Debug)]
 pub(super) struct PoolsArgs {
-    /// Share of blocks in the first time
+    /// Share of blocks in the first period
     #[arg(long, value_name = "SHARE", value_parser = share, default_value_t = 0.40)]
     before: f64,
-    /// Share of blocks in the second time
+    /// Share of blocks in the second period
     #[arg(long, value_name = "SHARE", value_parser = share, default_value_t = 0.35)]
     after: f64,
-    /// Blocks in each of them
+    /// Blocks in each period
     #[arg(long, value_name = "N", default_value_t = 31 * u64::from(BLOCKS_PER_DAY),
           value_parser = count)]
     blocks: u64,
     /// A member's rate, hashes per second
-    #[arg(long, value_name = "H/S", value_parser = hash_rate, default_value_t = 200e12)]
+    #[arg(long, value_name = "H/S", value_parser = hash_rate, default_value = "200T")]
     rate: f64,
-    /// What the pool keeps
+    /// Share of the income that the pool keeps
     #[arg(long, value_name = "SHARE", value_parser = share, default_value_t = 0.02)]
     pool_fee: f64,
 }

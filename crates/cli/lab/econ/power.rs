@@ -42,7 +42,7 @@ pub(super) struct SiteArgs {
     #[arg(long, value_name = "N", group = "size")]
     rigs: Option<u64>,
     /// Rate of one rig, hashes per second
-    #[arg(long, value_name = "H/S", value_parser = hash_rate, default_value_t = 200e12)]
+    #[arg(long, value_name = "H/S", value_parser = hash_rate, default_value = "200T")]
     rig_rate: f64,
     /// Efficiencies, J/TH, separated by commas
     #[arg(long, value_name = "J/TH", value_delimiter = ',', value_parser = positive,
@@ -56,8 +56,8 @@ pub(super) struct SiteArgs {
 /// Flags of `econ host`: the shipped numbers are those of Hut 8's contract of December 2025.
 #[derive(clap::Args, Debug)]
 pub(super) struct HostArgs {
-    /// What the contract brings in all, $
-    #[arg(long, value_name = "USD", value_parser = positive, default_value_t = 7.0e9)]
+    /// Income of the whole contract, $
+    #[arg(long, value_name = "USD", value_parser = positive, default_value = "7e9")]
     contract: f64,
     /// For how long
     #[arg(long, value_name = "YEARS", default_value_t = 15,
@@ -73,7 +73,7 @@ pub(super) struct HostArgs {
     #[arg(long, value_name = "SHARE", value_parser = share, default_value_t = 0.985)]
     margin: f64,
     /// Cost of the hall for 1 MW at the meter, $
-    #[arg(long, value_name = "USD", value_parser = not_negative, default_value_t = 5.0e6)]
+    #[arg(long, value_name = "USD", value_parser = not_negative, default_value = "5e6")]
     capex: f64,
     /// Chance a year that the tenant stops paying
     #[arg(long, value_name = "SHARE", value_parser = share, default_value_t = 0.0)]
@@ -84,10 +84,10 @@ pub(super) struct HostArgs {
     /// Cost of hall and miners for 1 MW at the meter, $
     #[arg(long, value_name = "USD", value_parser = not_negative, default_value_t = 0.325e6)]
     mining_capex: f64,
-    /// By what share hashprice falls in a year
+    /// Share by which hashprice falls in a year
     #[arg(long, value_name = "SHARE", value_parser = share, default_value_t = 0.10)]
     decline: f64,
-    /// Interest at which a later dollar is worth less
+    /// Yearly discount rate of later income
     #[arg(long, value_name = "SHARE", value_parser = share, default_value_t = 0.10)]
     discount: f64,
 }

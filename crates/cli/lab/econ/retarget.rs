@@ -37,8 +37,11 @@ pub(super) struct Args {
     /// Show the difficulty of every period of mainnet until February 2026, and its deepest falls
     #[arg(long, conflicts_with_all = ["from", "replay", "exit", "volatility", "periods", "seed"])]
     history: bool,
-    /// What happens in the simulation
-    #[arg(long, value_enum, default_value_t = Replay::Feb2026, conflicts_with = "from")]
+    /// What to simulate: calm (nothing happens), feb2026 (a tenth of the network leaves), us-exit
+    /// (the United States leave, and return four periods later), halving2028, or price-fall (by
+    /// 40 % overnight)
+    #[arg(long, value_enum, default_value_t = Replay::Feb2026, conflicts_with = "from",
+          hide_possible_values = true)]
     replay: Replay,
     /// Share of the machines that leaves, in place of the replay's own (feb2026 and us-exit)
     #[arg(long, value_name = "SHARE", value_parser = leaving)]
@@ -263,7 +266,7 @@ fn refuse_what_changes_nothing(args: &Args, inputs: &Inputs) -> Result<(), Failu
         ("--difficulty", is_feb2026 && inputs.difficulty.is_given(), "it has its own"),
         ("--network", is_feb2026 && inputs.network.is_given(), "it has its own"),
         ("--height", has_own_time && inputs.height.is_given(), "it has its own"),
-        ("--exit", !somebody_leaves && args.exit.is_some(), "nobody leaves in it"),
+        ("--exit", !somebody_leaves && args.exit.is_some(), "no machine leaves in it"),
     ];
     if let Some((flag, _, why)) = given.iter().find(|(_, refused, _)| *refused) {
         return Err(Failure::usage(format!(

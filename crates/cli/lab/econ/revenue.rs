@@ -57,7 +57,7 @@ pub(super) struct PaybackArgs {
     /// A machine of the hardware table, by any part of its name
     #[arg(long, value_name = "NAME", default_value = "Antminer S21 XP")]
     rig: String,
-    /// What it costs, $ [default: the shipped price of 1 TH/s]
+    /// Price of the machine, $ [default: its TH/s at the shipped price]
     #[arg(long, value_name = "USD", value_parser = positive)]
     cost: Option<f64>,
     /// Watts at the meter for each watt at the machine
@@ -194,7 +194,7 @@ pub(super) fn payback(
 ) -> Result<(), Failure> {
     let device = find_rig(&args.rig)?;
     let Some(power) = device.power else {
-        return Err(Failure::usage(format!("{}: nobody says what it draws", device.name)));
+        return Err(Failure::usage(format!("{}: its power is not published", device.name)));
     };
     let power = power.band().high;
     let cost = Dollars(args.cost.unwrap_or(inputs.rig_price.value * device.rate.tera()));

@@ -21,7 +21,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "GROWTH", allow_negative_numbers = true, value_parser = growth,
           default_value_t = 0.0)]
     hash_growth: f64,
-    /// Years over which one halving is made up for
+    /// Years in which growth makes up for one halving
     #[arg(long, value_name = "YEARS", default_value_t = 4.0, value_parser = years)]
     years: f64,
 }
