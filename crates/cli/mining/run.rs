@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use midstate_chain::Share;
 use midstate_engine::Engine;
-use midstate_net::{Account, Upstream};
+use midstate_net::{Account, EventReceiver, Upstream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
@@ -21,6 +21,7 @@ use super::stopwatch::Stopwatch;
 use super::view::{View, Views};
 use super::{Command, Goals, PoolNews, Rig};
 use crate::machine::choose::Choice;
+use crate::machine::gauge::Readings;
 use crate::machine::sensors;
 use crate::shell::signals::{Request, Requests, end_after, interrupted};
 
@@ -43,17 +44,19 @@ pub(crate) struct Setup {
 pub(crate) async fn run(
     setup: Setup,
     views: Views<'_>,
-    mut commands: mpsc::UnboundedReceiver<Command>,
+    commands: mpsc::UnboundedReceiver<Command>,
     pool_news: &mut mpsc::UnboundedReceiver<PoolNews>,
 ) -> End {
     let Setup { mut choice, upstream, read_pools, goals, node_judges } = setup;
     let (outbox, shares) = mpsc::unbounded_channel();
-    let (events, mut inbox) = midstate_net::events();
+    let (events, link_events) = midstate_net::events();
     let (stop, stopped) = oneshot::channel();
     let (reloads, reloaded) = mpsc::unbounded_channel();
-    let (lists, mut read) = mpsc::unbounded_channel();
-    let (sensors, mut sensed) = mpsc::unbounded_channel();
-    let (gauges, mut read_off) = mpsc::unbounded_channel();
+    let (lists, lists_read) = mpsc::unbounded_channel();
+    let (sensors, sensed) = mpsc::unbounded_channel();
+    let (gauges, gauged) = mpsc::unbounded_channel();
+    let mut inputs =
+        Inputs { commands, sensed, gauged, lists: lists_read, link: link_events, pool_news };
 
     let (gives_up, share_rate) = (upstream.give_up().is_some(), upstream.share_rate());
     let easiest = choice.easiest_target(share_rate);
@@ -83,54 +86,24 @@ pub(crate) async fn run(
         lists,
         views,
     };
-    let mut interrupted = std::pin::pin!(interrupted());
-    let mut requests = Requests::listen();
-    driver.work_off();
-    while driver.miner.is_mining() {
-        let tick = started + driver.miner.poll_timeout();
-        // In this order, what is rare is never held up by what is not, and shares that are done
-        // make room for new ones. A view is first called when a signal would already be noticed.
-        tokio::select! {
-            biased;
-            () = &mut interrupted => driver.handle(|miner, _| miner.handle_interrupt()),
-            Some(command) = commands.recv() => {
-                driver.handle(|miner, _| miner.handle_command(command));
-            }
-            Some(news) = sensed.recv() => {
-                driver.handle(|miner, _| miner.handle_sensor(of_sensor(news)));
-            }
-            Some(readings) = read_off.recv() => {
-                driver.handle(|miner, _| miner.handle_readings(readings));
-            }
-            request = requests.next() => driver.handle(|miner, _| match request {
-                Request::Status => miner.handle_status_request(),
-                Request::Reload => miner.handle_reload_request(),
-            }),
-            Some(list) = read.recv() => driver.handle(|miner, _| miner.handle_list(list)),
-            () = sleep_until(tick) => driver.tick(),
-            event = inbox.recv() => match event {
-                Some(event) => driver.handle(|miner, now| miner.handle_link(now, event)),
-                // The link has ended by itself.
-                None => break,
-            },
-            Some(news) = pool_news.recv() => driver.handle_pool_news(news),
-            Some(share) = driver.found.recv() => {
-                driver.handle(|miner, now| miner.handle_share(now, share));
-            }
-        }
-    }
+    driver.mine(&mut inputs).await;
     for task in watch.into_iter().chain(gauge) {
         task.abort();
     }
-    while let Some(event) = inbox.recv().await {
-        driver.handle(|miner, now| miner.handle_link(now, event));
-    }
-    while let Ok(news) = pool_news.try_recv() {
-        driver.handle_pool_news(news);
-    }
+    driver.take_last(&mut inputs).await;
     let end: LinkResult = link.await.map_err(|error| LinkPanic(error.to_string()));
     driver.handle(|miner, now| miner.handle_link_end(now, end));
     driver.miner.poll_end().expect("a miner whose link has ended is over")
+}
+
+/// The channels by which something can come while mining, beside signals and shares.
+struct Inputs<'a> {
+    commands: mpsc::UnboundedReceiver<Command>,
+    sensed: mpsc::UnboundedReceiver<sensors::News>,
+    gauged: mpsc::UnboundedReceiver<Readings>,
+    lists: mpsc::UnboundedReceiver<List>,
+    link: EventReceiver,
+    pool_news: &'a mut mpsc::UnboundedReceiver<PoolNews>,
 }
 
 /// An engine without threads, the time that it spends hashing, and the shares that it finds.
@@ -178,6 +151,56 @@ struct Driver<'a> {
 impl Driver<'_> {
     fn now(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// Until the miner stops, or the link ends by itself.
+    async fn mine(&mut self, inputs: &mut Inputs<'_>) {
+        let mut interrupted = std::pin::pin!(interrupted());
+        let mut requests = Requests::listen();
+        self.work_off();
+        while self.miner.is_mining() {
+            let tick = self.started + self.miner.poll_timeout();
+            // In this order, what is rare is never held up by what is not, and shares that are done
+            // make room for new ones. A view is first called when a signal would already be noticed.
+            tokio::select! {
+                biased;
+                () = &mut interrupted => self.handle(|miner, _| miner.handle_interrupt()),
+                Some(command) = inputs.commands.recv() => {
+                    self.handle(|miner, _| miner.handle_command(command));
+                }
+                Some(news) = inputs.sensed.recv() => {
+                    self.handle(|miner, _| miner.handle_sensor(of_sensor(news)));
+                }
+                Some(readings) = inputs.gauged.recv() => {
+                    self.handle(|miner, _| miner.handle_readings(readings));
+                }
+                request = requests.next() => self.handle(|miner, _| match request {
+                    Request::Status => miner.handle_status_request(),
+                    Request::Reload => miner.handle_reload_request(),
+                }),
+                Some(list) = inputs.lists.recv() => self.handle(|miner, _| miner.handle_list(list)),
+                () = sleep_until(tick) => self.tick(),
+                event = inputs.link.recv() => match event {
+                    Some(event) => self.handle(|miner, now| miner.handle_link(now, event)),
+                    // The link has ended by itself.
+                    None => break,
+                },
+                Some(news) = inputs.pool_news.recv() => self.handle_pool_news(news),
+                Some(share) = self.found.recv() => {
+                    self.handle(|miner, now| miner.handle_share(now, share));
+                }
+            }
+        }
+    }
+
+    /// Hands on what comes until the link has ended: verdicts, above all.
+    async fn take_last(&mut self, inputs: &mut Inputs<'_>) {
+        while let Some(event) = inputs.link.recv().await {
+            self.handle(|miner, now| miner.handle_link(now, event));
+        }
+        while let Ok(news) = inputs.pool_news.try_recv() {
+            self.handle_pool_news(news);
+        }
     }
 
     /// Hands something to the miner, and does what comes of it.
