@@ -28,7 +28,7 @@ use crate::shell::output::Output;
 use crate::shell::printer::Printer;
 use crate::shell::runtime;
 
-/// What we are called then.
+/// The program's name then.
 pub(crate) const NAME: &str = "minerd";
 
 /// minerd's arguments, if the program is called by that name or told to go by it.

@@ -44,8 +44,8 @@ pub(super) struct Voice {
     debug: bool,
     scantime: Duration,
     retry_pause: Duration,
-    /// What each thread had done when they were counted, in which time of hashing, and its rate
-    /// until then, in hashes per second.
+    /// The hashes of each thread when they were counted, the time of hashing until then, and each
+    /// thread's rate until then, in hashes per second.
     counts: Vec<u64>,
     counted: Instant,
     hashed: Duration,
@@ -274,7 +274,7 @@ impl Sink {
     }
 
     fn print(&self, level: Level, text: &str) {
-        // Nobody who reads is no reason to stop or to wait, nor is there anybody to tell.
+        // A closed output is no reason to stop or to wait, and there is no one to tell.
         match self {
             Self::Stderr(printer) => {
                 printer.offer(Stream::Stderr, format!("[{}] {text}\n", now()));

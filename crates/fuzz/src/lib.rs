@@ -1,4 +1,4 @@
-//! What the targets share: a Stratum client, and the pool that the fuzzer speaks for.
+//! The part that the targets share: a Stratum client, and the pool that the fuzzer speaks for.
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "libfuzzer")]

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 /// An example grows by a few bytes a change; longer ones say nothing new.
 const LONGEST: usize = 4096;
-/// What numbers, texts and frames break at.
+/// Bytes at which numbers, texts and frames break.
 const SPICES: [&[u8]; 12] = [
     b"\n",
     b"\"",

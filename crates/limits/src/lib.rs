@@ -11,7 +11,7 @@ pub struct LimitRow {
     pub name: &'static str,
     /// How much of it is allowed, with its unit.
     pub value: String,
-    /// What happens over it.
+    /// The consequence of going over it.
     pub over: &'static str,
 }
 

@@ -30,7 +30,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Transport for T {}
 
 /// An open connection.
 pub struct Connection {
-    /// What to read and to write.
+    /// The stream to read and to write.
     pub transport: Box<dyn Transport>,
     /// The address at the other end, where there is no proxy in between.
     pub peer: Option<IpAddr>,
@@ -45,7 +45,7 @@ pub(crate) struct Endpoint<'a> {
     pub(crate) port: u16,
     /// The URL.
     pub(crate) url: &'a (dyn fmt::Display + Sync),
-    /// What is to be spoken there.
+    /// The protocol to be spoken there.
     pub(crate) wanted: Wanted,
 }
 
@@ -77,7 +77,7 @@ pub enum DialError {
         /// The resolver's words.
         error: io::Error,
     },
-    /// Nobody listens there.
+    /// Nothing listens there.
     #[error("cannot connect to {0}: connection refused")]
     Refused(String),
     /// No connection for another reason.
@@ -93,7 +93,7 @@ pub enum DialError {
     TimedOut {
         /// To whom.
         to: String,
-        /// What was waited for.
+        /// The step that was waited for.
         what: &'static str,
         /// How long.
         limit: Duration,
@@ -111,7 +111,7 @@ pub enum DialError {
     Proxy {
         /// The proxy.
         proxy: String,
-        /// What it did, with the cure.
+        /// Its mistake, with the cure.
         why: String,
     },
     /// The other end is not who it should be, or does not speak TLS.
@@ -156,7 +156,7 @@ pub type Lookup = fn(&str, u16) -> io::Result<Vec<SocketAddr>>;
 pub struct Dialler {
     /// How patient it is.
     pub limits: LinkLimits,
-    /// Who knows the names: the system, unless a test does.
+    /// The resolver: the system's, unless a test has another one.
     pub lookup: Lookup,
 }
 
@@ -321,7 +321,7 @@ impl Dialler {
     }
 }
 
-/// What the system's resolver says.
+/// The answer of the system's resolver.
 fn ask_the_system(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     (host, port).to_socket_addrs().map(Iterator::collect)
 }
@@ -411,7 +411,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_that_leads_nowhere_does_not_hide_the_next_one() {
-        // Nobody accepts, and where the queue is full Linux answers no further connection. An
+        // No connection is accepted, and where the queue is full Linux answers no further one. An
         // address of the documentation's would be refused at once by many a machine.
         let deaf = TcpSocket::new_v4().unwrap();
         deaf.bind("127.0.0.1:0".parse().unwrap()).unwrap();

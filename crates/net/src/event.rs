@@ -76,23 +76,23 @@ fn lock(queue: &Mutex<VecDeque<LinkEvent>>) -> MutexGuard<'_, VecDeque<LinkEvent
     queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What a link has to tell. The same for every kind of server that jobs can come from.
+/// An event of a link. The same for every kind of server that jobs can come from.
 #[derive(Debug, Clone)]
 pub struct LinkEvent {
     /// The server that we are connected to.
     pub url: Arc<str>,
     /// The pool of the list that redirected us there, if that is another one.
     pub listed: Option<Arc<str>>,
-    /// What happened.
+    /// The event itself.
     pub what: Happened,
 }
 
-/// What happened on a link.
+/// An event of a link, without its server.
 #[derive(Debug, Clone)]
 pub enum Happened {
     /// The connection changed.
     State {
-        /// What it is now.
+        /// Its state now.
         state: LinkState,
         /// Why, if there is a why.
         reason: Option<String>,
@@ -177,7 +177,7 @@ pub enum LinkEnd {
     Refused(String),
     /// No pool could be reached in time.
     Unreachable(String),
-    /// What we were told does not fit the server: the wrong chain, for one.
+    /// Our configuration does not fit the server: the wrong chain, for one.
     Misconfigured(String),
     /// The server cannot be mined at, however long we wait.
     Unusable(String),

@@ -27,11 +27,11 @@ pub struct Step {
     pub stage: Stage,
     /// How long it took.
     pub took: Duration,
-    /// What came of it.
+    /// Its outcome.
     pub outcome: Outcome,
 }
 
-/// What came of a step, in a sentence.
+/// The outcome of a step, in a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// All is well.
@@ -129,7 +129,7 @@ enum Problem {
 }
 
 impl Problem {
-    /// What came of the step that this problem ended.
+    /// The outcome of the step that this problem ended.
     fn outcome(&self, stage: Stage) -> Outcome {
         let words = self.to_string();
         match self {

@@ -16,7 +16,7 @@ const KEPT: usize = 256;
 /// Characters that are shown of them.
 const SHOWN: usize = 40;
 
-/// What a server speaks.
+/// The protocol that a server speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Spoken {
     /// JSON lines: Stratum V1, or a relative.
@@ -41,7 +41,7 @@ pub(crate) enum Spoken {
     Unknown,
 }
 
-/// What the URL asks for.
+/// The protocol that the URL asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wanted {
     /// A pool.
@@ -50,7 +50,7 @@ pub(crate) enum Wanted {
     Http,
 }
 
-/// What is asked of whom.
+/// A protocol, and the server that it is asked of.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asked<'a> {
     pub(crate) wanted: Wanted,
@@ -97,7 +97,7 @@ const P2P_PORTS: [(u16, u16); 5] =
 /// Ports of pools and translators in the examples of the Stratum V2 reference implementation.
 const V2_PORTS: [u16; 3] = [34254, 43333, 3336];
 
-/// What the first bytes are; `None` before the first one.
+/// The protocol of the first bytes; `None` before the first one.
 pub(crate) fn spoken(first: &[u8]) -> Option<Spoken> {
     let text = first.trim_ascii_start();
     let begins = |with: &[u8]| first.starts_with(with);
@@ -150,7 +150,7 @@ pub(crate) fn sentence(first: &[u8], asked: Asked<'_>) -> Option<String> {
     let spoken = spoken(first)?;
     let Asked { wanted, tls, .. } = asked;
     let expected = match (tls, wanted) {
-        // What is seen of a TLS connection are its records.
+        // Of a TLS connection only its records are seen.
         (true, _) if spoken == Spoken::Tls => return None,
         (true, _) => "TLS",
         (false, Wanted::Stratum) if spoken == Spoken::JsonLines => return None,
@@ -186,7 +186,7 @@ pub(crate) fn sentence(first: &[u8], asked: Asked<'_>) -> Option<String> {
     ))
 }
 
-/// What to write instead.
+/// The URL to write instead.
 fn cure(spoken: Spoken, asked: Asked<'_>) -> String {
     let Asked { wanted, port, .. } = asked;
     let at = asked.at();
@@ -218,7 +218,7 @@ fn cure(spoken: Spoken, asked: Asked<'_>) -> String {
     }
 }
 
-/// What a server may be that says nothing, or closes the connection without a word. No claim: a
+/// A guess at a server that says nothing, or closes the connection without a word. No claim: a
 /// pool that is starting does the same.
 pub(crate) fn guess(asked: Asked<'_>) -> String {
     let Asked { wanted, tls, port, .. } = asked;

@@ -105,7 +105,7 @@ pub fn node_rows() -> Vec<LimitRow> {
     rows
 }
 
-/// What miners at the embedded pool may do to its server.
+/// The limits on miners at the embedded pool, as its server holds them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServerLimits {
     /// Connections at a time. Below the 1,024 descriptors that a program has on Linux.

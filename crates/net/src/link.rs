@@ -299,7 +299,7 @@ impl Link {
         }
     }
 
-    /// What is wrong at these pools at present.
+    /// The troubles at these pools at present.
     fn troubles(&self, seats: &[SeatHandle]) -> String {
         let now = self.now();
         let one = |seat: &SeatHandle| seat.trouble.words(now, self.limits.failover.workless);
@@ -384,7 +384,7 @@ impl Link {
     /// A seat panicked: a bug, which must not end the mining (S14). Its pool gets a new seat, and
     /// the shares that it had are unresolved.
     fn restart_panicked(&mut self, panic: &tokio::task::JoinError) {
-        // What it told before counts.
+        // Its reports before that count.
         while let Ok(report) = self.reports.try_recv() {
             self.handle_report(report);
         }
@@ -393,7 +393,7 @@ impl Link {
             let account = self.seats[rank].account.clone();
             let text = format!("a bug, please report it: {panic}; connecting anew");
             self.tell(self.seats[rank].id, Happened::warning(text));
-            // What happened once may happen again at once.
+            // A bug that struck once may strike again at once.
             let seat = self.occupy(account, self.limits.backoff_cap);
             self.leaving.push(std::mem::replace(&mut self.seats[rank], seat));
             let kept: Vec<_> = (0..self.seats.len()).map(|at| (at != rank).then_some(at)).collect();

@@ -274,7 +274,7 @@ impl<B: Backend, L: Listen> PoolServer<B, L> {
                 let _ = self.events.send(event);
             }
         }
-        // Who is still there leaves now, and is told of as any that leaves.
+        // Miners that are still there leave now, and are told of as any that leaves.
         let mut present: Vec<_> = peers.into_keys().collect();
         present.sort_unstable_by_key(|id| id.number());
         present.into_iter().for_each(|id| self.pool.disconnect(id));

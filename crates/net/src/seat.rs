@@ -27,7 +27,7 @@ use crate::{Happened, LinkLimits, LinkState, PoolUrl};
 pub struct Account {
     /// Where.
     pub url: PoolUrl,
-    /// Who, and what is asked of the pool.
+    /// Our login, and our wishes.
     pub client: ClientConfig,
     /// How to get there.
     pub route: Route,
@@ -52,7 +52,7 @@ pub enum Redirects {
 /// Which seat of a link; never used twice.
 pub(crate) type SeatId = u64;
 
-/// What the link tells a seat.
+/// An order of the link to a seat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
     /// Be disconnected; the present connection ends when its shares are answered.
@@ -65,14 +65,14 @@ pub(crate) enum Order {
     End,
 }
 
-/// What a seat tells the link.
+/// A seat's news, with the seat.
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) seat: SeatId,
     pub(crate) what: SeatNews,
 }
 
-/// What has happened at a seat.
+/// News of a seat.
 #[derive(Debug)]
 pub(crate) enum SeatNews {
     /// For whoever mines.

@@ -13,7 +13,7 @@ use crate::ProxyUrl;
 use crate::foreign::{self, FirstBytes, Overheard, Spoken};
 
 const VERSION: u8 = 5;
-/// What a server says comes together, nearly always.
+/// The bytes of an answer come together, nearly always.
 const MORE: Duration = Duration::from_millis(200);
 
 /// Has the proxy at the other end of `stream` connect us. The name goes to it as it is.
@@ -53,7 +53,7 @@ pub(crate) async fn through(
     }
 }
 
-/// What answers is no SOCKS5 proxy.
+/// The sentence about a server that answers and is no SOCKS5 proxy.
 fn not_socks(first: &[u8]) -> Option<String> {
     if first.first().is_none_or(|version| *version == VERSION) {
         return None;

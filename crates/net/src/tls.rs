@@ -61,7 +61,7 @@ pub enum TrustError {
     File {
         /// The file.
         path: String,
-        /// What is wrong with it.
+        /// The mistake in it.
         error: String,
     },
     /// The file has no certificate.
@@ -81,7 +81,7 @@ pub enum TrustError {
     NotRead(io::Error),
 }
 
-/// What is wrong with a server's certificate, in a sentence that names the cure.
+/// The fault of a server's certificate, in a sentence that names the cure.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Distrust {
     #[error(

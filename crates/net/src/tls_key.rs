@@ -77,7 +77,7 @@ impl<'a> PublicKey<'a> {
     }
 }
 
-/// What is left of a text in DER.
+/// The rest of a text in DER.
 struct Der<'a>(&'a [u8]);
 
 impl<'a> Der<'a> {

@@ -44,7 +44,7 @@ pub(crate) fn in_words(error: &Error) -> String {
         {
             return why.to_string();
         }
-        // What is left is about the signature that proves that the server holds the key.
+        // The rest is about the signature that proves that the server holds the key.
         Error::InvalidCertificate(CertificateError::BadSignature) => {
             "the server does not hold the key of its certificate, or the key is too small (RSA \
              below 2048 bits): its operator has to set it up anew"
@@ -203,7 +203,7 @@ fn unfit_by_name(name: &str) -> &'static str {
     }
 }
 
-/// What is wrong with a PEM file.
+/// The mistake in a PEM file.
 pub(crate) fn unreadable(error: &pem::Error) -> String {
     match error {
         pem::Error::Io(error) => error.to_string(),

@@ -1,4 +1,4 @@
-//! What is wrong at a pool at present, in words: for the reason of a failover and of `--give-up`.
+//! The trouble at a pool at present, in words: for the reason of a failover and of `--give-up`.
 //!
 //! The rule: a reason names the present trouble, never an older one, and there always is a reason.
 //! An older trouble is one that a later connection has got past: "connection refused" is over once
@@ -59,7 +59,7 @@ impl Trouble {
         }
     }
 
-    /// What is wrong. A stage that lasts `long` is trouble by itself.
+    /// The trouble in words. A stage that lasts `long` is trouble by itself.
     pub(crate) fn words(&self, now: Duration, long: Duration) -> String {
         let lasted = now.saturating_sub(self.since);
         let stage = self.stage.unwrap_or(Stage::Connecting);

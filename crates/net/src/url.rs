@@ -28,7 +28,7 @@ pub struct PoolUrl {
 pub struct PoolAddress {
     /// Where it lives.
     pub url: PoolUrl,
-    /// Who we are there, as far as the text says.
+    /// Our login there, as far as the text has it.
     pub login: UrlLogin,
 }
 

@@ -10,13 +10,13 @@
 
 use std::fmt;
 
-/// What is wrong with a URL.
+/// The mistake in a URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{wrong}, expected {expected}")]
 pub struct UrlError {
     /// The part and its mistake.
     pub wrong: WrongPart,
-    /// What such a URL looks like.
+    /// An example of such a URL.
     pub expected: &'static str,
 }
 

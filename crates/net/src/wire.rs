@@ -21,7 +21,7 @@ pub(crate) struct Wire {
     first: FirstBytes,
 }
 
-/// What [`Wire::exchange`] did.
+/// The work done by [`Wire::exchange`].
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Exchanged {
     /// These came.

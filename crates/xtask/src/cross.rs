@@ -15,14 +15,14 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, bail, ensure};
 
-/// What a short name stands for.
+/// The target that a short name stands for.
 struct Target {
     name: &'static str,
     triple: &'static str,
     linker: &'static str,
     /// The emulator and its arguments.
     runner: &'static [&'static str],
-    /// What cargo is asked for, in turns.
+    /// The arguments of cargo, in turns.
     steps: &'static [&'static [&'static str]],
 }
 

@@ -66,7 +66,7 @@ pub(crate) fn run(root: &Path, seconds: &str) -> anyhow::Result<ExitCode> {
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// What one run of the program came to.
+/// The measurements of one run of the program.
 struct Run {
     seconds: f64,
     hashes: f64,
@@ -149,7 +149,7 @@ impl std::fmt::Display for Run {
     }
 }
 
-/// What the miner says it mines.
+/// The job that the miner says it mines.
 #[derive(Default)]
 struct Heard {
     jobs: u64,

@@ -13,7 +13,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, bail, ensure};
 
-/// What valgrind can run, and the lanes of each.
+/// The kernels that valgrind can run, and the lanes of each.
 const KERNELS: [(&str, u64); 3] = [("scalar", 1), ("sse41", 4), ("avx2", 8)];
 
 /// Units of one hash that are counted, in two runs.
@@ -108,7 +108,7 @@ impl Baseline {
         Ok(Self(rows.collect::<anyhow::Result<_>>()?))
     }
 
-    /// What is wrong with a count: no row to hold it against, or too far from it.
+    /// The fault of a count: no row to hold it against, or too far from it.
     pub(crate) fn judge(&self, method: &str, row: &str, count: f64) -> Option<String> {
         let key = format!("{method},{row}");
         let Some((_, accepted)) = self.0.iter().find(|(k, _)| *k == key) else {

@@ -41,7 +41,7 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> anyhow::Result<ExitCode> {
     Ok(if is_enough { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// What to try.
+/// The mutants to try.
 #[derive(Debug, PartialEq)]
 struct Plan<'a> {
     shard: Option<&'a str>,

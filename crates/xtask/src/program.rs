@@ -40,7 +40,7 @@ pub(crate) struct Program {
     lines: Receiver<String>,
 }
 
-/// What a process uses.
+/// The memory and time that a process uses.
 #[derive(Clone, Copy)]
 pub(crate) struct Use {
     /// VmRSS.
@@ -82,7 +82,7 @@ impl Program {
         }
     }
 
-    /// What it said since the last time.
+    /// Its lines since the last time.
     pub(crate) fn events(&mut self) -> anyhow::Result<Vec<Value>> {
         if let Some(status) = self.child.try_wait()? {
             bail!("midstate {} ended early ({status})", self.name);

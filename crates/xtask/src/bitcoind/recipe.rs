@@ -23,7 +23,7 @@ const CRATE_VERSION: &str = "0.4.1";
 /// 31.0), then the crate's.
 const HOME: &str = "bitcoind-31.99-libbitcoinkernel-sys-0.4.1";
 
-/// What the recipe takes from Debian.
+/// The packages that the recipe takes from Debian.
 const PACKAGES: [&str; 4] = ["cmake", "g++", "libboost-dev", "ninja-build"];
 
 /// What is built: the node, its command line, and the program whose place `midstate grind` takes.
@@ -153,7 +153,7 @@ fn is_root() -> bool {
     answer("id", &["-u"]).is_some_and(|id| id == "0")
 }
 
-/// What a program says on stdout; `None` where it is not there or fails.
+/// A program's stdout; `None` where it is not there or fails.
 fn answer(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).stdin(Stdio::null()).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;

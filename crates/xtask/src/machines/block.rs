@@ -29,7 +29,7 @@ pub(super) const MIDSTATES: [u32; 4] = [1, 4, 16, 64];
 const MOST_ROWS: usize = 200;
 const LONGEST: usize = 200;
 
-/// What the table says of a block.
+/// A block's row in the table.
 pub(super) struct Block {
     /// All lines.
     pub(super) text: Vec<String>,

@@ -46,7 +46,7 @@ pub(crate) fn parse(text: &str) -> anyhow::Result<[Block; 3]> {
     Ok([block(NAMES[0])?, block(NAMES[1])?, block(NAMES[2])?])
 }
 
-/// What an instruction reads and writes: registers by name, memory by name and place.
+/// The operands of an instruction: registers by name, memory by name and place.
 struct Effect {
     reads: Vec<String>,
     writes: String,

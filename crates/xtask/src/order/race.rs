@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
-/// What runs both; its text is compiled beside the two hashers, and never as part of this crate.
+/// The program that runs both; it is compiled beside the two hashers, and never in this crate.
 const PROGRAM: &str = include_str!("race/program.rs");
 
 /// A folder for the builds.

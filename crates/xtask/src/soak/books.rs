@@ -7,7 +7,7 @@ use std::fmt;
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-/// What a miner said about its shares and its connection.
+/// A miner's own account of its shares and its connection.
 #[derive(Default)]
 pub(super) struct Books {
     verdicts: BTreeMap<String, u64>,
@@ -47,7 +47,7 @@ impl Books {
         self.verdicts.get(verdict).copied().unwrap_or(0)
     }
 
-    /// What is wrong with the shares by themselves, whoever they were sent to.
+    /// The mistakes in the shares by themselves, at whichever pool.
     pub(super) fn faults(&self) -> Vec<String> {
         let mut faults = Faults::default();
         let Some(summary) = &self.summary else {
@@ -109,7 +109,7 @@ impl fmt::Display for Books {
     }
 }
 
-/// What the pool counted for our worker.
+/// The pool's counts for our worker.
 pub(super) struct PoolBooks {
     pub(super) accepted: u64,
     pub(super) rejected: u64,

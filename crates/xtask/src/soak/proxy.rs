@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
-/// What can happen to a connection.
+/// A fault of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
     /// Closed in order, between two lines.
     HangUp,
     /// RST to both sides.
     Reset,
-    /// Nobody listens until the next fault.
+    /// Nothing listens until the next fault.
     Refuse,
     /// Nothing passes, nothing is closed. The next fault resets what is left of it.
     HalfOpen,
@@ -72,7 +72,7 @@ impl Fault {
         }
     }
 
-    /// What the pool seems to say, all of a sudden.
+    /// A line that the pool seems to send, all of a sudden.
     fn words(self) -> Option<&'static str> {
         match self {
             Self::Garbage => Some("\u{1b}]0;x\u{7}<html>502 Bad Gateway</html>\n"),

@@ -1,4 +1,4 @@
-//! What a program uses over the hours of a soak: it must not grow.
+//! The memory and descriptors of a program over the hours of a soak: they must not grow.
 
 use std::fmt;
 
