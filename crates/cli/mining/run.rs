@@ -160,8 +160,9 @@ impl Driver<'_> {
         self.work_off();
         while self.miner.is_mining() {
             let tick = self.started + self.miner.poll_timeout();
-            // In this order, what is rare is never held up by what is not, and shares that are done
-            // make room for new ones. A view is first called when a signal would already be noticed.
+            // In this order, rare things are never held up by frequent ones, and shares that are
+            // done make room for new ones. A view is first called when a signal would already be
+            // noticed.
             tokio::select! {
                 biased;
                 () = &mut interrupted => self.handle(|miner, _| miner.handle_interrupt()),
