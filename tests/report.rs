@@ -53,6 +53,10 @@ fn the_report_of_asic_draws_with_every_label_in_its_place() {
     for measured in measure("asic", &["--seconds", "0.1"]) {
         assert_eq!(measured["pictures"], 6, "{measured}");
         assert!(measured["labels"].as_u64() > Some(60), "{measured}");
+        let text = measured["text"].as_str().expect("its text");
+        for label in ["this machine, today", "the energy for a hash", "the sum: 0.1 %"] {
+            assert!(text.contains(label), "{label} is not there: {text}");
+        }
     }
 }
 

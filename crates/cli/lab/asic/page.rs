@@ -75,8 +75,8 @@ pub(super) fn page(comparison: &Comparison, kernels: &[(Kernel, Estimate)]) -> P
     parts.push(Part::Figure {
         figure: Figure::Chart(history_chart(&comparison.inputs.difficulty)),
         caption:
-            "Difficulty of mainnet, from the header of every 2016th block. Each step up is the \
-                  network answering faster machines."
+            "Difficulty of mainnet at every 2016th block. Each step up is the network answering \
+                  faster machines."
                 .to_owned(),
     });
     parts.push(Part::Heading("Inputs".to_owned()));
@@ -116,8 +116,9 @@ pub(super) fn where_a_joule_goes(comparison: &Comparison) -> Figure {
         format!("buys {} hashes in an {}", count(best), verdict.best.name),
     ];
     let rows = joule::spendings().into_iter().zip(bought);
-    let rows = rows.map(|(spending, text)| Whole {
-        name: format!("A joule in {} {}", article(&spending.machine), spending.machine),
+    let work = ["an instruction that adds", "hash after hash"];
+    let rows = rows.zip(work).map(|((spending, text), work)| Whole {
+        name: format!("A joule in {} {}: {work}", article(&spending.machine), spending.machine),
         text,
         slices: slices(&spending),
     });
@@ -482,7 +483,7 @@ fn sources(comparison: &Comparison) -> Part {
             device.efficiency().map(|(low, high)| band(significant(low.0), significant(high.0)));
         let mut source = device.source.clone();
         if !device.notes.is_empty() {
-            source = format!("{source}. {}", device.notes);
+            source = format!("{source}; {}", device.notes);
         }
         table.rows.push(vec![
             device.name.clone(),
