@@ -76,6 +76,8 @@ pub(crate) struct Core {
     pub(crate) hangs_at: Vec<&'static str>,
     /// The error that answers every submission.
     pub(crate) submit_fails: Option<(i64, &'static str)>,
+    /// Answers every question about a block.
+    pub(crate) header_says: Option<Said>,
     /// The result of every proposal.
     pub(crate) proposal_says: Option<Value>,
     /// The next call opens a connection.
@@ -111,6 +113,7 @@ impl Core {
             mute_submit: false,
             submit_says: None,
             submit_fails: None,
+            header_says: None,
             submit_http: None,
             hangs_at: Vec::new(),
             proposal_says: None,
@@ -303,6 +306,16 @@ impl Core {
                 }
                 answer
             }
+            Call::Header(_) if self.header_says.is_some() => {
+                return match self.header_says.clone().unwrap() {
+                    Said::Nothing => None,
+                    Said::Result(value) => Some(Ok(result(&value))),
+                    Said::Error(code, words) => Some(Ok(error(code, words))),
+                    Said::Http(status, body) => {
+                        Some(Ok(Answer { status, body: body.into(), ..Answer::default() }))
+                    }
+                };
+            }
             Call::Header(hash) => {
                 let hash = BlockHash::from_str(&hash.to_string()).unwrap();
                 let place = self.best.iter().position(|&block| block == hash);
@@ -386,6 +399,12 @@ impl Core {
         }
         None
     }
+}
+
+/// An answer with this result.
+pub(crate) fn result(result: &Value) -> Answer {
+    let body = json!({"jsonrpc": "2.0", "result": result, "id": 1}).to_string().into_bytes();
+    Answer { status: 200, body, ..Answer::default() }
 }
 
 fn error(code: i64, message: &str) -> Answer {
