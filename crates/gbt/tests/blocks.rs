@@ -257,7 +257,7 @@ fn one_file() -> midstate_gbt::spool::SpooledBlock {
     let mut first = World::new(vec![Core::new()]);
     first.settle();
     first.mine();
-    first.spool.into_values().next().unwrap()
+    first.spool.into_values().next().expect("a file")
 }
 
 #[test]
