@@ -28,7 +28,7 @@ pub(crate) struct Plan {
 #[serde(tag = "event", rename = "plan")]
 struct PlanEvent {
     /// Pools or nodes, in order of preference.
-    servers: Vec<Server>,
+    servers: Vec<PlannedServer>,
     kernel: &'static str,
     threads: usize,
     midstates: usize,
@@ -49,7 +49,7 @@ struct PlanEvent {
 }
 
 #[derive(Serialize)]
-struct Server {
+struct PlannedServer {
     url: String,
     /// At a pool; a node is told apart by its `None`.
     user: Option<String>,
@@ -80,8 +80,10 @@ impl Plan {
         let rate = choice.measure(MEASURING)?;
         let told = PlanEvent {
             servers: match upstream {
-                Upstream::Pools(pools) => pools.accounts.iter().map(Server::of_pool).collect(),
-                Upstream::Nodes(nodes) => nodes.nodes.iter().map(Server::of_node).collect(),
+                Upstream::Pools(pools) => {
+                    pools.accounts.iter().map(PlannedServer::of_pool).collect()
+                }
+                Upstream::Nodes(nodes) => nodes.nodes.iter().map(PlannedServer::of_node).collect(),
             },
             kernel: config.kernel.name(),
             threads: config.threads,
@@ -135,7 +137,7 @@ impl Plan {
     }
 }
 
-impl Server {
+impl PlannedServer {
     fn of_pool(Account { url, client, route, redirects }: &Account) -> Self {
         let payout = client.expect_payout.as_ref();
         Self {
