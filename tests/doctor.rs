@@ -201,7 +201,7 @@ fn u10_signets_are_told_apart_by_who_may_mine() {
     let open = Bitcoind::start("signet", &["-signet", "-signetchallenge=51"]);
     let flags = [&datadir(&open)[..], &["--chain", "signet"]].concat();
     let found = examine(&open.url(), &flags);
-    found.assert(0, &checks, &not_ok, &["anybody may mine here"]);
+    found.assert(0, &checks, &not_ok, &["any miner may mine here"]);
     drop(open);
 
     let signed = Bitcoind::start("signet", &["-signet"]);

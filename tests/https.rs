@@ -36,7 +36,7 @@ fn blocks_travel_through_tls_to_a_real_node() {
     assert!(!stderr.contains("warning"), "{stderr}");
     mine(&node, &url, &["--tls-pin", &identity.pin()]);
     let stderr = mine(&node, &url, &["--tls-insecure"]);
-    assert!(stderr.contains("anybody may be answering as this node"), "{stderr}");
+    assert!(stderr.contains("an attacker can pose as this node"), "{stderr}");
     assert_eq!(node.height(), 6);
 }
 

@@ -218,7 +218,7 @@ impl<'a> Examination<'a> {
         let secured = dialler.secure(stream, to, config).await?;
         let outcome = match route.trust.is_verified() {
             true => Outcome::Good("the certificate is good".to_owned()),
-            false => Outcome::Doubtful("encrypted, and nobody knows with whom".to_owned()),
+            false => Outcome::Doubtful("encrypted, but the certificate is not checked".to_owned()),
         };
         self.done(outcome, next);
         Ok(secured)

@@ -177,7 +177,7 @@ pub(crate) fn sentence(first: &[u8], asked: Asked<'_>) -> Option<String> {
             "it looks encrypted: Stratum V2, or a Bitcoin node's port for other nodes".to_owned()
         }
         Spoken::Named(name) => format!("it looks like {name}"),
-        Spoken::Unknown => "what it speaks is not known".to_owned(),
+        Spoken::Unknown => "its protocol is unknown".to_owned(),
     };
     Some(format!(
         "what answers there does not speak {expected}: {what}; its first bytes are {}; {}",

@@ -86,7 +86,7 @@ impl LinkLimits {
             row("first wait after a failure", backoff_first, "drawn from 0 to it, then doubled"),
             row("any wait after a failure", backoff_cap, "not doubled further"),
             row("wait for shares when leaving", linger, "a later share is unresolved or stale"),
-            row("wait for answers when leaving", flush, "what has none is unresolved"),
+            row("wait for answers when leaving", flush, "a share without one is unresolved"),
             row("quiet line", keepalive_idle, "TCP asks whether the pool is there"),
             row("between two such questions", keepalive_interval, "TCP asks again"),
             row("such questions", keepalive_probes, "disconnect and back off"),

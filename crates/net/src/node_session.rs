@@ -322,7 +322,8 @@ impl NodeSession {
         };
         self.tell(node, state, reason);
         if state == LinkState::Authorized && !self.nodes[node].is_proved {
-            let text = "--tls-insecure: anybody may be answering as this node, and take the work";
+            let text = "--tls-insecure: the certificate is not checked; an attacker can pose as \
+                        this node and steal the work";
             self.say(node, Happened::warning(text));
         }
     }

@@ -506,14 +506,15 @@ impl Seat {
     async fn warn_of_eavesdroppers(&mut self, peer: Option<IpAddr>) {
         let Account { url, route, .. } = &self.account;
         if url.tls && !route.trust.is_verified() {
-            let text = "--tls-insecure: anybody may be answering as this pool, and take the work";
+            let text = "--tls-insecure: the certificate is not checked; an attacker can pose as \
+                        this pool and steal the work";
             self.tell(Happened::warning(text)).await;
         } else if !url.tls
             && is_overheard(peer, &self.target.host)
             && !std::mem::replace(&mut self.warned_of_plaintext, true)
         {
-            let text = "not encrypted: whoever is on the way can read it and take the work; if the \
-                        pool has a TLS port, use stratum+tls://";
+            let text = "not encrypted: an attacker on the network can read all of it and steal the \
+                        work; if the pool has a TLS port, use stratum+tls://";
             self.tell(Happened::warning(text)).await;
         }
     }

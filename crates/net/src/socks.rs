@@ -68,7 +68,7 @@ fn not_socks(first: &[u8]) -> Option<String> {
         Spoken::Named(name) => {
             return Some(sentence(&format!("it looks like {name}"), first));
         }
-        Spoken::StratumV2 | Spoken::Encrypted | Spoken::Unknown => "what it speaks is not known",
+        Spoken::StratumV2 | Spoken::Encrypted | Spoken::Unknown => "its protocol is unknown",
     };
     Some(sentence(what, first))
 }
@@ -113,9 +113,9 @@ fn why(error: &Error, first: &[u8], proxy: &ProxyUrl) -> String {
         Error::ConnectionNotAllowedByRuleset => "does not allow this connection by its rules",
         Error::NetworkUnreachable => "finds no way to that network",
         Error::HostUnreachable => "cannot reach that host: check its name, and the proxy's network",
-        Error::ConnectionRefused => "was refused there: nobody listens at that port",
+        Error::ConnectionRefused => "was refused there: no program listens at that port",
         Error::TtlExpired => "had no answer from there in time",
-        Error::CommandNotSupported => "does not connect anybody (command not supported)",
+        Error::CommandNotSupported => "does not support CONNECT (command not supported)",
         Error::AddressTypeNotSupported => "does not take a name or address of this kind",
         Error::InvalidTargetAddress(_) | Error::ParseError(_) => {
             "cannot be given this host: a name has at most 255 bytes"

@@ -21,11 +21,11 @@ pub struct ExpectedPayout {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum PayoutError {
     /// It cannot be told.
-    #[error("its coinbase cannot be read, so nobody knows whether it pays {0}")]
+    #[error("its coinbase cannot be read, so it is unknown whether it pays {0}")]
     Unreadable(String),
     /// It depends on the extranonce: what is hashed may pay another than what was looked at.
     #[error(
-        "its extranonce lies outside the coinbase's input script, so nobody knows whether it pays \
+        "its extranonce lies outside the coinbase's input script, so it is unknown whether it pays \
          {0}"
     )]
     Misplaced(String),

@@ -97,7 +97,10 @@ pub(super) fn print_all(comparison: &Comparison, out: &mut Output) {
     print_energy(comparison, &rungs, out);
     print_blocks(comparison, out);
     print_answer(comparison, out);
-    out.styled(Style::Heading, "\nInputs: dated, shipped with the program, replaced by flags");
+    out.styled(
+        Style::Heading,
+        "\nInputs: a dated snapshot that ships with the program; flags replace them",
+    );
     let inputs = &comparison.inputs;
     say_source("difficulty", &inputs.difficulty, out);
     say_source("price", &inputs.price, out);
@@ -192,7 +195,7 @@ fn print_linear_rates(rungs: &[Rung], out: &mut Output) {
     }
     out.prose(
         2,
-        "ASIC: a chip made for this hash alone. FPGA: a chip whose wires can be laid anew.",
+        "ASIC: a chip made for this hash alone. FPGA: a chip whose wiring can be programmed.",
     );
 }
 
@@ -218,9 +221,9 @@ fn print_energy(comparison: &Comparison, rungs: &[Rung], out: &mut Output) {
     let top = &verdict.floors[2];
     out.styled(
         Style::Heading,
-        "\nJoules for a terahash (10^12 hashes), and how often that of the best ASIC",
+        "\nJoules for a terahash (10^12 hashes), and how many times those of the best ASIC",
     );
-    out.prose(2, "Of a range the middle on a log scale counts, for the order of the rows, too.");
+    out.prose(2, "A row with a range stands and counts by the middle of it, on a log scale.");
     let mut by_energy: Vec<_> = rungs
         .iter()
         .filter_map(|rung| rung.efficiency.map(|(low, high)| (rung, low, high)))
@@ -243,9 +246,9 @@ fn print_energy(comparison: &Comparison, rungs: &[Rung], out: &mut Output) {
     out.prose(
         2,
         format!(
-            "The floor that physics sets: to erase a bit costs {:.2e} J at {ROOM} K (Landauer). By \
-             what a hash is thought to erase, and how many times as much this machine takes, and \
-             the best ASIC:",
+            "Physics sets a floor: to erase a bit costs at least {:.2e} J at {ROOM} K (Landauer). \
+             How far this machine and the best ASIC are above it depends on the bits that a hash \
+             is said to erase:",
             landauer(ROOM).0
         ),
     );
@@ -289,9 +292,9 @@ fn print_blocks(comparison: &Comparison, out: &mut Output) {
         ));
     }
     let text = format!(
-        "A block of mainnet brings {} BTC x {} $ = {}. {} Every try starts anew: past ones bring a \
-         block no nearer. One {} waits {} for a block on average, which is why miners share in \
-         pools.",
+        "A block of mainnet brings {} BTC x {} $ = {}. {} Every try starts anew: past tries do not \
+         bring a block nearer. One {} waits {} for a block on average. Therefore miners join \
+         pools, and share what they find.",
         comparison.inputs.reward().0,
         number(comparison.inputs.price().0),
         verdict.reward,
@@ -302,9 +305,9 @@ fn print_blocks(comparison: &Comparison, out: &mut Output) {
     out.prose(2, text);
     out.prose(
         2,
-        "mainnet is Bitcoin; testnet4 is for tests, and that cheap only when its last block is 20 \
-         minutes old (BIP94): before that it is as hard as its other miners make it. regtest is a \
-         chain of your own, where every second hash is a block.",
+        "mainnet is Bitcoin. testnet4 is for tests; a block costs so little there only when the \
+         last block is 20 minutes old (BIP94), and before that as much as the other miners make \
+         it. regtest is a chain of your own, where every second hash is a block.",
     );
 }
 

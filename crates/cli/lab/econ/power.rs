@@ -271,8 +271,8 @@ pub(super) fn host(args: &HostArgs, inputs: &Inputs, out: &mut Output) {
     let replaced = figure("replaced");
     let text = format!(
         "Hosting ties up {capital}, and there is no way back: {:.0} % of a mining site's \
-         equipment is replaced ({}: {}). What is compared is net of power and building; headlines \
-         compare gross.",
+         equipment is replaced ({}: {}). The comparison is net of power and building; headlines \
+         compare gross income.",
         replaced.value * 100.0,
         replaced.date,
         replaced.source

@@ -418,12 +418,13 @@ fn lesson(args: &Args, periods: &[Period], out: &mut Output) {
         }
         Replay::Feb2026 | Replay::UsExit => format!(
             "Machines leave in the third period{}. Less hash rate makes fewer coins for a while. \
-             Only machines that come back into an easy period run ahead, and for that period only.",
+             Coins come faster than planned only when machines return in an easy period, and only \
+             until its end.",
             coins_after_the_exit(periods)
         ),
-        Replay::Halving2028 => "Hashprice halves in one block. Who cannot pay for power stops; \
-                                blocks slow down until the difficulty has followed, and the \
-                                strongest take what is left."
+        Replay::Halving2028 => "Hashprice halves in one block. Machines that cannot pay for \
+                                their power stop. Blocks slow down until the difficulty has \
+                                followed, and the best machines share the rest."
             .to_owned(),
         Replay::PriceFall => "The price falls at once, the difficulty up to two weeks later: in \
                               between the weakest machines stand still, and blocks are late."

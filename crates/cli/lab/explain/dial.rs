@@ -93,9 +93,9 @@ fn extrapolate(rate: HashesPerSecond, out: &mut Output) -> Result<(), Failure> {
     out.line("");
     let text = format!(
         "Every bit more doubles the tries. The p-value says how often luck alone is as far from \
-         the mean: anything above 0.01 or so is ordinary. Mainnet asks for {bits:.1} bits, {} \
-         tries: at the {rate} of the last setting, {wait}. Turning the dial from 28 bits to there \
-         takes {:.0} more doublings.",
+         the mean: anything above 0.01 or so is ordinary. Mainnet asks for {bits:.1} bits, which \
+         is {} tries. At the {rate} of the last row they take {wait}. From 28 bits it is {:.0} \
+         doublings away.",
         significant(target.expected_hashes_f64()),
         bits - 28.0
     );

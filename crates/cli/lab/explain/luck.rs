@@ -55,12 +55,14 @@ pub(super) fn run(hash: &HashArgs, seed: u64, out: &mut Output) -> Result<(), Fa
     let long = waits.iter().filter(|wait| **wait > 3.0 * mean).count();
     out.line("");
     let text = format!(
-        "Largest distance to the exponential distribution {:.4}, Kolmogorov-Smirnov p-value {:.3}: \
-         luck alone is at least that far off so often. The longest wait was {longest:.1} times the \
-         mean, and {long} were above 3 times, where theory expects {:.0}. Having waited makes the \
-         next block no nearer, and a dry spell is nothing but luck: pools even it out.",
+        "Largest distance to the exponential distribution {:.4}, Kolmogorov-Smirnov p-value \
+         {:.3}: a fair lottery is at least this far off in {:.0} % of runs. The longest wait was \
+         {longest:.1} times the mean, and {long} waits were above 3 times, where theory expects \
+         {:.0}. A long wait does not bring the next block nearer, and a dry spell is nothing but \
+         luck. Pools even it out.",
         fit.distance,
         fit.p_value,
+        100.0 * fit.p_value,
         BLOCKS as f64 * (-3.0f64).exp()
     );
     out.prose(0, text);

@@ -89,15 +89,16 @@ impl<'a> Walk<'a> {
             }
         }
         self.say(&format!(
-            "A block is a page of a ledger that many keep: payments, called transactions, and a \
-             header that stands for them and names the block before. The first of all is called \
-             genesis. Everything is shown as it is stored: numbers with their lowest byte first. \
-             A miner hashes these 80 bytes with SHA-256 and the result with SHA-256 again; such a \
-             try is called a hash, as is what comes out. It is good if, read as a number, it is \
-             not above the target: whoever finds a good one has made the next block, and is paid \
-             for it. The smaller the target, the higher the difficulty: difficulty d takes {:.3} \
-             billion x d tries on average. Whoever changes one transaction changes the merkle \
-             root, and with it the hash: the work has to be done again.",
+            "A block is a page of a ledger that many computers keep. It has payments, called \
+             transactions, and a header that stands for them and names the block before. The \
+             first block is called genesis. Everything is shown as it is stored: numbers begin \
+             with their lowest byte. A miner hashes these 80 bytes with SHA-256, and the result \
+             with SHA-256 again; both such a try and its result are called a hash. A hash is good \
+             if, read as a number, it is not above the target. The miner who finds a good hash \
+             has made the next block, and is paid for it. The smaller the target, the higher the \
+             difficulty: difficulty d takes {:.3} billion x d tries on average. A change in any \
+             transaction changes the merkle root, and with it the hash, so that the work has to \
+             be done again.",
             Target::HASHES_AT_DIFFICULTY_1 / 1e9
         ));
         Ok(())
@@ -114,10 +115,10 @@ impl<'a> Walk<'a> {
         self.labelled("  start    ", &words(&START));
         self.labelled("  MIDSTATE ", &words(&hash.first.result));
         self.say(
-            "SHA-256 eats 64 bytes at a time: a compression mixes them, in 64 rounds, into a state \
-             of eight 32-bit words, a to h, which begins at fixed constants (start). A try takes \
-             three compressions: piece 1, piece 2, and one for the second SHA-256. The nonce sits \
-             in piece 2, so the state after piece 1, the midstate, is the same for all \
+            "SHA-256 takes 64 bytes at a time. A compression mixes them, in 64 rounds, into a \
+             state of eight 32-bit words, a to h, which begins with fixed constants (start). A \
+             try takes three compressions: piece 1, piece 2, and one for the second SHA-256. The \
+             nonce sits in piece 2, so the state after piece 1, the midstate, is the same for all \
              4,294,967,296 nonces: it is computed once, and two compressions are left. When the \
              nonces run out, the miner changes some bits of the version, or the transaction that \
              pays it and so the merkle root. Either changes piece 1: there is a new midstate, and \
@@ -155,14 +156,14 @@ impl<'a> Walk<'a> {
         self.labelled("  bytes    ", &hex::encode(bytes_of(&hash.third.result)));
         self.labelled("  reversed ", &reversed(&hash.third.result));
         self.say(
-            "The 32 bytes are read as one number with the LAST byte the highest, which is why \
-             people print them reversed and see the zeros in front. The highest 32 bits are \
-             therefore word 7. At difficulty 1 and above it must be 0, which one hash in \
-             4,294,967,296 is. Word 7 comes from place h of the state, and a round makes new words \
-             for a and e only: the others move on, e to f, f to g, g to h. So what is in e three \
-             rounds before the end leaves in h. At the end of a compression the state it began \
-             with is added, place by place, which gives word 7: a miner computes it three rounds \
-             early, looks, and finishes only the tries that pass.",
+            "The 32 bytes are read as one number with the LAST byte the highest; people therefore \
+             print them reversed and see the zeros in front. The highest 32 bits are word 7. At \
+             difficulty 1 and above it must be 0, which holds for one hash in 4,294,967,296. Word \
+             7 comes from place h of the state. A round makes new words for a and e only and \
+             moves the others on: e to f, f to g, g to h. So the word in e three rounds before \
+             the end is the word in h at the end. Then the compression adds the state that it \
+             began with, place by place, which turns h into word 7. A miner therefore knows word \
+             7 three rounds early, and finishes only the tries that pass.",
         );
         self.rounds("second SHA-256", &hash.third)
     }
@@ -183,11 +184,11 @@ impl<'a> Walk<'a> {
             Target::from_number(U256::from_le_bytes(bytes_of(&hash.third.result))).difficulty();
         let expected = target.expected_hashes_f64();
         self.say(&format!(
-            "bits {} say that the target is {} bytes long (0x{:02x}) and begins with {:06x}: it is \
-             0x{:06x} x 256^({} - 3), since three bytes are given. The hash has {zeros} zero bits \
-             in front and {}. It would have done for difficulty {}: so many times smaller than the \
-             target of difficulty 1 it is. One hash in {} meets this target, and nothing tells \
-             beforehand which nonce will.",
+            "bits {} say that the target is {} bytes long (0x{:02x}) and begins with {:06x}: it \
+             is 0x{:06x} x 256^({} - 3), since three bytes are given. The hash has {zeros} zero \
+             bits in front and {}. It would have been good enough for difficulty {}, because it \
+             is that many times smaller than the target of difficulty 1. One hash in {} meets \
+             this target, and no one can know beforehand which nonce will.",
             header.bits,
             header.bits.to_consensus() >> 24,
             header.bits.to_consensus() >> 24,

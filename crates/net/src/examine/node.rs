@@ -88,7 +88,7 @@ impl Examination<'_> {
         let next = if template.can_propose { Stage::Proposal } else { Stage::Clock };
         if chain == Network::Signet {
             self.done(described(&template), Stage::Challenge);
-            self.good("OP_TRUE: anybody may mine here".to_owned(), next);
+            self.good("OP_TRUE: any miner may mine here".to_owned(), next);
         } else {
             self.done(described(&template), next);
         }
