@@ -111,3 +111,30 @@ fn rule_25_a_node_that_does_not_take_its_own_tip_for_the_best_gives_no_work() {
     world.pass(6);
     assert!(world.job.is_some());
 }
+
+#[test]
+fn rule_20_a_template_whose_block_cannot_be_checked_is_no_work() {
+    for up in [0, 100] {
+        let mut world = World::new(vec![Core::new()]);
+        world.pass(up);
+        world.events.clear();
+        world.cores[0].proposal_http = Some((413, "<html>Too Large"));
+        world.cores[0].foreign_block();
+        world.settle();
+        let served = (0..60).filter(|_| {
+            world.pass(1);
+            world.client.is_served(world.now)
+        });
+        assert_eq!(served.count(), 0, "--give-up counts from the beginning");
+        assert_eq!(world.states(), [(0, NodeState::Lost)], "it does not come and go");
+        // Nor with another one, which has the work soon.
+        let mut world = World::new(vec![Core::new(), Core::new()]);
+        world.pass(up);
+        world.events.clear();
+        world.cores[0].proposal_http = Some((413, "<html>Too Large"));
+        world.cores[0].foreign_block();
+        world.pass(12);
+        let states = [(0, NodeState::Lost), (1, NodeState::Connected), (1, NodeState::Active)];
+        assert_eq!(world.states()[..3], states);
+    }
+}

@@ -209,10 +209,10 @@ impl Node {
         self.identifying.filter(|_| waits).map(|since| since + PATIENCE)
     }
 
-    /// It gave a template. Whether that is news.
+    /// It gives work. Whether that is news.
     pub(super) fn answered(&mut self) -> bool {
         let news = !self.was_connected || self.said.is_some();
-        (self.was_connected, self.is_silent) = (true, false);
+        self.was_connected = true;
         self.said = None;
         news
     }

@@ -124,9 +124,7 @@ impl Client {
                 false => self.lose(now, index, &error.to_string(), None),
             };
         }
-        if self.nodes[index].answered() {
-            self.report(index, NodeState::Connected, None);
-        }
+        self.nodes[index].is_silent = false;
         if std::mem::take(&mut self.nodes[index].doubtful) {
             self.blocks.recheck(now, index, u32::MAX);
         }
@@ -136,7 +134,9 @@ impl Client {
         }
         if !self.is_behind(index, &template) {
             self.failover.job(index);
-            self.failover.healthy(now, index);
+            if index != self.active {
+                self.serves(now, index);
+            }
         }
         self.choose(now);
         if index != self.active {
@@ -154,7 +154,17 @@ impl Client {
         } else if self.candidate.is_none() {
             // The job at hand is right.
             self.nodes[index].failures = 0;
+            self.serves(now, index);
         }
+    }
+
+    /// The node gives work, as far as is known: of the one that is mined at, a template that is
+    /// hashed. A template whose block it refuses to check is no work.
+    fn serves(&mut self, now: Duration, index: usize) {
+        if self.nodes[index].answered() {
+            self.report(index, NodeState::Connected, None);
+        }
+        self.failover.healthy(now, index);
     }
 
     /// Whether a node that came back has not heard yet of the block that another node builds on:
@@ -355,6 +365,7 @@ impl Client {
     fn adopt(&mut self, now: Duration, node: usize, work: Work) {
         self.nodes[node].refused_for = None;
         self.nodes[node].failures = 0;
+        self.serves(now, node);
         self.works.retain(|old| Arc::strong_count(old.work.job()) > 1);
         if let Some(height) = blocks::buried_below(work.template().height) {
             self.blocks.recheck(now, node, height);

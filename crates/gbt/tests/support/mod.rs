@@ -62,6 +62,8 @@ pub(crate) struct Core {
     pub(crate) trouble: Option<Trouble>,
     /// Answers to proposals instead of a judgement.
     pub(crate) refuse_proposals: Option<&'static str>,
+    /// The HTTP status and body that answer every proposal.
+    pub(crate) proposal_http: Option<(u16, &'static str)>,
     /// The tip moves before a proposal is looked at.
     pub(crate) moves_at_proposals: bool,
     /// Answers to submissions instead of a judgement.
@@ -108,6 +110,7 @@ impl Core {
             mempool: Vec::new(),
             trouble: None,
             refuse_proposals: None,
+            proposal_http: None,
             moves_at_proposals: false,
             refuse_blocks: None,
             mute_submit: false,
@@ -282,6 +285,10 @@ impl Core {
             Call::WaitForHeight { .. } => return Some(Ok(error(-32601, "Method not found"))),
             Call::NetworkInfo => unreachable!("mining does not ask for it"),
             Call::Template { longpoll_id: None } => self.template(),
+            Call::Proposal { .. } if self.proposal_http.is_some() => {
+                let (status, body) = self.proposal_http.unwrap();
+                return Some(Ok(Answer { status, body: body.into(), ..Answer::default() }));
+            }
             Call::Proposal { block } => match (&self.proposal_says, self.refuse_proposals) {
                 (Some(says), _) => says.clone(),
                 (None, Some(reason)) => json!(reason),
