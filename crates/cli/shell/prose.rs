@@ -45,6 +45,67 @@ pub(crate) fn bar(share: f64, columns: usize, visible: bool) -> String {
     bar
 }
 
+/// A log scale in some columns, with marks at round decades. It has no zero, so that a value is a
+/// dot on it and no bar.
+pub(crate) struct Decades {
+    first: i32,
+    last: i32,
+    columns: usize,
+}
+
+impl Decades {
+    /// A mark and the least distance to the next.
+    const MARK: usize = 7;
+
+    /// From the decade below the least value to the one above the greatest; both above zero.
+    pub(crate) fn around(least: f64, greatest: f64, columns: usize) -> Self {
+        let first = least.log10().floor() as i32;
+        let last = (greatest.log10().ceil() as i32).max(first + 1);
+        Self { first, last, columns: columns.max(2) }
+    }
+
+    /// How many decades lie between two marks.
+    pub(crate) fn step(&self) -> i32 {
+        let decades = (self.last - self.first) as usize;
+        (Self::MARK * decades).div_ceil(self.columns - 1).max(1) as i32
+    }
+
+    /// The dot of a value among the marks.
+    pub(crate) fn dot(&self, value: f64) -> String {
+        let mut row = vec![' '; self.columns];
+        for (column, _) in self.marks() {
+            row[column] = '·';
+        }
+        row[self.column(value.log10())] = '●';
+        row.into_iter().collect::<String>().trim_end().to_owned()
+    }
+
+    /// What the marks are, for the line below them.
+    pub(crate) fn labels(&self) -> String {
+        let mut line = String::new();
+        for (column, power) in self.marks() {
+            let label = if power == 0 { "1".to_owned() } else { format!("10^{power}") };
+            if column + label.len() <= self.columns {
+                line += &" ".repeat(column - line.len());
+                line += &label;
+            }
+        }
+        line
+    }
+
+    /// Columns and powers of ten.
+    fn marks(&self) -> impl Iterator<Item = (usize, i32)> + '_ {
+        let step = self.step();
+        let powers = (self.first..=self.last).filter(move |power| power.rem_euclid(step) == 0);
+        powers.map(|power| (self.column(f64::from(power)), power))
+    }
+
+    fn column(&self, power: f64) -> usize {
+        let share = (power - f64::from(self.first)) / f64::from(self.last - self.first);
+        (share.clamp(0.0, 1.0) * (self.columns - 1) as f64).round() as usize
+    }
+}
+
 /// `text` in exactly `width` columns: filled up, or cut with an ellipsis.
 pub(crate) fn fit(text: &str, width: usize) -> String {
     let length = text.chars().count();
@@ -63,6 +124,23 @@ pub(crate) fn band(low: String, high: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dots_stand_on_marks_that_say_their_decade() {
+        let scale = Decades::around(1.0, 1e6, 43);
+        assert_eq!(scale.step(), 1);
+        assert_eq!(scale.labels(), "1      10^1   10^2   10^3   10^4   10^5");
+        assert_eq!(scale.dot(1.0).chars().next(), Some('●'));
+        assert_eq!(scale.dot(1e3).chars().position(|c| c == '●'), Some(21));
+        for (least, greatest, columns) in [(7e-6, 5.8e14, 18), (1.0, 1.0, 5), (2.0, 9e99, 0)] {
+            let scale = Decades::around(least, greatest, columns);
+            let most = columns.max(2);
+            assert!(scale.labels().len() <= most, "{}", scale.labels());
+            for value in [least, greatest, 0.0, f64::INFINITY] {
+                assert!(scale.dot(value).chars().count() <= most, "{value}");
+            }
+        }
+    }
 
     #[test]
     fn lines_are_wrapped_at_words() {

@@ -12,7 +12,7 @@ use super::verdict::{ANSWER, Block, WHY};
 use crate::lab::inputs::{number, say_source};
 use crate::machine::measure::Estimate;
 use crate::shell::output::Output;
-use crate::shell::prose::{band, bar, fit};
+use crate::shell::prose::{Decades, band, bar, fit};
 use crate::shell::style::Style;
 use crate::shell::units;
 
@@ -166,20 +166,20 @@ fn short(efficiency: JoulesPerTerahash) -> String {
 
 fn print_rates(rungs: &[Rung], out: &mut Output) {
     let (Some(slowest), Some(fastest)) = (rungs.first(), rungs.last()) else { return };
-    let low = slowest.rate.0.log10().floor();
-    let decades = fastest.rate.0.log10() - low;
     let columns = out.width() - name_columns(out) - BESIDE;
+    let scale = Decades::around(slowest.rate.0, fastest.rate.0, columns);
     out.styled(
         Style::Heading,
         format!(
-            "\nHashes a second, LOG scale: {:.1} columns more are ten times as many",
-            columns as f64 / decades
+            "\nHashes a second, LOG scale: from one mark to the next {} times as many",
+            grouped(10f64.powi(scale.step()), 0)
         ),
     );
     for rung in rungs {
-        let share = (rung.rate.0.log10() - low) / decades;
-        print_rung(rung, &bar(share, columns, true), out);
+        print_rung(rung, &scale.dot(rung.rate.0), out);
     }
+    let before = " ".repeat(name_columns(out) + BESIDE - 1);
+    out.line(format!("{before}{}", scale.labels()));
 }
 
 fn print_linear_rates(rungs: &[Rung], out: &mut Output) {

@@ -20,6 +20,7 @@ use crate::lab::history::{history_chart, history_credit};
 use crate::lab::inputs::{number, say_source};
 use crate::shell::exit::Failure;
 use crate::shell::output::Output;
+use crate::shell::prose::Decades;
 use crate::shell::style::Style;
 use crate::shell::units;
 use crate::shell::values::{leaving, positive, volatility};
@@ -128,12 +129,12 @@ fn explain_change(from: f64, to: f64, out: &mut Output) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Powers of ten in the plot of the difficulty: enough until it has grown seventyfold.
-const DECADES: f64 = 16.0;
-
 fn show_history(args: &Args, inputs: &Inputs, out: &mut Output) -> Result<(), Failure> {
     let periods: Vec<_> = history::retargets().collect();
     let powers = history::power_by_year();
+    let difficulties = || periods.iter().map(|period| period.target.difficulty());
+    let highest = difficulties().fold(1.0, f64::max);
+    let scale = Decades::around(1.0, highest, out.width() - 37);
     let mut year: Option<(i32, f64)> = None;
     out.styled(
         Style::Heading,
@@ -141,7 +142,7 @@ fn show_history(args: &Args, inputs: &Inputs, out: &mut Output) -> Result<(), Fa
     );
     out.styled(
         Style::Heading,
-        "power of the network if all were the best machine then out; bars: log scale of difficulty",
+        "power of the network if all were the best machine then out; dots: difficulty, log scale",
     );
     for period in &periods {
         let difficulty = period.target.difficulty();
@@ -155,15 +156,15 @@ fn show_history(args: &Args, inputs: &Inputs, out: &mut Output) -> Result<(), Fa
             year = Some((date.year, difficulty));
             let power = powers.iter().find(|row| row.year == date.year);
             let power = power.map_or_else(|| "-".to_owned(), |row| row.least.to_string());
-            let columns = (out.width() - 37) as f64;
-            let bar = "█".repeat(1 + (difficulty.log10() / DECADES * columns) as usize);
+            let dot = scale.dot(difficulty);
             out.line(format!(
-                "  {} {:>8} {growth:>9} {power:>9} {bar}",
+                "  {} {:>8} {growth:>9} {power:>9} {dot}",
                 date.year,
                 si(difficulty).trim()
             ));
         }
     }
+    out.line(format!("{:37}{}", "", scale.labels()));
     deep_falls(out);
     if let (Some(header), Some(last)) =
         (periods.iter().rfind(|period| period.is_from_header), periods.last())
