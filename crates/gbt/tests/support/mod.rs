@@ -233,11 +233,7 @@ impl Core {
 
     /// `None`: the answer comes later.
     pub(crate) fn answer(&mut self, id: u64, call: &Call) -> Option<Result<Answer, NoAnswer>> {
-        let name = match call {
-            Call::Proposal { .. } => "proposal",
-            Call::Template { longpoll_id: Some(_) } => "longpoll",
-            other => other.method(),
-        };
+        let name = name(call);
         *self.seen.entry(name).or_default() += 1;
         // A body must be the JSON that Core reads.
         let body: Value = serde_json::from_slice(&call.body(id)).unwrap();
@@ -408,6 +404,15 @@ impl Core {
     }
 }
 
+/// The method ("proposal" and "longpoll" apart).
+fn name(call: &Call) -> &'static str {
+    match call {
+        Call::Proposal { .. } => "proposal",
+        Call::Template { longpoll_id: Some(_) } => "longpoll",
+        other => other.method(),
+    }
+}
+
 /// An answer with this result.
 pub(crate) fn result(result: &Value) -> Answer {
     let body = json!({"jsonrpc": "2.0", "result": result, "id": 1}).to_string().into_bytes();
@@ -432,6 +437,8 @@ pub(crate) struct World {
     pub(crate) events: Vec<NodeEvent>,
     /// Blocks sent, with the time and the spool as it was then.
     pub(crate) sent: Vec<(usize, Duration, bool)>,
+    /// Calls made, with their nodes and times.
+    asked: Vec<(usize, &'static str, Duration)>,
     /// Calls that hang, and when the caller gives them up.
     pub(crate) hanging: Vec<(u64, Duration)>,
 }
@@ -468,6 +475,7 @@ impl World {
             job: None,
             events: Vec::new(),
             sent: Vec::new(),
+            asked: Vec::new(),
             hanging: Vec::new(),
         }
     }
@@ -488,6 +496,7 @@ impl World {
             }
             while let Some(request) = self.client.poll_request() {
                 idle = false;
+                self.asked.push((request.node, name(&request.call), self.now));
                 let core = &mut self.cores[request.node];
                 if core.fresh || core.closes {
                     core.fresh = false;
@@ -616,6 +625,12 @@ impl World {
     pub(crate) fn swap(&mut self, node: usize, core: Core) {
         self.stop(node);
         self.cores[node] = Core { fresh: true, ..core };
+    }
+
+    /// When a node was asked for something, in seconds since the start, but for the first `skip`.
+    pub(crate) fn asked_at(&self, node: usize, method: &str, skip: usize) -> Vec<u64> {
+        let calls = self.asked.iter().filter(|asked| (asked.0, asked.1) == (node, method));
+        calls.skip(skip).map(|asked| asked.2.as_secs() - 1000).collect()
     }
 
     pub(crate) fn told(&self, what: &NodeNews) -> bool {
