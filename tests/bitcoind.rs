@@ -68,7 +68,7 @@ impl Bitcoind {
         node
     }
 
-    /// What `-o` takes.
+    /// The value for `-o`.
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }

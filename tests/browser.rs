@@ -22,7 +22,7 @@ pub(crate) struct Browser {
     session: Option<String>,
     calls: u64,
     profile: PathBuf,
-    /// What the page had to complain about: exceptions, refused loads, violated policies.
+    /// The page's complaints: exceptions, refused loads, violated policies.
     pub(crate) complaints: Vec<String>,
 }
 
@@ -119,7 +119,7 @@ impl Browser {
         self.call("Emulation.setEmulatedMedia", media);
     }
 
-    /// What can be seen of the page now, as PNG.
+    /// A picture of the page now, as PNG.
     pub(crate) fn screenshot(&mut self) -> Vec<u8> {
         let shot = self.call("Page.captureScreenshot", json!({ "format": "png" }));
         let encoded = shot["data"].as_str().expect("a picture");

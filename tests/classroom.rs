@@ -59,7 +59,7 @@ fn a_class_shares_one_node_through_plain_stratum() {
 
     for (name, accepted, unresolved) in told {
         let counted = workers.iter().find(|(worker, _)| worker == name).unwrap().1;
-        // What has no answer when the miner leaves may have been taken.
+        // A share that has no answer when the miner leaves may have been taken.
         let alike = accepted..=accepted + unresolved;
         assert!(alike.contains(&counted), "{name}: pool and miner count alike: {counted}");
     }

@@ -48,7 +48,7 @@ impl OpenCoins {
         let dust = value - Amount::from_sat(fee) - each * outputs;
         let script_pubkey = open_script().to_p2wsh();
         let mut output = vec![TxOut { value: each, script_pubkey }; outputs as usize];
-        // What does not divide goes to the first, so that the fee is exact.
+        // The remainder goes to the first, so that the fee is exact.
         output[0].value += dust;
         let transaction = Transaction {
             version: Version::TWO,

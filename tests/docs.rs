@@ -27,7 +27,7 @@ fn pages() -> Vec<PathBuf> {
     pages
 }
 
-/// What stands after `$ ` in a fence marked `console`, up to a comment, and what is indented.
+/// The text after `$ ` in a fence marked `console`, up to a comment, and every indented line.
 fn typed() -> Vec<Typed> {
     let mut all = Vec::new();
     for page in pages() {
@@ -38,7 +38,7 @@ fn typed() -> Vec<Typed> {
                 inside = !inside && language == "console";
                 continue;
             }
-            // What has neither mark is an answer, or prose.
+            // A line with neither mark is an answer, or prose.
             let mark = if inside { "$ " } else { "    " };
             let Some(command) = line.strip_prefix(mark) else { continue };
             let command = command.split("  #").next().unwrap().trim();
@@ -78,7 +78,7 @@ fn what_the_pages_say_can_be_typed() {
         let pipe = words.iter().position(|word| word == "|" || word == ">").unwrap_or(words.len());
         let words: Vec<_> = words[..pipe].iter().map(String::as_str).collect();
         if words.iter().any(|word| word.starts_with("$(")) {
-            // What stands for an argument here came out of another command.
+            // The argument here came out of another command.
             continue;
         }
         if can_be_run(&words) {

@@ -11,7 +11,7 @@ use crate::port::Port;
 use crate::program::{events, midstate};
 use crate::proxy::scripted;
 
-/// What the doctor found: `(check, health)`, the words of all findings and errors, the exit code.
+/// The doctor's findings: `(check, health)`, the words of all findings and errors, the exit code.
 struct Diagnosis {
     found: Vec<(String, String)>,
     words: String,

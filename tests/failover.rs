@@ -19,7 +19,7 @@ pub(crate) struct Pool {
     /// Its own while it is dead, too.
     port: Port,
     server: Option<ServerHandle<RegtestPool>>,
-    /// What is left of it while it is dead.
+    /// Its state while it is dead.
     remains: Option<RegtestPool>,
     events: mpsc::UnboundedReceiver<EmbeddedPoolEvent>,
     told: mpsc::UnboundedSender<EmbeddedPoolEvent>,

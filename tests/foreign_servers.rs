@@ -31,7 +31,7 @@ fn server(says: &'static [u8], speaks_first: bool, closes: bool) -> String {
     address
 }
 
-/// What both commands say about a server; both have to fail.
+/// The words of both commands about a server; both have to fail.
 fn said(url: &str) -> [String; 2] {
     let directory = Directory::new("foreign");
     let spool = directory.0.to_str().unwrap();

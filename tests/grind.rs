@@ -39,7 +39,7 @@ fn the_answer_is_the_lowest_nonce_whatever_the_threads() {
     assert_eq!(solve("1"), solve("3"));
 }
 
-/// What a program in the place of `bitcoin-util` said: exit code, stdout, stderr.
+/// The output of a program in the place of `bitcoin-util`: exit code, stdout, stderr.
 fn grind(command: Command, argument: &str) -> (Option<i32>, String, String) {
     grind_all(command, &[argument])
 }
@@ -66,7 +66,7 @@ fn bitcoin_util_says_the_same_byte_for_byte() {
         header("00000000"),
         header("ffffff21"),
         header("ffff8020"),
-        // What follows the header is of no interest.
+        // The bytes behind the header are of no interest.
         format!("{FAR_BETWEEN}00ff"),
         FAR_BETWEEN.to_uppercase(),
     ];

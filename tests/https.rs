@@ -47,7 +47,7 @@ fn s8_a_node_that_cannot_prove_itself_is_not_spoken_to() {
     let expired = authority.sign("localhost", |params| {
         params.not_after = rcgen::date_time_ymd(2020, 1, 1);
     });
-    // Nobody listens behind the front: what the program says is about the front.
+    // Nothing listens behind the front: the program's words are about the front.
     let port = Port::hold();
     let behind = port.number();
     let cert = authority.file.to_str().unwrap();
@@ -92,7 +92,7 @@ fn s8_a_node_that_cannot_prove_itself_is_not_spoken_to() {
 fn rule_9_the_certificate_of_a_node_that_is_named_with_cert_is_trusted() {
     let directory = Directory::new("https-own");
     let (identity, file) = Identity::own(&directory.0);
-    // Nobody listens behind the front: the examination ends behind the step that is asked for.
+    // Nothing listens behind the front: the examination ends behind the step that is asked for.
     let port = Port::hold();
     let url = identity.front(port.number());
     let login = ["-u", "me", "-p", "secret", "--chain", "regtest"];

@@ -83,7 +83,7 @@ impl Sensors {
 
 impl Drop for Sensors {
     fn drop(&mut self) {
-        // What is left behind harms nobody.
+        // A leftover does no harm.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
@@ -111,7 +111,7 @@ fn u7_hashing_rests_on_battery_and_in_the_heat_and_says_so() {
 
     says("paused: on battery");
     is("paused");
-    // What was begun is finished; then nothing moves.
+    // A unit that was begun is finished; then nothing moves.
     wait_for("rest", || {
         let hashes = || status(&page)["hashes"].as_u64().unwrap();
         let before = hashes();
@@ -128,7 +128,7 @@ fn u7_hashing_rests_on_battery_and_in_the_heat_and_says_so() {
     sensors.set(HEAT, "74900");
     says("goes on: 75 °C");
     is("mining");
-    // What cannot be told any more stops nobody.
+    // A sensor that is lost stops no thread.
     sensors.set(AC, "0");
     says("paused: on battery");
     std::fs::rename(sensors.0.join("class/power_supply"), sensors.0.join("gone")).unwrap();

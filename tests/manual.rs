@@ -26,7 +26,7 @@ fn flags(command: &[&str]) -> Vec<String> {
     longs.collect()
 }
 
-/// What groff makes of a page, and what it finds wrong with it; `None` where there is no groff.
+/// A page as groff renders it, and groff's complaints; `None` where there is no groff.
 fn render(page: &Path) -> (String, String) {
     let mut groff = Command::new("groff");
     groff.args(["-man", "-Tutf8", "-P-cbou", "-ww", "-Wbreak", "-rLL=78n"]).arg(page);

@@ -113,7 +113,7 @@ impl Drop for Minerd {
     }
 }
 
-/// What follows `[YYYY-MM-DD HH:MM:SS] `.
+/// The text behind `[YYYY-MM-DD HH:MM:SS] `.
 fn words_of(line: &str) -> String {
     let (time, words) = line.split_at_checked(22).unwrap_or_else(|| panic!("no time: {line:?}"));
     let form: String = time.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();

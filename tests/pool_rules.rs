@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::pools::{answer, notify, pool, refuse};
 use crate::program::{Running, fail};
 
-/// What a pool says to the requests before the first share, with a difficulty at which there are
+/// A pool's answers to the requests before the first share, with a difficulty at which there are
 /// some shares a second.
 fn handshake(request: &Value, stream: &mut TcpStream, job: &str) {
     match request["method"].as_str().unwrap() {

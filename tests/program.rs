@@ -17,7 +17,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(200);
 pub(crate) fn midstate(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_midstate"));
     command.args(arguments).stdin(Stdio::null());
-    // What it heeds, and whoever runs the tests may have set.
+    // Variables that it heeds, and that may be set where the tests run.
     for name in ["NO_COLOR", "CLICOLOR_FORCE", "COLUMNS", "MIDSTATE_LOG", "MIDSTATE_RPC_USER"] {
         command.env_remove(name);
     }
@@ -194,7 +194,7 @@ impl Directory {
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        // What is left behind harms nobody.
+        // A leftover does no harm.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-/// What becomes of a call.
+/// The end of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// It goes on, and the answer comes back.
@@ -41,7 +41,7 @@ pub(crate) fn scripted(answer: impl Fn(&Value) -> (u16, Value) + Clone + Send + 
         for mut miner in listener.incoming().flatten() {
             let answer = answer.clone();
             std::thread::spawn(move || {
-                // Whoever only tries the door says nothing.
+                // A caller that only tries the door says nothing.
                 let Ok(Some((_, body))) = read_call(&miner) else { return };
                 let (status, body) = answer(&serde_json::from_str(&body).unwrap());
                 let body = body.to_string();

@@ -99,7 +99,7 @@ fn the_report_of_bench_draws_with_every_label_in_its_place() {
     }
 }
 
-/// What [`MEASURE`] finds in the report of a command, in every view; nothing without a browser.
+/// The findings of [`MEASURE`] in the report of a command, in every view; none without a browser.
 fn measure(command: &str, flags: &[&str]) -> Vec<Value> {
     let mut browser = Browser::start(command);
     let path = temporary(&format!("{command}.html"));

@@ -50,7 +50,7 @@ fn strict_pool(told: &Sender<(String, String)>) -> String {
     })
 }
 
-/// What each of so many users said first.
+/// The first login of each of so many users.
 fn logins(told: &Receiver<(String, String)>, users: usize) -> Vec<(String, String)> {
     let mut logins: Vec<(String, String)> = Vec::new();
     while logins.len() < users {

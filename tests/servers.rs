@@ -242,7 +242,7 @@ fn rule_12_a_proxy_is_never_lost_and_a_password_never_goes_to_another_server() {
     let own = "user = 'me'\n[[pool]]\nurl = 'a:1'\ncert = 'ca.pem'\n";
     std::fs::write(&path, own).unwrap();
     assert_eq!(run(&["mine", "--dry-run", "-c", path.to_str().unwrap()]).status.code(), Some(2));
-    // What the user says for all pools, or one by one.
+    // The user's words for all pools, or one by one.
     let two = "user = 'me'\n[[pool]]\nurl = 'a:1'\n[[pool]]\nurl = 'b:1'\nuser = 'own'\n";
     let users = |flags: &[&str]| {
         let plan = files.plan(two, flags);

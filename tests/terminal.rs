@@ -28,7 +28,7 @@ pub(crate) struct Terminal {
     reader: Option<JoinHandle<()>>,
 }
 
-/// What the program prints on a terminal of so many columns, with its colours.
+/// The program's output on a terminal of so many columns, with its colours.
 pub(crate) fn printed(columns: u16, arguments: &[&str]) -> String {
     let (pty, end) = pty_process::blocking::open().unwrap();
     pty.resize(Size::new(24, columns)).unwrap();
@@ -135,8 +135,9 @@ impl Terminal {
     }
 }
 
-/// Whoever runs these tests in the background may have told us to ignore Ctrl-C. The program would
-/// inherit that, and keep to it until it listens itself; a signal that is handled is not inherited.
+/// A shell that runs these tests in the background may have told us to ignore Ctrl-C. The program
+/// would inherit that, and keep to it until it listens itself; a signal that is handled is not
+/// inherited.
 fn heed_interrupts() {
     let ignored = std::fs::read_to_string("/proc/self/status").is_ok_and(|status| {
         let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

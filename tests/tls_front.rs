@@ -67,7 +67,7 @@ impl Identity {
         (Self { certificate: certificate.der().clone(), key }, file)
     }
 
-    /// What `--tls-pin` takes.
+    /// The value for `--tls-pin`.
     pub(crate) fn pin(&self) -> String {
         hex::encode(Sha256::digest(&self.certificate))
     }

@@ -1,4 +1,4 @@
-//! Who comes to the pool of a `demo`, goes, and finds a block there is told on its own side: as
+//! A miner that comes to the pool of a `demo`, goes, or finds a block there is told on its side: as
 //! events, in lines, and (in `terminal`) in the live view.
 
 use std::process::Stdio;

@@ -336,7 +336,7 @@ fn a_listener_gets_the_events_as_they_are_printed() {
     assert_eq!(bytes.nonce, sampled["nonce"].as_u64().unwrap() as u32);
 }
 
-/// What the page shows of the chain, newest first: height, hash, finder.
+/// The chain as the page shows it, newest first: height, hash, finder.
 const CHAIN: &str = "[...document.querySelectorAll('#chain .block:not(#next)')].map(block =>
     [block.querySelector('.height').textContent, block.title,
      block.querySelector('.finder').textContent])";
