@@ -57,7 +57,7 @@ fn a_patience_of_no_seconds_is_a_mistake() {
 #[test]
 fn who_names_no_server_is_told_of_all_ways_to_mine() {
     let ways = ["-o URL -u USER", "--address", "midstate demo", "config.toml"];
-    check(&["mine"], 2, &[&["nothing to mine at"], &ways[..]].concat());
+    check(&["mine"], 2, &[&["no pool or node to mine at"], &ways[..]].concat());
 }
 
 /// As in `midstate .. 2>&1 | head -1`.

@@ -131,7 +131,7 @@ fn a_file_that_cannot_be_written_is_told_before_anything_is_measured() {
 fn a_name_with_a_slip_is_told_the_right_one() {
     let (code, error) = fail(&["explain", "genisis"]);
     assert_eq!(code, 2);
-    assert!(error.contains("there is no header \"genisis\": genesis?"), "{error}");
+    assert!(error.contains("unknown header \"genisis\": did you mean genesis?"), "{error}");
 }
 
 #[test]

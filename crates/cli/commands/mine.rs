@@ -190,14 +190,16 @@ impl Args {
                 .map(|file| format!(", or write a configuration to {}", file.display()))
                 .unwrap_or_default();
             return Err(Failure::usage(format!(
-                "nothing to mine at: name a pool with -o URL -u USER, or say with --address who is \
-                 paid at the local Bitcoin Core node{file}; midstate demo needs none of it"
+                "no pool or node to mine at: name a pool with -o URL -u USER, or your address for \
+                 the local Bitcoin Core node with --address ADDR{file}; midstate demo mines \
+                 without any of them"
             )));
         }
         let config = config.as_ref().map(|(file, config)| (file.as_path(), config));
         match (pools.is_empty(), nodes.is_empty()) {
             (false, false) => Err(Failure::usage(
-                "-o names pools and nodes: give pools (stratum+tcp://) or nodes (http://)",
+                "-o names pools and nodes: give only pools (stratum+tcp://) or only nodes \
+                 (http://)",
             )),
             (false, true) if self.node.address.is_some() => Err(Failure::usage(
                 "--address is for nodes: a pool pays the user it knows, name it with -u",

@@ -101,7 +101,7 @@ enum Event<'a> {
 pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
     if cfg!(debug_assertions) {
         out.note(
-            "built without optimisation: the clock and the sha2 crate look slow; use --release",
+            "debug build: the clock and the sha2 crate look slow; build with --release to compare",
         );
     }
     if args.ladder {

@@ -75,10 +75,12 @@ fn header_named(name: &str) -> Result<Header, Failure> {
         ("regtest", _) => Ok(Network::Regtest.genesis()),
         (_, Some((_, hex))) => Ok(hex.parse().expect("the constants are headers")),
         _ => name.parse().map_err(|error: HeaderError| match similar(name) {
-            Some(meant) => Failure::usage(format!("there is no header {name:?}: {meant}?")),
+            Some(meant) => {
+                Failure::usage(format!("unknown header {name:?}: did you mean {meant}?"))
+            }
             None => {
-                let known = "genesis, 1, 125552, regtest, or 160 hex digits";
-                Failure::usage(format!("cannot explain {name:?}: {error}; there are {known}"))
+                let known = "genesis, 1, 125552, regtest, or a header of 160 hex digits";
+                Failure::usage(format!("cannot explain {name:?}: {error}; expected {known}"))
             }
         }),
     }

@@ -204,7 +204,7 @@ pub(crate) fn kernel_named(name: &str) -> Result<Kernel, Failure> {
             true => format!("this CPU cannot run the kernel {name:?}"),
             false => format!("unknown kernel {name:?}"),
         };
-        Failure::usage(format!("{problem}; here there are: {}", here.join(", ")))
+        Failure::usage(format!("{problem}; this CPU has: {}", here.join(", ")))
     })
 }
 
