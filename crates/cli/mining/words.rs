@@ -399,3 +399,37 @@ fn of_miner(MinerEvent { worker, session, news }: &MinerEvent) -> Sentence {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use midstate_chain::Hash256;
+
+    use super::*;
+
+    #[test]
+    fn a_node_that_answers_with_an_error_has_a_connection() {
+        let lost = |url: &str| {
+            let reason = Some("why".to_owned());
+            of_pool(&PoolEvent {
+                url: url.to_owned(),
+                state: LinkState::Lost,
+                reason,
+                listed: None,
+            })
+        };
+        assert_eq!(lost("http://n:8332").as_deref(), Some("no work from http://n:8332: why"));
+        assert_eq!(
+            lost("stratum+tcp://p:1").as_deref(),
+            Some("no connection to stratum+tcp://p:1: why")
+        );
+    }
+
+    #[test]
+    fn a_verdict_that_comes_when_mining_has_ended_is_told() {
+        let change = [Verdict::Accepted, Verdict::Rejected];
+        let reason = Some("high-hash".to_owned());
+        let block = BlockEvent::revised("n", &Hash256::default(), 7, change, reason);
+        let Some(Sentence::Result(line)) = of_late(&Event::Block(block)) else { panic!() };
+        assert!(line.starts_with("block 7 ") && line.ends_with("is rejected: high-hash"), "{line}");
+    }
+}
