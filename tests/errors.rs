@@ -47,11 +47,11 @@ fn a_missing_user_and_uneven_lists_are_usage() {
 
 #[test]
 fn a_patience_of_no_seconds_is_a_mistake() {
-    check(&["mine", "-o", "a:1", "-u", "x", "--give-up", "0"], 2, &["--give-up", "1 or more"]);
+    check(&["mine", "-o", "a:1", "-u", "x", "--give-up", "0"], 2, &["--give-up", "from 1 to"]);
     let directory = Directory::new("give-up");
     let file = directory.0.join("config.toml");
     std::fs::write(&file, "give-up = 0\n[[pool]]\nurl = 'a:1'\nuser = 'x'\n").unwrap();
-    check(&["mine", "-c", file.to_str().unwrap()], 2, &["give-up = 0", "1 or more"]);
+    check(&["mine", "-c", file.to_str().unwrap()], 2, &["give-up = 0", "from 1 to"]);
 }
 
 #[test]
@@ -69,20 +69,6 @@ fn an_error_that_nobody_reads_is_still_its_exit_code() {
     let mut mine = midstate(&["mine"]);
     let (stdout, stderr) = (writer.try_clone().unwrap(), writer);
     assert_eq!(mine.stdout(stdout).stderr(stderr).status().unwrap().code(), Some(2));
-}
-
-/// As in `midstate completions bash | true`.
-#[cfg(unix)]
-#[test]
-fn a_page_or_a_script_that_nobody_reads_is_no_crash() {
-    for arguments in [&["completions", "bash"][..], &["man"]] {
-        let (reader, writer) = std::io::pipe().unwrap();
-        drop(reader);
-        let output = midstate(arguments).stdout(writer).output().unwrap();
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(!stderr.contains("panicked"), "{arguments:?}: {stderr}");
-        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {stderr}");
-    }
 }
 
 #[test]
@@ -160,7 +146,7 @@ fn what_is_misspelt_gets_a_suggestion() {
 #[test]
 fn values_out_of_range_are_usage() {
     check(&["demo", "--difficulty", "0"], 2, &["'0'", "--difficulty", "above 0"]);
-    check(&["demo", "--blocks", "0"], 2, &["--blocks", "1 or more"]);
+    check(&["demo", "--blocks", "0"], 2, &["--blocks", "from 1 to"]);
     check(&["demo", "--midstates", "3"], 2, &["power of two"]);
     check(&["bench", "--seconds", "0"], 2, &["--seconds"]);
     check(&["asic", "--seconds", "1e300"], 2, &["--seconds", "3600"]);
@@ -213,7 +199,7 @@ fn hash_rates_take_a_unit_everywhere() {
         check(&["asic", &format!("--rate={rate}")], 2, &["expected hashes per second", "1.5M"]);
         check(&["demo", &format!("--max-hashrate={rate}")], 2, &["expected hashes per second"]);
     }
-    check(&["demo", "--max-hashrate", "0.5"], 2, &["1 or more"]);
+    check(&["demo", "--max-hashrate", "0.5"], 2, &["from 1 to 1e30"]);
 }
 
 /// More threads than the system starts are an error with a cure, and no panic.
@@ -223,7 +209,6 @@ fn threads_that_cannot_be_started_are_an_error_that_says_so() {
     for command in [
         &["bench", "--kernel", "scalar", "--seconds", "0.05"][..],
         &["bench", "--ladder", "--seconds", "0.05"],
-        &["asic", "--kernel", "scalar"],
     ] {
         let output = run_in_little_space(&[command, &["--threads", "4000"]].concat());
         let stderr = String::from_utf8_lossy(&output.stderr);

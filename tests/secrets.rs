@@ -254,6 +254,46 @@ fn s15_a_password_is_said_in_one_way() {
     }
 }
 
+#[test]
+fn rule_7_a_password_that_looks_like_a_flag_is_taken_and_no_mistake_shows_a_password() {
+    const DASHED: &str = "--hunter2";
+    let (told, logged_in) = channel();
+    for login in [
+        &["-u", "me", "-p", DASHED][..],
+        &["-u", "me", "-p=--hunter2"],
+        &["-u", "me", "--pass", DASHED],
+        &["-u", "me", "--pass=--hunter2"],
+        &["-O", "me:--hunter2"],
+    ] {
+        let pool = strict_pool(&told);
+        let server = ["mine", "-o", &pool, "--kernel", "scalar", "--threads", "1"];
+        let _miner = Running::start(&[&server[..], login].concat());
+        assert_eq!(logins(&logged_in, 1), owned(&[("me", DASHED)]), "{login:?}");
+    }
+    // Where it cannot be taken it is not shown, however it came there.
+    let mistakes: [&[&str]; 14] = [
+        &["mine", "-o", "a:1", "-u", "me", "-p", "x", SECRET],
+        &["mine", "-o", "a:1", "-u", "me", "-p", DASHED, "--nonsense"],
+        &["mine", "-o", "a:1", "-u", "me", "-p", "-hunter2", "--nonsense"],
+        &["mine", "-o", "a:1", "-u", "me", "-p", DASHED, "-O", "me:hunter2"],
+        &["mine", SECRET],
+        &["doctor", "a:x", "-u", "me", "-p", DASHED],
+        &["doctor", "a:1", "-u", "me", "-p", DASHED, "--nonsense"],
+        &["doctor", "a:1", SECRET],
+        &["demo", SECRET],
+        &["demo", "-p", DASHED],
+        &["demo", "--pass", SECRET],
+        &["--compat", "minerd", "-o", "a:1", "-u", "me", "-p", "x", SECRET],
+        &["--compat", "minerd", "-o", "a:1", "-u", "me", "-p", DASHED, "--nonsense"],
+        &["--compat", "minerd", "-o", "a:1", "--userpass=-me:hunter2", "-t", "x"],
+    ];
+    for arguments in mistakes {
+        let (code, stderr) = fail(arguments);
+        assert_eq!(code, 2, "{arguments:?}: {stderr}");
+        assert!(!stderr.contains(SECRET), "{arguments:?}: {stderr}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn s15_a_file_that_others_can_read_is_warned_of_unless_it_is_a_credential() {

@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use vt100::{Parser, Screen};
 
 use crate::port::Port;
-use crate::program::{PATIENCE, midstate, run};
+use crate::program::{Directory, PATIENCE, midstate, run};
 
 const TAKE_OVER: &[u8] = b"\x1b[?1049h";
 
@@ -59,8 +59,16 @@ struct Seen {
 impl Terminal {
     /// A terminal of 100 by 30.
     fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::of_size((30, 100), arguments, environment)
+    }
+
+    fn of_size(
+        (rows, columns): (u16, u16),
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let (pty, end) = pty_process::blocking::open().unwrap();
-        pty.resize(Size::new(30, 100)).unwrap();
+        pty.resize(Size::new(rows, columns)).unwrap();
         heed_interrupts();
         let mut command = midstate(arguments);
         command.env("TERM", "xterm-256color").env_remove("NO_COLOR");
@@ -68,7 +76,7 @@ impl Terminal {
         let child = pty_process::blocking::Command::from(command).spawn(end).unwrap();
         let pty = Arc::new(pty);
         let seen = Seen {
-            parser: Parser::new(nonzero(30), nonzero(100), 1000),
+            parser: Parser::new(nonzero(rows), nonzero(columns), 1000),
             bytes: Vec::new(),
             is_over: false,
         };
@@ -228,6 +236,69 @@ fn u5_the_live_view_takes_keys_survives_resizing_and_leaves_the_summary() {
     assert!(has(&bytes, TAKE_OVER));
     for words in ["block ", "hashes in ", "shares ", "proved: "] {
         assert!(contents.contains(words), "{words:?} is not on the terminal:\n{contents}");
+    }
+}
+
+#[test]
+fn the_status_of_plain_lines_keeps_to_one_row_of_a_narrow_terminal() {
+    let arguments = ["demo", "--plain", "--difficulty", "1e9", "--threads", "1"];
+    for columns in [80, 40, 20] {
+        let terminal = Terminal::of_size((24, columns), &arguments, &[]);
+        let rows = |screen: &Screen| {
+            let contents = screen.contents();
+            contents
+                .lines()
+                .filter(|line| line.contains("hashes/s") || line.contains("H/s"))
+                .count()
+        };
+        terminal.wait_for("a status", |screen| rows(screen) > 0);
+        // Four more of them.
+        std::thread::sleep(Duration::from_millis(1_200));
+        terminal.wait_for("one row for them all", |screen| {
+            assert_eq!(rows(screen), 1, "{columns} columns:\n{}", screen.contents());
+            true
+        });
+        terminal.press("\x03");
+        let (code, contents, _) = terminal.end();
+        assert_eq!(code, Some(0), "{contents}");
+    }
+}
+
+/// The terminal is closed while the program hashes: with its output in a file, and between two
+/// blocks, nothing else would tell it so.
+#[test]
+fn a_terminal_that_is_closed_ends_mining_with_its_summary() {
+    let directory = Directory::new("hangup");
+    let nobody = Port::hold();
+    let nobody = nobody.address().to_string();
+    let demo = ["demo", "--plain", "--difficulty", "1e9", "--threads", "1", "--json"];
+    let mine = ["mine", "-o", &nobody, "-u", "me", "--threads", "1", "--json"];
+    for (arguments, sign) in [(&demo[..], "\"event\":\"job\""), (&mine, "\"event\":\"pool\"")] {
+        let log = directory.0.join("log");
+        let (pty, end) = pty_process::blocking::open().unwrap();
+        let command = pty_process::blocking::Command::from(midstate(arguments));
+        let mut child = command.stdout(std::fs::File::create(&log).unwrap()).spawn(end).unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        let logged = || std::fs::read_to_string(&log).unwrap();
+        while !logged().contains(sign) {
+            assert!(Instant::now() < deadline, "{}", logged());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        drop(pty);
+        let status = loop {
+            match child.try_wait().unwrap() {
+                Some(status) => break status,
+                None if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(20)),
+                None => {
+                    child.kill().unwrap();
+                    panic!("it goes on without its terminal: {}", logged());
+                }
+            }
+        };
+        let log = logged();
+        assert_eq!(status.code(), Some(0), "{log}");
+        let last = log.lines().last().unwrap();
+        assert!(last.contains("\"summary\"") && last.contains("\"interrupted\""), "{log}");
     }
 }
 

@@ -39,6 +39,7 @@ mod servers;
 mod service;
 mod signals;
 mod solo;
+mod streams;
 mod switch;
 mod terminal;
 mod threads;

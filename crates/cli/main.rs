@@ -14,9 +14,10 @@ mod shell;
 mod tests;
 mod web;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::{demo, doctor, grind, help, mine};
 use crate::lab::{asic, bench, econ, explain};
@@ -81,31 +82,40 @@ enum Command {
     Man(help::ManArgs),
 }
 
-fn main() -> ExitCode {
-    let command_line: Vec<_> = std::env::args_os().collect();
-    if let Some(arguments) = minerd::arguments(&command_line) {
-        return exit_code(minerd::run(arguments));
+impl Cli {
+    /// Reads a command line, the name of the program first.
+    fn read(command_line: &[OsString]) -> Result<Self, clap::Error> {
+        let mut command = flags::with_negatives(Self::command());
+        let matches = command.try_get_matches_from_mut(command_line)?;
+        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
     }
-    let Cli { output, compat, command } = Cli::try_parse().unwrap_or_else(|error| {
-        flags::with_tip(flags::without_secrets(error)).exit();
+}
+
+fn main() -> ExitCode {
+    let command_line: Vec<OsString> = std::env::args_os().collect();
+    let printer = Printer::start();
+    if let Some(arguments) = minerd::arguments(&command_line) {
+        let result = minerd::run(arguments, &printer);
+        return exit_code([result, printer.finish()]);
+    }
+    let Cli { output, compat, command } = Cli::read(&command_line).unwrap_or_else(|error| {
+        flags::exit(&flags::with_tip(flags::without_secrets(error)), &printer)
     });
     if let Some(name) = compat {
         let words = format!("--compat comes before everything else: midstate --compat {name} ..");
-        return exit_code(Err(Failure::usage(words)));
+        return exit_code([Err(Failure::usage(words)), printer.finish()]);
     }
-    let printer = Printer::start();
     let logs = Logs::init(&output, printer.clone());
-    let mut out = Output::new(&output, printer, logs);
+    let mut out = Output::new(&output, printer.clone(), logs);
     let result = run(command, &mut out);
     out.finish();
-    exit_code(result)
+    exit_code([result, printer.finish()])
 }
 
-fn exit_code(result: Result<(), Failure>) -> ExitCode {
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
-    }
+/// Of what was done, and of the output of it. All failures are told; the first one is the code.
+fn exit_code(results: [Result<(), Failure>; 2]) -> ExitCode {
+    let codes = results.into_iter().filter_map(Result::err).map(|failure| failure.report());
+    codes.collect::<Vec<_>>().first().copied().unwrap_or(ExitCode::SUCCESS)
 }
 
 fn run(command: Command, out: &mut Output) -> Result<(), Failure> {
@@ -118,7 +128,7 @@ fn run(command: Command, out: &mut Output) -> Result<(), Failure> {
         Command::Explain(args) => explain::run(&args, out),
         Command::Econ(args) => econ::run(args, out),
         Command::Doctor(args) => doctor::run(*args, out),
-        Command::Completions(args) => help::completions(&args, Cli::command()),
+        Command::Completions(args) => help::completions(&args, Cli::command(), out),
         Command::Man(args) => help::man(&args, Cli::command(), minerd::command(), out),
     }
 }

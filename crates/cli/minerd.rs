@@ -50,15 +50,8 @@ pub(crate) fn command() -> clap::Command {
 }
 
 /// Mines, or measures, as minerd would.
-pub(crate) fn run(arguments: &[OsString]) -> Result<(), Failure> {
-    let flags = Flags::read(arguments)?;
-    let printer = Printer::start();
-    let result = run_as(flags, &printer);
-    printer.flush();
-    result
-}
-
-fn run_as(flags: Flags, printer: &Printer) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &[OsString], printer: &Printer) -> Result<(), Failure> {
+    let flags = Flags::read(arguments, printer)?;
     let mut voice = Voice::new(&flags, printer.clone())?;
     if flags.benchmark {
         let choice = choose::choose(&flags.hash_args())?;

@@ -21,6 +21,7 @@ use midstate_stratum::{ClientConfig, Remark};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::commands::mine::no_flag_of;
 use crate::commands::outcome::{of_link, outcome, with_summary};
 use crate::console::{self, ViewArgs};
 use crate::machine::choose::{Choice, MEASURING, MiningArgs, available_threads};
@@ -83,6 +84,10 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
+    if args.node.is_none() {
+        let given = args.solo.given().or(args.route.given());
+        no_flag_of("nodes", given, "the pool has a chain of its own without --node URL")?;
+    }
     let choice = args.mining.choose();
     let rig = choice.as_ref().map_or(Rig::NONE, Rig::of);
     let run = |choice| runtime::block_on(demo(args, choice, out))?;

@@ -10,7 +10,7 @@ use midstate_sha256d::Kernel;
 use midstate_stratum::ExpectedPayout;
 use serde::Serialize;
 
-use crate::commands::mine::Server;
+use crate::commands::mine::{Server, no_flag_of};
 use crate::machine::choose::{self, HashArgs};
 use crate::machine::cpu::cpu_name;
 use crate::machine::measure::Estimate;
@@ -45,7 +45,7 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "USER", requires = "url")]
     user: Option<String>,
     /// Password at the pool or node
-    #[arg(short, long, value_name = "PASS", requires = "url")]
+    #[arg(short, long, value_name = "PASS", requires = "url", allow_hyphen_values = true)]
     pass: Option<String>,
     #[command(flatten)]
     way: PoolArgs,
@@ -72,10 +72,23 @@ struct Finding {
 }
 
 pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
+    let Args { way, entry, hash, .. } = &args;
     match &args.url {
-        None => examine_machine(&args, out),
-        Some(Server::Pool(url)) => examine_pool(url, &args, out),
-        Some(Server::Node(url)) => examine_node(url, &args, out),
+        None => {
+            let given = way.route.given().or(way.given()).or(entry.given());
+            no_flag_of("pools and nodes", given, "no URL is given")?;
+            examine_machine(&args, out)
+        }
+        Some(Server::Pool(url)) => {
+            no_flag_of("this machine", hash.given(), "a pool is examined")?;
+            no_flag_of("nodes", entry.given(), "the server is a pool")?;
+            examine_pool(url, &args, out)
+        }
+        Some(Server::Node(url)) => {
+            no_flag_of("this machine", hash.given(), "a node is examined")?;
+            no_flag_of("pools", way.given(), "the server is a node")?;
+            examine_node(url, &args, out)
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::machine::choose::{self, HashArgs};
 use crate::shell::exit::Failure;
 use crate::shell::output::Output;
 use crate::shell::units;
-use crate::shell::values::parse_mask;
+use crate::shell::values::{parse_mask, whole};
 
 const UNSPECIFIED: &str = "Must specify block header to grind";
 const UNSATISFIED: &str = "Could not satisfy difficulty target";
@@ -48,7 +48,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "HEX", default_value = "off", value_parser = parse_mask)]
     roll_version: u32,
     /// Seconds that may be added to the time when nonces and versions are used up
-    #[arg(long, value_name = "SECS", default_value_t = 0)]
+    #[arg(long, value_name = "SECS", default_value_t = 0, value_parser = whole(0..=u32::MAX, 600))]
     roll_time: u32,
     #[command(flatten)]
     hash: HashArgs,

@@ -1,7 +1,6 @@
 //! The program on itself beside `--help`: man pages and completions, made from the flags
 //! as they are, so that neither can be out of date.
 
-use std::io::{Write, stdout};
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -35,12 +34,16 @@ pub(crate) struct ManArgs {
 }
 
 /// Prints a completion script.
-pub(crate) fn completions(args: &CompletionsArgs, mut program: Command) -> Result<(), Failure> {
+pub(crate) fn completions(
+    args: &CompletionsArgs,
+    mut program: Command,
+    out: &mut Output,
+) -> Result<(), Failure> {
     let name = program.get_name().to_owned();
-    // Where it cannot write, `generate` panics.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut program, name, &mut script);
-    Ok(stdout().write_all(&script)?)
+    out.document(&script);
+    Ok(())
 }
 
 /// Prints one page, or writes the pages of all commands, and of `other`, which the
@@ -54,7 +57,10 @@ pub(crate) fn man(
     let mut program = program.disable_help_subcommand(true);
     let Some(directory) = &args.out else {
         program.build();
-        return Ok(Man::new(page(&program, &other, &args.command)?.clone()).render(&mut stdout())?);
+        let mut text = Vec::new();
+        Man::new(page(&program, &other, &args.command)?.clone()).render(&mut text)?;
+        out.document(&text);
+        return Ok(());
     };
     let shown = directory.display();
     std::fs::create_dir_all(directory)

@@ -1,7 +1,7 @@
 //! `mine --print-limits`: every limit of the program in one table.
 
 use midstate_limits::LimitRow;
-use midstate_net::{LinkLimits, ServerLimits, node_rows};
+use midstate_net::{LinkLimits, ServerLimits, file_rows, node_rows};
 use midstate_pool::PoolBounds;
 use midstate_stratum::Limits;
 
@@ -16,6 +16,7 @@ pub(super) fn print_limits(protocol: &Limits, link: &LinkLimits, out: &mut Outpu
         ("what a pool may send, and we", protocol.rows()),
         ("how patient we are", link.rows()),
         ("what a node may send, and how patient we are with it", node_rows()),
+        ("what a file of the user's may hold", file_rows()),
         ("what miners at the embedded pool may do", ServerLimits::default().rows()),
         ("memory that they may fill", PoolBounds::default().rows()),
         ("what a browser may ask", web::limits()),

@@ -51,7 +51,7 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "USER")]
     user: Vec<String>,
     /// Password at the pool or node, one for each URL or one for all
-    #[arg(short, long, value_name = "PASS")]
+    #[arg(short, long, value_name = "PASS", allow_hyphen_values = true)]
     pass: Vec<String>,
     /// File whose only line is the password, one for each URL or one for all. Safer than --pass,
     /// because every user of the machine can read a command line
@@ -59,7 +59,7 @@ pub(crate) struct Args {
     pass_file: Vec<PathBuf>,
     /// User name and password in one
     #[arg(
-        short = 'O', long, value_name = "USER:PASS",
+        short = 'O', long, value_name = "USER:PASS", allow_hyphen_values = true,
         conflicts_with_all = ["user", "pass", "pass_file"]
     )]
     userpass: Vec<String>,
@@ -68,7 +68,7 @@ pub(crate) struct Args {
     version_mask: u32,
     /// Return from a backup when a better pool or node has been healthy for this many seconds
     /// [default: 60]
-    #[arg(long, value_name = "SECS")]
+    #[arg(long, value_name = "SECS", value_parser = values::seconds)]
     return_after: Option<u64>,
     /// Read pools and defaults from this TOML file; SIGHUP reads the pools again [default, if
     /// neither URL nor --address is given: ~/.config/midstate/config.toml]
@@ -87,10 +87,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_parser = values::count, help_heading = STOPPING)]
     shares: Option<u64>,
     /// Stop after this many seconds
-    #[arg(long, value_name = "SECS", help_heading = STOPPING)]
+    #[arg(long, value_name = "SECS", value_parser = values::seconds, help_heading = STOPPING)]
     time_limit: Option<u64>,
     /// Give up when no pool or node has accepted us for this many seconds, 1 or more
-    #[arg(long, value_name = "SECS", value_parser = values::count, help_heading = STOPPING)]
+    #[arg(long, value_name = "SECS", value_parser = values::patience, help_heading = STOPPING)]
     give_up: Option<u64>,
     #[command(flatten)]
     web: WebArgs,
@@ -217,6 +217,7 @@ impl Args {
         config: Option<(&Path, &Config)>,
         out: &mut Output,
     ) -> Result<(Upstream, Reloader), Failure> {
+        no_flag_of("nodes", self.node.given(), "the server is a pool")?;
         let (users, passwords) = self.logins(out)?;
         let pass_flag = self.pass_flag();
         let (way, version_mask) = (self.way.terms(), self.version_mask);
@@ -235,6 +236,7 @@ impl Args {
         config: Option<(&Path, &Config)>,
         out: &mut Output,
     ) -> Result<(Upstream, Reloader), Failure> {
+        no_flag_of("pools", self.way.given(), "the server is a node")?;
         let (users, passwords) = self.logins(out)?;
         let count = urls.len().max(1);
         let user = spread("--user", &users, count)?;
@@ -271,7 +273,7 @@ impl Args {
 
     /// The configuration that is named, or the usual one where nothing else says where to mine.
     fn config_file(&self, out: &mut Output) -> Option<PathBuf> {
-        if self.config.is_some() || self.names_a_server() || self.node.is_meant() {
+        if self.config.is_some() || self.names_a_server() || self.node.given().is_some() {
             return self.config.clone();
         }
         let file = usual_config().filter(|file| is_there(file))?;
@@ -309,6 +311,17 @@ impl Args {
         hash.threads = hash.threads.or(config.threads);
         hash.kernel = hash.kernel.take().or_else(|| config.kernel.clone());
         Ok(config)
+    }
+}
+
+/// A flag that means nothing for the server at hand is a mistake, and is named: its user believes
+/// that it does something.
+pub(super) fn no_flag_of(whose: &str, given: Option<&str>, instead: &str) -> Result<(), Failure> {
+    match given {
+        Some(flag) => Err(Failure::usage(format!(
+            "{flag} is for {whose}, and {instead}: leave the flag out, or name another server"
+        ))),
+        None => Ok(()),
     }
 }
 

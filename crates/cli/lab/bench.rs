@@ -54,7 +54,7 @@ pub(crate) struct Args {
 pub(crate) fn parse_seconds(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(seconds) if (0.05..=3600.0).contains(&seconds) => Ok(seconds),
-        _ => Err("expected a number of seconds from 0.05 to 3600".to_owned()),
+        _ => Err("expected a number of seconds from 0.05 to 3600, as 2".to_owned()),
     }
 }
 

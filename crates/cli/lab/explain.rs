@@ -10,6 +10,7 @@ use midstate_chain::{Header, HeaderError, Network};
 use crate::machine::choose::HashArgs;
 use crate::shell::exit::Failure;
 use crate::shell::output::Output;
+use crate::shell::values::whole;
 
 /// Headers that have a name.
 const FAMOUS: [(&str, &str); 2] = [
@@ -44,7 +45,7 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "step")]
     luck: bool,
     /// Seed of --dial and --luck: the same seed mines the same headers [default: the time]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole(0..=u64::MAX, 1))]
     seed: Option<u64>,
     #[command(flatten)]
     hash: HashArgs,

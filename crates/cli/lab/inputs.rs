@@ -7,7 +7,7 @@ use midstate_economics::units::{grouped, significant};
 
 use crate::shell::exit::Failure;
 use crate::shell::output::Output;
-use crate::shell::values::{not_negative, positive};
+use crate::shell::values::{not_negative, positive, whole};
 
 /// Flags that replace the shipped values.
 #[derive(clap::Args, Debug, Clone)]
@@ -31,7 +31,7 @@ pub(crate) struct InputArgs {
     hashprice: Option<f64>,
     /// Height of mainnet
     #[arg(long, global = true, value_name = "HEIGHT",
-          value_parser = clap::value_parser!(u32).range(..=10_000_000))]
+          value_parser = whole(0..=10_000_000_u32, 900_000))]
     height: Option<u32>,
     /// Price of power, $/kWh
     #[arg(long, global = true, value_name = "USD", value_parser = not_negative)]

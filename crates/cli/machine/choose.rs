@@ -46,6 +46,16 @@ pub(crate) struct HashArgs {
     pub(crate) kernel: Option<String>,
 }
 
+impl HashArgs {
+    /// The first flag that is given.
+    pub(crate) fn given(&self) -> Option<&'static str> {
+        values::first_given(&[
+            (self.threads.is_some(), "--threads"),
+            (self.kernel.is_some(), "--kernel"),
+        ])
+    }
+}
+
 fn kernel_help() -> String {
     let (last, others) = Kernel::NAMES.split_last().expect("there is the scalar kernel");
     format!("Kernel: {} or {last} [default: the fastest here]", others.join(", "))
@@ -89,14 +99,16 @@ fn parse_midstates(text: &str) -> Result<Midstates, String> {
         Ok(count) if usize::is_power_of_two(count) && count <= Work::MAX_MIDSTATES => {
             Ok(Midstates(count))
         }
-        _ => Err(format!("expected auto or a power of two up to {}", Work::MAX_MIDSTATES)),
+        _ => {
+            Err(format!("expected auto, or a power of two from 1 to {}, as 4", Work::MAX_MIDSTATES))
+        }
     }
 }
 
 fn parse_limit(text: &str) -> Result<f64, String> {
     // Less would be one hash in hours, and the first window would never end.
-    hash_rate(text)
-        .and_then(|rate| if rate < 1.0 { Err("expected 1 or more".into()) } else { Ok(rate) })
+    let rate = hash_rate(text).ok().filter(|&rate| rate >= 1.0);
+    rate.ok_or_else(|| "expected hashes per second from 1 to 1e30, as 50000 or 1.5M".to_owned())
 }
 
 /// A choice, and what it was measured to do.

@@ -10,15 +10,22 @@ use serde_json::{Map, Value};
 use crate::servers::secrets::others_can_read;
 use crate::shell::exit::Failure;
 
+const EXAMPLE: &str = r#"{"url": "stratum+tcp://HOST:PORT", "user": "USER", "threads": 2}"#;
+
 /// The file as arguments of `command`. What it says and the command does not know is told on stderr
 /// and left out, as in minerd; keys that begin with an underscore are comments.
 pub(super) fn arguments(path: &Path, command: &Command) -> Result<Vec<String>, Failure> {
     let shown = path.display();
     let failure = |problem: &str| Failure::usage(format!("{shown}: {problem}"));
-    let text = std::fs::read_to_string(path)
+    let text = midstate_net::read_text_file(path)
         .map_err(|error| failure(&format!("cannot be read: {error}")))?;
-    let object: Map<String, Value> =
-        serde_json::from_str(&text).map_err(|error| failure(&error.to_string()))?;
+    let object: Map<String, Value> = serde_json::from_str(&text).map_err(|error| {
+        failure(&format!(
+            "line {}, column {}: expected a JSON object such as {EXAMPLE}",
+            error.line(),
+            error.column()
+        ))
+    })?;
     if ["pass", "userpass"].iter().any(|key| object.contains_key(*key)) && others_can_read(path) {
         let words = format!("warning: others can read the password in {shown}: chmod 600 {shown}");
         let _ = writeln!(std::io::stderr(), "{words}");

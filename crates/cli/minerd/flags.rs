@@ -14,8 +14,9 @@ use super::{NAME, config};
 use crate::commands::mine;
 use crate::machine::choose::HashArgs;
 use crate::shell::exit::Failure;
-use crate::shell::flags::{OutputArgs, without_secrets};
-use crate::shell::values::threads;
+use crate::shell::flags::{OutputArgs, exit, with_negatives, without_secrets};
+use crate::shell::printer::Printer;
+use crate::shell::values::{threads, whole};
 
 const ALGORITHM: &str = "sha256d";
 
@@ -60,25 +61,25 @@ pub(super) struct Flags {
     /// Give up after so many failures to reach the server; -1: never
     #[arg(
         short, long, value_name = "N", default_value_t = -1, allow_negative_numbers = true,
-        value_parser = clap::value_parser!(i32).range(-1..=9999)
+        value_parser = whole(-1..=9999_i32, 5)
     )]
     retries: i32,
     /// Pause between two tries, in seconds
     #[arg(
         short = 'R', long, value_name = "N", default_value_t = 30,
-        value_parser = clap::value_parser!(u64).range(1..=9999)
+        value_parser = whole(1..=9999_u64, 30)
     )]
     retry_pause: u64,
     /// Without effect: midstate has its own limits for silent servers
     #[arg(
         short = 'T', long, value_name = "N",
-        value_parser = clap::value_parser!(u64).range(1..=99_999)
+        value_parser = whole(1..=99_999_u64, 180)
     )]
     timeout: Option<u64>,
     /// Seconds between two hashmeter lines of a thread
     #[arg(
         short, long, value_name = "N", default_value_t = 5,
-        value_parser = clap::value_parser!(u64).range(1..=9999)
+        value_parser = whole(1..=9999_u64, 5)
     )]
     scantime: u64,
     /// Address that our blocks pay, when mining at a node
@@ -149,23 +150,28 @@ struct Mine {
 
 impl Flags {
     /// Reads the flags, those of a configuration file first, and refuses what cannot be done.
-    pub(super) fn read(arguments: &[OsString]) -> Result<Self, Failure> {
-        let mut flags = Self::parse_all(arguments.iter().cloned())?;
+    pub(super) fn read(arguments: &[OsString], printer: &Printer) -> Result<Self, Failure> {
+        let mut flags = Self::parse_all(arguments.iter().cloned(), printer)?;
         if let Some(file) = &flags.config {
             let from_file = config::arguments(file, &Self::command())?;
             let from_file = from_file.into_iter().map(OsString::from);
-            flags = Self::parse_all(from_file.chain(arguments.iter().cloned()))?;
+            flags = Self::parse_all(from_file.chain(arguments.iter().cloned()), printer)?;
         }
         flags.check()?;
         Ok(flags)
     }
 
     /// Ends the program where clap does: after `--help`, `--version` and mistakes.
-    fn parse_all(arguments: impl Iterator<Item = OsString>) -> Result<Self, Failure> {
+    fn parse_all(
+        arguments: impl Iterator<Item = OsString>,
+        printer: &Printer,
+    ) -> Result<Self, Failure> {
         let program = std::iter::once(OsString::from(NAME));
-        let matches = Self::command().try_get_matches_from(program.chain(arguments));
-        let matches = matches.unwrap_or_else(|error| without_secrets(error).exit());
-        let mut flags = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        let command = with_negatives(Self::command());
+        let matches = command.try_get_matches_from(program.chain(arguments));
+        let matches = matches.unwrap_or_else(|error| exit(&without_secrets(error), printer));
+        let mut flags =
+            Self::from_arg_matches(&matches).unwrap_or_else(|error| exit(&error, printer));
         let said_last = |one, other| matches.index_of(one) > matches.index_of(other);
         let (mut user, mut pass) = (flags.user.clone(), flags.pass.clone());
         if let Some(userpass) = &flags.userpass {
@@ -259,9 +265,11 @@ impl Flags {
             add("coinbase-tag", self.coinbase_sig.clone());
             add("long-poll", self.no_longpoll.then(|| "never".to_owned()));
         }
-        // minerd sends whatever it is told.
-        flags.push("--any-user".to_owned());
-        flags.extend(self.no_redirect.then(|| "--no-redirect".to_owned()));
+        if !self.is_node() {
+            // minerd sends whatever it is told.
+            flags.push("--any-user".to_owned());
+            flags.extend(self.no_redirect.then(|| "--no-redirect".to_owned()));
+        }
         flags.extend(self.protocol_dump.then(|| "--verbose".to_owned()));
         let Mine { output, args } = Mine::try_parse_from(flags).map_err(|error| {
             let words = without_secrets(error).to_string();

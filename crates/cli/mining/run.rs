@@ -176,7 +176,8 @@ impl Driver<'_> {
                     self.handle(|miner, _| miner.handle_readings(readings));
                 }
                 request = requests.next() => self.handle(|miner, _| match request {
-                    Request::Status => miner.handle_status_request(),
+                    Request::Stop => miner.handle_interrupt(),
+                Request::Status => miner.handle_status_request(),
                     Request::Reload => miner.handle_reload_request(),
                 }),
                 Some(list) = inputs.lists.recv() => self.handle(|miner, _| miner.handle_list(list)),

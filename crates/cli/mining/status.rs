@@ -106,6 +106,14 @@ pub(crate) struct ShareCounts {
     pub(crate) unresolved: u64,
 }
 
+impl ShareCounts {
+    /// Shares that the pool or the node has judged: not those under way, and not those that were
+    /// never sent.
+    pub(crate) fn answered(&self) -> u64 {
+        self.accepted + self.rejected
+    }
+}
+
 /// The ledger of blocks; `found` counts those without a verdict, too.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct BlockCounts {

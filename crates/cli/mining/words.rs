@@ -186,7 +186,7 @@ pub(crate) fn status(status: &Status) -> String {
     let rates = &status.rates;
     let [now, minute, quarter] = [rates.hps_10s, rates.hps_60s, rates.hps_15m].map(rate);
     let overall = overall(rates.hps_10s, rates.hps_10s_overall);
-    let (accepted, found) = (status.shares.accepted, status.shares.found);
+    let (accepted, answered) = (status.shares.accepted, status.shares.answered());
     let standing = match (status.state, &status.job) {
         (State::Mining, _) => {
             let wait = status.seconds_to_share.map_or_else(|| "ages".to_owned(), units::wait);
@@ -201,7 +201,8 @@ pub(crate) fn status(status: &Status) -> String {
         (State::Waiting, Some(_)) => "all of the job is hashed".to_owned(),
     };
     format!(
-        "{now}{overall} (60 s: {minute}, 15 min: {quarter})  shares {accepted}/{found}  {standing}"
+        "{now}{overall} (60 s: {minute}, 15 min: {quarter})  shares {accepted}/{answered}  \
+         {standing}"
     )
 }
 
@@ -322,10 +323,10 @@ fn of_share(share: &ShareEvent, status: &Status) -> Option<String> {
         // A block has a line of its own.
         Verdict::Accepted if share.block => None,
         Verdict::Accepted => {
-            let (accepted, found) = (status.shares.accepted, status.shares.found);
-            let percent = 100.0 * accepted as f64 / found as f64;
+            let (accepted, answered) = (status.shares.accepted, status.shares.answered());
+            let percent = 100.0 * accepted as f64 / answered as f64;
             Some(format!(
-                "accepted {accepted}/{found} ({percent:.2}%)  difficulty {}  {:.0} ms",
+                "accepted {accepted}/{answered} ({percent:.2}%)  difficulty {}  {:.0} ms",
                 units::difficulty(share.difficulty),
                 share.latency_ms
             ))

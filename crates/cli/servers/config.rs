@@ -85,11 +85,13 @@ macro_rules! table {
             redirect: Option<Redirect>,
             #[serde(default)]
             no_redirect: bool,
+            #[serde(default, deserialize_with = "some_share_rate")]
             max_share_rate: Option<NonZeroU32>,
             #[serde(default, deserialize_with = "some_parsed")]
             expect_payout: Option<Payee>,
             payout_strict: Option<bool>,
             any_user: Option<bool>,
+            #[serde(default, deserialize_with = "some_difficulty")]
             suggest_difficulty: Option<f64>,
         }
 
@@ -121,9 +123,9 @@ table! {
     /// All that a file can say: its head, whose keys hold for every pool that does not say
     /// otherwise, and its pools.
     Config {
-        /// Seconds.
+        #[serde(default, deserialize_with = "some_patience")]
         pub(crate) give_up: Option<NonZeroU64>,
-        /// Seconds.
+        #[serde(default, deserialize_with = "some_seconds")]
         pub(crate) return_after: Option<u64>,
         #[serde(default, deserialize_with = "some_threads")]
         pub(crate) threads: Option<NonZeroUsize>,
@@ -160,7 +162,7 @@ impl Config {
     /// When it cannot be read, or something in it is not understood.
     pub(crate) fn read(path: &Path) -> Result<Self, ConfigError> {
         let shown = path.display().to_string();
-        let text = std::fs::read_to_string(path)
+        let text = midstate_net::read_text_file(path)
             .map_err(|error| ConfigError::Unreadable { path: shown.clone(), error })?;
         Self::parse(&text).map_err(|mistake| ConfigError::Invalid { path: shown, mistake })
     }
@@ -206,12 +208,33 @@ where
     parsed(deserializer).map(Some)
 }
 
-/// A count of threads, with the bound of the flag.
-fn some_threads<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<NonZeroUsize>, D::Error> {
-    let count = NonZeroUsize::deserialize(deserializer)?;
-    values::threads(&count.to_string()).map(Some).map_err(serde::de::Error::custom)
+fn some_threads<'de, D: Deserializer<'de>>(from: D) -> Result<Option<NonZeroUsize>, D::Error> {
+    as_a_flag(from, values::threads)
+}
+
+fn some_patience<'de, D: Deserializer<'de>>(from: D) -> Result<Option<NonZeroU64>, D::Error> {
+    as_a_flag(from, values::patience).map(|seconds| seconds.and_then(NonZeroU64::new))
+}
+
+fn some_seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    as_a_flag(from, values::seconds)
+}
+
+fn some_share_rate<'de, D: Deserializer<'de>>(from: D) -> Result<Option<NonZeroU32>, D::Error> {
+    as_a_flag(from, values::share_rate)
+}
+
+fn some_difficulty<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
+    as_a_flag(from, values::positive)
+}
+
+/// A number, read as the flag of the same name reads it: with its bounds and its words.
+fn as_a_flag<'de, D: Deserializer<'de>, T>(
+    from: D,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<Option<T>, D::Error> {
+    let number = toml::Value::deserialize(from)?.to_string();
+    parse(&number).map(Some).map_err(serde::de::Error::custom)
 }
 
 #[cfg(test)]

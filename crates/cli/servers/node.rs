@@ -2,7 +2,6 @@
 //! link needs, so that with a local node no flag but `--address` is needed (U4).
 
 use std::env;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,13 +11,14 @@ use midstate_chain::Network;
 use midstate_gbt::client::{Config, LongPolling};
 use midstate_gbt::conf::{self, CONF_NAME, Conf, Login, LoginSources, Platform};
 use midstate_gbt::{Address, MAX_TAG};
-use midstate_net::{NodeAccess, NodeLinkConfig, NodeUrl};
+use midstate_net::{NodeAccess, NodeLinkConfig, NodeUrl, read_text_file};
 
 use crate::servers::config::LongPoll;
 use crate::servers::directories;
 use crate::servers::terms::Terms;
 use crate::shell::exit::Failure;
 use crate::shell::output::Output;
+use crate::shell::values::first_given;
 
 /// User name and password for a node, where they should not stand on a command line.
 const USER_VARIABLE: &str = "MIDSTATE_RPC_USER";
@@ -85,18 +85,17 @@ struct Files {
 }
 
 impl NodeArgs {
-    /// Whether any flag speaks of a node.
-    pub(crate) fn is_meant(&self) -> bool {
+    /// The first flag that is given: each speaks of a node, and means nothing elsewhere.
+    pub(crate) fn given(&self) -> Option<&'static str> {
         let Self { address, coinbase_tag, entry, long_poll, block_interval, spool } = self;
-        let EntryArgs { chain, datadir, rpccookiefile } = entry;
-        address.is_some()
-            || coinbase_tag != DEFAULT_TAG
-            || chain.is_some()
-            || datadir.is_some()
-            || rpccookiefile.is_some()
-            || long_poll.is_some()
-            || !block_interval.is_zero()
-            || spool.is_some()
+        let ours = first_given(&[
+            (address.is_some(), "--address"),
+            (coinbase_tag != DEFAULT_TAG, "--coinbase-tag"),
+            (long_poll.is_some(), "--long-poll"),
+            (!block_interval.is_zero(), "--block-interval"),
+            (spool.is_some(), "--spool"),
+        ]);
+        ours.or_else(|| entry.given())
     }
 
     /// The link's configuration. Without URLs: the local node. `login` is that given for a node by
@@ -179,6 +178,16 @@ impl NodeArgs {
 }
 
 impl EntryArgs {
+    /// The first flag that is given.
+    pub(crate) fn given(&self) -> Option<&'static str> {
+        let Self { chain, datadir, rpccookiefile } = self;
+        first_given(&[
+            (chain.is_some(), "--chain"),
+            (datadir.is_some(), "--datadir"),
+            (rpccookiefile.is_some(), "--rpccookiefile"),
+        ])
+    }
+
     /// A node to look at, whoever is paid. Without a hint it is taken for one on the main chain, as
     /// Core would.
     pub(crate) fn node(
@@ -266,7 +275,7 @@ fn warn_of_eavesdroppers(url: &NodeUrl, out: &mut Output) {
 /// cookie may do without it, as where only the node's own user may read it.
 fn read_conf(datadir: &Path, out: &mut Output) -> Result<Conf, Failure> {
     let path = datadir.join(CONF_NAME);
-    match fs::read_to_string(&path) {
+    match read_text_file(&path) {
         Ok(text) => Conf::parse(&text)
             .map_err(|error| Failure::usage(format!("{}: {error}", path.display()))),
         Err(error) => {
@@ -286,7 +295,7 @@ fn read_conf(datadir: &Path, out: &mut Output) -> Result<Conf, Failure> {
 fn read_includes(conf: &mut Conf, datadir: &Path, chain: Network) -> Result<(), Failure> {
     let included: Vec<_> = conf.includes(chain).iter().map(|name| datadir.join(name)).collect();
     for path in included {
-        let text = fs::read_to_string(&path)
+        let text = read_text_file(&path)
             .with_context(|| format!("cannot read {}, included by {CONF_NAME}", path.display()))?;
         conf.extend(Conf::parse(&text).with_context(|| path.display().to_string())?);
     }
@@ -309,6 +318,7 @@ fn parse_tag(text: &str) -> Result<String, String> {
 fn parse_seconds(text: &str) -> Result<Duration, String> {
     text.parse()
         .ok()
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .ok_or_else(|| "expected a number of seconds, as 30 or 0.5".to_owned())
+        .filter(|seconds| (0.0..=1e9).contains(seconds))
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| "expected a number of seconds from 0 to 1000000000, as 30 or 0.5".to_owned())
 }

@@ -58,7 +58,7 @@ pub(crate) struct PoolArgs {
     no_redirect: bool,
     /// Send at most this many shares a second. Further shares count as throttled and are not sent.
     /// Blocks are always sent, except on regtest [default: 200]
-    #[arg(long, value_name = "N", value_parser = values::at_least_one::<NonZeroU32>)]
+    #[arg(long, value_name = "N", value_parser = values::share_rate)]
     max_share_rate: Option<NonZeroU32>,
     /// Warn when the coinbase of a job does not pay this address, or pays it less than PCT percent
     /// of its whole
@@ -151,6 +151,17 @@ impl Reloader {
 }
 
 impl RouteArgs {
+    /// The first flag that is given.
+    pub(crate) fn given(&self) -> Option<&'static str> {
+        let Self { cert, tls_pin, tls_insecure, proxy } = self;
+        values::first_given(&[
+            (cert.is_some(), "--cert"),
+            (tls_pin.is_some(), "--tls-pin"),
+            (*tls_insecure, "--tls-insecure"),
+            (proxy.is_some(), "--proxy"),
+        ])
+    }
+
     /// The same as a value that can be merged.
     pub(crate) fn terms(&self) -> Terms {
         let Self { cert, tls_pin, tls_insecure, proxy } = self.clone();
@@ -161,6 +172,29 @@ impl RouteArgs {
 }
 
 impl PoolArgs {
+    /// The first flag that is given of those that speak of a pool, and mean nothing at a node.
+    pub(crate) fn given(&self) -> Option<&'static str> {
+        let Self {
+            route: _,
+            redirect,
+            no_redirect,
+            max_share_rate,
+            expect_payout,
+            payout_strict,
+            any_user,
+            suggest_difficulty,
+        } = self;
+        values::first_given(&[
+            (redirect.is_some(), "--redirect"),
+            (*no_redirect, "--no-redirect"),
+            (max_share_rate.is_some(), "--max-share-rate"),
+            (expect_payout.is_some(), "--expect-payout"),
+            (*payout_strict, "--payout-strict"),
+            (*any_user, "--any-user"),
+            (suggest_difficulty.is_some(), "--suggest-difficulty"),
+        ])
+    }
+
     /// The same as a value that can be merged.
     pub(crate) fn terms(&self) -> Terms {
         let Self {

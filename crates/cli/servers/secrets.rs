@@ -3,9 +3,10 @@
 //! holds is in no message.
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
+use std::io::ErrorKind;
 use std::path::Path;
+
+use midstate_net::read_up_to;
 
 use crate::shell::exit::Failure;
 use crate::shell::output::Output;
@@ -22,13 +23,10 @@ pub(crate) fn read_password(file: &Path) -> Result<String, Failure> {
             file.display()
         ))
     };
-    let mut bytes = Vec::new();
-    File::open(file)
-        .and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes))
-        .map_err(|error| failure(format_args!("cannot be read: {error}")))?;
-    if bytes.len() > MAX_BYTES {
-        return Err(failure(format_args!("is larger than {MAX_BYTES} bytes")));
-    }
+    let bytes = read_up_to(file, MAX_BYTES).map_err(|error| match error.kind() {
+        ErrorKind::FileTooLarge => failure(format_args!("is larger than {MAX_BYTES} bytes")),
+        _ => failure(format_args!("cannot be read: {error}")),
+    })?;
     let text = String::from_utf8(bytes).map_err(|_| failure(format_args!("is no UTF-8 text")))?;
     let line = text.strip_suffix('\n').unwrap_or(&text);
     let line = if line.len() < text.len() { line.strip_suffix('\r').unwrap_or(line) } else { line };

@@ -50,16 +50,32 @@ impl Failure {
 
     /// Says what went wrong, on stderr.
     pub(crate) fn report(&self) -> ExitCode {
+        self.tell();
+        ExitCode::from(self.kind as u8)
+    }
+
+    /// The same; the code as a number.
+    pub(crate) fn tell(&self) -> i32 {
         // `eprintln` would panic where nobody is left to be told.
         let _ = writeln!(std::io::stderr(), "error: {self}");
-        ExitCode::from(self.kind as u8)
+        self.kind as i32
     }
 }
 
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:#}", self.error)
+        f.write_str(&plain(&format!("{:#}", self.error)))
     }
+}
+
+/// The words of an error without the system's number, which Rust puts behind them: "(os error 28)".
+pub(crate) fn plain(words: &str) -> String {
+    let mut pieces = words.split(" (os error ");
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |plain, piece| {
+        let rest = piece.trim_start_matches(|letter: char| letter.is_ascii_digit());
+        plain + rest.strip_prefix(')').unwrap_or(rest)
+    })
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {

@@ -2,9 +2,12 @@
 
 use std::io::IsTerminal;
 
+use clap::error::ErrorKind;
 use clap::error::{ContextKind, ContextValue};
-use clap::{Args, ValueEnum};
+use clap::{Arg, Args, Command, ValueEnum};
 use midstate_net::without_login;
+
+use super::printer::Printer;
 
 /// Flags that every command has. In a command's help they come last, under a heading of their own.
 #[derive(Args, Debug, Clone)]
@@ -75,6 +78,26 @@ impl OutputArgs {
     }
 }
 
+/// The command, so that every flag takes a negative number: the flag's own words then say which
+/// numbers it expects. clap would take the number for a flag that it does not know.
+pub(crate) fn with_negatives(command: Command) -> Command {
+    let take = |arg: Arg| match arg.get_action().takes_values() {
+        true => arg.allow_negative_numbers(true),
+        false => arg,
+    };
+    command.mut_args(take).mut_subcommands(with_negatives)
+}
+
+/// Ends the program where clap does: after help and version, which are data, and after mistakes.
+pub(crate) fn exit(error: &clap::Error, printer: &Printer) -> ! {
+    let printed = error.print();
+    if !error.use_stderr() {
+        printer.book(printed);
+    }
+    let code = printer.finish().map_or_else(|failure| failure.tell(), |()| error.exit_code());
+    std::process::exit(code)
+}
+
 /// What people type who know other programs, and what it is called here.
 const TIPS: [(&str, &str); 17] = [
     ("solo", "to mine solo at a node: midstate mine --address ADDR"),
@@ -116,7 +139,7 @@ pub(crate) fn with_tip(mut error: clap::Error) -> clap::Error {
 }
 
 /// clap's error without passwords: clap repeats a value that it could not use, and a URL may hold
-/// one.
+/// one; and it repeats a word that belongs to no flag, as the second one of `-p x PASSWORD`.
 pub(crate) fn without_secrets(mut error: clap::Error) -> clap::Error {
     let text = |error: &clap::Error, kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),
@@ -128,6 +151,17 @@ pub(crate) fn without_secrets(mut error: clap::Error) -> clap::Error {
         if wants_url {
             error.insert(ContextKind::InvalidValue, ContextValue::String(without_login(&value)));
         }
+        return error;
+    }
+    let no_flag =
+        |word: &String| !word.starts_with('-') && TIPS.iter().all(|(known, _)| known != word);
+    if error.kind() == ErrorKind::UnknownArgument
+        && text(&error, ContextKind::InvalidArg).is_some_and(|word| no_flag(&word))
+    {
+        error.insert(ContextKind::InvalidArg, ContextValue::String("...".to_owned()));
+        let tip = "it belongs to no flag, and is not shown, since it may be a password";
+        let tip = clap::builder::StyledStr::from(tip);
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
         return error;
     }
     for kind in [ContextKind::InvalidArg, ContextKind::InvalidSubcommand] {

@@ -10,6 +10,9 @@ use tracing_subscriber::fmt::MakeWriter;
 use super::flags::OutputArgs;
 use super::printer::{Printer, Stream};
 
+/// What is logged, in tracing's syntax.
+const VARIABLE: &str = "MIDSTATE_LOG";
+
 type Listener = Box<dyn Fn(String) + Send>;
 
 /// Where the log goes; all clones are one.
@@ -20,11 +23,18 @@ pub(crate) struct Logs {
 }
 
 impl Logs {
-    /// Starts logging. `MIDSTATE_LOG` takes tracing's filter syntax and wins over `-v` and `-q`.
+    /// Starts logging. `MIDSTATE_LOG` takes tracing's filter syntax and wins over `-v` and `-q`. A
+    /// text that is no filter is told of.
     pub(crate) fn init(args: &OutputArgs, printer: Printer) -> Self {
         let logs = Self { listener: Arc::default(), printer };
-        let filter = EnvFilter::try_from_env("MIDSTATE_LOG")
-            .unwrap_or_else(|_| EnvFilter::new(args.log_level()));
+        let usual = || EnvFilter::new(args.log_level());
+        let filter = match std::env::var(VARIABLE) {
+            Ok(text) => EnvFilter::try_new(&text).unwrap_or_else(|_| {
+                logs.printer.print(Stream::Stderr, not_understood(&text));
+                usual()
+            }),
+            Err(_) => usual(),
+        };
         tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_writer(logs.clone())
@@ -72,6 +82,13 @@ impl Write for Logs {
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
+}
+
+fn not_understood(text: &str) -> String {
+    format!(
+        "warning: {VARIABLE} is {text:?}, and is left out: expected a level for all or for parts \
+         of the program, as debug, or warn,midstate_net=trace\n"
+    )
 }
 
 /// The text without `ESC [ .. m` and its like, and without the line end.

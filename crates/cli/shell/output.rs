@@ -89,7 +89,7 @@ impl Output {
         self.width
     }
 
-    /// Whether the reader of stdout has gone, so that there is nobody left to work for.
+    /// Whether stdout takes nothing any more, so that there is nobody left to work for.
     pub(crate) fn is_closed(&self) -> bool {
         self.printer.is_closed()
     }
@@ -140,6 +140,12 @@ impl Output {
         }
     }
 
+    /// A text for other programs, such as a shell or `man`, whatever the flags say.
+    pub(crate) fn document(&mut self, text: &[u8]) {
+        self.end_status();
+        self.write(Stream::Stdout, String::from_utf8_lossy(text).into_owned());
+    }
+
     /// Text for people, folded to the terminal's width; programs do not see it.
     pub(crate) fn text(&mut self, text: impl AsRef<str>) {
         for line in fold(text.as_ref(), self.width) {
@@ -181,7 +187,9 @@ impl Output {
             return;
         }
         if self.terminal {
-            self.write(Stream::Stderr, format!("\r\x1b[K{text}"));
+            // A longer line would take several rows, of which the next status clears one.
+            let columns = ratatui::crossterm::terminal::size().map_or(80, |(columns, _)| columns);
+            self.write(Stream::Stderr, format!("\r\x1b[K{}", cut(text, columns.into())));
             self.status_shown = true;
         } else {
             self.write(Stream::Stderr, format!("{text}\n"));
@@ -239,6 +247,16 @@ fn width_of_stdout() -> usize {
     let is_seen = std::io::stdout().is_terminal();
     let size = is_seen.then(|| ratatui::crossterm::terminal::size().ok()).flatten();
     usize::from(size.map_or(PIPE, |(columns, _)| columns.clamp(NARROWEST, WIDEST)))
+}
+
+/// As much of a status as one row of so many columns holds: the cursor stays in it. A status has no
+/// wide letters.
+fn cut(text: &str, columns: usize) -> String {
+    let most = columns.saturating_sub(1);
+    match text.chars().count() > most {
+        true => text.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
+        false => text.to_owned(),
+    }
 }
 
 /// An event as programs get it, here and elsewhere: one line, with the version of its shape.

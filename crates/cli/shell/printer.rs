@@ -1,14 +1,18 @@
 //! Writes to stdout and stderr on a thread of its own, so that mining never waits for whoever
 //! reads: a pager at its first page, a terminal stopped with Ctrl-S, a connection that hangs. One
 //! thread for both streams: what is told keeps its order.
+//!
+//! Everything on stdout goes through here, so that one place decides what a failure to write there
+//! means ([`Printer::finish`]).
 
 use std::collections::VecDeque;
-use std::io::{Write, stderr, stdout};
+use std::io::{Error, ErrorKind, IsTerminal, Result, Write, stderr, stdout};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 
 use midstate_limits::{LimitRow, row};
 
+use crate::shell::exit::Failure;
 use crate::shell::units;
 
 /// Pieces of text that may wait for a reader.
@@ -41,10 +45,31 @@ struct Desk {
 struct State {
     waiting: VecDeque<(Stream, String)>,
     is_writing: bool,
-    is_closed: bool,
+    /// Why stdout took something no more, the first time.
+    refused: Option<Refused>,
     /// The system started no thread: whoever has something to print writes it and waits.
     is_alone: bool,
     left_out: u64,
+    /// Stdout is a terminal.
+    on_terminal: bool,
+}
+
+/// Why stdout takes nothing any more.
+enum Refused {
+    /// The reader has gone: a pipe into `head`, a terminal that was closed.
+    ReaderGone,
+    /// What is printed gets lost: a full disk.
+    Failed(Error),
+}
+
+impl Refused {
+    fn why(error: Error, on_terminal: bool) -> Self {
+        match error.kind() {
+            ErrorKind::BrokenPipe => Self::ReaderGone,
+            _ if on_terminal => Self::ReaderGone,
+            _ => Self::Failed(error),
+        }
+    }
 }
 
 impl Printer {
@@ -57,7 +82,10 @@ impl Printer {
         let printer = Self(Arc::default());
         let at_work = printer.clone();
         let started = thread.name("printer".into()).spawn(move || at_work.work());
-        printer.lock().is_alone = started.is_err();
+        let mut state = printer.lock();
+        state.is_alone = started.is_err();
+        state.on_terminal = stdout().is_terminal();
+        drop(state);
         printer
     }
 
@@ -65,7 +93,7 @@ impl Printer {
     pub(crate) fn print(&self, stream: Stream, text: String) {
         let mut state = self.wait_while(|state| state.waiting.len() >= MOST_WAITING);
         if state.is_alone {
-            state.is_closed |= write(stream, &text).is_err();
+            state.note(write(stream, &text));
             return;
         }
         state.waiting.push_back((stream, text));
@@ -99,9 +127,29 @@ impl Printer {
         drop(self.wait_while(|state| state.is_writing || !state.waiting.is_empty()));
     }
 
-    /// Whether whoever read stdout has gone.
+    /// Whether stdout takes nothing any more, so that work for it is of no use.
     pub(crate) fn is_closed(&self) -> bool {
-        self.lock().is_closed
+        self.lock().refused.is_some()
+    }
+
+    /// Books what became of something that others wrote to stdout, as clap its help.
+    pub(crate) fn book(&self, written: Result<()>) {
+        self.lock().note(written);
+    }
+
+    /// Waits until everything is written. A reader that has gone, as behind `| head`, has read
+    /// what it wanted.
+    ///
+    /// # Errors
+    /// Where something that was printed is lost, as on a full disk.
+    pub(crate) fn finish(&self) -> std::result::Result<(), Failure> {
+        self.flush();
+        match &self.lock().refused {
+            Some(Refused::Failed(error)) => {
+                Err(Failure::from(anyhow::anyhow!("cannot write to stdout: {error}")))
+            }
+            Some(Refused::ReaderGone) | None => Ok(()),
+        }
     }
 
     fn work(&self) -> ! {
@@ -110,10 +158,10 @@ impl Printer {
             let piece = state.waiting.pop_front();
             state.is_writing = true;
             drop(state);
-            let failed = piece.is_some_and(|(stream, text)| write(stream, &text).is_err());
+            let written = piece.map_or(Ok(()), |(stream, text)| write(stream, &text));
             let mut state = self.lock();
             state.is_writing = false;
-            state.is_closed |= failed;
+            state.note(written);
             drop(state);
             self.0.changed.notify_all();
         }
@@ -130,9 +178,19 @@ impl Printer {
     }
 }
 
-/// Fails where whoever read stdout has gone. On stderr nobody is left to be told, as when the
+impl State {
+    fn note(&mut self, written: Result<()>) {
+        if let Err(error) = written
+            && self.refused.is_none()
+        {
+            self.refused = Some(Refused::why(error, self.on_terminal));
+        }
+    }
+}
+
+/// Fails where stdout takes it no more. On stderr nobody is left to be told, as when the
 /// terminal was closed.
-fn write(stream: Stream, text: &str) -> std::io::Result<()> {
+fn write(stream: Stream, text: &str) -> Result<()> {
     match stream {
         Stream::Stdout => {
             let mut stdout = stdout().lock();

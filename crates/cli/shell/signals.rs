@@ -1,5 +1,6 @@
 //! What the system may ask of a running miner: the first Ctrl-C or SIGTERM to stop, SIGHUP to read
-//! the configuration again, SIGUSR1 to print the status. Where there are no such signals, there is
+//! the configuration again, or to stop where it says that the terminal was closed, SIGUSR1 to print
+//! the status. Where there are no such signals, there is
 //! Ctrl-C.
 
 use std::time::Duration;
@@ -10,12 +11,17 @@ use super::exit::INTERRUPTED_TWICE;
 #[cfg_attr(not(unix), expect(dead_code, reason = "nothing there asks for it"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Request {
+    /// The terminal is gone.
+    Stop,
     Reload,
     Status,
 }
 
-/// Listens from its making on; SIGHUP no longer ends the program.
+/// Listens from its making on; SIGHUP no longer ends the program by itself.
 pub(crate) struct Requests {
+    /// Where the program was started on a terminal: which of stdin, stdout and stderr it was.
+    #[cfg(unix)]
+    on_terminal: [bool; 3],
     #[cfg(unix)]
     hangup: Option<tokio::signal::unix::Signal>,
     #[cfg(unix)]
@@ -27,6 +33,7 @@ impl Requests {
     pub(crate) fn listen() -> Self {
         use tokio::signal::unix::{SignalKind, signal};
         Self {
+            on_terminal: terminals(),
             hangup: signal(SignalKind::hangup()).ok(),
             user: signal(SignalKind::user_defined1()).ok(),
         }
@@ -42,10 +49,28 @@ impl Requests {
             }
             std::future::pending().await
         }
+        let on_terminal = self.on_terminal;
         tokio::select! {
-            () = came(&mut self.hangup) => Request::Reload,
+            () = came(&mut self.hangup) => meaning_of_hangup(on_terminal, terminals()),
             () = came(&mut self.user) => Request::Status,
         }
+    }
+}
+
+/// Which of stdin, stdout and stderr are a terminal. One that was closed is none any more.
+#[cfg(unix)]
+fn terminals() -> [bool; 3] {
+    use std::io::{IsTerminal, stderr, stdin, stdout};
+    [stdin().is_terminal(), stdout().is_terminal(), stderr().is_terminal()]
+}
+
+/// What SIGHUP means: the terminal that the program was started on is gone, or, where it stands or
+/// there never was one (a service, `nohup`), somebody wants the configuration read.
+#[cfg(unix)]
+fn meaning_of_hangup(before: [bool; 3], now: [bool; 3]) -> Request {
+    match before.into_iter().zip(now).any(|(before, now)| before && !now) {
+        true => Request::Stop,
+        false => Request::Reload,
     }
 }
 

@@ -1,8 +1,9 @@
 //! Values of flags that more than one command takes: numbers, hash rates, addresses. Each parser
 //! says which values it expects. `clap` adds the flag and the value that came.
 
+use std::fmt::Display;
 use std::net::SocketAddr;
-use std::num::{NonZeroU64, NonZeroUsize};
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
@@ -12,12 +13,47 @@ const SIZES: RangeInclusive<f64> = 1e-30..=1e30;
 
 /// A flag's value above zero.
 pub(crate) fn positive(text: &str) -> Result<f64, String> {
-    parse(text, |value| SIZES.contains(&value), "a number above 0, from 1e-30 to 1e30")
+    parse(text, |value| SIZES.contains(&value), "a number above 0, from 1e-30 to 1e30, as 0.5")
 }
 
-/// A flag's count of what there has to be one of.
-pub(crate) fn at_least_one<T: FromStr>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|_| "expected a whole number, 1 or more".to_owned())
+/// A flag's whole number within these bounds, such as `example`.
+pub(crate) fn whole<T>(
+    bounds: RangeInclusive<T>,
+    example: T,
+) -> impl Fn(&str) -> Result<T, String> + Clone
+where
+    T: FromStr + PartialOrd + Display + Clone,
+{
+    move |text| {
+        let (least, most) = (bounds.start(), bounds.end());
+        text.parse()
+            .ok()
+            .filter(|number| bounds.contains(number))
+            .ok_or_else(|| format!("expected a whole number from {least} to {most}, as {example}"))
+    }
+}
+
+/// The longest time that a flag takes, in seconds: 31 years.
+const LONGEST: u64 = 1_000_000_000;
+
+/// A flag's whole seconds.
+pub(crate) fn seconds(text: &str) -> Result<u64, String> {
+    whole(0..=LONGEST, 60)(text).map_err(of_seconds)
+}
+
+/// A flag's whole seconds, one at least.
+pub(crate) fn patience(text: &str) -> Result<u64, String> {
+    whole(1..=LONGEST, 60)(text).map_err(of_seconds)
+}
+
+fn of_seconds(words: String) -> String {
+    words.replace("whole number", "whole number of seconds")
+}
+
+/// A flag's shares in a second.
+pub(crate) fn share_rate(text: &str) -> Result<NonZeroU32, String> {
+    let rate = whole(1..=u32::MAX, 200)(text)?;
+    Ok(NonZeroU32::new(rate).expect("1 or more"))
 }
 
 /// Threads that may be asked for. A thread that the system has no memory for ends the program, and
@@ -26,13 +62,13 @@ pub(crate) const MOST_THREADS: usize = 4096;
 
 /// A flag's count of threads.
 pub(crate) fn threads(text: &str) -> Result<NonZeroUsize, String> {
-    let count = text.parse().ok().filter(|count: &NonZeroUsize| count.get() <= MOST_THREADS);
-    count.ok_or_else(|| format!("expected a whole number from 1 to {MOST_THREADS}"))
+    let count = whole(1..=MOST_THREADS, 2)(text)?;
+    Ok(NonZeroUsize::new(count).expect("1 or more"))
 }
 
-/// The same as a plain number.
+/// A flag's count of what there has to be one of.
 pub(crate) fn count(text: &str) -> Result<u64, String> {
-    at_least_one(text).map(NonZeroU64::get)
+    whole(1..=u64::MAX, 10)(text)
 }
 
 /// A flag's hash rate: hashes per second, above zero, with a unit from k to E or without.
@@ -44,41 +80,42 @@ pub(crate) fn hash_rate(text: &str) -> Result<f64, String> {
         _ => (text, 1.0),
     };
     let rate = digits.parse().ok().map(|rate: f64| rate * unit);
-    rate.filter(|rate| SIZES.contains(rate))
-        .ok_or_else(|| "expected hashes per second, as 50000, 1.5M or 200T".to_owned())
+    rate.filter(|rate| SIZES.contains(rate)).ok_or_else(|| {
+        "expected hashes per second from 1e-30 to 1e30, as 50000, 1.5M or 200T".to_owned()
+    })
 }
 
 /// A flag's value, zero or more.
 pub(crate) fn not_negative(text: &str) -> Result<f64, String> {
     let good = |value| value == 0.0 || SIZES.contains(&value);
-    parse(text, good, "a number, 0 or more (from 1e-30 to 1e30)")
+    parse(text, good, "0, or a number from 1e-30 to 1e30, as 0.5")
 }
 
 /// A flag's value from 0 to 1.
 pub(crate) fn share(text: &str) -> Result<f64, String> {
-    parse(text, |value| (0.0..=1.0).contains(&value), "a share from 0 to 1, such as 0.35")
+    parse(text, |value| (0.0..=1.0).contains(&value), "a share from 0 to 1, as 0.35")
 }
 
 /// A flag's share that leaves enough machines for the next retarget to come within four years, and
 /// somebody to earn what the others leave.
 pub(crate) fn leaving(text: &str) -> Result<f64, String> {
-    parse(text, |value| (0.0..=0.99).contains(&value), "a share from 0 to 0.99, such as 0.35")
+    parse(text, |value| (0.0..=0.99).contains(&value), "a share from 0 to 0.99, as 0.35")
 }
 
 /// A flag's yearly growth: less than all of it can be lost.
 pub(crate) fn growth(text: &str) -> Result<f64, String> {
     let good = |value| value > -1.0 && value <= *SIZES.end();
-    parse(text, good, "a yearly growth above -1 (which is -100 %), such as 0.5 for 50 %")
+    parse(text, good, "a yearly growth from above -1 (which is -100 %) to 1e30, as 0.5 for 50 %")
 }
 
 /// A flag's years, for a root of that order.
 pub(crate) fn years(text: &str) -> Result<f64, String> {
-    parse(text, |value| (0.1..=1e3).contains(&value), "a number of years from 0.1 to 1000")
+    parse(text, |value| (0.1..=1e3).contains(&value), "a number of years from 0.1 to 1000, as 4")
 }
 
 /// A flag's yearly deviation of a logarithm: with ten, a price may lose or win all its digits.
 pub(crate) fn volatility(text: &str) -> Result<f64, String> {
-    let expected = "a yearly deviation from 0 to 10, where 0.5 is bitcoin's";
+    let expected = "a yearly deviation from 0 to 10, as 0.5, which is bitcoin's";
     parse(text, |value| (0.0..=10.0).contains(&value), expected)
 }
 
@@ -89,14 +126,22 @@ fn parse(text: &str, good: impl Fn(f64) -> bool, expected: &str) -> Result<f64, 
     }
 }
 
+/// The first flag of these that is given.
+pub(crate) fn first_given(flags: &[(bool, &'static str)]) -> Option<&'static str> {
+    flags.iter().find(|(is_given, _)| *is_given).map(|(_, flag)| *flag)
+}
+
 /// Version bits to roll, in hex; `off` is none.
 pub(crate) fn parse_mask(text: &str) -> Result<u32, String> {
     if text == "off" {
         return Ok(0);
     }
     let digits = text.strip_prefix("0x").unwrap_or(text);
+    // Rust's parser takes a sign.
     u32::from_str_radix(digits, 16)
-        .map_err(|_| "expected up to 8 hex digits, as 1fffe000, or off".to_owned())
+        .ok()
+        .filter(|_| !digits.starts_with('+'))
+        .ok_or_else(|| "expected hex digits from 0 to ffffffff, as 1fffe000, or off".to_owned())
 }
 
 /// A socket's address; a port alone is one of this machine.

@@ -54,7 +54,7 @@ impl Token {
     /// The token in `file`; `None` where there is no such file.
     fn read(file: &Path) -> Result<Option<Self>, Failure> {
         let shown = file.display();
-        match std::fs::read_to_string(file) {
+        match midstate_net::read_text_file(file) {
             Ok(text) => Self::parse(text.trim()).map(Some).ok_or_else(|| {
                 Failure::usage(format!(
                     "{shown} holds no token: expected at least {MIN_LENGTH} letters, digits, \

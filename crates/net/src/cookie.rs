@@ -1,9 +1,10 @@
 //! The cookie of a Bitcoin Core node: a file with one line, USER:PASSWORD, which the node writes at
 //! each start. Every way in which it can be wrong has words of its own; none shows what is in it.
 
-use std::fs::File;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::path::Path;
+
+use crate::file::read_up_to;
 
 /// Bytes of a cookie file; Core's have 75.
 pub(crate) const MAX_COOKIE: usize = 4096;
@@ -13,14 +14,8 @@ pub(crate) const MAX_COOKIE: usize = 4096;
 /// # Errors
 /// In words for people.
 pub(crate) fn read(path: &Path) -> Result<String, String> {
-    let bytes = read_bounded(path).map_err(|error| in_words(path, &error))?;
+    let bytes = read_up_to(path, MAX_COOKIE).map_err(|error| in_words(path, &error))?;
     let path = path.display();
-    if bytes.len() > MAX_COOKIE {
-        return Err(format!(
-            "the cookie file {path} has more than {MAX_COOKIE} bytes, expected one line \
-             USER:PASSWORD: is --datadir or --rpccookiefile right?"
-        ));
-    }
     let text = String::from_utf8(bytes).map_err(|_| {
         format!(
             "the cookie file {path} is not text, expected one line USER:PASSWORD in UTF-8: is \
@@ -46,12 +41,6 @@ pub(crate) fn read(path: &Path) -> Result<String, String> {
     }
 }
 
-fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_COOKIE as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
 fn in_words(path: &Path, error: &io::Error) -> String {
     let path = path.display();
     match error.kind() {
@@ -66,10 +55,12 @@ fn in_words(path: &Path, error: &io::Error) -> String {
         ErrorKind::IsADirectory => format!(
             "{path} is a directory, expected the node's cookie file: give the file .cookie in it"
         ),
-        // Rust's own words end with the system's number, "(os error 5)".
+        ErrorKind::FileTooLarge => format!(
+            "the cookie file {path} has more than {MAX_COOKIE} bytes, expected one line \
+             USER:PASSWORD: is --datadir or --rpccookiefile right?"
+        ),
         _ => format!(
-            "cannot read the cookie file {path} ({}): is --datadir or --rpccookiefile right?",
-            error.to_string().split(" (os error").next().unwrap_or_default().to_lowercase(),
+            "cannot read the cookie file {path} ({error}): is --datadir or --rpccookiefile right?"
         ),
     }
 }

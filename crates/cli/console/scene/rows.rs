@@ -281,7 +281,7 @@ fn shares(status: &Status) -> Row {
     if shares.found == 0 {
         return row("shares", 2, [told]);
     }
-    let short = format!("{} of {} accepted", shares.accepted, shares.found);
+    let short = format!("{} of {} accepted", shares.accepted, shares.answered());
     let longer = match shares.rejected {
         0 => short.clone(),
         rejected => format!("{short}, {rejected} rejected"),

@@ -131,7 +131,7 @@ rate     86.4 MH/s counted in 10 s               │ pool     stratum+tcp://pool
          86.1 MH/s in 60 s   85.9 MH/s in 15 min │ job      height 128, difficulty 0.0600, 4.2 s old
 ▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄    ▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄ │ next     a share every 3.0 s
 ███████████████    █████████████████████████████ │          a block every 244 million years
-███████████████▁▁▁▁█████████████████████████████ │ shares   238 of 241 accepted, 1 rejected
+███████████████▁▁▁▁█████████████████████████████ │ shares   238 of 239 accepted, 1 rejected
 ████████████████████████████████████████████████ │ best     difficulty 17.3
 48 s ago          at most 86.0 MH/s          now │ blocks   none yet
 kernel   avx512, 2 threads, 32 midstates         │
@@ -199,7 +199,7 @@ kernel   avx512, 2 threads, 32 midstates
 pool     stratum+tcp://pool.example.org:3333
 job      height 128, difficulty 0.0600, 4.2 s old
 next     share every 3.0 s; a block every 244 million years
-shares   238 of 241 accepted, 1 rejected
+shares   238 of 239 accepted, 1 rejected
 best     difficulty 17.3
 blocks   none yet
 
@@ -219,7 +219,7 @@ mining  12 min 04 s
 rate 86.4 MH/s
 pool pool.example.org:3333
 next share every 3.0 s
-shares 238 of 241 accepted
+shares 238 of 239 accepted
 blocks none yet
 rejected share
 ");

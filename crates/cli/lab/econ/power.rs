@@ -21,7 +21,7 @@ use crate::lab::inputs::number;
 use crate::shell::exit::Failure;
 use crate::shell::output::Output;
 use crate::shell::units;
-use crate::shell::values::{hash_rate, not_negative, positive, share};
+use crate::shell::values::{count, hash_rate, not_negative, positive, share, whole};
 
 /// A week of made-up prices: cheap at noon, dear in the evening, one evening of scarcity.
 const EXAMPLE_WEEK: &str = include_str!("example-week.csv");
@@ -39,7 +39,7 @@ pub(super) struct SiteArgs {
     #[arg(long, value_name = "MW", value_parser = positive, group = "size")]
     megawatts: Option<f64>,
     /// Number of rigs
-    #[arg(long, value_name = "N", group = "size")]
+    #[arg(long, value_name = "N", value_parser = count, group = "size")]
     rigs: Option<u64>,
     /// Rate of one rig, hashes per second
     #[arg(long, value_name = "H/S", value_parser = hash_rate, default_value = "200T")]
@@ -61,7 +61,7 @@ pub(super) struct HostArgs {
     contract: f64,
     /// For how long
     #[arg(long, value_name = "YEARS", default_value_t = 15,
-          value_parser = clap::value_parser!(u32).range(1..=100))]
+          value_parser = whole(1..=100_u32, 15))]
     years: u32,
     /// Megawatts of computers
     #[arg(long, value_name = "MW", value_parser = positive, default_value_t = 245.0)]
@@ -311,7 +311,7 @@ pub(super) fn dispatch(
         )));
     }
     let prices = match &args.prices {
-        Some(path) => std::fs::read_to_string(path)
+        Some(path) => midstate_net::read_text_file(path)
             .with_context(|| format!("{}: cannot be read", path.display()))?,
         None => EXAMPLE_WEEK.to_owned(),
     };

@@ -23,7 +23,7 @@ use crate::shell::output::Output;
 use crate::shell::prose::Decades;
 use crate::shell::style::Style;
 use crate::shell::units;
-use crate::shell::values::{leaving, positive, volatility};
+use crate::shell::values::{leaving, positive, volatility, whole};
 
 /// Flags of `econ retarget`.
 #[derive(clap::Args, Debug)]
@@ -52,10 +52,10 @@ pub(super) struct Args {
     volatility: f64,
     /// How many periods of 2016 blocks
     #[arg(long, value_name = "N", default_value_t = 12,
-          value_parser = clap::value_parser!(u32).range(2..=1000))]
+          value_parser = whole(2..=1000_u32, 12))]
     periods: u32,
     /// The same seed gives the same run
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole(0..=u64::MAX, 1))]
     seed: u64,
     /// Write the plot to an SVG file
     #[arg(long, value_name = "FILE")]

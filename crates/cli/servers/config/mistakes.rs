@@ -53,16 +53,10 @@ fn describe(error: &toml::de::Error, text: &str) -> String {
 }
 
 /// Words of Rust in serde's messages, and their meaning in a file.
-const WORDS: [(&str, &str); 12] = [
+const WORDS: [(&str, &str); 6] = [
     (" as i128", ""),
     (" as u128", ""),
-    ("expected a nonzero usize", "expected a whole number, 1 or more"),
-    ("expected a nonzero u64", "expected a whole number, 1 or more"),
-    ("expected a nonzero u32", "expected a whole number, 1 or more"),
-    ("expected usize", "expected a whole number, 0 or more"),
-    ("expected u64", "expected a whole number, 0 or more"),
-    ("expected f64", "expected a number"),
-    ("floating point `", "number `"),
+    ("any valid TOML value", "a number that fits"),
     ("invalid type: map, expected a sequence", "expected [[pool]], in two pairs of brackets"),
     ("expected a sequence", "expected tables that begin with [[pool]]"),
     ("wanted string or table", "expected a text in quotation marks"),
@@ -152,7 +146,7 @@ mod tests {
             ("[[pool]]\nuser = 'a'", ["1 | [[pool]]", "missing field `url`"]),
             ("proxy = 'http://a:1'", ["line 1", "expected socks5://HOST:PORT"]),
             ("[[pool]]\nurl = 'a:1'\nexpect-payout = 'x'", ["line 3", "no Bitcoin address"]),
-            ("threads = 0", ["1 | threads = 0", "expected a whole number, 1 or more"]),
+            ("threads = 0", ["1 | threads = 0", "expected a whole number from 1 to 4096"]),
             ("[[pool]]\nurl = 'a:1'\nredirect = 'all'", ["line 3", "expected one of `none`"]),
             ("threads = ", ["line 1", "TOML parse error"]),
         ] {
@@ -167,17 +161,22 @@ mod tests {
     #[test]
     fn no_mistake_is_told_in_the_words_of_rust() {
         for (text, words) in [
-            ("threads = 0", "expected a whole number, 1 or more"),
-            ("threads = -1", "expected a whole number, 1 or more"),
-            ("threads = '2'", "expected a whole number, 1 or more"),
-            ("threads = 99999999999999999999", "expected a whole number, 1 or more"),
+            ("threads = 0", "expected a whole number from 1 to 4096"),
+            ("threads = -1", "expected a whole number from 1 to 4096"),
+            ("threads = '2'", "expected a whole number from 1 to 4096"),
+            ("threads = 99999999999999999999", "expected a number that fits"),
             ("threads = 5000", "expected a whole number from 1 to 4096"),
-            ("max-share-rate = 0", "expected a whole number, 1 or more"),
-            ("give-up = 1.5", "expected a whole number, 1 or more"),
-            ("give-up = -1", "expected a whole number, 1 or more"),
-            ("give-up = 0", "expected a whole number, 1 or more"),
-            ("return-after = 'x'", "expected a whole number, 0 or more"),
-            ("suggest-difficulty = 'x'", "expected a number"),
+            ("max-share-rate = 0", "expected a whole number from 1 to 4294967295, as 200"),
+            ("max-share-rate = 9999999999", "expected a whole number from 1 to 4294967295"),
+            ("give-up = 1.5", "expected a whole number of seconds from 1 to 1000000000, as 60"),
+            ("give-up = -1", "expected a whole number of seconds from 1 to"),
+            ("give-up = 0", "expected a whole number of seconds from 1 to"),
+            ("return-after = 'x'", "expected a whole number of seconds from 0 to"),
+            ("return-after = 1000000001", "expected a whole number of seconds from 0 to"),
+            ("suggest-difficulty = 'x'", "expected a number above 0, from 1e-30 to 1e30"),
+            ("suggest-difficulty = 1e308", "expected a number above 0, from 1e-30 to 1e30"),
+            ("suggest-difficulty = 1e-320", "expected a number above 0, from 1e-30 to 1e30"),
+            ("suggest-difficulty = inf", "expected a number above 0, from 1e-30 to 1e30"),
             ("tls-insecure = 1", "expected a boolean"),
             ("[pool]\nurl = 'a:1'", "expected [[pool]], in two pairs of brackets"),
             ("pool = 5", "expected tables that begin with [[pool]]"),
