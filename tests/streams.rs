@@ -1,5 +1,5 @@
-//! Runs whose output cannot be written: a full disk is an error (rules 10 and 22), a reader that has
-//! gone is none.
+//! Runs whose output cannot be written: a full disk is an error (rules 10 and 22), a reader that
+//! has gone is none.
 #![cfg(target_os = "linux")]
 
 use std::fs::OpenOptions;
