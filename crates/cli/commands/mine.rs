@@ -89,7 +89,7 @@ pub(crate) struct Args {
     /// Stop after this many seconds
     #[arg(long, value_name = "SECS", value_parser = values::seconds, help_heading = STOPPING)]
     time_limit: Option<u64>,
-    /// Give up when no pool or node has accepted us for this many seconds, 1 or more
+    /// Give up when no pool or node has given us work for this many seconds, 1 or more
     #[arg(long, value_name = "SECS", value_parser = values::patience, help_heading = STOPPING)]
     give_up: Option<u64>,
     #[command(flatten)]

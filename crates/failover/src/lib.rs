@@ -17,7 +17,11 @@
 //! sessions are runs of templates.
 #![forbid(unsafe_code)]
 
+mod patience;
+
 use std::time::Duration;
+
+pub use patience::{Patience, Service};
 
 use midstate_limits::{LimitRow, row};
 
@@ -271,9 +275,16 @@ impl Failover {
         (0..self.servers.len()).all(|server| self.is_out(server))
     }
 
-    /// Whether some server lets us work, as far as can be seen: a server that we distrust does not.
-    pub fn any_healthy(&self, now: Duration) -> bool {
-        self.servers.iter().any(|server| self.is_trusted(now, server) && !server.owes)
+    /// Whether some server of the list gives work at present, and whether we trust it.
+    pub fn service(&self, now: Duration) -> Service {
+        let any = |which: &dyn Fn(&Server) -> bool| self.servers.iter().any(which);
+        if any(&|server| self.is_trusted(now, server) && !server.owes) {
+            Service::Trusted
+        } else if any(&|server| matches!(server.standing, Standing::Healthy(_))) {
+            Service::OnTrial
+        } else {
+            Service::None
+        }
     }
 
     /// When time alone changes the decision.
@@ -476,7 +487,7 @@ mod tests {
         let mut failover = failover(2);
         failover.job(0);
         assert_eq!(failover.at(seconds(1)), (Some(0), vec![0]));
-        assert!(!failover.any_healthy(seconds(1)));
+        assert_eq!(failover.service(seconds(1)), Service::None);
     }
 
     #[test]
@@ -577,7 +588,7 @@ mod tests {
         failover.decide(seconds(40));
         failover.healthy(seconds(41), 1);
         assert_eq!(failover.at(seconds(41)), (Some(1), vec![0, 1]));
-        assert!(failover.any_healthy(seconds(41)));
+        assert_eq!(failover.service(seconds(41)), Service::Trusted);
         let mut now = 100;
         for wait in [60, 120, 240] {
             failover.healthy(seconds(now), 0);
@@ -591,8 +602,9 @@ mod tests {
         }
         failover.failed(seconds(now), 1, Failure::Passing);
         failover.healthy(seconds(now), 0);
-        assert!(!failover.any_healthy(seconds(now + 1000)), "it still owes a share");
+        let service = |failover: &Failover| failover.service(seconds(now + 1000));
+        assert_eq!(service(&failover), Service::OnTrial, "it still owes a share");
         failover.accepted(0);
-        assert!(failover.any_healthy(seconds(now + 1000)));
+        assert_eq!(service(&failover), Service::Trusted);
     }
 }

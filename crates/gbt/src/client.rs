@@ -24,7 +24,7 @@ use std::io;
 use std::time::Duration;
 
 use midstate_chain::{Hash256, Job, Network, Share};
-use midstate_failover::Failover;
+use midstate_failover::{Failover, Service};
 
 pub use self::block::BlockOutcome;
 use self::blocks::Blocks;
@@ -410,8 +410,8 @@ impl Client {
     }
 
     /// Whether some node gives work, as far as can be seen.
-    pub fn is_served(&self, now: Duration) -> bool {
-        self.failover.any_healthy(now)
+    pub fn service(&self, now: Duration) -> Service {
+        self.failover.service(now)
     }
 
     /// What is wrong at the nodes that give no work, by their index.

@@ -4,6 +4,7 @@
 mod support;
 
 use midstate_chain::{Network, Verdict};
+use midstate_failover::Service;
 use midstate_gbt::client::{Config, Fatal, NodeEvent, NodeNews, NodeState};
 use serde_json::json;
 use support::{Core, World, config};
@@ -53,7 +54,7 @@ fn rule_5_a_node_that_comes_back_on_another_chain_is_told_as_that_and_may_come_b
         assert_eq!(fatal(&world), None, "it gave work before");
         assert!(world.cores[0].seen("getblockchaininfo") <= 14, "asked with pauses");
         assert_eq!(world.cores[0].seen("submitblock") + world.cores[0].seen("getblockheader"), 0);
-        assert!(!world.client.is_served(world.now), "--give-up counts");
+        assert_eq!(world.client.service(world.now), Service::None, "--give-up counts");
         let troubles: Vec<_> = world.client.troubles().collect();
         assert!(troubles[0].1.starts_with(words), "{troubles:?}");
 

@@ -2,7 +2,7 @@
 //!
 //! It gives the seats their orders as [`Failover`] decides, passes the jobs of the active pool on,
 //! and brings each share to the pool it was found for. It ends when it is told to, when every pool
-//! has refused to let us in, or when none was healthy for long enough.
+//! has refused to let us in, or when none gave work for long enough.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::pending;
@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use midstate_chain::{Hash256, Job, Share, Verdict};
-use midstate_failover::{Failover, Failure};
+use midstate_failover::{Failover, Failure, Patience};
 use midstate_stratum::ShareOutcome;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -32,7 +32,7 @@ const ISSUED: usize = 256;
 pub struct LinkConfig {
     /// In order of preference; at least one.
     pub accounts: Vec<Account>,
-    /// Without a healthy pool for this long, give up. `None`: never.
+    /// Without work from any pool for this long, give up. `None`: never.
     pub give_up: Option<Duration>,
     /// Everything else about patience.
     pub limits: LinkLimits,
@@ -41,7 +41,7 @@ pub struct LinkConfig {
 /// The link; [`run`](Self::run) it.
 pub struct Link {
     limits: LinkLimits,
-    give_up: Option<Duration>,
+    patience: Patience,
     dial: Arc<dyn Dial>,
     started: Instant,
     shares: mpsc::UnboundedReceiver<Share>,
@@ -61,7 +61,6 @@ pub struct Link {
     issued: VecDeque<(Weak<Job>, SeatId)>,
     /// The seat whose jobs are hashed.
     active: Option<SeatId>,
-    last_healthy: Duration,
 }
 
 /// A seat as the link sees it.
@@ -109,7 +108,7 @@ impl Link {
         let mut link = Self {
             failover: Failover::new(&limits.failover),
             limits,
-            give_up,
+            patience: Patience::new(give_up, Duration::ZERO),
             dial,
             started: Instant::now(),
             shares,
@@ -124,7 +123,6 @@ impl Link {
             reporter,
             issued: VecDeque::new(),
             active: None,
-            last_healthy: Duration::ZERO,
         };
         link.set_accounts(accounts);
         link
@@ -231,9 +229,7 @@ impl Link {
         let has_failed =
             self.active_rank().is_some_and(|active| self.failover.has_failed(now, active));
         self.failover.decide(now);
-        if self.failover.any_healthy(now) {
-            self.last_healthy = now;
-        }
+        self.patience.note(now, self.failover.service(now));
         let active = self.failover.active();
         self.activate(active, has_failed);
         for (rank, seat) in self.seats.iter_mut().enumerate() {
@@ -428,17 +424,13 @@ impl Link {
         if self.failover.all_out() {
             return Some(LinkEnd::Refused(self.troubles(&self.seats)));
         }
-        let limit = self.give_up?;
-        let seconds = limit.as_secs();
-        (self.now() >= self.last_healthy.saturating_add(limit)).then(|| {
-            let troubles = self.troubles(&self.seats);
-            LinkEnd::Unreachable(format!("no pool let us work for {seconds} s: {troubles}"))
-        })
+        let workless = self.patience.over(self.now())?;
+        let troubles = self.troubles(&self.seats);
+        Some(LinkEnd::Unreachable(format!("no pool let us work for {workless}: {troubles}")))
     }
 
     fn deadline(&self) -> Option<Duration> {
-        let give_up = self.give_up.map(|limit| self.last_healthy.saturating_add(limit));
-        [self.failover.deadline(self.now()), give_up].into_iter().flatten().min()
+        [self.failover.deadline(self.now()), self.patience.ends()].into_iter().flatten().min()
     }
 
     fn tell(&self, seat: SeatId, what: Happened) {

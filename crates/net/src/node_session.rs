@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_chain::{Hash256, Job, Network, Share, Verdict};
+use midstate_failover::Patience;
 use midstate_gbt::client::{
     BlockOutcome, Config, Fatal, NodeEvent, NodeNews, NodeState, NotSent, Request,
 };
@@ -61,14 +62,12 @@ pub struct NodeSession {
     nodes: Vec<NodeName>,
     /// The work goes to a pool, which wants the transactions, too, and not to our own threads.
     is_for_pool: bool,
-    give_up: Option<Duration>,
+    patience: Patience,
     tasks: VecDeque<NodeTask>,
     events: VecDeque<LinkEvent>,
     templates: VecDeque<PoolTemplate>,
     /// Shares that are blocks without a verdict.
     waiting: HashMap<Hash256, Share>,
-    /// Since when no node gives work; `None` while one does.
-    workless_since: Option<Duration>,
     /// The node that named the chain, and thus the directory of the spool.
     spool_of: usize,
     unix_now: u64,
@@ -95,12 +94,11 @@ impl NodeSession {
             client: Client::new(client, now),
             nodes,
             is_for_pool,
-            give_up,
+            patience: Patience::new(give_up, now),
             tasks: VecDeque::new(),
             events: VecDeque::new(),
             templates: VecDeque::new(),
             waiting: HashMap::new(),
-            workless_since: Some(now),
             spool_of: 0,
             unix_now: 0,
             skew_told: false,
@@ -144,14 +142,13 @@ impl NodeSession {
         if self.flush_until.is_some_and(|until| self.client.is_settled() || now >= until) {
             return Some(LinkEnd::Stopped);
         }
-        let is_over = self.patience_ends().is_some_and(|until| now >= until);
+        let is_over = self.flush_until.is_none() && self.patience.over(now).is_some();
         is_over.then(|| LinkEnd::Unreachable(self.troubles()))
     }
 
     /// When the patience with nodes that give no work ends. To stop needs no patience.
     fn patience_ends(&self) -> Option<Duration> {
-        let until = self.workless_since?.saturating_add(self.give_up?);
-        Some(until).filter(|_| self.flush_until.is_none())
+        self.patience.ends().filter(|_| self.flush_until.is_none())
     }
 
     /// Why no node gives work: each node's own reason, by its name where there are several.
@@ -269,10 +266,7 @@ impl NodeSession {
 
     /// Takes what the client has to say.
     fn pump(&mut self, now: Duration) {
-        self.workless_since = match self.client.is_served(now) {
-            true => None,
-            false => Some(self.workless_since.unwrap_or(now)),
-        };
+        self.patience.note(now, self.client.service(now));
         loop {
             if let Some(event) = self.client.poll_event() {
                 self.handle_event(event);

@@ -65,11 +65,10 @@ impl Trouble {
         let stage = self.stage.unwrap_or(Stage::Connecting);
         match &self.last {
             Some((_, reason)) if self.stage.is_none() => return reason.clone(),
-            Some((reached, reason))
-                if stage <= *reached && (lasted < long || stage == Stage::Working) =>
-            {
-                return reason.clone();
+            Some((_, reason)) if stage == Stage::Working => {
+                return format!("{reason}; it is back, and has to prove itself first");
             }
+            Some((reached, reason)) if stage <= *reached && lasted < long => return reason.clone(),
             _ => {}
         }
         let seconds = lasted.as_secs();
@@ -111,5 +110,7 @@ mod tests {
         trouble.note(seconds(85), &state(LinkState::Authorized));
         assert_eq!(words(&trouble, 86), "hung up", "being let in is no cure for that");
         assert!(words(&trouble, 95).contains("sent no work for 10 s"), "this is the trouble now");
+        trouble.note(seconds(96), &SeatNews::Healthy);
+        assert_eq!(words(&trouble, 97), "hung up; it is back, and has to prove itself first");
     }
 }

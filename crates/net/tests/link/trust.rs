@@ -234,7 +234,40 @@ async fn who_gives_up_does_so_at_a_pool_that_takes_no_work() {
         let LinkEnd::Unreachable(reason) = give_up_at(mood).await else {
             panic!("{mood:?}: it ends")
         };
-        assert!(reason.starts_with("no pool let us work for 300 s: "), "{mood:?}: {reason}");
+        assert!(reason.starts_with("no pool let us work for 300 s"), "{mood:?}: {reason}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rule_5_who_has_work_is_never_given_up_whatever_was_before() {
+    for (mood, sessions, finds) in [
+        (Mood::Brief(1_000), 3, true),
+        (Mood::Brief(1_000), 3, false),
+        (Mood::Rude, 2, false),
+        (Mood::Refuses(Refusal::Code(20)), 2, true),
+    ] {
+        let pools = Pools::default();
+        pools.set("one", mood);
+        let mut link = Running::start_with(&pools, &["one"], Some(30));
+        while pools.connections("one") < sessions || link.job.is_some() {
+            if finds && link.job.is_some() {
+                link.find_share();
+            }
+            link.pass_millis(100).await;
+        }
+        pools.set("one", Mood::Good);
+        link.until_working_for("one").await;
+        for _ in 0..50 {
+            if finds {
+                link.find_share();
+            }
+            link.pass(1).await;
+        }
+        assert_eq!(link.pool(), Some("one"), "{mood:?}");
+        // It goes away for good: only now does the clock run.
+        pools.set("one", Mood::Refusing);
+        let LinkEnd::Unreachable(reason) = link.end().await else { panic!("{mood:?}: it ends") };
+        assert!(reason.contains("refused"), "{mood:?}: {reason}");
     }
 }
 

@@ -151,6 +151,29 @@ fn a_node_earns_trust_by_work_not_by_a_handshake() {
 }
 
 #[test]
+fn rule_5_who_has_work_of_a_node_is_never_given_up_whatever_was_before() {
+    let mut world = World::new(&["a"], Some(30));
+    // Three runs of templates end early.
+    for _ in 0..3 {
+        world.pass(10);
+        world.break_node(0, Trouble::Down);
+        world.pass(8);
+        world.nodes[0].trouble = None;
+    }
+    world.pass(10);
+    assert!(world.job.is_some());
+    world.pass(50);
+    assert_eq!(world.end, None, "it gives work");
+    world.break_node(0, Trouble::Down);
+    world.pass(30);
+    assert!(
+        matches!(&world.end, Some(LinkEnd::Unreachable(reason)) if reason.contains("refused")),
+        "{:?}",
+        world.end
+    );
+}
+
+#[test]
 fn a_node_that_is_better_gets_the_work_back_after_a_minute_of_health_and_not_at_its_first_answer() {
     let mut world = World::new(&["a", "b"], None);
     world.pass(100);
