@@ -15,7 +15,7 @@ use tokio_rustls::rustls::ClientConfig;
 use tower_service::Service;
 
 use crate::dial::{Dialler, Transport};
-use crate::foreign::{self, FirstBytes, Overheard};
+use crate::foreign::{self, FirstBytes, Layer, Overheard};
 use crate::{DialError, NodeUrl, Route};
 
 /// Opens connections to one node.
@@ -83,10 +83,11 @@ impl Connector {
         if self.0.spoke_http.load(Ordering::Relaxed) {
             return reason;
         }
+        let layer = Layer::inside(self.0.url.tls);
         if first.is_empty() {
-            return format!("{reason}; {}", foreign::guess(to.asked(self.0.url.tls)));
+            return format!("{reason}; {}", foreign::guess(to.asked(layer)));
         }
-        foreign::sentence(&first, to.asked(false)).unwrap_or(reason)
+        foreign::sentence(&first, to.asked(layer)).unwrap_or(reason)
     }
 }
 

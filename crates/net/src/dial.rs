@@ -19,7 +19,7 @@ use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use crate::blocking::on_a_thread;
-use crate::foreign::{self, Asked, FirstBytes, Overheard, Wanted};
+use crate::foreign::{self, Asked, FirstBytes, Layer, Overheard, Wanted};
 use crate::tls_words::handshake_failure;
 use crate::{LinkLimits, PoolUrl, ProxyUrl, Trust, TrustError, socks};
 
@@ -51,8 +51,8 @@ pub(crate) struct Endpoint<'a> {
 
 impl<'a> Endpoint<'a> {
     /// For a sentence about a server that speaks something else.
-    pub(crate) fn asked(&self, tls: bool) -> Asked<'a> {
-        Asked { wanted: self.wanted, tls, host: self.host, port: self.port }
+    pub(crate) fn asked(&self, layer: Layer) -> Asked<'a> {
+        Asked { wanted: self.wanted, layer, host: self.host, port: self.port }
     }
 }
 
@@ -211,8 +211,10 @@ impl Dialler {
         config: Arc<ClientConfig>,
     ) -> Result<Box<dyn Transport>, DialError> {
         let refused = |why| DialError::Tls { to: to.url.to_string(), why };
-        let name = ServerName::try_from(to.host.to_owned()).map_err(|error| {
-            refused(format!("{} is no name that a certificate can have: {error}", to.host))
+        // A zone is this machine's name for a network, and in no certificate.
+        let host = to.host.split('%').next().unwrap_or_default();
+        let name = ServerName::try_from(host.to_owned()).map_err(|error| {
+            refused(format!("{host} is no name that a certificate can have: {error}"))
         })?;
         let first = FirstBytes::default();
         let stream = Overheard::new(stream, first.clone());
@@ -221,10 +223,10 @@ impl Dialler {
         match timeout(limit, handshake).await {
             Ok(Ok(stream)) => Ok(Box::new(stream)),
             Ok(Err(error)) => {
-                let foreign = foreign::sentence(&first.get(), to.asked(true));
+                let foreign = foreign::sentence(&first.get(), to.asked(Layer::BelowTls));
                 Err(refused(foreign.unwrap_or_else(|| handshake_failure(&error))))
             }
-            Err(_) => match foreign::sentence(&first.get(), to.asked(true)) {
+            Err(_) => match foreign::sentence(&first.get(), to.asked(Layer::BelowTls)) {
                 Some(foreign) => Err(refused(foreign)),
                 None => Err(DialError::TimedOut {
                     to: to.url.to_string(),
@@ -323,7 +325,8 @@ impl Dialler {
 
 /// The answer of the system's resolver.
 fn ask_the_system(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    (host, port).to_socket_addrs().map(Iterator::collect)
+    // As URLs write the sign before a zone (RFC 6874), and as the system does.
+    (host.replace("%25", "%").as_str(), port).to_socket_addrs().map(Iterator::collect)
 }
 
 /// The resolver's order, but the families take turns.

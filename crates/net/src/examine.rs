@@ -126,6 +126,8 @@ enum Problem {
     Redirected(PoolUrl),
     #[error("{0}")]
     OtherProtocol(String),
+    #[error("{0}")]
+    HungUp(String),
 }
 
 impl Problem {
@@ -146,7 +148,8 @@ impl Problem {
             | Self::Dial(DialError::NoProxy { .. } | DialError::Proxy { .. })
             | Self::NothingToWorkOn { .. }
             | Self::Redirected(_)
-            | Self::OtherProtocol(_) => Outcome::Explained(words),
+            | Self::OtherProtocol(_)
+            | Self::HungUp(_) => Outcome::Explained(words),
             // The pool had let us in, or TLS told the cause: more is not known.
             Self::Broken(error) if stage == Stage::Job || broken_by_tls(error).is_some() => {
                 Outcome::Explained(words)

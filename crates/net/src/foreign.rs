@@ -50,12 +50,38 @@ pub(crate) enum Wanted {
     Http,
 }
 
+/// Where first bytes were seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layer {
+    /// There is no TLS.
+    Plain,
+    /// Before TLS or instead of it.
+    BelowTls,
+    /// What TLS carries.
+    InTls,
+}
+
+impl Layer {
+    /// What is said over a connection that is TLS or not.
+    pub(crate) fn inside(tls: bool) -> Self {
+        if tls { Self::InTls } else { Self::Plain }
+    }
+
+    /// A cure keeps TLS where it was asked for.
+    fn schemes(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Plain => ("stratum+tcp", "http"),
+            Self::BelowTls | Self::InTls => ("stratum+tls", "https"),
+        }
+    }
+}
+
 /// A protocol, and the server that it is asked of.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asked<'a> {
     pub(crate) wanted: Wanted,
-    /// Whether the connection is TLS, and the bytes are those before it.
-    pub(crate) tls: bool,
+    /// Where the bytes were seen.
+    pub(crate) layer: Layer,
     /// As in a URL; IPv6 without brackets.
     pub(crate) host: &'a str,
     pub(crate) port: u16,
@@ -148,19 +174,20 @@ impl Spoken {
 /// where the bytes are as they should be.
 pub(crate) fn sentence(first: &[u8], asked: Asked<'_>) -> Option<String> {
     let spoken = spoken(first)?;
-    let Asked { wanted, tls, .. } = asked;
-    let expected = match (tls, wanted) {
+    let Asked { wanted, layer, .. } = asked;
+    let expected = match (layer, wanted) {
         // Of a TLS connection only its records are seen.
-        (true, _) if spoken == Spoken::Tls => return None,
-        (true, _) => "TLS",
-        (false, Wanted::Stratum) if spoken == Spoken::JsonLines => return None,
-        (false, Wanted::Http) if matches!(spoken, Spoken::Http | Spoken::HttpAboutTls) => {
+        (Layer::BelowTls, _) if spoken == Spoken::Tls => return None,
+        (Layer::BelowTls, _) => "TLS",
+        (_, Wanted::Stratum) if spoken == Spoken::JsonLines => return None,
+        (_, Wanted::Http) if matches!(spoken, Spoken::Http | Spoken::HttpAboutTls) => {
             return None;
         }
-        (false, Wanted::Stratum) => "Stratum",
-        (false, Wanted::Http) => "HTTP",
+        (_, Wanted::Stratum) => "Stratum",
+        (_, Wanted::Http) => "HTTP",
     };
     let what = match spoken {
+        Spoken::JsonLines if layer == Layer::InTls => "it looks like Stratum".to_owned(),
         Spoken::JsonLines => "it looks like Stratum in plain text".to_owned(),
         Spoken::Http => "it looks like HTTP, a web server's or a node's".to_owned(),
         Spoken::HttpAboutTls => "it is a web server that wants TLS".to_owned(),
@@ -188,9 +215,11 @@ pub(crate) fn sentence(first: &[u8], asked: Asked<'_>) -> Option<String> {
 
 /// The URL to write instead.
 fn cure(spoken: Spoken, asked: Asked<'_>) -> String {
-    let Asked { wanted, port, .. } = asked;
+    let Asked { wanted, port, layer, .. } = asked;
     let at = asked.at();
+    let (stratum, http) = layer.schemes();
     match (spoken, wanted) {
+        (Spoken::JsonLines, _) if layer == Layer::InTls => format!("write stratum+tls://{at}"),
         (Spoken::JsonLines, _) => format!("write stratum+tcp://{at}"),
         (Spoken::Tls, Wanted::Stratum) => format!("write stratum+tls://{at}"),
         (Spoken::Tls | Spoken::HttpAboutTls, Wanted::Http) => format!("write https://{at}"),
@@ -199,8 +228,10 @@ fn cure(spoken: Spoken, asked: Asked<'_>) -> String {
              is another one"
         ),
         (Spoken::Http | Spoken::Http2, _) => format!(
-            "write http://{at} with --address ADDR if it is a Bitcoin node; a pool's Stratum port \
-             is another than that of its web page"
+            "write {}://{at} with --address ADDR if it is a Bitcoin node; a pool's Stratum port \
+             is another than that of its web page",
+            // Below TLS it spoke without.
+            if layer == Layer::InTls { "https" } else { "http" }
         ),
         (Spoken::Bitcoin(_), _) => rpc_port(asked),
         (Spoken::Encrypted, _) if p2p(port).is_some() => rpc_port(asked),
@@ -210,10 +241,10 @@ fn cure(spoken: Spoken, asked: Asked<'_>) -> String {
                 .to_owned()
         }
         (Spoken::Named(_) | Spoken::Unknown, Wanted::Stratum) => {
-            "write the pool's Stratum port: stratum+tcp://HOST:PORT".to_owned()
+            format!("write the pool's Stratum port: {stratum}://HOST:PORT")
         }
         (Spoken::Named(_) | Spoken::Unknown, Wanted::Http) => {
-            "write the node's RPC port: http://HOST:PORT".to_owned()
+            format!("write the node's RPC port: {http}://HOST:PORT")
         }
     }
 }
@@ -221,8 +252,8 @@ fn cure(spoken: Spoken, asked: Asked<'_>) -> String {
 /// A guess at a server that says nothing, or closes the connection without a word. No claim: a
 /// pool that is starting does the same.
 pub(crate) fn guess(asked: Asked<'_>) -> String {
-    let Asked { wanted, tls, port, .. } = asked;
-    let at = asked.at();
+    let Asked { wanted, layer, port, .. } = asked;
+    let (at, tls) = (asked.at(), layer != Layer::Plain);
     if p2p(port).is_some() {
         let cure = rpc_port(asked);
         return format!("port {port} is one where Bitcoin nodes talk to each other; {cure}");
@@ -384,7 +415,8 @@ mod tests {
     use super::*;
 
     fn asked(wanted: Wanted, tls: bool, port: u16) -> Asked<'static> {
-        Asked { wanted, tls, host: "h", port }
+        let layer = if tls { Layer::BelowTls } else { Layer::Plain };
+        Asked { wanted, layer, host: "h", port }
     }
 
     fn random(length: u32) -> Vec<u8> {
@@ -431,6 +463,31 @@ mod tests {
         assert_eq!(spoken(&random(234)), Some(Spoken::StratumV2));
         assert_eq!(spoken(&random(256)), Some(Spoken::Encrypted));
         assert_eq!(spoken(&random(64)), Some(Spoken::Encrypted));
+    }
+
+    #[test]
+    fn rule_8_a_cure_keeps_tls_where_it_was_asked_for() {
+        let layers = [Layer::BelowTls, Layer::InTls];
+        let [(below, node_below), (within, node_within)] = layers.map(|layer| {
+            let asked = |wanted| Asked { layer, ..asked(wanted, false, 3333) };
+            (asked(Wanted::Stratum), asked(Wanted::Http))
+        });
+        for (first, asked, words, others) in [
+            (&b"SSH-2.0-x"[..], below, "stratum+tls://HOST:PORT", "tcp://"),
+            (b"SSH-2.0-x", within, "stratum+tls://HOST:PORT", "tcp://"),
+            (b"hello", within, "stratum+tls://HOST:PORT", "tcp://"),
+            (b"hello", node_below, "https://HOST:PORT", "http://"),
+            (b"hello", node_within, "https://HOST:PORT", "http://"),
+            (b"HTTP/1.1 400 Bad", within, "https://h:3333", "http://"),
+            (b"{\"id\":1}", node_within, "stratum+tls://h:3333", "tcp://"),
+            // There, nothing is behind TLS.
+            (b"{\"id\":1}", node_below, "stratum+tcp://h:3333", "tls://"),
+        ] {
+            let sentence = sentence(first, asked).unwrap();
+            assert!(sentence.contains(words) && !sentence.contains(others), "{sentence}");
+        }
+        assert_eq!(sentence(b"{\"id\":1}", within), None);
+        assert_eq!(sentence(b"HTTP/1.1 500", node_within), None);
     }
 
     #[test]

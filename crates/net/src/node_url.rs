@@ -39,6 +39,12 @@ impl NodeUrl {
         Endpoint { host: &self.host, port, url: self, wanted: Wanted::Http }
     }
 
+    /// As a server may read it: the zone of an address is our own name for a network (RFC 6874).
+    pub(crate) fn without_zone(&self) -> Self {
+        let host = self.host.split('%').next().unwrap_or_default().to_owned();
+        Self { host, ..self.clone() }
+    }
+
     /// Whether what is said to this host stays on this machine.
     pub fn is_local(&self) -> bool {
         self.host == "localhost"

@@ -71,7 +71,7 @@ impl RpcClient {
             .pool_max_idle_per_host(0)
             .build(connector.clone());
         Self {
-            uri: node.url.to_string(),
+            uri: node.url.without_zone().to_string(),
             credentials: node.credentials.clone(),
             authorization: Mutex::default(),
             http,

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::backoff::Backoff;
 use crate::dial::{Dial, DialError, Route, is_overheard};
-use crate::foreign::{self, Spoken};
+use crate::foreign::{self, Layer, Spoken};
 use crate::tls_words::broken_by_tls;
 use crate::wire::{Exchanged, Wire};
 use crate::{Happened, LinkLimits, LinkState, PoolUrl};
@@ -280,7 +280,7 @@ impl Seat {
     /// How a connection ended, with what the server speaks if that is not Stratum. A server that
     /// never spoke Stratum and closed without a word is guessed at, unless TLS told the cause.
     fn explained(&mut self, ending: Ending, first: &[u8]) -> Ending {
-        let asked = self.target.endpoint().asked(false);
+        let asked = self.target.endpoint().asked(Layer::inside(self.target.tls));
         self.spoke_stratum |= foreign::spoken(first) == Some(Spoken::JsonLines);
         match ending {
             Ending::Failed(how, reason) => match foreign::sentence(first, asked) {
@@ -289,7 +289,6 @@ impl Seat {
                     Ending::Failed(Failure::Hopeless, self.account.client.hide_password(&foreign))
                 }
                 None if first.is_empty() && !self.spoke_stratum && how != Failure::Hopeless => {
-                    let asked = self.target.endpoint().asked(self.target.tls);
                     Ending::Failed(
                         how,
                         format!("{reason}, without a word; {}", foreign::guess(asked)),

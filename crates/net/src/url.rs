@@ -145,7 +145,7 @@ mod tests {
             (":1", WrongPart::NoHost),
             ("stratum+tcp://me:hunter2@", WrongPart::NoHost),
             ("stratum+tcp://me:hunter2@:1", WrongPart::NoHost),
-            ("[]:1", WrongPart::Host),
+            ("[]:1", WrongPart::V6),
             ("[::1:3333", WrongPart::Host),
             ("a b:1", WrongPart::Host),
             ("a\n:1", WrongPart::Host),

@@ -33,6 +33,15 @@ pub enum WrongPart {
     /// No scheme where one is needed.
     #[error("the URL has no scheme")]
     NoScheme,
+    /// Brackets without an IPv6 address in them.
+    #[error("the brackets in the URL hold no IPv6 address, as [::1]")]
+    V6,
+    /// `[fe80::1]`: it says not which network it is on.
+    #[error(
+        "the host in the URL is an IPv6 address of a link: write its zone, the name of the network \
+         interface, behind a %, as in [fe80::1%eth0]"
+    )]
+    NoZone,
     /// Nothing where the host should be.
     #[error("the URL names no host")]
     NoHost,
@@ -207,20 +216,52 @@ fn host_and_port(authority: &str) -> Result<(&str, Option<u16>), WrongPart> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(v6) => {
             let (host, rest) = v6.split_once(']').ok_or(WrongPart::Host)?;
-            if host.parse::<std::net::Ipv6Addr>().is_err() {
-                return Err(WrongPart::Host);
-            }
+            check_v6(host)?;
             match rest {
                 "" => (host, None),
                 _ => (host, Some(rest.strip_prefix(':').ok_or(WrongPart::Port)?)),
             }
         }
-        None => match authority.split_once(':') {
-            Some((_, port)) if port.contains(':') => return Err(WrongPart::Brackets),
-            Some((host, port)) => (host, Some(port)),
-            None => (authority, None),
-        },
+        None => {
+            let (host, port) = match authority.split_once(':') {
+                Some((_, port)) if port.contains(':') => return Err(WrongPart::Brackets),
+                Some((host, port)) => (host, Some(port)),
+                None => (authority, None),
+            };
+            check_host(host)?;
+            (host, port)
+        }
     };
+    let port = match port {
+        None => None,
+        // Digits only: `parse` takes `+1`, too.
+        Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some(port.parse().ok().filter(|&port| port != 0).ok_or(WrongPart::Port)?)
+        }
+        Some(_) => return Err(WrongPart::Port),
+    };
+    Ok((host, port))
+}
+
+/// What stands in brackets: an IPv6 address, with a zone behind `%` if it is one of a link (RFC
+/// 4007); RFC 6874 writes the `%` as `%25`.
+fn check_v6(host: &str) -> Result<(), WrongPart> {
+    let (address, zone) = cut(host, '%');
+    let address: std::net::Ipv6Addr = address.parse().map_err(|_| WrongPart::V6)?;
+    let is_zone = |zone: &str| {
+        let sign = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        !zone.is_empty() && zone.bytes().all(sign)
+    };
+    match zone {
+        None if address.is_unicast_link_local() => Err(WrongPart::NoZone),
+        None => Ok(()),
+        Some(zone) if is_zone(zone) => Ok(()),
+        Some(_) => Err(WrongPart::NoZone),
+    }
+}
+
+/// A name or an IPv4 address.
+fn check_host(host: &str) -> Result<(), WrongPart> {
     if host.is_empty() {
         return Err(WrongPart::NoHost);
     }
@@ -233,18 +274,10 @@ fn host_and_port(authority: &str) -> Result<(&str, Option<u16>), WrongPart> {
     if is_numeric && host.parse::<std::net::Ipv4Addr>().is_err() {
         return Err(WrongPart::Ipv4);
     }
-    if !midstate_stratum::redirect::is_host(host) {
-        return Err(WrongPart::Host);
+    match midstate_stratum::redirect::is_host(host) {
+        true => Ok(()),
+        false => Err(WrongPart::Host),
     }
-    let port = match port {
-        None => None,
-        // Digits only: `parse` takes `+1`, too.
-        Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
-            Some(port.parse().ok().filter(|&port| port != 0).ok_or(WrongPart::Port)?)
-        }
-        Some(_) => return Err(WrongPart::Port),
-    };
-    Ok((host, port))
 }
 
 fn decoded_login(login: &str) -> Result<UrlLogin, WrongPart> {
@@ -332,12 +365,28 @@ mod tests {
             ("3333", WrongPart::Ipv4),
             ("x://münze.example:1", WrongPart::Idn),
             ("::1:3333", WrongPart::Brackets),
+            ("[fe80::1]:3333", WrongPart::NoZone),
+            ("x://[febf::1]:3333", WrongPart::NoZone),
+            ("[fe80::1%]:3333", WrongPart::NoZone),
+            ("[fe80::1%et h]:3333", WrongPart::NoZone),
+            ("[::ffff:127.0.0.256]:1", WrongPart::V6),
+            ("[127.0.0.1]:1", WrongPart::V6),
             ("x://fe80::1:3333", WrongPart::Brackets),
         ] {
             assert_eq!(Parts::of(text).err(), Some(wrong), "{text}");
         }
         // A password may hold a comma; a name may begin with a number or end in a dot.
-        for text in ["x://me:a,b@h:1", "x://1pool.example:1", "x://pool.example.:1", "tcp:1"] {
+        for text in [
+            "x://me:a,b@h:1",
+            "x://1pool.example:1",
+            "x://pool.example.:1",
+            "tcp:1",
+            "[::ffff:127.0.0.1]:3333",
+            "x://[64:ff9b::192.0.2.1]:3333",
+            "[fe80::1%eth0]:3333",
+            "[fe80::1%25en-0.1]:3333",
+            "[fe80::1%3]:3333",
+        ] {
             assert!(Parts::of(text).is_ok(), "{text}");
         }
         let pool = " stratum+tcp://h:1\n".parse::<crate::PoolUrl>().unwrap();

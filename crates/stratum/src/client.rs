@@ -55,6 +55,11 @@ pub struct Client {
     shares: Shares,
     watch: Watch,
     malformed: Window,
+    /// A malformed line of a server that has not yet said a word of Stratum on this connection:
+    /// perhaps it speaks another protocol, and then there is a better sentence about that.
+    doubt: Option<String>,
+    /// A line of this connection was in order.
+    spoke_stratum: bool,
     redirects: Window,
     /// Notifications of methods that we do not know.
     ignored: u64,
@@ -85,6 +90,8 @@ impl Client {
             shares: Shares::new(&config.user, limits),
             watch: Watch::default(),
             malformed: Window::new(limits.malformed_lines, limits.malformed_window),
+            doubt: None,
+            spoke_stratum: false,
             redirects: Window::new(limits.redirects, limits.redirect_window),
             ignored: 0,
             output: Output::new(&config),
@@ -125,9 +132,12 @@ impl Client {
         self.state = State::Offline;
         self.lines.clear();
         self.malformed.clear();
+        (self.doubt, self.spoke_stratum) = (None, false);
         self.shares.disconnected(&self.output);
         self.output.drop_lines();
-        self.handshake.ended(now);
+        if let Some(words) = self.handshake.ended(now, &self.config) {
+            self.output.warn(now, &words);
+        }
         self.jobs.reset();
     }
 
@@ -210,6 +220,12 @@ impl Client {
         [self.shares.deadline(), watch, rolling, silence].into_iter().flatten().min()
     }
 
+    /// Whether the pool hung up in the handshake, and the next connection asks less of it, or the
+    /// same once more.
+    pub fn tries_another_handshake(&self) -> bool {
+        self.handshake.tries_another()
+    }
+
     /// Shares without a verdict.
     pub fn pending(&self) -> usize {
         self.shares.pending()
@@ -221,14 +237,25 @@ impl Client {
     }
 
     fn handle_line(&mut self, now: Duration, line: &[u8]) {
-        match Message::parse(line, self.config.limits.depth) {
+        let message = Message::parse(line, self.config.limits.depth);
+        if matches!(message, Ok(Some(_))) {
+            self.spoke_stratum = true;
+            if let Some(words) = self.doubt.take() {
+                self.output.warn(now, &words);
+            }
+        }
+        match message {
             Ok(None) => {}
             // The method comes first: pools use ids of their own that collide with ours.
             Ok(Some(Message::Call(call))) => self.handle_call(now, call),
             Ok(Some(Message::Answer(answer))) => self.handle_answer(now, answer),
             Err(error) => {
                 let last = self.output.clean(&error.to_string());
-                self.output.warn(now, &format!("ignored a malformed line: {last}"));
+                let words = format!("ignored a malformed line: {last}");
+                match self.spoke_stratum {
+                    true => self.output.warn(now, &words),
+                    false => self.doubt = Some(words),
+                }
                 let count = self.malformed.count(now);
                 if count >= self.config.limits.malformed_lines {
                     self.close(CloseReason::Malformed { count, last });
@@ -356,7 +383,7 @@ impl Client {
             return;
         }
         // Late, doubled or invented ones meet no request.
-        match self.handshake.answered(id) {
+        match self.handshake.answered(id, &answer) {
             Some(Request::Configure) => {
                 if let Some(mask) = handshake::agreed_mask(&answer) {
                     self.handshake.agree_on_rolling();
@@ -450,6 +477,9 @@ impl Client {
 
     fn flush(&mut self, now: Duration) {
         if self.state == State::Online && self.handshake.is_through() {
+            if let Some(words) = self.handshake.news() {
+                self.output.warn(now, &words);
+            }
             self.shares.flush(now, &self.handshake, &self.jobs, &mut self.output);
         }
     }

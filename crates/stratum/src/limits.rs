@@ -45,6 +45,12 @@ pub struct Limits {
     pub refused: u32,
     /// The time that those refusals must span at least.
     pub refused_over: Duration,
+    /// A share is stale by bad luck if it was found for a job that was replaced this long ago at
+    /// most, and counts as no refusal.
+    pub just_replaced: Duration,
+    /// The same, from the last accepted share: a pool that replaces its job all the time is no use
+    /// either.
+    pub stale_over: Duration,
     /// Shares without an answer that end a connection.
     pub unanswered: usize,
     /// The age that the oldest of those shares must have at least.
@@ -103,6 +109,8 @@ impl Default for Limits {
             answer: seconds(120),
             refused: 20,
             refused_over: seconds(30),
+            just_replaced: seconds(5),
+            stale_over: seconds(300),
             unanswered: 5,
             unanswered_over: seconds(60),
             replies: 64,
@@ -146,6 +154,8 @@ impl Limits {
             answer,
             refused,
             refused_over,
+            just_replaced,
+            stale_over,
             unanswered,
             unanswered_over,
             replies,
@@ -210,6 +220,8 @@ impl Limits {
                 format!("{refused} over {}", refused_over.in_words()),
                 "warn, disconnect, and try the next pool",
             ),
+            row("a job was replaced before", just_replaced, "a stale share of it is no refusal"),
+            row("stale shares alone, none accepted", stale_over, "they count as refusals, too"),
             row(
                 "unanswered shares",
                 format!("{unanswered}, the oldest {} old", unanswered_over.in_words()),

@@ -8,8 +8,9 @@ use midstate_stratum::{Client, ClientEvent, Remark, redirect};
 use tokio::time::{Instant, sleep};
 
 use super::{Examination, Outcome, Problem, Stage, Step};
-use crate::dial::{Dialler, Transport};
-use crate::foreign::{self, Spoken};
+use crate::dial::{Dial, Dialler, Transport};
+use crate::foreign::{self, Layer, Spoken};
+use crate::tls_words::broken_by_tls;
 use crate::wire::{Exchanged, Wire};
 use crate::{Account, PoolUrl};
 
@@ -43,25 +44,44 @@ impl Examination<'_> {
             false => Box::new(stream),
         };
         let mut wire = Wire::new(transport);
-        let job = self.speak(account, &mut wire).await;
-        job.map_err(|problem| {
-            let first = wire.first();
-            if let Some(words) = foreign::sentence(&first, url.endpoint().asked(false)) {
-                return Problem::OtherProtocol(account.client.hide_password(&words));
+        let (mut client, started) = (Client::new(account.client.clone()), Instant::now());
+        loop {
+            let job = self.speak(account, &mut client, started, &mut wire).await;
+            let Err(problem) = job else { return job };
+            let problem = explained(problem, account, &wire.first());
+            client.handle_disconnected(started.elapsed());
+            self.pass_on(&mut client);
+            // As `mine` does, without its pauses: perhaps the pool hangs up at a request that is no
+            // necessity.
+            let is_hang_up = match &problem {
+                Problem::Broken(error) => broken_by_tls(error).is_none(),
+                problem => matches!(problem, Problem::HungUp(_)),
+            };
+            if !is_hang_up || !client.tries_another_handshake() {
+                return Err(problem);
             }
-            if !first.is_empty() || !problem.may_be_guessed_at() {
-                return problem;
+            wire = Wire::new(dialler.dial(url, route).await?.transport);
+        }
+    }
+
+    /// Tells what the client has to say about a connection that has ended.
+    fn pass_on(&mut self, client: &mut Client) {
+        while let Some(event) = client.poll_event() {
+            if let ClientEvent::Remark(remark) = event {
+                self.tell(Outcome::Doubtful(words(remark)));
             }
-            let guess = foreign::guess(url.endpoint().asked(url.tls));
-            Problem::OtherProtocol(format!("{problem}, without a word; {guess}"))
-        })
+        }
     }
 
     /// The handshake, up to the first job and our admission, whichever comes first.
-    async fn speak(&mut self, account: &Account, wire: &mut Wire) -> Result<Arc<Job>, Problem> {
-        let started = Instant::now();
-        let mut client = Client::new(account.client.clone());
-        client.handle_connected(Duration::ZERO);
+    async fn speak(
+        &mut self,
+        account: &Account,
+        client: &mut Client,
+        started: Instant,
+        wire: &mut Wire,
+    ) -> Result<Arc<Job>, Problem> {
+        client.handle_connected(started.elapsed());
         let (mut let_in, mut job, mut last) = (false, None, None);
         loop {
             while let Some(line) = client.poll_transmit() {
@@ -74,7 +94,10 @@ impl Examination<'_> {
                             "{} bytes of extranonce are the pool's, {extranonce2_size} ours",
                             extranonce1.len()
                         );
-                        self.good(found, Stage::Authorize);
+                        // Told once, however often the pool hangs up.
+                        if self.stage == Stage::Subscribe {
+                            self.good(found, Stage::Authorize);
+                        }
                     }
                     ClientEvent::Authorized => {
                         let_in = true;
@@ -89,12 +112,11 @@ impl Examination<'_> {
                             Err(why) => self.tell(Outcome::Doubtful(why)),
                         }
                     }
-                    ClientEvent::Remark(Remark::Warning { text }) => {
-                        self.tell(Outcome::Doubtful(text.clone()));
-                        last = Some(text);
-                    }
                     ClientEvent::Remark(remark) => {
-                        self.tell(Outcome::Doubtful(remark.sentence("the pool")));
+                        let is_ours = matches!(remark, Remark::Warning { .. });
+                        let words = words(remark);
+                        self.tell(Outcome::Doubtful(words.clone()));
+                        last = is_ours.then_some(words).or(last);
                     }
                     _ => {}
                 }
@@ -129,6 +151,30 @@ impl Examination<'_> {
                 () = sleep(due.saturating_sub(now)) => client.handle_timeout(started.elapsed()),
             }
         }
+    }
+}
+
+/// What the problem is, by all that came over the connection.
+fn explained(problem: Problem, account: &Account, first: &[u8]) -> Problem {
+    let url = &account.url;
+    let asked = url.endpoint().asked(Layer::inside(url.tls));
+    if let Some(words) = foreign::sentence(first, asked) {
+        return Problem::OtherProtocol(account.client.hide_password(&words));
+    }
+    if !first.is_empty() || !problem.may_be_guessed_at() {
+        return problem;
+    }
+    let words = format!("{problem}, without a word; {}", foreign::guess(asked));
+    match problem {
+        Problem::Broken(_) => Problem::HungUp(words),
+        _ => Problem::OtherProtocol(words),
+    }
+}
+
+fn words(remark: Remark) -> String {
+    match remark {
+        Remark::Warning { text } => text,
+        remark => remark.sentence("the pool"),
     }
 }
 

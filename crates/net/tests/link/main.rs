@@ -2,6 +2,7 @@
 //! where names, proxies and TLS are concerned. And the embedded pool's server, over real sockets.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod examine;
 mod failover;
 mod names;
 mod nodes;

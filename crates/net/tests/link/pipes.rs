@@ -211,7 +211,7 @@ async fn serve(stream: DuplexStream, mood: Mood, host: String, extranonce1: Stri
 }
 
 /// A job that names its pool. Another lock time makes it other work.
-fn notify(host: &str, lock_time: u32) -> Value {
+pub(crate) fn notify(host: &str, lock_time: u32) -> Value {
     let prefix =
         "01000000010000000000000000000000000000000000000000000000000000000000000000ffffffff0f0351";
     let params = json!([

@@ -27,14 +27,35 @@ pub(super) struct Handshake {
     is_late: bool,
     /// The pool's name for the session, to ask for it again.
     session_id: Option<String>,
-    /// `mining.configure` was answered once: whatever goes wrong, this is not the cause.
-    knows_configure: bool,
-    /// The same for `mining.extranonce.subscribe`.
-    knows_extranonce: bool,
+    courtesies: Courtesies,
+    /// When the connection began.
+    since: Duration,
+}
+
+/// Requests that a pool may do without, and what it was found to think of them. Some servers hang
+/// up on a request that they do not know, and BIP310 says so.
+///
+/// The rule: a request that the pool refused before it hung up is left out of the next handshake.
+/// Where it hangs up without an answer, twice in a row, requests are left out one by one; if the
+/// connection fails without them, too, they were not the cause, and all are asked again. So are
+/// they after an [hour](SUSPICION).
+#[derive(Debug, Default)]
+struct Courtesies {
+    /// It answered them, and went on: whatever goes wrong, these are not the cause.
+    borne: Vec<Request>,
+    /// It refused them on this connection, with these words.
+    refused: Vec<(Request, String)>,
+    /// It refused them, and then hung up.
+    protested: Vec<Request>,
+    /// Left out of this handshake.
+    left_out: Vec<Request>,
     /// Connections in a row that the pool ended before it let us in, for no reason that it gave.
-    /// Decides what is left out of the next handshake.
-    hang_ups: u32,
+    hang_ups: usize,
     last_hang_up: Duration,
+    /// Connections in a row that it ended at the request that is the last one.
+    at_the_last: usize,
+    /// It was told which requests are left out.
+    is_told: bool,
 }
 
 /// Requests of the handshake.
@@ -84,13 +105,12 @@ pub(super) enum NoSubscription {
 /// A session id goes back in a line of ours.
 const MAX_SESSION_ID: usize = 128;
 
-/// After so many hang-ups in a row `mining.configure` is left out. A single one is a restart of the
-/// pool, or of a load balancer, more often than a protest.
-const WITHOUT_CONFIGURE: u32 = 2;
-/// After so many, `mining.extranonce.subscribe` as well.
-const WITHOUT_EXTRANONCE: u32 = 3;
-/// After so many it was neither, and all is asked again.
-const ACQUITTED: u32 = 4;
+/// Requests that a pool may do without, in the order in which they are suspected.
+const COURTESIES: [Request; 3] =
+    [Request::Configure, Request::SuggestDifficulty, Request::ExtranonceSubscribe];
+/// Hang-ups in a row before one of them is left out. A single one is a restart of the pool, or of a
+/// load balancer, more often than a protest.
+const BEFORE_SUSPICION: usize = 2;
 /// A pool that was down may have been taken for one that protests, and to roll no version costs
 /// speed. So a connection that begins this long after the last hang-up tries again.
 const SUSPICION: Duration = Duration::from_secs(3600);
@@ -100,27 +120,24 @@ impl Handshake {
     pub(super) fn start(&mut self, now: Duration, config: &ClientConfig, out: &mut Output) {
         self.asked.clear();
         self.greeting = Greeting::default();
-        self.is_late = false;
+        (self.is_late, self.since) = (false, now);
         (self.subscribed, self.authorized, self.explained, self.rolling) =
             (false, false, false, false);
-        if now.saturating_sub(self.last_hang_up) >= SUSPICION {
-            // One more is enough to leave it out again.
-            self.hang_ups = self.hang_ups.min(WITHOUT_CONFIGURE - 1);
-        }
-
-        let asks_configure = self.knows_configure || self.hang_ups < WITHOUT_CONFIGURE;
-        if config.version_mask != 0 && asks_configure {
+        self.courtesies.start(now, config);
+        if self.courtesies.asks(Request::Configure, config) {
             let mask = format!("{:08x}", config.version_mask);
             let options = json!({"version-rolling.mask": mask, "version-rolling.min-bit-count": 2});
             let params = json!([["version-rolling"], options]);
             self.ask(Request::Configure, &params, out);
         }
         self.subscribe(config, out);
-        if self.knows_extranonce || self.hang_ups < WITHOUT_EXTRANONCE {
+        if self.courtesies.asks(Request::ExtranonceSubscribe, config) {
             self.ask(Request::ExtranonceSubscribe, &json!([]), out);
         }
         self.authorize(config, out);
-        if let Some(difficulty) = config.suggest_difficulty {
+        if let Some(difficulty) = config.suggest_difficulty
+            && self.courtesies.asks(Request::SuggestDifficulty, config)
+        {
             let difficulty = crate::difficulty::Difficulty::to_json(difficulty);
             self.ask(Request::SuggestDifficulty, &json!([difficulty]), out);
         }
@@ -144,14 +161,10 @@ impl Handshake {
     }
 
     /// Which request an answer belongs to; it is settled with that.
-    pub(super) fn answered(&mut self, id: u64) -> Option<Request> {
+    pub(super) fn answered(&mut self, id: u64, answer: &Answer) -> Option<Request> {
         let at = self.asked.iter().position(|&(asked, _)| asked == id)?;
         let (_, request) = self.asked.remove(at);
-        match request {
-            Request::Configure => self.knows_configure = true,
-            Request::ExtranonceSubscribe => self.knows_extranonce = true,
-            _ => {}
-        }
+        self.courtesies.answered(request, answer);
         Some(request)
     }
 
@@ -212,19 +225,30 @@ impl Handshake {
         }
     }
 
-    /// The connection ended. Some servers hang up on a request they do not know, and BIP310 says
-    /// so. When it happens again, that request is left out; if the connection fails without it,
-    /// too, it was not the cause.
-    pub(super) fn ended(&mut self, now: Duration) {
-        if self.explained {
-            return;
-        }
+    /// The connection ended. What there is to tell about that; may quote the pool.
+    pub(super) fn ended(&mut self, now: Duration, config: &ClientConfig) -> Option<String> {
         if !self.is_through() {
-            self.hang_ups = (self.hang_ups + 1) % ACQUITTED;
-            self.last_hang_up = now;
-        } else if self.hang_ups < WITHOUT_CONFIGURE {
-            self.hang_ups = 0;
+            return if self.explained { None } else { self.courtesies.hung_up(now, config) };
         }
+        // This one is the last request, so that a pool has let us in when it comes to that.
+        let suggestion = Request::SuggestDifficulty;
+        let is_young = now.saturating_sub(self.since) < config.limits.handshake;
+        let is_open = self.asked.iter().any(|&(_, request)| request == suggestion);
+        if is_young && !self.explained && (is_open || self.courtesies.has_refused(suggestion)) {
+            return self.courtesies.hung_up_at(suggestion, now);
+        }
+        self.courtesies.let_in();
+        None
+    }
+
+    /// What there is to tell once about a pool that lets us in at last.
+    pub(super) fn news(&mut self) -> Option<String> {
+        self.courtesies.news().filter(|_| self.is_through())
+    }
+
+    /// Whether the next handshake is another one, since the pool hung up in this one.
+    pub(super) fn tries_another(&self) -> bool {
+        self.courtesies.hang_ups > 0
     }
 
     fn subscribe(&mut self, config: &ClientConfig, out: &mut Output) {
@@ -244,15 +268,168 @@ impl Handshake {
 
     fn ask(&mut self, request: Request, params: &Value, out: &mut Output) {
         let id = out.next_id();
-        let method = match request {
-            Request::Configure => "mining.configure",
-            Request::Subscribe => "mining.subscribe",
-            Request::ExtranonceSubscribe => "mining.extranonce.subscribe",
-            Request::Authorize => "mining.authorize",
-            Request::SuggestDifficulty => "mining.suggest_difficulty",
-        };
         self.asked.push((id, request));
-        out.send(message::request(id, method, params));
+        out.send(message::request(id, request.method(), params));
+    }
+}
+
+impl Request {
+    fn method(self) -> &'static str {
+        match self {
+            Self::Configure => "mining.configure",
+            Self::Subscribe => "mining.subscribe",
+            Self::ExtranonceSubscribe => "mining.extranonce.subscribe",
+            Self::Authorize => "mining.authorize",
+            Self::SuggestDifficulty => "mining.suggest_difficulty",
+        }
+    }
+
+    /// Whether this user wants it.
+    fn is_wanted(self, config: &ClientConfig) -> bool {
+        match self {
+            Self::Configure => config.version_mask != 0,
+            Self::SuggestDifficulty => config.suggest_difficulty.is_some(),
+            _ => true,
+        }
+    }
+}
+
+impl Courtesies {
+    /// A connection begins.
+    fn start(&mut self, now: Duration, config: &ClientConfig) {
+        self.refused.clear();
+        if now.saturating_sub(self.last_hang_up) >= SUSPICION {
+            // One more hang-up is enough to leave one out again.
+            self.hang_ups = self.hang_ups.min(BEFORE_SUSPICION - 1);
+            self.protested.clear();
+        }
+        let left_out = self.protested.iter().copied().chain(self.suspects(config)).collect();
+        if self.left_out != left_out {
+            (self.left_out, self.is_told) = (left_out, false);
+        }
+    }
+
+    /// Those that are left out for hang-ups without an answer.
+    fn suspects(&self, config: &ClientConfig) -> impl Iterator<Item = Request> {
+        self.unknown(config).take(self.hang_ups.saturating_sub(BEFORE_SUSPICION - 1))
+    }
+
+    /// Those that may be the cause of a hang-up.
+    fn unknown(&self, config: &ClientConfig) -> impl Iterator<Item = Request> {
+        COURTESIES.into_iter().filter(|request| {
+            let is_known = self.borne.contains(request) || self.protested.contains(request);
+            request.is_wanted(config) && !is_known
+        })
+    }
+
+    fn asks(&self, request: Request, config: &ClientConfig) -> bool {
+        request.is_wanted(config) && !self.left_out.contains(&request)
+    }
+
+    fn answered(&mut self, request: Request, answer: &Answer) {
+        if !COURTESIES.contains(&request) {
+            return;
+        }
+        match &answer.error {
+            None => self.bears(request),
+            Some(refusal) => {
+                let words = refusal.reason.clone().unwrap_or("no reason given".into());
+                self.refused.push((request, words));
+            }
+        }
+    }
+
+    fn bears(&mut self, request: Request) {
+        if !self.borne.contains(&request) {
+            self.borne.push(request);
+        }
+    }
+
+    fn has_refused(&self, request: Request) -> bool {
+        self.refused.iter().any(|(refused, _)| *refused == request)
+    }
+
+    /// The pool let us in, and the connection ended later: it bears what it refused.
+    fn let_in(&mut self) {
+        self.at_the_last = 0;
+        for (request, _) in std::mem::take(&mut self.refused) {
+            self.bears(request);
+        }
+        if self.hang_ups < BEFORE_SUSPICION {
+            self.hang_ups = 0;
+        }
+    }
+
+    /// It ended the connection before it let us in, for no reason that it gave.
+    fn hung_up(&mut self, now: Duration, config: &ClientConfig) -> Option<String> {
+        self.hang_ups += 1;
+        self.last_hang_up = now;
+        // Without any of them it failed as well.
+        if self.hang_ups > self.unknown(config).count() + BEFORE_SUSPICION - 1 {
+            self.hang_ups = 0;
+            self.protested.clear();
+        }
+        let refused = std::mem::take(&mut self.refused);
+        self.protest(refused)
+    }
+
+    /// It let us in, and ended the connection at its last request.
+    fn hung_up_at(&mut self, request: Request, now: Duration) -> Option<String> {
+        self.last_hang_up = now;
+        let refused = self.refused.extract_if(.., |(refused, _)| *refused == request).collect();
+        let count = self.at_the_last + 1;
+        self.let_in();
+        self.at_the_last = count % BEFORE_SUSPICION;
+        let told = self.protest(refused);
+        if told.is_some() || count < BEFORE_SUSPICION {
+            return told;
+        }
+        self.protested.push(request);
+        let method = request.method();
+        Some(format!("the pool hung up right after {method}; this is left out from now on"))
+    }
+
+    /// What it refused before it hung up is not asked again.
+    fn protest(&mut self, refused: Vec<(Request, String)>) -> Option<String> {
+        let (requests, words): (Vec<_>, Vec<_>) = refused.into_iter().unzip();
+        let consequence = consequence(&requests)?;
+        self.protested.extend(&requests);
+        Some(format!(
+            "the pool refused {} and hung up; this is left out from now on{consequence}. Its \
+             words: {}",
+            methods(&requests),
+            words.join("; "),
+        ))
+    }
+
+    /// What was found out by trying, once.
+    fn news(&mut self) -> Option<String> {
+        let found: Vec<_> =
+            self.left_out.iter().copied().filter(|at| !self.protested.contains(at)).collect();
+        let consequence = consequence(&found)?;
+        (!std::mem::replace(&mut self.is_told, true)).then(|| {
+            format!(
+                "the pool hung up as long as it was asked {}; without that it lets us \
+                 in{consequence}",
+                methods(&found)
+            )
+        })
+    }
+}
+
+fn methods(requests: &[Request]) -> String {
+    let methods: Vec<_> = requests.iter().map(|request| request.method()).collect();
+    methods.join(" and ")
+}
+
+/// What it costs to leave these out; `None` if nothing is.
+fn consequence(left_out: &[Request]) -> Option<&'static str> {
+    match left_out {
+        [] => None,
+        some if some.contains(&Request::Configure) => {
+            Some(": no version bits are rolled; --version-mask off never asks for them")
+        }
+        _ => Some(""),
     }
 }
 

@@ -8,13 +8,6 @@ use std::time::Duration;
 use crate::advice::{Cause, likely_cause};
 use crate::{CloseReason, Limits};
 
-/// A share that was found for a job which the pool has just replaced is stale by bad luck. After
-/// this long the pool has no such excuse.
-const JUST_REPLACED: Duration = Duration::from_secs(5);
-/// The excuse holds while the pool has accepted a share within this many times
-/// [`Limits::refused_over`]: a pool that replaces its job all the time is no use either.
-const EXCUSED: u32 = 10;
-
 /// The row of refusals and the row of unanswered shares at one pool.
 #[derive(Debug, Default)]
 pub(super) struct Trust {
@@ -62,8 +55,8 @@ impl Trust {
             return None;
         }
         let is_luck = cause == Cause::Stale
-            && replaced.is_some_and(|ago| ago <= JUST_REPLACED)
-            && now.saturating_sub(self.accepted) < limits.refused_over * EXCUSED;
+            && replaced.is_some_and(|ago| ago <= limits.just_replaced)
+            && now.saturating_sub(self.accepted) < limits.stale_over;
         if is_luck {
             return None;
         }

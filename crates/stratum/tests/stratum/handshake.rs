@@ -1,7 +1,7 @@
 //! Configure, subscribe, authorize and the courtesies, with every answer seen in the wild.
 
 use midstate_chain::Verdict;
-use midstate_stratum::{Client, ClientEvent, CloseReason, ConfigError};
+use midstate_stratum::{Client, ClientConfig, ClientEvent, CloseReason, ConfigError};
 use serde_json::{Value, json};
 
 use crate::mock::{EASY, HARD_BITS, Mock, PREV, asked, config, methods, notify_params, share};
@@ -400,6 +400,116 @@ fn n10_a_pool_that_once_answered_configure_is_asked_again_after_any_mishap() {
         mock.disconnect();
         assert_eq!(methods(&mock.connect())[0], "mining.configure");
     }
+}
+
+#[test]
+fn rule_5_a_request_that_is_refused_before_a_hang_up_is_left_out_and_the_words_are_told_once() {
+    let suggesting = || ClientConfig { suggest_difficulty: Some(0.5), ..config() };
+    for method in ["mining.configure", "mining.suggest_difficulty", "mining.extranonce.subscribe"] {
+        let mut mock = Mock::new(suggesting());
+        let sent = mock.connect();
+        let id = &asked(&sent, method)["id"];
+        mock.refuse(id, json!([20, "Unknown method, go away"]));
+        mock.disconnect();
+        let told = mock.warnings();
+        assert_eq!(told.len(), 1, "{method}: {told:?}");
+        for words in [method, "Unknown method, go away", "hung up"] {
+            assert!(told[0].contains(words), "{told:?}");
+        }
+        assert_eq!(
+            told[0].contains("--version-mask off"),
+            method == "mining.configure",
+            "{told:?}"
+        );
+        for _ in 0..3 {
+            let sent = mock.connect();
+            assert!(!methods(&sent).contains(&method), "{method} is left out: {sent:?}");
+            assert_eq!(sent.len(), 4, "and nothing else: {sent:?}");
+            let_in(&mut mock, &sent);
+            mock.wait_seconds(100);
+            mock.disconnect();
+        }
+        assert_eq!(mock.warnings(), [""; 0], "{method}: told once");
+        mock.wait_seconds(3600);
+        assert!(methods(&mock.connect()).contains(&method), "it may have been something else");
+    }
+}
+
+#[test]
+fn n10_a_refusal_by_a_pool_that_lets_us_in_counts_for_nothing() {
+    let mut mock = Mock::new(config());
+    for _ in 0..3 {
+        let sent = mock.connect();
+        assert_eq!(methods(&sent), ALL);
+        mock.refuse(&asked(&sent, "mining.configure")["id"], json!([20, "Not supported."]));
+        let_in(&mut mock, &sent);
+        mock.disconnect();
+        // It bears the question, so this hang-up is about something else.
+        assert_eq!(methods(&mock.connect()), ALL);
+        mock.disconnect();
+    }
+    assert_eq!(mock.warnings(), [""; 0]);
+}
+
+#[test]
+fn rule_5_a_suggestion_at_which_a_pool_hangs_up_is_left_out_like_the_other_courtesies() {
+    let suggest = "mining.suggest_difficulty";
+    let mut mock = Mock::new(ClientConfig { suggest_difficulty: Some(0.5), ..config() });
+    let mut left_out = Vec::new();
+    for _ in 0..4 {
+        let sent = mock.connect();
+        let all = [&ALL[..], &[suggest]].concat().into_iter();
+        left_out.push(all.filter(|method| !methods(&sent).contains(method)).collect::<Vec<_>>());
+        // It hangs up at this request, and answers what came before it.
+        if sent.iter().any(|request| request["method"] == suggest) {
+            let id = &asked(&sent, "mining.subscribe")["id"];
+            mock.answer(id, json!([null, "a1b2c3d4", 4]));
+        } else {
+            let_in(&mut mock, &sent);
+        }
+        mock.disconnect();
+    }
+    let configure = "mining.configure";
+    let expected: [&[&str]; 4] = [&[], &[], &[configure], &[configure, suggest]];
+    assert_eq!(left_out, expected.map(<[&str]>::to_vec));
+    let told = mock.warnings();
+    assert_eq!(told.len(), 1, "{told:?}");
+    for words in [configure, suggest, "hung up", "--version-mask off"] {
+        assert!(told[0].contains(words), "{told:?}");
+    }
+}
+
+#[test]
+fn rule_5_a_pool_that_lets_us_in_and_hangs_up_at_the_suggestion_is_asked_without_it() {
+    let suggest = "mining.suggest_difficulty";
+    for refusal in [None, Some(json!([20, "Unknown method, go away"]))] {
+        let mut mock = Mock::new(ClientConfig { suggest_difficulty: Some(0.5), ..config() });
+        let bad = if refusal.is_some() { 1 } else { 2 };
+        for connection in 0..5 {
+            let sent = mock.connect();
+            assert_eq!(methods(&sent).contains(&suggest), connection < bad, "{connection}");
+            let_in(&mut mock, &sent[..4]);
+            if let (Some(refusal), Some(request)) = (&refusal, sent.get(4)) {
+                mock.refuse(&request["id"], refusal.clone());
+            }
+            mock.wait_seconds(1);
+            mock.disconnect();
+        }
+        let told = mock.warnings();
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].contains(suggest) && told[0].contains("hung up"), "{told:?}");
+        assert_eq!(told[0].contains("go away"), refusal.is_some(), "{told:?}");
+    }
+    // A pool that never answers it, and whose connections last, is asked each time.
+    let mut mock = Mock::new(ClientConfig { suggest_difficulty: Some(0.5), ..config() });
+    for _ in 0..5 {
+        let sent = mock.connect();
+        assert!(methods(&sent).contains(&suggest));
+        let_in(&mut mock, &sent[..4]);
+        mock.wait_seconds(20);
+        mock.disconnect();
+    }
+    assert_eq!(mock.warnings(), [""; 0]);
 }
 
 #[test]

@@ -132,6 +132,24 @@ fn s2_malformed_lines_of_another_connection_do_not_count() {
 }
 
 #[test]
+fn rule_8_what_never_spoke_stratum_is_told_of_once_by_what_it_speaks() {
+    let mut mock = Mock::new(config());
+    mock.connect();
+    for line in ["HTTP/1.1 400 Bad Request", "Server: nginx", "", "<html>"] {
+        mock.line(line);
+    }
+    assert_eq!(mock.warnings(), [""; 0], "whoever closes says what it looks like");
+    mock.disconnect();
+    // A pool with a banner speaks Stratum all the same.
+    mock.connect();
+    mock.line("welcome to the pool");
+    assert_eq!(mock.warnings(), [""; 0]);
+    mock.difficulty(1.0);
+    let told = mock.warnings();
+    assert!(told.len() == 1 && told[0].starts_with("ignored a malformed line"), "{told:?}");
+}
+
+#[test]
 fn s2_n16_malformed_lines_leave_the_job_running() {
     for line in [
         &b"\xff\xff"[..],

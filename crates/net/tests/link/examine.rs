@@ -1,0 +1,103 @@
+//! `doctor` judges a pool as `mine` does, over real sockets.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use midstate_net::{Dialler, Outcome, Stage, Step, examine_pool};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::pipes::{account, notify};
+
+/// How a pool takes a request that it does not know.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Manner {
+    HangsUp,
+    RefusesAndHangsUp,
+}
+
+/// A pool that cannot bear `method`; where it listens, and how often it was connected to.
+async fn serve(method: &'static str, manner: Manner) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, count) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
+    let connections = Arc::clone(&count);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::Relaxed);
+            tokio::spawn(talk(stream, method, manner));
+        }
+    });
+    (address.to_string(), connections)
+}
+
+async fn talk(stream: TcpStream, method: &str, manner: Manner) {
+    let (reader, mut writer) = stream.into_split();
+    let mut lines = BufReader::new(reader).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        let request: Value = serde_json::from_str(&line).unwrap();
+        let mut answer = json!({"id": request["id"], "result": true, "error": null});
+        let is_the_one = request["method"] == method;
+        if is_the_one && manner == Manner::HangsUp {
+            return;
+        }
+        if is_the_one {
+            answer["error"] = json!([20, "Unknown method, go away", null]);
+        }
+        if request["method"] == "mining.subscribe" {
+            answer["result"] = json!([[], "00000001", 4]);
+        }
+        let mut text = format!("{answer}\n");
+        if request["method"] == "mining.authorize" {
+            text += &format!("{}\n", notify("one", 0));
+        }
+        if writer.write_all(text.as_bytes()).await.is_err() || is_the_one {
+            // All is read, so that no reset takes the answer with it.
+            let _ = writer.shutdown().await;
+            while let Ok(Some(_)) = lines.next_line().await {}
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn rule_5_the_doctor_does_without_what_a_pool_cannot_bear_as_mine_does() {
+    for method in ["mining.configure", "mining.extranonce.subscribe"] {
+        for manner in [Manner::HangsUp, Manner::RefusesAndHangsUp] {
+            let (host, _) = serve(method, manner).await;
+            let mut account = account(&host);
+            account.client.version_mask = 0x1fff_e000;
+            let mut steps = Vec::new();
+            let job = examine_pool(&account, &Dialler::default(), |step| steps.push(step)).await;
+            assert!(job.is_some(), "{method}, {manner:?}: {steps:?}");
+            let doubts: Vec<_> = steps
+                .iter()
+                .filter_map(|step| match &step.outcome {
+                    Outcome::Doubtful(words) => Some(words),
+                    _ => None,
+                })
+                .collect();
+            let [doubt] = &doubts[..] else { panic!("one doubt: {steps:?}") };
+            assert!(doubt.contains(method) && doubt.contains("hung up"), "{doubt}");
+            let is_told = doubt.contains("Unknown method, go away");
+            assert_eq!(is_told, manner == Manner::RefusesAndHangsUp, "{doubt}");
+            for stage in [Stage::Subscribe, Stage::Authorize, Stage::Job] {
+                let is_good =
+                    |step: &&Step| step.stage == stage && matches!(step.outcome, Outcome::Good(_));
+                assert_eq!(steps.iter().filter(is_good).count(), 1, "{stage:?}: {steps:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_doctor_knocks_a_few_times_at_a_pool_that_always_hangs_up() {
+    let (host, connections) = serve("mining.subscribe", Manner::HangsUp).await;
+    let mut end = None;
+    let told = |step: Step| end = Some(step.outcome);
+    assert!(examine_pool(&account(&host), &Dialler::default(), told).await.is_none());
+    let Some(Outcome::Explained(words)) = end else { panic!("explained: {end:?}") };
+    assert!(words.contains("without a word"), "{words}");
+    let connections = connections.load(Ordering::Relaxed);
+    assert!((2..=5).contains(&connections), "{connections}");
+}
