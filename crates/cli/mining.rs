@@ -85,6 +85,8 @@ pub(crate) enum PoolNews {
     Miner(MinerEvent),
     /// The node behind the pool has judged a block, ours or another miner's.
     Judged { node: Arc<str>, hash: Hash256, height: u32, verdict: Verdict, reason: Option<String> },
+    /// A miner was turned away: all so many places are taken.
+    Full { places: usize },
     /// The pool has lost its work for good: mining ends.
     Failed,
 }

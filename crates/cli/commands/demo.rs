@@ -303,7 +303,7 @@ fn tell_late(news: &mut mpsc::UnboundedReceiver<PoolNews>, out: &mut Output) {
                 let change = [Verdict::Accepted, verdict];
                 Event::Block(BlockEvent::revised(&node, &hash, height, change, reason))
             }
-            PoolNews::Judged { .. } | PoolNews::Failed => continue,
+            PoolNews::Judged { .. } | PoolNews::Full { .. } | PoolNews::Failed => continue,
         };
         out.event(&event);
         match of_late(&event) {

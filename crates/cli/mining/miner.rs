@@ -289,6 +289,11 @@ impl Miner {
         }
     }
 
+    /// The pool in this program has no place for another guest.
+    pub(super) fn handle_full(&mut self, places: usize) {
+        self.notice([Notice::PoolFull { places }]);
+    }
+
     /// The pool in this program has lost its work for good.
     pub(super) fn handle_pool_failure(&mut self) {
         self.end(Reason::Error);

@@ -22,6 +22,8 @@ pub(crate) enum Notice {
     Released { now: String, paused: bool },
     /// A sensor is lost.
     SensorLost(&'static str),
+    /// The pool in this program turned a miner away.
+    PoolFull { places: usize },
     /// Threads cannot be started.
     NoThread { error: String },
     /// A hashing thread ended by a bug and was replaced; its last hashes are lost.

@@ -232,6 +232,7 @@ impl Driver<'_> {
             PoolNews::Judged { node, hash, height, verdict, reason } => {
                 miner.handle_judged(now, &node, hash, Word { verdict, height, reason });
             }
+            PoolNews::Full { places } => miner.handle_full(places),
             PoolNews::Failed => miner.handle_pool_failure(),
         });
     }

@@ -83,7 +83,7 @@ impl Standings {
                     worker.has_left = true;
                 }
             }
-            EmbeddedPoolEvent::Close { .. } => {}
+            EmbeddedPoolEvent::Full { .. } | EmbeddedPoolEvent::Close { .. } => {}
         }
     }
 

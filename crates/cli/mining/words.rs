@@ -52,7 +52,9 @@ impl Speech {
     pub(crate) fn of_notice(&mut self, notice: &Notice, status: &Status) -> Option<Sentence> {
         let text = of_notice(notice);
         match notice {
-            Notice::Advice(_) => self.texts.say(up(status), &text).map(Sentence::Note),
+            Notice::Advice(_) | Notice::PoolFull { .. } => {
+                self.texts.say(up(status), &text).map(Sentence::Note)
+            }
             _ => Some(Sentence::Note(text)),
         }
     }
@@ -122,6 +124,10 @@ fn of_notice(notice: &Notice) -> String {
         }
         Notice::Released { now, paused: false } => format!("goes on: {now}"),
         Notice::SensorLost(what) => format!("warning: {what}"),
+        Notice::PoolFull { places } => format!(
+            "warning: a miner was turned away: all {} of this pool are taken",
+            units::count(*places as u64, "place"),
+        ),
         Notice::NoThread { error } => format!("warning: no other thread: {error}"),
         Notice::ThreadReplaced { index, lost } => format!(
             "warning: hashing thread {index} ended by a bug in this program and was started anew; \

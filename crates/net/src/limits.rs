@@ -110,8 +110,14 @@ pub fn node_rows() -> Vec<LimitRow> {
 pub struct ServerLimits {
     /// Connections at a time. Below the 1,024 descriptors that a program has on Linux.
     pub sessions: usize,
-    /// From the connection to `mining.subscribe`.
-    pub subscribe: Duration,
+    /// From the connection to the answers to `mining.subscribe` and `mining.authorize`.
+    pub let_in: Duration,
+    /// Age of an unfinished line.
+    pub line: Duration,
+    /// Connections at a time that are told that every place is taken.
+    pub turned_away: usize,
+    /// How long such a connection may take to hear it.
+    pub farewell: Duration,
     /// A miner that takes not a byte of its lines.
     pub write: Duration,
     /// Reads of all miners together that wait for the pool, each of at most 4 KiB. A miner has one
@@ -122,7 +128,15 @@ pub struct ServerLimits {
 impl Default for ServerLimits {
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        Self { sessions: 512, subscribe: seconds(60), write: seconds(10), inbox: 16 }
+        Self {
+            sessions: 512,
+            let_in: seconds(60),
+            line: seconds(30),
+            turned_away: 16,
+            farewell: seconds(2),
+            write: seconds(10),
+            inbox: 16,
+        }
     }
 }
 
@@ -130,10 +144,13 @@ impl ServerLimits {
     /// Each limit as a row.
     pub fn rows(&self) -> Vec<LimitRow> {
         // Taken apart by name, so that a limit without a row does not compile.
-        let Self { sessions, subscribe, write, inbox } = self;
+        let Self { sessions, let_in, line, turned_away, farewell, write, inbox } = self;
         vec![
-            row("miners at a time", sessions, "a further one is hung up on"),
-            row("time before it subscribes", subscribe, "disconnect"),
+            row("miners at a time", sessions, "a further one is told so and hung up on"),
+            row("miners told so at a time", turned_away, "a further one is hung up on at once"),
+            row("time to hear it", farewell, "disconnect"),
+            row("time until it may mine", let_in, "disconnect"),
+            row("age of a miner's unfinished line", line, "disconnect"),
             row("a miner that does not read", write, "disconnect"),
             row("reads that wait for the pool", inbox, "further ones wait at the socket"),
         ]

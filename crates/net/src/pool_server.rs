@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use midstate_pool::{EmbeddedPoolEvent, Pool, PoolTemplate, RegtestPool, SessionId};
+use midstate_stratum::Server;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -36,8 +37,8 @@ pub trait Backend: Send + 'static {
     fn connect(&mut self, from: SocketAddr) -> SessionId;
     /// A miner is gone.
     fn disconnect(&mut self, id: SessionId);
-    /// Whether this miner has subscribed.
-    fn is_subscribed(&self, id: SessionId) -> bool;
+    /// Whether this miner can mine.
+    fn is_let_in(&self, id: SessionId) -> bool;
     /// Bytes from a miner.
     fn handle_bytes(&mut self, now: Duration, id: SessionId, bytes: &[u8]);
     /// The next line to send to this miner.
@@ -57,8 +58,8 @@ impl Backend for RegtestPool {
         self.disconnect(id);
     }
 
-    fn is_subscribed(&self, id: SessionId) -> bool {
-        self.pool().is_subscribed(id)
+    fn is_let_in(&self, id: SessionId) -> bool {
+        self.pool().is_let_in(id)
     }
 
     fn handle_bytes(&mut self, now: Duration, id: SessionId, bytes: &[u8]) {
@@ -97,8 +98,8 @@ impl Backend for NodePool {
         self.pool.disconnect(id);
     }
 
-    fn is_subscribed(&self, id: SessionId) -> bool {
-        self.pool.is_subscribed(id)
+    fn is_let_in(&self, id: SessionId) -> bool {
+        self.pool.is_let_in(id)
     }
 
     fn handle_bytes(&mut self, now: Duration, id: SessionId, bytes: &[u8]) {
@@ -180,8 +181,8 @@ enum Inbound {
     Bytes(SessionId, Vec<u8>),
     /// All lines that it was given are written.
     Written(SessionId),
-    /// It has had the time to subscribe.
-    SubscriptionDue(SessionId),
+    /// It has had the time to be let in.
+    Due(SessionId),
     Gone(SessionId),
 }
 
@@ -234,6 +235,7 @@ impl<B: Backend, L: Listen> PoolServer<B, L> {
         let mut peers: HashMap<SessionId, Peer> = HashMap::new();
         // One for each open socket, which may outlast its session while it writes.
         let places = Arc::new(Semaphore::new(self.limits.sessions));
+        let doors = Arc::new(Semaphore::new(self.limits.turned_away));
         let mut accept_from = Instant::now();
         loop {
             tokio::select! {
@@ -249,11 +251,8 @@ impl<B: Backend, L: Listen> PoolServer<B, L> {
                                 serve_connection(stream, id, inbound, lines, limits).await;
                                 drop(place);
                             });
-                            if places.available_permits() == 0 {
-                                tracing::warn!("every place is taken, others are hung up on");
-                            }
                         }
-                        Err(_) => tracing::debug!(%peer, "hung up on, every place is taken"),
+                        Err(_) => self.turn_away(stream, peer, &doors),
                     }
                 }
                 Some(message) = inbox.recv() => self.handle(message, &mut peers),
@@ -284,6 +283,21 @@ impl<B: Backend, L: Listen> PoolServer<B, L> {
         self.pool
     }
 
+    /// Tells a miner that there is no place for it. A few at a time: who connects in great numbers
+    /// costs no more than that.
+    fn turn_away(&self, stream: L::Stream, peer: SocketAddr, doors: &Arc<Semaphore>) {
+        tracing::debug!(%peer, "turned away, every place is taken");
+        let (places, patience) = (self.limits.sessions, self.limits.farewell);
+        let _ = self.events.send(EmbeddedPoolEvent::Full { places, from: peer });
+        if let Ok(door) = Arc::clone(doors).try_acquire_owned() {
+            tokio::spawn(async move {
+                let words = format!("this pool is full: it has places for {places} miners");
+                let _ = timeout(patience, say_farewell(stream, &Server::farewell(&words))).await;
+                drop(door);
+            });
+        }
+    }
+
     fn handle(&mut self, message: Inbound, peers: &mut HashMap<SessionId, Peer>) {
         match message {
             Inbound::Bytes(id, bytes) => {
@@ -297,9 +311,9 @@ impl<B: Backend, L: Listen> PoolServer<B, L> {
                     peer.is_writing = false;
                 }
             }
-            Inbound::SubscriptionDue(id) => {
-                if !self.pool.is_subscribed(id) && peers.remove(&id).is_some() {
-                    tracing::info!(?id, "did not subscribe, dropped");
+            Inbound::Due(id) => {
+                if !self.pool.is_let_in(id) && peers.remove(&id).is_some() {
+                    tracing::info!(?id, "did not subscribe and authorize, dropped");
                     self.pool.disconnect(id);
                 }
             }
@@ -356,6 +370,17 @@ async fn accept<L: Listen>(listener: &mut L, from: &mut Instant) -> (L::Stream, 
     }
 }
 
+/// Writes the last words, and reads until the miner hangs up: a connection that is closed with
+/// unread bytes is reset, and takes the words with it.
+async fn say_farewell(stream: impl AsyncRead + AsyncWrite, words: &[u8]) -> io::Result<()> {
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    writer.write_all(words).await?;
+    writer.shutdown().await?;
+    let mut buffer = [0; 256];
+    while reader.read(&mut buffer).await? > 0 {}
+    Ok(())
+}
+
 /// Moves bytes between a connection and the pool's task until either side ends it.
 async fn serve_connection(
     stream: impl AsyncRead + AsyncWrite,
@@ -366,20 +391,23 @@ async fn serve_connection(
 ) {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let mut buffer = vec![0; READ];
-    let mut subscription_due = pin!(sleep(limits.subscribe));
+    let mut let_in_due = pin!(sleep(limits.let_in));
     let mut is_due = false;
+    let mut unfinished = Unfinished::default();
     // Whether the bytes read last are still being handled, or their answers being written.
     let mut is_asking = false;
     loop {
         let message = tokio::select! {
-            () = &mut subscription_due, if !is_due => {
+            () = &mut let_in_due, if !is_due => {
                 is_due = true;
-                Inbound::SubscriptionDue(id)
+                Inbound::Due(id)
             }
+            () = unfinished.lasts(limits.line), if !is_asking => break,
             read = reader.read(&mut buffer), if !is_asking => match read {
                 Ok(0) | Err(_) => break,
                 Ok(count) => {
                     is_asking = true;
+                    unfinished.read(&buffer[..count]);
                     Inbound::Bytes(id, buffer[..count].to_vec())
                 }
             },
@@ -388,7 +416,10 @@ async fn serve_connection(
                     if write(&mut writer, &lines, limits.write).await.is_err() {
                         break;
                     }
-                    is_asking &= !is_answer;
+                    if is_answer {
+                        is_asking = false;
+                        unfinished.read_on();
+                    }
                     Inbound::Written(id)
                 }
                 None => break,
@@ -399,6 +430,39 @@ async fn serve_connection(
         }
     }
     let _ = inbound.send(Inbound::Gone(id)).await;
+}
+
+/// A line that was begun and not ended.
+#[derive(Default)]
+struct Unfinished {
+    since: Option<Instant>,
+    /// Nothing is read since then.
+    paused: Option<Instant>,
+}
+
+impl Unfinished {
+    fn read(&mut self, bytes: &[u8]) {
+        let now = Instant::now();
+        let ended = bytes.iter().rposition(|&byte| byte == b'\n');
+        let behind = &bytes[ended.map_or(0, |at| at + 1)..];
+        let before = self.since.filter(|_| ended.is_none());
+        self.since = before.or((!behind.trim_ascii().is_empty()).then_some(now));
+        self.paused = Some(now);
+    }
+
+    /// The time in which nothing was read is not the miner's.
+    fn read_on(&mut self) {
+        let pause = self.paused.take().map_or(Duration::ZERO, |paused| paused.elapsed());
+        self.since = self.since.map(|since| since + pause);
+    }
+
+    /// Until the line is as old as this; forever without one.
+    async fn lasts(&self, limit: Duration) {
+        match self.since {
+            Some(since) => sleep_until(since + limit).await,
+            None => std::future::pending().await,
+        }
+    }
 }
 
 /// Writes all of it to a miner that takes at least a byte within every `patience`.
@@ -439,7 +503,7 @@ mod tests {
             self.pool.disconnect(id);
         }
 
-        fn is_subscribed(&self, _: SessionId) -> bool {
+        fn is_let_in(&self, _: SessionId) -> bool {
             true
         }
 

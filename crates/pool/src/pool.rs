@@ -162,6 +162,13 @@ pub enum EmbeddedPoolEvent {
         /// The whole block, witness included.
         raw: Vec<u8>,
     },
+    /// A miner was turned away: every place is taken.
+    Full {
+        /// How many places there are.
+        places: usize,
+        /// Where it connected from.
+        from: SocketAddr,
+    },
     /// The session broke the protocol beyond repair: close its connection.
     Close {
         /// The session.
@@ -327,9 +334,10 @@ impl Pool {
         self.events.pop_front()
     }
 
-    /// Whether this connection has subscribed.
-    pub fn is_subscribed(&self, id: SessionId) -> bool {
-        self.sessions.get(&id).is_some_and(|session| session.subscribed)
+    /// Whether this connection can mine: it has subscribed, and a worker of it was let in.
+    pub fn is_let_in(&self, id: SessionId) -> bool {
+        let can_mine = |session: &Session| session.subscribed && !session.workers.is_empty();
+        self.sessions.get(&id).is_some_and(can_mine)
     }
 
     /// Connections at present.

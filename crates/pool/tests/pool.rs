@@ -142,9 +142,9 @@ fn the_first_job_of_a_session_is_clean_and_its_difficulty_is_said_again() {
     pool.set_template(toy_template());
     let id = pool.connect(SocketAddr::from(([127, 0, 0, 1], 2)));
     assert_eq!((first.number(), id.number(), pool.sessions()), (1, 2, 2));
-    assert!(pool.is_subscribed(first) && !pool.is_subscribed(id));
+    assert!(pool.is_let_in(first) && !pool.is_let_in(id));
     let lines = ask(&mut pool, id, "mining.subscribe", json!([]));
-    assert!(pool.is_subscribed(id));
+    assert!(!pool.is_let_in(id), "it has no worker yet");
     assert_eq!(lines[1]["params"], json!([0.5]));
     assert_eq!(jobs(&lines), [("2".to_owned(), true)], "it had no job before");
     assert_eq!(jobs(&heard(&mut pool, first)), [("2".to_owned(), false)]);
@@ -170,7 +170,7 @@ fn a_session_that_breaks_the_protocol_is_closed_and_one_that_left_is_forgotten()
     let [EmbeddedPoolEvent::Left { miner, stats, .. }] = &left[..] else { panic!("{left:?}") };
     assert_eq!((miner.worker.as_str(), miner.is_host), ("me", false));
     assert_eq!(*stats, WorkerStats { blocks: 0, accepted: 0, rejected: 1 });
-    assert_eq!((pool.sessions(), pool.is_subscribed(id), pool.poll_transmit(id)), (0, false, None));
+    assert_eq!((pool.sessions(), pool.is_let_in(id), pool.poll_transmit(id)), (0, false, None));
 }
 
 #[test]

@@ -188,6 +188,12 @@ impl Server {
         }
     }
 
+    /// A line for a miner that is turned away, whatever it asked. Miners take the first line for
+    /// the answer to their first request, and show what it says.
+    pub fn farewell(words: &str) -> Vec<u8> {
+        message::refuse(&Value::Null, Reject::other(words).code, words)
+    }
+
     /// The version bits that both sides agreed to roll; 0 if the miner did not ask.
     pub fn version_mask(&self) -> u32 {
         self.version_mask.unwrap_or(0)

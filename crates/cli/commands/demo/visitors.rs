@@ -28,6 +28,9 @@ pub(super) async fn tell(mut events: mpsc::UnboundedReceiver<EmbeddedPoolEvent>,
         to.view.event(&event);
         // Mining that has ended is told no more; a link that has ended takes no more blocks, and
         // has said why.
+        if let EmbeddedPoolEvent::Full { places, .. } = event {
+            let _ = to.miners.send(PoolNews::Full { places });
+        }
         if let Some(news) = of_a_guest(&event) {
             let _ = to.miners.send(PoolNews::Miner(news));
         }
@@ -48,7 +51,9 @@ fn of_a_guest(event: &EmbeddedPoolEvent) -> Option<MinerEvent> {
             let &midstate_pool::WorkerStats { accepted, rejected, blocks } = stats;
             (miner, MinerNews::Left { address: *from, accepted, rejected, blocks })
         }
-        EmbeddedPoolEvent::Share { .. } | EmbeddedPoolEvent::Close { .. } => return None,
+        EmbeddedPoolEvent::Share { .. }
+        | EmbeddedPoolEvent::Full { .. }
+        | EmbeddedPoolEvent::Close { .. } => return None,
     };
     (!miner.is_host).then(|| MinerEvent {
         worker: miner.worker.clone(),

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 const SUBSCRIBE: &str = r#"{"id":1,"method":"mining.subscribe","params":[]}"#;
+const AUTHORIZE: &str = r#"{"id":3,"method":"mining.authorize","params":["me","x"]}"#;
 /// Something that every server answers.
 const CONFIGURE: &str = r#"{"id":2,"method":"mining.configure","params":[[],{}]}"#;
 
@@ -53,14 +54,38 @@ impl Miner {
 }
 
 #[tokio::test]
-async fn one_miner_too_many_is_hung_up_on() {
+async fn one_miner_too_many_is_told_so_and_hung_up_on() {
     let server = start(ServerLimits { sessions: 2, ..ServerLimits::default() }).await;
     let mut first = Miner::connect(&server).await;
     let mut second = Miner::connect(&server).await;
     assert!(first.ask(SUBSCRIBE).await && second.ask(SUBSCRIBE).await);
-    for _ in 0..10 {
-        assert!(!Miner::connect(&server).await.ask(SUBSCRIBE).await);
+    for is_asking in [true, false, true, true, false] {
+        let mut late = Miner::connect(&server).await;
+        if is_asking {
+            let _ = late.0.write_all(format!("{SUBSCRIBE}\n").as_bytes()).await;
+        }
+        let mut line = String::new();
+        late.0.read_line(&mut line).await.unwrap();
+        assert!(line.contains("this pool is full: it has places for 2 miners"), "{line:?}");
+        let mut rest = Vec::new();
+        let end = timeout(Duration::from_secs(600), late.0.read_to_end(&mut rest));
+        assert_eq!(end.await.expect("it is hung up on").unwrap(), 0);
     }
+    // Many who never hang up keep no further one from hearing it in time.
+    let limits = ServerLimits::default();
+    let mut rude = Vec::new();
+    for _ in 0..2 * limits.turned_away {
+        rude.push(Miner::connect(&server).await);
+    }
+    let heard = async {
+        let mut line = String::new();
+        while line.is_empty() {
+            let mut late = Miner::connect(&server).await;
+            let _ = late.0.read_line(&mut line).await;
+        }
+    };
+    timeout(Duration::from_secs(600), heard).await.expect("places at the door are left");
+    drop(rude);
     assert!(first.ask(CONFIGURE).await, "who is in stays in");
 
     drop(second);
@@ -75,23 +100,52 @@ async fn one_miner_too_many_is_hung_up_on() {
 
 #[tokio::test]
 async fn who_does_not_subscribe_is_hung_up_on_whatever_else_it_says() {
-    let subscribe = Duration::from_secs(5);
-    let server = start(ServerLimits { subscribe, ..ServerLimits::default() }).await;
+    let let_in = Duration::from_secs(5);
+    let server = start(ServerLimits { let_in, ..ServerLimits::default() }).await;
     let silent = Miner::connect(&server).await;
     let mut idle = Miner::connect(&server).await;
     let mut subscribed = Miner::connect(&server).await;
+    let mut authorized = Miner::connect(&server).await;
+    let mut both = Miner::connect(&server).await;
     assert!(idle.ask(CONFIGURE).await && subscribed.ask(SUBSCRIBE).await);
-    assert!(idle.ask(CONFIGURE).await);
+    assert!(idle.ask(CONFIGURE).await && authorized.ask(AUTHORIZE).await);
+    assert!(both.ask(AUTHORIZE).await && both.ask(SUBSCRIBE).await);
 
     // In real time: the end of a connection comes from the system, which knows no other.
     let hung_up = async {
-        silent.hung_up().await;
-        idle.hung_up().await;
+        for miner in [silent, idle, subscribed, authorized] {
+            miner.hung_up().await;
+        }
     };
     timeout(Duration::from_secs(600), hung_up).await.expect("the connections end");
-    assert!(subscribed.ask(CONFIGURE).await);
+    assert!(both.ask(CONFIGURE).await);
     // Who is there leaves at the end, and of the others nothing was kept.
     assert_eq!(server.stop().await.unwrap().pool().sessions(), 0);
+}
+
+#[tokio::test]
+async fn who_leaves_a_line_unfinished_is_hung_up_on_however_slowly_it_goes_on() {
+    let line = Duration::from_secs(3);
+    let server = start(ServerLimits { line, ..ServerLimits::default() }).await;
+    let mut halves = Vec::new();
+    for _ in 0..2 {
+        let mut miner = Miner::connect(&server).await;
+        assert!(miner.ask(SUBSCRIBE).await && miner.ask(AUTHORIZE).await);
+        miner.0.write_all(b"{\"id\":7,\"method\":\"mining.").await.unwrap();
+        halves.push(miner);
+    }
+    let mut slow = halves.pop().unwrap();
+    let mut idle = Miner::connect(&server).await;
+    assert!(idle.ask(SUBSCRIBE).await && idle.ask(AUTHORIZE).await);
+    let dribbles = async {
+        while slow.0.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        halves.pop().unwrap().hung_up().await;
+    };
+    timeout(Duration::from_secs(600), dribbles).await.expect("both are hung up on");
+    assert!(idle.ask(CONFIGURE).await, "who says nothing and has no line open stays");
+    server.stop().await.unwrap();
 }
 
 /// In a process of its own, which has few descriptors and uses them up.
