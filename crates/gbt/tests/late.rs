@@ -3,6 +3,7 @@
 
 mod support;
 
+use midstate_failover::Service;
 use midstate_gbt::NOT_BEST;
 use midstate_gbt::client::{Config, LongPolling, NodeEvent, NodeNews, NodeState};
 use midstate_gbt::rpc::Answer;
@@ -123,7 +124,7 @@ fn rule_20_a_template_whose_block_cannot_be_checked_is_no_work() {
         world.settle();
         let served = (0..60).filter(|_| {
             world.pass(1);
-            world.client.is_served(world.now)
+            world.client.service(world.now) != Service::None
         });
         assert_eq!(served.count(), 0, "--give-up counts from the beginning");
         assert_eq!(world.states(), [(0, NodeState::Lost)], "it does not come and go");
