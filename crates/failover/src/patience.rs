@@ -17,7 +17,7 @@ pub enum Service {
     Trusted,
 }
 
-/// See the [module](self) page.
+/// When to give up: a clock that runs while no server of a list gives work.
 #[derive(Debug)]
 pub struct Patience {
     /// `None`: without end.
