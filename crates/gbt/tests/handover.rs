@@ -2,6 +2,7 @@
 
 mod support;
 
+use midstate_failover::Service;
 use midstate_gbt::client::{Config, LongPolling, NodeEvent, NodeNews, NodeState};
 use serde_json::json;
 use support::{Core, Trouble, World, config, solve};
@@ -53,11 +54,11 @@ fn a_node_that_comes_back_with_a_shorter_chain_gives_work() {
     world.mine();
     world.stop(0);
     world.pass(30);
-    assert!(!world.client.is_served(world.now));
+    assert!(world.client.service(world.now) != Service::Trusted);
     world.cores[0].best.truncate(2);
     world.cores[0].trouble = None;
     world.pass(10);
-    assert!(world.client.is_served(world.now));
+    assert!(world.client.service(world.now) == Service::Trusted);
     assert_eq!(world.job.clone().unwrap().height(), Some(2));
 }
 
