@@ -469,7 +469,7 @@ fn odd_flags_give_numbers_or_reasons_why_there_are_none() {
         &["pools", "--before", "0", "--after", "1", "--blocks", "1"],
         &["pools", "--rate", "1e-30"],
         &["site", "--share", "0", "--efficiency", "1e-30"],
-        &["site", "--rigs", "0", "--pue", "1e30"],
+        &["site", "--rigs", "1", "--pue", "1e30"],
         &["host", "--mining-capex", "0", "--capex", "0"],
         &["host", "--mining-capex", "1e-30", "--capex", "1e30", "--discount", "0"],
         &["host", "--margin", "0", "--decline", "1", "--default-risk", "1", "--discount", "1"],
