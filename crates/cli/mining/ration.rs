@@ -13,6 +13,9 @@ const PACE: Duration = Duration::from_secs(10);
 /// further causes count as one.
 const CAUSES: usize = 64;
 
+/// The end of a sentence behind the number of those like it that were not told.
+const HELD_BACK: &str = " more held back)";
+
 /// See the [module](self) page.
 #[derive(Debug, Default)]
 pub(crate) struct Ration {
@@ -29,18 +32,19 @@ struct Entry {
 impl Ration {
     /// The line to print now, if any.
     pub(crate) fn say(&mut self, now: Duration, text: &str) -> Option<String> {
+        let (text, more) = without_count(text);
         let cause = cause(text);
         // A cause that was quiet for so long needs no memory.
         self.causes.retain(|_, told| told.held_back > 0 || now < told.at.saturating_add(PACE));
         let is_full = self.causes.len() >= CAUSES && !self.causes.contains_key(&cause);
         let key = if is_full { String::new() } else { cause };
         if let Some(told) = self.causes.get_mut(&key) {
-            told.held_back += 1;
+            told.held_back += 1 + more;
             text.clone_into(&mut told.text);
             return None;
         }
         self.causes.insert(key, Entry { at: now, held_back: 0, text: text.to_owned() });
-        Some(text.to_owned())
+        Some(with_count(text, more))
     }
 
     /// The lines that were held back and are due: the newest of each cause, with their count.
@@ -48,10 +52,7 @@ impl Ration {
         let is_due = |told: &&mut Entry| told.held_back > 0 && now >= told.at.saturating_add(PACE);
         let due = self.causes.values_mut().filter(is_due).map(|told| {
             told.at = now;
-            match std::mem::take(&mut told.held_back) {
-                1 => told.text.clone(),
-                count => format!("{} ({count} times more)", told.text),
-            }
+            with_count(&told.text, std::mem::take(&mut told.held_back) - 1)
         });
         let mut due: Vec<_> = due.collect();
         due.sort();
@@ -59,15 +60,32 @@ impl Ration {
     }
 }
 
-/// Sentences that differ in numbers only have one cause.
+/// A sentence and how many like it were held back before it came here: the client of a pool counts
+/// those that it held back itself.
+fn without_count(text: &str) -> (&str, u64) {
+    let counted = || {
+        let (text, count) = text.strip_suffix(HELD_BACK)?.rsplit_once(" (")?;
+        Some((text, count.parse().ok()?))
+    };
+    counted().unwrap_or((text, 0))
+}
+
+fn with_count(text: &str, held_back: u64) -> String {
+    match held_back {
+        0 => text.to_owned(),
+        count => format!("{text} ({count}{HELD_BACK}"),
+    }
+}
+
+/// Sentences that differ in numbers only have one cause. The id of a job is such a number, and may
+/// have letters: a word with a digit in it counts as one.
 fn cause(text: &str) -> String {
     let mut cause = String::new();
-    for symbol in text.chars() {
-        match symbol {
-            '0'..='9' if cause.ends_with('0') => {}
-            '0'..='9' => cause.push('0'),
-            symbol => cause.push(symbol),
-        }
+    for part in text.split_inclusive(|symbol: char| !symbol.is_alphanumeric()) {
+        let word = part.trim_end_matches(|symbol: char| !symbol.is_alphanumeric());
+        let is_number = word.contains(|symbol: char| symbol.is_ascii_digit());
+        cause.push_str(if is_number { "0" } else { word });
+        cause.push_str(&part[word.len()..]);
     }
     cause
 }
@@ -97,9 +115,39 @@ mod tests {
         assert_eq!(ration.say(seconds(1), "a 22"), None);
         assert_eq!(ration.say(seconds(2), "a 3"), None);
         assert!(ration.due(seconds(9)).is_empty());
-        assert_eq!(ration.due(seconds(10)), ["a 3 (2 times more)"]);
+        assert_eq!(ration.due(seconds(10)), ["a 3 (1 more held back)"]);
         assert!(ration.due(seconds(20)).is_empty());
         assert_eq!(ration.say(seconds(21), "a 4").as_deref(), Some("a 4"));
+    }
+
+    #[test]
+    fn rule_4_one_cause_has_one_count_and_its_newest_sentence_is_told() {
+        let mut ration = Ration::default();
+        let mut told = Vec::new();
+        // A pool's job pays somebody else each 1.5 s; its client lets four through at once, then
+        // one in ten seconds with a count of its own.
+        let seconds = Duration::from_secs_f64;
+        for (at, text) in [
+            (1.1, "job 1: pays nobody"),
+            (2.6, "job z2: pays nobody"),
+            (4.1, "job 6f3a: pays nobody"),
+            (5.6, "job z4: pays nobody"),
+            (11.2, "job z8: pays nobody (3 more held back)"),
+            (21.2, "job z14: pays nobody (5 more held back)"),
+        ] {
+            told.extend(ration.due(seconds(at)));
+            told.extend(ration.say(seconds(at), text));
+        }
+        told.extend(ration.due(seconds(31.3)));
+        assert_eq!(
+            told,
+            [
+                "job 1: pays nobody",
+                "job z4: pays nobody (2 more held back)",
+                "job z8: pays nobody (3 more held back)",
+                "job z14: pays nobody (5 more held back)",
+            ]
+        );
     }
 
     #[test]

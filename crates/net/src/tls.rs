@@ -13,7 +13,7 @@ use tokio_rustls::rustls::client::danger::{
     HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
 };
 use tokio_rustls::rustls::crypto::{self, CryptoProvider, WebPkiSupportedAlgorithms};
-use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore,
@@ -127,8 +127,11 @@ impl Trust {
             path: path.display().to_string(),
             error: tls_words::unreadable(&error),
         };
-        let certificates = CertificateDer::pem_file_iter(path).map_err(unreadable)?;
-        let certificates: Vec<_> = certificates.collect::<Result<_, _>>().map_err(unreadable)?;
+        let file = std::fs::read(path).map_err(|error| unreadable(pem::Error::Io(error)))?;
+        let certificates = CertificateDer::pem_slice_iter(&plain_pem(&file))
+            .map(|certificate| certificate.map(without_notes))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(unreadable)?;
         let mut roots = RootCertStore::empty();
         let (added, _) = roots.add_parsable_certificates(certificates.iter().cloned());
         // One that is no authority's can still be the server's own.
@@ -138,12 +141,18 @@ impl Trust {
         Ok(Self::Authorities(certificates.into()))
     }
 
-    /// The pin in hex; colons between the bytes are allowed.
+    /// The pin in hex, as OpenSSL prints it: colons between the bytes, and `sha256 Fingerprint=`
+    /// before them. Blanks around it do not matter.
     ///
     /// # Errors
     /// When it is no SHA-256.
     pub fn from_pin(text: &str) -> Result<Self, TrustError> {
-        let digits: Vec<u8> = text
+        let digits = match text.split_once('=') {
+            Some((name, pin)) if name.to_ascii_lowercase().ends_with("fingerprint") => pin,
+            _ => text,
+        };
+        let digits: Vec<u8> = digits
+            .trim()
             .bytes()
             .filter(|&byte| byte != b':')
             .map(|byte| char::from(byte).to_digit(16).map(|digit| digit as u8))
@@ -336,9 +345,67 @@ impl fmt::Debug for Pin {
     }
 }
 
+/// A PEM file as editors and OpenSSL write it, in its plain form: without a mark of UTF-8, without
+/// blanks around lines, and with one name for certificates.
+fn plain_pem(file: &[u8]) -> Vec<u8> {
+    let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
+    let mut plain = Vec::with_capacity(file.len());
+    for line in file.split(|&byte| byte == b'\n') {
+        plain.extend_from_slice(match line.trim_ascii() {
+            b"-----BEGIN X509 CERTIFICATE-----" | b"-----BEGIN TRUSTED CERTIFICATE-----" => {
+                b"-----BEGIN CERTIFICATE-----"
+            }
+            b"-----END X509 CERTIFICATE-----" | b"-----END TRUSTED CERTIFICATE-----" => {
+                b"-----END CERTIFICATE-----"
+            }
+            line => line,
+        });
+        plain.push(b'\n');
+    }
+    plain
+}
+
+/// The certificate without what OpenSSL writes behind a `TRUSTED` one.
+fn without_notes(certificate: CertificateDer<'static>) -> CertificateDer<'static> {
+    // A sequence whose length takes two bytes, as every certificate's does.
+    match *certificate {
+        [0x30, 0x82, high, low, ..] => {
+            let end = 4 + usize::from(u16::from_be_bytes([high, low]));
+            certificate.get(..end).map_or_else(|| certificate.clone(), |der| der.to_vec().into())
+        }
+        _ => certificate,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rule_9_a_certificate_is_read_in_every_form_that_openssl_and_editors_write() {
+        let file = std::env::temp_dir().join("midstate-forms-of-pem.pem");
+        let trust = |text: &[u8]| {
+            std::fs::write(&file, text).unwrap();
+            Trust::from_pem_file(&file).map_err(|error| error.to_string())
+        };
+        let pem = include_str!("../tests/data/version-1.pem");
+        let good = trust(pem.as_bytes()).unwrap();
+        // OpenSSL's notes on whom a certificate is trusted for stand behind it.
+        let der = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+        assert_eq!(without_notes([&der[..], &[0x30, 0x03, 0x0c, 0x01, 0x78]].concat().into()), der);
+        for text in [
+            format!("\u{feff}{pem}"),
+            pem.replace('\n', "\r\n"),
+            pem.lines().map(|line| format!("  {line} \n")).collect(),
+            pem.replace(" CERT", " X509 CERT"),
+            pem.replace(" CERT", " TRUSTED CERT"),
+        ] {
+            assert_eq!(trust(text.as_bytes()), Ok(good.clone()), "{text}");
+        }
+        let no_certificate = pem.replace(" CERTIFICATE", " PRIVATE KEY");
+        let error = trust(no_certificate.as_bytes()).unwrap_err();
+        assert!(error.contains("holds no certificate"), "{error}");
+    }
 
     #[test]
     fn s8_pins_are_64_hex_digits() {
@@ -347,6 +414,9 @@ mod tests {
             pin.as_bytes().chunks(2).map(|c| std::str::from_utf8(c).unwrap()).collect();
         let trust = Trust::from_pin(pin).unwrap();
         assert_eq!(trust, Trust::from_pin(&colons.join(":")).unwrap());
+        for text in [format!("sha256 Fingerprint={}", colons.join(":")), format!(" {pin}\n")] {
+            assert_eq!(trust, Trust::from_pin(&text).unwrap(), "{text}");
+        }
         let Trust::Pin(pinned) = trust else { panic!("a pin") };
         assert_eq!(pinned.to_string(), pin.to_lowercase());
         for bad in ["", "00", &pin[1..], &format!("{pin}00"), &pin.replace('0', "g"), "é"] {

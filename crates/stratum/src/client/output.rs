@@ -184,7 +184,7 @@ impl Talk {
         }
         match std::mem::take(&mut self.held_back) {
             0 => Some(text),
-            held_back => Some(format!("{text} ({held_back} more were held back)")),
+            held_back => Some(format!("{text} ({held_back} more held back)")),
         }
     }
 }

@@ -21,7 +21,7 @@ fn s11_messages_are_clean_short_and_slow() {
     assert_eq!(mock.events(), []);
     mock.wait_seconds(10);
     mock.call("client.show_message", json!(["x".repeat(300)]));
-    let expected = format!("{}… (50 more were held back)", "x".repeat(255));
+    let expected = format!("{}… (50 more held back)", "x".repeat(255));
     assert_eq!(mock.events(), [ClientEvent::Remark(Remark::message(expected))]);
 }
 
@@ -92,7 +92,7 @@ fn s11_warnings_do_not_flood() {
     mock.call("mining.notify", json!([]));
     assert_eq!(
         mock.warnings(),
-        ["refused a job: expected 9 parameters, got 0 (9996 more were held back)"]
+        ["refused a job: expected 9 parameters, got 0 (9996 more held back)"]
     );
 }
 
