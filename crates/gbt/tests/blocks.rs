@@ -372,7 +372,8 @@ fn rule_16_a_block_without_a_verdict_is_never_let_go_of_while_a_node_may_say_mor
         world.cores[0].say(&Said::Result(says.clone()));
         let mut job = world.job.clone().unwrap();
         let mut mined = 0;
-        while let Some(next) = world.job.clone() {
+        for _ in 0..100 {
+            let Some(next) = world.job.clone() else { break };
             job = next;
             world.mine();
             mined += 1;

@@ -74,6 +74,35 @@ fn damaged_templates_are_refused_with_the_field_and_the_value() {
 }
 
 #[test]
+fn a_coinbase_may_pay_all_coins_that_will_ever_exist_and_no_more() {
+    let value = |value: u64| parse(&with(json!({ "coinbasevalue": value })));
+    assert!(value(2_100_000_000_000_000).is_ok());
+    assert!(value(2_100_000_000_000_001).is_err());
+}
+
+#[test]
+fn the_height_of_a_block_is_read_behind_any_number_of_transactions() {
+    // The number takes one byte below 253, else three.
+    for transactions in [0, 251, 252, 253, 600] {
+        let mut core = Core::new();
+        (0..transactions).for_each(|number| core.transaction(number));
+        core.template_extras = json!({"height": 70_000});
+        let template = parse(&core.template()).unwrap();
+        let work = Work::new(template, &payout(b"tag"), "1".to_owned(), true).unwrap();
+        let spooled = SpooledBlock::from_block(&work.block(&solve(work.job(), 0)));
+        assert_eq!(spooled.map(|block| block.height), Some(70_000), "{transactions}");
+    }
+    // Five bytes are left to blocks that cannot be.
+    let mut core = Core::new();
+    core.template_extras = json!({"height": 70_000});
+    let template = parse(&core.template()).unwrap();
+    let work = Work::new(template, &payout(b"tag"), "1".to_owned(), true).unwrap();
+    let block = work.block(&solve(work.job(), 0));
+    let long = [&block[..80], &[0xfe, 1, 0, 0, 0], &block[81..]].concat();
+    assert_eq!(SpooledBlock::from_block(&long).map(|block| block.height), Some(70_000));
+}
+
+#[test]
 fn s16_limits_beyond_all_reason_do_not_overflow() {
     let template = parse(&with(json!({
         "rules": ["csv"], "sigoplimit": u64::MAX, "weightlimit": u64::MAX,

@@ -482,6 +482,7 @@ impl World {
 
     /// Everything that happens without time passing.
     pub(crate) fn settle(&mut self) {
+        let before = self.asked.len();
         loop {
             let mut idle = true;
             while let Some(event) = self.client.poll_event() {
@@ -497,6 +498,7 @@ impl World {
             while let Some(request) = self.client.poll_request() {
                 idle = false;
                 self.asked.push((request.node, name(&request.call), self.now));
+                assert!(self.asked.len() < before + 10_000, "one call leads to the next");
                 let core = &mut self.cores[request.node];
                 if core.fresh || core.closes {
                     core.fresh = false;
