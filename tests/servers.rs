@@ -384,7 +384,7 @@ fn rule_7_no_message_prints_a_password() {
     add(&["mine", "-o", "a:1", "-u", "me", &url]);
     // A password with a space in it, or that looks like a flag.
     add(&["mine", "-o", "a:1", "-u", "me", "-p", "my", SECRET]);
-    add(&["mine", "-o", "a:1", "-u", "me", "-p", &format!("--{SECRET}")]);
+    add(&["mine", "-o", "a:1", "-u", "me", "-p", &format!("--{SECRET}"), "--dry-run"]);
     add(&["doctor", "a:1", "-u", "me", "--pass=my", SECRET]);
     add(&["--compat", "minerd", "-o", "a:1", "-u", "me", "-p", "my", SECRET]);
     add(&["--compat", "minerd", "-o", "a:1", "-O", "me:my", SECRET]);

@@ -158,10 +158,9 @@ pub(crate) fn without_secrets(mut error: clap::Error) -> clap::Error {
     if error.kind() == ErrorKind::UnknownArgument
         && text(&error, ContextKind::InvalidArg).is_some_and(|word| no_flag(&word))
     {
-        error.insert(ContextKind::InvalidArg, ContextValue::String("...".to_owned()));
-        let tip = "it belongs to no flag, and is not shown, since it may be a password";
-        let tip = clap::builder::StyledStr::from(tip);
-        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+        let words = "(not shown, as it may belong to a password)".to_owned();
+        error.insert(ContextKind::InvalidArg, ContextValue::String(words));
+        error.remove(ContextKind::Suggested);
         return error;
     }
     for kind in [ContextKind::InvalidArg, ContextKind::InvalidSubcommand] {
@@ -170,52 +169,5 @@ pub(crate) fn without_secrets(mut error: clap::Error) -> clap::Error {
             error.insert(kind, ContextValue::String(without_login(&value)));
         }
     }
-    let stray = text(&error, ContextKind::InvalidArg);
-    if stray.is_some_and(|stray| may_be_of_a_password(&stray, std::env::args())) {
-        let words = "(not shown, as it may belong to a password)".to_owned();
-        error.insert(ContextKind::InvalidArg, ContextValue::String(words));
-        error.remove(ContextKind::Suggested);
-    }
     error
-}
-
-/// Flags that take a password.
-const PASSWORD_FLAGS: [&str; 4] = ["-p", "--pass", "-O", "--userpass"];
-
-/// Whether a word that no flag wants may be a password, or a part of one: a word on its own beside
-/// a flag for passwords, as of a password with a space in it, or what follows such a flag and
-/// begins with a hyphen.
-fn may_be_of_a_password(stray: &str, arguments: impl Iterator<Item = String>) -> bool {
-    let mut follows_flag = false;
-    let mut has_flag = false;
-    for argument in arguments {
-        let is_flag = PASSWORD_FLAGS.contains(&argument.as_str());
-        if follows_flag && argument.starts_with('-') && argument.starts_with(stray) {
-            return true;
-        }
-        // A value in the same word, as in -pSECRET.
-        has_flag |= PASSWORD_FLAGS.iter().any(|flag| argument.starts_with(flag));
-        follows_flag = is_flag;
-    }
-    has_flag && !stray.starts_with('-')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rule_7_a_word_that_may_belong_to_a_password_is_not_shown() {
-        let may = |stray: &str, line: &str| {
-            may_be_of_a_password(stray, line.split(' ').map(ToOwned::to_owned))
-        };
-        assert!(may("hunter2", "mine -o a:1 -u me -p my hunter2"));
-        assert!(may("hunter2", "mine hunter2 --pass=my"));
-        assert!(may("hunter2", "mine -pmy hunter2"));
-        assert!(may("hunter2", "minerd -O me:my hunter2"));
-        assert!(may("--hunter2", "mine -o a:1 -p --hunter2"));
-        assert!(may("-h", "mine -o a:1 --pass -hunter2"));
-        assert!(!may("5", "demo 5"));
-        assert!(!may("--usr", "mine -p secret --usr me"));
-    }
 }
