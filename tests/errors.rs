@@ -187,6 +187,86 @@ fn a_count_of_threads_has_a_bound_in_flags_and_file() {
     }
 }
 
+/// A name may be that of a device: what has no end must not fill the memory.
+#[cfg(target_os = "linux")]
+#[test]
+fn every_file_that_the_user_names_is_read_up_to_a_limit() {
+    let tls = ["mine", "-o", "stratum+tls://a.example:1", "-u", "me", "--dry-run"];
+    let plain = ["mine", "-o", "a.example:1", "-u", "me", "--dry-run"];
+    for arguments in [
+        &[&plain[..], &["-c", "/dev/zero"]].concat()[..],
+        &[&tls[..], &["--cert", "/dev/zero"]].concat(),
+        &[&plain[..2], &["a.example:1", "-u", "me", "--pass-file", "/dev/zero"]].concat(),
+        &["--compat", "minerd", "-c", "/dev/zero"],
+        &["econ", "dispatch", "/dev/zero"],
+        &["demo", "--web", "0", "--web-token", "/dev/zero", "--kernel", "scalar", "-t", "1"],
+    ] {
+        let (code, stderr) = fail(arguments);
+        assert!(code == 1 || code == 2, "{arguments:?}: {stderr}");
+        assert!(stderr.contains("/dev/zero"), "{arguments:?}: {stderr}");
+        assert!(stderr.contains("larger than "), "{arguments:?}: {stderr}");
+        assert!(!stderr.contains("os error"), "{arguments:?}: {stderr}");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_text_or_begins_with_a_mark_is_told_in_plain_words() {
+    let directory = Directory::new("files");
+    let file = directory.0.join("file");
+    let name = file.to_str().unwrap();
+    std::fs::write(&file, b"user = '\xff'").unwrap();
+    check(&["mine", "-c", name, "-o", "a:1", "--dry-run"], 2, &[name, "it is no text in UTF-8"]);
+    check(&["--compat", "minerd", "-c", name], 2, &[name, "it is no text in UTF-8: byte 9"]);
+    std::fs::write(&file, "{\"url\": }").unwrap();
+    let json = ["line 1, column 9: expected a JSON object such as {\"url\": "];
+    check(&["--compat", "minerd", "-c", name], 2, &json);
+    std::fs::write(&file, "\u{feff}{\"algo\": \"nonsense\"}").unwrap();
+    check(&["--compat", "minerd", "-c", name], 2, &["unknown algorithm \"nonsense\""]);
+}
+
+/// Rule: a flag that means nothing for the server is named, and nothing is done without it.
+#[test]
+fn a_flag_that_means_nothing_for_the_server_is_an_error_that_names_it() {
+    let pool = ["mine", "-o", "a.example:1", "-u", "me", "--dry-run"];
+    let ours = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
+    let node = ["mine", "-o", "http://127.0.0.1:1", "--address", ours, "--dry-run"];
+    let of_nodes: [&[&str]; 7] = [
+        &["--chain", "main"],
+        &["--datadir", "/nope"],
+        &["--rpccookiefile", "/nope"],
+        &["--spool", "/nope"],
+        &["--block-interval", "5"],
+        &["--coinbase-tag", "x"],
+        &["--long-poll", "never"],
+    ];
+    let of_pools: [&[&str]; 7] = [
+        &["--redirect", "any"],
+        &["--no-redirect"],
+        &["--max-share-rate", "5"],
+        &["--expect-payout", ours],
+        &["--payout-strict"],
+        &["--any-user"],
+        &["--suggest-difficulty", "1"],
+    ];
+    for flag in of_nodes {
+        check(&[&pool[..], flag].concat(), 2, &[flag[0], "is for nodes, and the server is a pool"]);
+        check(&[&["demo"][..], flag].concat(), 2, &[flag[0], "add --node URL"]);
+    }
+    for flag in of_pools {
+        check(&[&node[..], flag].concat(), 2, &[flag[0], "is for pools, and the server is a node"]);
+        check(&[&["doctor", "http://127.0.0.1:1"][..], flag].concat(), 2, &[flag[0], "for pools"]);
+        check(&[&["doctor"][..], flag].concat(), 2, &[flag[0], "no URL is given"]);
+    }
+    for flag in [&["--cert", "/nope"][..], &["--tls-pin", "zz"], &["--proxy", "socks5://a:1"]] {
+        check(&[&["demo"][..], flag].concat(), 2, &[flag[0], "add --node URL"]);
+    }
+    for flag in &of_nodes[..3] {
+        check(&[&["doctor", "a.example:1"][..], flag].concat(), 2, &[flag[0], "is for nodes"]);
+    }
+    check(&["demo", "--address", ours], 2, &["--address", "add --node URL"]);
+    check(&["doctor", "a.example:1", "--threads", "2"], 2, &["--threads", "is for this machine"]);
+}
+
 #[test]
 fn hash_rates_take_a_unit_everywhere() {
     for rate in ["54M", "5.4e7", "54000k"] {

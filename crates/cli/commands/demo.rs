@@ -21,7 +21,6 @@ use midstate_stratum::{ClientConfig, Remark};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::commands::mine::no_flag_of;
 use crate::commands::outcome::{of_link, outcome, with_summary};
 use crate::console::{self, ViewArgs};
 use crate::machine::choose::{Choice, MEASURING, MiningArgs, available_threads};
@@ -86,7 +85,12 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
     if args.node.is_none() {
         let given = args.solo.given().or(args.route.given());
-        no_flag_of("nodes", given, "the pool has a chain of its own without --node URL")?;
+        if let Some(flag) = given {
+            return Err(Failure::usage(format!(
+                "{flag} is for a node, and this demo has a chain of its own: leave the flag out, or \
+                 add --node URL"
+            )));
+        }
     }
     let choice = args.mining.choose();
     let rig = choice.as_ref().map_or(Rig::NONE, Rig::of);

@@ -19,6 +19,7 @@ use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use crate::blocking::on_a_thread;
+use crate::file::in_words;
 use crate::foreign::{self, Asked, FirstBytes, Layer, Overheard, Wanted};
 use crate::tls_words::handshake_failure;
 use crate::{LinkLimits, PoolUrl, ProxyUrl, Trust, TrustError, socks};
@@ -266,7 +267,7 @@ impl Dialler {
         };
         connected?.map_err(|error| match error.kind() {
             io::ErrorKind::ConnectionRefused => DialError::Refused(to),
-            _ => DialError::Connect { to, error },
+            _ => DialError::Connect { to, error: in_words(error) },
         })
     }
 
@@ -326,7 +327,8 @@ impl Dialler {
 /// The answer of the system's resolver.
 fn ask_the_system(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     // As URLs write the sign before a zone (RFC 6874), and as the system does.
-    (host.replace("%25", "%").as_str(), port).to_socket_addrs().map(Iterator::collect)
+    let found = (host.replace("%25", "%").as_str(), port).to_socket_addrs();
+    found.map(Iterator::collect).map_err(in_words)
 }
 
 /// The resolver's order, but the families take turns.

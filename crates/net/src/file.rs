@@ -55,10 +55,12 @@ pub fn read_up_to(path: &Path, most: usize) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Rust's own words end with the system's number, "(os error 5)".
-fn in_words(error: Error) -> Error {
+/// The system's words alone. Rust puts its number behind them, "(os error 5)", and its own words
+/// before those of a resolver.
+pub(crate) fn in_words(error: Error) -> Error {
     let words = error.to_string();
     let words = words.split(" (os error").next().unwrap_or_default().to_lowercase();
+    let words = words.trim_start_matches("failed to lookup address information: ");
     Error::new(error.kind(), words)
 }
 

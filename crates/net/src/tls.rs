@@ -21,6 +21,7 @@ use tokio_rustls::rustls::{
 };
 
 use crate::blocking::on_a_thread;
+use crate::file::read_file;
 use crate::tls_key::PublicKey;
 use crate::tls_words;
 
@@ -123,11 +124,11 @@ impl Trust {
     /// # Errors
     /// When the file cannot be read or holds no certificate.
     pub fn from_pem_file(path: &Path) -> Result<Self, TrustError> {
-        let unreadable = |error: tokio_rustls::rustls::pki_types::pem::Error| TrustError::File {
+        let unreadable = |error: pem::Error| TrustError::File {
             path: path.display().to_string(),
             error: tls_words::unreadable(&error),
         };
-        let file = std::fs::read(path).map_err(|error| unreadable(pem::Error::Io(error)))?;
+        let file = read_file(path).map_err(|error| unreadable(pem::Error::Io(error)))?;
         let certificates = CertificateDer::pem_slice_iter(&plain_pem(&file))
             .map(|certificate| certificate.map(without_notes))
             .collect::<Result<Vec<_>, _>>()
