@@ -87,8 +87,8 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
         let given = args.solo.given().or(args.route.given());
         if let Some(flag) = given {
             return Err(Failure::usage(format!(
-                "{flag} is for a node, and this demo has a chain of its own: leave the flag out, or \
-                 add --node URL"
+                "{flag} is for a node, and this demo has a chain of its own: leave the flag out, \
+                 or add --node URL"
             )));
         }
     }
