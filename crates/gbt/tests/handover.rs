@@ -63,6 +63,20 @@ fn a_node_that_comes_back_with_a_shorter_chain_gives_work() {
 }
 
 #[test]
+fn a_node_that_is_behind_gives_work_where_no_other_does() {
+    let mut world = World::with(never(2), vec![Core::new(), Core::new()]);
+    for _ in 0..3 {
+        world.cores[0].foreign_block();
+    }
+    world.settle();
+    assert_eq!(world.job.clone().unwrap().height(), Some(4));
+    world.stop(0);
+    world.pass(20);
+    assert!(world.states().contains(&(1, NodeState::Active)), "{:?}", world.states());
+    assert_eq!(world.job.clone().unwrap().height(), Some(1));
+}
+
+#[test]
 fn a_block_from_elsewhere_is_of_the_node_that_gave_its_job() {
     let mut world = World::new(vec![Core::new(), Core::new()]);
     world.settle();

@@ -252,8 +252,8 @@ fn rule_25_a_refused_template_ends_the_work_on_its_tip_only_if_the_tip_is_new() 
 
 #[test]
 fn rule_24_a_block_waits_a_second_for_the_nodes_word_on_its_chain() {
-    let mut world = World::new(vec![Core::new()]);
-    world.pass(4);
+    let mut world = World::with(never(1), vec![Core::new()]);
+    world.pass(3);
     world.cores[0].hangs_at = vec!["getblockchaininfo"];
     world.mine();
     assert_eq!(world.sent, []);
@@ -262,6 +262,7 @@ fn rule_24_a_block_waits_a_second_for_the_nodes_word_on_its_chain() {
     world.pass(1);
     assert_eq!(world.sent, [(0, due, true)]);
     assert_eq!(world.cores[0].height(), 1);
+    assert_eq!(world.job.clone().unwrap().height(), Some(2), "work goes on meanwhile");
 }
 
 #[test]

@@ -452,7 +452,7 @@ impl Blocks {
         let was_accepted = block.standing == Some(Standing::Accepted);
         let mut done = false;
         block.deliveries[node] = match known {
-            Ok(Some(info)) if info.confirmations > 0 => {
+            Ok(Some(info)) if info.confirmations >= 1 => {
                 done = buried(info.confirmations);
                 block.found(node);
                 Delivery::Taken
