@@ -250,12 +250,12 @@ async fn serve<B: Backend>(
     let server = PoolServer::new(pool, listener, events).spawn()?;
     let address = server.address();
     out.note(format!(
-        "pool on stratum+tcp://{address}, difficulty {}: about {}hashes a share",
+        "pool on stratum+tcp://{address}, difficulty {}: about {} a share",
         units::difficulty(config.share_difficulty),
-        units::si(config.share_difficulty * Target::HASHES_AT_DIFFICULTY_1),
+        hashes_a_share(config.share_difficulty),
     ));
     if !at_node {
-        out.note("every share is a block: two hashes would do by the rules of regtest, in no time");
+        out.note("every share is a block, unless it misses regtest's own target of two hashes");
     }
     out.note(format!(
         "mining {} with {}, {}",
@@ -409,6 +409,17 @@ fn paced_difficulty(choice: &Choice) -> Result<f64, Failure> {
     Ok(easy(choice.measure(MEASURING)?.median * PACE / Target::HASHES_AT_DIFFICULTY_1))
 }
 
+/// The hashes that a share of this difficulty takes on average, in words: one at least.
+fn hashes_a_share(difficulty: f64) -> String {
+    /// Above it there is no prefix of SI.
+    const MOST: f64 = 1e27;
+    match difficulty * Target::HASHES_AT_DIFFICULTY_1 {
+        hashes if hashes >= MOST => format!("{hashes:.2e} hashes"),
+        hashes if hashes < 2.0 => "1 hash".to_owned(),
+        hashes => format!("{}hashes", units::si(hashes)),
+    }
+}
+
 /// Two significant digits are enough for a difficulty that people will see.
 fn easy(difficulty: f64) -> f64 {
     let unit = 10f64.powf(difficulty.log10().floor() - 1.0);
@@ -432,6 +443,18 @@ fn write_blocks<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_share_takes_a_hash_at_least_and_no_number_has_two_units() {
+        for (difficulty, words) in [
+            (1e-30, "1 hash"),
+            (1e-9, "4.30 hashes"),
+            (5e-5, "215 khashes"),
+            (1e30, "4.30e39 hashes"),
+        ] {
+            assert_eq!(hashes_a_share(difficulty), words);
+        }
+    }
 
     #[test]
     fn a_guest_of_any_name_is_told_apart_from_the_sum_of_the_others() {
