@@ -324,7 +324,7 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de Raw
 pub enum BlockVerdict {
     /// `null`: valid, and the new tip (or, of a proposal, valid but for its proof of work).
     Accepted,
-    /// `duplicate`: the node had it already, and it is valid.
+    /// `duplicate`: the node had it already, in its chain or beside it, and it is valid.
     Duplicate,
     /// `inconclusive`: stored, but another block of the same height or a longer chain came first.
     Inconclusive,

@@ -205,3 +205,82 @@ fn rule_21_a_node_that_never_answers_to_a_block_costs_seconds() {
     assert!(world.job.is_some(), "no job");
     assert!(world.warnings()[0].contains("has not answered to our block"));
 }
+
+#[test]
+fn rule_10_a_stored_block_is_not_accepted_where_the_node_cannot_be_asked_about_it() {
+    for (says, words) in [("inconclusive", "another block came first"), ("duplicate", "duplicate")]
+    {
+        let mut world = World::new(vec![Core::new()]);
+        world.settle();
+        world.cores[0].header_says = Some(Said::Error(-32601, "Method not found"));
+        world.cores[0].submit_says = Some(json!(says));
+        let hash = world.mine();
+        // The tip does not move, so the block is asked about.
+        world.pass(60);
+        world.client.finish(world.now);
+        world.settle();
+        assert!(world.cores[0].seen("getblockheader") >= 1);
+        assert_eq!(world.verdicts(), [Verdict::Unresolved], "{says}");
+        assert!(standing(&world, hash).unwrap().1.unwrap().contains(words), "{says}");
+        assert_eq!(world.client.ledger().accepted, 0, "{says}");
+    }
+}
+
+#[test]
+fn rule_10_a_yes_that_was_untrue_is_not_believed_where_the_node_cannot_be_asked() {
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    world.cores[0].submit_says = Some(json!(null));
+    let hash = world.mine();
+    world.pass(5);
+    world.cores[0].header_says = Some(Said::Error(-32601, "Method not found"));
+    world.pass(300);
+    assert_eq!(standing(&world, hash).unwrap().0, Verdict::Unresolved);
+    assert_eq!(world.client.ledger().accepted, 0);
+    // A template on top of it says more than the node's word.
+    world.cores[0].submit_says = None;
+    world.pass(130);
+    assert_eq!(standing(&world, hash).unwrap().0, Verdict::Accepted);
+}
+
+#[test]
+fn rule_10_a_duplicate_is_accepted_if_the_chain_has_it_and_nothing_is_called_a_reorganisation() {
+    for comes_first in [false, true] {
+        let mut world = World::new(vec![Core::new()]);
+        world.settle();
+        let share = world.solve();
+        if comes_first {
+            world.cores[0].foreign_block();
+        }
+        // The node takes the block or stores it, and the answer is lost.
+        world.cores[0].mute_submit = true;
+        world.client.handle_share(world.now, &share).unwrap();
+        while world.client.poll_event().is_some() {}
+        world.client.handle_spooled(world.now, share.hash, Ok(()));
+        world.settle();
+        world.cores[0].mute_submit = false;
+        world.pass(2);
+        for _ in 0..2 {
+            world.cores[0].foreign_block();
+            world.settle();
+        }
+        match comes_first {
+            false => assert_eq!(world.verdicts(), [Verdict::Accepted]),
+            true => {
+                let reason = standing(&world, share.hash).unwrap().1.unwrap();
+                assert!(reason.contains("another block came first"), "{reason}");
+                assert_eq!(world.verdicts(), [Verdict::Unresolved]);
+            }
+        }
+    }
+    // Two names of one node, beaten to it.
+    let mut world = World::new(vec![Core::new(), Core::new()]);
+    world.settle();
+    let share = world.solve();
+    world.cores[0].foreign_block();
+    world.cores[1].submit_says = Some(json!("duplicate"));
+    world.client.handle_share(world.now, &share).unwrap();
+    world.cores[1].header_says = Some(Said::Result(json!({"confirmations": -1, "nTx": 1})));
+    world.pass(30);
+    assert_eq!(world.verdicts(), [Verdict::Unresolved]);
+}

@@ -54,10 +54,21 @@ pub(super) struct Trouble {
     vain: usize,
     /// The node's last words, or why there were none.
     pub(super) words: Option<String>,
-    /// The node said that it has the block.
-    took: bool,
+    /// The node said that it has the block, and where.
+    took: Option<Place>,
     /// It said so, and did not have the block when it was asked: its word is not enough now.
     pub(super) lost: bool,
+}
+
+/// Where a node that has the block has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In its best chain.
+    Chain,
+    /// Beside it.
+    Beside,
+    /// It did not say: a `duplicate` may be in the chain, or beside it.
+    Unsaid,
 }
 
 /// How one node and one block stand.
@@ -71,7 +82,7 @@ pub(super) enum Delivery {
     UnderWay { attempt: usize },
     /// The node has it, in the best chain when last seen.
     Taken,
-    /// The node has it, beside the best chain.
+    /// The node has it, beside the best chain or it does not say where.
     Stored,
     /// Refused for good.
     Refused(String),
@@ -92,31 +103,33 @@ pub(super) enum Standing {
 }
 
 impl Block {
-    /// The node has the block. One that lost it before is asked whether that is so.
+    /// The node has the block. One that lost it before is asked whether that is so, and one that
+    /// does not say where it has the block is asked where.
     pub(super) fn taken(
         &mut self,
         now: Duration,
         node: usize,
         attempt: usize,
-        how: Delivery,
+        place: Place,
     ) -> Delivery {
-        self.troubles[node].took = true;
-        match self.troubles[node].lost {
+        self.troubles[node].took = Some(place);
+        match self.troubles[node].lost || place == Place::Unsaid {
             true => Delivery::Due { at: now, attempt: attempt + 1, ask: true },
-            false => how,
+            false => place.into(),
         }
     }
 
     /// The node was asked, and has the block.
-    pub(super) fn found(&mut self, node: usize) {
-        self.troubles[node] = Trouble { took: true, ..Trouble::default() };
+    pub(super) fn found(&mut self, node: usize, place: Place) -> Delivery {
+        self.troubles[node] = Trouble { took: Some(place), ..Trouble::default() };
+        place.into()
     }
 
     /// The node was asked, and does not have the block: it is sent again, at once if the node has
     /// lost it only now.
     pub(super) fn resend(&mut self, now: Duration, node: usize, tip: Option<u32>) -> Delivery {
         let trouble = &mut self.troubles[node];
-        if std::mem::take(&mut trouble.took) {
+        if trouble.took.take().is_some() {
             let words = "the node said that it has the block, and does not have it";
             trouble.words = Some(words.to_owned());
             if std::mem::replace(&mut trouble.lost, true) {
@@ -147,11 +160,14 @@ impl Block {
         }
     }
 
-    /// The node cannot be asked. Its word was yes, or the block goes there once more.
+    /// The node cannot be asked. Its word counts, unless it was untrue before; else the block goes
+    /// there once more.
     pub(super) fn unasked(&mut self, now: Duration, node: usize, tip: Option<u32>) -> Delivery {
-        match self.troubles[node].took {
-            true => Delivery::Taken,
-            false => self.due_later(now, node, tip),
+        let Trouble { took, lost, .. } = self.troubles[node];
+        match took {
+            Some(place) if !lost => place.into(),
+            Some(_) => self.send_later(now, node, tip),
+            None => self.due_later(now, node, tip),
         }
     }
 
@@ -225,6 +241,9 @@ impl Block {
         }
         if let Some(node) = deliveries().position(|delivery| *delivery == Delivery::Stored) {
             let reason = match self.standing {
+                _ if self.troubles[node].took == Some(Place::Unsaid) => {
+                    "duplicate: stored by the node, which does not say whether in its best chain"
+                }
                 Some(Standing::Accepted) => {
                     "no longer in the best chain: a reorganisation took another branch"
                 }
@@ -258,6 +277,15 @@ impl SpooledBlock {
     pub(super) fn not_arrived(&self, error: &RpcError) -> String {
         let hash = self.hash;
         format!("block {hash} has not reached the node: {error}")
+    }
+}
+
+impl From<Place> for Delivery {
+    fn from(place: Place) -> Self {
+        match place {
+            Place::Chain => Self::Taken,
+            Place::Beside | Place::Unsaid => Self::Stored,
+        }
     }
 }
 

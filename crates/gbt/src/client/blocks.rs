@@ -7,7 +7,8 @@
 //!   neither yes nor no, keeps the block, which is sent again with growing pauses while it can
 //!   matter;
 //! - a node's "yes" holds while it has the block: it is asked when its tip does not move, when
-//!   another tip comes, when it was away, and in the end;
+//!   another tip comes, when it was away, and in the end; `duplicate` is no yes, and the node is
+//!   asked where it has the block;
 //! - a node that was away, and a block of an earlier run, are asked about first, so that nothing is
 //!   sent twice without need;
 //! - the file stays until the block is 6 deep: a node that crashes may forget what it had accepted;
@@ -18,7 +19,7 @@ use std::time::Duration;
 
 use midstate_chain::{Hash256, Verdict};
 
-use super::block::{Block, Delivery, Standing, Trouble, pause};
+use super::block::{Block, Delivery, Place, Standing, Trouble, pause};
 use super::node::Vain;
 use super::{Events, NodeNews};
 use crate::limits::{BURIED, MAX_BLOCKS, MAX_GONE, TELL_AGAIN};
@@ -343,10 +344,9 @@ impl Blocks {
         self.away[node] &= verdict.is_err();
         let mut told = None;
         block.deliveries[node] = match verdict {
-            Ok(BlockVerdict::Accepted | BlockVerdict::Duplicate) => {
-                block.taken(now, node, attempt, Delivery::Taken)
-            }
-            Ok(BlockVerdict::Inconclusive) => block.taken(now, node, attempt, Delivery::Stored),
+            Ok(BlockVerdict::Accepted) => block.taken(now, node, attempt, Place::Chain),
+            Ok(BlockVerdict::Duplicate) => block.taken(now, node, attempt, Place::Unsaid),
+            Ok(BlockVerdict::Inconclusive) => block.taken(now, node, attempt, Place::Beside),
             Ok(BlockVerdict::Refused(reason)) => match passing(&reason) {
                 Some(cause) => {
                     let words = format!("the node says {reason}: {cause}");
@@ -424,8 +424,7 @@ impl Blocks {
         events: &mut Events,
     ) {
         if let Some(block) = self.blocks.iter_mut().find(|block| block.spooled.hash == hash) {
-            block.deliveries[node] = Delivery::Taken;
-            block.found(node);
+            block.deliveries[node] = block.found(node, Place::Chain);
             self.settle(now, hash, events);
         }
     }
@@ -454,13 +453,11 @@ impl Blocks {
         block.deliveries[node] = match known {
             Ok(Some(info)) if info.confirmations >= 1 => {
                 done = buried(info.confirmations);
-                block.found(node);
-                Delivery::Taken
+                block.found(node, Place::Chain)
             }
             Ok(Some(_)) => {
                 done = lost;
-                block.found(node);
-                Delivery::Stored
+                block.found(node, Place::Beside)
             }
             Ok(None) => block.resend(now, node, tip),
             // It cannot even be asked.
