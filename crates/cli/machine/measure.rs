@@ -375,6 +375,11 @@ impl Estimate {
         self.median < BUSY * self.possible
     }
 
+    /// The rate of the machine by itself: what is possible where other programs kept it from that.
+    pub(crate) fn undisturbed(&self) -> f64 {
+        if self.is_busy() { self.possible } else { self.median }
+    }
+
     /// The rate in the words that every command has for it: `76.4 MH/s measured now`, or
     /// `busy: 10.8 of 76.4 MH/s possible; 86 % of the CPU time went to other programs`.
     pub(crate) fn words(&self) -> String {

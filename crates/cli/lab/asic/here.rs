@@ -28,9 +28,10 @@ pub(super) struct Here {
     pub(super) year: f64,
     /// Today.
     pub(super) date: Date,
-    /// Of all threads.
+    /// Of all threads, without other programs: the power below is that of a CPU with nothing else
+    /// to do.
     pub(super) rate: HashesPerSecond,
-    /// The measurement that it is the median of; `None` when the rate was given.
+    /// The measurement that it is from; `None` when the rate was given.
     pub(super) measured: Option<Estimate>,
     /// What was measured, in words.
     pub(super) rate_source: String,
@@ -77,7 +78,7 @@ impl Here {
                     units::count(threads, "thread"),
                     units::count(config.cut.midstates, "midstate")
                 );
-                (estimate.median, Some(estimate), source, Some(config.kernel.name()))
+                (estimate.undisturbed(), Some(estimate), source, Some(config.kernel.name()))
             }
         };
         let is_measured = measured.is_some() && watts.is_none() && measured_watts.is_some();

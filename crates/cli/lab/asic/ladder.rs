@@ -34,6 +34,16 @@ const LADDER: [&str; 14] = [
     "Antminer S23 Hyd",
 ];
 
+/// Those of them that stand below the answer: it fits a terminal of 24 rows.
+const FIRST_SCREEN: [&str; 6] = [
+    "Pencil and paper",
+    "ESP32-D0",
+    "GeForce RTX 4090",
+    "Avalon batch 1",
+    "Antminer S9",
+    "Antminer S23 Hyd",
+];
+
 /// Columns of a rung beside name and bar: mark, year, rate.
 const BESIDE: usize = 20;
 
@@ -59,6 +69,10 @@ pub(super) fn is_on_ladder(device: &Device) -> bool {
 
 /// The machines of the ladder with this one among them, slowest first.
 pub(super) fn rungs(comparison: &Comparison) -> Vec<Rung> {
+    rungs_of(comparison, &LADDER)
+}
+
+fn rungs_of(comparison: &Comparison, names: &[&str]) -> Vec<Rung> {
     let rung = |device: &Device| Rung {
         name: device.name.clone(),
         year: device.year,
@@ -67,7 +81,8 @@ pub(super) fn rungs(comparison: &Comparison) -> Vec<Rung> {
         here: false,
     };
     let devices = comparison.devices.iter();
-    let mut rungs: Vec<_> = devices.filter(|device| is_on_ladder(device)).map(rung).collect();
+    let mut rungs: Vec<_> =
+        devices.filter(|device| names.contains(&device.short_name())).map(rung).collect();
     let here = &comparison.here;
     rungs.push(Rung {
         name: format!("THIS MACHINE: {}", here.name),
@@ -83,8 +98,8 @@ pub(super) fn rungs(comparison: &Comparison) -> Vec<Rung> {
 /// The answer, and the machines side by side.
 pub(super) fn print(comparison: &Comparison, out: &mut Output) {
     print_short_answer(comparison, out);
-    print_rates(&rungs(comparison), out);
-    out.text("\nThe rest, with energy, physics, blocks and sources: midstate asic --full");
+    print_rates(&rungs_of(comparison, &FIRST_SCREEN), out);
+    out.text("The rest, with energy, physics, blocks and sources: midstate asic --full");
 }
 
 /// Everything.
@@ -115,7 +130,11 @@ fn print_short_answer(comparison: &Comparison, out: &mut Output) {
     let watts = band(here.watts.0.to_string(), here.watts.1.to_string());
     let is_assumed = here.watts.0 != here.watts.1;
     let tries = significant(here.rate.0);
-    let known = if here.measured.is_some() { "measured now" } else { "as given" };
+    let known = match &here.measured {
+        None => "as given",
+        Some(measured) if measured.is_busy() => "without other programs",
+        Some(_) => "measured now",
+    };
     out.styled(
         Style::Here,
         format!("This machine: {} {known}, {tries} hashes a second.", here.rate),
@@ -137,6 +156,14 @@ fn print_short_answer(comparison: &Comparison, out: &mut Output) {
     );
     out.prose(0, WHY);
     out.prose(0, verdict.what_mining_leaves());
+    out.prose(
+        0,
+        format!(
+            "What physics leaves: to erase a bit takes energy (Landauer), and the best ASIC is still \
+             {} times above the highest floor that follows from it.",
+            significant(verdict.floors[2].best)
+        ),
+    );
 }
 
 fn print_here(comparison: &Comparison, out: &mut Output) {
@@ -146,7 +173,11 @@ fn print_here(comparison: &Comparison, out: &mut Output) {
     let interval = here.measured.map_or_else(String::new, |measured| {
         let Estimate { low, high, samples, .. } = measured;
         let windows = units::count(samples, "window");
-        format!(", median of {windows} in {} .. {}", rate(low), rate(high))
+        let found = format!("{windows} in {} .. {}", rate(low), rate(high));
+        match measured.is_busy() {
+            true => format!(", possible; on the busy CPU {found}"),
+            false => format!(", median of {found}"),
+        }
     });
     out.text(format!("  rate    {}{interval}", here.rate));
     out.text(format!("          {}", here.rate_source));

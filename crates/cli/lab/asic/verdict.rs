@@ -177,7 +177,7 @@ impl Verdict {
 
 /// Why, in a sentence.
 pub(super) const WHY: &str = "Why: a CPU spends nearly all its energy on fetching and steering \
-    instructions; an ASIC has none. The rounds of the hash are laid out on it as wires.";
+    instructions. An ASIC, a chip for this hash alone, has none: its wires are the rounds.";
 
 /// Why, in a paragraph.
 pub(super) const ANSWER: &str = "A CPU spends its energy on deciding what to do: it fetches, \
