@@ -114,6 +114,9 @@ fn the_answer_of_asic_is_on_the_screen_when_it_ends() {
 fn claims_are_shown_alone_by_number_or_word() {
     let one = text(&["econ", "claims", "12"]);
     assert!(one.starts_with("12 ") && !one.contains("\n13 "), "{one}");
+    let all = text(&["econ", "claims"]);
+    let tally = all.lines().next().expect("a tally");
+    assert_eq!(all.matches(tally).count(), 2, "first, and last, where the screen ends: {all}");
     let one = one.split_whitespace().collect::<Vec<_>>().join(" ");
     let said = "In our words, from article 0 (Pools and hashprice in the United States): American";
     assert!(one.contains(said), "a paraphrase, and whose: {one}");

@@ -18,8 +18,10 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, out: &mut Output) -> Result<(), Failure> {
     let chosen = chosen(&args.which)?;
-    if args.which.is_empty() {
-        tally(&chosen, out);
+    let is_whole = args.which.is_empty();
+    let tally = tally(&chosen);
+    if is_whole {
+        head(&tally, out);
     }
     let figures = figures();
     for claim in chosen {
@@ -32,7 +34,7 @@ pub(super) fn run(args: &Args, out: &mut Output) -> Result<(), Failure> {
         let sources = claim.figures.iter().filter_map(|&name| figures.get(name));
         let sources = sources.map(|figure| format!("{}: {}", figure.date, figure.source));
         let sources: Vec<_> = sources.collect();
-        if !args.which.is_empty() {
+        if !is_whole {
             sources.iter().for_each(|source| out.prose(3, format!("Source, {source}.")));
         }
         out.text(format!("   $ {}\n", claim.command));
@@ -42,6 +44,11 @@ pub(super) fn run(args: &Args, out: &mut Output) -> Result<(), Failure> {
             "computed": computed, "verdict": verdict, "sources": sources,
             "command": claim.command, "shows": claim.shows,
         }));
+    }
+    // The head has left the screen by now.
+    if is_whole {
+        out.styled(Style::Heading, tally);
+        out.text(ONE_ALONE);
     }
     Ok(())
 }
@@ -56,7 +63,7 @@ fn said_by(claim: &Claim) -> String {
     let names = claim.articles.iter().zip(titles(claim));
     let names: Vec<_> = names.map(|(number, title)| format!("{number} ({title})")).collect();
     match &names[..] {
-        [] => "In our words, from an article that the notes do not name".to_owned(),
+        [] => "In our words, from one of the articles; which one is not recorded".to_owned(),
         [one] => format!("In our words, from article {one}"),
         [firsts @ .., last] => {
             format!("In our words, from articles {} and {last}", firsts.join(", "))
@@ -64,10 +71,13 @@ fn said_by(claim: &Claim) -> String {
     }
 }
 
-/// The answer first.
-fn tally(claims: &[&Claim], out: &mut Output) {
+const ONE_ALONE: &str =
+    "One alone, with its sources: midstate econ claims 12, or midstate econ claims halving";
+
+/// The answer.
+fn tally(claims: &[&Claim]) -> String {
     let count = |verdict| claims.iter().filter(|claim| claim.verdict == verdict).count();
-    let text = format!(
+    format!(
         "{} claims: {} hold, {} are estimates, {} opinions, {} wrong, {} not computable",
         claims.len(),
         count(Verdict::Holds),
@@ -75,22 +85,23 @@ fn tally(claims: &[&Claim], out: &mut Output) {
         count(Verdict::Opinion),
         count(Verdict::Wrong),
         count(Verdict::Beyond)
-    );
-    out.styled(Style::Heading, text);
+    )
+}
+
+/// The answer first, then whose claims they are.
+fn head(tally: &str, out: &mut Output) {
+    out.styled(Style::Heading, tally);
     out.prose(
         0,
         "They are from five news articles of early 2026, in our words and with the articles' \
-         figures. The notes kept what each article is about and not its headline, so that the \
-         titles are ours, too.",
+         figures. The titles of the articles are ours as well: their headlines are not recorded.",
     );
     for Article { number, title, retells } in ARTICLES {
         if let Some(report) = retells {
             out.prose(0, format!("Article {number} ({title}) retells {report}."));
         }
     }
-    out.text(
-        "One alone, with its sources: midstate econ claims 12, or midstate econ claims halving\n",
-    );
+    out.text(format!("{ONE_ALONE}\n"));
 }
 
 fn style(verdict: Verdict) -> Style {
