@@ -598,3 +598,11 @@ fn luck_is_repeated_with_its_seed_and_has_no_memory() {
     assert_eq!((fit["event"].as_str(), fit["blocks"].as_u64()), (Some("fit"), Some(4_000)));
     assert!(fit["p_value"].as_f64() > Some(0.001), "{fit}");
 }
+
+#[test]
+fn a_comma_in_a_number_is_told() {
+    for price in ["68,800", "0,05"] {
+        let (code, stderr) = fail(&["econ", "hashprice", "--price", price]);
+        assert!(code == 2 && stderr.contains("with a point and no comma"), "{stderr}");
+    }
+}

@@ -294,6 +294,15 @@ fn rule_7_a_password_that_looks_like_a_flag_is_taken_and_no_mistake_shows_a_pass
     }
 }
 
+#[test]
+fn a_word_too_many_is_shown_where_no_password_can_be() {
+    let (code, stderr) = fail(&["asic", "--rate", "25.8", "MH/s"]);
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("unexpected argument 'MH/s'"), "{stderr}");
+    let (_, stderr) = fail(&["mine", "-o", "127.0.0.1:333333", "-u", "me"]);
+    assert!(stderr.contains("'127.0.0.1:..'") && stderr.contains("port"), "{stderr}");
+}
+
 #[cfg(unix)]
 #[test]
 fn s15_a_file_that_others_can_read_is_warned_of_unless_it_is_a_credential() {

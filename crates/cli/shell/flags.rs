@@ -138,6 +138,9 @@ pub(crate) fn with_tip(mut error: clap::Error) -> clap::Error {
     error
 }
 
+/// The commands that take no password, so that no word on their lines can be one.
+const WITHOUT_PASSWORD: [&str; 6] = ["asic", "bench", "completions", "econ", "explain", "man"];
+
 /// clap's error without passwords: clap repeats a value that it could not use, and a URL may hold
 /// one; and it repeats a word that belongs to no flag, as the second one of `-p x PASSWORD`.
 pub(crate) fn without_secrets(mut error: clap::Error) -> clap::Error {
@@ -155,7 +158,11 @@ pub(crate) fn without_secrets(mut error: clap::Error) -> clap::Error {
     }
     let no_flag =
         |word: &String| !word.starts_with('-') && TIPS.iter().all(|(known, _)| known != word);
-    if error.kind() == ErrorKind::UnknownArgument
+    let usage = error.get(ContextKind::Usage).map(ToString::to_string).unwrap_or_default();
+    let has_password =
+        !WITHOUT_PASSWORD.iter().any(|command| usage.contains(&format!("midstate {command}")));
+    if has_password
+        && error.kind() == ErrorKind::UnknownArgument
         && text(&error, ContextKind::InvalidArg).is_some_and(|word| no_flag(&word))
     {
         let words = "(not shown, as it may belong to a password)".to_owned();

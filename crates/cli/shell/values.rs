@@ -122,6 +122,9 @@ pub(crate) fn volatility(text: &str) -> Result<f64, String> {
 fn parse(text: &str, good: impl Fn(f64) -> bool, expected: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(value) if f64::is_finite(value) && good(value) => Ok(value),
+        _ if text.contains(',') => {
+            Err(format!("expected {expected}, with a point and no comma in it"))
+        }
         _ => Err(format!("expected {expected}")),
     }
 }

@@ -316,16 +316,31 @@ pub fn without_login(text: &str) -> String {
             _ => "..".to_owned(),
         };
     }
-    if is_plain(before, rest) { text.to_owned() } else { "..".to_owned() }
+    if is_plain(before, rest) {
+        return text.to_owned();
+    }
+    // What stands behind the first colon may be a password, and what stands before it none.
+    let is_name = |host: &str| {
+        !host.is_empty()
+            && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte))
+    };
+    match rest.split_once(':') {
+        Some((host, _)) if is_name(host) && has_scheme_or_none(before) => {
+            format!("{before}{host}:..")
+        }
+        _ => "..".to_owned(),
+    }
+}
+
+fn has_scheme_or_none(before: &str) -> bool {
+    let scheme = before.strip_suffix("://").unwrap_or(before);
+    scheme.is_empty() || is_scheme(scheme)
 }
 
 /// Whether nothing stands behind a colon but digits, and no more of them than a port has.
 fn is_plain(before: &str, rest: &str) -> bool {
-    let scheme = before.strip_suffix("://").unwrap_or(before);
     let port = rest.rsplit_once(':').map_or("", |(_, port)| port).trim_end_matches('/');
-    (scheme.is_empty() || is_scheme(scheme))
-        && port.len() <= 5
-        && port.bytes().all(|byte| byte.is_ascii_digit())
+    has_scheme_or_none(before) && port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -410,9 +425,10 @@ mod tests {
         for (text, shown) in [
             ("stratum+tcp://h:70000", "stratum+tcp://h:70000"),
             ("gopher://h", "gopher://h"),
-            ("h:1/path", ".."),
+            ("h:1/path", "h:.."),
+            ("127.0.0.1:333333", "127.0.0.1:.."),
             ("x://me:hunter2@h:1", "x://..@h:1"),
-            ("x://me:hunter2", ".."),
+            ("x://me:hunter2", "x://me:.."),
             ("me:hunter2@h", "..@h"),
             ("x://me:hunter2@h:hunter2", ".."),
             ("me:hunter2://h:1", ".."),
