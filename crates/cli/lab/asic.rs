@@ -108,7 +108,8 @@ fn send(comparison: &Comparison, out: &mut Output) {
     let (low, high) = here.efficiency();
     out.event(&json!({
         "event": "device", "name": here.name, "class": "this", "year": here.year,
-        "hps": here.measured.map_or(here.rate.0, |rate| rate.median), "hps_low": here.measured.map(|rate| rate.low),
+        "hps": here.measured.map_or(here.rate.0, |rate| rate.median),
+        "hps_low": here.measured.map(|rate| rate.low),
         "hps_high": here.measured.map(|rate| rate.high),
         "hps_possible": here.measured.map(|rate| rate.possible),
         "cpu_elsewhere": here.measured.and_then(|rate| rate.elsewhere), "kernel": here.kernel,
