@@ -116,6 +116,21 @@ fn a_node_that_is_away_is_asked_after_1_2_5_and_then_every_10_seconds() {
 }
 
 #[test]
+fn rule_23_a_node_that_closes_the_connection_is_asked_after_1_2_5_and_then_every_10_seconds() {
+    for call in ["getblocktemplate", "proposal"] {
+        let mut world = World::with(never(1), vec![Core::new()]);
+        world.cores[0].cuts = Some(call);
+        world.pass(40);
+        assert_eq!(world.asked_at(0, call, 0), [0, 1, 3, 8, 18, 28, 38]);
+        assert!(world.cores[0].seen("getblockchaininfo") <= 2 * 7);
+        // The node is well again.
+        world.cores[0].cuts = None;
+        world.pass(10);
+        assert!(world.job.is_some(), "{call}");
+    }
+}
+
+#[test]
 fn long_polls_that_break_at_once_rest_for_ten_minutes_after_the_third() {
     let mut world = World::new(vec![Core::new()]);
     world.cores[0].cuts_longpolls = Some(0);

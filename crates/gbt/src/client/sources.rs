@@ -75,7 +75,10 @@ impl Client {
         }
         let node = &mut self.nodes[index];
         let mut is_back = node.vain.take().is_some();
-        if node.phase == Phase::New && self.failover.is_wanted(index) {
+        // A pause after another call that failed goes on, though the node names its chain. A node
+        // that was only slow has answered now, and is asked on.
+        let rests = !is_back && !node.is_silent && node.wake_at.is_some_and(|at| at > now);
+        if node.phase == Phase::New && self.failover.is_wanted(index) && !rests {
             node.phase = Phase::Ready;
             node.wake_at = Some(now);
             is_back = true;

@@ -86,6 +86,9 @@ pub(crate) struct Core {
     pub(crate) fresh: bool,
     /// So does every call.
     pub(crate) closes: bool,
+    /// Something in front of it closes the connection at each of these calls, the fresh one of the
+    /// second try, too.
+    pub(crate) cuts: Option<&'static str>,
     /// Fields put into every template over the true ones.
     pub(crate) template_extras: Value,
     /// Calls seen, by method ("proposal" apart).
@@ -122,6 +125,7 @@ impl Core {
             proposal_says: None,
             fresh: false,
             closes: false,
+            cuts: None,
             template_extras: json!({}),
             seen: HashMap::new(),
             longpolls: Vec::new(),
@@ -240,6 +244,9 @@ impl Core {
         assert_eq!(body["method"], call.method());
         if self.hangs_at.contains(&name) {
             return None;
+        }
+        if self.cuts == Some(name) {
+            return Some(Err(NoAnswer::Broken("connection closed".to_owned())));
         }
         match self.trouble {
             Some(Trouble::Down) => {
@@ -500,7 +507,7 @@ impl World {
                 self.asked.push((request.node, name(&request.call), self.now));
                 assert!(self.asked.len() < before + 10_000, "one call leads to the next");
                 let core = &mut self.cores[request.node];
-                if core.fresh || core.closes {
+                if core.fresh || core.closes || core.cuts == Some(name(&request.call)) {
                     core.fresh = false;
                     self.client.handle_connected(self.now, request.node);
                 }
