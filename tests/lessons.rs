@@ -606,3 +606,11 @@ fn a_comma_in_a_number_is_told() {
         assert!(code == 2 && stderr.contains("with a point and no comma"), "{stderr}");
     }
 }
+
+#[test]
+fn a_replay_that_swings_says_that_the_swing_is_the_models() {
+    for (replay, swings) in [("halving2028", true), ("price-fall", true), ("calm", false)] {
+        let text = text(&["econ", "retarget", "--replay", replay]);
+        assert_eq!(text.contains("That swing is the"), swings, "{replay}: {text}");
+    }
+}

@@ -423,16 +423,38 @@ fn lesson(args: &Args, periods: &[Period], out: &mut Output) {
              until its end.",
             coins_after_the_exit(periods)
         ),
-        Replay::Halving2028 => "Hashprice halves in one block. Machines that cannot pay for \
-                                their power stop. Blocks slow down until the difficulty has \
-                                followed, and the best machines share the rest."
-            .to_owned(),
-        Replay::PriceFall => "The price falls at once, the difficulty up to two weeks later: in \
-                              between the weakest machines stand still, and blocks are late."
-            .to_owned(),
+        Replay::Halving2028 => format!(
+            "Hashprice halves in one block. Machines that cannot pay for their power stop, and \
+             blocks come late until the difficulty follows.{}",
+            swing(periods)
+        ),
+        Replay::PriceFall => format!(
+            "The price falls at once, and the difficulty follows at the next retarget, which late \
+             blocks put off to {:.0} days: in between the weakest machines stand still.{}",
+            longest(periods) / DAY,
+            swing(periods)
+        ),
     };
     out.line("");
     out.prose(0, text);
+}
+
+/// Of the longest period, in seconds.
+fn longest(periods: &[Period]) -> f64 {
+    let took = periods.iter().map(|period| period.interval * f64::from(RETARGET_INTERVAL));
+    took.fold(0.0, f64::max)
+}
+
+/// Why machines leave and return by turns, where they do.
+fn swing(periods: &[Period]) -> &'static str {
+    let turns = periods.windows(2).filter(|pair| pair[0].on != pair[1].on).count();
+    if turns < 4 {
+        return "";
+    }
+    " Then the difficulty is so low that all machines pay for themselves: they return together, \
+     and the next retarget drives them out again. That swing is the model's: here each fleet \
+     decides at a retarget, by the hashprice of that day alone. Real miners have contracts and \
+     wait, which damps it."
 }
 
 /// What the run says of the exit, as far as it goes.
