@@ -165,7 +165,8 @@ fn rule_5_who_has_work_of_a_node_is_never_given_up_whatever_was_before() {
     world.pass(50);
     assert_eq!(world.end, None, "it gives work");
     world.break_node(0, Trouble::Down);
-    world.pass(30);
+    // Some seconds until it is noticed, then 30 s.
+    world.pass(36);
     assert!(
         matches!(&world.end, Some(LinkEnd::Unreachable(reason)) if reason.contains("refused")),
         "{:?}",
