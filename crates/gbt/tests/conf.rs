@@ -126,3 +126,10 @@ fn s15_passwords_are_not_printed() {
 fn ports_are_cores() {
     assert_eq!(Network::ALL.map(default_port), [8332, 48332, 38332, 18443]);
 }
+
+#[test]
+fn s15_credentials_in_a_log_have_no_password() {
+    let (user, password) = ("me".to_owned(), "hunter2".to_owned());
+    let shown = format!("{:?}", Credentials::Password { user, password });
+    assert!(shown.contains("me") && !shown.contains("hunter2"), "{shown}");
+}

@@ -98,6 +98,17 @@ fn s11_a_nodes_name_for_itself_is_fit_to_be_printed() {
 }
 
 #[test]
+fn foreign_words_are_cut_by_letters_and_not_by_bytes() {
+    let shown = |letter: &str| {
+        let words = answer(200, &letter.repeat(500)).raw_result().unwrap_err().to_string();
+        words.matches(letter).count()
+    };
+    // Letters of two and of three bytes.
+    assert_eq!(shown("ß"), shown("語"));
+    assert!(shown("ß") > 50, "{}", shown("ß"));
+}
+
+#[test]
 fn s16_length_is_bounded() {
     let padded = |len: usize| {
         let result = r#"{"result":1}"#;

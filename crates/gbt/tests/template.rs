@@ -337,6 +337,19 @@ fn i17_the_coinbase_must_fit_as_well() {
 }
 
 #[test]
+fn i17_a_block_may_have_the_nodes_weight_to_the_last_unit() {
+    let work = |limit: u64| {
+        let template = parse(&with(json!({"weightlimit": limit}))).unwrap();
+        Work::new(template, &payout(b"tag"), "1".to_owned(), true)
+    };
+    let block: Block = deserialize_hex(&work(4_000_000).unwrap().proposal()).unwrap();
+    // Room is kept for a count of transactions of five bytes, of which this block needs one.
+    let weight = block.weight().to_wu() + 4 * 4;
+    assert!(work(weight).is_ok());
+    assert!(matches!(work(weight - 1), Err(WorkError::NoRoom(_))));
+}
+
+#[test]
 fn tags_have_a_limit_that_is_said() {
     let template = parse(&with(json!({}))).unwrap();
     let tag = |len| Work::new(template.clone(), &payout(&vec![b'x'; len]), "1".to_owned(), true);
