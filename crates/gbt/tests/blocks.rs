@@ -157,6 +157,74 @@ fn i8_a_tip_of_others_leads_to_one_question_about_our_highest_block() {
     assert_eq!(world.cores[0].seen("getblockheader"), 1);
 }
 
+/// The node forgets all that it took, as in a crash.
+fn forget(core: &mut Core) {
+    core.blocks.clear();
+    core.best.truncate(1);
+}
+
+/// Answers all that is asked, and what comes of it, without time passing; of each round the
+/// questions about blocks in reverse.
+fn answer_in_reverse(world: &mut World) {
+    loop {
+        while world.client.poll_event().is_some() {}
+        let round: Vec<_> = std::iter::from_fn(|| world.client.poll_request()).collect();
+        if round.is_empty() {
+            return;
+        }
+        let (questions, others): (Vec<_>, Vec<_>) =
+            round.into_iter().partition(|request| request.call.method() == "getblockheader");
+        for request in questions.into_iter().rev().chain(others) {
+            if let Some(answer) = world.cores[0].answer(request.id, &request.call) {
+                world.client.handle_answer(world.now, request.id, answer);
+            }
+        }
+    }
+}
+
+#[test]
+fn i8_a_node_that_forgot_our_blocks_gets_them_again_in_the_order_of_the_chain() {
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    for _ in 0..5 {
+        world.mine();
+    }
+    let files: Vec<_> = world.spool.values().cloned().collect();
+    forget(&mut world.cores[0]);
+    world.client.finish(world.now);
+    answer_in_reverse(&mut world);
+    assert_eq!(world.cores[0].height(), 5);
+    assert_eq!(world.cores[0].seen("submitblock"), 10, "each once more");
+    // So do those of an earlier run, in whatever order they are read.
+    let mut world = World::new(vec![Core::new()]);
+    files.into_iter().for_each(|file| world.client.replay(world.now, file));
+    answer_in_reverse(&mut world);
+    assert_eq!(world.cores[0].height(), 5);
+    assert_eq!(world.cores[0].seen("submitblock"), 5);
+}
+
+#[test]
+fn i8_a_block_whose_parent_the_node_has_forgotten_goes_right_behind_it() {
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    for _ in 0..4 {
+        world.mine();
+    }
+    forget(&mut world.cores[0]);
+    world.mine();
+    assert_eq!(world.cores[0].height(), 5, "without a pause");
+    assert_eq!(warnings(&world, "prev-blk-not-found"), 0, "{:?}", world.warnings());
+    // A node that has the parent and denies it is not asked without end.
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    world.mine();
+    world.cores[0].refuse_blocks = Some("prev-blk-not-found");
+    world.mine();
+    world.pass(10);
+    assert!(world.sent.len() <= 5, "{:?}", world.sent);
+    assert_eq!(warnings(&world, "prev-blk-not-found"), 1);
+}
+
 #[test]
 fn i8_a_node_that_has_the_header_alone_gets_the_block_again() {
     let mut world = World::new(vec![Core::new()]);

@@ -171,6 +171,27 @@ impl Block {
         }
     }
 
+    /// The node has said nothing yet that speaks against it, and it is of this run.
+    pub(super) fn is_new(&self, node: usize) -> bool {
+        let Trouble { vain, lost, .. } = self.troubles[node];
+        !self.replayed && vain == 0 && !lost
+    }
+
+    /// The node is being told or asked about it, or about to be.
+    pub(super) fn is_busy(&self, node: usize, now: Duration) -> bool {
+        match self.deliveries[node] {
+            Delivery::UnderWay { .. } => true,
+            Delivery::Due { at, .. } => at <= now,
+            _ => false,
+        }
+    }
+
+    /// The block goes to this node once more, right behind the one that it builds on.
+    pub(super) fn follow(&mut self, now: Duration, node: usize) -> Delivery {
+        self.troubles[node].vain += 1;
+        Delivery::Due { at: now, attempt: self.troubles[node].vain, ask: false }
+    }
+
     /// The block goes to this node once more, after a pause that grows.
     pub(super) fn send_later(&mut self, now: Duration, node: usize, tip: Option<u32>) -> Delivery {
         self.troubles[node].vain += 1;

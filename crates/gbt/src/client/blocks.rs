@@ -11,6 +11,7 @@
 //!   asked where it has the block;
 //! - a node that was away, and a block of an earlier run, are asked about first, so that nothing is
 //!   sent twice without need;
+//! - a block that is sent again goes behind the block of ours that it builds on;
 //! - the file stays until the block is 6 deep: a node that crashes may forget what it had accepted;
 //! - of 64 blocks the oldest with a verdict makes room; while 64 have none, no more are found.
 
@@ -25,6 +26,9 @@ use super::{Events, NodeNews};
 use crate::limits::{BURIED, MAX_BLOCKS, MAX_GONE, TELL_AGAIN};
 use crate::rpc::{BlockVerdict, Call, HeaderInfo, RpcError, code};
 use crate::spool::SpooledBlock;
+
+/// What a node says to a block when it lacks the one before it.
+const NO_PARENT: &str = "prev-blk-not-found";
 
 /// Blocks of this run, counted; replayed ones are not.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -100,8 +104,11 @@ impl Blocks {
     }
 
     pub(super) fn origin(&self, hash: Hash256) -> Option<usize> {
-        let mut blocks = self.blocks.iter();
-        blocks.find(|block| block.spooled.hash == hash).map(|block| block.origin)
+        self.find(hash).map(|block| block.origin)
+    }
+
+    fn find(&self, hash: Hash256) -> Option<&Block> {
+        self.blocks.iter().find(|block| block.spooled.hash == hash)
     }
 
     /// Whether a block of ours builds on this one.
@@ -189,19 +196,20 @@ impl Blocks {
         now: Duration,
         may_submit: impl Fn(usize) -> bool,
     ) -> Option<(usize, Hash256, Call)> {
-        for block in &mut self.blocks {
-            let hash = block.spooled.hash;
-            for (node, delivery) in block.deliveries.iter_mut().enumerate() {
-                if let Delivery::Due { at, attempt, ask } = *delivery
+        for index in 0..self.blocks.len() {
+            for node in 0..self.barred.len() {
+                let block = &self.blocks[index];
+                if let Delivery::Due { at, attempt, ask } = block.deliveries[node]
                     && at <= now
                     && may_submit(node)
+                    && !self.waits_for_parent(block, node, now)
                 {
-                    *delivery = Delivery::UnderWay { attempt };
-                    let call = if ask {
-                        Call::Header(hash)
-                    } else {
-                        Call::Submit { block: block.hex.clone() }
+                    let (hash, hex) = (block.spooled.hash, &block.hex);
+                    let call = match ask {
+                        true => Call::Header(hash),
+                        false => Call::Submit { block: hex.clone() },
                     };
+                    self.blocks[index].deliveries[node] = Delivery::UnderWay { attempt };
                     return Some((node, hash, call));
                 }
             }
@@ -209,10 +217,34 @@ impl Blocks {
         None
     }
 
+    /// Whether a block that is sent again has to wait for an answer about the block of ours before
+    /// it, without which the node cannot take it. A new one never waits.
+    fn waits_for_parent(&self, block: &Block, node: usize, now: Duration) -> bool {
+        let is_sent_again = matches!(block.deliveries[node], Delivery::Due { ask: false, .. })
+            && !block.is_new(node);
+        is_sent_again && self.find(block.spooled.prev_hash).is_some_and(|it| it.is_busy(node, now))
+    }
+
+    /// The node lacks the block before this one: whether that is ours and on its way. If the node
+    /// said that it has it, it is asked once whether it still does.
+    fn brings_parent(&mut self, now: Duration, node: usize, hash: Hash256) -> bool {
+        let Some(block) = self.find(hash) else { return false };
+        let (prev_hash, is_new) = (block.spooled.prev_hash, block.is_new(node));
+        let mut blocks = self.blocks.iter_mut();
+        let Some(parent) = blocks.find(|block| block.spooled.hash == prev_hash) else {
+            return false;
+        };
+        let delivery = &mut parent.deliveries[node];
+        if is_new && matches!(delivery, Delivery::Taken | Delivery::Stored) {
+            *delivery = Delivery::Due { at: now, attempt: 0, ask: true };
+        }
+        parent.is_busy(node, now)
+    }
+
     /// When the next block goes to a node.
     pub(super) fn due_at(&self, node: usize) -> Option<Duration> {
         let due = |block: &Block| match block.deliveries[node] {
-            Delivery::Due { at, .. } => Some(at),
+            Delivery::Due { at, .. } if !self.waits_for_parent(block, node, at) => Some(at),
             _ => None,
         };
         self.blocks.iter().filter_map(due).min()
@@ -337,6 +369,8 @@ impl Blocks {
         tip: Option<u32>,
         events: &mut Events,
     ) {
+        let lacks_parent = verdict == Ok(BlockVerdict::Refused(NO_PARENT.to_owned()));
+        let follows = lacks_parent && self.brings_parent(now, node, hash);
         let Some(block) = self.blocks.iter_mut().find(|block| block.spooled.hash == hash) else {
             return;
         };
@@ -347,6 +381,7 @@ impl Blocks {
             Ok(BlockVerdict::Accepted) => block.taken(now, node, attempt, Place::Chain),
             Ok(BlockVerdict::Duplicate) => block.taken(now, node, attempt, Place::Unsaid),
             Ok(BlockVerdict::Inconclusive) => block.taken(now, node, attempt, Place::Beside),
+            Ok(BlockVerdict::Refused(_)) if follows => block.follow(now, node),
             Ok(BlockVerdict::Refused(reason)) => match passing(&reason) {
                 Some(cause) => {
                     let words = format!("the node says {reason}: {cause}");
@@ -377,18 +412,13 @@ impl Blocks {
                 Delivery::Due { at: now + pause(attempt), attempt, ask: false }
             }
         };
-        let is_kept = block.is_open();
+        let (is_kept, is_taken) = (block.is_open(), block.deliveries[node] == Delivery::Taken);
         match told {
             Some(words) => self.tell(now, node, hash, words, is_kept, events),
-            None if self.blocks_at(node, hash) == Some(&Delivery::Taken) => self.told[node] = None,
+            None if is_taken => self.told[node] = None,
             None => {}
         }
         self.settle(now, hash, events);
-    }
-
-    fn blocks_at(&self, node: usize, hash: Hash256) -> Option<&Delivery> {
-        let mut blocks = self.blocks.iter();
-        blocks.find(|block| block.spooled.hash == hash).map(|block| &block.deliveries[node])
     }
 
     /// A node's word that is no verdict: the same one once, others once a minute.
@@ -551,7 +581,7 @@ impl Ledger {
 /// Why time may lift a refusal, if it may.
 fn passing(reason: &str) -> Option<&'static str> {
     match reason {
-        "prev-blk-not-found" => Some("it does not have the block before it"),
+        NO_PARENT => Some("it does not have the block before it"),
         "time-too-new" => Some("its time is too far ahead of the node's clock; check both clocks"),
         _ => None,
     }
