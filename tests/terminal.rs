@@ -396,6 +396,26 @@ fn a_question_mark_explains_keys_and_rows_while_mining_goes_on() {
 }
 
 #[test]
+fn a_manual_page_is_shown_by_man_and_not_as_its_source() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = std::env::temp_dir().join(format!("midstate-man-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let man = directory.join("man");
+    let script = "#!/bin/sh\necho \"$@ has\" $(/bin/cat | /usr/bin/head -c 12)\n/bin/sleep 1\n";
+    std::fs::write(&man, script).unwrap();
+    std::fs::set_permissions(&man, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = directory.to_str().unwrap();
+    let terminal = Terminal::start(&["man", "demo"], &[("PATH", path)]);
+    terminal.wait_for("the page by man", |screen| shows(screen, "-l - has .ie "));
+    assert_eq!(terminal.end().0, Some(0));
+    // Without one the source is better than nothing.
+    std::fs::remove_dir_all(&directory).unwrap();
+    let terminal = Terminal::start(&["man", "demo"], &[("PATH", path)]);
+    terminal.wait_for("the source", |screen| shows(screen, "midstate"));
+    assert_eq!(terminal.end().0, Some(0));
+}
+
+#[test]
 fn hints_for_who_reaches_no_pool_are_in_the_view() {
     let nobody = Port::hold();
     let terminal = Terminal::start(&["mine", "-o", &nobody.address().to_string(), "-u", "x"], &[]);

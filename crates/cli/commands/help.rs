@@ -1,7 +1,9 @@
 //! The program on itself beside `--help`: man pages and completions, made from the flags
 //! as they are, so that neither can be out of date.
 
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
+use std::process::Stdio;
 
 use anyhow::Context;
 use clap::Command;
@@ -20,9 +22,11 @@ pub(crate) struct CompletionsArgs {
 }
 
 /// Flags of `man`.
+///
+/// On a terminal the system's man shows the page; elsewhere its source is printed.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
-  midstate man mine | man -l -
+  midstate man mine
   midstate man --out share/man/man1")]
 pub(crate) struct ManArgs {
     /// The command whose page is printed, such as mine, or econ odds [default: midstate itself]
@@ -59,7 +63,9 @@ pub(crate) fn man(
         program.build();
         let mut text = Vec::new();
         Man::new(page(&program, &other, &args.command)?.clone()).render(&mut text)?;
-        out.document(&text);
+        if !(std::io::stdout().is_terminal() && is_shown_by_man(&text)) {
+            out.document(&text);
+        }
         return Ok(());
     };
     let shown = directory.display();
@@ -69,6 +75,19 @@ pub(crate) fn man(
         .with_context(|| format!("the pages cannot be written to {shown}"))?;
     out.note(format!("wrote the page of each command to {shown}"));
     Ok(())
+}
+
+/// Shows a page as the system's `man` shows any: a person cannot read its source. `false` where
+/// there is no `man` that takes a page from its input.
+fn is_shown_by_man(page: &[u8]) -> bool {
+    let mut man = std::process::Command::new("man");
+    man.args(["-l", "-"]).stdin(Stdio::piped()).stderr(Stdio::null());
+    let Ok(mut man) = man.spawn() else { return false };
+    if let Some(mut input) = man.stdin.take() {
+        // Who leaves the pager early has seen enough.
+        let _ = input.write_all(page);
+    }
+    man.wait().is_ok_and(|status| status.success())
 }
 
 /// The command of these words: of the program, or the other one that it can be called as.
