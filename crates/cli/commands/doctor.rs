@@ -200,9 +200,11 @@ fn examined(Step { stage, took, outcome }: Step) -> Finding {
         Stage::Peers => {
             ("peers", Some("check the node's network: a block that no other node hears of is lost"))
         }
-        Stage::Template => ("template", Some("see above, and the node's debug.log")),
+        Stage::Template => ("template", Some("the node's debug.log may say more")),
         Stage::Challenge => ("signet challenge", None),
-        Stage::Proposal => ("proposal", Some("the reason is the node's own: see its debug.log")),
+        Stage::Proposal => {
+            ("proposal", Some("where the reason is the node's, its debug.log may say more"))
+        }
         Stage::Clock => (
             "clock",
             Some(

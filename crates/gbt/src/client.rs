@@ -20,7 +20,7 @@ mod supply;
 mod waiting;
 
 use std::collections::{HashMap, VecDeque};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use midstate_chain::{Hash256, Job, Network, Share};
@@ -339,7 +339,7 @@ impl Client {
         let is_on_disk = outcome.is_ok();
         match outcome {
             Ok(()) => self.unspooled = None,
-            Err(reason) => self.tell_unspooled(now, hash, reason.to_string()),
+            Err(error) => self.tell_unspooled(now, hash, &error),
         }
         self.blocks.release(now, hash, is_on_disk);
         self.drive(now);
@@ -347,14 +347,22 @@ impl Client {
 
     /// Each cause is told once, and then from time to time with a count: on a fast chain blocks
     /// come by the dozen.
-    fn tell_unspooled(&mut self, now: Duration, hash: Hash256, reason: String) {
+    fn tell_unspooled(&mut self, now: Duration, hash: Hash256, error: &io::Error) {
+        let reason = error.to_string();
         let node = self.blocks.origin(hash).unwrap_or(self.active);
         let words = match self.unspooled.as_mut().filter(|told| told.reason == reason) {
             None => {
+                let cure = match error.kind() {
+                    ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                        "make room on the disk, or "
+                    }
+                    ErrorKind::PermissionDenied => "let this user write there, or ",
+                    _ => "",
+                };
                 let words = format!(
                     "block {hash} could not be written to the spool ({reason}): it is sent all \
-                     the same, but would be lost if this process ended before a node has it; make \
-                     room on the disk, or name another directory"
+                     the same, but would be lost if this process ended before a node has it; \
+                     {cure}name another directory"
                 );
                 self.unspooled = Some(Unspooled { reason, told_at: now, more: 0 });
                 words

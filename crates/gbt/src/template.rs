@@ -144,7 +144,10 @@ pub enum TemplateError {
         found: String,
     },
     /// The transactions do not give the node's `default_witness_commitment`.
-    #[error("the block template commits to the witnesses with {stated}, but they give {found}")]
+    #[error(
+        "the block template commits to the witnesses with {stated}, but they give {found}; if this \
+         lasts, the node is broken, or something in between changes its answers"
+    )]
     WitnessCommitment {
         /// The node's.
         stated: String,

@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use midstate_chain::Verdict;
@@ -441,4 +442,35 @@ fn rule_4_a_spool_that_cannot_be_written_is_told_once_and_then_counted() {
         world.mine();
     }
     assert_eq!(world.warnings().len(), 2);
+}
+
+#[test]
+fn rule_3_a_spool_that_cannot_be_written_has_the_cure_of_its_cause() {
+    for (kind, cure) in [
+        (ErrorKind::StorageFull, "has it; make room on the disk, or name another directory"),
+        (
+            ErrorKind::PermissionDenied,
+            "has it; let this user write there, or name another directory",
+        ),
+        (ErrorKind::NotADirectory, "has it; name another directory"),
+    ] {
+        let mut world = World::new(vec![Core::new()]);
+        world.settle();
+        let share = world.solve();
+        world.client.handle_share(world.now, &share).unwrap();
+        while world.client.poll_event().is_some() {}
+        world.client.handle_spooled(world.now, share.hash, Err(kind.into()));
+        world.settle();
+        let warnings = world.warnings();
+        assert!(warnings[0].ends_with(cure), "{warnings:?}");
+    }
+}
+
+#[test]
+fn rule_3_a_proposal_with_a_time_too_new_names_the_clocks() {
+    let mut world = World::new(vec![Core::new()]);
+    world.cores[0].refuse_proposals = Some("time-too-new");
+    world.settle();
+    let warnings = world.warnings();
+    assert!(warnings[0].contains("check both clocks; not mining it"), "{warnings:?}");
 }

@@ -579,7 +579,7 @@ impl Ledger {
 }
 
 /// Why time may lift a refusal, if it may.
-fn passing(reason: &str) -> Option<&'static str> {
+pub(super) fn passing(reason: &str) -> Option<&'static str> {
     match reason {
         NO_PARENT => Some("it does not have the block before it"),
         "time-too-new" => Some("its time is too far ahead of the node's clock; check both clocks"),

@@ -299,9 +299,13 @@ impl Client {
         }
         match verdict {
             Ok(BlockVerdict::Refused(reason)) => {
-                let reason = match is_not_best {
-                    true => format!("{reason}: {CONTRADICTION}"),
-                    false => reason,
+                let cause = match is_not_best {
+                    true => Some(CONTRADICTION),
+                    false => blocks::passing(&reason),
+                };
+                let reason = match cause {
+                    Some(cause) => format!("{reason}: {cause}"),
+                    None => reason,
                 };
                 self.handle_refusal(now, index, &candidate, &reason);
             }
