@@ -65,7 +65,7 @@ pub(crate) enum Reason {
     Error,
 }
 
-/// What somebody who watches may ask for.
+/// A request from a view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Command {
     /// Stop, as after Ctrl-C.

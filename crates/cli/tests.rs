@@ -34,7 +34,7 @@ fn every_command_has_an_example_and_its_examples_are_understood() {
         let examples = examples(&command);
         assert!(!examples.is_empty(), "{name} has no example");
         for example in examples {
-            // What a pipe does with the output is not ours to judge.
+            // A pipe's use of the output is not ours to judge.
             let (words, _) = example.split_once(" | ").unwrap_or((&example, ""));
             if let Err(error) = Cli::try_parse_from(words.split_whitespace()) {
                 panic!("{name}: {example}: {error}");

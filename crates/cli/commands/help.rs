@@ -84,7 +84,7 @@ fn is_shown_by_man(page: &[u8]) -> bool {
     man.args(["-l", "-"]).stdin(Stdio::piped()).stderr(Stdio::null());
     let Ok(mut man) = man.spawn() else { return false };
     if let Some(mut input) = man.stdin.take() {
-        // Who leaves the pager early has seen enough.
+        // A reader who leaves the pager early has seen enough.
         let _ = input.write_all(page);
     }
     man.wait().is_ok_and(|status| status.success())

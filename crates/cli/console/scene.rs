@@ -104,7 +104,7 @@ impl Scene {
         push(&mut self.shown, said, MOST_SHOWN);
     }
 
-    /// What was said and is worth printing after all.
+    /// Words that are worth printing after all.
     pub(super) fn take_kept(&mut self) -> VecDeque<Sentence> {
         std::mem::take(&mut self.kept)
     }

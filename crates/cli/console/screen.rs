@@ -23,7 +23,7 @@ use crate::mining::Command;
 
 /// Between two frames.
 const FRAME: Duration = Duration::from_millis(250);
-/// What Ctrl-C is in raw mode, where it makes no signal.
+/// The byte of Ctrl-C in raw mode, where it makes no signal.
 const CTRL_C: u8 = 3;
 const ESCAPE: u8 = 27;
 
@@ -89,7 +89,7 @@ impl Drop for Screen {
     }
 }
 
-/// What the painter writes: whole frames, and nothing once the screen is down.
+/// The painter's output: whole frames, and nothing once the screen is down.
 struct Frames {
     up: Arc<AtomicBool>,
     waiting: Vec<u8>,
@@ -147,7 +147,7 @@ fn read_keys(keys: &UnboundedSender<Command>, scene: &Mutex<Scene>) {
     }
 }
 
-/// What a key asks for.
+/// A key's request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meant {
     Command(Command),

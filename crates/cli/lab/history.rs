@@ -51,7 +51,7 @@ pub(crate) fn history_chart(input: &Input) -> Chart {
     }
 }
 
-/// From what that plot was made: under a file of its own.
+/// The source line of that plot, for a file of its own.
 pub(crate) fn history_credit(input: &Input) -> String {
     let end = history::retargets().last();
     let end = end.map_or_else(String::new, |end| {

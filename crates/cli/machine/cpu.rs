@@ -39,7 +39,7 @@ pub(crate) fn microcode() -> Option<String> {
     cpu_info("microcode")
 }
 
-/// What Linux takes the time from.
+/// The clock source of Linux.
 pub(crate) fn clock_source() -> Option<String> {
     let file = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
     Some(std::fs::read_to_string(file).ok()?.trim().to_owned())

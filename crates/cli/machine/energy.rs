@@ -62,7 +62,7 @@ impl EnergyMeter {
         self.packages.iter().map(read).collect()
     }
 
-    /// What was spent between two readings.
+    /// The energy between two readings.
     pub(crate) fn joules_between(&self, begin: Vec<u64>, end: Vec<u64>) -> f64 {
         let pairs = begin.into_iter().zip(end).zip(&self.packages);
         let micro = pairs.map(|((begin, end), package)| spent(begin, end, package.wraps_at));

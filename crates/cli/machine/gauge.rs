@@ -14,7 +14,7 @@ use crate::machine::sensors;
 /// How often it is read.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// What the sensors say; null where there is none.
+/// The sensors' readings; null where there is no sensor.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub(crate) struct Readings {
     /// Of the CPU, in degrees Celsius.

@@ -30,7 +30,7 @@ const LEAST_GIVEN: f64 = 0.05;
 /// within a few percent of the best windows.
 const BUSY: f64 = 0.9;
 
-/// What is measured.
+/// The subject of a measurement.
 pub(crate) enum Subject {
     /// The `sha2` crate hashing headers, one thread: the yardstick.
     Baseline,
@@ -73,7 +73,7 @@ struct CpuTime {
     did: f64,
 }
 
-/// What a thread did in a window.
+/// A thread's work in a window.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Stretch {
     /// Events per second in the window.
@@ -178,7 +178,7 @@ impl Line {
         Estimate::of(&factors.collect::<Vec<_>>())
     }
 
-    /// What the whole CPU drew meanwhile; `None` where it cannot be read.
+    /// The power of the whole CPU meanwhile; `None` where it cannot be read.
     pub(crate) fn watts(&self) -> Option<f64> {
         (self.seconds > 0.0).then(|| self.joules / self.seconds)
     }

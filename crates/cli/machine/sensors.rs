@@ -56,7 +56,7 @@ fn parse_temperature(text: &str) -> Result<f64, String> {
 }
 
 impl SensorArgs {
-    /// What the CPU's sensors say while it hashes, if it has any.
+    /// The readings of the CPU's sensors while it hashes, if it has any.
     pub(crate) fn gauge(&self) -> Option<Gauge> {
         Gauge::open(&self.sensors)
     }
@@ -101,7 +101,7 @@ impl SensorArgs {
     }
 }
 
-/// What the sensors say to whoever hashes.
+/// The sensors' news for the hashing threads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum News {
     /// Rest, because the machine is like this: told again when the reason is another one.
@@ -128,7 +128,7 @@ struct Heat {
     guard: Guard,
 }
 
-/// Of what the temperature is.
+/// The part whose temperature it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     Cpu,
@@ -328,7 +328,7 @@ mod tests {
 
     impl Drop for Tree {
         fn drop(&mut self) {
-            // What is left behind harms nobody.
+            // A leftover does no harm.
             let _ = fs::remove_dir_all(&self.0);
         }
     }
@@ -445,7 +445,7 @@ mod tests {
             [quiet(), rest(85), quiet(), quiet(), quiet(), go_on.clone(), quiet(), rest(90)];
         assert_eq!(told, expected);
 
-        // What cannot be read is told once, and stops nobody.
+        // A sensor that cannot be read is told once and stops no thread.
         tree.remove("class");
         let lost = watch.look();
         assert!(

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-/// What went wrong, and the exit code for it.
+/// A failure and its exit code.
 #[derive(Debug)]
 pub(crate) struct Failure {
     kind: Kind,

@@ -98,7 +98,7 @@ pub(crate) fn exit(error: &clap::Error, printer: &Printer) -> ! {
     std::process::exit(code)
 }
 
-/// What people type who know other programs, and what it is called here.
+/// Names that other programs use, each with the name here.
 const TIPS: [(&str, &str); 17] = [
     ("solo", "to mine solo at a node: midstate mine --address ADDR"),
     ("pool", "a pool for a lesson or a test: midstate demo --listen ADDR:PORT"),

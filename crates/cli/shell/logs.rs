@@ -10,7 +10,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use super::flags::OutputArgs;
 use super::printer::{Printer, Stream};
 
-/// What is logged, in tracing's syntax.
+/// The log filter, in tracing's syntax.
 const VARIABLE: &str = "MIDSTATE_LOG";
 
 type Listener = Box<dyn Fn(String) + Send>;

@@ -58,7 +58,7 @@ struct State {
 enum Refused {
     /// The reader has gone: a pipe into `head`, a terminal that was closed.
     ReaderGone,
-    /// What is printed gets lost: a full disk.
+    /// Output is lost: a full disk.
     Failed(Error),
 }
 

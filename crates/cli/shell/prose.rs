@@ -80,7 +80,7 @@ impl Decades {
         row.into_iter().collect::<String>().trim_end().to_owned()
     }
 
-    /// What the marks are, for the line below them.
+    /// The labels of the marks, for the line below them.
     pub(crate) fn labels(&self) -> String {
         let mut line = String::new();
         for (column, power) in self.marks() {

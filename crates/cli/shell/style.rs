@@ -2,18 +2,18 @@
 
 use anstyle::AnsiColor;
 
-/// What a text is.
+/// The role of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
     /// A heading.
     Heading,
     /// This machine, and what is said of it.
     Here,
-    /// What the arithmetic confirms.
+    /// A statement that the arithmetic confirms.
     Good,
-    /// What it contradicts.
+    /// A statement that it contradicts.
     Bad,
-    /// What it cannot decide.
+    /// A statement that it cannot decide.
     Open,
 }
 

@@ -30,7 +30,7 @@ struct Machines {
     joule: Vec<Joule>,
 }
 
-/// What a machine spends a joule on.
+/// The parts that a joule goes to in a machine.
 #[derive(Serialize)]
 struct Joule {
     machine: String,

@@ -29,18 +29,18 @@ pub struct Claim {
     pub articles: &'static [u8],
     /// The claim in our words, with the article's figures.
     pub says: &'static str,
-    /// What came of it.
+    /// The verdict.
     pub verdict: Verdict,
     /// The command that shows the same number.
     pub command: &'static str,
-    /// What stands in its output, with a single space wherever that has more.
+    /// A part of its output, with a single space wherever that has more.
     pub shows: &'static str,
     /// Names of the published figures that the answer uses.
     pub figures: &'static [&'static str],
     compute: fn() -> String,
 }
 
-/// What came of a claim.
+/// The verdict on a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
     /// The arithmetic gives what is claimed.
@@ -60,7 +60,7 @@ pub enum Verdict {
 pub struct Article {
     /// Counts from 0.
     pub number: u8,
-    /// What it is called here. The notes kept its subject, not its headline.
+    /// Our title for it: its headline is not recorded.
     pub title: &'static str,
     /// The report that it retells, where that is known.
     pub retells: Option<&'static str>,
@@ -112,7 +112,7 @@ const AFTER: f64 = 125.86e12;
 /// The first block after it.
 const TIP: u32 = 935_424;
 const S21: JoulesPerTerahash = JoulesPerTerahash(17.5);
-/// What power costs a miner in the examples.
+/// The price of power for a miner in the examples.
 const POWER: DollarsPerKwh = DollarsPerKwh(0.05);
 /// From the best machine of 2026 to what a fleet of many years has.
 const FLEET: (JoulesPerTerahash, JoulesPerTerahash) =

@@ -7,14 +7,14 @@ use crate::units::{
     Dollars, DollarsPerKwh, DollarsPerMwh, DollarsPerTerahashDay, JoulesPerTerahash,
 };
 
-/// What the site is.
+/// The site.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Plan {
     /// Power of the connection, MW.
     pub megawatts: f64,
     /// Power that the tenant draws in every hour, MW; at most `megawatts`.
     pub hosted: f64,
-    /// What the tenant pays for it, power included.
+    /// The tenant's price for it, power included.
     pub rent: DollarsPerMwh,
     /// Efficiency of the miners.
     pub efficiency: JoulesPerTerahash,
@@ -27,7 +27,7 @@ pub struct Plan {
     pub bought_ahead: Option<DollarsPerMwh>,
 }
 
-/// What the hours came to.
+/// The sums over all hours.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Outcome {
     /// Hours in the list.
@@ -62,7 +62,7 @@ pub enum PricesError {
     NotANumber {
         /// Counted from 1.
         line: usize,
-        /// What stands there.
+        /// The text that stands there.
         text: String,
     },
     /// No hours.

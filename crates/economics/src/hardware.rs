@@ -9,7 +9,7 @@ use crate::units::{HashesPerSecond, JoulesPerTerahash, Watts};
 /// Everything in the table, as it ships.
 pub const TABLE: &str = include_str!("../data/hardware.toml");
 
-/// What a TDP says about the power of the machine around it: this much of it, at least and at most.
+/// The power of a whole machine as a multiple of its chip's TDP, at least and at most.
 /// A convention of this table, not a measurement.
 pub const TDP_BAND: (f64, f64) = (0.7, 1.3);
 
@@ -21,7 +21,7 @@ const ROUNDING: f64 = 0.02;
 pub struct Device {
     /// Maker and model.
     pub name: String,
-    /// What kind of machine.
+    /// The kind of machine.
     pub class: Class,
     /// When it came out, with a fraction.
     pub year: f64,
@@ -33,7 +33,7 @@ pub struct Device {
     pub confidence: Confidence,
     /// Where it was read.
     pub source: String,
-    /// What a reader should know; may be empty.
+    /// A remark for readers; may be empty.
     pub notes: String,
 }
 
@@ -60,7 +60,7 @@ pub enum Basis {
     Tdp,
     /// Reckoned from something else, as the watts of a person from a day's food.
     Estimate,
-    /// Nobody says.
+    /// No source says.
     Guess,
 }
 
@@ -97,7 +97,7 @@ impl Confidence {
     /// From the best to the worst.
     pub const ALL: [Self; 4] = [Self::A, Self::B, Self::C, Self::D];
 
-    /// What it means, in words.
+    /// Its meaning, in words.
     pub fn meaning(self) -> &'static str {
         match self {
             Self::A => "the maker's own page, or a measurement by the source",
@@ -130,7 +130,7 @@ pub enum HardwareError {
         device: String,
         /// Which column.
         column: &'static str,
-        /// What it says.
+        /// Its text.
         value: f64,
     },
     /// Watts without a word on how they are known, or the other way round.

@@ -35,7 +35,7 @@ pub fn after_exit(hashprice: DollarsPerTerahashDay, exit: f64) -> DollarsPerTera
     hashprice * (1.0 / (1.0 - exit))
 }
 
-/// What a megawatt-hour takes in: `h * 10^6 / (24 * J/TH)`.
+/// The income of a megawatt-hour: `h * 10^6 / (24 * J/TH)`.
 pub fn revenue_per_mwh(
     hashprice: DollarsPerTerahashDay,
     efficiency: JoulesPerTerahash,
@@ -43,7 +43,7 @@ pub fn revenue_per_mwh(
     DollarsPerMwh(hashprice.0 * 1e6 / (24.0 * efficiency.0))
 }
 
-/// What a megawatt takes in over a year of 8,760 hours.
+/// The income of a megawatt over a year of 8,760 hours.
 pub fn revenue_per_mw_year(
     hashprice: DollarsPerTerahashDay,
     efficiency: JoulesPerTerahash,
@@ -75,7 +75,7 @@ pub fn implied_power_price(
 pub struct Operation {
     /// All machines together.
     pub rate: HashesPerSecond,
-    /// What they draw.
+    /// Their power draw.
     pub power: Watts,
     /// Price of electricity at the meter.
     pub electricity: DollarsPerKwh,
@@ -99,7 +99,7 @@ impl Operation {
         Dollars(kwh * self.electricity.0)
     }
 
-    /// What is left, a day.
+    /// The profit of a day.
     pub fn profit_per_day(&self, hashprice: DollarsPerTerahashDay) -> Dollars {
         Dollars(self.revenue_per_day(hashprice).0 - self.power_per_day().0)
     }

@@ -96,7 +96,7 @@ pub struct Year {
     pub rate: HashesPerSecond,
     /// J/TH of the best machine of the hardware table that was out by then.
     pub best: JoulesPerTerahash,
-    /// What the network drew if all of it was such machines: less than it drew.
+    /// The network's power if all of it were such machines: a lower bound.
     pub least: Watts,
 }
 

@@ -15,7 +15,7 @@ pub struct Contract {
     pub margin: f64,
     /// Years.
     pub term: u32,
-    /// What the building and its cooling cost.
+    /// The price of the building and its cooling.
     pub capex: Dollars,
     /// Chance that the tenant stops paying, in any one year. There is no way back to mining: the
     /// machines are sold and the hall is rebuilt.
@@ -33,7 +33,7 @@ pub struct Mine {
     pub hashprice: DollarsPerTerahashDay,
     /// By what share hashprice falls in a year.
     pub decline: f64,
-    /// What machines and hall cost.
+    /// The price of machines and hall.
     pub capex: Dollars,
 }
 

@@ -72,12 +72,12 @@ struct Undated {
 pub struct Input {
     /// The number.
     pub value: f64,
-    /// What it counts.
+    /// The quantity that it counts.
     pub unit: String,
     /// The day it was true.
     #[serde(deserialize_with = "date")]
     pub date: Date,
-    /// Who says so.
+    /// The source.
     pub source: String,
 }
 
@@ -174,7 +174,7 @@ impl Inputs {
         supply::time_of(height, known.value as u32, known.date.to_unix())
     }
 
-    /// What a block at this height brings, fees included.
+    /// The reward of a block at this height, fees included.
     pub fn reward(&self) -> Btc {
         let subsidy = midstate_chain::Network::Mainnet.subsidy(self.height());
         Btc(Satoshi(subsidy).btc().0 + self.fees.value)

@@ -8,15 +8,15 @@ use crate::inputs::date;
 use crate::physics::OPERATIONS;
 use crate::units::{Joules, JoulesPerTerahash};
 
-/// What a machine spends on something, part by part.
+/// The energy of a piece of work in a machine, part by part.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spending {
-    /// What kind of machine.
+    /// The kind of machine.
     pub machine: String,
-    /// What the whole is.
+    /// The whole that the parts add up to.
     pub of: String,
-    /// In what the parts are counted.
+    /// The unit of the parts.
     pub unit: String,
     /// Whether the parts are an estimate; measured or simulated by the source otherwise.
     pub estimate: bool,
@@ -25,7 +25,7 @@ pub struct Spending {
     /// When the source said so.
     #[serde(deserialize_with = "date")]
     pub date: Date,
-    /// Who says so.
+    /// The source.
     pub source: String,
 }
 
@@ -33,7 +33,7 @@ pub struct Spending {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Part {
-    /// What for.
+    /// The purpose of the part.
     pub name: String,
     /// How much.
     pub amount: f64,
@@ -48,7 +48,7 @@ impl Spending {
         self.parts.iter().map(|part| part.amount).sum()
     }
 
-    /// What is spent on what is meant, of the whole.
+    /// The useful share of the whole.
     pub fn useful_share(&self) -> f64 {
         let useful = self.parts.iter().filter(|part| part.useful).map(|part| part.amount);
         useful.sum::<f64>() / self.whole()

@@ -16,7 +16,7 @@ pub const ALL_GATES: u64 = 135_073;
 /// Compressions in a double SHA-256 of a header once its midstate is known.
 pub const COMPRESSIONS: u64 = 2;
 
-/// What a hash is thought to erase.
+/// The bits that a hash is thought to erase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Erased {
     /// The 256 bits of the last result: all that a reversible machine would have to forget.

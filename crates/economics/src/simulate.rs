@@ -26,7 +26,7 @@ pub struct Fleet {
     pub electricity: DollarsPerKwh,
 }
 
-/// What to simulate.
+/// The scenario to simulate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scenario {
     /// Who there is. The fleet with the most room under its break-even never stops, even at a loss:
@@ -48,7 +48,7 @@ pub struct Scenario {
     pub price_volatility: f64,
     /// How many periods of 2016 blocks.
     pub periods: u32,
-    /// What happens, and when.
+    /// The events, each with its time.
     pub events: Vec<Event>,
     /// The same seed gives the same run.
     pub seed: u64,
@@ -65,7 +65,7 @@ pub struct Event {
     pub price: f64,
 }
 
-/// What a period of 2016 blocks was like.
+/// The course of a period of 2016 blocks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Period {
     /// First height.
@@ -189,7 +189,7 @@ pub fn bits_for(rate: HashesPerSecond) -> Bits {
     Target::from_difficulty(difficulty).unwrap_or(Target::DIFFICULTY_1).to_bits()
 }
 
-/// Who runs at a hashprice.
+/// The fleets that run at a hashprice.
 #[derive(Default)]
 struct Books {
     hashprice: DollarsPerTerahashDay,

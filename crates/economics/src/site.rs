@@ -19,7 +19,7 @@ impl Site {
         Self { rate: efficiency.rate(power * (1.0 / pue)), efficiency, pue }
     }
 
-    /// What the meter shows.
+    /// The meter's reading.
     pub fn power(&self) -> Watts {
         self.rate.power(self.efficiency) * self.pue
     }

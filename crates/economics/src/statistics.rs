@@ -60,7 +60,7 @@ pub fn exponential_fit(samples: &[f64], mean: f64) -> Option<Fit> {
     Some(Fit { distance, p_value: kolmogorov_tail(scaled) })
 }
 
-/// What a test of fit says.
+/// The result of a test of fit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fit {
     /// Largest distance between the two distributions.

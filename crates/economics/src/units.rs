@@ -83,7 +83,7 @@ impl HashesPerSecond {
         self.0 / 1e18
     }
 
-    /// What the rate draws at this efficiency.
+    /// The power that the rate takes at this efficiency.
     pub fn power(self, efficiency: JoulesPerTerahash) -> Watts {
         Watts(self.tera() * efficiency.0)
     }
@@ -129,7 +129,7 @@ impl Joules {
         self.0 / 3.6e6
     }
 
-    /// What it costs.
+    /// Its price.
     pub fn cost(self, price: DollarsPerKwh) -> Dollars {
         Dollars(self.kwh() * price.0)
     }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-/// What the servers of a list do for us at present.
+/// The present service of the servers in a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {
     /// None has let us in and sent work.
@@ -36,7 +36,7 @@ impl Patience {
         Self { limit, spent: Duration::ZERO, since: Some(now), was_served: false }
     }
 
-    /// What the servers do from `now` on.
+    /// Records the servers' service from `now` on.
     pub fn note(&mut self, now: Duration, service: Service) {
         if service == Service::None {
             self.since.get_or_insert(now);

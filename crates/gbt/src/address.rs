@@ -25,9 +25,9 @@ pub enum AddressError {
          bech32 (bc1.., tb1.., bcrt1..), copied whole"
     )]
     Malformed {
-        /// What was given.
+        /// The text as given.
         text: String,
-        /// What the decoder found.
+        /// The decoder's words.
         reason: String,
     },
     /// SegWit programs of a version or length that no rule gives a meaning yet: anyone could spend
@@ -44,7 +44,7 @@ pub enum AddressError {
         cure(*.chain)
     )]
     WrongChain {
-        /// What was given.
+        /// The text as given.
         text: String,
         /// Where the address can be paid.
         chains: &'static [Network],

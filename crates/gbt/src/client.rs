@@ -39,7 +39,7 @@ use crate::limits::{CALL_TIMEOUT, POLL, TELL_AGAIN};
 use crate::rpc::{Answer, BlockVerdict, Call, ChainInfo, HeaderInfo, NoAnswer, RpcError, code};
 use crate::spool::SpooledBlock;
 
-/// What an unanswered call is for.
+/// The purpose of an unanswered call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
     Info,
@@ -170,7 +170,7 @@ impl Client {
         self.cancels.pop_front()
     }
 
-    /// What happened next.
+    /// The next event.
     pub fn poll_event(&mut self) -> Option<NodeEvent> {
         self.events.pop()
     }
@@ -422,7 +422,7 @@ impl Client {
         self.failover.service(now)
     }
 
-    /// What is wrong at the nodes that give no work, by their index.
+    /// The trouble of each node that gives no work, by its index.
     pub fn troubles(&self) -> impl Iterator<Item = (usize, &str)> {
         let nodes = self.nodes.iter().enumerate();
         nodes.filter_map(|(index, node)| Some((index, node.trouble()?)))

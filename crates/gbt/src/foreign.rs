@@ -12,7 +12,7 @@ use crate::rpc::{Answer, printable};
 const MAX_SHOWN: usize = 80;
 const OTHER_PORT: &str = "is this a Bitcoin Core RPC port?";
 
-/// What the headers of an answer tell about its body.
+/// The headers of an answer that describe its body.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Headers {
     /// `Content-Type`.
@@ -28,9 +28,9 @@ pub struct Headers {
 pub struct Foreign {
     /// HTTP status.
     pub status: u16,
-    /// What came instead.
+    /// The answer that came instead.
     what: String,
-    /// What to do.
+    /// The cure.
     cure: &'static str,
 }
 
@@ -101,7 +101,7 @@ fn encoding(headers: &Headers, body: &[u8]) -> Option<String> {
     found.map(|(_, name)| (*name).to_owned())
 }
 
-/// What a body looks like by its first byte.
+/// The look of a body by its first byte.
 fn shape(body: &[u8]) -> &'static str {
     let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(body);
     match (body.trim_ascii_start().first(), is_json) {

@@ -17,7 +17,7 @@ use crate::limits::MAX_LATE;
 /// A proposal's tip is not the node's best: Core's word for a tip that moved meanwhile.
 pub const NOT_BEST: &str = "inconclusive-not-best-prevblk";
 
-/// What a node that contradicts itself is called.
+/// The words for a node that contradicts itself.
 pub const CONTRADICTION: &str = "its templates build on a tip that it does not take for its best; \
                                  is something between us that asks several nodes in turn?";
 

@@ -26,7 +26,7 @@ macro_rules! limits {
 }
 
 limits! {
-    // What it answers.
+    // The node's answers.
     pub MAX_BODY: usize = 64 << 20, "bytes of an answer", "nothing of it is used";
     pub MAX_DEPTH: usize = 16, "levels of JSON", "nothing of it is used";
     pub(crate) MAX_WORDS: usize = 256, "letters of a node's words", "cut";

@@ -100,12 +100,12 @@ impl Call {
     }
 }
 
-/// What HTTP brought: a status and a body, of whatever kind.
+/// An HTTP answer: a status and a body of any kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answer {
     /// HTTP status.
     pub status: u16,
-    /// What its headers tell about the body.
+    /// The headers that describe the body.
     pub headers: Headers,
     /// The body, at most [`MAX_BODY`] long.
     pub body: Vec<u8>,
@@ -272,7 +272,7 @@ impl Answer {
     }
 }
 
-/// What a call answers.
+/// The result of a call.
 pub trait Reply: DeserializeOwned {
     /// Its shape, for people who get something else.
     const EXPECTED: &'static str;
@@ -319,7 +319,7 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de Raw
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
-/// What a node said to a block.
+/// A node's answer to a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BlockVerdict {
     /// `null`: valid, and the new tip (or, of a proposal, valid but for its proof of work).
@@ -355,7 +355,7 @@ impl BlockVerdict {
     }
 }
 
-/// What we read of `getblockchaininfo`.
+/// The fields that we read of `getblockchaininfo`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct ChainInfo {
     /// Core's name of the chain; see [`Network::name`](midstate_chain::Network::name).
@@ -375,7 +375,7 @@ impl Reply for ChainInfo {
         "what getblockchaininfo answers: an object with chain (text) and blocks (a number)";
 }
 
-/// What we read of `waitforblockheight`.
+/// The fields that we read of `waitforblockheight`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Tip {
     hash: String,
@@ -392,7 +392,7 @@ impl Tip {
     }
 }
 
-/// What we read of `getnetworkinfo`.
+/// The fields that we read of `getnetworkinfo`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct NetworkInfo {
     /// Peers, in both directions.
@@ -406,13 +406,13 @@ impl Reply for NetworkInfo {
 }
 
 impl NetworkInfo {
-    /// What the node calls itself (BIP14), fit to be printed.
+    /// The node's name for itself (BIP14), fit to be printed.
     pub fn agent(&self) -> String {
         printable(&self.subversion)
     }
 }
 
-/// What we read of `getblockheader`.
+/// The fields that we read of `getblockheader`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct HeaderInfo {
     /// 1 for the tip, -1 when the block is not in the best chain.

@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use crate::foreign::shown;
 use crate::rpc::{object, printable};
 
-/// What a node offers to mine on.
+/// A block template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     /// Height of the block to find.
@@ -39,7 +39,7 @@ pub struct Template {
     pub coinbase_aux: Vec<u8>,
     /// Everything but the coinbase, in block order.
     pub transactions: Vec<Transaction>,
-    /// What the coinbase has to commit to; `None` where SegWit is not active.
+    /// The commitment that the coinbase needs; `None` where SegWit is not active.
     pub witness_commitment: Option<Hash256>,
     /// Weight that is left for the coinbase.
     pub weight_left: u64,
@@ -73,7 +73,7 @@ pub enum TemplateError {
     Missing {
         /// Its name.
         field: String,
-        /// What it should hold.
+        /// The expected content.
         expected: &'static str,
     },
     /// A field with a value it cannot have.
@@ -81,9 +81,9 @@ pub enum TemplateError {
     Field {
         /// Its name.
         field: String,
-        /// What it holds, as JSON.
+        /// The content, as JSON.
         value: String,
-        /// What it should hold.
+        /// The expected content.
         expected: &'static str,
     },
     /// `bits` and `target` are two ways to write one number.
@@ -161,7 +161,7 @@ pub enum TemplateError {
         what: &'static str,
         /// Sum over the transactions.
         used: u64,
-        /// What the node allows.
+        /// The node's limit.
         limit: u64,
     },
 }
@@ -181,7 +181,7 @@ const HEADER_WEIGHT: u64 = 4 * (80 + 5);
 /// Before SegWit is active, Core gives signature operations unscaled.
 const SIGOP_SCALE: u64 = 4;
 
-/// What most of these errors come from.
+/// The cause of most of these errors.
 const CORE: &str = "is this Bitcoin Core, with nothing in between that changes its answers?";
 /// A coinbase's lock time is its height less one (BIP54), and above this a lock time is a date.
 const MAX_HEIGHT: u32 = 500_000_000;

@@ -21,7 +21,7 @@ pub const EXTRANONCE2_SIZE: usize = 8;
 /// A tag is pushed with one opcode, and leaves room for height and extranonce in 100 bytes.
 pub const MAX_TAG: usize = 75;
 
-/// Who is paid, and how our blocks are told from others.
+/// The payee, and the mark that tells our blocks from others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payout {
     /// Locking script that gets subsidy and fees.
@@ -48,7 +48,7 @@ pub enum WorkError {
     /// The tag cannot be pushed.
     #[error("a coinbase tag has at most {MAX_TAG} bytes, got {0}; shorten it")]
     LongTag(usize),
-    /// What the node adds is too long, whatever the tag.
+    /// The node's addition is too long, whatever the tag.
     #[error(
         "the node wants {0} bytes of its own in the coinbase (coinbaseaux), and a coinbase script \
          has at most 100 bytes with height and extranonce: mine at a node that adds less; Bitcoin \
@@ -96,7 +96,7 @@ impl Work {
             branch: coinbase_branch(&ids),
             bits: template.bits,
             time: template.time,
-            // Nobody counts shares here: a share is a block.
+            // Shares are not counted here: a share is a block.
             share_target: template.target,
             network_target: template.target,
             clean,
@@ -109,12 +109,12 @@ impl Work {
         coinbase(template, payout).map(drop)
     }
 
-    /// What the threads hash.
+    /// The job that the threads hash.
     pub fn job(&self) -> &Arc<Job> {
         &self.job
     }
 
-    /// What it was made from.
+    /// The template that it was made from.
     pub fn template(&self) -> &Template {
         &self.template
     }
@@ -164,7 +164,7 @@ fn coinbase(template: &Template, payout: &Payout) -> Result<CoinbaseParts, WorkE
     Ok(parts)
 }
 
-/// What follows the height in the input script, up to the extranonce.
+/// The input script behind the height, up to the extranonce.
 fn script_tail(aux: &[u8], tag: &[u8], extranonce_size: usize) -> Result<Vec<u8>, WorkError> {
     if tag.len() > MAX_TAG {
         return Err(WorkError::LongTag(tag.len()));

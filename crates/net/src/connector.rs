@@ -42,7 +42,7 @@ struct Way {
 /// Why there is no connection, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectError {
-    /// Nobody there.
+    /// No server listens there.
     #[error("{0}; is bitcoind running, with server=1, on this port?")]
     Unanswered(DialError),
     /// Its words name the cure.

@@ -17,7 +17,7 @@ pub fn file_rows() -> Vec<LimitRow> {
     vec![row("a file that a flag or a key names", most, "an error, and it is not used")]
 }
 
-/// What is in a file. May wait for the disk, or for a pipe.
+/// The content of a file. May wait for the disk, or for a pipe.
 ///
 /// # Errors
 /// When it cannot be read or is larger than the limit of [`file_rows`]; the words are for people,

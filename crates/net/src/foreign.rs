@@ -57,12 +57,12 @@ pub(crate) enum Layer {
     Plain,
     /// Before TLS or instead of it.
     BelowTls,
-    /// What TLS carries.
+    /// A protocol inside TLS.
     InTls,
 }
 
 impl Layer {
-    /// What is said over a connection that is TLS or not.
+    /// The layer within a connection that is TLS or not.
     pub(crate) fn inside(tls: bool) -> Self {
         if tls { Self::InTls } else { Self::Plain }
     }

@@ -79,7 +79,7 @@ enum Done {
     },
 }
 
-/// What does the tasks of the session.
+/// The driver that does the session's tasks.
 struct Driver {
     session: NodeSession,
     /// One a node.

@@ -110,12 +110,12 @@ impl NodeSession {
         session
     }
 
-    /// What to do next.
+    /// The next task.
     pub fn poll_task(&mut self) -> Option<NodeTask> {
         self.tasks.pop_front()
     }
 
-    /// What happened next.
+    /// The next event.
     pub fn poll_event(&mut self) -> Option<LinkEvent> {
         self.events.pop_front()
     }

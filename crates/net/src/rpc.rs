@@ -37,7 +37,7 @@ pub struct NodeAccess {
     pub url: NodeUrl,
     /// Whom to believe, and through whom.
     pub route: Route,
-    /// What opens its door.
+    /// Its credentials.
     pub credentials: Credentials,
 }
 
@@ -188,7 +188,7 @@ impl RpcClient {
         }
     }
 
-    /// What opens the node's door, as a header.
+    /// The node's credentials, as a header.
     pub(crate) async fn read_credentials(&self) -> Result<HeaderValue, NoAnswer> {
         let login = match &self.credentials {
             Credentials::Password { user, password } => format!("{user}:{password}"),
@@ -252,7 +252,7 @@ fn has_too_long_a_head(error: &hyper::Error) -> bool {
     error.is_parse() && error.to_string().contains("head is too large")
 }
 
-/// What is behind an error, outermost first.
+/// The causes behind an error, outermost first.
 fn causes<'a>(error: &'a legacy::Error) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     let behind = |error: &&'a (dyn Error + 'static)| (*error).source();
     std::iter::successors(error.source(), behind)
@@ -265,7 +265,7 @@ mod tests {
 
     use super::*;
 
-    /// What a server brings that answers a call with these bytes.
+    /// The answer of a server that sends these bytes.
     async fn answered(bytes: String) -> NoAnswer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

@@ -14,7 +14,7 @@ pub(crate) const MAX_REFUSED: usize = 64;
 /// Bytes of a file that are read: a block has at most 4,000,000, in hex.
 pub(crate) const MAX_FILE: u64 = 8 << 20;
 
-/// What is wrong with a spool. All else in it is used.
+/// A fault of a spool. All else in it is used.
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolProblem {
     /// The directory cannot be read.
@@ -38,7 +38,7 @@ pub enum SpoolProblem {
     NoBlock {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         error: SpoolError,
     },
 }

@@ -319,7 +319,7 @@ pub fn without_login(text: &str) -> String {
     if is_plain(before, rest) {
         return text.to_owned();
     }
-    // What stands behind the first colon may be a password, and what stands before it none.
+    // Text behind the first colon may be a password; text before it is none.
     let is_name = |host: &str| {
         !host.is_empty()
             && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte))

@@ -8,7 +8,7 @@ use crate::scale::{Axis, Scale};
 /// Values under each other, on one scale.
 #[derive(Debug, Clone)]
 pub struct Bars {
-    /// What is to be seen.
+    /// A description for readers who cannot see the picture.
     pub title: String,
     /// How long a value is.
     pub scale: Scale,
@@ -66,7 +66,7 @@ impl Bars {
         if picture_width < 600.0 { LINE } else { 0.0 }
     }
 
-    /// What is inside of an `<svg>` element.
+    /// The content of an `<svg>` element.
     pub(crate) fn draw(&self, picture_width: f64) -> String {
         let axis = self.axis();
         let frame = self.frame(&axis, picture_width);

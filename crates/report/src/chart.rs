@@ -9,7 +9,7 @@ use crate::scale::Axis;
 /// Points, lines and reference lines over two axes.
 #[derive(Debug, Clone)]
 pub struct Chart {
-    /// What is to be seen: for those who cannot see it, and for the tooltip.
+    /// A description, for readers who cannot see the picture and for the tooltip.
     pub title: String,
     /// Left to right.
     pub x: Axis,
@@ -165,7 +165,7 @@ struct Frame {
 }
 
 impl Chart {
-    /// What is inside of an `<svg>` element, `width` by `height` units large.
+    /// The content of an `<svg>` element, `width` by `height` units large.
     pub(crate) fn draw(&self, width: f64, height: f64) -> String {
         let frame = self.frame(width, height);
         let mut svg = String::new();

@@ -19,7 +19,7 @@ const HEAD: f64 = 1.3;
 pub struct Page {
     /// Of the window, and at the top.
     pub title: String,
-    /// What this is, in a sentence or two.
+    /// The subject, in a sentence or two.
     pub lead: String,
     /// From top to bottom.
     pub parts: Vec<Part>,
@@ -40,7 +40,7 @@ pub enum Part {
     Figure {
         /// The picture.
         figure: Figure,
-        /// What to see in it.
+        /// A sentence on what the picture shows.
         caption: String,
     },
     /// A table.
@@ -194,7 +194,7 @@ impl Part {
 fn linked(text: &str) -> String {
     let mut html = String::new();
     for word in text.split_inclusive(char::is_whitespace) {
-        // What surrounds an address in a sentence is no part of it.
+        // Brackets and full stops around an address are no part of it.
         let from = word.trim_start_matches('(');
         let address = from.trim_end().trim_end_matches(['.', ',', ':', ';', ')']);
         if !is_address(address) {

@@ -12,7 +12,7 @@ pub enum Scale {
 /// One axis.
 #[derive(Debug, Clone)]
 pub struct Axis {
-    /// What it shows, with its unit.
+    /// The quantity on it, with its unit.
     pub label: String,
     /// How.
     pub scale: Scale,

@@ -6,7 +6,7 @@ use crate::lettering::{LINE, SIZE, width, wrap};
 /// Wholes under each other.
 #[derive(Debug, Clone)]
 pub struct Shares {
-    /// What is to be seen.
+    /// A description for readers who cannot see the picture.
     pub title: String,
     /// From top to bottom.
     pub rows: Vec<Whole>,

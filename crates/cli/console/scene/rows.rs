@@ -67,7 +67,7 @@ fn plot(rank: usize, palette: Palette) -> Row {
     Row { style: palette.style(Color::Cyan, Modifier::empty()), ..row("", rank, Vec::new()) }
 }
 
-/// What is going on, for how long, and the keys.
+/// The state, its duration and the keys.
 pub(super) fn head(status: &Status, palette: Palette) -> Row {
     let (state, colour) = match status.state {
         State::Mining => ("mining", Color::Green),
@@ -160,7 +160,7 @@ fn kernel(status: &Status) -> Row {
     )
 }
 
-/// What the sensors of the CPU say, if it has any.
+/// The readings of the CPU's sensors, if it has any.
 fn machine(status: &Status) -> Option<Row> {
     let heat = status.readings.temperature.map(|degrees| format!("{degrees:.0} °C"));
     let power = status.readings.watts.map(|watts| format!("{watts:.0} W"));

@@ -33,7 +33,7 @@ pub(super) struct Here {
     pub(super) rate: HashesPerSecond,
     /// The measurement that it is from; `None` when the rate was given.
     pub(super) measured: Option<Estimate>,
-    /// What was measured, in words.
+    /// The measurement, in words.
     pub(super) rate_source: String,
     /// Name of the kernel; `None` when the rate was given.
     pub(super) kernel: Option<&'static str>,

@@ -256,7 +256,7 @@ fn software(kernels: &[(Kernel, Estimate)]) -> Part {
     }
 }
 
-/// From what the plot of energy was made, and when: under a file of its own.
+/// The source line of the energy plot, with its date, for a file of its own.
 pub(super) fn credit(comparison: &Comparison) -> String {
     format!(
         "{}. The others: makers, catalogues, measurements and lists, each named by midstate asic \
@@ -322,7 +322,7 @@ pub(super) fn energy_by_year(comparison: &Comparison) -> Chart {
     }
     for (class, name, ink, marker) in classes {
         let mut shown: Vec<_> = devices.iter().filter(|device| device.class == class).collect();
-        // What the ladder names finds its place first.
+        // Devices of the ladder get their labels first.
         shown.sort_by_key(|device| !is_on_ladder(device));
         let points = shown.into_iter().filter_map(point).collect();
         let name = name.to_owned();

@@ -33,7 +33,7 @@ pub(super) struct Verdict {
     pub(super) blocks: [Block; 3],
     /// How long the best machine waits for a block of mainnet.
     pub(super) best_wait: Seconds,
-    /// What a block of mainnet brings.
+    /// The reward of a mainnet block.
     pub(super) reward: Dollars,
     /// By what factor this machine and the best one are above each floor.
     pub(super) floors: [Floor; 3],
@@ -108,7 +108,7 @@ impl Verdict {
         })
     }
 
-    /// What a block of mainnet brings against the power that it takes here, in a sentence.
+    /// The reward of a mainnet block against the price of its power here, in a sentence.
     pub(super) fn what_mining_leaves(&self) -> String {
         let (low, high) = self.blocks[0].cost;
         let bill = band(low.to_string(), high.to_string());

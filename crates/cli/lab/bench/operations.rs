@@ -3,7 +3,7 @@
 
 use midstate_sha256d::{Kernel, Operations};
 
-/// What the parts of a round cost in a vector, or in a word.
+/// The cost of a round's parts in a vector, or in a word.
 #[derive(Debug, Clone, Copy)]
 struct Costs {
     big_sigma: u32,

@@ -405,7 +405,7 @@ fn print_period(period: &Period, names: &[&str], out: &mut Output) {
     }));
 }
 
-/// What to see in the run.
+/// The lesson of the run.
 fn lesson(args: &Args, periods: &[Period], out: &mut Output) {
     let text = match args.replay {
         Replay::Calm => {
@@ -457,7 +457,7 @@ fn swing(periods: &[Period]) -> &'static str {
      wait, which damps it."
 }
 
-/// What the run says of the exit, as far as it goes.
+/// The run's numbers on the exit, as far as it goes.
 fn coins_after_the_exit(periods: &[Period]) -> String {
     // They leave in period 2; some come back in period 6.
     let after = periods.get(3..periods.len().min(6)).unwrap_or(&[]);
@@ -537,7 +537,7 @@ fn chart_of(periods: &[Period]) -> Chart {
     }
 }
 
-/// From what the simulation was made: under a file of its own.
+/// The source line of the simulation, for a file of its own.
 fn credit_of(args: &Args, inputs: &Inputs) -> String {
     let replay = args.replay.to_possible_value();
     let replay = replay.map_or_else(String::new, |replay| replay.get_name().to_owned());

@@ -145,7 +145,7 @@ impl<'a> Sheet<'a> {
     }
 }
 
-/// What people read in a cell.
+/// The text of a cell.
 fn shown((_, text, value): &Cell) -> &str {
     if value.is_null() { "-" } else { text }
 }

@@ -14,9 +14,9 @@ use crate::units::{
     Watts, grouped,
 };
 
-/// What a later dollar loses a year, as `econ host` has it.
+/// The yearly discount of a later dollar, as `econ host` has it.
 const DISCOUNT: f64 = 0.10;
-/// What hall and miners cost for 1 MW at the meter, as `econ host` has it.
+/// The price of hall and miners for 1 MW at the meter, as `econ host` has it.
 const MINING_CAPEX: Dollars = Dollars(0.325e6);
 /// The margin after costs that Hut 8 expects, as `econ host` has it.
 const MARGIN: f64 = 0.985;

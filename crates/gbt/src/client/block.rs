@@ -47,7 +47,7 @@ pub(super) struct Block {
     pub(super) standing: Option<Standing>,
 }
 
-/// What keeps a node from a verdict on a block.
+/// The reason for which a node has no verdict on a block yet.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Trouble {
     /// Times that the block was sent in vain, in a row.

@@ -27,7 +27,7 @@ use crate::limits::{BURIED, MAX_BLOCKS, MAX_GONE, TELL_AGAIN};
 use crate::rpc::{BlockVerdict, Call, HeaderInfo, RpcError, code};
 use crate::spool::SpooledBlock;
 
-/// What a node says to a block when it lacks the one before it.
+/// A node's answer to a block whose parent it lacks.
 const NO_PARENT: &str = "prev-blk-not-found";
 
 /// Blocks of this run, counted; replayed ones are not.

@@ -1,4 +1,4 @@
-//! What a solo client is told at its start.
+//! The settings of a solo client.
 
 use std::time::Duration;
 
@@ -6,16 +6,16 @@ use midstate_chain::Network;
 
 use crate::Address;
 
-/// Who is paid, where, and how fast.
+/// The payee, the chain and the pace.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The chain the user named; all nodes must be on it. `None`: whichever the first one is on.
     pub chain: Option<Network>,
-    /// Who is paid.
+    /// The payee.
     pub address: Address,
     /// Text for the coinbase, at most [`MAX_TAG`](crate::MAX_TAG) bytes.
     pub tag: Vec<u8>,
-    /// What tells this process from others with the same address.
+    /// A mark that tells this process from others with the same address.
     pub extranonce1: Vec<u8>,
     /// Version bits to roll; 0 for none.
     pub version_mask: u32,

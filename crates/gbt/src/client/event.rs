@@ -13,7 +13,7 @@ use crate::spool::SpooledBlock;
 /// Why a block is not sent, in words for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotSent {
-    /// What a miner finds until it has heard of its own block.
+    /// A share that a miner found before it heard of its own block.
     #[error("another block of ours builds on the same tip")]
     Sibling,
     /// A job that is not known, or no longer.
@@ -34,7 +34,7 @@ pub struct Request {
     pub id: u64,
     /// To which node.
     pub node: usize,
-    /// What is asked.
+    /// The call.
     pub call: Call,
     /// When the caller gives up, and reports that as an error.
     pub timeout: Duration,
@@ -54,17 +54,17 @@ pub struct NodeEvent {
     /// Index of the node that this is about. For a block: the node that judged it, or, without a
     /// verdict, the node that gave its job.
     pub node: usize,
-    /// What happened there.
+    /// The news.
     pub what: NodeNews,
 }
 
-/// What happened at a node.
+/// News of a node.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum NodeNews {
     /// The node answers, or stopped to.
     Node {
-        /// What it is now.
+        /// Its present state.
         state: NodeState,
         /// Why, for people.
         reason: Option<String>,
@@ -80,7 +80,7 @@ pub enum NodeNews {
         height: u32,
         /// Transactions in it, coinbase not counted.
         transactions: usize,
-        /// What its coinbase pays, in satoshi.
+        /// The coinbase's value, in satoshi.
         value: u64,
     },
     /// Hash nothing until the next job: whatever is found now is worthless.

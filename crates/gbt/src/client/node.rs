@@ -1,4 +1,4 @@
-//! What the client remembers of one node.
+//! The client's memory of one node.
 
 use std::time::Duration;
 

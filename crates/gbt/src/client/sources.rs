@@ -196,7 +196,7 @@ impl Client {
         }
     }
 
-    /// What the node gives cannot be mined on. See the rule of this module.
+    /// The node's work cannot be mined. See the rule of this module.
     pub(super) fn refuse(&mut self, now: Duration, index: usize, fatal: Fatal) {
         match self.nodes[index].was_connected {
             true => self.lose_as(now, index, &fatal.to_string(), Failure::Hopeless),

@@ -111,7 +111,7 @@ impl Examination<'_> {
     }
 }
 
-/// Nobody is paid by a block that is only looked at.
+/// A block that is only looked at pays no one.
 fn anyone() -> Payout {
     const OP_TRUE: u8 = 0x51;
     Payout {

@@ -154,7 +154,7 @@ impl Examination<'_> {
     }
 }
 
-/// What the problem is, by all that came over the connection.
+/// The problem, judged by all that came over the connection.
 fn explained(problem: Problem, account: &Account, first: &[u8]) -> Problem {
     let url = &account.url;
     let asked = url.endpoint().asked(Layer::inside(url.tls));

@@ -241,7 +241,7 @@ impl Handshake {
         None
     }
 
-    /// What there is to tell once about a pool that lets us in at last.
+    /// The remark, told once, on a pool that lets us in at last.
     pub(super) fn news(&mut self) -> Option<String> {
         self.courtesies.news().filter(|_| self.is_through())
     }
@@ -389,7 +389,7 @@ impl Courtesies {
         Some(format!("the pool hung up right after {method}; this is left out from now on"))
     }
 
-    /// What it refused before it hung up is not asked again.
+    /// A request that it refused before it hung up is not sent again.
     fn protest(&mut self, refused: Vec<(Request, String)>) -> Option<String> {
         let (requests, words): (Vec<_>, Vec<_>) = refused.into_iter().unzip();
         let consequence = consequence(&requests)?;
@@ -402,7 +402,7 @@ impl Courtesies {
         ))
     }
 
-    /// What was found out by trying, once.
+    /// The finding of our tries, told once.
     fn news(&mut self) -> Option<String> {
         let found: Vec<_> =
             self.left_out.iter().copied().filter(|at| !self.protested.contains(at)).collect();
@@ -422,7 +422,7 @@ fn methods(requests: &[Request]) -> String {
     methods.join(" and ")
 }
 
-/// What it costs to leave these out; `None` if nothing is.
+/// The loss from leaving these out; `None` if nothing is left out.
 fn consequence(left_out: &[Request]) -> Option<&'static str> {
     match left_out {
         [] => None,
