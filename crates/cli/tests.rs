@@ -63,6 +63,22 @@ const NUMBERS: [&str; 20] = [
     "RATIO", "YEARS", "GROWTH", "DAYS", "HEIGHT", "CELSIUS", "HEX",
 ];
 
+fn is_called_a_number(flag: &clap::Arg) -> bool {
+    let names = flag.get_value_names().unwrap_or_default();
+    names.iter().any(|name| NUMBERS.contains(&name.as_str()))
+}
+
+/// The flags with values of the command that these words call.
+fn flags_with_values<'a>(
+    words: &[String],
+    program: &'a clap::Command,
+) -> impl Iterator<Item = &'a clap::Arg> {
+    let command = words[1..]
+        .iter()
+        .fold(program, |command, word| command.find_subcommand(word).expect("it is called so"));
+    command.get_arguments().filter(|flag| flag.get_action().takes_values())
+}
+
 #[test]
 fn a_number_that_a_flag_cannot_take_is_told_with_the_flag_its_bounds_and_an_example() {
     let rust = [
@@ -79,13 +95,8 @@ fn a_number_that_a_flag_cannot_take_is_told_with_the_flag_its_bounds_and_an_exam
     ];
     let mut refused = 0;
     for (words, program) in calls() {
-        let command = words[1..].iter().fold(&program, |command, word| {
-            command.find_subcommand(word).expect("it is called so")
-        });
-        for flag in command.get_arguments().filter(|flag| flag.get_action().takes_values()) {
-            let names = flag.get_value_names().unwrap_or_default();
-            let is_number = names.iter().any(|name| NUMBERS.contains(&name.as_str()));
-            let (Some(long), true) = (flag.get_long(), is_number) else { continue };
+        for flag in flags_with_values(&words, &program) {
+            let (Some(long), true) = (flag.get_long(), is_called_a_number(flag)) else { continue };
             if long == "tls-pin" {
                 continue;
             }
@@ -128,14 +139,9 @@ fn a_flag_whose_value_is_a_number_is_called_as_one_and_has_bounds_of_its_own() {
     ];
     let bare = bare.map(|parser| parser.type_id());
     for (words, program) in calls() {
-        let command = words[1..].iter().fold(&program, |command, word| {
-            command.find_subcommand(word).expect("it is called so")
-        });
-        for flag in command.get_arguments().filter(|flag| flag.get_action().takes_values()) {
-            let names = flag.get_value_names().unwrap_or_default();
-            let is_number = names.iter().any(|name| NUMBERS.contains(&name.as_str()));
+        for flag in flags_with_values(&words, &program) {
             let is_bare = bare.contains(&flag.get_value_parser().type_id());
-            assert!(is_number || !is_bare, "{words:?} {flag}");
+            assert!(is_called_a_number(flag) || !is_bare, "{words:?} {flag}");
         }
     }
 }

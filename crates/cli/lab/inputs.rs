@@ -87,29 +87,12 @@ pub(crate) fn say_source(name: &str, input: &Input, out: &mut Output) {
 
 /// Date and source, or the flag that it came from.
 pub(crate) fn origin(input: &Input) -> String {
-    match Inputs::shipped() {
-        shipped if shipped_sources(&shipped).contains(&input.source.as_str()) => {
-            format!("{}: {}", input.date, input.source)
-        }
-        _ if input.is_given() => input.source.clone(),
-        _ => format!("from {}", input.source),
+    let is_shipped = Inputs::shipped().all().iter().any(|shipped| shipped.source == input.source);
+    match is_shipped {
+        true => format!("{}: {}", input.date, input.source),
+        false if input.is_given() => input.source.clone(),
+        false => format!("from {}", input.source),
     }
-}
-
-fn shipped_sources(inputs: &Inputs) -> [&str; 10] {
-    [
-        &inputs.difficulty,
-        &inputs.height,
-        &inputs.hashprice,
-        &inputs.network,
-        &inputs.price,
-        &inputs.fees,
-        &inputs.electricity,
-        &inputs.household,
-        &inputs.rig_price,
-        &inputs.testnet4_difficulty,
-    ]
-    .map(|input| input.source.as_str())
 }
 
 /// A number as it is put into a formula: exact where that is short, else six digits.

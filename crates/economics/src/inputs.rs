@@ -82,6 +82,36 @@ pub struct Input {
 }
 
 impl Inputs {
+    /// Every value, in the order of the fields.
+    pub fn all(&self) -> [&Input; 10] {
+        // Taken apart by name, so that a value that is left out does not compile.
+        let Self {
+            date: _,
+            difficulty,
+            height,
+            hashprice,
+            network,
+            price,
+            fees,
+            electricity,
+            household,
+            rig_price,
+            testnet4_difficulty,
+        } = self;
+        [
+            difficulty,
+            height,
+            hashprice,
+            network,
+            price,
+            fees,
+            electricity,
+            household,
+            rig_price,
+            testnet4_difficulty,
+        ]
+    }
+
     /// The snapshot that ships.
     pub fn shipped() -> Self {
         let snapshot: Snapshot = toml::from_str(include_str!("../data/inputs.toml"))

@@ -75,19 +75,8 @@ fn a_row_without_a_source_or_against_its_own_numbers_is_refused() {
 fn the_inputs_are_dated_sourced_and_fit_together() {
     let inputs = Inputs::shipped();
     assert_eq!(inputs.date.to_string(), "2026-02-07");
-    let all = [
-        &inputs.difficulty,
-        &inputs.height,
-        &inputs.hashprice,
-        &inputs.network,
-        &inputs.price,
-        &inputs.fees,
-        &inputs.electricity,
-        &inputs.household,
-        &inputs.rig_price,
-        &inputs.testnet4_difficulty,
-    ];
-    assert!(all.iter().all(|input| input.date == inputs.date && !input.source.is_empty()));
+    let mut all = inputs.all().into_iter();
+    assert!(all.all(|input| input.date == inputs.date && !input.source.is_empty()));
     assert_eq!(inputs.reward(), Btc(3.125 + 0.01872));
     // The difficulty is that of the last real retarget, and the rest follows from it.
     let last = midstate_economics::history::retargets().last().unwrap();
