@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use midstate_net::without_os_number;
+
 /// A failure and its exit code.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -64,18 +66,8 @@ impl Failure {
 
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&plain(&format!("{:#}", self.error)))
+        f.write_str(&without_os_number(&format!("{:#}", self.error)))
     }
-}
-
-/// The words of an error without the system's number, which Rust puts behind them: "(os error 28)".
-pub(crate) fn plain(words: &str) -> String {
-    let mut pieces = words.split(" (os error ");
-    let first = pieces.next().unwrap_or_default().to_owned();
-    pieces.fold(first, |plain, piece| {
-        let rest = piece.trim_start_matches(|letter: char| letter.is_ascii_digit());
-        plain + rest.strip_prefix(')').unwrap_or(rest)
-    })
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {

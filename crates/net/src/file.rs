@@ -55,18 +55,34 @@ pub fn read_up_to(path: &Path, most: usize) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The system's words alone. Rust puts its number behind them, "(os error 5)", and its own words
-/// before those of a resolver.
+/// The system's words alone, without Rust's words before those of a resolver.
 pub(crate) fn in_words(error: Error) -> Error {
-    let words = error.to_string();
-    let words = words.split(" (os error").next().unwrap_or_default().to_lowercase();
+    let words = without_os_number(&error.to_string()).to_lowercase();
     let words = words.trim_start_matches("failed to lookup address information: ");
     Error::new(error.kind(), words)
+}
+
+/// An error's words without the system's numbers, which Rust puts behind them: "(os error 28)".
+pub fn without_os_number(words: &str) -> String {
+    let mut pieces = words.split(" (os error ");
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |plain, piece| {
+        let rest = piece.trim_start_matches(|letter: char| letter.is_ascii_digit());
+        plain + rest.strip_prefix(')').unwrap_or(rest)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_systems_numbers_are_not_for_people() {
+        let words = "cannot connect to h:1: Broken pipe (os error 32); is it up? (os error 9)";
+        let plain = "cannot connect to h:1: Broken pipe; is it up?";
+        assert_eq!(without_os_number(words), plain);
+        assert_eq!(without_os_number(plain), plain);
+    }
 
     #[test]
     fn a_file_that_the_user_names_is_read_up_to_a_limit() {

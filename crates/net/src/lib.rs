@@ -36,7 +36,7 @@ pub use blocking::on_a_thread_or_here;
 pub use dial::{Connection, Dial, DialError, Dialler, Dialling, Lookup, Route, Transport};
 pub use event::{EventReceiver, EventSender, Happened, LinkEnd, LinkEvent, LinkState, events};
 pub use examine::{Outcome, Stage, Step, examine_node, examine_pool};
-pub use file::{file_rows, read_file, read_text_file, read_up_to};
+pub use file::{file_rows, read_file, read_text_file, read_up_to, without_os_number};
 pub use limits::{LinkLimits, ServerLimits, node_rows};
 pub use link::{Link, LinkConfig};
 pub use node_link::{NodeLink, NodeLinkConfig};

@@ -21,6 +21,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::blocking::on_a_thread;
 use crate::connector::{ConnectError, Connector};
+use crate::file::without_os_number;
 use crate::tls_words::broken_by_tls;
 use crate::{NodeUrl, Route, cookie};
 
@@ -239,7 +240,7 @@ fn in_words(error: &legacy::Error) -> String {
     if was_hung_up(error) && !error.is_connect() {
         return "the server closed the connection without an answer".to_owned();
     }
-    last.map_or_else(|| error.to_string(), ToString::to_string)
+    without_os_number(&last.map_or_else(|| error.to_string(), ToString::to_string))
 }
 
 /// Whether there is an error of hyper's behind this one for which that holds.

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::backoff::Backoff;
 use crate::dial::{Dial, DialError, Route, is_overheard};
+use crate::file::without_os_number;
 use crate::foreign::{self, Layer, Spoken};
 use crate::tls_words::broken_by_tls;
 use crate::wire::{Exchanged, Wire};
@@ -561,14 +562,16 @@ fn failed_to_dial(error: &DialError) -> Ending {
 
 pub(crate) fn in_words(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::UnexpectedEof => "the pool closed the connection".to_owned(),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => {
+            "the pool closed the connection".to_owned()
+        }
         io::ErrorKind::ConnectionReset => {
             "the connection was reset by the pool or on the way".into()
         }
         io::ErrorKind::TimedOut => "the pool vanished: TCP got no answer any more".into(),
         _ => match broken_by_tls(error) {
             Some(why) => format!("the pool ended the connection: {why}"),
-            None => format!("the connection broke: {error}"),
+            None => format!("the connection broke: {}", without_os_number(&error.to_string())),
         },
     }
 }

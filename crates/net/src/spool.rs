@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use midstate_chain::Hash256;
 use midstate_gbt::spool::{EXTENSION, REFUSED_EXTENSION, SpoolError, SpooledBlock};
 
+use crate::file::without_os_number;
+
 /// So many refused blocks are kept as evidence; over that, the oldest goes.
 pub(crate) const MAX_REFUSED: usize = 64;
 
@@ -18,7 +20,7 @@ pub(crate) const MAX_FILE: u64 = 8 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolProblem {
     /// The directory cannot be read.
-    #[error("{}: {error}", path.display())]
+    #[error("{}: {}", path.display(), without_os_number(&error.to_string()))]
     Directory {
         /// The directory.
         path: PathBuf,
@@ -26,7 +28,7 @@ pub enum SpoolProblem {
         error: io::Error,
     },
     /// A file that looks like a block cannot be read.
-    #[error("{}: {error}; left alone", path.display())]
+    #[error("{}: {}; left alone", path.display(), without_os_number(&error.to_string()))]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -72,9 +74,10 @@ impl Spool {
             sync_directory(&self.directory)
         };
         write().map_err(|error| {
-            // What was written is no use to anyone, and room may be what is missing.
+            // A part of a block is of no use, and the disk may be short of room.
             let _ = fs::remove_file(&temporary);
-            io::Error::new(error.kind(), format!("{}: {error}", self.directory.display()))
+            let words = without_os_number(&error.to_string());
+            io::Error::new(error.kind(), format!("{}: {words}", self.directory.display()))
         })
     }
 

@@ -10,6 +10,8 @@ use tokio_rustls::rustls::{
     AlertDescription, CertificateError, Error, InvalidMessage, OtherError, PeerIncompatible,
 };
 
+use crate::file::without_os_number;
+
 /// Why a TLS handshake, or a connection that has one behind it, failed.
 pub(crate) fn handshake_failure(error: &io::Error) -> String {
     match tls_error(error) {
@@ -18,7 +20,10 @@ pub(crate) fn handshake_failure(error: &io::Error) -> String {
             "the connection was closed in the middle of the TLS handshake: is it the TLS port?"
                 .into()
         }
-        None => format!("the connection broke in the TLS handshake: {error}"),
+        None => {
+            let words = without_os_number(&error.to_string());
+            format!("the connection broke in the TLS handshake: {words}")
+        }
     }
 }
 
