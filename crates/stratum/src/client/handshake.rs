@@ -36,13 +36,15 @@ pub(super) struct Handshake {
 /// up on a request that they do not know, and BIP310 says so.
 ///
 /// The rule: a request that the pool refused before it hung up is left out of the next handshake.
-/// Where it hangs up without an answer, twice in a row, requests are left out one by one; if the
-/// connection fails without them, too, they were not the cause, and all are asked again. So are
-/// they after an [hour](SUSPICION).
+/// Where it hangs up without a refusal, twice in a row, requests are left out one by one, also
+/// those that it answered, until it has let us in once. If the connection fails without them, too,
+/// they were not the cause, and all are asked again. So are they after an [hour](SUSPICION).
 #[derive(Debug, Default)]
 struct Courtesies {
-    /// It answered them, and went on: whatever goes wrong, these are not the cause.
+    /// It answered them, and let us in: whatever goes wrong, these are not the cause.
     borne: Vec<Request>,
+    /// It answered them on this connection, and did not refuse them.
+    answered: Vec<Request>,
     /// It refused them on this connection, with these words.
     refused: Vec<(Request, String)>,
     /// It refused them, and then hung up.
@@ -230,15 +232,27 @@ impl Handshake {
         if !self.is_through() {
             return if self.explained { None } else { self.courtesies.hung_up(now, config) };
         }
-        // This one is the last request, so that a pool has let us in when it comes to that.
-        let suggestion = Request::SuggestDifficulty;
         let is_young = now.saturating_sub(self.since) < config.limits.handshake;
-        let is_open = self.asked.iter().any(|&(_, request)| request == suggestion);
-        if is_young && !self.explained && (is_open || self.courtesies.has_refused(suggestion)) {
-            return self.courtesies.hung_up_at(suggestion, now);
+        if is_young
+            && !self.explained
+            && let Some(request) = self.at_the_last()
+        {
+            return self.courtesies.hung_up_at(request, now);
         }
         self.courtesies.let_in();
         None
+    }
+
+    /// The request that the pool came to when it had let us in, and did not bear, it seems: the
+    /// last one of all, or the one before it where a pool looks at the login first.
+    fn at_the_last(&self) -> Option<Request> {
+        let is_borne = |request| {
+            let is_open = self.asked.iter().any(|&(_, asked)| asked == request);
+            !is_open && !self.courtesies.has_refused(request)
+        };
+        [Request::SuggestDifficulty, Request::ExtranonceSubscribe]
+            .into_iter()
+            .find(|&request| !is_borne(request))
     }
 
     /// The remark, told once, on a pool that lets us in at last.
@@ -298,6 +312,7 @@ impl Courtesies {
     /// A connection begins.
     fn start(&mut self, now: Duration, config: &ClientConfig) {
         self.refused.clear();
+        self.answered.clear();
         if now.saturating_sub(self.last_hang_up) >= SUSPICION {
             // One more hang-up is enough to leave one out again.
             self.hang_ups = self.hang_ups.min(BEFORE_SUSPICION - 1);
@@ -309,7 +324,7 @@ impl Courtesies {
         }
     }
 
-    /// Those that are left out for hang-ups without an answer.
+    /// Those that are left out for hang-ups without a refusal.
     fn suspects(&self, config: &ClientConfig) -> impl Iterator<Item = Request> {
         self.unknown(config).take(self.hang_ups.saturating_sub(BEFORE_SUSPICION - 1))
     }
@@ -331,7 +346,7 @@ impl Courtesies {
             return;
         }
         match &answer.error {
-            None => self.bears(request),
+            None => self.answered.push(request),
             Some(refusal) => {
                 let words = refusal.reason.clone().unwrap_or("no reason given".into());
                 self.refused.push((request, words));
@@ -349,10 +364,12 @@ impl Courtesies {
         self.refused.iter().any(|(refused, _)| *refused == request)
     }
 
-    /// The pool let us in, and the connection ended later: it bears what it refused.
+    /// The pool let us in, and the connection ended later: it bears the requests that it answered,
+    /// and those that it refused.
     fn let_in(&mut self) {
         self.at_the_last = 0;
-        for (request, _) in std::mem::take(&mut self.refused) {
+        let refused = std::mem::take(&mut self.refused).into_iter().map(|(request, _)| request);
+        for request in std::mem::take(&mut self.answered).into_iter().chain(refused) {
             self.bears(request);
         }
         if self.hang_ups < BEFORE_SUSPICION {

@@ -436,6 +436,51 @@ fn rule_5_a_request_that_is_refused_before_a_hang_up_is_left_out_and_the_words_a
 }
 
 #[test]
+fn rule_5_a_request_that_is_answered_before_a_hang_up_is_suspected_until_the_pool_lets_us_in() {
+    for answer in
+        [json!({"version-rolling": true, "version-rolling.mask": "1fffe000"}), json!(false)]
+    {
+        let mut mock = Mock::new(config());
+        for expected in [&ALL[..], &ALL[..], &ALL[1..]] {
+            let sent = mock.connect();
+            assert_eq!(methods(&sent), expected, "{answer}");
+            match expected.len() {
+                4 => mock.answer(&asked(&sent, "mining.configure")["id"], answer.clone()),
+                _ => let_in(&mut mock, &sent),
+            }
+            mock.disconnect();
+        }
+        let told = mock.warnings();
+        assert!(told.len() == 1 && told[0].contains("mining.configure"), "{told:?}");
+    }
+}
+
+#[test]
+fn rule_5_a_pool_that_lets_us_in_and_hangs_up_at_extranonce_subscribe_is_asked_without_it() {
+    let method = "mining.extranonce.subscribe";
+    for (refusal, bad) in [(None, 2), (Some(json!([20, "Unknown method, go away"])), 1)] {
+        let mut mock = Mock::new(config());
+        for connection in 0..5 {
+            let sent = mock.connect();
+            assert_eq!(methods(&sent).contains(&method), connection < bad, "{connection}");
+            mock.answer(&asked(&sent, "mining.configure")["id"], json!(true));
+            let (at_it, others): (Vec<_>, Vec<_>) =
+                sent.into_iter().partition(|request| request["method"] == method);
+            let_in(&mut mock, &others);
+            if let (Some(refusal), Some(request)) = (&refusal, at_it.first()) {
+                mock.refuse(&request["id"], refusal.clone());
+            }
+            mock.wait_seconds(1);
+            mock.disconnect();
+        }
+        let told = mock.warnings();
+        assert!(told.len() == 1 && told[0].contains(method), "{told:?}");
+        assert_eq!(told[0].contains("go away"), refusal.is_some(), "{told:?}");
+        assert!(!told[0].contains("--version-mask"), "versions are rolled as before: {told:?}");
+    }
+}
+
+#[test]
 fn n10_a_refusal_by_a_pool_that_lets_us_in_counts_for_nothing() {
     let mut mock = Mock::new(config());
     for _ in 0..3 {
