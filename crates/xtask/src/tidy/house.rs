@@ -18,7 +18,9 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
     // The exception to "rooms on one floor": the embedded pool speaks the server's side of Stratum.
     ("pool", &["chain", "limits", "stratum"]),
     ("engine", &["chain", "work", "sha256d"]),
-    ("net", &["chain", "failover", "limits", "stratum", "gbt", "pool"]),
+    // Its tests play against the embedded pool, without sockets.
+    ("swarm", &["chain", "limits", "stratum", "work", "pool"]),
+    ("net", &["chain", "failover", "limits", "stratum", "gbt", "pool", "swarm"]),
     ("economics", &["chain"]),
     ("report", &[]),
     (
@@ -33,6 +35,7 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
             "gbt",
             "pool",
             "engine",
+            "swarm",
             "net",
             "economics",
             "report",
