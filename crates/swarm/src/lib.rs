@@ -3,24 +3,29 @@
 //!
 //! [`Script`] says how many hashes each miner is to have done at any time. The [`Allotment`] hands
 //! the hashing threads the miner that is due next and exactly the hashes that it lacks. A
-//! [`Miner`] is one connection's client of Stratum v1. The [`Books`] add up the answers of the
-//! pool.
+//! [`Miner`] is one connection's client of Stratum v1. A [`FaultPlan`] says which shares go wrong
+//! on purpose. The [`Books`] add up the answers of the pool, and [`expect`] judges them.
 //!
 //! Neither sockets, threads nor clocks: `net` moves the bytes, the program hashes, and `now` is an
 //! argument everywhere.
 #![forbid(unsafe_code)]
 
 mod allotment;
+mod amount;
 mod books;
+mod draw;
+pub mod expect;
+mod fault;
 mod latencies;
 mod limits;
 mod miner;
+mod script;
 mod search;
-mod steady;
 
 pub use allotment::{Allotment, HashCount, Piece, Turn};
 pub use books::{Books, Connections, Standing, State};
+pub use fault::{Fault, FaultBooks, FaultCounts, FaultError, FaultPlan};
 pub use latencies::Latencies;
 pub use limits::Limits;
 pub use miner::{Event, Miner};
-pub use steady::Script;
+pub use script::{Group, Script, ScriptError};

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use midstate_limits::{LimitRow, row};
 
+use crate::{expect, fault, script};
+
 /// The limits of a swarm. Two sets: for pools on this machine or in a private network, and for
 /// pools at public addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +47,7 @@ impl Limits {
         // Taken apart by name, so that a limit without a row does not compile.
         let Self { workers, connections, shares, time, gather } = Self::PRIVATE;
         let public = Self::PUBLIC;
-        vec![
+        let mut rows = vec![
             row("miners of a swarm", workers, "refused"),
             row("connections a second", connections, "further miners wait"),
             row("shares a second, all miners together", shares, "throttled"),
@@ -55,6 +57,10 @@ impl Limits {
             row("shares a second, public pool", public.shares, "throttled"),
             row("length of a run, public pool", public.time, "refused"),
             row("wait for the first jobs", gather, "the script begins without the rest"),
-        ]
+        ];
+        rows.extend(script::rows());
+        rows.extend(fault::rows());
+        rows.extend(expect::rows());
+        rows
     }
 }

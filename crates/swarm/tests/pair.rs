@@ -129,12 +129,16 @@ fn scan(piece: &Piece) -> Vec<midstate_chain::Share> {
 
 const SECONDS: fn(u64) -> Duration = Duration::from_secs;
 
+fn steady(workers: u32, rate: u64) -> Script {
+    Script::parse(&format!("steady:{rate}"), workers, 0).expect("a profile")
+}
+
 #[test]
 fn hashes_are_those_of_the_script_to_the_hash_and_shares_are_on_both_books() {
     // Rates that no turn and no page divides.
     for (workers, rate) in [(1, 40_009), (10, 3001), (70, 97)] {
         let end = SECONDS(20);
-        let mut world = World::new(Script::steady(workers, rate), end, 1e-7);
+        let mut world = World::new(steady(workers, rate), end, 1e-7);
         (0..workers as usize).for_each(|worker| world.connect(worker));
         world.run_until(end + STEP * 2);
         assert!(world.allotment.is_over());
@@ -159,7 +163,7 @@ fn hashes_are_those_of_the_script_to_the_hash_and_shares_are_on_both_books() {
 #[test]
 fn a_miner_without_a_job_hashes_nothing_and_does_not_make_up_for_it() {
     let end = SECONDS(30);
-    let mut world = World::new(Script::steady(2, 1000), end, 1e-7);
+    let mut world = World::new(steady(2, 1000), end, 1e-7);
     world.connect(0);
     world.connect(1);
     world.run_until(SECONDS(10));
@@ -178,7 +182,7 @@ fn a_miner_without_a_job_hashes_nothing_and_does_not_make_up_for_it() {
 
 #[test]
 fn a_script_that_ends_early_ends_to_the_hash() {
-    let mut world = World::new(Script::steady(3, 1001), SECONDS(60), 1e-7);
+    let mut world = World::new(steady(3, 1001), SECONDS(60), 1e-7);
     (0..3).for_each(|worker| world.connect(worker));
     world.run_until(SECONDS(5));
     world.allotment.end_at(Duration::from_millis(5005));
@@ -191,7 +195,7 @@ fn a_script_that_ends_early_ends_to_the_hash() {
 #[test]
 fn more_shares_than_may_be_sent_in_a_second_are_withheld_and_counted() {
     // A share takes five hashes or so.
-    let mut world = World::new(Script::steady(60, 1000), SECONDS(2), 1e-9);
+    let mut world = World::new(steady(60, 1000), SECONDS(2), 1e-9);
     (0..60).for_each(|worker| world.connect(worker));
     world.run_until(SECONDS(3));
     let total = world.allotment.total(world.now);
