@@ -118,7 +118,8 @@ fn claims_are_shown_alone_by_number_or_word() {
     let tally = all.lines().next().expect("a tally");
     assert_eq!(all.matches(tally).count(), 2, "first, and last, where the screen ends: {all}");
     let one = one.split_whitespace().collect::<Vec<_>>().join(" ");
-    let said = "In our words, from article 0 (Pools and hashprice in the United States): American";
+    assert!(one.starts_with("12 WRONG: American Bitcoin makes about 2 %"), "{one}");
+    let said = "by article 0 (Pools and hashprice in the United States), here in our words.";
     assert!(one.contains(said), "a paraphrase, and whose: {one}");
     assert!(one.contains("Source, 2026-11-30: Decrypt, decrypt.co/354627"), "{one}");
     let halving = json(&["econ", "claims", "halving"]);
@@ -187,13 +188,20 @@ fn asic_says_what_mining_leaves_by_reward_and_cost() {
     };
     // A block brings $216,288; its power costs $71,326.
     let cheap = said(&["--watts", "5510", "--electricity", "0.05"]);
-    assert!(cheap.contains("power costs $71,326 with this machine: mining bitcoin pays for its"));
+    assert!(
+        cheap.contains(
+            "power costs $71,326 with this machine, and the block brings $216,288: mining"
+        )
+    );
     assert!(!cheap.contains("earns nothing"), "{cheap}");
     let dear = said(&["--watts", "5510", "--electricity", "0.5"]);
-    assert!(dear.contains("earns nothing: a block's power costs $713,256."), "{dear}");
+    assert!(
+        dear.contains("earns nothing: a block's power costs $713,256, and the block brings"),
+        "{dear}"
+    );
     // The 2 to 10 W that are assumed make it $103,560 to $517,800.
     let unknown = said(&["--threads", "1", "--electricity", "200"]);
-    assert!(unknown.contains("depends on what it draws in truth"), "{unknown}");
+    assert!(unknown.contains("depends on the watts that it really draws"), "{unknown}");
 }
 
 #[test]
@@ -605,6 +613,68 @@ fn a_comma_in_a_number_is_told() {
         let (code, stderr) = fail(&["econ", "hashprice", "--price", price]);
         assert!(code == 2 && stderr.contains("with a point and no comma"), "{stderr}");
     }
+}
+
+#[test]
+fn a_point_that_may_stand_for_thousands_is_told() {
+    let (code, stderr) = fail(&["econ", "hashprice", "--price", "68.800"]);
+    assert!(code == 2 && stderr.contains("expected 68800, or 68.8000"), "{stderr}");
+    let (code, stderr) = fail(&["econ", "site", "--share", "1", "--network", "1.045"]);
+    assert!(code == 2 && stderr.contains("expected 1045, or 1.0450"), "{stderr}");
+    for price in ["68.8", "68800.125", "68800", "0.125", "1.25e4"] {
+        text(&["econ", "hashprice", "--price", price]);
+    }
+}
+
+/// Of a text wherever its lines break.
+fn joined(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Two questions of newcomers that no claim answers.
+#[test]
+fn what_miners_who_leave_do_to_the_rest_and_a_halving_to_the_price_is_told() {
+    let claims = text(&["econ", "claims"]);
+    let seen = claims.lines().rev().take(22).collect::<Vec<_>>();
+    for question in ["What happens if half of the miners leave?", "Does a halving raise the price?"]
+    {
+        assert!(seen.contains(&question), "it is on the last screen: {seen:?}");
+    }
+    let claims = joined(&claims);
+    assert!(
+        claims.contains("those who stay earn 2 times as much. $ midstate econ retarget --exit")
+    );
+    assert!(claims.contains("225 BTC a day are made in place of 450"), "{claims}");
+    let halving = joined(&text(&["econ", "claims", "halving"]));
+    assert!(halving.contains("No rule of bitcoin does that"), "{halving}");
+    assert!(!halving.contains("half of the miners leave?"), "{halving}");
+    assert!(joined(&text(&["econ", "halving"])).contains("No rule of bitcoin raises the price"));
+    let exit = joined(&text(&["econ", "retarget", "--exit", "0.5"]));
+    assert!(exit.contains("225 BTC a day until the retarget"), "{exit}");
+    assert!(exit.contains("Those who stay earn what they did until the retarget, and 2.00 times"));
+}
+
+#[test]
+fn the_last_screen_of_explain_answers_what_a_miner_does() {
+    let genesis = text(&["explain", "genesis"]);
+    let seen = genesis.lines().rev().take(20).collect::<Vec<_>>();
+    let seen = joined(&seen.into_iter().rev().collect::<Vec<_>>().join(" "));
+    for answer in ["80 bytes", "nonce", "not above the target", "hash nearer", "--step"] {
+        assert!(seen.contains(answer), "{answer}: {seen}");
+    }
+    let terms = text(&["explain", "terms"]);
+    for term in ["ASIC", "hashprice", "J/TH", "PUE", "subsidy", "stale", "H/s"] {
+        assert!(terms.lines().any(|line| line.starts_with(term)), "{term}: {terms}");
+    }
+}
+
+#[test]
+fn a_verdict_is_explained_beside_the_tally() {
+    let all = joined(&text(&["econ", "claims"]));
+    for verdict in ["HOLDS: the arithmetic gives", "ESTIMATE: a figure", "OPINION: a forecast"] {
+        assert_eq!(all.matches(verdict).count(), 2, "{verdict}: {all}");
+    }
+    assert!(all.contains("stand for a price of $89,870") && all.contains("a price of $68,800"));
 }
 
 #[test]

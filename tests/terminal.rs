@@ -391,8 +391,48 @@ fn a_question_mark_explains_keys_and_rows_while_mining_goes_on() {
     }
     terminal.press("?");
     terminal.wait_for("the view again", |screen| shows(screen, "mining  "));
+    // Escape closes the page, and a key with an effect does, which is to be seen.
+    for (key, effect) in [("\x1b", "mining  "), ("-", "there are never fewer"), ("p", "none now, ")]
+    {
+        terminal.press("?");
+        terminal.wait_for("the page", |screen| shows(screen, "one thread more"));
+        terminal.press(key);
+        terminal.wait_for(effect, |screen| shows(screen, effect));
+    }
     terminal.press("q");
-    assert_eq!(terminal.end().0, Some(0));
+    let (code, contents, _) = terminal.end();
+    assert_eq!(code, Some(0));
+    assert!(!contents.contains("never fewer"), "an answer to a key is of no use afterwards");
+}
+
+/// The words that came, and how wide the widest line is.
+fn words_and_width(text: &str) -> (Vec<&str>, usize) {
+    let widest = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+    (text.split_whitespace().collect(), widest)
+}
+
+#[test]
+fn messages_are_broken_between_words_on_a_terminal_and_whole_in_a_pipe() {
+    let long = "a".repeat(30);
+    let unknown = ["mine", "-o", &format!("{long}://pool.example:3333"), "-u", "x"];
+    let by_clap = ["mine", "--time-limit", "x", "--suggest-difficulty", "-5"];
+    let config = ["mine", "--config", "/no/such/directory/of/configurations/config.toml"];
+    for arguments in [&unknown[..], &by_clap, &config, &["explain", "00"]] {
+        let whole = run(arguments);
+        let whole = String::from_utf8(whole.stderr).unwrap();
+        let terminal = Terminal::of_size((24, 60), arguments, &[("NO_COLOR", "1")]);
+        let bytes = terminal.end().2;
+        let broken = String::from_utf8(bytes).unwrap();
+        let ((words, width), (expected, whole_width)) =
+            (words_and_width(&broken), words_and_width(&whole));
+        assert_eq!(words, expected, "no word is cut");
+        assert!(whole_width > 60 && width <= 60, "{broken}\n{whole}");
+    }
+    let terminal = Terminal::of_size((24, 60), &["doctor", "--threads", "1"], &[("NO_COLOR", "1")]);
+    let broken = String::from_utf8(terminal.end().2).unwrap();
+    let speed = broken.split_once(" speed: ").unwrap().1;
+    assert!(words_and_width(&broken).1 <= 60, "{broken}");
+    assert!(speed.lines().skip(1).all(|line| line.starts_with("      ")), "{broken}");
 }
 
 #[test]

@@ -177,8 +177,10 @@ impl View for Live<'_> {
     }
 
     fn notice(&mut self, notice: &Notice, status: &Status) {
-        if let Some(said) = self.lines.speech().of_notice(notice, status) {
-            self.say(said);
+        let Some(said) = self.lines.speech().of_notice(notice, status) else { return };
+        match notice {
+            Notice::NoOtherCount { .. } if self.is_up() => lock(&self.scene).answer_key(said),
+            _ => self.say(said),
         }
     }
 

@@ -146,12 +146,13 @@ async fn in_memory(
     }
     tell_workers(pool.pool(), out);
     if let Some(tip) = blocks.last() {
-        out.line(format!(
-            "proved: {} on regtest's own genesis block, every hash recomputed by the pool with \
-             the sha2 crate; tip {}",
+        let proved = format!(
+            "proved: {} on regtest's own genesis block; the pool recomputed every hash with the \
+             crate sha2, another implementation. The last block is {}",
             units::count(blocks.len(), "block"),
             tip.hash
-        ));
+        );
+        out.message(2, proved);
     }
     Ok(())
 }
@@ -209,11 +210,12 @@ async fn at_node(
     out.event(&serde_json::json!({
         "event": "node", "accepted": accepted, "rejected": rejected, "other": other,
     }));
-    out.line(format!(
+    let judged = format!(
         "the node took {}, refused {rejected}, and had another one first {}",
         units::count(accepted, "block"),
         units::count(other, "time"),
-    ));
+    );
+    out.message(2, judged);
     of_link(end)
 }
 
@@ -254,8 +256,9 @@ async fn serve<B: Backend>(
         units::difficulty(config.share_difficulty),
         hashes_a_share(config.share_difficulty),
     ));
-    if !at_node {
-        out.note("every share is a block, unless it misses regtest's own target of two hashes");
+    // Below two hashes a share is the easier of the two.
+    if !at_node && config.share_difficulty * Target::HASHES_AT_DIFFICULTY_1 >= 2.0 {
+        out.note("a block of regtest takes two hashes, so that every share here is a block, too");
     }
     out.note(format!(
         "mining {} with {}, {}",
@@ -311,7 +314,7 @@ fn tell_late(news: &mut mpsc::UnboundedReceiver<PoolNews>, out: &mut Output) {
         };
         out.event(&event);
         match of_late(&event) {
-            Some(Sentence::Result(line)) => out.line(line),
+            Some(Sentence::Result(line)) => out.message(2, line),
             Some(Sentence::Note(line)) => out.note(line),
             None => {}
         }
@@ -329,7 +332,7 @@ fn tell_workers(pool: &Pool, out: &mut Output) {
         let (event, words) = standing(worker, is_host, stats);
         out.event(&event);
         if !is_host {
-            out.line(words);
+            out.message(2, words);
         }
     }
 }

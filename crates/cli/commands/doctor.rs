@@ -268,9 +268,9 @@ fn tell(Finding { check, health, found, cure, took }: &Finding, out: &mut Output
         Health::Fail => "FAIL",
     };
     let took = took.map(|took| format!("  ({:.1} ms)", took.as_secs_f64() * 1e3));
-    out.line(format!("{mark:<5} {check}: {found}{}", took.unwrap_or_default()));
+    out.message(6, format!("{mark:<5} {check}: {found}{}", took.unwrap_or_default()));
     if let Some(cure) = cure {
-        out.line(format!("      {cure}"));
+        out.message(0, format!("      {cure}"));
     }
 }
 

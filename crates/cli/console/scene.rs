@@ -31,6 +31,8 @@ const TWO_PANES: (usize, usize) = (100, 18);
 const WORDS: usize = 6;
 /// Lines of the plot in its pane.
 const PLOT: usize = 4;
+/// The most lines of the plot in a single column.
+const TALLEST: usize = 6;
 
 /// See the [module](self) page.
 pub(super) struct Scene {
@@ -83,6 +85,11 @@ impl Scene {
         self.helps = !self.helps;
     }
 
+    /// Ends the explanation of keys and rows.
+    pub(super) fn end_help(&mut self) {
+        self.helps = false;
+    }
+
     /// Words about an event. Those on accepted shares are shown and not kept: they are many, and
     /// the summary counts them.
     pub(super) fn hear(&mut self, event: &Event, said: Sentence) {
@@ -97,6 +104,13 @@ impl Scene {
     pub(super) fn say(&mut self, said: Sentence) {
         self.show(said.clone());
         push(&mut self.kept, said, MOST_KEPT);
+    }
+
+    /// The answer to a key: once, however often the key is pressed, and of no use afterwards.
+    pub(super) fn answer_key(&mut self, said: Sentence) {
+        if self.shown.back() != Some(&said) {
+            self.show(said);
+        }
     }
 
     /// Words to show.
@@ -136,9 +150,15 @@ impl Scene {
         // The newest word has a line, too, if three rows have theirs.
         let room = if lines.left() > 3 { lines.left() - 1 } else { lines.left() };
         rows.retain(|row| row.rank < room);
+        // Lines that neither rows nor words need make the plot higher; one of them has its axis.
+        let spare = lines.left().saturating_sub(rows.len() + WORDS + 1).min(TALLEST);
         for row in &rows {
             match row.is_plot() {
-                true => lines.put_plot(&self.rates, 1, row.style),
+                true if spare < 2 => lines.put_plot(&self.rates, 1, row.style),
+                true => {
+                    lines.put_plot(&self.rates, spare as u16, row.style);
+                    lines.put(rows::axis(&self.rates, lines.width() as u16));
+                }
                 false => lines.put_row(row),
             }
         }

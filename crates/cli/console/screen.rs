@@ -139,9 +139,15 @@ fn read_keys(keys: &UnboundedSender<Command>, scene: &Mutex<Scene>) {
         for meant in meant_by(&bytes[..count]) {
             match meant {
                 Meant::Help => lock(scene).toggle_help(),
-                // Mining that has ended takes no more commands.
-                Meant::Command(command) if keys.send(command).is_err() => return,
-                Meant::Command(_) => {}
+                Meant::EndHelp => lock(scene).end_help(),
+                Meant::Command(command) => {
+                    // The effect is to be seen.
+                    lock(scene).end_help();
+                    // Mining that has ended takes no more commands.
+                    if keys.send(command).is_err() {
+                        return;
+                    }
+                }
             }
         }
     }
@@ -152,6 +158,7 @@ fn read_keys(keys: &UnboundedSender<Command>, scene: &Mutex<Scene>) {
 enum Meant {
     Command(Command),
     Help,
+    EndHelp,
 }
 
 /// What the keys ask for. Keys with longer names have letters in them that mean nothing here: F1 is
@@ -163,7 +170,8 @@ fn meant_by(keys: &[u8]) -> Vec<Meant> {
             &ESCAPE => match keys.next() {
                 Some(b'[') => drop(keys.find(|end| (b'@'..=b'~').contains(end))),
                 Some(b'O') => drop(keys.next()),
-                _ => {}
+                Some(_) => {}
+                None => meant.push(Meant::EndHelp),
             },
             key => meant.extend(meaning(*key)),
         }
@@ -194,13 +202,12 @@ mod tests {
         assert_eq!(meant_by(b"+p-q"), [add, pause, remove, quit]);
         assert_eq!(meant_by(b"?hp"), [Meant::Help, Meant::Help, pause]);
         assert_eq!(meant_by(&[CTRL_C]), [quit]);
-        // F1, up, shift-F5, alt-q, escape.
-        for named in ["\x1bOP", "\x1b[A", "\x1b[15;2~", "\x1bq", "\x1b"] {
+        // F1, up, shift-F5, alt-q.
+        for named in ["\x1bOP", "\x1b[A", "\x1b[15;2~", "\x1bq"] {
             assert_eq!(meant_by(named.as_bytes()), [], "{named:?}");
-            let then = if named == "\x1b" { "" } else { "p" };
-            let expected = &[pause][..then.len()];
-            assert_eq!(meant_by(format!("{named}{then}").as_bytes()), expected, "{named:?}");
+            assert_eq!(meant_by(format!("{named}p").as_bytes()), [pause], "{named:?}");
         }
+        assert_eq!(meant_by(b"\x1b"), [Meant::EndHelp]);
         assert_eq!(meant_by(b"xyz\r\n"), []);
     }
 }

@@ -3,6 +3,7 @@
 mod dial;
 mod luck;
 mod rounds;
+mod terms;
 mod walk;
 
 use midstate_chain::{Header, HeaderError, Network};
@@ -26,13 +27,17 @@ const FAMOUS: [(&str, &str); 2] = [
     ),
 ];
 
+/// The glossary, which is asked for in place of a header.
+const TERMS: &str = "terms";
+
 /// Flags of `explain`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   midstate explain 125552 --step
   midstate explain --dial")]
 pub(crate) struct Args {
-    /// A header: 160 hex digits, or genesis, 1, 125552 (blocks of mainnet) or regtest
+    /// A header: 160 hex digits, or genesis, 1, 125552 (blocks of mainnet) or regtest; or terms,
+    /// the words of mining
     #[arg(value_name = "HEADER", default_value = "genesis")]
     header: String,
     /// Wait for Enter before each step, and show every round
@@ -58,6 +63,10 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<(), Failure> {
     if args.luck {
         return luck::run(&args.hash, seed(args), out);
     }
+    if args.header == TERMS {
+        terms::print(out);
+        return Ok(());
+    }
     walk::run(&args.header, &header_named(&args.header)?, args.step, out)
 }
 
@@ -80,7 +89,7 @@ fn header_named(name: &str) -> Result<Header, Failure> {
                 Failure::usage(format!("unknown header {name:?}: did you mean {meant}?"))
             }
             None => {
-                let known = "genesis, 1, 125552, regtest, or a header of 160 hex digits";
+                let known = "genesis, 1, 125552, regtest, terms, or a header of 160 hex digits";
                 Failure::usage(format!("cannot explain {name:?}: {error}; expected {known}"))
             }
         }),
@@ -89,7 +98,7 @@ fn header_named(name: &str) -> Result<Header, Failure> {
 
 /// The name that was probably meant: at most two letters of it are wrong, missing or too many.
 fn similar(name: &str) -> Option<&'static str> {
-    const WORDS: [&str; 2] = ["genesis", "regtest"];
+    const WORDS: [&str; 3] = ["genesis", "regtest", TERMS];
     let name = name.to_lowercase();
     WORDS.into_iter().find(|word| strsim::levenshtein(word, &name) <= 2)
 }
@@ -110,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_name_with_a_slip_is_told_the_right_one() {
-        let names = ["genisis", "Genesis", "gensis", "regtst", "testnet", "00"].map(similar);
+        let names = ["genisis", "Genesis", "gensis", "regtst", "words", "00"].map(similar);
         let (genesis, regtest) = (Some("genesis"), Some("regtest"));
         assert_eq!(names, [genesis, genesis, genesis, regtest, None, None]);
     }

@@ -7,7 +7,7 @@ use midstate_economics::units::{grouped, significant};
 
 use crate::shell::exit::Failure;
 use crate::shell::output::Output;
-use crate::shell::values::{not_negative, positive, whole};
+use crate::shell::values::{large, not_negative, positive, whole};
 
 /// Flags that replace the shipped values.
 #[derive(clap::Args, Debug, Clone)]
@@ -18,10 +18,10 @@ pub(crate) struct InputArgs {
     difficulty: Option<f64>,
     /// Hash rate of mainnet, EH/s [default: from the difficulty]. Given alone, it sets the
     /// difficulty
-    #[arg(long, global = true, value_name = "EH/S", value_parser = positive)]
+    #[arg(long, global = true, value_name = "EH/S", value_parser = large)]
     network: Option<f64>,
     /// Price of a bitcoin, $
-    #[arg(long, global = true, value_name = "USD", value_parser = positive)]
+    #[arg(long, global = true, value_name = "USD", value_parser = large)]
     price: Option<f64>,
     /// Fees in a block, BTC
     #[arg(long, global = true, value_name = "BTC", value_parser = not_negative)]

@@ -81,8 +81,15 @@ impl Crew {
             Command::Quit => self.present,
         };
         // Nothing else would show that the key was heard.
-        let notice = self.held.clone().filter(|_| command == Command::TogglePause);
-        let notice = notice.map(|why| Notice::PausedToo { paused: ask.paused, why });
+        let notice = match (command, self.held.clone()) {
+            (Command::TogglePause, Some(why)) => {
+                Some(Notice::PausedToo { paused: ask.paused, why })
+            }
+            (Command::AddThread | Command::RemoveThread, _) if ask.threads == threads => {
+                Some(Notice::NoOtherCount { threads })
+            }
+            _ => None,
+        };
         self.asked = Some(Asked { ask, notice, fewer_will_do: false });
         self.wanted(ask)
     }

@@ -16,6 +16,8 @@ pub(crate) enum Notice {
     Odds { rate: f64, seconds: f64 },
     /// A viewer asked for a pause while a sensor has hashing rest, or took it back.
     PausedToo { paused: bool, why: String },
+    /// A viewer asked for one thread more or fewer, and there are as many as may be.
+    NoOtherCount { threads: usize },
     /// A sensor has hashing rest.
     Held { why: String },
     /// A sensor has hashing rest no longer; a viewer's pause may be in force.

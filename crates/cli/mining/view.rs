@@ -105,7 +105,7 @@ impl<'a> Lines<'a> {
         match said {
             // A program that reads the output, or a reader of a log, gets them whole.
             Sentence::Result(line) if self.out.is_seen() => {
-                self.out.line(words::shorten_hashes(&line))
+                self.out.message(2, words::shorten_hashes(&line))
             }
             Sentence::Result(line) => self.out.line(line),
             Sentence::Note(note) => self.out.note(note),
@@ -131,7 +131,7 @@ impl View for Lines<'_> {
             self.out.set_hurried(false);
             self.out.last_event(event);
             for line in words::summary(summary) {
-                self.out.line(line);
+                self.out.message(2, line);
             }
             return;
         }

@@ -13,7 +13,7 @@ use super::event::{
 };
 use super::notice::{Notice, ReloadNotice};
 use super::ration::Ration;
-use super::status::{ShareCounts, State, Status};
+use super::status::{BlockCounts, ShareCounts, State, Status};
 use crate::shell::units;
 
 /// A sentence for people, and where it belongs.
@@ -118,6 +118,12 @@ fn of_notice(notice: &Notice) -> String {
         Notice::PausedToo { paused: false, why } => {
             format!("no longer paused for you, but for this: {why}")
         }
+        Notice::NoOtherCount { threads: 1 } => {
+            "one thread hashes, and there are never fewer; p pauses it".to_owned()
+        }
+        Notice::NoOtherCount { threads } => {
+            format!("{threads} threads hash, and + starts no more: there is one for each CPU")
+        }
         Notice::Held { why } => format!("paused: {why}"),
         Notice::Released { now, paused: true } => {
             format!("no longer paused for the machine: {now}; p lifts your pause")
@@ -206,10 +212,17 @@ pub(crate) fn status(status: &Status) -> String {
         (State::Waiting, None) => "no job now".to_owned(),
         (State::Waiting, Some(_)) => "all of the job is hashed".to_owned(),
     };
-    format!(
-        "{now}{overall} (60 s: {minute}, 15 min: {quarter})  shares {accepted}/{answered}  \
-         {standing}"
-    )
+    let shares = format!("shares {accepted}/{answered}");
+    match status.state {
+        State::Mining => {
+            format!("{now}{overall} (60 s: {minute}, 15 min: {quarter})  {shares}  {standing}")
+        }
+        // A bare rate would say that hashing goes on.
+        _ if rates.hps_10s.is_some() => {
+            format!("not hashing (before: {now} in 10 s, {minute} in 60 s)  {shares}  {standing}")
+        }
+        _ => format!("not hashing  {shares}  {standing}"),
+    }
 }
 
 /// All there is to know, in one line.
@@ -245,10 +258,7 @@ pub(crate) fn summary(summary: &Summary) -> Vec<String> {
     ];
     lines.extend(reasons(&summary.rejects));
     if blocks.found > 0 {
-        lines.push(format!(
-            "blocks {} found, {} accepted, {} rejected",
-            blocks.found, blocks.accepted, blocks.rejected
-        ));
+        lines.push(format!("blocks {}", fates_of_blocks(blocks)));
     }
     lines
 }
@@ -262,11 +272,36 @@ fn hashing_time(seconds: f64, seconds_hashing: f64) -> String {
 
 /// All shares, and what became of them.
 pub(crate) fn ledger(shares: &ShareCounts) -> String {
-    let ShareCounts { found, accepted, rejected, stale, throttled, unresolved } = shares;
-    format!(
-        "{found} = {accepted} accepted + {rejected} rejected + {stale} stale + {throttled} \
-         throttled + {unresolved} unresolved"
-    )
+    let &ShareCounts { found, accepted, rejected, stale, throttled, unresolved } = shares;
+    let told = [
+        (accepted, "accepted"),
+        (rejected, "rejected"),
+        (stale, "stale"),
+        (throttled, "throttled"),
+        (unresolved, "unresolved"),
+    ];
+    fates(found, &told)
+}
+
+/// All blocks, and what became of them.
+pub(crate) fn fates_of_blocks(blocks: &BlockCounts) -> String {
+    let &BlockCounts { found, accepted, rejected } = blocks;
+    let open = found.saturating_sub(accepted + rejected);
+    fates(found, &[(accepted, "accepted"), (rejected, "rejected"), (open, "without a verdict")])
+}
+
+/// How many were found and what became of them, zeros left out.
+fn fates(found: u64, fates: &[(u64, &str)]) -> String {
+    let some: Vec<_> = fates.iter().filter(|(count, _)| *count > 0).collect();
+    match some[..] {
+        _ if found == 0 => "none".to_owned(),
+        [(1, fate)] if found == 1 => format!("1 found, {fate}"),
+        [(count, fate)] if *count == found => format!("{found} found, all {fate}"),
+        _ => {
+            let told = some.iter().map(|(count, fate)| format!("{count} {fate}"));
+            format!("{found} found: {}", told.collect::<Vec<_>>().join(", "))
+        }
+    }
 }
 
 /// Why shares were refused, if any were.

@@ -1,9 +1,11 @@
 //! How the program ends when something went wrong. The codes are part of the contract with scripts.
 
-use std::io::Write;
+use std::io::{Write, stderr};
 use std::process::ExitCode;
 
 use midstate_net::without_os_number;
+
+use super::output::broken;
 
 /// A failure and its exit code.
 #[derive(Debug)]
@@ -58,8 +60,9 @@ impl Failure {
 
     /// The same; the code as a number.
     pub(crate) fn tell(&self) -> i32 {
+        let lines = broken(&format!("error: {self}"), 2, &stderr()).join("\n");
         // `eprintln` would panic where nobody is left to be told.
-        let _ = writeln!(std::io::stderr(), "error: {self}");
+        let _ = writeln!(stderr(), "{lines}");
         self.kind as i32
     }
 }

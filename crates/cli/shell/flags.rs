@@ -1,12 +1,13 @@
 //! The flags that every command has: how much is said, in which form, in which colours.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 use clap::error::ErrorKind;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Args, Command, ValueEnum};
 use midstate_net::without_login;
 
+use super::output::broken;
 use super::printer::Printer;
 
 /// Flags that every command has. In a command's help they come last, under a heading of their own.
@@ -78,6 +79,16 @@ impl OutputArgs {
     }
 }
 
+/// clap's words about a mistake, broken between words where a terminal shows them. clap does so with
+/// help alone.
+fn print_mistake(error: &clap::Error) {
+    let mut stderr = anstream::AutoStream::auto(std::io::stderr());
+    let text = error.render().ansi().to_string();
+    let lines = broken(text.trim_end(), 2, &std::io::stderr()).join("\n");
+    // There may be nobody left to be told.
+    let _ = writeln!(stderr, "{lines}");
+}
+
 /// The command, so that every flag takes a negative number: the flag's own words then say which
 /// numbers it expects. clap would take the number for a flag that it does not know.
 pub(crate) fn with_negatives(command: Command) -> Command {
@@ -90,9 +101,9 @@ pub(crate) fn with_negatives(command: Command) -> Command {
 
 /// Ends the program where clap does: after help and version, which are data, and after mistakes.
 pub(crate) fn exit(error: &clap::Error, printer: &Printer) -> ! {
-    let printed = error.print();
-    if !error.use_stderr() {
-        printer.book(printed);
+    match error.use_stderr() {
+        true => print_mistake(error),
+        false => printer.book(error.print()),
     }
     let code = printer.finish().map_or_else(|failure| failure.tell(), |()| error.exit_code());
     std::process::exit(code)

@@ -1,7 +1,7 @@
 //! What goes where: stdout is data, stderr is everything else. With `--json` stdout is one JSON
 //! object a line and nothing but that.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, stderr, stdout};
 use std::path::Path;
 
 use anyhow::Context;
@@ -11,7 +11,7 @@ use super::exit::Failure;
 use super::flags::OutputArgs;
 use super::logs::Logs;
 use super::printer::{Printer, Stream};
-use super::prose::{fold, wrap};
+use super::prose::{fold, fold_hanging, wrap};
 use super::style::Style;
 
 /// Version of the JSON events' shape.
@@ -48,7 +48,7 @@ impl Output {
         Self {
             json: args.json,
             quiet: args.quiet,
-            terminal: std::io::stderr().is_terminal(),
+            terminal: stderr().is_terminal(),
             status_shown: false,
             hurried: false,
             last: None,
@@ -81,7 +81,7 @@ impl Output {
 
     /// Whether stdout is a terminal.
     pub(crate) fn is_seen(&self) -> bool {
-        std::io::stdout().is_terminal()
+        stdout().is_terminal()
     }
 
     /// Columns that a text on stdout may take.
@@ -140,6 +140,14 @@ impl Output {
         }
     }
 
+    /// A message for people, however long it is: on a terminal it is broken between words, and goes
+    /// on `hang` columns further to the right; elsewhere it is one line. Programs do not see it.
+    pub(crate) fn message(&mut self, hang: usize, text: impl AsRef<str>) {
+        for line in broken(text.as_ref(), hang, &stdout()) {
+            self.line(line);
+        }
+    }
+
     /// A text for other programs, such as a shell or `man`, whatever the flags say.
     pub(crate) fn document(&mut self, text: &[u8]) {
         self.end_status();
@@ -160,6 +168,14 @@ impl Output {
         }
     }
 
+    /// A paragraph whose first line begins at the left, and the others `hang` columns from it;
+    /// programs do not see it.
+    pub(crate) fn hanging(&mut self, hang: usize, text: impl AsRef<str>) {
+        for line in fold_hanging(text.as_ref(), self.width, hang) {
+            self.line(line);
+        }
+    }
+
     /// Text in a style.
     pub(crate) fn styled(&mut self, style: Style, text: impl AsRef<str>) {
         for line in fold(text.as_ref(), self.width) {
@@ -173,11 +189,12 @@ impl Output {
         if self.stdout_colour { style.paint(text) } else { text.to_owned() }
     }
 
-    /// A line about what is going on, on stderr.
+    /// A line about what is going on, on stderr; on a terminal it is broken between words.
     pub(crate) fn note(&mut self, text: impl AsRef<str>) {
         if !self.quiet {
             self.end_status();
-            self.write(Stream::Stderr, format!("{}\n", text.as_ref()));
+            let lines = broken(text.as_ref(), 2, &stderr());
+            self.write(Stream::Stderr, format!("{}\n", lines.join("\n")));
         }
     }
 
@@ -188,8 +205,8 @@ impl Output {
         }
         if self.terminal {
             // A longer line would take several rows, of which the next status clears one.
-            let columns = ratatui::crossterm::terminal::size().map_or(80, |(columns, _)| columns);
-            self.write(Stream::Stderr, format!("\r\x1b[K{}", cut(text, columns.into())));
+            let columns = columns_of(&stderr()).unwrap_or(80);
+            self.write(Stream::Stderr, format!("\r\x1b[K{}", cut(text, columns)));
             self.status_shown = true;
         } else {
             self.write(Stream::Stderr, format!("{text}\n"));
@@ -241,12 +258,25 @@ impl Output {
 /// Columns of a text: those of the terminal, within what can still be read; in a pipe always the
 /// same.
 fn width_of_stdout() -> usize {
-    const NARROWEST: u16 = 60;
-    const WIDEST: u16 = 120;
-    const PIPE: u16 = 96;
-    let is_seen = std::io::stdout().is_terminal();
-    let size = is_seen.then(|| ratatui::crossterm::terminal::size().ok()).flatten();
-    usize::from(size.map_or(PIPE, |(columns, _)| columns.clamp(NARROWEST, WIDEST)))
+    const NARROWEST: usize = 60;
+    const WIDEST: usize = 120;
+    const PIPE: usize = 96;
+    columns_of(&stdout()).map_or(PIPE, |columns| columns.clamp(NARROWEST, WIDEST))
+}
+
+/// The columns of a stream that is a terminal.
+fn columns_of(stream: &impl IsTerminal) -> Option<usize> {
+    let size = stream.is_terminal().then(|| ratatui::crossterm::terminal::size().ok());
+    // A terminal that does not know its size says 0.
+    size.flatten().map(|(columns, _)| columns.into()).filter(|&columns| columns > 0)
+}
+
+/// The lines of a message on a stream: on a terminal none is wider than that unless one word is.
+pub(super) fn broken(text: &str, hang: usize, stream: &impl IsTerminal) -> Vec<String> {
+    match columns_of(stream) {
+        Some(columns) => fold_hanging(text, columns, hang),
+        None => vec![text.to_owned()],
+    }
 }
 
 /// As much of a status as one row of so many columns holds: the cursor stays in it. A status has no

@@ -5,7 +5,7 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+            Some(line) if columns(line) + 1 + columns(word) <= width => {
                 line.push(' ');
                 line.push_str(word);
             }
@@ -18,18 +18,46 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
 /// The lines of a text that has lines of its own, none wider than `width` unless one word is. What
 /// is broken goes on two columns further to the right than it began.
 pub(crate) fn fold(text: &str, width: usize) -> Vec<String> {
+    fold_hanging(text, width, 2)
+}
+
+/// The same; what is broken goes on `hang` columns further to the right than it began. Columns
+/// within a line stay as far apart as they were.
+pub(crate) fn fold_hanging(text: &str, width: usize, hang: usize) -> Vec<String> {
     let fold_line = |line: &str| {
-        if line.chars().count() <= width {
+        if columns(line) <= width {
             return vec![line.to_owned()];
         }
         let indent = line.len() - line.trim_start_matches(' ').len();
-        let first = " ".repeat(indent);
-        let next = " ".repeat(indent + 2);
-        let room = width.saturating_sub(indent + 2).max(1);
-        let lines = wrap(line, room).into_iter().enumerate();
-        lines.map(|(at, line)| format!("{}{line}", if at == 0 { &first } else { &next })).collect()
+        let mut lines = vec![" ".repeat(indent)];
+        let mut gap = String::new();
+        for word in line[indent..].split_inclusive(' ') {
+            let bare = word.trim_end_matches(' ');
+            if !bare.is_empty() {
+                let last = lines.last_mut().expect("there is a first one");
+                // A line begins with a word, however long that is.
+                let begins = last.trim_start().is_empty();
+                if begins || columns(last) + gap.len() + columns(bare) <= width {
+                    last.push_str(if begins { "" } else { &gap });
+                    last.push_str(bare);
+                } else {
+                    lines.push(format!("{}{bare}", " ".repeat(indent + hang)));
+                }
+                gap.clear();
+            }
+            gap.push_str(&word[bare.len()..]);
+        }
+        lines
     };
     text.split('\n').flat_map(fold_line).collect()
+}
+
+/// Columns of a text on a terminal, where a colour, `ESC [ .. m`, takes none.
+fn columns(text: &str) -> usize {
+    let mut pieces = text.split("\x1b[");
+    let first = pieces.next().map_or(0, |piece| piece.chars().count());
+    let coloured = pieces.map(|piece| piece.split_once('m').map_or(piece, |(_, text)| text));
+    first + coloured.map(|text| text.chars().count()).sum::<usize>()
 }
 
 /// A bar, `share` of `columns` long, to an eighth of a column. What is above zero shows at least a
@@ -152,9 +180,12 @@ mod tests {
     #[test]
     fn a_line_that_is_too_wide_goes_on_further_to_the_right() {
         assert_eq!(fold("ab\n\n  cd  ef", 8), ["ab", "", "  cd  ef"]);
-        assert_eq!(fold("  one two three", 9), ["  one", "    two", "    three"]);
+        assert_eq!(fold("  one two three", 9), ["  one two", "    three"]);
         assert_eq!(fold("äöü äöü", 7), ["äöü äöü"], "columns are counted, not bytes");
         assert_eq!(fold("  longerthanthat", 4), ["  longerthanthat"]);
+        assert_eq!(fold("a   bb   cc", 9), ["a   bb", "  cc"], "gaps are kept, but for the break");
+        assert_eq!(fold_hanging("ok  one two", 8, 4), ["ok  one", "    two"]);
+        assert_eq!(fold("\x1b[31mred\x1b[0m one", 7), ["\x1b[31mred\x1b[0m one"]);
     }
 
     #[test]

@@ -16,6 +16,26 @@ pub(crate) fn positive(text: &str) -> Result<f64, String> {
     parse(text, |value| SIZES.contains(&value), "a number above 0, from 1e-30 to 1e30, as 0.5")
 }
 
+/// A flag's value above zero that is commonly in the thousands: `68.800` is refused, since half of
+/// the world writes 68,800 so.
+pub(crate) fn large(text: &str) -> Result<f64, String> {
+    let groups = text.split_once('.').filter(|(whole, part)| {
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        (1..=3).contains(&whole.len())
+            && digits(whole)
+            && !whole.starts_with('0')
+            && part.len() == 3
+            && digits(part)
+    });
+    match groups {
+        Some((whole, part)) => Err(format!(
+            "the point may stand for thousands or for a fraction; expected {whole}{part}, or \
+             {text}0 for the fraction"
+        )),
+        None => positive(text),
+    }
+}
+
 /// A flag's whole number within these bounds, such as `example`.
 pub(crate) fn whole<T>(
     bounds: RangeInclusive<T>,

@@ -3,6 +3,7 @@
 //! A claim is a paraphrase; the figures in it are the article's. What the answer rests on beside
 //! formulas is in [`crate::figures`], with dates and sources, and each claim names what it uses.
 
+mod asked;
 mod coins;
 mod machines;
 mod money;
@@ -10,6 +11,7 @@ mod network;
 
 use std::fmt;
 
+pub use asked::{ASKED, Question};
 use midstate_chain::Target;
 
 use crate::figures::figure;
@@ -40,6 +42,11 @@ pub struct Claim {
     compute: fn() -> String,
 }
 
+/// The price of a bitcoin in dollars that the articles' figures of December 2025 stand for.
+pub fn price_of_the_articles() -> Dollars {
+    price_then()
+}
+
 /// The verdict on a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
@@ -53,6 +60,26 @@ pub enum Verdict {
     Wrong,
     /// No matter of computing: nothing that could be computed would decide it.
     Beyond,
+}
+
+impl Verdict {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Holds, Self::Wrong, Self::Estimate, Self::Opinion, Self::Beyond];
+
+    /// Its meaning, in a few words.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Holds => "the arithmetic gives what is claimed",
+            Self::Wrong => "the arithmetic, or the source, says otherwise",
+            Self::Estimate => {
+                "a figure that somebody estimated; it cannot be computed, and what can be computed \
+                 fits it"
+            }
+            Self::Opinion => "a forecast or a judgement, which numbers do not decide",
+            Self::Beyond => "no number would decide it",
+        }
+    }
 }
 
 /// An article that makes claims.

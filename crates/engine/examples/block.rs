@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Regtest would be content with one hash in two. So that there is something to see, only one in
-//! a hundred million will do here. What is printed last is for `bitcoin-cli -regtest submitblock`.
+//! a hundred million will do here. The last line is the block, for `bitcoin-cli -regtest
+//! submitblock`.
 
 use std::sync::{Arc, mpsc};
 use std::time::{Instant, SystemTime};
@@ -83,5 +84,6 @@ fn main() {
     let coinbase = with_witness(&share.job.coinbase(&share.extranonce2)).expect("we built it");
     let no_others: [&[u8]; 0] = [];
     let block = serialize_block(&header, &coinbase, &no_others);
+    println!("the whole block in hex, its 80 bytes of header first, for submitblock of a node:");
     println!("{}", block.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
 }

@@ -114,25 +114,26 @@ impl Plan {
         out.event(&told);
         for (place, server) in told.servers.iter().enumerate() {
             let place = if place == 0 { "mine at" } else { "or else at" };
-            out.line(format!("{place} {}", server.words()));
+            out.message(2, format!("{place} {}", server.words()));
         }
         if let Upstream::Nodes(nodes) = upstream {
-            out.line(format!("solved blocks wait in {}", nodes.spool.display()));
+            out.message(2, format!("solved blocks wait in {}", nodes.spool.display()));
         }
-        out.line(format!(
+        let rate = format!(
             "with {}, {}, {}: {}",
             told.kernel,
             units::count(told.threads, "thread"),
             units::count(told.midstates, "midstate"),
             rate.words()
-        ));
+        );
+        out.message(2, rate);
         if told.pause_on_battery {
-            out.line("resting on battery");
+            out.message(2, "resting on battery");
         }
         if let Some(limit) = told.max_temp {
-            out.line(format!("resting above {limit} °C"));
+            out.message(2, format!("resting above {limit} °C"));
         }
-        out.line(format!("until {}", until(goals)));
+        out.message(2, format!("until {}", until(goals)));
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ const KEYS: [(&str, &str); 4] = [
     ("q", "quit with a summary, as Ctrl-C does"),
     ("p", "pause, and go on"),
     ("+ -", "one thread more, one thread fewer"),
-    ("?", "open and close this page"),
+    ("?", "open and close this page; Esc closes it, too"),
 ];
 const ROWS: [(&str, &str); 11] = [
     ("rate", "hashes a second, counted when they are finished"),

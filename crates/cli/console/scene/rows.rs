@@ -15,6 +15,8 @@ use crate::mining::words;
 use crate::shell::prose::fit;
 use crate::shell::units;
 
+/// A count of zero.
+const NONE_YET: &str = "none yet";
 /// Columns of a miner's blocks and rate.
 const BLOCKS: usize = 7;
 const SEEN: usize = 20;
@@ -43,7 +45,7 @@ pub(super) fn machine_pane(status: &Status, palette: Palette) -> Vec<Row> {
     let kernel = kernel(status);
     rows.push(Row { wordings: kernel.wordings[1..].to_vec(), ..kernel });
     let hashes = match status.hashes {
-        0 => "none yet".to_owned(),
+        0 => NONE_YET.to_owned(),
         hashes => format!("{} so far", units::si(hashes as f64).trim_end()),
     };
     rows.push(row("hashes", 1, [hashes]));
@@ -103,6 +105,9 @@ fn rate(status: &Status, palette: Palette) -> Row {
 fn rates(status: &Status) -> [Vec<String>; 2] {
     let rates = &status.rates;
     let overall = words::overall(rates.hps_10s, rates.hps_10s_overall);
+    if status.state != State::Mining {
+        return [at_rest(status), Vec::new()];
+    }
     let now = match rates.hps_10s {
         Some(now) => {
             let now = units::rate(now);
@@ -127,6 +132,18 @@ fn rates(status: &Status) -> [Vec<String>; 2] {
         ],
     };
     [now, means]
+}
+
+/// The rate while nothing is hashed.
+fn at_rest(status: &Status) -> Vec<String> {
+    let before = match status.state {
+        State::Paused => "before the pause",
+        _ => "before",
+    };
+    match status.rates.hps_10s.map(units::rate) {
+        Some(rate) => vec![format!("none now, {rate} {before}"), "none now".to_owned()],
+        None => vec!["nothing hashed in 10 s".to_owned(), "none".to_owned()],
+    }
 }
 
 /// Below the plot: how far back it goes, and how high.
@@ -251,36 +268,13 @@ fn next_in_two_rows(status: &Status) -> Vec<Row> {
     [share].into_iter().chain(block).collect()
 }
 
-/// How many were found and what became of them, zeros left out.
-fn fates(found: u64, fates: &[(u64, &str)]) -> String {
-    let some: Vec<_> = fates.iter().filter(|(count, _)| *count > 0).collect();
-    match some[..] {
-        _ if found == 0 => "none yet".to_owned(),
-        [(1, fate)] if found == 1 => format!("1 found, {fate}"),
-        [(count, fate)] if *count == found => format!("{found} found, all {fate}"),
-        _ => {
-            let told = some.iter().map(|(count, fate)| format!("{count} {fate}"));
-            format!("{found} found: {}", told.collect::<Vec<_>>().join(", "))
-        }
-    }
-}
-
 fn shares(status: &Status) -> Row {
     let shares = &status.shares;
-    let told = fates(
-        shares.found,
-        &[
-            (shares.accepted, "accepted"),
-            (shares.rejected, "rejected"),
-            (shares.stale, "stale"),
-            (shares.throttled, "throttled"),
-            (shares.unresolved, "unresolved"),
-        ],
-    );
-    let latency = status.latency_ms.map_or(String::new(), |ms| format!(", answer in {ms:.0} ms"));
     if shares.found == 0 {
-        return row("shares", 2, [told]);
+        return row("shares", 2, [NONE_YET.to_owned()]);
     }
+    let told = words::ledger(shares);
+    let latency = status.latency_ms.map_or(String::new(), |ms| format!(", answer in {ms:.0} ms"));
     let short = format!("{} of {} accepted", shares.accepted, shares.answered());
     let longer = match shares.rejected {
         0 => short.clone(),
@@ -291,7 +285,7 @@ fn shares(status: &Status) -> Row {
 
 fn best(status: &Status) -> Row {
     let best = match status.best_difficulty {
-        0.0 => "none yet".to_owned(),
+        0.0 => NONE_YET.to_owned(),
         best => format!("difficulty {}", units::difficulty(best)),
     };
     row("best", 7, [best])
@@ -299,19 +293,11 @@ fn best(status: &Status) -> Row {
 
 fn blocks(status: &Status) -> Row {
     let blocks = &status.blocks;
-    let judged = blocks.accepted + blocks.rejected;
-    let told = fates(
-        blocks.found,
-        &[
-            (blocks.accepted, "accepted"),
-            (blocks.rejected, "rejected"),
-            (blocks.found.saturating_sub(judged), "without a verdict"),
-        ],
-    );
-    let short = match blocks.found {
-        0 => told.clone(),
-        found => format!("{} of {found} accepted", blocks.accepted),
-    };
+    if blocks.found == 0 {
+        return row("blocks", 3, [NONE_YET.to_owned()]);
+    }
+    let told = words::fates_of_blocks(blocks);
+    let short = format!("{} of {} accepted", blocks.accepted, blocks.found);
     row("blocks", 3, [told, short])
 }
 

@@ -170,7 +170,12 @@ fn u5_one_column_at_80_columns() {
     assert_snapshot!(picture(&scene_of_a_pool(), 80, 24), @r"
 mining  12 min 04 s    q quit   p pause   + - threads   ? help
 rate     86.4 MH/s counted in 10 s   86.1 MH/s in 60 s   85.9 MH/s in 15 min
-▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▂▂▂▂▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇
+▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃    ▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃
+███████████████████████████████████████████████    █████████████████████████████
+███████████████████████████████████████████████    █████████████████████████████
+███████████████████████████████████████████████▄▄▄▄█████████████████████████████
+████████████████████████████████████████████████████████████████████████████████
+1 min 20 s ago                       at most 86.0 MH/s                       now
 kernel   avx512, 2 threads, 32 midstates, 62.0 Ghashes so far
 machine  CPU at 67 °C, 88 W
 pool     stratum+tcp://pool.example.org:3333
@@ -194,7 +199,10 @@ fn u5_one_column_at_60_columns() {
     assert_snapshot!(picture(&scene(), 60, 20), @r"
 mining  12 min 04 s    q  p  + -  ?
 rate     86.4 MH/s, 60 s 86.1 MH/s, 15 min 85.9 MH/s
-▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▂▂▂▂▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇
+▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅    ▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅
+███████████████████████████    █████████████████████████████
+███████████████████████████▇▇▇▇█████████████████████████████
+1 min 00 s ago             at most 86.0 MH/s             now
 kernel   avx512, 2 threads, 32 midstates
 pool     stratum+tcp://pool.example.org:3333
 job      height 128, difficulty 0.0600, 4.2 s old
@@ -234,7 +242,7 @@ Mining goes on. The keys:
   q       quit with a summary, as Ctrl-C does
   p       pause, and go on
   + -     one thread more, one thread fewer
-  ?       open and close this page
+  ?       open and close this page; Esc closes it, too
 
 The rows:
   rate    hashes a second, counted when they are finished
@@ -291,8 +299,7 @@ blocks   none yet
         let picture = picture(&scene, width, height);
         assert!(!picture.contains(" 0 "), "{picture}");
         assert!(picture.matches("none yet").count() >= 3, "{picture}");
-        let plots = picture.matches(" ago ").count();
-        assert_eq!(plots, usize::from(width >= 100), "one plot has an axis: {picture}");
+        assert_eq!(picture.matches(" ago ").count(), 1, "the plot has an axis: {picture}");
     }
 }
 
@@ -307,6 +314,8 @@ fn a_pause_promises_no_share() {
         assert!(picture.starts_with("paused  12 min 04 s"), "{picture}");
         assert!(picture.contains("no share during a pause"), "{picture}");
         assert!(!picture.contains(" every "), "{picture}");
+        assert!(picture.contains("none now, 86.4 MH/s before the pause"), "{picture}");
+        assert!(!picture.contains("in 60 s"), "{picture}");
     }
 }
 

@@ -99,7 +99,7 @@ fn rungs_of(comparison: &Comparison, names: &[&str]) -> Vec<Rung> {
 pub(super) fn print(comparison: &Comparison, out: &mut Output) {
     print_short_answer(comparison, out);
     print_rates(&rungs_of(comparison, &FIRST_SCREEN), out);
-    out.text("The rest, with energy, physics, blocks and sources: midstate asic --full");
+    out.text("More: midstate asic --full; if miners leave or coins halve: midstate econ claims");
 }
 
 /// Everything.

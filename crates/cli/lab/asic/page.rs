@@ -66,11 +66,7 @@ pub(super) fn page(comparison: &Comparison, kernels: &[(Kernel, Estimate)]) -> P
     }
     parts.push(Part::Heading("A block on this machine".to_owned()));
     parts.push(blocks(comparison));
-    parts.push(Part::Text(format!(
-        "A block of mainnet brings {}. {}",
-        verdict.reward,
-        verdict.what_mining_leaves()
-    )));
+    parts.push(Part::Text(verdict.what_mining_leaves()));
     parts.push(Part::Heading("What it did to the network".to_owned()));
     parts.push(Part::Figure {
         figure: Figure::Chart(history_chart(&comparison.inputs.difficulty)),

@@ -113,16 +113,23 @@ impl Verdict {
         let (low, high) = self.blocks[0].cost;
         let bill = band(low.to_string(), high.to_string());
         if low > self.reward {
-            format!("Mining bitcoin with this machine earns nothing: a block's power costs {bill}.")
+            format!(
+                "Mining bitcoin with this machine earns nothing: a block's power costs {bill}, and \
+                 the block brings {}.",
+                self.reward
+            )
         } else if high < self.reward {
             format!(
-                "A block's power costs {bill} with this machine: mining bitcoin pays for its \
-                 power; machine, room and the wait for a block are not counted."
+                "A block's power costs {bill} with this machine, and the block brings {}: mining \
+                 bitcoin pays for its power; machine, room and the wait for a block are not \
+                 counted.",
+                self.reward
             )
         } else {
             format!(
-                "A block's power costs {bill} with this machine: whether mining bitcoin pays \
-                 depends on what it draws in truth."
+                "A block's power costs {bill} with this machine, and the block brings {}: whether \
+                 mining bitcoin pays depends on the watts that it really draws.",
+                self.reward
             )
         }
     }

@@ -1,7 +1,11 @@
 //! Topic `claims`: what articles say, what the numbers say.
 
-use midstate_economics::claims::{ARTICLES, Article, Claim, Verdict, claims};
+use midstate_economics::claims::{
+    ARTICLES, ASKED, Article, Claim, Question, Verdict, claims, price_of_the_articles,
+};
 use midstate_economics::figures::figures;
+use midstate_economics::inputs::Inputs;
+use midstate_economics::units::grouped;
 use serde_json::json;
 
 use crate::shell::exit::Failure;
@@ -28,9 +32,9 @@ pub(super) fn run(args: &Args, out: &mut Output) -> Result<(), Failure> {
         let computed = claim.computed();
         let verdict = claim.verdict.to_string();
         let shown = out.paint(style(claim.verdict), &verdict.to_uppercase());
-        out.line(format!("{:>2} {shown}", claim.number));
-        out.prose(3, format!("{}: {}.", said_by(claim), claim.says));
+        out.hanging(3, format!("{:<2} {shown}: {}.", claim.number, claim.says));
         out.prose(3, format!("Computed: {computed}."));
+        out.prose(3, format!("{}.", said_by(claim)));
         let sources = claim.figures.iter().filter_map(|&name| figures.get(name));
         let sources = sources.map(|figure| format!("{}: {}", figure.date, figure.source));
         let sources: Vec<_> = sources.collect();
@@ -45,12 +49,32 @@ pub(super) fn run(args: &Args, out: &mut Output) -> Result<(), Failure> {
             "command": claim.command, "shows": claim.shows,
         }));
     }
+    asked(&args.which, out);
     // The head has left the screen by now.
     if is_whole {
         out.styled(Style::Heading, tally);
+        out.prose(0, verdicts());
         out.text(ONE_ALONE);
     }
     Ok(())
+}
+
+/// The questions that no article answers: all, or those with all of these words.
+fn asked(which: &[String], out: &mut Output) {
+    let is_chosen = |question: &&Question| has_all(&question.asks.to_lowercase(), which);
+    for question in ASKED.iter().filter(is_chosen) {
+        out.styled(Style::Heading, question.asks);
+        out.prose(3, format!("{}.", question.answer()));
+        out.text(format!("   $ {}\n", question.command));
+    }
+}
+
+/// The meaning of each verdict.
+fn verdicts() -> String {
+    let meaning = |verdict: Verdict| {
+        format!("{}: {}.", verdict.to_string().to_uppercase(), verdict.meaning())
+    };
+    Verdict::ALL.map(meaning).join(" ")
 }
 
 fn titles(claim: &Claim) -> Vec<&'static str> {
@@ -63,16 +87,16 @@ fn said_by(claim: &Claim) -> String {
     let names = claim.articles.iter().zip(titles(claim));
     let names: Vec<_> = names.map(|(number, title)| format!("{number} ({title})")).collect();
     match &names[..] {
-        [] => "In our words, from one of the articles; which one is not recorded".to_owned(),
-        [one] => format!("In our words, from article {one}"),
+        [] => "Claimed by one of the articles, here in our words; which one is not recorded".into(),
+        [one] => format!("Claimed by article {one}, here in our words"),
         [firsts @ .., last] => {
-            format!("In our words, from articles {} and {last}", firsts.join(", "))
+            format!("Claimed by articles {} and {last}, here in our words", firsts.join(", "))
         }
     }
 }
 
-const ONE_ALONE: &str =
-    "One alone, with its sources: midstate econ claims 12, or midstate econ claims halving";
+const ONE_ALONE: &str = "One alone, with its sources: midstate econ claims 12, or midstate econ \
+    claims halving. The words: midstate explain terms";
 
 /// The answer.
 fn tally(claims: &[&Claim]) -> String {
@@ -91,9 +115,10 @@ fn tally(claims: &[&Claim]) -> String {
 /// The answer first, then whose claims they are.
 fn head(tally: &str, out: &mut Output) {
     out.styled(Style::Heading, tally);
+    out.prose(0, verdicts());
     out.prose(
         0,
-        "They are from five news articles of early 2026, in our words and with the articles' \
+        "The claims are from five news articles of early 2026, in our words and with the articles' \
          figures. The titles of the articles are ours as well: their headlines are not recorded.",
     );
     for Article { number, title, retells } in ARTICLES {
@@ -101,6 +126,18 @@ fn head(tally: &str, out: &mut Output) {
             out.prose(0, format!("Article {number} ({title}) retells {report}."));
         }
     }
+    let inputs = Inputs::shipped();
+    let dollars = |price: f64| format!("${}", grouped(price, 0));
+    out.prose(
+        0,
+        format!(
+            "They are computed with the articles' figures of December 2025, which stand for a \
+             price of {}. All other commands compute with the figures of {}, with a price of {}.",
+            dollars(price_of_the_articles().0),
+            inputs.date,
+            dollars(inputs.price.value)
+        ),
+    );
     out.text(format!("{ONE_ALONE}\n"));
 }
 
@@ -115,13 +152,12 @@ fn style(verdict: Verdict) -> Style {
 /// All claims, or the one with that number, or those with all of these words.
 fn chosen(which: &[String]) -> Result<Vec<&'static Claim>, Failure> {
     let numbers: Option<Vec<u8>> = which.iter().map(|word| word.parse().ok()).collect();
-    let has = |claim: &Claim, word: &String| {
-        let text = format!("{} {} {}", claim.says, claim.computed(), claim.command);
-        text.to_lowercase().contains(&word.to_lowercase())
-    };
     let is_chosen = |claim: &&Claim| match &numbers {
         Some(numbers) if !numbers.is_empty() => numbers.contains(&claim.number),
-        _ => which.iter().all(|word| has(claim, word)),
+        _ => {
+            let text = format!("{} {} {}", claim.says, claim.computed(), claim.command);
+            has_all(&text.to_lowercase(), which)
+        }
     };
     let all = claims();
     let count = all.len();
@@ -135,6 +171,11 @@ fn chosen(which: &[String]) -> Result<Vec<&'static Claim>, Failure> {
         )));
     }
     Ok(chosen)
+}
+
+/// Whether a text in small letters has all of these words.
+fn has_all(text: &str, words: &[String]) -> bool {
+    words.iter().all(|word| text.contains(&word.to_lowercase()))
 }
 
 #[cfg(test)]

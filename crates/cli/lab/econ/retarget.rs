@@ -418,10 +418,11 @@ fn lesson(args: &Args, periods: &[Period], out: &mut Output) {
             )
         }
         Replay::Feb2026 | Replay::UsExit => format!(
-            "Machines leave in the third period{}. Less hash rate makes fewer coins for a while. \
+            "Machines leave in the third period{}. Less hash rate makes fewer coins for a while.{} \
              Coins come faster than planned only when machines return in an easy period, and only \
              until its end.",
-            coins_after_the_exit(periods)
+            coins_after_the_exit(periods),
+            income_of_those_who_stay(periods)
         ),
         Replay::Halving2028 => format!(
             "Hashprice halves in one block. Machines that cannot pay for their power stop, and \
@@ -478,6 +479,18 @@ fn coins_after_the_exit(periods: &[Period]) -> String {
         coins / took * DAY,
         units::count(after.len(), "period"),
         coins / planned * DAY
+    )
+}
+
+/// The hashprice of the exit's period and of the next one.
+fn income_of_those_who_stay(periods: &[Period]) -> String {
+    let [Some(exit), Some(next)] = [periods.get(2), periods.get(3)] else { return String::new() };
+    format!(
+        " Those who stay earn what they did until the retarget, and {:.2} times as much from then \
+         on, ${:.2} in place of ${:.2} per PH/s and day, since fewer share the same coins.",
+        next.hashprice / exit.hashprice,
+        next.hashprice.petahash(),
+        exit.hashprice.petahash()
     )
 }
 

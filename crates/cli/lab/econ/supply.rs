@@ -84,6 +84,12 @@ pub(super) fn run(args: &Args, inputs: &Inputs, out: &mut Output) {
         );
     }
     growth_steps(args, &mut sheet);
+    sheet.explain(
+        "No rule of bitcoin raises the price at a halving, and no formula here says that it rises: \
+         buyers and sellers make the price, and --price takes any. A halving takes half of a \
+         miner's new coins. The miner earns the same only if the price doubles, or half of the \
+         others leave.",
+    );
     schedule(height, &mut sheet);
 }
 

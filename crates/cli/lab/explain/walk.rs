@@ -26,11 +26,13 @@ pub(super) fn run(
     let mut walk =
         Walk { name, header, hash: &hash, out, waits, shows_rounds: step, is_over: false };
     walk.event();
-    for part in Walk::PARTS {
-        part(&mut walk)?;
+    let [first, others @ ..] = Walk::PARTS;
+    first(&mut walk)?;
+    for part in others {
         if walk.is_over || !walk.pause("next part")? {
             break;
         }
+        part(&mut walk)?;
     }
     Ok(())
 }
@@ -50,13 +52,14 @@ struct Walk<'a> {
 type Part<'a> = fn(&mut Walk<'a>) -> Result<(), Failure>;
 
 impl<'a> Walk<'a> {
-    const PARTS: [Part<'a>; 6] = [
+    const PARTS: [Part<'a>; 7] = [
         Self::fields,
         Self::midstate,
         Self::first_hash,
         Self::second_hash,
         Self::compare,
         Self::avalanche,
+        Self::in_short,
     ];
 
     fn fields(&mut self) -> Result<(), Failure> {
@@ -237,6 +240,25 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
+    fn in_short(&mut self) -> Result<(), Failure> {
+        self.title("In short");
+        self.say(
+            "A miner hashes the header, 80 bytes, and changes one number in it from one try to the \
+             next, the nonce. A hash is good if, read as a number, it is not above the target. \
+             No try brings a good hash nearer: luck has no memory.",
+        );
+        if !self.waits {
+            let name = if self.name.len() > 16 { "HEADER" } else { self.name };
+            self.line("");
+            self.line(format!(
+                "  One part at a time, with all rounds: midstate explain {name} --step"
+            ));
+            self.line("  The words: midstate explain terms");
+            self.line("  Miners leave, coins halve: midstate econ claims");
+        }
+        Ok(())
+    }
+
     /// Every round of a compression, one line each, when asked for.
     fn rounds(&mut self, name: &str, compression: &Compression) -> Result<(), Failure> {
         if !self.shows_rounds || !self.pause(&format!("the 64 rounds of the {name}"))? {
@@ -259,11 +281,19 @@ impl<'a> Walk<'a> {
         if !self.waits {
             return Ok(true);
         }
-        self.out.note(format!("[Enter: {what}; s: skip; q: end]"));
-        let mut answer = String::new();
-        let read = std::io::stdin().lock().read_line(&mut answer)?;
-        self.is_over |= read == 0 || answer.trim() == "q";
-        Ok(!self.is_over && answer.trim() != "s")
+        loop {
+            self.out.note(format!("[Enter: {what}; s: skip; q: end]"));
+            let mut answer = String::new();
+            let read = std::io::stdin().lock().read_line(&mut answer)?;
+            self.is_over |= read == 0 || answer.trim() == "q";
+            match answer.trim() {
+                "" | "q" => return Ok(!self.is_over),
+                "s" => return Ok(false),
+                _ => self.out.note(
+                    "Enter goes on; s and Enter leaves the rest of this part out; q and Enter ends",
+                ),
+            }
+        }
     }
 
     fn event(&mut self) {

@@ -493,10 +493,13 @@ fn threads_that_are_refused_leave_those_that_are_there() {
         world.tell(|miner, _| miner.handle_command(Command::AddThread));
     }
     assert_eq!(world.hashing, 4);
+    let told = |threads| Notice::NoOtherCount { threads };
+    assert_eq!(world.notices[1..], [4, 4, 4].map(told), "a key without effect is answered");
     for _ in 0..9 {
         world.tell(|miner, _| miner.handle_command(Command::RemoveThread));
     }
     assert_eq!(world.hashing, 1);
+    assert_eq!(world.notices[4..], [1; 6].map(told));
 }
 
 #[test]

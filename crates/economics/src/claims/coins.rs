@@ -42,8 +42,9 @@ pub(super) const CLAIMS: &[Claim] = &[
         figures: &[],
         compute: || {
             format!(
-                "flat revenue needs {:.1} % a year on a network that stands still; 50 % allows for \
-                 one that grows by {:.0} % a year",
+                "a price that grows by {:.1} % a year makes up for one halving in four years, if \
+                 the network does not grow. With a price that grows by 50 % a year the network may \
+                 grow by {:.0} % a year",
                 supply::break_even_price_growth(0.0, 4.0) * 100.0,
                 supply::implied_hash_growth(0.5, 4.0) * 100.0
             )
@@ -62,8 +63,9 @@ pub(super) const CLAIMS: &[Claim] = &[
             let (before, after) = (halving.before.btc().0, halving.after.btc().0);
             let fees = figure("fees_2026_01").value;
             format!(
-                "it is the other way round: fees are to replace the subsidy. That they have not is \
-                 true: {fees} BTC a block, {:.1} % of its reward, where the next halving takes {}",
+                "it is the other way round: fees are to replace the subsidy, the new coins of a \
+                 block. That they have not is true: fees are {fees} BTC a block, {:.1} % of its \
+                 reward, and the next halving takes {} BTC",
                 fees / (before + fees) * 100.0,
                 before - after
             )
@@ -84,7 +86,8 @@ pub(super) const CLAIMS: &[Claim] = &[
             let sigmas = change.expect("shares with a spread").sigmas.abs();
             let day = Share::of(share, u64::from(supply::BLOCKS_PER_DAY)).deviation() * 100.0;
             format!(
-                "{sigmas:.1} sigma over two months: not luck; one day alone is ± {day:.1} points"
+                "no luck makes such a change: over two months it is {sigmas:.1} sigma, standard \
+                 deviations. The share of one day varies by ± {day:.1} points"
             )
         },
     },

@@ -45,7 +45,8 @@ pub(super) const CLAIMS: &[Claim] = &[
         compute: || {
             let income = Dollars(450.0 * price_then().0);
             format!(
-                "at 17.5 J/TH and 5 c/kWh that is {:.1} EH/s, for the same 450 BTC",
+                "with machines of 17.5 J/TH (joules for 10^12 hashes) and power at 5 c/kWh that is \
+                 at {:.1} EH/s, for the same 450 BTC a day",
                 equilibrium_rate(income, S21, POWER).exa()
             )
         },
@@ -171,8 +172,9 @@ pub(super) const CLAIMS: &[Claim] = &[
         figures: &["lease_total", "lease_net"],
         compute: || {
             format!(
-                "one contract plans {:.1} %, since the tenant pays the power; at 75 % a MW at the \
-                 meter would be worth ${:.2} million",
+                "a forecast, which only those years can confirm. One contract plans {:.1} %, \
+                 because the tenant pays the power; with 75 % a MW at the meter would be worth \
+                 ${:.2} million",
                 figure("lease_net").value / figure("lease_total").value * 100.0,
                 contract(0.75, 0.0).present_value(DISCOUNT).0 / 1e6
             )
@@ -190,8 +192,9 @@ pub(super) const CLAIMS: &[Claim] = &[
             let paid = |risk| contract(MARGIN, risk).cash().map(|cash| cash.0).sum::<f64>();
             let worth = |risk| contract(MARGIN, risk).present_value(DISCOUNT).0 / 1e6;
             format!(
-                "a chance of 5 % a year leaves {:.0} % of 15 years' rent: a MW at the meter is \
-                 worth ${:.2} million, not ${:.2}",
+                "if 5 in 100 such tenants default each year, {:.0} % of the rent of 15 years is \
+                 paid. Less the price of the building, and with interest of 10 %, a MW at the \
+                 meter is then worth ${:.2} million; without defaults it is ${:.2} million",
                 paid(0.05) / paid(0.0) * 100.0,
                 worth(0.05),
                 worth(0.0)
@@ -277,7 +280,8 @@ pub(super) const CLAIMS: &[Claim] = &[
         figures: &["hashprice_2025_12"],
         compute: || {
             format!(
-                "a PUE of 1.15 lowers the break-even of 17.5 J/TH from {:.1} to {:.1} c/kWh",
+                "with 1.15 W at the meter for 1 W of the machines (a PUE of 1.15) the break-even \
+                 of 17.5 J/TH falls from {:.1} to {:.1} c/kWh",
                 break_even(hashprice_then(), S21, 1.0).cents(),
                 break_even(hashprice_then(), S21, 1.15).cents()
             )
@@ -320,7 +324,7 @@ pub(super) const CLAIMS: &[Claim] = &[
     Claim {
         number: 38,
         articles: &[2],
-        says: "hosting leaves 75 to 90 % of what it takes in, mining far less",
+        says: "mining leaves far less of what it takes in than the 75 to 90 % of hosting",
         verdict: Holds,
         command: "midstate econ hashprice --hashprice 38.7 --network 1045 --cost 21.6 \
                --efficiency 20",
@@ -333,7 +337,8 @@ pub(super) const CLAIMS: &[Claim] = &[
             let s21 = 1.0 - power.cents() / break_even(hashprice_then(), S21, 1.0).cents();
             format!(
                 "mining left {:.0} % in December 2025, ${left:.2} of ${revenue:.2}; a machine of \
-                 17.5 J/TH at 5 c/kWh {:.0} %. Neither counts what the machines and the hall cost",
+                 17.5 J/TH at 5 c/kWh {:.0} %. The 75 to 90 % are a forecast (claim 19). None of \
+                 these counts the price of machines and halls",
                 left / revenue * 100.0,
                 s21 * 100.0
             )

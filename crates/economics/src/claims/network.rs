@@ -31,7 +31,10 @@ pub(super) const CLAIMS: &[Claim] = &[
         figures: &[],
         compute: || {
             let steady = interval_before_change(2015.0 / 2016.0);
-            format!("it measures 2015 intervals and divides by 2016: {steady:.1} s a block")
+            format!(
+                "almost: {steady:.1} s a block. Between 2016 blocks lie 2015 waits. The rule takes \
+                 the time of these, and divides it by 2016"
+            )
         },
     },
     Claim {
@@ -69,8 +72,10 @@ pub(super) const CLAIMS: &[Claim] = &[
         figures: &[],
         compute: || {
             format!(
-                "the exit made {:.0} BTC a day until the retarget, then 450 again; more only while \
-                 miners return into an easy period",
+                "fewer for a while, not more: when {:.0} % left, {:.0} BTC a day were made until \
+                 the retarget, and then 450 again. More are made only while miners return and the \
+                 difficulty is still low",
+                EXIT * 100.0,
                 supply::per_day(TIP).btc().0 * (1.0 - EXIT)
             )
         },
@@ -86,9 +91,11 @@ pub(super) const CLAIMS: &[Claim] = &[
         compute: || {
             let (before, risen) = (hashprice_then(), after_exit(hashprice_then(), EXIT));
             format!(
-                "hashprice / (1 - exit): ${:.2} becomes ${:.2} per PH/s and day",
+                "the hashprice, the income of 1 PH/s in a day, rises from ${:.2} to ${:.2} when \
+                 {:.2} % leave, because fewer share the same coins",
                 before.petahash(),
-                risen.petahash()
+                risen.petahash(),
+                EXIT * 100.0
             )
         },
     },
@@ -218,9 +225,10 @@ pub(super) const CLAIMS: &[Claim] = &[
             };
             let fall = changes().into_iter().map(|change| change.factor).fold(1.0, f64::min);
             format!(
-                "it grew, but not always: within one period of 2021 the work a second changed by \
-                 {:.2} %. If all were the best machine then out, the network drew {:.1} GW at the \
-                 start of 2020, {:.1} of 2024, {:.1} of 2025 and {:.1} of 2026",
+                "it falls, too: within one period of 2021 the hash rate changed by {:.2} %, and \
+                 the energy with it. Over the years it rose. Had all machines been the best of \
+                 their time, the network would have drawn {:.1} GW at the start of 2020, {:.1} of \
+                 2024, {:.1} of 2025 and {:.1} of 2026",
                 (fall - 1.0) * 100.0,
                 gigawatts(2020),
                 gigawatts(2024),
