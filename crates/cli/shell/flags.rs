@@ -79,8 +79,8 @@ impl OutputArgs {
     }
 }
 
-/// clap's words about a mistake, broken between words where a terminal shows them. clap does so with
-/// help alone.
+/// clap's words about a mistake, broken between words where a terminal shows them. clap itself
+/// breaks its help alone.
 fn print_mistake(error: &clap::Error) {
     let mut stderr = anstream::AutoStream::auto(std::io::stderr());
     let text = error.render().ansi().to_string();
