@@ -4,6 +4,7 @@
 mod bench;
 mod bitcoind;
 mod browser;
+mod browser_kernels;
 mod classroom;
 mod coins;
 mod demo;

@@ -6,6 +6,8 @@ use core::ops::Range;
 #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
 use crate::arm::{Neon, Sha2};
 use crate::scan::{self, Batches, Candidates, Hit};
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+use crate::wasm::Simd128;
 use crate::word::Scalar;
 #[cfg(target_arch = "x86_64")]
 use crate::x86::{Avx2, Avx512, Avx512Two, ShaNi, ShaNiNonces, Sse41};
@@ -38,26 +40,34 @@ pub enum Operations {
 
 impl Operations {
     /// Vectors without a rotation: two shifts and an OR.
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(any(target_arch = "x86_64", target_arch = "wasm32"))]
     pub(crate) const PLAIN: Self = Self::Lanes { rotation: 3, ternary: false };
 }
 
 /// The table of kernels and of their variants: a name and a token, which is only made where the CPU
-/// has the instructions. A variant hashes as its kernel does, in another order.
+/// has the instructions. A variant hashes as its kernel does, in another order. The kernel of a
+/// WebAssembly module is unknown elsewhere: no program for a CPU can ever have it.
 macro_rules! isas {
     (
         $($(#[$cfg:meta])? $name:literal $isa:ident)+
+        module: #[$cfg_m:meta] $name_m:literal $isa_m:ident
         variants: $($(#[$cfg_v:meta])? $name_v:literal $isa_v:ident of $of:literal)+
     ) => {
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-        enum Isa { $($(#[$cfg])? $isa($isa),)+ $($(#[$cfg_v])? $isa_v($isa_v),)+ }
+        enum Isa {
+            $($(#[$cfg])? $isa($isa),)+
+            #[$cfg_m] $isa_m($isa_m),
+            $($(#[$cfg_v])? $isa_v($isa_v),)+
+        }
 
         impl Isa {
-            const NAMES: &[&str] = &[$($name),+];
+            const NAMES: &[&str] = &[$($name,)+ #[$cfg_m] $name_m];
             const VARIANTS: &[(&str, &str)] = &[$(($name_v, $of)),+];
         }
 
-        isas!(@impl $($(#[$cfg])? $name $isa)+ $($(#[$cfg_v])? $name_v $isa_v)+);
+        isas!(@impl
+            $($(#[$cfg])? $name $isa)+ #[$cfg_m] $name_m $isa_m $($(#[$cfg_v])? $name_v $isa_v)+
+        );
     };
     (@impl $($(#[$cfg:meta])? $name:literal $isa:ident)+) => {
         impl Isa {
@@ -101,6 +111,8 @@ isas! {
     #[cfg(target_arch = "x86_64")] "sha-ni" ShaNi
     #[cfg(all(target_arch = "aarch64", target_endian = "little"))] "neon" Neon
     #[cfg(all(target_arch = "aarch64", target_endian = "little"))] "sha2" Sha2
+    module:
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))] "simd128" Simd128
     variants:
     #[cfg(target_arch = "x86_64")] "avx512-two" Avx512Two of "avx512"
     #[cfg(target_arch = "x86_64")] "sha-ni-nonces" ShaNiNonces of "sha-ni"
@@ -110,7 +122,12 @@ impl Kernel {
     /// Plain Rust, one nonce at a time: on every CPU.
     pub const SCALAR: Kernel = Kernel(Isa::Scalar(Scalar));
 
-    /// Every name the project knows, on whichever CPU.
+    /// What the module hashes with.
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128", feature = "module"))]
+    pub(crate) const MODULE: Kernel = Kernel(Isa::Simd128(Simd128::PROOF));
+
+    /// Every name the project knows, on whichever CPU; in a WebAssembly module with vectors theirs,
+    /// too.
     pub const NAMES: &'static [&'static str] = Isa::NAMES;
 
     /// The kernels of this CPU, scalar first. In no order of speed: that is for a measurement.

@@ -16,6 +16,7 @@ use crate::work::{Schedule, Start};
 macro_rules! unroll {
     ($i:ident in $($n:literal)+ => $body:block) => { $( { const $i: usize = $n; $body } )+ };
 }
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(crate) use unroll;
 
 /// A vector of [`COUNT`](Self::COUNT) words and what a kernel asks of it.

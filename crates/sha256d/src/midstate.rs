@@ -17,6 +17,11 @@ impl Midstate {
         Self(state)
     }
 
+    /// The midstate with these words, `a` to `h`: as another machine computed it.
+    pub fn from_words(words: [u32; 8]) -> Self {
+        Self(words)
+    }
+
     /// The eight state words, `a` to `h`, as numbers.
     pub fn words(&self) -> [u32; 8] {
         self.0

@@ -98,7 +98,8 @@ impl Work {
         &self.starts[..self.len]
     }
 
-    /// The three words before the nonce.
+    /// The three words before the nonce, for the SHA instructions.
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     pub(crate) fn tail(&self) -> [u32; 3] {
         self.tail.words()
     }

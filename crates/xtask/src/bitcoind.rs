@@ -14,6 +14,8 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, bail, ensure};
 
+use crate::cache;
+
 /// Prints the path of a `bitcoind` that runs, building one where there is none.
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
     println!("{}", program()?.display());
@@ -22,7 +24,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
 
 /// A `bitcoind` that runs, built where there is none.
 pub(crate) fn program() -> anyhow::Result<PathBuf> {
-    let cache = cache_directory(env::var_os("XDG_CACHE_HOME"), env::home_dir())?;
+    let cache = cache::directory()?;
     let found = find(env::var_os("BITCOIND_EXE").as_deref(), env::var_os("PATH").as_deref())?;
     let program = match found {
         Some(program) => program,
@@ -48,16 +50,6 @@ fn find(named: Option<&OsStr>, path: Option<&OsStr>) -> anyhow::Result<Option<Pa
     Ok(programs.find(|program| program.is_file()))
 }
 
-/// `$XDG_CACHE_HOME/midstate`, or `~/.cache/midstate`: it outlives every clone and its `target`.
-fn cache_directory(
-    xdg: Option<impl Into<PathBuf>>,
-    home: Option<PathBuf>,
-) -> anyhow::Result<PathBuf> {
-    let xdg = xdg.map(Into::into).filter(|path: &PathBuf| path.is_absolute());
-    let base = xdg.or_else(|| home.map(|home| home.join(".cache")));
-    Ok(base.context("neither XDG_CACHE_HOME nor HOME is set: set one")?.join("midstate"))
-}
-
 /// The first line that `bitcoind -version` prints: the proof that the program runs here.
 fn version(program: &Path) -> anyhow::Result<String> {
     let shown = program.display();
@@ -76,36 +68,9 @@ fn version(program: &Path) -> anyhow::Result<String> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::ops::Deref;
-    use std::process;
 
     use super::*;
-
-    /// An empty directory for one test, which goes with it.
-    pub(super) struct Scratch(PathBuf);
-
-    impl Scratch {
-        pub(super) fn new(name: &str) -> Self {
-            let name = format!("midstate-xtask-{}-{name}", process::id());
-            let directory = env::temp_dir().join(name);
-            fs::create_dir(&directory).unwrap();
-            Self(directory)
-        }
-    }
-
-    impl Deref for Scratch {
-        type Target = Path;
-
-        fn deref(&self) -> &Path {
-            &self.0
-        }
-    }
-
-    impl Drop for Scratch {
-        fn drop(&mut self) {
-            fs::remove_dir_all(&self.0).unwrap();
-        }
-    }
+    use crate::cache::tests::Scratch;
 
     #[test]
     fn the_named_one_comes_first_and_must_be_there() {
@@ -138,17 +103,6 @@ mod tests {
             fs::write(bin.join("bitcoind"), "").unwrap();
         }
         assert_eq!(find(None, Some(&path)).unwrap(), Some(bins[1].join("bitcoind")));
-    }
-
-    #[test]
-    fn the_cache_outlives_clones() {
-        let home = || Some(PathBuf::from("/h"));
-        let cache = |xdg: Option<&str>, home| cache_directory(xdg, home);
-        assert_eq!(cache(None, home()).unwrap(), Path::new("/h/.cache/midstate"));
-        assert_eq!(cache(Some("/c"), home()).unwrap(), Path::new("/c/midstate"));
-        // As the XDG specification asks: a relative path counts as none.
-        assert_eq!(cache(Some("c"), home()).unwrap(), Path::new("/h/.cache/midstate"));
-        assert!(cache(None, None).is_err());
     }
 
     #[test]

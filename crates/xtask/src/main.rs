@@ -6,6 +6,7 @@
 
 mod asm;
 mod bitcoind;
+mod cache;
 mod chaos;
 mod cross;
 mod flood;
@@ -19,6 +20,7 @@ mod program;
 mod soak;
 mod tidy;
 mod torture;
+mod wasm;
 
 use std::env;
 use std::path::PathBuf;
@@ -55,6 +57,10 @@ usage: cargo xtask <command>
              30 s, and at a node that is stopped or killed every ten minutes
   flood --seconds S
              what 10,000 jobs a second cost the program, against one job
+  wasm [--write|--bench]
+             build the module that browsers hash with, compare it with the one in the
+             repository and test it in Node and Chromium; --write puts it there first,
+             --bench tells its rate beside the native kernel's
   bitcoind   print the path of a bitcoind for the tests, building one if there is none
   help       print this
 ";
@@ -87,6 +93,9 @@ fn main() -> ExitCode {
         ["loom"] => repository().and_then(|root| loom::run(&root)),
         ["soak", "--hours", hours] => repository().and_then(|root| soak::run(&root, hours)),
         ["flood", "--seconds", seconds] => repository().and_then(|root| flood::run(&root, seconds)),
+        ["wasm"] => repository().and_then(|root| wasm::run(&root, false)),
+        ["wasm", "--write"] => repository().and_then(|root| wasm::run(&root, true)),
+        ["wasm", "--bench"] => repository().and_then(|root| wasm::bench(&root)),
         ["bitcoind"] => bitcoind::run(),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");

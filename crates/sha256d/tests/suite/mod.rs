@@ -3,6 +3,11 @@
 //! Word 7 of a kernel's hash never leaves it, so these tests look for the hits that a wrong word
 //! would lose: real headers, where all 32 bits must be zero, and targets of a few bits, where
 //! thousands of lanes hit. (What a filter lets through in vain is seen from inside: `kernel.rs`.)
+//!
+//! The same tests are put to the WebAssembly module and to its fallback in JavaScript, both in Node
+//! ([`node`]).
+
+mod node;
 
 use std::ops::Range;
 
@@ -10,6 +15,51 @@ use bitcoin_hashes::sha256d as bitcoin_sha256d;
 use midstate_sha256d::{Hit, Kernel, Midstate, Tail, Work};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
+
+use node::Node;
+
+/// What is tested.
+trait Subject {
+    fn name(&self) -> &str;
+    /// Nonces in a batch.
+    fn lanes(&self) -> usize;
+    fn self_test(&self) -> bool;
+    /// [`Kernel::scan`].
+    fn scan(&self, piece: &Piece, nonces: Range<u64>, on_hit: &mut dyn FnMut(Hit)) -> u64;
+}
+
+impl Subject for Kernel {
+    fn name(&self) -> &str {
+        Kernel::name(*self)
+    }
+
+    fn lanes(&self) -> usize {
+        Kernel::lanes(*self)
+    }
+
+    fn self_test(&self) -> bool {
+        Kernel::self_test(*self)
+    }
+
+    fn scan(&self, piece: &Piece, nonces: Range<u64>, on_hit: &mut dyn FnMut(Hit)) -> u64 {
+        Kernel::scan(*self, &piece.work, nonces, on_hit)
+    }
+}
+
+/// A piece of work, and the parts that it was made of.
+struct Piece {
+    work: Work,
+    midstates: Vec<Midstate>,
+    tail: [u8; 12],
+    target: [u8; 32],
+}
+
+impl Piece {
+    fn set_target(&mut self, target: &[u8; 32]) {
+        self.work.set_target(target);
+        self.target = *target;
+    }
+}
 
 /// Each test with every kernel and variant of this CPU, named with `--nocapture` or a failure. So a
 /// kernel in the table is a kernel that is tested.
@@ -21,8 +71,24 @@ macro_rules! tests {
                 let variants = super::Kernel::variants().map(|(variant, _)| variant);
                 for kernel in super::Kernel::available().chain(variants) {
                     println!("{}", kernel.name());
-                    super::$test(kernel);
+                    super::$test(&kernel);
                 }
+            }
+        )+ }
+
+        mod the_module { $(
+            #[test]
+            #[ignore = "needs node"]
+            fn $test() {
+                super::$test(&super::Node::with_the_module());
+            }
+        )+ }
+
+        mod the_script { $(
+            #[test]
+            #[ignore = "needs node"]
+            fn $test() {
+                super::$test(&super::Node::with_the_script());
             }
         )+ }
     };
@@ -85,11 +151,12 @@ impl Headers {
         Self((0..k).map(rolled).collect())
     }
 
-    fn work(&self, target: &[u8; 32]) -> Work {
+    fn work(&self, target: &[u8; 32]) -> Piece {
         let midstates: Vec<_> =
             self.0.iter().map(|h| Midstate::of(h[..64].try_into().unwrap())).collect();
-        let tail = Tail::from_bytes(self.0[0][64..76].try_into().unwrap());
-        Work::new(&midstates, tail, target).unwrap()
+        let tail = self.0[0][64..76].try_into().unwrap();
+        let work = Work::new(&midstates, Tail::from_bytes(tail), target).unwrap();
+        Piece { work, midstates, tail, target: *target }
     }
 
     fn with_nonce(&self, midstate: usize, nonce: u32) -> [u8; 80] {
@@ -123,9 +190,9 @@ fn at_most(hash: &[u8; 32], target: &[u8; 32]) -> bool {
 }
 
 /// All hits of a scan ordered by nonce and midstate, and the count it returned.
-fn scan(kernel: Kernel, work: &Work, nonces: Range<u64>) -> (Vec<Hit>, u64) {
+fn scan(kernel: &dyn Subject, piece: &Piece, nonces: Range<u64>) -> (Vec<Hit>, u64) {
     let mut hits = Vec::new();
-    let hashes = kernel.scan(work, nonces, &mut |hit| hits.push(hit));
+    let hashes = kernel.scan(piece, nonces, &mut |hit| hits.push(hit));
     hits.sort_by_key(|hit| (hit.nonce, hit.midstate));
     (hits, hashes)
 }
@@ -151,11 +218,11 @@ fn step(number: &[u8; 32], at: usize, up: bool) -> [u8; 32] {
     stepped
 }
 
-fn self_test_passes(kernel: Kernel) {
+fn self_test_passes(kernel: &dyn Subject) {
     assert!(kernel.self_test());
 }
 
-fn real_headers_are_found_and_their_neighbours_are_not(kernel: Kernel) {
+fn real_headers_are_found_and_their_neighbours_are_not(kernel: &dyn Subject) {
     let headers = real_headers();
     assert_eq!(headers.len(), 439);
     for (n, (header, hash)) in headers.into_iter().enumerate() {
@@ -171,7 +238,7 @@ fn real_headers_are_found_and_their_neighbours_are_not(kernel: Kernel) {
     }
 }
 
-fn a_hit_at_every_place_of_a_batch(kernel: Kernel) {
+fn a_hit_at_every_place_of_a_batch(kernel: &dyn Subject) {
     let header = header_of_block_125552();
     let nonce = u64::from(nonce_of(&header));
     let headers = Headers::versions(&header, 3);
@@ -192,7 +259,7 @@ fn a_hit_at_every_place_of_a_batch(kernel: Kernel) {
     }
 }
 
-fn ranges_at_both_ends_of_the_nonce_space(kernel: Kernel) {
+fn ranges_at_both_ends_of_the_nonce_space(kernel: &dyn Subject) {
     const END: u64 = 1 << 32;
     let headers = Headers::versions(&header_of_block_125552(), 2);
     let target = target_with(1);
@@ -215,7 +282,7 @@ fn ranges_at_both_ends_of_the_nonce_space(kernel: Kernel) {
     }
 }
 
-fn short_and_unaligned_ranges(kernel: Kernel) {
+fn short_and_unaligned_ranges(kernel: &dyn Subject) {
     let headers = Headers::versions(&header_of_block_125552(), 3);
     let target = target_with(2);
     let work = headers.work(&target);
@@ -232,7 +299,7 @@ fn short_and_unaligned_ranges(kernel: Kernel) {
 }
 
 /// The count against a bitmap: with a target that everything meets, each pair must come once.
-fn every_lane_hits_exactly_once(kernel: Kernel) {
+fn every_lane_hits_exactly_once(kernel: &dyn Subject) {
     for (midstates, range) in [(1, 7..5_003), (5, 250..1_777), (64, 65_500..65_600)] {
         let headers = Headers::versions(&header_of_block_125552(), midstates);
         let work = headers.work(&[0xff; 32]);
@@ -248,11 +315,11 @@ fn every_lane_hits_exactly_once(kernel: Kernel) {
     }
 }
 
-fn equality_counts_and_one_less_does_not(kernel: Kernel) {
+fn equality_counts_and_one_less_does_not(kernel: &dyn Subject) {
     for (header, hash) in real_headers().into_iter().step_by(20) {
         let nonce = u64::from(nonce_of(&header));
         let mut work = Headers::versions(&header, 1).work(&hash);
-        let found = |work: &Work| scan(kernel, work, nonce..nonce + 1).0.len();
+        let found = |work: &Piece| scan(kernel, work, nonce..nonce + 1).0.len();
         assert_eq!(found(&work), 1);
         work.set_target(&step(&hash, 0, false));
         assert_eq!(found(&work), 0);
@@ -261,7 +328,7 @@ fn equality_counts_and_one_less_does_not(kernel: Kernel) {
     }
 }
 
-fn hits_come_by_batch_and_within_one_by_midstate(kernel: Kernel) {
+fn hits_come_by_batch_and_within_one_by_midstate(kernel: &dyn Subject) {
     let work = Headers::versions(&header_of_block_125552(), 3).work(&target_with(1));
     let mut hits = Vec::new();
     kernel.scan(&work, 5..500, &mut |hit| {
@@ -270,7 +337,7 @@ fn hits_come_by_batch_and_within_one_by_midstate(kernel: Kernel) {
     assert!(hits.len() > 500 && hits.is_sorted(), "{hits:?}");
 }
 
-fn targets_around_every_word_boundary(kernel: Kernel) {
+fn targets_around_every_word_boundary(kernel: &dyn Subject) {
     let headers = Headers::versions(&header_of_block_125552(), 2);
     let range = 0..96;
     let mut work = headers.work(&[0; 32]);
@@ -297,7 +364,7 @@ fn targets_around_every_word_boundary(kernel: Kernel) {
     check([0; 32]);
 }
 
-fn a_million_hashes_agree_with_sha2(kernel: Kernel) {
+fn a_million_hashes_agree_with_sha2(kernel: &dyn Subject) {
     const MIDSTATES: usize = 50;
     let mut seed = Sha256::digest(kernel.name());
     for round in 0..20 {
@@ -317,7 +384,7 @@ fn a_million_hashes_agree_with_sha2(kernel: Kernel) {
     }
 }
 
-fn any_work_agrees_with_bitcoin_hashes(kernel: Kernel) {
+fn any_work_agrees_with_bitcoin_hashes(kernel: &dyn Subject) {
     let work = (any::<[u8; 32]>(), any::<[u8; 32]>(), any::<[u8; 16]>(), 1..=64_usize);
     let range = (any::<u32>(), 0..100_u64);
     let target = (0..6_u32, any::<[u8; 32]>());

@@ -4,16 +4,16 @@
 //! that carries both versions; it appears there by one rename, so an interrupted build leaves
 //! nothing that looks like a node, and a lock lets two calls build it once.
 
-use std::fs::{self, File, TryLockError};
-use std::io;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::Instant;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 
 use super::version;
+use crate::cache::{answer, is_root, lock, remove_if_there, run};
 
 /// Where the source is: folder `bitcoin/` of this crate.
 const CRATE: &str = "libbitcoinkernel-sys";
@@ -149,52 +149,10 @@ fn is_there(program: &str) -> bool {
     answer(program, &["--version"]).is_some()
 }
 
-fn is_root() -> bool {
-    answer("id", &["-u"]).is_some_and(|id| id == "0")
-}
-
-/// A program's stdout; `None` where it is not there or fails.
-fn answer(program: &str, arguments: &[&str]) -> Option<String> {
-    let output = Command::new(program).args(arguments).stdin(Stdio::null()).output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    output.status.success().then(|| text.trim().to_owned())
-}
-
-/// Runs a step with all its words on stderr, since stdout carries the result alone.
-fn run(command: &mut Command) -> anyhow::Result<()> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let status = command.stdin(Stdio::null()).stdout(io::stderr()).status();
-    let status = status.with_context(|| format!("running {program}: is it installed?"))?;
-    ensure!(status.success(), "{program} failed ({status}); its words are above");
-    Ok(())
-}
-
-/// Waits until no other call builds. The lock ends with the file, or with the process.
-fn lock(path: &Path) -> anyhow::Result<File> {
-    let shown = path.display();
-    let file = File::create(path).with_context(|| format!("creating {shown}"))?;
-    match file.try_lock() {
-        Ok(()) => return Ok(file),
-        Err(TryLockError::WouldBlock) => eprintln!("bitcoind: waiting for another build ({shown})"),
-        Err(TryLockError::Error(error)) => bail!("locking {shown}: {error}"),
-    }
-    file.lock().with_context(|| format!("locking {shown}"))?;
-    Ok(file)
-}
-
-fn remove_if_there(directory: &Path) -> anyhow::Result<()> {
-    match fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("removing {}", directory.display()))
-        }
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::tests::Scratch;
     use super::*;
+    use crate::cache::tests::Scratch;
 
     #[test]
     fn the_directory_names_the_source() {
@@ -208,34 +166,5 @@ mod tests {
         fs::create_dir_all(cache.join(HOME)).unwrap();
         fs::write(&program, "").unwrap();
         assert_eq!(cached_or_built(&cache).unwrap(), program);
-    }
-
-    #[test]
-    fn the_lock_is_held_by_one() {
-        let scratch = Scratch::new("lock");
-        let path = scratch.join("bitcoind.lock");
-        let held = lock(&path).unwrap();
-        let second = File::open(&path).unwrap();
-        assert!(matches!(second.try_lock(), Err(TryLockError::WouldBlock)));
-        drop(held);
-        second.try_lock().unwrap();
-    }
-
-    #[test]
-    fn a_step_that_fails_names_its_program() {
-        let error = run(&mut Command::new("false")).unwrap_err().to_string();
-        assert!(error.starts_with("false failed"), "{error}");
-        let error = run(&mut Command::new("no-such-program")).unwrap_err().to_string();
-        assert_eq!(error, "running no-such-program: is it installed?");
-    }
-
-    #[test]
-    fn what_is_not_there_is_removed_already() {
-        let cache = Scratch::new("remove");
-        let workshop = cache.join("workshop");
-        fs::create_dir(&workshop).unwrap();
-        remove_if_there(&workshop).unwrap();
-        remove_if_there(&workshop).unwrap();
-        assert!(!workshop.exists());
     }
 }
