@@ -86,3 +86,37 @@ fn people_get_a_line_for_each_block_and_what_was_proved() {
     assert!(stdout.contains("proved: 2 blocks"), "{stdout}");
     assert!(!stdout.contains('\x1b') && !stdout.contains('\r'), "no terminal codes in a pipe");
 }
+
+#[test]
+fn with_vardiff_the_share_difficulty_follows_the_rate_and_a_block_is_told_from_a_share() {
+    let output = run(&[
+        "demo",
+        "--vardiff",
+        "--difficulty",
+        "0.004",
+        "--blocks",
+        "3",
+        "--max-hashrate",
+        "4M",
+        "--json",
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let events = events(&output.stdout);
+    let of = |kind: &'static str| events.iter().filter(move |event| event["event"] == kind);
+    let difficulties: Vec<_> =
+        of("share").map(|share| share["target_difficulty"].as_f64().unwrap()).collect();
+    let (first, last) = (difficulties[0], difficulties.last().unwrap());
+    assert!((first * 16_384.0 - 1.0).abs() < 1e-6, "it begins where a telephone is: {first}");
+    // 4 MH/s need 16 Mhashes for a share every 4 s, 64 times as many.
+    assert!(*last > 4.0 * first, "{difficulties:?}");
+    assert!(difficulties.iter().all(|difficulty| *difficulty <= 0.0041), "{difficulties:?}");
+    let jobs = of("job").filter(|job| job["network_difficulty"].as_f64().unwrap() < 0.0039);
+    assert_eq!(jobs.count(), 0, "the header says how hard a block is");
+    let accepted = |kind| of(kind).filter(|event| event["verdict"] == "accepted").count();
+    let (shares, blocks) = (accepted("share"), accepted("block"));
+    assert_eq!(blocks, 3);
+    assert!(shares > blocks + 5, "{shares} shares");
+    let worker = of("worker").next().unwrap();
+    assert_eq!((&worker["accepted"], &worker["blocks"]), (&shares.into(), &blocks.into()));
+    assert!(worker["work"].as_f64().unwrap() > 2e6, "{worker}");
+}

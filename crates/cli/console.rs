@@ -41,8 +41,8 @@ pub(crate) struct PoolSide {
 }
 
 impl PoolSide {
-    /// At a pool whose shares have this difficulty.
-    pub(crate) fn new(difficulty: f64) -> Self {
+    /// At a pool whose shares all have this difficulty, if there is one.
+    pub(crate) fn new(difficulty: Option<f64>) -> Self {
         let standings = Arc::new(Mutex::new(Standings::new(difficulty)));
         Self { opened: Instant::now(), standings }
     }

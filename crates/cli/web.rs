@@ -111,9 +111,9 @@ impl Page {
         views
     }
 
-    /// The door by which the embedded pool tells the page its events; its shares have this
-    /// difficulty.
-    pub(crate) fn pool_side(&self, difficulty: f64) -> PoolSide {
+    /// The door by which the embedded pool tells the page its events; its shares all have this
+    /// difficulty, if there is one.
+    pub(crate) fn pool_side(&self, difficulty: Option<f64>) -> PoolSide {
         self.feed.open_pool(difficulty);
         PoolSide(Arc::clone(&self.feed))
     }

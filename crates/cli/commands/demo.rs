@@ -16,7 +16,9 @@ use midstate_net::{
     Account, Backend, EventReceiver, Happened, NodeLink, NodePool, NodeUrl, PoolServer, PoolUrl,
     Redirects, Route, Upstream,
 };
-use midstate_pool::{Pool, PoolConfig, RegtestPool, WorkerStats};
+use midstate_pool::{
+    Pool, PoolConfig, RegtestPool, VardiffConfig, WorkerStats, least_earnest_difficulty,
+};
 use midstate_stratum::{ClientConfig, Remark};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
@@ -60,9 +62,14 @@ pub(crate) struct Args {
     /// Address at which other miners can join the pool [default: a free loopback port]
     #[arg(long, value_name = "ADDR:PORT", value_parser = values::parse_address)]
     listen: Option<SocketAddr>,
-    /// Share difficulty: 1 is 4.3 billion hashes [default: a block every 3 s on this machine]
+    /// Difficulty of shares and blocks: 1 is 4.3 billion hashes [default: a block every 3 s on
+    /// this machine]
     #[arg(long, value_name = "D", value_parser = values::positive)]
     difficulty: Option<f64>,
+    /// Let the share difficulty follow the rate of each miner, a share every 4 s; the difficulty of
+    /// blocks is in their headers, 0.00112 at least
+    #[arg(long, conflicts_with_all = ["node", "out"])]
+    vardiff: bool,
     /// Write the blocks to FILE, raw, in hex, one a line
     #[arg(long, value_name = "FILE", conflicts_with = "node")]
     out: Option<PathBuf>,
@@ -104,11 +111,15 @@ async fn demo(args: Args, choice: Choice, out: &mut Output) -> Result<(), Failur
         Some(difficulty) => difficulty,
         None => paced_difficulty(&choice)?,
     };
+    // Easier blocks are toys: no miner could tell its blocks from its shares.
+    let least = if args.vardiff { least_earnest_difficulty() } else { 0.0 };
+    let difficulty = difficulty.max(least);
     let mut random = [0; 12];
     getrandom::fill(&mut random).context("the system gives no random numbers")?;
     let (salt, password) = random.split_at(4);
     let config = PoolConfig {
         host_password: Some(hex::encode(password)),
+        vardiff: args.vardiff.then(VardiffConfig::default),
         ..PoolConfig::new(difficulty, u32::from_be_bytes(salt.try_into()?))
     };
     let page = args.web.open(out).await?;
@@ -133,8 +144,13 @@ async fn in_memory(
     if let Some(path) = &args.out {
         out.try_to_save(path)?;
     }
-    let pool = RegtestPool::new(config.clone(), TAG.to_vec(), PoolServer::now())
-        .map_err(|error| Failure::usage(format!("--difficulty: {error}")))?;
+    let now = PoolServer::now();
+    let pool =
+        RegtestPool::new(config.clone(), TAG.to_vec(), now).and_then(|pool| match args.vardiff {
+            true => pool.with_difficulty(config.block_difficulty, now),
+            false => Ok(pool),
+        });
+    let pool = pool.map_err(|error| Failure::usage(format!("--difficulty: {error}")))?;
     let (miners, mut news) = mpsc::unbounded_channel();
     let served =
         serve(args, choice, pool, &config, Listeners { page, miners, node: None }, &mut news, out);
@@ -243,21 +259,30 @@ async fn serve<B: Backend>(
         format!("cannot listen on {listen}; take a free port with --listen {}:0", listen.ip())
     })?;
     let (events, pool_events) = mpsc::unbounded_channel();
-    let pool_side = page.map(|page| page.pool_side(config.share_difficulty));
+    let difficulty = config.vardiff.is_none().then_some(config.share_difficulty);
+    let pool_side = page.map(|page| page.pool_side(difficulty));
     let at_node = node.is_some();
-    let view_side = console::PoolSide::new(config.share_difficulty);
+    let view_side = console::PoolSide::new(difficulty);
     let view = view_side.clone();
     let listeners = visitors::Listeners { page: pool_side, view, miners, node };
     let visitors = tokio::spawn(visitors::tell(pool_events, listeners));
     let server = PoolServer::new(pool, listener, events).spawn()?;
     let address = server.address();
-    out.note(format!(
-        "pool on stratum+tcp://{address}, difficulty {}: about {} a share",
-        units::difficulty(config.share_difficulty),
-        hashes_a_share(config.share_difficulty),
-    ));
+    let (share, hashes) =
+        (units::difficulty(config.share_difficulty), hashes_a_share(config.share_difficulty));
+    out.note(match &config.vardiff {
+        None => {
+            format!("pool on stratum+tcp://{address}, difficulty {share}: about {hashes} a share")
+        }
+        Some(VardiffConfig { seconds, .. }) => format!(
+            "pool on stratum+tcp://{address}; the difficulty of shares follows each miner's rate: \
+             a share every {seconds} s"
+        ),
+    });
+    if !at_node && config.vardiff.is_some() {
+        out.note(format!("blocks have difficulty {share}: about {hashes} a block"));
     // Below two hashes a share is the easier of the two.
-    if !at_node && config.share_difficulty * Target::HASHES_AT_DIFFICULTY_1 >= 2.0 {
+    } else if !at_node && config.share_difficulty * Target::HASHES_AT_DIFFICULTY_1 >= 2.0 {
         out.note("a block of regtest takes two hashes, so that every share here is a block, too");
     }
     out.note(format!(
@@ -346,7 +371,7 @@ fn standing(
 ) -> (serde_json::Value, String) {
     let event = serde_json::json!({
         "event": "worker", "worker": worker, "own": is_host, "blocks": stats.blocks,
-        "accepted": stats.accepted, "rejected": stats.rejected,
+        "accepted": stats.accepted, "rejected": stats.rejected, "work": stats.work,
     });
     let who = worker
         .map_or_else(|| "further workers together".to_owned(), |worker| format!("worker {worker}"));

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use midstate_chain::{Target, is_printable};
+use midstate_chain::is_printable;
 use midstate_pool::{EmbeddedPoolEvent, Miner};
 use serde::Serialize;
 
@@ -20,8 +20,8 @@ pub(crate) const THIS_MACHINE: &str = "this machine";
 
 /// See the [module](self) page.
 pub(crate) struct Standings {
-    /// Of the pool's shares.
-    difficulty: f64,
+    /// Of the pool's shares, if all have the same.
+    difficulty: Option<f64>,
     workers: BTreeMap<Miner, Worker>,
 }
 
@@ -32,11 +32,19 @@ struct Worker {
     since: Duration,
     /// When it was last heard of.
     heard: Duration,
-    /// Accepted shares of the last seconds: (second, how many), oldest first.
-    recent: VecDeque<(u64, u64)>,
+    /// Accepted shares of the last seconds, oldest first.
+    recent: VecDeque<Second>,
     accepted: u64,
     rejected: u64,
     blocks: u64,
+}
+
+/// The shares of one second.
+struct Second {
+    second: u64,
+    shares: u64,
+    /// Hashes that they stand for.
+    work: u64,
 }
 
 /// A worker at this instant.
@@ -55,13 +63,13 @@ pub(crate) struct WorkerStatus {
 }
 
 impl Standings {
-    /// No miner yet, at a pool whose shares have this difficulty.
-    pub(crate) fn new(difficulty: f64) -> Self {
+    /// No miner yet, at a pool whose shares all have this difficulty, if there is one.
+    pub(crate) fn new(difficulty: Option<f64>) -> Self {
         Self { difficulty, workers: BTreeMap::new() }
     }
 
-    /// Of the pool's shares.
-    pub(crate) fn difficulty(&self) -> f64 {
+    /// Of the pool's shares, if all have the same.
+    pub(crate) fn difficulty(&self) -> Option<f64> {
         self.difficulty
     }
 
@@ -71,8 +79,8 @@ impl Standings {
             EmbeddedPoolEvent::Joined { miner, .. } => {
                 self.worker(now, miner);
             }
-            EmbeddedPoolEvent::Share { miner, rejected: None, .. } => {
-                self.worker(now, miner).record_accepted(now);
+            EmbeddedPoolEvent::Share { miner, rejected: None, work, .. } => {
+                self.worker(now, miner).record_accepted(now, *work);
             }
             EmbeddedPoolEvent::Share { miner, rejected: Some(_), .. } => {
                 self.worker(now, miner).rejected += 1;
@@ -83,7 +91,9 @@ impl Standings {
                     worker.has_left = true;
                 }
             }
-            EmbeddedPoolEvent::Full { .. } | EmbeddedPoolEvent::Close { .. } => {}
+            EmbeddedPoolEvent::Full { .. }
+            | EmbeddedPoolEvent::Retarget { .. }
+            | EmbeddedPoolEvent::Close { .. } => {}
         }
     }
 
@@ -92,7 +102,9 @@ impl Standings {
     fn worker(&mut self, now: Duration, miner: &Miner) -> &mut Worker {
         if !self.workers.contains_key(miner) {
             let is_back = |(old, worker): &(&Miner, &Worker)| {
-                worker.has_left && (&old.worker, old.is_host) == (&miner.worker, miner.is_host)
+                worker.has_left
+                    && (&old.worker, old.is_host, old.is_device)
+                        == (&miner.worker, miner.is_host, miner.is_device)
             };
             let row = match self.workers.iter().find(is_back).map(|(old, _)| old.clone()) {
                 Some(old) => self.workers.remove(&old),
@@ -130,12 +142,11 @@ impl Standings {
     /// All of them, fastest first.
     pub(crate) fn statuses(&self, now: Duration) -> Vec<WorkerStatus> {
         let status = |(miner, worker): (&Miner, &Worker)| {
-            let shares = worker.recent_shares(now);
+            let (shares, hashes) = worker.recent(now);
             let seconds = (now - worker.since).as_secs_f64().clamp(1.0, WINDOW as f64);
-            let hashes = shares as f64 * self.difficulty * Target::HASHES_AT_DIFFICULTY_1;
             WorkerStatus {
                 name: self.shown_name(miner),
-                hps: (worker.accepted > 0).then_some(hashes / seconds),
+                hps: (worker.accepted > 0).then_some(hashes as f64 / seconds),
                 error: (shares > 0).then(|| 1.0 / (shares as f64).sqrt()),
                 accepted: worker.accepted,
                 rejected: worker.rejected,
@@ -163,23 +174,30 @@ impl Worker {
         }
     }
 
-    fn record_accepted(&mut self, now: Duration) {
+    fn record_accepted(&mut self, now: Duration, work: u64) {
         self.accepted += 1;
         let second = now.as_secs();
         match self.recent.back_mut() {
-            Some((last, shares)) if *last == second => *shares += 1,
+            Some(last) if last.second == second => {
+                last.shares += 1;
+                last.work = last.work.saturating_add(work);
+            }
             _ => {
                 if self.recent.len() == WINDOW as usize {
                     self.recent.pop_front();
                 }
-                self.recent.push_back((second, 1));
+                self.recent.push_back(Second { second, shares: 1, work });
             }
         }
     }
 
-    fn recent_shares(&self, now: Duration) -> u64 {
+    /// The shares of the last minute, and the hashes that they stand for.
+    fn recent(&self, now: Duration) -> (u64, u64) {
         let start = (now.as_secs() + 1).saturating_sub(WINDOW);
-        self.recent.iter().filter(|(second, _)| *second >= start).map(|(_, shares)| shares).sum()
+        let recent = self.recent.iter().filter(|second| second.second >= start);
+        recent.fold((0, 0), |(shares, work), second| {
+            (shares + second.shares, second.work.saturating_add(work))
+        })
     }
 }
 

@@ -57,7 +57,8 @@ pub(super) struct Block {
 #[derive(Serialize)]
 pub(super) struct PoolStatus {
     listens: Option<SocketAddr>,
-    difficulty: f64,
+    /// Null where it follows the rate of each miner.
+    difficulty: Option<f64>,
 }
 
 /// All of it at one instant, as it is sent.
@@ -81,8 +82,8 @@ pub(super) struct Snapshot<'a> {
 }
 
 impl Board {
-    /// A pool of this difficulty runs in this program.
-    pub(super) fn open_pool(&mut self, difficulty: f64) {
+    /// A pool runs in this program; all its shares have this difficulty, if there is one.
+    pub(super) fn open_pool(&mut self, difficulty: Option<f64>) {
         self.pool = Some(Pool { listens: None, standings: Standings::new(difficulty) });
     }
 
@@ -200,12 +201,13 @@ mod tests {
     #[test]
     fn strangers_cannot_fill_the_board() {
         let mut board = Board::default();
-        board.open_pool(1.0);
+        board.open_pool(Some(1.0));
         let mut pool = RegtestPool::new(PoolConfig::new(1.0, 0), Vec::new(), at(0)).unwrap();
         let session = pool.connect(SocketAddr::from(([127, 0, 0, 1], 1)));
         let zero = Hash256::from_bytes([0; 32]);
         for height in 0..1000 {
-            let miner = Miner { session, worker: height.to_string(), is_host: false };
+            let miner =
+                Miner { session, worker: height.to_string(), is_host: false, is_device: false };
             let bits = Bits::from_consensus(0x207f_ffff);
             let (prev_hash, merkle_root) = (zero, zero);
             let header =

@@ -71,7 +71,7 @@ impl Feed {
     }
 
     /// See [`Board::open_pool`].
-    pub(super) fn open_pool(&self, difficulty: f64) {
+    pub(super) fn open_pool(&self, difficulty: Option<f64>) {
         self.lock().board.open_pool(difficulty);
     }
 

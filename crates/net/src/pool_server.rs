@@ -115,10 +115,17 @@ impl Backend for NodePool {
     }
 
     async fn renew(&mut self) {
-        match self.templates.recv().await {
-            Some(template) => self.pool.set_template(template),
-            // The node's link has ended: the last work is all there is.
-            None => std::future::pending().await,
+        let due = self.pool.poll_timeout();
+        let wait = async {
+            match due {
+                Some(due) => sleep(due.saturating_sub(now())).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            // When the node's link has ended, the last work is all there is.
+            Some(template) = self.templates.recv() => self.pool.set_template(template),
+            () = wait => self.pool.handle_timeout(now()),
         }
     }
 }

@@ -1,11 +1,12 @@
-//! A regtest chain in memory: from Core's own genesis block, difficulty never changes, blocks hold
-//! a coinbase only. A fresh `bitcoind -regtest` would take every block of it, in order.
+//! A regtest chain in memory: from Core's own genesis block, blocks hold a coinbase only. A fresh
+//! `bitcoind -regtest` would take every block of it, in order, unless the difficulty was changed:
+//! on regtest it never does.
 
 use std::time::Duration;
 
 use midstate_chain::{
-    BIP320_MASK, Coinbase, CoinbaseError, Hash256, Header, Job, Network, Target, TxOut,
-    witness_commitment,
+    BIP320_MASK, Bits, BitsError, Coinbase, CoinbaseError, Hash256, Header, Job, Network, Target,
+    TxOut, witness_commitment,
 };
 use sha2::{Digest, Sha256};
 
@@ -20,6 +21,8 @@ pub struct RegtestChain {
     tag: Vec<u8>,
     genesis: Header,
     blocks: Vec<Block>,
+    /// Of the next block.
+    bits: Bits,
 }
 
 /// A block of the chain.
@@ -47,8 +50,11 @@ pub enum BlockError {
     /// Its time is too far ahead.
     #[error("the block's time {0} is more than two hours ahead of {1}")]
     TooNew(u32, u64),
+    /// Its bits stand for no target, or for one that is too easy.
+    #[error("the block's bits {0} are easier than {1}, or no target")]
+    Easy(Bits, Bits),
     /// Its hash misses the target.
-    #[error("the hash {0} does not meet regtest's target")]
+    #[error("the hash {0} does not meet the target of the block's bits")]
     HighHash(Hash256),
 }
 
@@ -58,7 +64,12 @@ impl RegtestChain {
     /// # Errors
     /// When the tag leaves no room in the coinbase's 100 bytes.
     pub fn new(tag: Vec<u8>) -> Result<Self, CoinbaseError> {
-        let chain = Self { tag, genesis: Network::Regtest.genesis(), blocks: Vec::new() };
+        let chain = Self {
+            tag,
+            genesis: Network::Regtest.genesis(),
+            blocks: Vec::new(),
+            bits: Network::Regtest.limit(),
+        };
         // The height takes most room at its largest.
         chain.coinbase(u32::MAX).map(|_| chain)
     }
@@ -73,13 +84,28 @@ impl RegtestChain {
         self.blocks.len() as u32
     }
 
+    /// Blocks are to be as hard as these bits say, from the next template on.
+    ///
+    /// # Errors
+    /// When the bits stand for no target.
+    pub fn set_bits(&mut self, bits: Bits) -> Result<(), BitsError> {
+        bits.to_target()?;
+        self.bits = bits;
+        Ok(())
+    }
+
+    /// How hard the next block is.
+    pub fn target(&self) -> Target {
+        self.bits.to_target().expect("regtest's limit and all that came after it are targets")
+    }
+
     /// The block to mine next.
     pub fn template(&self, now: Duration) -> PoolTemplate {
         let height = self.height() + 1;
         let min_time = self.median_time_past() + 1;
         let parts = self.coinbase(height).expect("new() tried the largest height");
-        let bits = Network::Regtest.limit();
-        let target = bits.to_target().expect("regtest's limit is a valid target");
+        let bits = self.bits;
+        let target = self.target();
         PoolTemplate {
             job: Job {
                 id: String::new(),
@@ -126,7 +152,10 @@ impl RegtestChain {
         if u64::from(header.time) > latest {
             return Err(BlockError::TooNew(header.time, now.as_secs()));
         }
-        if !header.bits.to_target().is_ok_and(|target| target.is_met_by(&hash)) {
+        // Harder than necessary it may be: the difficulty may fall while a block is searched.
+        let target = header.bits.to_target().ok().filter(|target| *target <= self.target());
+        let target = target.ok_or(BlockError::Easy(header.bits, self.bits))?;
+        if !target.is_met_by(&hash) {
             return Err(BlockError::HighHash(hash));
         }
         self.blocks.push(Block { height: self.height() + 1, header, hash, raw });

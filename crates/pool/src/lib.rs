@@ -12,12 +12,17 @@
 
 mod chain;
 mod judge;
+mod pace;
 mod pool;
 mod regtest;
+mod session;
+mod vardiff;
 
 pub use chain::{Block, BlockError, RegtestChain};
+pub use pace::{PaceConfig, least_earnest_difficulty};
 pub use pool::{
-    EmbeddedPoolEvent, Label, Miner, Pool, PoolBounds, PoolConfig, PoolTemplate, SessionId,
-    WorkerStats,
+    Accepted, EmbeddedPoolEvent, Label, Miner, Pool, PoolBounds, PoolConfig, PoolTemplate,
+    SessionId, WorkerStats,
 };
 pub use regtest::{RegtestPool, StartError};
+pub use vardiff::VardiffConfig;

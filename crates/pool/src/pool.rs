@@ -1,14 +1,17 @@
 //! The pool: who is connected, which jobs are open, and what became of every share.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_chain::{BIP320_MASK, Hash256, Header, Job, Target, serialize_block, with_witness};
 use midstate_limits::{LimitRow, row};
-use midstate_stratum::{Limits, Reject, Server, ServerConfig, ServerEvent, Submission, Ticket};
+use midstate_stratum::{Limits, Reject, Server, ServerConfig, ServerEvent, Submission};
 
 use crate::judge::{self, Judged};
+use crate::session::{Door, Issued, Session};
+use crate::vardiff::{Vardiff, VardiffConfig};
 
 /// Bytes of extranonce1, which tells the sessions apart.
 const EXTRANONCE1_SIZE: usize = 4;
@@ -18,12 +21,17 @@ pub(crate) const EXTRANONCE2_SIZE: usize = 4;
 pub(crate) const EXTRANONCE_SIZE: usize = EXTRANONCE1_SIZE + EXTRANONCE2_SIZE;
 /// How many seconds a header's time may run ahead of the clock (Core's `MAX_FUTURE_BLOCK_TIME`).
 pub(crate) const MAX_FUTURE: u32 = 2 * 60 * 60;
+/// Jobs that a session may have open for each open template: its difficulty may change meanwhile.
+const JOBS_OF_A_TEMPLATE: usize = 4;
 
 /// How the pool behaves.
 #[derive(Debug, Clone)]
 pub struct PoolConfig {
-    /// Difficulty of a share, the same for every session.
+    /// Difficulty of a share, the same for every session, unless it follows each session's rate.
     pub share_difficulty: f64,
+    /// How it follows the rate of each session; then [`share_difficulty`](Self::share_difficulty)
+    /// counts for nothing, and no share is harder than a block.
+    pub vardiff: Option<VardiffConfig>,
     /// Difficulty of a block where blocks are a [toy](Job::has_toy_blocks), as on regtest: there it
     /// sets the pace of the chain. On every other chain a block is a hash that meets the network's
     /// target, whatever stands here. Only an accepted share is a block.
@@ -45,6 +53,7 @@ impl PoolConfig {
     pub fn new(difficulty: f64, first_extranonce1: u32) -> Self {
         Self {
             share_difficulty: difficulty,
+            vardiff: None,
             block_difficulty: difficulty,
             first_extranonce1,
             host_password: None,
@@ -100,12 +109,12 @@ pub struct PoolTemplate {
     pub transactions: Vec<Vec<u8>>,
 }
 
-/// A connection.
+/// A session: a Stratum connection, or a [seat](Pool::seat).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(u32);
 
 impl SessionId {
-    /// Counts connections from 1.
+    /// Counts sessions from 1.
     pub fn number(self) -> u32 {
         self.0
     }
@@ -121,6 +130,8 @@ pub struct Miner {
     pub worker: String,
     /// Whether it belongs to the program that runs the pool.
     pub is_host: bool,
+    /// Whether it has a [seat](Pool::seat), and no Stratum connection.
+    pub is_device: bool,
 }
 
 /// An event at the pool.
@@ -148,6 +159,8 @@ pub enum EmbeddedPoolEvent {
         miner: Miner,
         /// The header's hash, if there was a header to hash.
         hash: Option<Hash256>,
+        /// The hashes that it stands for; 0 if it was refused.
+        work: u64,
         /// `None` if it was accepted.
         rejected: Option<Reject>,
     },
@@ -161,6 +174,14 @@ pub enum EmbeddedPoolEvent {
         header: Header,
         /// The whole block, witness included.
         raw: Vec<u8>,
+    },
+    /// The difficulty of blocks has followed the rate of all sessions; see
+    /// [`RegtestPool::with_pace`](crate::RegtestPool::with_pace).
+    Retarget {
+        /// The new one.
+        difficulty: f64,
+        /// The one before.
+        before: f64,
     },
     /// A miner was turned away: every place is taken.
     Full {
@@ -187,6 +208,8 @@ pub struct WorkerStats {
     pub accepted: u64,
     /// Shares that were refused.
     pub rejected: u64,
+    /// The hashes that the accepted shares stand for: by their targets, not by what anybody says.
+    pub work: u64,
 }
 
 /// A line of the standings: all sessions with the same name.
@@ -196,13 +219,23 @@ pub struct Label {
     pub worker: String,
     /// Whether these sessions belong to the program that runs the pool.
     pub is_host: bool,
+    /// Whether these sessions have [seats](Pool::seat).
+    pub is_device: bool,
+}
+
+/// An accepted share of a [seat](Pool::seat).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Accepted {
+    /// The header's hash.
+    pub hash: Hash256,
+    /// The height, if it is a block.
+    pub block: Option<u32>,
 }
 
 /// The pool. Bytes in by [`handle_bytes`](Self::handle_bytes), bytes out by
 /// [`poll_transmit`](Self::poll_transmit).
 pub struct Pool {
     config: PoolConfig,
-    share_target: Target,
     block_target: Target,
     sessions: BTreeMap<SessionId, Session>,
     next_session: u32,
@@ -216,20 +249,6 @@ pub struct Pool {
     events: VecDeque<EmbeddedPoolEvent>,
 }
 
-struct Session {
-    server: Server,
-    from: SocketAddr,
-    extranonce1: Vec<u8>,
-    subscribed: bool,
-    /// The workers that were let in, with their shares.
-    workers: BTreeMap<String, WorkerStats>,
-    /// The workers that belong to the program that runs the pool.
-    hosts: HashSet<String>,
-    /// Its accepted shares on the present tip. No other session can have the same header, since
-    /// extranonce1 differs; two jobs of this session on one tip can.
-    seen: HashSet<Hash256>,
-}
-
 impl Pool {
     /// Bytes that a template's coinbase must leave free.
     pub const EXTRANONCE_SIZE: usize = EXTRANONCE_SIZE;
@@ -241,8 +260,10 @@ impl Pool {
     /// # Errors
     /// When the difficulty is not one.
     pub fn new(config: PoolConfig) -> Result<Self, midstate_chain::DifficultyError> {
+        Target::from_difficulty(config.share_difficulty)?;
+        let difficulties = config.vardiff.iter().flat_map(|it| [it.first, it.easiest, it.hardest]);
+        difficulties.map(Target::from_difficulty).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
-            share_target: Target::from_difficulty(config.share_difficulty)?,
             block_target: Target::from_difficulty(config.block_difficulty)?,
             config,
             sessions: BTreeMap::new(),
@@ -258,45 +279,105 @@ impl Pool {
 
     /// A miner connected from there.
     pub fn connect(&mut self, from: SocketAddr) -> SessionId {
-        let id = SessionId(self.next_session);
-        self.next_session += 1;
-        let extranonce1 = self.config.first_extranonce1.wrapping_add(id.0).to_be_bytes().to_vec();
+        let (id, extranonce1) = self.next_session();
         let server = Server::new(ServerConfig {
             extranonce1: extranonce1.clone(),
             extranonce2_size: EXTRANONCE2_SIZE,
             version_mask: BIP320_MASK,
             limits: self.config.limits.clone(),
         });
-        let session = Session {
-            server,
-            from,
-            extranonce1,
-            subscribed: false,
-            workers: BTreeMap::new(),
-            hosts: HashSet::new(),
-            seen: HashSet::new(),
-        };
+        let session = Session::new(Door::Stratum(Box::new(server)), from, extranonce1);
         self.sessions.insert(id, session);
         id
     }
 
+    /// Lets a miner in that has no Stratum connection: a device whose work is handed out, and whose
+    /// shares are brought, by the program that runs the pool. Its jobs are taken with
+    /// [`poll_job`](Self::poll_job), its shares brought with [`submit`](Self::submit).
+    pub fn seat(&mut self, now: Duration, worker: &str, from: SocketAddr) -> SessionId {
+        let (id, extranonce1) = self.next_session();
+        let mut session = Session::new(Door::Seat { job: None }, from, extranonce1);
+        session.workers.insert(worker.to_owned(), WorkerStats::default());
+        let miner = session.miner(id, worker.to_owned());
+        self.sessions.insert(id, session);
+        self.standing(&miner);
+        self.events.push_back(EmbeddedPoolEvent::Joined { miner, from });
+        self.subscribe(now, id);
+        id
+    }
+
+    /// The newest job of a seat, if it was not taken yet. With the seat's extranonce1 and targets.
+    pub fn poll_job(&mut self, id: SessionId) -> Option<Arc<Job>> {
+        match &mut self.sessions.get_mut(&id)?.door {
+            Door::Seat { job } => job.take(),
+            Door::Stratum(_) => None,
+        }
+    }
+
+    /// Judges a share of a seat, by the name of its worker.
+    ///
+    /// # Errors
+    /// Says why it is refused.
+    pub fn submit(
+        &mut self,
+        now: Duration,
+        id: SessionId,
+        submission: Submission,
+    ) -> Result<Accepted, Reject> {
+        let judged = self.judge(now, id, &submission);
+        self.book(now, id, submission.worker, judged)
+    }
+
+    fn next_session(&mut self) -> (SessionId, Vec<u8>) {
+        let id = SessionId(self.next_session);
+        self.next_session += 1;
+        (id, self.config.first_extranonce1.wrapping_add(id.0).to_be_bytes().to_vec())
+    }
+
     /// A miner is gone.
     pub fn disconnect(&mut self, id: SessionId) {
-        let Some(Session { from, workers, hosts, .. }) = self.sessions.remove(&id) else { return };
-        let left = |(worker, stats)| {
-            let is_host = hosts.contains(&worker);
-            EmbeddedPoolEvent::Left { miner: Miner { session: id, worker, is_host }, from, stats }
-        };
-        self.events.extend(workers.into_iter().map(left));
+        let Some(mut session) = self.sessions.remove(&id) else { return };
+        for (worker, stats) in std::mem::take(&mut session.workers) {
+            let (miner, from) = (session.miner(id, worker), session.from);
+            self.events.push_back(EmbeddedPoolEvent::Left { miner, from, stats });
+        }
     }
 
     /// Bytes from a miner, cut anyhow.
     pub fn handle_bytes(&mut self, now: Duration, id: SessionId, bytes: &[u8]) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        session.server.handle_bytes(bytes);
-        while let Some(event) = self.sessions.get_mut(&id).and_then(|s| s.server.poll_event()) {
+        let Door::Stratum(server) = &mut session.door else { return };
+        server.handle_bytes(bytes);
+        while let Some(event) = self.server(id).and_then(Server::poll_event) {
             self.handle_event(now, id, event);
         }
+    }
+
+    fn server(&mut self, id: SessionId) -> Option<&mut Server> {
+        match &mut self.sessions.get_mut(&id)?.door {
+            Door::Stratum(server) => Some(server),
+            Door::Seat { .. } => None,
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called, if ever.
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        let vardiffs = self.sessions.values().filter_map(|session| session.vardiff.as_ref());
+        vardiffs.map(Vardiff::poll_timeout).min()
+    }
+
+    /// Time has passed: sessions that have gone quiet get easier shares.
+    pub fn handle_timeout(&mut self, now: Duration) {
+        for vardiff in self.sessions.values_mut().filter_map(|session| session.vardiff.as_mut()) {
+            vardiff.handle_timeout(now);
+        }
+        let ids: Vec<_> = self.sessions.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.follow(id));
+    }
+
+    /// The share difficulty of a session's newest job.
+    pub fn share_difficulty(&self, id: SessionId) -> Option<f64> {
+        self.sessions.get(&id)?.difficulty()
     }
 
     /// Replaces the work. A template on another block than the one before voids all open jobs.
@@ -312,21 +393,68 @@ impl Pool {
         template.job.id = format!("{:x}", self.next_job);
         template.job.clean = clean;
         self.next_job += 1;
-        for session in self.sessions.values_mut().filter(|session| session.subscribed) {
-            session.server.notify(&template.job);
-        }
         self.jobs.push_back(template);
+        let ids: Vec<_> = self.sessions.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.issue(id, clean));
+    }
+
+    /// Gives a session that has subscribed a job of the newest template.
+    fn issue(&mut self, id: SessionId, clean: bool) {
+        let Some(template) = self.jobs.back() else { return };
+        let block = self.block_target(&template.job).difficulty();
+        let Some(session) = self.sessions.get_mut(&id).filter(|it| it.is_subscribed) else {
+            return;
+        };
+        let difficulty = match &session.vardiff {
+            None => self.config.share_difficulty,
+            // No harder than a block: a share stands for all hashes that its difficulty says.
+            Some(vardiff) => vardiff.difficulty().min(block),
+        };
+        let most = self.config.bounds.jobs * JOBS_OF_A_TEMPLATE;
+        session
+            .issue(template, clean, difficulty, most)
+            .expect("all difficulties lie between those that the pool was made with");
+    }
+
+    /// A session whose difficulty is to be another one gets a job with it.
+    fn follow(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let (Some(vardiff), Some(open)) = (&session.vardiff, self.jobs.back()) else { return };
+        let most = self.block_target(&open.job).difficulty();
+        if session.difficulty() != Some(vardiff.difficulty().min(most)) {
+            self.issue(id, false);
+        }
+    }
+
+    fn subscribe(&mut self, now: Duration, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.subscribe();
+        session.vardiff = session
+            .vardiff
+            .take()
+            .or_else(|| self.config.vardiff.clone().map(|config| Vardiff::new(config, now)));
+        // It is the first job of this session, whatever came before.
+        self.issue(id, true);
+    }
+
+    /// A hash that meets it is a block.
+    fn block_target(&self, job: &Job) -> Target {
+        match job.has_toy_blocks() {
+            // The harder of the two: by regtest's own target every second hash is a block.
+            true => job.network_target.min(self.block_target),
+            false => job.network_target,
+        }
     }
 
     /// The tip has moved: every open job is stale.
     fn void_jobs(&mut self) {
         self.jobs.clear();
-        self.sessions.values_mut().for_each(|session| session.seen.clear());
+        self.sessions.values_mut().for_each(Session::void_jobs);
     }
 
     /// The next line to send to this session.
     pub fn poll_transmit(&mut self, id: SessionId) -> Option<Vec<u8>> {
-        self.sessions.get_mut(&id)?.server.poll_transmit()
+        self.server(id)?.poll_transmit()
     }
 
     /// The next thing to tell.
@@ -334,13 +462,13 @@ impl Pool {
         self.events.pop_front()
     }
 
-    /// Whether this connection can mine: it has subscribed, and a worker of it was let in.
+    /// Whether this session can mine: it has subscribed, and a worker of it was let in.
     pub fn is_let_in(&self, id: SessionId) -> bool {
-        let can_mine = |session: &Session| session.subscribed && !session.workers.is_empty();
+        let can_mine = |session: &Session| session.is_subscribed && !session.workers.is_empty();
         self.sessions.get(&id).is_some_and(can_mine)
     }
 
-    /// Connections at present.
+    /// Sessions at present.
     pub fn sessions(&self) -> usize {
         self.sessions.len()
     }
@@ -356,113 +484,162 @@ impl Pool {
     }
 
     fn handle_event(&mut self, now: Duration, id: SessionId, event: ServerEvent) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
         match event {
-            ServerEvent::Subscribed { .. } => {
-                session.subscribed = true;
-                session.server.set_difficulty(self.config.share_difficulty);
-                if let Some(open) = self.jobs.back() {
-                    // It is the first job of this session, whatever came before.
-                    session.server.notify(&Job { clean: true, ..open.job.clone() });
-                }
-            }
+            ServerEvent::Subscribed { .. } => self.handle_subscribed(now, id),
             ServerEvent::Authorize { ticket, user, password } => {
-                session.server.answer(ticket, Ok(()));
-                // Some miners authorize twice.
-                if session.workers.contains_key(&user) {
-                    return;
-                }
-                session.workers.insert(user.clone(), WorkerStats::default());
-                if self.config.host_password.as_ref() == Some(&password) {
-                    session.hosts.insert(user.clone());
-                }
-                let (miner, from) = (session.miner(id, user), session.from);
-                self.standing(&miner);
-                self.events.push_back(EmbeddedPoolEvent::Joined { miner, from });
+                let Some(server) = self.server(id) else { return };
+                server.answer(ticket, Ok(()));
+                self.handle_authorized(id, user, &password);
             }
             ServerEvent::Submit { ticket, submission } => {
-                self.handle_submission(now, id, ticket, submission);
+                let judged = self.judge(now, id, &submission);
+                // The answer goes before the next job.
+                let answer = judged.as_ref().map(drop).map_err(|refused| refused.reject.clone());
+                if let Some(server) = self.server(id) {
+                    server.answer(ticket, answer);
+                }
+                let _ = self.book(now, id, submission.worker, judged);
             }
-            // All sessions have one difficulty: say again which.
-            ServerEvent::SuggestDifficulty(_) => {
-                session.server.set_difficulty(self.config.share_difficulty);
-            }
+            ServerEvent::SuggestDifficulty(wish) => self.handle_suggestion(now, id, wish),
             ServerEvent::Close(reason) => {
-                self.events.push_back(EmbeddedPoolEvent::Close {
-                    session: id,
-                    reason: reason.to_string(),
-                });
+                let reason = reason.to_string();
+                self.events.push_back(EmbeddedPoolEvent::Close { session: id, reason });
             }
             // An event of a later server that this pool does not know needs no answer.
             _ => {}
         }
     }
 
-    fn handle_submission(
-        &mut self,
-        now: Duration,
-        id: SessionId,
-        ticket: Ticket,
-        submission: Submission,
-    ) {
-        let judged = self.judge(now, id, &submission);
-        let (hash, block, answer) = match judged {
-            Ok(Judgement { hash, block }) => (Some(hash), block, Ok(())),
-            Err((hash, reject)) => (hash, None, Err(reject)),
-        };
+    fn handle_subscribed(&mut self, now: Duration, id: SessionId) {
+        self.subscribe(now, id);
+        // Also to a miner for which there is no job yet.
+        let fixed = self.config.share_difficulty;
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        session.server.answer(ticket, answer.clone());
-        let miner = session.miner(id, submission.worker.clone());
-        let stats = session.workers.entry(submission.worker).or_default();
-        stats.record(answer.is_ok(), block.is_some());
-        self.standing(&miner).record(answer.is_ok(), block.is_some());
-        self.events.push_back(EmbeddedPoolEvent::Share {
-            miner: miner.clone(),
-            hash,
-            rejected: answer.err(),
-        });
-        if let Some((height, header, raw)) = block {
-            self.solved = self.jobs.iter().map(|open| open.job.id.clone()).collect();
-            self.void_jobs();
-            self.events.push_back(EmbeddedPoolEvent::Block { miner, height, header, raw });
+        if session.difficulty().is_none() {
+            let first = session.vardiff.as_ref().map_or(fixed, Vardiff::difficulty);
+            session.tell_difficulty(first);
         }
     }
 
-    /// Accepts a share, or refuses it and leaves everything as it was. Beside a refusal comes the
-    /// header's hash, if there was a header to hash.
+    fn handle_authorized(&mut self, id: SessionId, user: String, password: &str) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        // Some miners authorize twice.
+        if session.workers.contains_key(&user) {
+            return;
+        }
+        session.workers.insert(user.clone(), WorkerStats::default());
+        if self.config.host_password.as_deref() == Some(password) {
+            session.hosts.insert(user.clone());
+        }
+        let (miner, from) = (session.miner(id, user), session.from);
+        self.standing(&miner);
+        self.events.push_back(EmbeddedPoolEvent::Joined { miner, from });
+    }
+
+    /// The wish is granted where difficulties follow the sessions. Elsewhere all have one, and are
+    /// told again which.
+    fn handle_suggestion(&mut self, now: Duration, id: SessionId, wish: f64) {
+        let fixed = self.config.share_difficulty;
+        let vardiff = self.config.vardiff.clone();
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        match vardiff {
+            None => session.tell_difficulty(fixed),
+            Some(config) => {
+                // Miners may ask before they subscribe.
+                let vardiff = session.vardiff.get_or_insert_with(|| Vardiff::new(config, now));
+                vardiff.suggest(now, wish);
+                if session.is_subscribed {
+                    self.follow(id);
+                }
+            }
+        }
+    }
+
+    /// Books what became of a share, and does what follows from it.
+    fn book(
+        &mut self,
+        now: Duration,
+        id: SessionId,
+        worker: String,
+        judged: Result<Judgement, Refused>,
+    ) -> Result<Accepted, Reject> {
+        let session = self.sessions.get_mut(&id).ok_or_else(Reject::not_subscribed)?;
+        let miner = session.miner(id, worker.clone());
+        let stats = session.workers.entry(worker).or_default();
+        let Judgement { hash, difficulty, work, block } = match judged {
+            Ok(judgement) => judgement,
+            Err(Refused { hash, reject }) => {
+                stats.rejected += 1;
+                self.standing(&miner).rejected += 1;
+                let (work, rejected) = (0, Some(reject.clone()));
+                self.events.push_back(EmbeddedPoolEvent::Share { miner, hash, work, rejected });
+                return Err(reject);
+            }
+        };
+        let share = WorkerStats { blocks: block.is_some().into(), accepted: 1, rejected: 0, work };
+        stats.add(share);
+        if let Some(vardiff) = &mut session.vardiff {
+            vardiff.record(now, difficulty);
+        }
+        self.standing(&miner).add(share);
+        let share = EmbeddedPoolEvent::Share {
+            miner: miner.clone(),
+            hash: Some(hash),
+            work,
+            rejected: None,
+        };
+        self.events.push_back(share);
+        let accepted = Accepted { hash, block: block.as_ref().map(|(height, ..)| *height) };
+        match block {
+            None => self.follow(id),
+            Some((height, header, raw)) => {
+                self.solved = self.jobs.iter().map(|open| open.job.id.clone()).collect();
+                self.void_jobs();
+                self.events.push_back(EmbeddedPoolEvent::Block { miner, height, header, raw });
+            }
+        }
+        Ok(accepted)
+    }
+
+    /// Accepts a share, or refuses it and leaves everything as it was.
     fn judge(
         &mut self,
         now: Duration,
         id: SessionId,
         submission: &Submission,
-    ) -> Result<Judgement, (Option<Hash256>, Reject)> {
-        let without_hash = |reject| (None, reject);
+    ) -> Result<Judgement, Refused> {
+        let without_hash = |reject| Refused { hash: None, reject };
         let session =
-            self.sessions.get_mut(&id).ok_or_else(|| without_hash(Reject::not_subscribed()))?;
-        let open = self.jobs.iter().find(|open| open.job.id == submission.job_id);
-        let PoolTemplate { job, height, min_time, transactions } = open.ok_or_else(|| {
-            without_hash(match self.solved.contains(&submission.job_id) {
-                true => Reject::solved(),
-                false => Reject::stale(),
-            })
-        })?;
+            self.sessions.get(&id).ok_or_else(|| without_hash(Reject::not_subscribed()))?;
+        let job_id = &submission.job_id;
+        let issued = session.issued.iter().find(|issued| issued.id == *job_id);
+        let open = issued.and_then(|issued| {
+            let template = self.jobs.iter().find(|open| open.job.id == issued.template)?;
+            Some((issued, template))
+        });
+        let (&Issued { target: share_target, difficulty, .. }, template) =
+            open.ok_or_else(|| {
+                // Of one template a session may have several jobs.
+                let template = job_id.split_once('.').map_or(&**job_id, |(template, _)| template);
+                without_hash(match self.solved.iter().any(|solved| solved == template) {
+                    true => Reject::solved(),
+                    false => Reject::stale(),
+                })
+            })?;
+        let PoolTemplate { job, height, min_time, transactions } = template;
         let latest = u32::try_from(now.as_secs()).unwrap_or(u32::MAX).saturating_add(MAX_FUTURE);
         let Judged { header, hash, coinbase } = judge::recompute(
             job,
             &session.extranonce1,
-            session.server.version_mask(),
+            session.version_mask(),
             *min_time..=latest,
             submission,
         )
         .map_err(without_hash)?;
-        let with_hash = |reject| (Some(hash), reject);
-        let block_target = match job.has_toy_blocks() {
-            // The harder of the two: by regtest's own target every second hash is a block.
-            true => job.network_target.min(self.block_target),
-            false => job.network_target,
-        };
+        let with_hash = |reject| Refused { hash: Some(hash), reject };
+        let block_target = self.block_target(job);
         // A block is a share whatever the share difficulty, so that none is ever refused.
-        if !block_target.max(self.share_target).is_met_by(&hash) {
+        if !block_target.max(share_target).is_met_by(&hash) {
             return Err(with_hash(Reject::low_difficulty()));
         }
         if session.seen.contains(&hash) {
@@ -477,18 +654,22 @@ impl Pool {
                  ask for a higher difficulty"
             ))));
         }
-        session.seen.insert(hash);
         let block = is_block.then(|| {
             let coinbase = with_witness(&coinbase).expect("a coinbase is longer than 8 bytes");
             (*height, header, serialize_block(&header, &coinbase, transactions))
         });
-        Ok(Judgement { hash, block })
+        let work = share_target.expected_hashes().saturating_to();
+        self.sessions.entry(id).and_modify(|session| {
+            session.seen.insert(hash);
+        });
+        Ok(Judgement { hash, difficulty, work, block })
     }
 
     /// The line of the standings that a miner's shares count in. A new name may push out the one
     /// that has done least.
     fn standing(&mut self, miner: &Miner) -> &mut WorkerStats {
-        let label = Label { worker: miner.worker.clone(), is_host: miner.is_host };
+        let &Miner { ref worker, is_host, is_device, .. } = miner;
+        let label = Label { worker: worker.clone(), is_host, is_device };
         if !self.standings.contains_key(&label) && self.standings.len() >= self.config.bounds.names
         {
             let guests = self.standings.iter().filter(|(label, _)| !label.is_host);
@@ -501,29 +682,28 @@ impl Pool {
     }
 }
 
-impl Session {
-    fn miner(&self, session: SessionId, worker: String) -> Miner {
-        Miner { session, is_host: self.hosts.contains(&worker), worker }
-    }
-}
-
 impl WorkerStats {
-    fn record(&mut self, is_accepted: bool, is_block: bool) {
-        self.accepted += u64::from(is_accepted);
-        self.rejected += u64::from(!is_accepted);
-        self.blocks += u64::from(is_block);
-    }
-
     fn add(&mut self, other: Self) {
         self.blocks += other.blocks;
         self.accepted += other.accepted;
         self.rejected += other.rejected;
+        self.work = self.work.saturating_add(other.work);
     }
 }
 
 /// An accepted share.
 struct Judgement {
     hash: Hash256,
+    /// Of its job's shares, and the hashes that it stands for.
+    difficulty: f64,
+    work: u64,
     /// Height, header and bytes, if it is a block.
     block: Option<(u32, Header, Vec<u8>)>,
+}
+
+/// A refused share.
+struct Refused {
+    /// The header's hash, if there was a header to hash.
+    hash: Option<Hash256>,
+    reject: Reject,
 }

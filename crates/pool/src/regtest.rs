@@ -2,12 +2,15 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use midstate_chain::{CoinbaseError, DifficultyError};
+use midstate_chain::{CoinbaseError, DifficultyError, Job, Target};
+use midstate_stratum::{Reject, Submission};
 
+use crate::pace::{Pace, PaceConfig};
 use crate::pool::MAX_FUTURE;
-use crate::{EmbeddedPoolEvent, Pool, PoolConfig, RegtestChain, SessionId};
+use crate::{Accepted, EmbeddedPoolEvent, Pool, PoolConfig, RegtestChain, SessionId};
 
 /// Without a new tip, a fresh job every so often: its time moves on.
 const REFRESH: Duration = Duration::from_secs(30);
@@ -27,6 +30,7 @@ pub enum StartError {
 pub struct RegtestPool {
     pool: Pool,
     chain: RegtestChain,
+    pace: Option<Pace>,
     refresh_at: Duration,
     events: VecDeque<EmbeddedPoolEvent>,
 }
@@ -40,7 +44,54 @@ impl RegtestPool {
         let mut pool = Pool::new(config)?;
         let chain = RegtestChain::new(tag)?;
         pool.set_template(chain.template(now));
-        Ok(Self { pool, chain, refresh_at: now + REFRESH, events: VecDeque::new() })
+        Ok(Self { pool, chain, pace: None, refresh_at: now + REFRESH, events: VecDeque::new() })
+    }
+
+    /// The same with blocks of this difficulty, in the bits of every header. A
+    /// [toy block](Job::has_toy_blocks) has the pool's own difficulty beside it. To be called before
+    /// anybody mines.
+    ///
+    /// # Errors
+    /// When the difficulty is not one.
+    pub fn with_difficulty(mut self, difficulty: f64, now: Duration) -> Result<Self, StartError> {
+        self.set_difficulty(difficulty)?;
+        self.renew(now);
+        Ok(self)
+    }
+
+    /// The same with a block difficulty that begins there, and follows the counted rate of all
+    /// sessions every few blocks. To be called before anybody mines.
+    ///
+    /// # Errors
+    /// When the difficulty is not one.
+    pub fn with_pace(
+        self,
+        pace: PaceConfig,
+        difficulty: f64,
+        now: Duration,
+    ) -> Result<Self, StartError> {
+        let difficulty = difficulty.max(pace.easiest);
+        let pool = self.with_difficulty(difficulty, now)?;
+        Ok(Self { pace: Some(Pace::new(pace, difficulty)), ..pool })
+    }
+
+    /// The difficulty of a block, as the bits of its header can say it.
+    pub fn block_difficulty(&self) -> f64 {
+        self.chain.target().difficulty()
+    }
+
+    fn set_difficulty(&mut self, difficulty: f64) -> Result<(), DifficultyError> {
+        let bits = Target::from_difficulty(difficulty)?.to_bits();
+        self.chain.set_bits(bits).map_err(|_| DifficultyError::TooHigh(difficulty))
+    }
+
+    /// The difficulty of blocks is another one from the next template on.
+    fn retarget(&mut self, difficulty: f64) {
+        let before = self.block_difficulty();
+        self.set_difficulty(difficulty)
+            .expect("a pace keeps to difficulties between the first one and the easiest");
+        let difficulty = self.block_difficulty();
+        self.events.push_back(EmbeddedPoolEvent::Retarget { difficulty, before });
     }
 
     /// The chain so far.
@@ -58,6 +109,33 @@ impl RegtestPool {
         self.pool.connect(from)
     }
 
+    /// Lets a miner in that has no Stratum connection; see [`Pool::seat`].
+    pub fn seat(&mut self, now: Duration, worker: &str, from: SocketAddr) -> SessionId {
+        let id = self.pool.seat(now, worker, from);
+        self.settle(now);
+        id
+    }
+
+    /// The newest job of a seat; see [`Pool::poll_job`].
+    pub fn poll_job(&mut self, id: SessionId) -> Option<Arc<Job>> {
+        self.pool.poll_job(id)
+    }
+
+    /// Judges a share of a seat; see [`Pool::submit`].
+    ///
+    /// # Errors
+    /// Says why it is refused.
+    pub fn submit(
+        &mut self,
+        now: Duration,
+        id: SessionId,
+        submission: Submission,
+    ) -> Result<Accepted, Reject> {
+        let judged = self.pool.submit(now, id, submission);
+        self.settle(now);
+        judged
+    }
+
     /// A miner is gone.
     pub fn disconnect(&mut self, id: SessionId) {
         self.pool.disconnect(id);
@@ -67,25 +145,52 @@ impl RegtestPool {
     /// Bytes from a miner.
     pub fn handle_bytes(&mut self, now: Duration, id: SessionId, bytes: &[u8]) {
         self.pool.handle_bytes(now, id, bytes);
+        self.settle(now);
+    }
+
+    /// Puts the pool's blocks on the chain, and its next job into the pool.
+    fn settle(&mut self, now: Duration) {
+        let mut is_tip_new = false;
         while let Some(event) = self.pool.poll_event() {
-            if let EmbeddedPoolEvent::Block { header, raw, .. } = &event {
-                self.chain.accept(now, *header, raw.clone()).expect(
-                    "the judge has checked tip, times and target, and a block ends its jobs",
-                );
-                self.renew(now);
+            let mut retarget = None;
+            match &event {
+                EmbeddedPoolEvent::Block { header, raw, .. } => {
+                    self.chain.accept(now, *header, raw.clone()).expect(
+                        "the judge has checked tip, times and target, and a block ends its jobs",
+                    );
+                    is_tip_new = true;
+                    retarget = self.pace.as_mut().and_then(|pace| pace.record_block(now));
+                }
+                EmbeddedPoolEvent::Share { work, .. } if *work > 0 => {
+                    let difficulty = *work as f64 / Target::HASHES_AT_DIFFICULTY_1;
+                    self.pace.iter_mut().for_each(|pace| pace.record_share(now, difficulty));
+                }
+                _ => {}
             }
             self.events.push_back(event);
+            retarget.into_iter().for_each(|difficulty| self.retarget(difficulty));
+        }
+        if is_tip_new {
+            self.renew(now);
         }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
     pub fn poll_timeout(&self) -> Duration {
-        self.refresh_at
+        let pace = self.pace.as_ref().map(Pace::poll_timeout);
+        let due = [self.pool.poll_timeout(), pace].into_iter().flatten();
+        due.fold(self.refresh_at, Duration::min)
     }
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Duration) {
-        if now >= self.refresh_at {
+        self.pool.handle_timeout(now);
+        self.settle(now);
+        let retarget = self.pace.as_mut().and_then(|pace| pace.handle_timeout(now));
+        if let Some(difficulty) = retarget {
+            self.retarget(difficulty);
+        }
+        if now >= self.refresh_at || retarget.is_some() {
             self.renew(now);
         }
     }

@@ -169,7 +169,7 @@ fn a_session_that_breaks_the_protocol_is_closed_and_one_that_left_is_forgotten()
     let left: Vec<_> = std::iter::from_fn(|| pool.poll_event()).collect();
     let [EmbeddedPoolEvent::Left { miner, stats, .. }] = &left[..] else { panic!("{left:?}") };
     assert_eq!((miner.worker.as_str(), miner.is_host), ("me", false));
-    assert_eq!(*stats, WorkerStats { blocks: 0, accepted: 0, rejected: 1 });
+    assert_eq!(*stats, WorkerStats { blocks: 0, accepted: 0, rejected: 1, work: 0 });
     assert_eq!((pool.sessions(), pool.is_let_in(id), pool.poll_transmit(id)), (0, false, None));
 }
 
@@ -235,6 +235,7 @@ fn the_name_that_has_done_least_joins_the_others_and_the_host_never_does() {
         blocks: 0,
         accepted: idle.accepted + again.accepted,
         rejected: idle.rejected + again.rejected,
+        work: idle.work + again.work,
     };
     assert_eq!(
         (names(&pool), pool.others()),

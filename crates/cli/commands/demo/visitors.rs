@@ -48,10 +48,11 @@ fn of_a_guest(event: &EmbeddedPoolEvent) -> Option<MinerEvent> {
             (miner, MinerNews::Block { height: *height, hash: header.hash().to_string() })
         }
         EmbeddedPoolEvent::Left { miner, from, stats } => {
-            let &midstate_pool::WorkerStats { accepted, rejected, blocks } = stats;
+            let &midstate_pool::WorkerStats { accepted, rejected, blocks, work: _ } = stats;
             (miner, MinerNews::Left { address: *from, accepted, rejected, blocks })
         }
         EmbeddedPoolEvent::Share { .. }
+        | EmbeddedPoolEvent::Retarget { .. }
         | EmbeddedPoolEvent::Full { .. }
         | EmbeddedPoolEvent::Close { .. } => return None,
     };

@@ -8,6 +8,9 @@ use midstate_stratum::Reject;
 
 use super::*;
 
+/// Hashes that a share of difficulty 1 stands for.
+const WORK: u64 = 4_295_032_833;
+
 /// So many sessions, as a pool numbers them.
 fn sessions(count: usize) -> Vec<SessionId> {
     let mut pool = RegtestPool::new(PoolConfig::new(1.0, 0), Vec::new(), at(0)).unwrap();
@@ -16,7 +19,7 @@ fn sessions(count: usize) -> Vec<SessionId> {
 }
 
 fn miner(session: SessionId, worker: &str) -> Miner {
-    Miner { session, worker: worker.to_owned(), is_host: false }
+    Miner { session, worker: worker.to_owned(), is_host: false, is_device: false }
 }
 
 fn host() -> Miner {
@@ -32,7 +35,8 @@ fn at(seconds: u64) -> Duration {
 }
 
 fn share(miner: Miner, rejected: Option<Reject>) -> EmbeddedPoolEvent {
-    EmbeddedPoolEvent::Share { miner, hash: None, rejected }
+    let work = if rejected.is_some() { 0 } else { WORK };
+    EmbeddedPoolEvent::Share { miner, hash: None, work, rejected }
 }
 
 fn block(miner: Miner, height: u32) -> EmbeddedPoolEvent {
@@ -54,23 +58,23 @@ fn workers(standings: &Standings, seconds: u64) -> Vec<WorkerStatus> {
 
 #[test]
 fn a_rate_is_what_the_shares_of_a_minute_are_worth() {
-    let mut standings = Standings::new(1.0);
+    let mut standings = Standings::new(Some(1.0));
     for second in 0..300 {
         standings.record(at(second), &share(guest("anna"), None));
     }
     let [anna] = &workers(&standings, 299)[..] else { panic!("one worker") };
-    assert_eq!(anna.hps, Some(Target::HASHES_AT_DIFFICULTY_1), "a share a second");
+    assert_eq!(anna.hps, Some(WORK as f64), "a share a second");
     assert_eq!(anna.error, Some(1.0 / 60f64.sqrt()));
     assert_eq!((anna.accepted, anna.silent), (300, 0.0));
     let [anna] = &workers(&standings, 329)[..] else { panic!("one worker") };
-    assert_eq!(anna.hps, Some(Target::HASHES_AT_DIFFICULTY_1 / 2.0), "half a minute without any");
+    assert_eq!(anna.hps, Some(WORK as f64 / 2.0), "half a minute without any");
     let [anna] = &workers(&standings, 500)[..] else { panic!("one worker") };
     assert_eq!((anna.hps, anna.error, anna.silent), (Some(0.0), None, 201.0));
 }
 
 #[test]
 fn refused_shares_are_worth_nothing() {
-    let mut standings = Standings::new(1.0);
+    let mut standings = Standings::new(Some(1.0));
     standings.record(at(0), &share(guest("ben"), Some(Reject::stale())));
     let [ben] = &workers(&standings, 10)[..] else { panic!("one worker") };
     assert_eq!((ben.hps, ben.accepted, ben.rejected), (None, 0, 1));
@@ -78,7 +82,7 @@ fn refused_shares_are_worth_nothing() {
 
 #[test]
 fn strangers_cannot_fill_the_standings() {
-    let mut standings = Standings::new(1.0);
+    let mut standings = Standings::new(Some(1.0));
     let strangers = sessions(100);
     for stranger in 0..10_000 {
         let (now, height) = (at(stranger), stranger as u32);
@@ -99,7 +103,7 @@ fn strangers_cannot_fill_the_standings() {
 
 #[test]
 fn miners_are_told_apart_by_session_and_a_name_is_a_label() {
-    let mut standings = Standings::new(1.0);
+    let mut standings = Standings::new(Some(1.0));
     let ids = sessions(8);
     let guests = [("ann", 1), ("ann", 2), ("demo", 3), (THIS_MACHINE, 4), ("ann #3", 6), (" #", 7)]
         .map(|(name, session)| miner(ids[session], name));
