@@ -26,8 +26,8 @@ pub struct PaceConfig {
 
 impl PaceConfig {
     /// A block every so many seconds; the difficulty follows every six. The easiest block is as
-    /// hard as signet's: so it is no [toy](midstate_chain::Job::has_toy_blocks), and miners can tell
-    /// it from a share.
+    /// hard as signet's: so it is no [toy](midstate_chain::Job::has_toy_blocks), and miners can
+    /// tell it from a share.
     pub fn new(seconds: f64) -> Self {
         Self { seconds, blocks: 6, easiest: least_earnest_difficulty() }
     }
