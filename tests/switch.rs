@@ -97,8 +97,12 @@ fn mine(address: &str, threads: usize) -> mpsc::Receiver<FirstShare> {
         route: Route::default(),
         redirects: Redirects::None,
     };
-    let config =
-        LinkConfig { accounts: vec![account], give_up: None, limits: LinkLimits::default() };
+    let config = LinkConfig {
+        accounts: vec![account],
+        give_up: None,
+        limits: LinkLimits::default(),
+        frames: None,
+    };
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {

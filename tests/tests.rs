@@ -16,6 +16,7 @@ mod errors;
 mod failover;
 mod foreign;
 mod foreign_servers;
+mod frames;
 mod goals;
 mod grind;
 mod heights;

@@ -3,6 +3,7 @@
 
 pub(crate) mod config;
 pub(crate) mod directories;
+pub(crate) mod frames;
 pub(crate) mod node;
 mod payout;
 pub(crate) mod pools;

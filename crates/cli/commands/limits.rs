@@ -6,6 +6,7 @@ use midstate_pool::PoolBounds;
 use midstate_stratum::Limits;
 
 use crate::mining::flood;
+use crate::servers::frames;
 use crate::shell::output::Output;
 use crate::shell::printer;
 use crate::web;
@@ -22,6 +23,7 @@ pub(super) fn print_limits(protocol: &Limits, link: &LinkLimits, out: &mut Outpu
         ("what a browser may ask", web::limits()),
         ("output that a peer may cause", flood::limits()),
         ("the reader of our output", printer::limits()),
+        ("the file of --frames", frames::limits()),
     ] {
         out.line(title);
         for LimitRow { name, value, over } in rows {

@@ -18,6 +18,7 @@ use crate::machine::choose::MiningArgs;
 use crate::mining::{self, Goals, Rig};
 use crate::servers::config::Config;
 use crate::servers::directories;
+use crate::servers::frames::FramesArgs;
 use crate::servers::node::NodeArgs;
 use crate::servers::pools::{self, PoolArgs, Pools, Reloader, spread};
 use crate::servers::secrets;
@@ -96,6 +97,8 @@ pub(crate) struct Args {
     web: WebArgs,
     #[command(flatten)]
     view: ViewArgs,
+    #[command(flatten)]
+    frames: FramesArgs,
     /// Check flags and configuration, print what would be done, and exit
     #[arg(long, help_heading = CHECKING)]
     dry_run: bool,
@@ -140,8 +143,9 @@ pub(crate) fn run(mut args: Args, out: &mut Output) -> Result<(), Failure> {
 }
 
 fn mine(args: &Args, plan: Plan, out: &mut Output) -> Result<(), Failure> {
-    let setup = plan.into_setup();
-    runtime::block_on(async {
+    let (frames, file) = args.frames.open(out)?;
+    let setup = plan.tapped(frames).into_setup();
+    let end = runtime::block_on(async {
         let page = args.web.open(out).await?;
         let (mut views, commands) = console::views(&args.view, None, out);
         if let Some(page) = &page {
@@ -153,7 +157,9 @@ fn mine(args: &Args, plan: Plan, out: &mut Output) -> Result<(), Failure> {
             page.close().await;
         }
         outcome(end)
-    })?
+    })?;
+    file.close();
+    end
 }
 
 impl Args {
@@ -236,7 +242,8 @@ impl Args {
         config: Option<(&Path, &Config)>,
         out: &mut Output,
     ) -> Result<(Upstream, Reloader), Failure> {
-        no_flag_of("pools", self.way.given(), "the server is a node")?;
+        let given = self.way.given().or(self.frames.given());
+        no_flag_of("pools", given, "the server is a node")?;
         let (users, passwords) = self.logins(out)?;
         let count = urls.len().max(1);
         let user = spread("--user", &users, count)?;

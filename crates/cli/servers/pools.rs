@@ -104,7 +104,8 @@ struct Filed {
 
 impl Pools {
     pub(crate) fn new(accounts: Vec<Account>) -> Self {
-        let link = LinkConfig { accounts, give_up: None, limits: LinkLimits::default() };
+        let limits = LinkLimits::default();
+        let link = LinkConfig { accounts, give_up: None, limits, frames: None };
         Self { link, reload: None }
     }
 

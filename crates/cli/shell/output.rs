@@ -111,6 +111,11 @@ impl Output {
         }
     }
 
+    /// Tells events of other threads, and never waits.
+    pub(crate) fn teller(&self) -> Teller {
+        Teller(self.json.then(|| self.printer.clone()))
+    }
+
     /// The event that comes last: it is printed by [`finish`](Self::finish), after whatever else
     /// there is to tell.
     pub(crate) fn last_event(&mut self, event: &impl Serialize) {
@@ -251,6 +256,19 @@ impl Output {
         match self.hurried {
             true => self.printer.offer(stream, text),
             false => self.printer.print(stream, text),
+        }
+    }
+}
+
+/// Tells events of other threads; what does not fit is left out.
+#[derive(Clone)]
+pub(crate) struct Teller(Option<Printer>);
+
+impl Teller {
+    /// An event for programs; people do not see it.
+    pub(crate) fn event(&self, event: &impl Serialize) {
+        if let Some(printer) = &self.0 {
+            printer.offer(Stream::Stdout, format!("{}\n", to_json(event)));
         }
     }
 }

@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep};
 use crate::LinkLimits;
 use crate::dial::{Dial, Dialler};
 use crate::event::{EventSender, Happened, LinkEnd, LinkEvent, LinkState};
+use crate::frames::Frames;
 use crate::seat::{Account, Channels, Order, Report, Seat, SeatId, SeatNews};
 use crate::trouble::Trouble;
 
@@ -36,6 +37,8 @@ pub struct LinkConfig {
     pub give_up: Option<Duration>,
     /// Everything else about patience.
     pub limits: LinkLimits,
+    /// Where every line of every connection is told, if anywhere.
+    pub frames: Option<Frames>,
 }
 
 /// The link; [`run`](Self::run) it.
@@ -43,6 +46,7 @@ pub struct Link {
     limits: LinkLimits,
     patience: Patience,
     dial: Arc<dyn Dial>,
+    frames: Option<Frames>,
     started: Instant,
     shares: mpsc::UnboundedReceiver<Share>,
     events: EventSender,
@@ -103,13 +107,14 @@ impl Link {
         events: EventSender,
         stop: oneshot::Receiver<()>,
     ) -> Self {
-        let LinkConfig { accounts, give_up, limits } = config;
+        let LinkConfig { accounts, give_up, limits, frames } = config;
         let (reporter, reports) = mpsc::channel(REPORTS);
         let mut link = Self {
             failover: Failover::new(&limits.failover),
             limits,
             patience: Patience::new(give_up, Duration::ZERO),
             dial,
+            frames,
             started: Instant::now(),
             shares,
             events,
@@ -369,7 +374,9 @@ impl Link {
         let reports = self.reporter.clone();
         let channels = Channels { shares: given, orders: ordered, reports };
         let (limits, dial) = (self.limits.clone(), Arc::clone(&self.dial));
-        let seat = Seat::new(id, account.clone(), limits, dial, channels).after(wait);
+        let seat = Seat::new(id, account.clone(), limits, dial, channels)
+            .after(wait)
+            .tapped(self.frames.clone());
         self.tasks.spawn(seat.run());
         let listed: Arc<str> = account.url.to_string().into();
         let (name, trouble) = (Arc::clone(&listed), Trouble::new(self.now()));
@@ -495,7 +502,8 @@ mod tests {
             redirects: crate::Redirects::default(),
         };
         let limits = LinkLimits::default();
-        let config = LinkConfig { accounts: vec![account("one:1")], give_up: None, limits };
+        let config =
+            LinkConfig { accounts: vec![account("one:1")], give_up: None, limits, frames: None };
         let (_shares, given) = mpsc::unbounded_channel();
         let (told, _events) = crate::events();
         let (_stop, stopped) = oneshot::channel();

@@ -19,6 +19,7 @@ use crate::backoff::Backoff;
 use crate::dial::{Dial, DialError, Route, is_overheard};
 use crate::file::without_os_number;
 use crate::foreign::{self, Layer, Spoken};
+use crate::frames::Frames;
 use crate::tls_words::broken_by_tls;
 use crate::wire::{Exchanged, Wire};
 use crate::{Happened, LinkLimits, LinkState, PoolUrl};
@@ -97,6 +98,7 @@ pub(crate) struct Seat {
     account: Account,
     limits: LinkLimits,
     dial: Arc<dyn Dial>,
+    frames: Option<Frames>,
     /// When the time of the client began.
     started: Instant,
     shares: mpsc::UnboundedReceiver<Share>,
@@ -163,6 +165,7 @@ impl Seat {
             account,
             limits,
             dial,
+            frames: None,
             started: Instant::now(),
             shares,
             orders,
@@ -178,6 +181,11 @@ impl Seat {
     pub(crate) fn after(mut self, wait: Duration) -> Self {
         self.first_wait = wait;
         self
+    }
+
+    /// Tells every line both ways.
+    pub(crate) fn tapped(self, frames: Option<Frames>) -> Self {
+        Self { frames, ..self }
     }
 
     /// Until it is told to leave. Every share it was given has its verdict by then.
@@ -239,7 +247,9 @@ impl Seat {
         let now = self.now();
         self.client.handle_connected(now);
         let mut progress = Progress::default();
-        let mut wire = Wire::new(connection.transport);
+        let ClientConfig { user, password, .. } = &self.account.client;
+        let tap = self.frames.as_ref().map(|frames| frames.tap(&self.target, user, password));
+        let mut wire = Wire::new(connection.transport).tapped(tap);
         let ending = self.session(&mut wire, &mut progress).await;
         let ending = self.explained(ending, &wire.first());
         let now = self.now();

@@ -19,6 +19,7 @@ use tokio_rustls::rustls;
 use crate::backoff::Backoff;
 use crate::dial::{Dial, Dialler, Dialling, is_private};
 use crate::foreign::{self, Layer};
+use crate::frames::Frames;
 use crate::seat::in_words;
 use crate::wire::{Exchanged, Wire};
 use crate::{Account, Connection, DialError, LinkLimits, PoolUrl, Route};
@@ -60,6 +61,7 @@ pub struct Swarm {
     tell: Tell,
     pace: Arc<Pace>,
     intake: Intake,
+    frames: Option<Frames>,
     miners: JoinSet<()>,
     /// Those that are there, and how to have them leave.
     present: Vec<Option<oneshot::Sender<Duration>>>,
@@ -108,9 +110,16 @@ impl Swarm {
             config: Arc::new(config),
             tell,
             intake: Intake::default(),
+            frames: None,
             miners: JoinSet::new(),
             present: Vec::new(),
         }
+    }
+
+    /// Tells every line both ways.
+    #[must_use]
+    pub fn tapped(self, frames: Option<Frames>) -> Self {
+        Self { frames, ..self }
     }
 
     /// Where shares are handed in.
@@ -162,6 +171,7 @@ impl Swarm {
             tell: Arc::clone(&self.tell),
             pace: Arc::clone(&self.pace),
             intake: self.intake.clone(),
+            frames: self.frames.clone(),
             shares,
             backoff: Backoff::new(&self.config.limits),
             had_work: false,
@@ -178,6 +188,7 @@ struct Post {
     tell: Tell,
     pace: Arc<Pace>,
     intake: Intake,
+    frames: Option<Frames>,
     shares: mpsc::UnboundedReceiver<Found>,
     backoff: Backoff,
     /// The present connection has had a job.
@@ -253,7 +264,11 @@ impl Post {
         }
         self.miner.handle_connected(self.config.started.elapsed());
         self.forward();
-        let mut wire = Wire::new(connection.transport);
+        let tap = self.frames.as_ref().map(|frames| {
+            let user = (config.user)(self.worker);
+            frames.tap(url, &user, &config.account.client.password)
+        });
+        let mut wire = Wire::new(connection.transport).tapped(tap);
         let end = self.session(&mut wire, leave).await;
         self.unwritten.clear();
         match end {

@@ -6,6 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 
 use crate::dial::Transport;
 use crate::foreign::FirstBytes;
+use crate::frames::{Direction, Tap};
 
 /// Bytes read at once. Several messages in one go let the newest job win before it is handed on.
 const CHUNK: usize = 64 * 1024;
@@ -19,6 +20,7 @@ pub(crate) struct Wire {
     /// Written bytes may sit in a buffer of the transport: TLS records.
     unflushed: bool,
     first: FirstBytes,
+    tap: Option<Tap>,
 }
 
 /// The work done by [`Wire::exchange`].
@@ -34,7 +36,12 @@ impl Wire {
     pub(crate) fn new(transport: Box<dyn Transport>) -> Self {
         let (reader, writer) = tokio::io::split(transport);
         let (chunk, first) = (vec![0; CHUNK], FirstBytes::default());
-        Self { reader, writer, chunk, unsent: Vec::new(), unflushed: false, first }
+        Self { reader, writer, chunk, unsent: Vec::new(), unflushed: false, first, tap: None }
+    }
+
+    /// Tells every line both ways.
+    pub(crate) fn tapped(self, tap: Option<Tap>) -> Self {
+        Self { tap, ..self }
     }
 
     /// The first bytes that came.
@@ -57,7 +64,7 @@ impl Wire {
     /// # Errors
     /// When the connection is broken. Its orderly end is `UnexpectedEof`.
     pub(crate) async fn exchange(&mut self) -> io::Result<Exchanged> {
-        let Self { reader, writer, chunk, unsent, unflushed, first } = self;
+        let Self { reader, writer, chunk, unsent, unflushed, first, tap } = self;
         let progress = async {
             match unsent.is_empty() {
                 true => writer.flush().await.map(|()| None),
@@ -69,12 +76,18 @@ impl Wire {
                 0 => Err(io::ErrorKind::UnexpectedEof.into()),
                 count => {
                     first.keep(&chunk[..count]);
+                    if let Some(tap) = tap {
+                        tap.hear(Direction::Received, &chunk[..count]);
+                    }
                     Ok(Exchanged::Received(chunk[..count].to_vec()))
                 }
             },
             written = progress, if !unsent.is_empty() || *unflushed => match written? {
                 Some(0) => Err(io::ErrorKind::WriteZero.into()),
                 Some(count) => {
+                    if let Some(tap) = tap {
+                        tap.hear(Direction::Sent, &unsent[..count]);
+                    }
                     unsent.drain(..count);
                     *unflushed = true;
                     Ok(Exchanged::Sent)

@@ -33,7 +33,7 @@ use handshake::{Handshake, NoSubscription, Request, Subscription};
 use jobs::{Extranonce, Jobs};
 use output::Output;
 use rate::Window;
-pub use secret::Secret;
+pub use secret::{Secret, without_password};
 use shares::Shares;
 use watch::Watch;
 

@@ -26,7 +26,9 @@ pub mod redirect;
 mod sanitize;
 mod server;
 
-pub use client::{Client, ClientConfig, ClientEvent, ConfigError, Remark, Secret, ShareOutcome};
+pub use client::{
+    Client, ClientConfig, ClientEvent, ConfigError, Remark, Secret, ShareOutcome, without_password,
+};
 pub use close::CloseReason;
 pub use limits::Limits;
 pub use midstate_chain::Verdict;

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use midstate_gbt::client::LongPolling;
-use midstate_net::{Account, NodeAccess, Redirects, Route, Trust, Upstream};
+use midstate_net::{Account, Frames, NodeAccess, Redirects, Route, Trust, Upstream};
 use serde::Serialize;
 
 use crate::machine::choose::{Choice, MEASURING};
@@ -71,6 +71,14 @@ impl Plan {
         let in_words = |failure: Failure| ListError::File(failure.to_string());
         let accounts = move || Some(reloader.accounts()?.map_err(in_words));
         Setup { choice, upstream, read_pools: Arc::new(accounts), goals, node_judges: false }
+    }
+
+    /// Every line to and from pools is told there.
+    pub(super) fn tapped(mut self, frames: Option<Frames>) -> Self {
+        if let Upstream::Pools(pools) = &mut self.upstream {
+            pools.frames = frames;
+        }
+        self
     }
 
     /// Says what would be done.

@@ -277,7 +277,7 @@ impl Running {
         give_up: Option<u64>,
     ) -> Self {
         let give_up = give_up.map(Duration::from_secs);
-        let config = LinkConfig { accounts, give_up, limits: LinkLimits::default() };
+        let config = LinkConfig { accounts, give_up, limits: LinkLimits::default(), frames: None };
         let (shares, given) = mpsc::unbounded_channel();
         let (reloads, reloaded) = mpsc::unbounded_channel();
         let (told, events) = events();
