@@ -616,6 +616,19 @@ fn a_comma_in_a_number_is_told() {
 }
 
 #[test]
+fn a_rate_in_two_words_is_told_how_to_write_it() {
+    let (code, stderr) = fail(&["asic", "--rate", "25.8", "MH/s"]);
+    assert!(code == 2 && stderr.contains("tip: a rate is one word"), "{stderr}");
+}
+
+#[test]
+fn a_period_of_a_replay_shows_the_change_that_led_to_its_difficulty() {
+    let text = text(&["econ", "retarget", "--exit", "0.5"]);
+    let row = text.lines().find(|line| line.contains("-50.0%")).expect("the fall");
+    assert!(row.contains(" 69.4 T "), "{row}");
+}
+
+#[test]
 fn a_point_that_may_stand_for_thousands_is_told() {
     let (code, stderr) = fail(&["econ", "hashprice", "--price", "68.800"]);
     assert!(code == 2 && stderr.contains("expected 68800, or 68.8000"), "{stderr}");

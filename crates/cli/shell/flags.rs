@@ -130,6 +130,9 @@ const TIPS: [(&str, &str); 17] = [
     ("--algo", "there is no choice: midstate hashes SHA-256d, and nothing else"),
 ];
 
+/// For a rate that was written in two words.
+const UNIT_TIP: &str = "a rate is one word, with the first letter of its unit: 25.8M, 580T";
+
 /// clap's error with a tip where it knows none: what the thing is called here.
 pub(crate) fn with_tip(mut error: clap::Error) -> clap::Error {
     let typed = [ContextKind::InvalidSubcommand, ContextKind::InvalidArg].map(|kind| {
@@ -137,8 +140,10 @@ pub(crate) fn with_tip(mut error: clap::Error) -> clap::Error {
         typed.unwrap_or_default()
     });
     let tip = TIPS.iter().find(|(name, _)| typed.iter().any(|typed| typed == name));
-    if let Some((_, tip)) = tip {
-        let tip = clap::builder::StyledStr::from(*tip);
+    let is_unit = typed.iter().any(|typed| typed.ends_with("H/s"));
+    let tip = tip.map(|(_, tip)| *tip).or(is_unit.then_some(UNIT_TIP));
+    if let Some(tip) = tip {
+        let tip = clap::builder::StyledStr::from(tip);
         for kind in [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg] {
             error.remove(kind);
         }

@@ -32,7 +32,10 @@ pub(crate) fn large(text: &str) -> Result<f64, String> {
             "the point may stand for thousands or for a fraction; expected {whole}{part}, or \
              {text}0 for the fraction"
         )),
-        None => positive(text),
+        None => {
+            let expected = "a number above 0, from 1e-30 to 1e30, as 1000";
+            parse(text, |value| SIZES.contains(&value), expected)
+        }
     }
 }
 

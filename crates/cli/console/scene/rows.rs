@@ -19,7 +19,7 @@ use crate::shell::units;
 const NONE_YET: &str = "none yet";
 /// Columns of a miner's blocks and rate.
 const BLOCKS: usize = 7;
-const SEEN: usize = 20;
+const SEEN: usize = 23;
 
 /// All rows, top down.
 pub(super) fn column(status: &Status, miners: &[WorkerStatus], palette: Palette) -> Vec<Row> {

@@ -221,7 +221,7 @@ fn print_linear_rates(rungs: &[Rung], out: &mut Output) {
     out.styled(Style::Heading, title);
     for rung in rungs {
         let bar = bar(rung.rate / fastest.rate, columns, false);
-        let shown = if bar.is_empty() && rung.here { "(today)".to_owned() } else { bar };
+        let shown = if bar.is_empty() && rung.here { "(too small)".to_owned() } else { bar };
         print_rung(rung, &shown, out);
     }
     out.prose(

@@ -245,12 +245,13 @@ fn simulate(args: &Args, inputs: &Inputs, out: &mut Output) -> Result<(), Failur
         minutes: "minutes",
         coins: "BTC a day",
         hashprice: "$/PH/day",
-        on: "on",
+        on: "fleets on",
         bar: "minutes a block",
     };
     out.styled(Style::Heading, head.line(out.width()));
-    for period in &periods {
-        print_period(period, &names, out);
+    let changes = periods.iter().map(|period| Some(period.change));
+    for (period, change) in periods.iter().zip([None].into_iter().chain(changes)) {
+        print_period(period, change, &names, out);
     }
     lesson(args, &periods, out);
     save(args, chart_of(&periods), &credit_of(args, inputs), out)
@@ -354,7 +355,7 @@ struct Row<'a> {
 
 impl Row<'_> {
     /// Columns of the row without the bar.
-    const LONG: usize = 75;
+    const LONG: usize = 76;
     /// A bar that is shorter shows nothing.
     const LEAST_BAR: usize = 15;
 
@@ -367,7 +368,7 @@ impl Row<'_> {
             _ if Self::bar_columns(width) == 0 => {
                 format!("{network} {coins:>9} {hashprice:>9} {on:<8}")
             }
-            _ => format!("{network} {coins:>9} {hashprice:>9} {on:<8} {bar}"),
+            _ => format!("{network} {coins:>9} {hashprice:>9} {on:<9} {bar}"),
         };
         line.trim_end().to_owned()
     }
@@ -378,7 +379,8 @@ impl Row<'_> {
     }
 }
 
-fn print_period(period: &Period, names: &[&str], out: &mut Output) {
+/// A period, with the change that led to its difficulty; none for the first.
+fn print_period(period: &Period, change: Option<f64>, names: &[&str], out: &mut Output) {
     let on: String =
         ('A'..).zip(&period.on).map(|(letter, on)| if *on { letter } else { '.' }).collect();
     let minutes = period.interval / 60.0;
@@ -386,7 +388,7 @@ fn print_period(period: &Period, names: &[&str], out: &mut Output) {
     let row = Row {
         block: &grouped(f64::from(period.height), 0),
         difficulty: difficulty.trim(),
-        change: &format!("{:+.1}%", period.change * 100.0),
+        change: &change.map_or_else(String::new, |change| format!("{:+.1}%", change * 100.0)),
         rate: &format!("{:.0}", period.rate.exa()),
         minutes: &format!("{minutes:.2}"),
         coins: &format!("{:.0}", period.issued_per_day().0),

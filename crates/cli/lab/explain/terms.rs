@@ -6,7 +6,7 @@ use crate::shell::output::Output;
 use crate::shell::style::Style;
 
 /// Each word after those that its meaning needs.
-const TERMS: [(&str, &str); 29] = [
+const TERMS: [(&str, &str); 30] = [
     ("hash", "32 bytes that SHA-256, done twice, makes of a header; no one can foresee them"),
     ("H/s", "hashes a second. µH/s is a millionth, MH/s a million, TH/s 10^12, EH/s 10^18"),
     ("block", "a page of the ledger: payments, called transactions, and a header"),
@@ -25,6 +25,7 @@ const TERMS: [(&str, &str); 29] = [
         "Bitcoin itself. testnet4 and signet are for tests, regtest is a chain of your own",
     ),
     ("pool", "miners who share their luck: it hands out work and pays for shares"),
+    ("authorized", "the pool knows the user and takes shares from now on"),
     ("share", "a hash good enough for the pool: the proof that a miner works"),
     ("stale", "a share that came too late: its block had been found elsewhere"),
     ("throttled", "a share that was not sent, because there were too many"),
