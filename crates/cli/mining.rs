@@ -21,6 +21,7 @@ mod rig;
 mod run;
 mod stalls;
 pub(crate) mod standings;
+mod states;
 pub(crate) mod status;
 mod stopwatch;
 mod toy_blocks;

@@ -8,10 +8,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 /// The time between two lines of one cause.
-const PACE: Duration = Duration::from_secs(10);
+pub(super) const PACE: Duration = Duration::from_secs(10);
 /// Causes that are remembered. A peer chooses its words, so the number has a bound; beyond it, all
 /// further causes count as one.
-const CAUSES: usize = 64;
+pub(super) const CAUSES: usize = 64;
 
 /// The end of a sentence behind the number of those like it that were not told.
 const HELD_BACK: &str = " more held back)";
@@ -70,7 +70,7 @@ fn without_count(text: &str) -> (&str, u64) {
     counted().unwrap_or((text, 0))
 }
 
-fn with_count(text: &str, held_back: u64) -> String {
+pub(super) fn with_count(text: &str, held_back: u64) -> String {
     match held_back {
         0 => text.to_owned(),
         count => format!("{text} ({count}{HELD_BACK}"),
@@ -79,7 +79,7 @@ fn with_count(text: &str, held_back: u64) -> String {
 
 /// Sentences that differ in numbers only have one cause. The id of a job is such a number, and may
 /// have letters: a word with a digit in it counts as one.
-fn cause(text: &str) -> String {
+pub(super) fn cause(text: &str) -> String {
     let mut cause = String::new();
     for part in text.split_inclusive(|symbol: char| !symbol.is_alphanumeric()) {
         let word = part.trim_end_matches(|symbol: char| !symbol.is_alphanumeric());

@@ -13,6 +13,7 @@ use super::event::{
 };
 use super::notice::{Notice, ReloadNotice};
 use super::ration::Ration;
+use super::states::States;
 use super::status::{BlockCounts, ShareCounts, State, Status};
 use crate::shell::units;
 
@@ -29,21 +30,26 @@ pub(crate) enum Sentence {
 /// ten seconds ([`Ration`]).
 #[derive(Debug, Default)]
 pub(crate) struct Speech {
-    states: Ration,
+    states: States,
     texts: Ration,
 }
 
 impl Speech {
     /// The sentence about `event`, if there is one and it is due.
     pub(crate) fn of(&mut self, event: &Event, status: &Status) -> Option<Sentence> {
-        let ration = match event {
-            Event::Pool(_) => &mut self.states,
-            Event::Remark(_) => &mut self.texts,
-            _ => return of(event, status),
-        };
-        match of(event, status)? {
-            Sentence::Note(note) => ration.say(up(status), &note).map(Sentence::Note),
-            result => Some(result),
+        let now = up(status);
+        match (event, of(event, status)) {
+            (Event::Pool(pool), Some(Sentence::Note(note))) => {
+                self.states.say(now, &pool.url, pool.state, &note).map(Sentence::Note)
+            }
+            (Event::Pool(pool), None) if pool.state == LinkState::Connected => {
+                self.states.pass_over(&pool.url);
+                None
+            }
+            (Event::Remark(_), Some(Sentence::Note(note))) => {
+                self.texts.say(now, &note).map(Sentence::Note)
+            }
+            (_, sentence) => sentence,
         }
     }
 

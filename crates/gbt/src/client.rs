@@ -20,7 +20,7 @@ mod supply;
 mod waiting;
 
 use std::collections::{HashMap, VecDeque};
-use std::io::{self, ErrorKind};
+use std::io;
 use std::time::Duration;
 
 use midstate_chain::{Hash256, Job, Network, Share};
@@ -33,11 +33,12 @@ pub use self::config::{Config, LongPolling};
 use self::event::Events;
 pub use self::event::{Fatal, NodeEvent, NodeNews, NodeState, NotSent, Request};
 use self::node::{Node, Phase};
+pub use self::supply::in_words as refusal_in_words;
 use self::supply::{Candidate, Standstill};
-use crate::Work;
-use crate::limits::{CALL_TIMEOUT, POLL, TELL_AGAIN};
+use crate::limits::{CALL_TIMEOUT, HURRY, POLL, SLOW};
 use crate::rpc::{Answer, BlockVerdict, Call, ChainInfo, HeaderInfo, NoAnswer, RpcError, code};
-use crate::spool::SpooledBlock;
+use crate::spool::{SpooledBlock, cure};
+use crate::{Recurring, Work};
 
 /// The purpose of an unanswered call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +48,8 @@ enum Purpose {
     LongPoll,
     Probe,
     Proposal,
+    /// A proposal that is not hashed: whether the node checks blocks again.
+    Check,
     Submit(Hash256),
     Header(Hash256),
 }
@@ -64,17 +67,8 @@ struct Pending {
     node: usize,
     purpose: Purpose,
     sent_at: Duration,
-    /// That it has no answer has been told.
+    /// That it has no answer has been told, or the block has been asked about.
     told: bool,
-}
-
-/// Blocks that could not be written to the spool.
-#[derive(Debug)]
-struct Unspooled {
-    reason: String,
-    told_at: Duration,
-    /// Not told yet.
-    more: u64,
 }
 
 fn further_unspooled(count: u64) -> String {
@@ -110,7 +104,8 @@ pub struct Client {
     standstill: Standstill,
     /// That no more blocks may be found has been told.
     full_told: bool,
-    unspooled: Option<Unspooled>,
+    /// Blocks that could not be written to the spool.
+    unspooled: Recurring,
     blocks: Blocks,
     pending: HashMap<u64, Pending>,
     calls: u64,
@@ -146,7 +141,7 @@ impl Client {
             solved_tip: None,
             standstill: Standstill::default(),
             full_told: false,
-            unspooled: None,
+            unspooled: Recurring::default(),
             pending: HashMap::new(),
             calls: 0,
             jobs: 0,
@@ -196,6 +191,7 @@ impl Client {
         .flatten()
         .filter(|_| !self.finishing)
         .min();
+        let slow_block = self.slow_blocks().map(|(_, _, _, at)| at).min();
         let sending = self.nodes.iter().enumerate().filter_map(|(index, node)| {
             let due = self.blocks.due_at(index).filter(|_| !node.is_foreign)?;
             // While its chain is being asked for, the answer comes first, or the end of patience.
@@ -204,12 +200,16 @@ impl Client {
                 None => Some(due),
             }
         });
-        wanted.into_iter().chain(sending).chain(self.waiting_ends()).min()
+        wanted.into_iter().chain(slow_block).chain(sending).chain(self.waiting_ends()).min()
     }
 
     /// A block file of an earlier run. It is sent unless the node has it.
     pub fn replay(&mut self, now: Duration, block: SpooledBlock) {
+        let tip = block.prev_hash;
         self.blocks.replay(now, self.active, block);
+        if self.candidate.as_ref().is_some_and(|candidate| candidate.builds_on(tip)) {
+            self.wait_for_ours(now, tip);
+        }
         self.drive(now);
     }
 
@@ -237,6 +237,10 @@ impl Client {
             Purpose::Proposal => {
                 let verdict = outcome.and_then(|answer| BlockVerdict::from_answer(&answer));
                 self.handle_proposal(now, node, id, verdict);
+            }
+            Purpose::Check => {
+                let verdict = outcome.and_then(|answer| BlockVerdict::from_answer(&answer));
+                self.handle_check(now, node, verdict);
             }
             Purpose::Submit(hash) => {
                 let verdict = outcome.and_then(|answer| BlockVerdict::from_answer(&answer));
@@ -305,8 +309,7 @@ impl Client {
             return Err(NotSent::Sibling);
         }
         if self.is_tip(block.prev_hash) {
-            self.solved_tip = Some(block.prev_hash);
-            self.standstill.begin(now, block.prev_hash);
+            self.wait_for_tip(now, block.prev_hash);
             self.pace_until = now.saturating_add(self.config.block_interval);
             self.events.push(node, NodeNews::Pause);
         }
@@ -338,45 +341,27 @@ impl Client {
     pub fn handle_spooled(&mut self, now: Duration, hash: Hash256, outcome: io::Result<()>) {
         let is_on_disk = outcome.is_ok();
         match outcome {
-            Ok(()) => self.unspooled = None,
+            Ok(()) => self.unspooled.is_over(),
             Err(error) => self.tell_unspooled(now, hash, &error),
         }
         self.blocks.release(now, hash, is_on_disk);
         self.drive(now);
     }
 
-    /// Each cause is told once, and then from time to time with a count: on a fast chain blocks
-    /// come by the dozen.
     fn tell_unspooled(&mut self, now: Duration, hash: Hash256, error: &io::Error) {
         let reason = error.to_string();
-        let node = self.blocks.origin(hash).unwrap_or(self.active);
-        let words = match self.unspooled.as_mut().filter(|told| told.reason == reason) {
-            None => {
-                let cure = match error.kind() {
-                    ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                        "make room on the disk, or "
-                    }
-                    ErrorKind::PermissionDenied => "let this user write there, or ",
-                    _ => "",
-                };
-                let words = format!(
-                    "block {hash} could not be written to the spool ({reason}): it is sent all \
-                     the same, but would be lost if this process ended before a node has it; \
-                     {cure}name another directory"
-                );
-                self.unspooled = Some(Unspooled { reason, told_at: now, more: 0 });
-                words
-            }
-            Some(told) => {
-                told.more += 1;
-                if now < told.told_at + TELL_AGAIN {
-                    return;
-                }
-                told.told_at = now;
-                further_unspooled(std::mem::take(&mut told.more))
-            }
+        let first = || {
+            format!(
+                "block {hash} could not be written to the spool ({reason}): it is sent all the \
+                 same, but would be lost if this process ended before a node has it; {}name \
+                 another directory",
+                cure(error)
+            )
         };
-        self.events.push(node, NodeNews::Warning(words));
+        if let Some(words) = self.unspooled.happened(now, &reason, first, further_unspooled) {
+            let node = self.blocks.origin(hash).unwrap_or(self.active);
+            self.events.push(node, NodeNews::Warning(words));
+        }
     }
 
     /// Asks for no more work. Blocks on their way go on; once more the nodes are asked whether the
@@ -388,7 +373,7 @@ impl Client {
             self.stop_waiting(self.active);
             let nodes = 0..self.nodes.len();
             for node in nodes.filter(|&node| !self.nodes[node].is_foreign) {
-                self.blocks.recheck(now, node, u32::MAX);
+                self.blocks.finish(now, node);
             }
         }
         self.drive(now);
@@ -401,8 +386,8 @@ impl Client {
 
     /// The caller waits no longer: blocks without a verdict stay in the spool, unresolved.
     pub fn abandon(&mut self) {
-        if let Some(more) = self.unspooled.take().map(|told| told.more).filter(|&more| more > 0) {
-            self.events.push(self.active, NodeNews::Warning(further_unspooled(more)));
+        if let Some(words) = self.unspooled.rest(further_unspooled) {
+            self.events.push(self.active, NodeNews::Warning(words));
         }
         self.blocks.abandon(&mut self.events);
     }
@@ -457,6 +442,7 @@ impl Client {
             self.wait_for_next(now);
             self.offer(now);
         }
+        self.ask_about_slow_blocks(now);
         self.ask_for_chains(now);
         while let Some((node, hash, call)) =
             self.blocks.poll_call(now, |node| self.nodes[node].may_submit(now))
@@ -512,6 +498,28 @@ impl Client {
                 self.call(now, index, call, Purpose::Fetch, CALL_TIMEOUT);
             }
             Phase::New => self.identify(now, index),
+        }
+    }
+
+    /// Blocks that were sent and have no answer: when the node is asked whether it has them.
+    fn slow_blocks(&self) -> impl Iterator<Item = (u64, usize, Hash256, Duration)> {
+        let patience = if self.finishing { HURRY } else { SLOW };
+        self.pending.iter().filter_map(move |(&id, call)| match call.purpose {
+            Purpose::Submit(hash) if !call.told => {
+                Some((id, call.node, hash, call.sent_at + patience))
+            }
+            _ => None,
+        })
+    }
+
+    /// The call goes on: an answer that comes late is used.
+    fn ask_about_slow_blocks(&mut self, now: Duration) {
+        let slow: Vec<_> = self.slow_blocks().filter(|&(_, _, _, at)| at <= now).collect();
+        for (id, node, hash, _) in slow {
+            if let Some(call) = self.pending.get_mut(&id) {
+                call.told = true;
+            }
+            self.blocks.ask_about(now, node, hash);
         }
     }
 

@@ -13,13 +13,15 @@ pub mod conf;
 mod foreign;
 mod lateness;
 pub mod limits;
+mod recurring;
 pub mod rpc;
 pub mod spool;
 mod template;
 mod work;
 
 pub use address::{Address, AddressError};
-pub use client::Client;
-pub use lateness::{CONTRADICTION, Lateness, NOT_BEST};
+pub use client::{Client, refusal_in_words};
+pub use lateness::{Lateness, NOT_BEST};
+pub use recurring::Recurring;
 pub use template::{Template, TemplateError, Transaction};
 pub use work::{EXTRANONCE2_SIZE, MAX_TAG, Payout, Work, WorkError};

@@ -138,6 +138,13 @@ pub enum NoAnswer {
     TooLong,
 }
 
+impl NoAnswer {
+    /// Whether the call may have reached the node all the same.
+    pub(crate) fn may_have_arrived(&self) -> bool {
+        matches!(self, Self::TimedOut(_) | Self::Broken(_) | Self::NotHttp(_) | Self::TooLong)
+    }
+}
+
 /// Why a call brought no result. The words say what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RpcError {

@@ -4,6 +4,8 @@
 //! writing files (`net`) keeps the order that makes it safe: write a temporary file, sync it,
 //! rename it, sync the directory; only then is the block sent.
 
+use std::io::{Error, ErrorKind};
+
 use midstate_chain::{Hash256, Header, coinbase_height};
 
 /// Ending of the files to replay.
@@ -36,6 +38,15 @@ pub enum SpoolError {
     /// Name and content disagree: the file was cut or changed.
     #[error("its content is block {0}")]
     OtherBlock(Hash256),
+}
+
+/// The first half of the cure for a spool that cannot be used, before "name another directory".
+pub fn cure(error: &Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room on the disk, or ",
+        ErrorKind::PermissionDenied => "let this user read and write there, or ",
+        _ => "",
+    }
 }
 
 impl SpooledBlock {

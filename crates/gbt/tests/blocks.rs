@@ -120,6 +120,7 @@ fn i8_a_block_beside_the_best_chain_leaves_the_spool_when_its_place_is_6_deep() 
         world.cores[0].foreign_block();
         world.settle();
     }
+    world.pass(70 * 60);
     // Height 3 is 5 deep. Any question in between leaves the file there, too.
     world.stop(0);
     world.cores[0].trouble = None;
@@ -132,14 +133,21 @@ fn i8_a_block_beside_the_best_chain_leaves_the_spool_when_its_place_is_6_deep() 
 }
 
 #[test]
-fn i8_a_block_of_ours_is_asked_about_once_on_its_way_to_six_confirmations() {
+fn i8_a_block_of_ours_is_asked_about_once_before_its_file_goes() {
     let mut world = World::new(vec![Core::new()]);
     world.settle();
     for _ in 0..30 {
         world.mine();
     }
+    assert_eq!(world.cores[0].seen("getblockheader"), 0);
+    // Long polls end in vain, but a template on top of the highest says enough.
+    world.pass(70 * 60 - 1);
+    assert_eq!((world.cores[0].seen("getblockheader"), world.spool.len()), (0, 30));
+    world.pass(100);
     assert_eq!(world.spool.len(), 5);
-    assert_eq!(world.cores[0].seen("getblockheader"), 25);
+    world.mine();
+    assert_eq!(world.spool.len(), 5);
+    assert_eq!(world.cores[0].seen("getblockheader"), 26);
 }
 
 #[test]
@@ -417,7 +425,8 @@ fn rule_4_words_that_are_no_verdict_are_told_once_and_others_once_a_minute() {
     says(&mut world, json!(4));
     world.pass(60);
     assert_eq!(warnings(&world, "the node answers 4"), 1, "{:?}", world.warnings());
-    // An answer that is none in between makes no news of old words; one block that is taken does.
+    // An answer that is none in between makes no news of old words; one block that is taken does,
+    // but not within the minute.
     world.cores[0].say(&Said::Http(503, ""));
     world.pass(121);
     says(&mut world, json!(4));
@@ -429,6 +438,15 @@ fn rule_4_words_that_are_no_verdict_are_told_once_and_others_once_a_minute() {
     says(&mut world, json!(4));
     world.mine();
     assert_eq!(warnings(&world, "the node answers 4"), 2, "{:?}", world.warnings());
+    world.cores[0].say(&Said::Nothing);
+    world.pass(10);
+    world.mine();
+    assert!(world.verdicts().ends_with(&[Verdict::Accepted; 2]));
+    says(&mut world, json!(4));
+    world.mine();
+    assert_eq!(warnings(&world, "the node answers 4"), 2, "{:?}", world.warnings());
+    world.pass(90);
+    assert_eq!(warnings(&world, "the node answers 4"), 3, "{:?}", world.warnings());
 }
 
 #[test]

@@ -59,6 +59,19 @@ fn rule_21_a_proposal_without_an_answer_costs_seconds() {
 }
 
 #[test]
+fn rule_21_after_a_proposal_without_an_answer_the_next_template_is_mined_at_once() {
+    let mut world = World::new(vec![Core::new()]);
+    world.cores[0].hangs_at = vec!["proposal"];
+    world.pass(5);
+    let first = world.job.clone().expect("a job after 5 s");
+    world.cores[0].foreign_block();
+    // The next template is asked for in the meantime.
+    world.pass(5);
+    let next = world.job.clone().unwrap();
+    assert_eq!((first.height(), next.height()), (Some(1), Some(2)), "not after 5 s more");
+}
+
+#[test]
 fn rule_25_a_refusal_that_comes_late_ends_the_work() {
     let mut world = World::new(vec![Core::new()]);
     world.cores[0].hangs_at = vec!["proposal"];
@@ -137,5 +150,88 @@ fn rule_20_a_template_whose_block_cannot_be_checked_is_no_work() {
         world.pass(12);
         let states = [(0, NodeState::Lost), (1, NodeState::Connected), (1, NodeState::Active)];
         assert_eq!(world.states()[..3], states);
+    }
+}
+
+#[test]
+fn rule_20_a_node_left_for_its_proposals_serves_when_it_takes_one_and_not_when_it_gives_templates()
+{
+    type Break = fn(&mut Core);
+    let breaks: [Break; 4] = [
+        |core| core.refuse_proposals = Some("bad-txns"),
+        |core| core.proposal_http = Some((413, "<html>Too Large")),
+        |core| core.refuse_proposals = Some(NOT_BEST),
+        |core| core.cuts = Some("proposal"),
+    ];
+    for (number, breaks) in breaks.into_iter().enumerate() {
+        let mut world = World::new(vec![Core::new(), Core::new()]);
+        breaks(&mut world.cores[0]);
+        world.pass(400);
+        let states = world.states();
+        assert!(!states.contains(&(0, NodeState::Connected)), "{number}: {states:?}");
+        let handovers = states.iter().filter(|it| it.1 == NodeState::Active).count();
+        assert_eq!(handovers, 1, "{number}: {states:?}");
+        assert_eq!(world.client.troubles().map(|(node, _)| node).collect::<Vec<_>>(), [0]);
+        let asked = world.cores[0].seen("proposal");
+        assert!(asked <= 50, "{number}: {asked} proposals in 400 s");
+        // It is put right.
+        (world.cores[0].refuse_proposals, world.cores[0].proposal_http) = (None, None);
+        world.cores[0].cuts = None;
+        world.events.clear();
+        world.pass(85);
+        assert_eq!(world.states(), [(0, NodeState::Connected), (0, NodeState::Active)], "{number}");
+        assert_eq!(world.client.troubles().count(), 0);
+        world.mine();
+        assert_eq!(world.cores[0].height(), 1);
+    }
+}
+
+#[test]
+fn rule_20_a_node_left_for_its_proposals_that_will_not_say_yes_or_no_is_mined_at_unchecked() {
+    for says in [json!(true), json!(-1)] {
+        let mut world = World::new(vec![Core::new(), Core::new()]);
+        world.cores[0].refuse_proposals = Some("bad-txns");
+        world.pass(60);
+        world.cores[0].proposal_says = Some(says);
+        world.pass(85);
+        assert_eq!(world.states().last(), Some(&(0, NodeState::Active)), "{:?}", world.states());
+    }
+    // One that gives no proposals any more is mined at by its templates.
+    let mut world = World::new(vec![Core::new(), Core::new()]);
+    world.cores[0].refuse_proposals = Some("bad-txns");
+    world.pass(60);
+    world.cores[0].template_extras = json!({"capabilities": []});
+    world.pass(85);
+    assert_eq!(world.states().last(), Some(&(0, NodeState::Active)), "{:?}", world.states());
+}
+
+#[test]
+fn rule_1_a_node_on_trial_is_trusted_ten_seconds_after_a_block_that_it_takes() {
+    for (answer, service) in [
+        (None, Service::OnTrial),
+        (Some(json!(null)), Service::Trusted),
+        (Some(json!("high-hash")), Service::OnTrial),
+        (Some(json!("inconclusive")), Service::OnTrial),
+    ] {
+        let mut world = World::new(vec![Core::new()]);
+        // Three runs of templates end early.
+        for _ in 0..3 {
+            world.pass(5);
+            assert!(world.job.is_some());
+            world.stop(0);
+            world.pass(3);
+            world.cores[0].trouble = None;
+            world.pass(10);
+        }
+        assert_eq!(world.client.service(world.now), Service::OnTrial);
+        if let Some(answer) = &answer {
+            world.cores[0].submit_says = Some(answer.clone());
+            world.mine();
+            assert_eq!(world.sent.len(), 1);
+        }
+        world.pass(10);
+        assert_eq!(world.client.service(world.now), service, "{answer:?}");
+        world.pass(60);
+        assert_eq!(world.client.service(world.now), Service::Trusted, "by work");
     }
 }

@@ -450,7 +450,7 @@ fn rule_3_a_spool_that_cannot_be_written_has_the_cure_of_its_cause() {
         (ErrorKind::StorageFull, "has it; make room on the disk, or name another directory"),
         (
             ErrorKind::PermissionDenied,
-            "has it; let this user write there, or name another directory",
+            "has it; let this user read and write there, or name another directory",
         ),
         (ErrorKind::NotADirectory, "has it; name another directory"),
     ] {

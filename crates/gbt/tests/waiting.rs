@@ -364,6 +364,37 @@ fn rule_19_a_call_that_hangs_at_another_node_ends_no_wait() {
 }
 
 #[test]
+fn rule_4_a_node_that_is_gone_is_not_told_to_be_short_of_threads() {
+    let mut world = auto(vec![waits()]);
+    world.settle();
+    let calls = probes(&mut world);
+    for id in calls {
+        answer(&mut world, id, Err(NoAnswer::Broken("connection closed".to_owned())));
+    }
+    world.stop(0);
+    world.pass(10);
+    assert_eq!(world.warnings(), [""; 0], "its loss is told, and that is all");
+    // It is asked for room again soon after it is back.
+    world.cores[0].trouble = None;
+    world.cores[0].limits.clear();
+    world.pass(20);
+    assert_eq!(world.cores[0].limits, [250; 3]);
+    // Where these calls alone break, nothing waits for a while after the third time.
+    let mut world = auto(vec![waits()]);
+    world.settle();
+    for round in 1..=3 {
+        for id in probes(&mut world) {
+            answer(&mut world, id, Err(NoAnswer::Broken("connection closed".to_owned())));
+        }
+        let told = warnings(&world, "long polling does not work");
+        assert_eq!(told, usize::from(round == 3), "{:?}", world.warnings());
+    }
+    world.cores[0].limits.clear();
+    world.pass(500);
+    assert_eq!(world.cores[0].limits, [0; 0]);
+}
+
+#[test]
 fn a_run_that_ends_asks_for_no_more_work() {
     let mut world = World::new(vec![Core::new()]);
     world.settle();

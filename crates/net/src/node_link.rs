@@ -75,6 +75,7 @@ enum Done {
     },
     Removed {
         node: usize,
+        hash: Hash256,
         outcome: io::Result<()>,
     },
 }
@@ -251,6 +252,7 @@ impl Driver {
             NodeTask::Remove { node, hash, refused } => {
                 self.change_spool(move |spool| Done::Removed {
                     node,
+                    hash,
                     outcome: spool.remove(&hash, refused),
                 });
             }
@@ -302,7 +304,9 @@ impl Driver {
             }
             Done::SpoolRead { blocks, problems } => session.handle_spool(now, blocks, &problems),
             Done::Written { hash, outcome } => session.handle_written(now, hash, outcome),
-            Done::Removed { node, outcome } => session.handle_removed(node, outcome),
+            Done::Removed { node, hash, outcome } => {
+                session.handle_removed(now, node, hash, outcome);
+            }
         }
     }
 
@@ -338,6 +342,7 @@ impl Driver {
                 self.handle_done(done);
             }
         }
+        self.session.tell_rest();
         self.tell();
     }
 

@@ -15,13 +15,13 @@ use midstate_gbt::client::{
     BlockOutcome, Config, Fatal, NodeEvent, NodeNews, NodeState, NotSent, Request,
 };
 use midstate_gbt::rpc::{Answer, NoAnswer};
-use midstate_gbt::spool::SpooledBlock;
-use midstate_gbt::{Client, EXTRANONCE2_SIZE, Work};
+use midstate_gbt::spool::{SpooledBlock, cure};
+use midstate_gbt::{Client, EXTRANONCE2_SIZE, Recurring, Work};
 use midstate_pool::{Pool, PoolTemplate};
 use midstate_stratum::{Remark, ShareOutcome};
 
 use crate::limits::FLUSH;
-use crate::spool::SpoolProblem;
+use crate::spool::{self, SpoolProblem};
 use crate::{Happened, LinkEnd, LinkEvent, LinkState};
 
 /// A node, as people see it.
@@ -70,6 +70,8 @@ pub struct NodeSession {
     waiting: HashMap<Hash256, Share>,
     /// The node that named the chain, and thus the directory of the spool.
     spool_of: usize,
+    /// Files that could not be removed from it.
+    unremoved: Recurring,
     unix_now: u64,
     skew_told: bool,
     fatal: Option<Fatal>,
@@ -100,6 +102,7 @@ impl NodeSession {
             templates: VecDeque::new(),
             waiting: HashMap::new(),
             spool_of: 0,
+            unremoved: Recurring::default(),
             unix_now: 0,
             skew_told: false,
             fatal: None,
@@ -222,8 +225,8 @@ impl NodeSession {
         blocks: Vec<SpooledBlock>,
         problems: &[SpoolProblem],
     ) {
-        for problem in problems {
-            self.say(self.spool_of, Happened::warning(problem.to_string()));
+        for words in spool::in_words(problems) {
+            self.say(self.spool_of, Happened::warning(words));
         }
         for block in blocks {
             self.client.replay(now, block);
@@ -238,9 +241,32 @@ impl NodeSession {
     }
 
     /// A block's file is gone, or cannot be removed.
-    pub fn handle_removed(&mut self, node: usize, outcome: io::Result<()>) {
-        if let Err(error) = outcome {
-            self.say(node, Happened::warning(format!("the block spool: {error}")));
+    pub fn handle_removed(
+        &mut self,
+        now: Duration,
+        node: usize,
+        hash: Hash256,
+        outcome: io::Result<()>,
+    ) {
+        let Err(error) = outcome else { return self.unremoved.is_over() };
+        let reason = error.to_string();
+        let first = || {
+            format!(
+                "block {hash} needs its file in the spool no more, and the file cannot be removed \
+                 ({reason}): the next start asks about the block once more; {}name another \
+                 directory",
+                cure(&error)
+            )
+        };
+        if let Some(words) = self.unremoved.happened(now, &reason, first, further_unremoved) {
+            self.say(node, Happened::warning(words));
+        }
+    }
+
+    /// The disk has done all: what has not been told about it.
+    pub fn tell_rest(&mut self) {
+        if let Some(words) = self.unremoved.rest(further_unremoved) {
+            self.say(self.spool_of, Happened::warning(words));
         }
     }
 
@@ -372,6 +398,13 @@ impl NodeSession {
     fn say(&mut self, node: usize, what: Happened) {
         let url = Arc::clone(&self.nodes[node].url);
         self.events.push_back(LinkEvent { url, listed: None, what });
+    }
+}
+
+fn further_unremoved(count: u64) -> String {
+    match count {
+        1 => "one more file could not be removed from the spool".to_owned(),
+        _ => format!("{count} more files could not be removed from the spool"),
     }
 }
 

@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use midstate_chain::Hash256;
-use midstate_gbt::spool::{EXTENSION, REFUSED_EXTENSION, SpoolError, SpooledBlock};
+use midstate_gbt::spool::{EXTENSION, REFUSED_EXTENSION, SpoolError, SpooledBlock, cure};
 
 use crate::file::without_os_number;
 
@@ -20,7 +20,11 @@ pub(crate) const MAX_FILE: u64 = 8 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolProblem {
     /// The directory cannot be read.
-    #[error("{}: {}", path.display(), without_os_number(&error.to_string()))]
+    #[error(
+        "the block spool {} cannot be read ({}): blocks that an earlier run left there are not \
+         sent; {}name another directory",
+        path.display(), plain(error), cure(error)
+    )]
     Directory {
         /// The directory.
         path: PathBuf,
@@ -28,7 +32,11 @@ pub enum SpoolProblem {
         error: io::Error,
     },
     /// A file that looks like a block cannot be read.
-    #[error("{}: {}; left alone", path.display(), without_os_number(&error.to_string()))]
+    #[error(
+        "a file of the block spool cannot be read and is left alone: {}: {}; let this user read \
+         it, or move it away",
+        path.display(), plain(error)
+    )]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -36,13 +44,44 @@ pub enum SpoolProblem {
         error: io::Error,
     },
     /// A file that looks like a block is none.
-    #[error("{}: {error}; left alone", path.display())]
+    #[error(
+        "a file of the block spool is no block and is left alone: {}: {error}; move it away",
+        path.display()
+    )]
     NoBlock {
         /// The file.
         path: PathBuf,
         /// The fault.
         error: SpoolError,
     },
+}
+
+/// The system's words as a part of a sentence of ours.
+fn plain(error: &io::Error) -> String {
+    let mut words = without_os_number(&error.to_string());
+    if let Some(first) = words.get_mut(..1) {
+        first.make_ascii_lowercase();
+    }
+    words
+}
+
+/// What is wrong with a spool in sentences. Files may be wrong by the hundred, and for one cause: of
+/// each kind one is named, and the others are counted.
+pub(crate) fn in_words(problems: &[SpoolProblem]) -> Vec<String> {
+    let kind = std::mem::discriminant::<SpoolProblem>;
+    let mut told: Vec<(&SpoolProblem, usize)> = Vec::new();
+    for problem in problems {
+        match told.iter_mut().find(|(first, _)| kind(first) == kind(problem)) {
+            Some((_, more)) => *more += 1,
+            None => told.push((problem, 0)),
+        }
+    }
+    let sentence = |(problem, more): (&SpoolProblem, usize)| match more {
+        0 => problem.to_string(),
+        1 => format!("{problem}; one more file is like it"),
+        _ => format!("{problem}; {more} more files are like it"),
+    };
+    told.into_iter().map(sentence).collect()
 }
 
 /// A directory for the blocks of one chain.
@@ -76,9 +115,13 @@ impl Spool {
         write().map_err(|error| {
             // A part of a block is of no use, and the disk may be short of room.
             let _ = fs::remove_file(&temporary);
-            let words = without_os_number(&error.to_string());
-            io::Error::new(error.kind(), format!("{}: {words}", self.directory.display()))
+            self.named(&error)
         })
+    }
+
+    /// The error with the directory.
+    fn named(&self, error: &io::Error) -> io::Error {
+        io::Error::new(error.kind(), format!("{}: {}", self.directory.display(), plain(error)))
     }
 
     /// The blocks that an earlier run left, and what is wrong with the directory or with files that
@@ -114,7 +157,8 @@ impl Spool {
     /// Lets go of a block: deletes its file, or renames it when it was refused.
     ///
     /// # Errors
-    /// The system's. A file that is not there is no error: it may never have been written.
+    /// The system's, with the directory. A file that is not there is no error: it may never have
+    /// been written.
     pub fn remove(&self, hash: &Hash256, refused: bool) -> io::Result<()> {
         let path = self.directory.join(format!("{hash}.{EXTENSION}"));
         let outcome = match refused {
@@ -126,6 +170,7 @@ impl Spool {
             Ok(()) if refused => self.forget_old_evidence(),
             other => other,
         }
+        .map_err(|error| self.named(&error))
     }
 
     /// Rule 16: a node that refuses every block does not fill the disk with them.
@@ -193,6 +238,37 @@ mod tests {
         fs::remove_dir_all(&directory).unwrap();
         assert_eq!(kept, MAX_REFUSED);
         assert!(last_is_there);
+    }
+
+    #[test]
+    fn rule_23_files_that_are_no_blocks_are_told_of_once_with_their_number() {
+        let name = format!("midstate-junk-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        fs::create_dir_all(&directory).unwrap();
+        for number in 0..500 {
+            fs::write(directory.join(format!("{number:064x}.{EXTENSION}")), "junk").unwrap();
+        }
+        let (_, problems) = Spool::new(directory.clone()).read();
+        let told = in_words(&problems);
+        let [words] = &told[..] else { panic!("{told:?}") };
+        assert!(words.contains("is no block and is left alone: "), "{words}");
+        assert!(words.contains(".block: its content is no block in hex; move it away"), "{words}");
+        assert!(words.ends_with("; 499 more files are like it"), "{words}");
+        fs::create_dir(directory.join(format!("{:064x}.{EXTENSION}", 500))).unwrap();
+        let (_, problems) = Spool::new(directory.clone()).read();
+        assert_eq!(in_words(&problems).len(), 2, "of each kind one");
+        // A directory that is none.
+        let file = directory.join(format!("{:064x}.{EXTENSION}", 0));
+        let (_, problems) = Spool::new(file.clone()).read();
+        let words = in_words(&problems).join("");
+        let hash = format!("{:064x}", 7).parse().unwrap();
+        let removed = Spool::new(file.clone()).remove(&hash, false).unwrap_err().to_string();
+        fs::remove_dir_all(&directory).unwrap();
+        assert!(words.starts_with("the block spool ") && words.contains("are not sent"), "{words}");
+        for words in [words, removed] {
+            assert!(words.contains(&file.display().to_string()), "{words}");
+            assert!(words.contains("not a directory") && !words.contains("os error"), "{words}");
+        }
     }
 
     #[test]

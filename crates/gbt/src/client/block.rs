@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use midstate_chain::{Hash256, Verdict};
 
-use crate::limits::{BLOCK_RETRIES, BURIED, MATTERS, VAIN_RETRIES};
+use crate::limits::{BLOCK_RETRIES, BURIED, KEPT, MATTERS, VAIN_RETRIES};
 use crate::rpc::RpcError;
 use crate::spool::SpooledBlock;
 
@@ -58,6 +58,8 @@ pub(super) struct Trouble {
     took: Option<Place>,
     /// It said so, and did not have the block when it was asked: its word is not enough now.
     pub(super) lost: bool,
+    /// The node has answered to the block, whatever it said.
+    pub(super) heard: bool,
 }
 
 /// Where a node that has the block has it.
@@ -121,7 +123,7 @@ impl Block {
 
     /// The node was asked, and has the block.
     pub(super) fn found(&mut self, node: usize, place: Place) -> Delivery {
-        self.troubles[node] = Trouble { took: Some(place), ..Trouble::default() };
+        self.troubles[node] = Trouble { took: Some(place), heard: true, ..Trouble::default() };
         place.into()
     }
 
@@ -186,6 +188,17 @@ impl Block {
         }
     }
 
+    /// Whether the node has yet to say something to it.
+    pub(super) fn is_unanswered(&self, node: usize, now: Duration) -> bool {
+        match self.deliveries[node] {
+            Delivery::Held => true,
+            Delivery::Due { .. } | Delivery::UnderWay { .. } => {
+                self.is_busy(node, now) || !self.troubles[node].heard
+            }
+            _ => false,
+        }
+    }
+
     /// The block goes to this node once more, right behind the one that it builds on.
     pub(super) fn follow(&mut self, now: Duration, node: usize) -> Delivery {
         self.troubles[node].vain += 1;
@@ -207,6 +220,17 @@ impl Block {
         }
     }
 
+    /// Whether it was found so long ago that the node has written it to its disk.
+    pub(super) fn is_old(&self, now: Duration) -> bool {
+        now >= self.found_at + KEPT
+    }
+
+    /// Whether another node has it in its best chain, as far as is known.
+    pub(super) fn is_elsewhere(&self, node: usize) -> bool {
+        let mut others = self.troubles.iter().enumerate().filter(|&(other, _)| other != node);
+        others.any(|(_, trouble)| trouble.took == Some(Place::Chain))
+    }
+
     /// Whether the block may still come into the chain: some hours long, and until others have
     /// buried its place.
     fn matters(&self, now: Duration, tip: Option<u32>) -> bool {
@@ -216,25 +240,19 @@ impl Block {
 
     /// Whether the node may still say something that counts.
     pub(super) fn is_open(&self) -> bool {
-        let is_open = |delivery: &Delivery| {
-            matches!(delivery, Delivery::Held | Delivery::Due { .. } | Delivery::UnderWay { .. })
-        };
-        self.deliveries.iter().any(is_open)
+        self.deliveries.iter().any(Delivery::is_open)
     }
 
     /// Whether there is nothing to be waited for in the end: the block has a verdict, and nothing
     /// that was begun for it is under way. A node that is down is not waited for once another has
     /// the block.
     pub(super) fn is_settled(&self) -> bool {
-        let is_begun = |delivery: &Delivery| {
-            matches!(delivery, Delivery::UnderWay { .. } | Delivery::Due { attempt: 0, .. })
-        };
         let is_judged = match self.standing {
             None => false,
             Some(Standing::Missing) => !self.is_open(),
             Some(_) => true,
         };
-        is_judged && !self.deliveries.iter().any(is_begun)
+        is_judged && !self.deliveries.iter().any(Delivery::is_begun)
     }
 
     /// Why it has no verdict, for people.
@@ -255,8 +273,14 @@ impl Block {
             return Some((Standing::Accepted, node, None));
         }
         let missing = |node: usize| Some((Standing::Missing, node, Some(self.why_unresolved())));
+        // One node's word does not count against that of another, which is only asked once more,
+        // unless that one cannot be asked.
+        let is_asked = |(delivery, trouble): (&Delivery, &Trouble)| {
+            delivery.is_begun() && trouble.took == Some(Place::Chain) && !trouble.lost
+        };
         let is_taken_back = self.standing == Some(Standing::Accepted)
-            && deliveries().any(|delivery| *delivery == Delivery::Stored);
+            && deliveries().any(|delivery| *delivery == Delivery::Stored)
+            && !deliveries().zip(&self.troubles).any(is_asked);
         if self.is_open() && !is_taken_back {
             return missing(self.troubles.iter().position(|trouble| trouble.lost)?);
         }
@@ -298,6 +322,28 @@ impl SpooledBlock {
     pub(super) fn not_arrived(&self, error: &RpcError) -> String {
         let hash = self.hash;
         format!("block {hash} has not reached the node: {error}")
+    }
+
+    /// It was sent. Whether it has arrived is known, or it is not.
+    pub(super) fn not_answered(&self, error: &RpcError) -> String {
+        match error {
+            RpcError::Unreachable(why) if why.may_have_arrived() => {
+                format!("no answer to block {}, which the node may have: {why}", self.hash)
+            }
+            _ => self.not_arrived(error),
+        }
+    }
+}
+
+impl Delivery {
+    /// Whether the node may still say something that counts.
+    fn is_open(&self) -> bool {
+        matches!(self, Self::Held | Self::Due { .. } | Self::UnderWay { .. })
+    }
+
+    /// Whether it is being told or asked, or about to be, and has not failed to answer.
+    fn is_begun(&self) -> bool {
+        matches!(self, Self::UnderWay { .. } | Self::Due { attempt: 0, .. })
     }
 }
 

@@ -12,7 +12,9 @@
 //! - a node that was away, and a block of an earlier run, are asked about first, so that nothing is
 //!   sent twice without need;
 //! - a block that is sent again goes behind the block of ours that it builds on;
-//! - the file stays until the block is 6 deep: a node that crashes may forget what it had accepted;
+//! - the file stays until the block is 6 deep and 70 minutes old, or 6 deep at the end: a node that
+//!   crashes may forget what it had accepted since it last wrote to its disk;
+//! - a node is asked about a few blocks at a time;
 //! - of 64 blocks the oldest with a verdict makes room; while 64 have none, no more are found.
 
 use std::collections::VecDeque;
@@ -23,7 +25,7 @@ use midstate_chain::{Hash256, Verdict};
 use super::block::{Block, Delivery, Place, Standing, Trouble, pause};
 use super::node::Vain;
 use super::{Events, NodeNews};
-use crate::limits::{BURIED, MAX_BLOCKS, MAX_GONE, TELL_AGAIN};
+use crate::limits::{BURIED, MAX_ASKED, MAX_BLOCKS, MAX_GONE, TELL_AGAIN};
 use crate::rpc::{BlockVerdict, Call, HeaderInfo, RpcError, code};
 use crate::spool::SpooledBlock;
 
@@ -63,19 +65,30 @@ pub(super) struct Blocks {
     ledger: Ledger,
     /// A block of this run was refused since last asked.
     refusal: bool,
-    /// One per node: the last words that were no verdict, so that each is told once, and when.
-    told: Vec<Option<(String, Duration)>>,
+    /// One per node: the last words that were no verdict, so that each is told once.
+    told: Vec<Option<Told>>,
     /// One per node: blocks do not reach it, and that has been told.
     away: Vec<bool>,
     /// The latest ones that were let go of. The spool may have been read before their files went.
     gone: VecDeque<Hash256>,
+    /// No more are found: a buried block need not be kept for longer.
+    is_ending: bool,
+}
+
+/// Words of a node that were no verdict.
+#[derive(Debug, Clone)]
+struct Told {
+    words: String,
+    at: Duration,
+    /// The node has taken a block since: the same words would be news.
+    is_over: bool,
 }
 
 impl Blocks {
     pub(super) fn new(nodes: usize) -> Self {
         let (blocks, ledger, gone) = (Vec::new(), Ledger::default(), VecDeque::new());
         let (barred, told, away) = (vec![false; nodes], vec![None; nodes], vec![false; nodes]);
-        Self { barred, blocks, ledger, refusal: false, told, away, gone }
+        Self { barred, blocks, ledger, refusal: false, told, away, gone, is_ending: false }
     }
 
     pub(super) fn ledger(&self) -> Ledger {
@@ -161,9 +174,37 @@ impl Blocks {
         }
     }
 
-    /// Asks a node anew about the blocks it had, up to a height.
-    pub(super) fn recheck(&mut self, now: Duration, node: usize, up_to: u32) {
-        self.recheck_those(now, node, |block| block.spooled.height <= up_to);
+    /// Asks a node anew about all the blocks it had.
+    pub(super) fn recheck(&mut self, now: Duration, node: usize) {
+        self.recheck_those(now, node, |_| true);
+    }
+
+    /// The same for those that may be let go of, up to a height.
+    pub(super) fn recheck_old(&mut self, now: Duration, node: usize, up_to: u32) {
+        let is_old = |block: &Block| block.spooled.height <= up_to && block.is_old(now);
+        self.recheck_those(now, node, is_old);
+    }
+
+    /// The run ends: the node is asked about those that it had, and buried ones are let go of.
+    pub(super) fn finish(&mut self, now: Duration, node: usize) {
+        self.is_ending = true;
+        self.recheck(now, node);
+    }
+
+    /// The node has not answered to this block for long: whether it has the block is asked.
+    pub(super) fn ask_about(&mut self, now: Duration, node: usize, hash: Hash256) {
+        let mut blocks = self.blocks.iter_mut();
+        if let Some(block) = blocks.find(|block| block.spooled.hash == hash)
+            && let Delivery::UnderWay { attempt } = block.deliveries[node]
+        {
+            block.deliveries[node] = Delivery::Due { at: now, attempt, ask: true };
+        }
+    }
+
+    /// Whether a block of ours on this tip is on its way to the node, or about to be.
+    pub(super) fn is_coming(&self, now: Duration, node: usize, tip: Hash256) -> bool {
+        let mut blocks = self.blocks.iter().filter(|block| block.spooled.prev_hash == tip);
+        blocks.any(|block| block.deliveries[node] == Delivery::Held || block.is_busy(node, now))
     }
 
     /// The same for the blocks on a tip, which does not move to them.
@@ -175,10 +216,20 @@ impl Blocks {
     /// tells whether the chain was reorganised under it.
     pub(super) fn recheck_highest(&mut self, now: Duration, node: usize, tip: Hash256) {
         if self.origin(tip).is_none() {
-            let had = |block: &&Block| block.deliveries[node] == Delivery::Taken;
-            let highest = self.blocks.iter().filter(had).map(|block| block.spooled.height).max();
-            self.recheck_those(now, node, |block| Some(block.spooled.height) == highest);
+            self.recheck_after_absence(now, node, u32::MAX);
         }
+    }
+
+    /// The same when the node was away and offers work at this height: it may have forgotten the
+    /// blocks from there on, and the highest below tells of all others.
+    pub(super) fn recheck_after_absence(&mut self, now: Duration, node: usize, height: u32) {
+        let had = |block: &&Block| {
+            block.deliveries[node] == Delivery::Taken && block.spooled.height < height
+        };
+        let highest = self.blocks.iter().filter(had).map(|block| block.spooled.height).max();
+        self.recheck_those(now, node, |block| {
+            block.spooled.height >= height || Some(block.spooled.height) == highest
+        });
     }
 
     fn recheck_those(&mut self, now: Duration, node: usize, which: impl Fn(&Block) -> bool) {
@@ -202,7 +253,7 @@ impl Blocks {
                 if let Delivery::Due { at, attempt, ask } = block.deliveries[node]
                     && at <= now
                     && may_submit(node)
-                    && !self.waits_for_parent(block, node, now)
+                    && !self.waits_for_others(block, node, now)
                 {
                     let (hash, hex) = (block.spooled.hash, &block.hex);
                     let call = match ask {
@@ -218,11 +269,20 @@ impl Blocks {
     }
 
     /// Whether a block that is sent again has to wait for an answer about the block of ours before
-    /// it, without which the node cannot take it. A new one never waits.
-    fn waits_for_parent(&self, block: &Block, node: usize, now: Duration) -> bool {
-        let is_sent_again = matches!(block.deliveries[node], Delivery::Due { ask: false, .. })
-            && !block.is_new(node);
-        is_sent_again && self.find(block.spooled.prev_hash).is_some_and(|it| it.is_busy(node, now))
+    /// it, without which the node cannot take it, or a question for the answers to others. A new
+    /// block never waits.
+    fn waits_for_others(&self, block: &Block, node: usize, now: Duration) -> bool {
+        match block.deliveries[node] {
+            Delivery::Due { ask: true, .. } => {
+                let is_under_way =
+                    |it: &&Block| matches!(it.deliveries[node], Delivery::UnderWay { .. });
+                self.blocks.iter().filter(is_under_way).count() >= MAX_ASKED
+            }
+            Delivery::Due { ask: false, .. } if !block.is_new(node) => {
+                self.find(block.spooled.prev_hash).is_some_and(|it| it.is_busy(node, now))
+            }
+            _ => false,
+        }
     }
 
     /// The node lacks the block before this one: whether that is ours and on its way. If the node
@@ -244,7 +304,7 @@ impl Blocks {
     /// When the next block goes to a node.
     pub(super) fn due_at(&self, node: usize) -> Option<Duration> {
         let due = |block: &Block| match block.deliveries[node] {
-            Delivery::Due { at, .. } if !self.waits_for_parent(block, node, at) => Some(at),
+            Delivery::Due { at, .. } if !self.waits_for_others(block, node, at) => Some(at),
             _ => None,
         };
         self.blocks.iter().filter_map(due).min()
@@ -257,13 +317,14 @@ impl Blocks {
     /// Rule 16: a node that gives easy work and never buries a block fills neither our memory nor
     /// the disk. The oldest block with a verdict makes room for a new one.
     fn make_room(&mut self, events: &mut Events) {
-        if self.of_this_run().count() < MAX_BLOCKS {
-            return;
-        }
         let is_judged =
             |block: &&Block| block.standing.is_some_and(|standing| standing != Standing::Missing);
         let is_spent = |block: &&Block| block.standing.is_some() && !block.is_open();
-        let judged = self.of_this_run().find(is_judged);
+        let are_many = self.blocks.iter().filter(is_judged).count() >= MAX_BLOCKS;
+        if !are_many && self.of_this_run().count() < MAX_BLOCKS {
+            return;
+        }
+        let judged = self.blocks.iter().find(is_judged);
         if let Some((hash, node)) = judged.map(|block| (block.spooled.hash, block.origin)) {
             self.let_go(hash);
             events.push(node, NodeNews::Unspool { hash, refused: false });
@@ -294,17 +355,10 @@ impl Blocks {
         }
     }
 
-    /// Whether this node has not said anything yet to a block of ours on this tip.
-    pub(super) fn is_unanswered(&self, node: usize, tip: Hash256) -> bool {
+    /// Whether this node has yet to say something to a block of ours on this tip.
+    pub(super) fn is_unanswered(&self, now: Duration, node: usize, tip: Hash256) -> bool {
         let mut blocks = self.blocks.iter().filter(|block| block.spooled.prev_hash == tip);
-        blocks.any(|block| {
-            matches!(
-                block.deliveries[node],
-                Delivery::Held
-                    | Delivery::UnderWay { attempt: 0 }
-                    | Delivery::Due { attempt: 0, .. }
-            )
-        })
+        blocks.any(|block| block.is_unanswered(node, now))
     }
 
     /// The node cannot be reached: what was due there is due later, when it is asked again.
@@ -376,6 +430,7 @@ impl Blocks {
         };
         let Delivery::UnderWay { attempt } = block.deliveries[node] else { return };
         self.away[node] &= verdict.is_err();
+        block.troubles[node].heard |= !matches!(verdict, Err(RpcError::Unreachable(_)));
         let mut told = None;
         block.deliveries[node] = match verdict {
             Ok(BlockVerdict::Accepted) => block.taken(now, node, attempt, Place::Chain),
@@ -406,7 +461,7 @@ impl Blocks {
             Err(error) => {
                 block.troubles[node].words = Some(error.to_string());
                 if attempt == 0 && !std::mem::replace(&mut self.away[node], true) {
-                    events.push(node, NodeNews::Warning(block.spooled.not_arrived(&error)));
+                    events.push(node, NodeNews::Warning(block.spooled.not_answered(&error)));
                 }
                 let attempt = attempt + 1;
                 Delivery::Due { at: now + pause(attempt), attempt, ask: false }
@@ -415,13 +470,14 @@ impl Blocks {
         let (is_kept, is_taken) = (block.is_open(), block.deliveries[node] == Delivery::Taken);
         match told {
             Some(words) => self.tell(now, node, hash, words, is_kept, events),
-            None if is_taken => self.told[node] = None,
+            None if is_taken => self.told[node].iter_mut().for_each(|told| told.is_over = true),
             None => {}
         }
         self.settle(now, hash, events);
     }
 
-    /// A node's word that is no verdict: the same one once, others once a minute.
+    /// A node's word that is no verdict: the same one once until the node takes a block, and no
+    /// two of them within a minute.
     fn tell(
         &mut self,
         now: Duration,
@@ -431,7 +487,8 @@ impl Blocks {
         is_kept: bool,
         events: &mut Events,
     ) {
-        let is_news = |(old, at): &(String, Duration)| *old != words && now >= *at + TELL_AGAIN;
+        let is_news =
+            |told: &Told| (told.is_over || told.words != words) && now >= told.at + TELL_AGAIN;
         if self.told[node].as_ref().is_none_or(is_news) {
             let next = match is_kept {
                 true => "it is kept, and sent again with growing pauses",
@@ -439,7 +496,7 @@ impl Blocks {
             };
             let message = format!("block {hash} has no verdict: {words}; {next}");
             events.push(node, NodeNews::Warning(message));
-            self.told[node] = Some((words, now));
+            self.told[node] = Some(Told { words, at: now, is_over: false });
         }
     }
 
@@ -479,14 +536,15 @@ impl Blocks {
         let buried = |confirmations: i64| confirmations >= i64::from(BURIED);
         let lost = tip.is_some_and(|tip| block.spooled.height + BURIED <= tip + 1);
         let was_accepted = block.standing == Some(Standing::Accepted);
+        let may_go = self.is_ending || block.is_old(now);
         let mut done = false;
         block.deliveries[node] = match known {
             Ok(Some(info)) if info.confirmations >= 1 => {
-                done = buried(info.confirmations);
+                done = may_go && buried(info.confirmations);
                 block.found(node, Place::Chain)
             }
             Ok(Some(_)) => {
-                done = lost;
+                done = may_go && lost && !block.is_elsewhere(node);
                 block.found(node, Place::Beside)
             }
             Ok(None) => block.resend(now, node, tip),
@@ -501,7 +559,7 @@ impl Blocks {
         let mut blocks = self.blocks.iter().filter(|block| block.spooled.hash == hash);
         if was_accepted && blocks.any(|block| block.standing != Some(Standing::Accepted)) {
             // The chain was reorganised, or the node forgot some of it.
-            self.recheck(now, node, u32::MAX);
+            self.recheck(now, node);
         }
         if done {
             self.let_go(hash);

@@ -37,6 +37,8 @@ pub(super) struct Node {
     pub(super) is_silent: bool,
     /// Why it refused our proposal, until it takes one.
     pub(super) refused_for: Option<String>,
+    /// It did not take our last proposal: to give templates is not enough to give work.
+    pub(super) fails_checks: bool,
     /// A template that came while it was doubted.
     pub(super) held: Option<Answer>,
     /// In a row.
@@ -150,6 +152,7 @@ impl Node {
             heard_at: now,
             is_silent: false,
             refused_for: None,
+            fails_checks: false,
             held: None,
             failures: 0,
             doubtful: false,

@@ -12,11 +12,12 @@ use midstate_chain::Hash256;
 use midstate_failover::Failure;
 
 use super::{Client, Fatal, Given, NodeNews, NodeState, Purpose, blocks};
+use crate::lateness::CONTRADICTION;
 use crate::limits::{
     CALL_TIMEOUT, HURRY, MAX_BLOCKS, MAX_JOB_AGE, POLL, RECHECK, REFRESH, SLOW, STANDSTILL,
 };
 use crate::rpc::{Answer, BlockVerdict, Call, NoAnswer, RpcError};
-use crate::{CONTRADICTION, NOT_BEST, Payout, Template, Work};
+use crate::{NOT_BEST, Payout, Template, Work};
 
 /// Work whose block the node is checking.
 #[derive(Debug)]
@@ -28,6 +29,12 @@ pub(super) struct Candidate {
     tip: Hash256,
     call: u64,
     asked_at: Duration,
+}
+
+impl Candidate {
+    pub(super) fn builds_on(&self, tip: Hash256) -> bool {
+        self.tip == tip
+    }
 }
 
 /// A tip that a block of ours was found on, and that should move now.
@@ -54,25 +61,64 @@ impl Standstill {
     }
 }
 
+/// The trouble of a node that refuses our proposal.
+fn refusal(reason: &str) -> String {
+    format!("the node would refuse our block: {reason}")
+}
+
+/// The node's reason to refuse a proposal, with the cause where it is known.
+pub fn in_words(reason: &str) -> String {
+    let cause = match reason {
+        NOT_BEST => Some(CONTRADICTION),
+        _ => blocks::passing(reason),
+    };
+    match cause {
+        Some(cause) => format!("{reason}: {cause}"),
+        None => reason.to_owned(),
+    }
+}
+
 impl Client {
     /// A block was answered to. Whatever the answer: how does the node go on?
     pub(super) fn look_after_block(&mut self, now: Duration, index: usize) {
         if self.solved_tip.is_some() && index == self.active {
-            let node = &mut self.nodes[index];
-            node.wake_at = Some(node.wake_at.map_or(now, |at| at.min(now)));
+            self.ask_by(now);
+        }
+    }
+
+    /// A block of ours builds on this tip: another one would only compete with it. The tip may move
+    /// although the block gets no answer.
+    pub(super) fn wait_for_tip(&mut self, now: Duration, tip: Hash256) {
+        self.solved_tip = Some(tip);
+        self.standstill.begin(now, tip);
+        self.ask_by(now + HURRY);
+    }
+
+    /// Asks the active node for a template at this time at the latest.
+    fn ask_by(&mut self, at: Duration) {
+        let node = &mut self.nodes[self.active];
+        node.wake_at = Some(node.wake_at.map_or(at, |wake_at| wake_at.min(at)));
+    }
+
+    /// The node has forgotten blocks of ours, or never had them: those that are on their way come
+    /// before a new one beside them. For some seconds, as any block that a tip does not move to.
+    pub(super) fn wait_for_ours(&mut self, now: Duration, tip: Hash256) {
+        let is_waited_for = self.is_tip(tip) || self.solved_tip == Some(tip);
+        if !is_waited_for && self.blocks.is_coming(now, self.active, tip) {
+            self.wait_for_tip(now, tip);
         }
     }
 
     /// Whether our block on this tip has come to nothing: the node has had it for a while, and
     /// still offers templates beside it.
     fn stands_still(&self, now: Duration, tip: Hash256) -> bool {
-        let answered = !self.blocks.is_unanswered(self.active, tip);
+        let answered = !self.blocks.is_unanswered(now, self.active, tip);
         self.solved_tip == Some(tip) && now >= self.standstill.ends(answered)
     }
 
     /// The tip is mined on again.
     fn end_standstill(&mut self, now: Duration, tip: Hash256) {
-        let answered = !self.blocks.is_unanswered(self.active, tip);
+        let answered = !self.blocks.is_unanswered(now, self.active, tip);
         // It may have said yes. Does it have the block?
         self.blocks.recheck_on(now, self.active, tip);
         self.solved_tip = None;
@@ -126,11 +172,19 @@ impl Client {
         }
         self.nodes[index].is_silent = false;
         if std::mem::take(&mut self.nodes[index].doubtful) {
-            self.blocks.recheck(now, index, u32::MAX);
+            self.blocks.recheck_after_absence(now, index, template.height);
+            // It was away, and could not move.
+            if index == self.active && self.solved_tip == Some(template.prev_hash) {
+                self.standstill.begin(now, template.prev_hash);
+            }
         }
         self.blocks.built_upon(now, index, template.prev_hash, &mut self.events);
         if self.finishing {
             return;
+        }
+        if index != self.active && self.nodes[index].fails_checks && template.can_propose {
+            self.nodes[index].wake_at = Some(now + RECHECK);
+            return self.check(now, index, template);
         }
         if !self.is_behind(index, &template) {
             self.failover.job(index);
@@ -144,6 +198,7 @@ impl Client {
             (node.failures, node.wake_at) = (0, Some(now + RECHECK));
             return;
         }
+        self.wait_for_ours(now, template.prev_hash);
         self.plan_next(now, &template);
         let stands_still = self.stands_still(now, template.prev_hash);
         if stands_still {
@@ -243,6 +298,39 @@ impl Client {
         }
     }
 
+    /// Asks a node that gives no work for the sake of its proposals whether it takes one now.
+    fn check(&mut self, now: Duration, index: usize, template: Template) {
+        match Work::new(template, &self.payout(index), "check".to_owned(), true) {
+            Ok(work) => {
+                let call = Call::Proposal { block: work.proposal().into() };
+                self.call(now, index, call, Purpose::Check, CALL_TIMEOUT);
+            }
+            Err(error) => self.lose(now, index, &error.to_string(), None),
+        }
+    }
+
+    pub(super) fn handle_check(
+        &mut self,
+        now: Duration,
+        index: usize,
+        verdict: Result<BlockVerdict, RpcError>,
+    ) {
+        let node = &mut self.nodes[index];
+        match verdict {
+            Ok(BlockVerdict::Refused(reason)) if reason == NOT_BEST => {}
+            Ok(BlockVerdict::Refused(reason)) => {
+                node.refused_for = Some(refusal(&in_words(&reason)))
+            }
+            // It is mined at unchecked where it does not say yes or no.
+            Ok(_) | Err(RpcError::Node { .. } | RpcError::Malformed(_)) => {
+                (node.fails_checks, node.refused_for, node.failures) = (false, None, 0);
+                self.failover.job(index);
+                self.serves(now, index);
+            }
+            Err(error) => self.lose(now, index, &error.to_string(), Some(&error)),
+        }
+    }
+
     /// When the answer to the proposal is waited for no longer.
     pub(super) fn slow_proposal_at(&self) -> Option<Duration> {
         let candidate = self.candidate.as_ref()?;
@@ -299,15 +387,7 @@ impl Client {
         }
         match verdict {
             Ok(BlockVerdict::Refused(reason)) => {
-                let cause = match is_not_best {
-                    true => Some(CONTRADICTION),
-                    false => blocks::passing(&reason),
-                };
-                let reason = match cause {
-                    Some(cause) => format!("{reason}: {cause}"),
-                    None => reason,
-                };
-                self.handle_refusal(now, index, &candidate, &reason);
+                self.handle_refusal(now, index, &candidate, &in_words(&reason));
             }
             Ok(BlockVerdict::Unknown(text)) => {
                 self.mine_unchecked(now, index, candidate, format!("the node says {text}"));
@@ -323,7 +403,10 @@ impl Client {
             }
             // It is hashed all the same, and the next template tells whether the node is there.
             Err(RpcError::Unreachable(NoAnswer::TimedOut(_))) if candidate.work.is_none() => {}
-            Err(error) => self.lose(now, index, &error.to_string(), Some(&error)),
+            Err(error) => {
+                node.fails_checks = true;
+                self.lose(now, index, &error.to_string(), Some(&error));
+            }
         }
     }
 
@@ -333,7 +416,7 @@ impl Client {
             self.held = false;
             self.events.push(index, NodeNews::Pause);
         }
-        let trouble = format!("the node would refuse our block: {reason}");
+        let trouble = refusal(reason);
         if self.nodes[index].refused_for.as_ref() != Some(&trouble) {
             let words = format!(
                 "the node would refuse our block at height {height}: {reason}; not mining it"
@@ -341,6 +424,7 @@ impl Client {
             self.events.push(index, NodeNews::Warning(words));
         }
         self.nodes[index].refused_for = Some(trouble);
+        self.nodes[index].fails_checks = true;
         self.failover.failed(now, index, Failure::Passing);
         self.nodes[index].wake_at = Some(now + POLL);
     }
@@ -367,12 +451,12 @@ impl Client {
 
     /// Makes this the work to hash, now or when the block interval has passed.
     fn adopt(&mut self, now: Duration, node: usize, work: Work) {
-        self.nodes[node].refused_for = None;
-        self.nodes[node].failures = 0;
+        let giver = &mut self.nodes[node];
+        (giver.refused_for, giver.fails_checks, giver.failures) = (None, false, 0);
         self.serves(now, node);
         self.works.retain(|old| Arc::strong_count(old.work.job()) > 1);
         if let Some(height) = blocks::buried_below(work.template().height) {
-            self.blocks.recheck(now, node, height);
+            self.blocks.recheck_old(now, node, height);
         }
         if work.job().clean {
             self.blocks.recheck_highest(now, node, work.template().prev_hash);

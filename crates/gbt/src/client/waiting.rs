@@ -30,7 +30,7 @@ use crate::limits::{
     CALL_TIMEOUT, FIRST_SECONDS, HANG, HELD_UP, IN_TURNS, LONGPOLL_TIMEOUT, POLL, PROBE_TIME,
     PROBES, PROOFS, QUIET, ROOM_FOR, SHORT, SHORTAGES, SPREAD, UNPROVEN, WAIT,
 };
-use crate::rpc::{Answer, Call, RpcError, Tip};
+use crate::rpc::{Answer, Call, NoAnswer, RpcError, Tip};
 
 impl Client {
     /// Notes what a template says for waiting. Whether a wait should have returned and has not.
@@ -156,6 +156,13 @@ impl Client {
             }
             RpcError::Forbidden if self.config.long_poll == LongPolling::Always => {
                 self.nodes[index].waiting.room = Room::Unknowable;
+            }
+            // The node is gone, which other calls tell. If nothing but waits breaks, so be it.
+            RpcError::Unreachable(why) if !matches!(why, NoAnswer::TimedOut(_)) => {
+                let waiting = &mut self.nodes[index].waiting;
+                waiting.room = Room::Unknown;
+                waiting.serving_since = Some(now);
+                self.longpoll_broke(now, index);
             }
             _ => {
                 self.nodes[index].waiting.rest_longpoll(now);

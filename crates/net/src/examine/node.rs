@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use midstate_chain::Network;
 use midstate_gbt::rpc::{Answer, BlockVerdict, Call, ChainInfo, NetworkInfo, NoAnswer, RpcError};
-use midstate_gbt::{CONTRADICTION, Lateness, NOT_BEST, Payout, Template, TemplateError, Work};
+use midstate_gbt::{Lateness, NOT_BEST, Payout, Template, TemplateError, Work, refusal_in_words};
 
 use super::{Examination, Outcome, Problem, Stage, Step};
 use crate::dial::Dialler;
@@ -157,11 +157,8 @@ async fn proposed(work: &mut Work, rpc: &RpcClient) -> Result<Outcome, Problem> 
                 continue;
             }
             Ok(BlockVerdict::Refused(reason)) => {
-                let reason = match reason == NOT_BEST {
-                    true => format!("{reason}: {CONTRADICTION}"),
-                    false => reason,
-                };
-                Err(Problem::Refused { height: work.template().height, reason })
+                let (height, reason) = (work.template().height, refusal_in_words(&reason));
+                Err(Problem::Refused { height, reason })
             }
             Ok(BlockVerdict::Unknown(text)) => unchecked(&format!("the node says {text}")),
             Ok(_) => Ok(Outcome::Good(

@@ -42,11 +42,14 @@ fn a_block_is_written_then_sent_to_every_node_and_told_as_its_nodes() {
         ("a", "job"),
     ];
     assert_eq!(heads(&told), expected);
-    // Six deep, its file is deleted.
+    // Six deep and seventy minutes old, its file is deleted.
     for _ in 0..6 {
         world.mine();
     }
     world.pass(10);
+    assert!(world.disk.contains_key(&hash.to_string()));
+    world.pass(70 * 60);
+    world.mine();
     assert!(!world.disk.contains_key(&hash.to_string()));
 }
 
@@ -295,6 +298,40 @@ fn i8_a_full_disk_is_told_and_the_block_sent_all_the_same() {
     assert_eq!(world.nodes[0].blocks.last(), Some(&hash));
     let told = world.told();
     assert!(position(&told, "a", "no space left") < position(&told, "a", "Accepted"));
+}
+
+#[test]
+fn rule_4_files_that_cannot_be_removed_are_told_once_and_then_counted() {
+    let mut world = World::new(&["a"], None);
+    world.settle();
+    world.is_read_only = true;
+    for _ in 0..70 {
+        world.mine();
+    }
+    let about_files = |world: &mut World| -> Vec<String> {
+        let told = world.told().into_iter().map(|(_, words)| words);
+        told.filter(|words| words.contains("spool")).collect()
+    };
+    let told = about_files(&mut world);
+    let [first] = &told[..] else { panic!("{told:#?}") };
+    assert!(first.contains("(/spool/regtest: permission denied)"), "{first}");
+    assert!(first.ends_with("let this user read and write there, or name another directory"));
+    world.pass(60);
+    world.mine();
+    world.mine();
+    let told = about_files(&mut world);
+    let [count] = &told[..] else { panic!("{told:#?}") };
+    assert!(count.ends_with("6 more files could not be removed from the spool"), "{count}");
+    // What is left is told in the end, and trouble after a success is news.
+    world.session.tell_rest();
+    world.settle();
+    assert_eq!(about_files(&mut world).len(), 1);
+    for is_read_only in [true, false, true] {
+        world.is_read_only = is_read_only;
+        world.mine();
+    }
+    let told = about_files(&mut world);
+    assert_eq!(told.iter().filter(|words| words.contains("cannot be removed")).count(), 2);
 }
 
 #[test]

@@ -59,6 +59,8 @@ pub(crate) struct World {
     /// Files of blocks; true for those that were refused.
     pub(crate) disk: BTreeMap<String, bool>,
     pub(crate) disk_is_full: bool,
+    /// No file can be removed.
+    pub(crate) is_read_only: bool,
     /// Every block that was written.
     pub(crate) written: Vec<SpooledBlock>,
     /// Blocks that an earlier run left.
@@ -176,6 +178,7 @@ impl World {
             clock_skew: 0,
             disk: BTreeMap::new(),
             disk_is_full: false,
+            is_read_only: false,
             written: Vec::new(),
             left: Vec::new(),
             events: Vec::new(),
@@ -258,12 +261,22 @@ impl World {
                 self.session.handle_written(self.now, block.hash, outcome);
             }
             NodeTask::Remove { node, hash, refused } => {
-                let hash = hash.to_string();
-                match refused {
-                    true => drop(self.disk.insert(hash, true)),
-                    false => drop(self.disk.remove(&hash)),
-                }
-                self.session.handle_removed(node, Ok(()));
+                let name = hash.to_string();
+                let outcome = match (self.is_read_only, refused) {
+                    (true, _) => {
+                        let words = "/spool/regtest: permission denied";
+                        Err(io::Error::new(io::ErrorKind::PermissionDenied, words))
+                    }
+                    (false, true) => {
+                        self.disk.insert(name, true);
+                        Ok(())
+                    }
+                    (false, false) => {
+                        self.disk.remove(&name);
+                        Ok(())
+                    }
+                };
+                self.session.handle_removed(self.now, node, hash, outcome);
             }
         }
     }
