@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::limits::TELL_AGAIN;
 
-/// See the [module](self) page.
+/// Something that may happen again and again, and what is told of it.
 #[derive(Debug, Default)]
 pub struct Recurring(Option<Told>);
 
