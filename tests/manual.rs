@@ -5,8 +5,19 @@ use std::process::{Command, Stdio};
 
 use crate::program::{fail, midstate, run};
 
-const COMMANDS: [&str; 10] =
-    ["demo", "mine", "grind", "bench", "asic", "explain", "econ", "doctor", "completions", "man"];
+const COMMANDS: [&str; 11] = [
+    "demo",
+    "mine",
+    "swarm",
+    "grind",
+    "bench",
+    "asic",
+    "explain",
+    "econ",
+    "doctor",
+    "completions",
+    "man",
+];
 
 fn stdout(arguments: &[&str]) -> String {
     let output = run(arguments);

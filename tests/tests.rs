@@ -42,6 +42,7 @@ mod service;
 mod signals;
 mod solo;
 mod streams;
+mod swarm;
 mod switch;
 mod terminal;
 mod threads;

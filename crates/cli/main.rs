@@ -10,6 +10,7 @@ mod minerd;
 mod mining;
 mod servers;
 mod shell;
+mod tester;
 #[cfg(test)]
 mod tests;
 mod web;
@@ -34,7 +35,8 @@ const HELP: &str = "\
 
 {subcommands}
 
-{options}{after-help}";
+{options}
+On mainnet a CPU earns nothing. To begin with: midstate demo";
 
 /// Mine with a CPU on regtest, testnet4 and signet, and see why ASICs dominate.
 #[derive(Parser)]
@@ -64,6 +66,8 @@ enum Command {
     Demo(Box<demo::Args>),
     /// Mine at a pool, or solo at a Bitcoin Core node
     Mine(Box<mine::Args>),
+    /// Test a pool with many miners, whose hash rates a script decides
+    Swarm(Box<tester::Args>),
     /// Find a nonce for an 80-byte header, as `bitcoin-util grind` does
     Grind(grind::Args),
     /// Measure the hash rate of every kernel of this CPU
@@ -86,6 +90,9 @@ impl Cli {
     /// Reads a command line, the name of the program first.
     fn read(command_line: &[OsString]) -> Result<Self, clap::Error> {
         let mut command = flags::with_negatives(Self::command());
+        // It stands in the list of options.
+        command.build();
+        command = command.mut_subcommand("help", |help| help.hide(true));
         let matches = command.try_get_matches_from_mut(command_line)?;
         Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
     }
@@ -122,6 +129,7 @@ fn run(command: Command, out: &mut Output) -> Result<(), Failure> {
     match command {
         Command::Demo(args) => demo::run(*args, out),
         Command::Mine(args) => mine::run(*args, out),
+        Command::Swarm(args) => tester::run(&args, out),
         Command::Grind(args) => grind::run(args, out),
         Command::Bench(args) => bench::run(args, out),
         Command::Asic(args) => asic::run(args, out),

@@ -2,6 +2,7 @@
 //! command has, values of flags, output, log, numbers and prose for people, signals, exit codes. It
 //! knows nothing of mining; every other room of the program uses it.
 
+pub(crate) mod descriptors;
 pub(crate) mod exit;
 pub(crate) mod flags;
 pub(crate) mod logs;

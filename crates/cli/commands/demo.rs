@@ -14,7 +14,7 @@ use anyhow::Context;
 use midstate_chain::{BIP320_MASK, Target, Verdict};
 use midstate_net::{
     Account, Backend, EventReceiver, Happened, NodeLink, NodePool, NodeUrl, PoolServer, PoolUrl,
-    Redirects, Route, Upstream,
+    Redirects, Route, ServerLimits, Upstream,
 };
 use midstate_pool::{
     Pool, PoolConfig, RegtestPool, VardiffConfig, WorkerStats, least_earnest_difficulty,
@@ -32,6 +32,7 @@ use crate::mining::{self, Goals, PoolNews, Rig, Setup};
 use crate::servers::node::NodeArgs;
 use crate::servers::pools::{Pools, RouteArgs};
 use crate::servers::terms::node_login;
+use crate::shell::descriptors;
 use crate::shell::exit::Failure;
 use crate::shell::output::Output;
 use crate::shell::runtime;
@@ -266,7 +267,10 @@ async fn serve<B: Backend>(
     let view = view_side.clone();
     let listeners = visitors::Listeners { page: pool_side, view, miners, node };
     let visitors = tokio::spawn(visitors::tell(pool_events, listeners));
-    let server = PoolServer::new(pool, listener, events).spawn()?;
+    let limits = ServerLimits::default();
+    let sessions = descriptors::places().map_or(limits.sessions, |most| most.min(limits.sessions));
+    let limits = ServerLimits { sessions, ..limits };
+    let server = PoolServer::new(pool, listener, events).with_limits(limits).spawn()?;
     let address = server.address();
     let (share, hashes) =
         (units::difficulty(config.share_difficulty), hashes_a_share(config.share_difficulty));

@@ -20,6 +20,7 @@ pub(super) fn print_limits(protocol: &Limits, link: &LinkLimits, out: &mut Outpu
         ("what a file of the user's may hold", file_rows()),
         ("what miners at the embedded pool may do", ServerLimits::default().rows()),
         ("memory that they may fill", PoolBounds::default().rows()),
+        ("what a swarm may do to a pool", midstate_swarm::Limits::rows()),
         ("what a browser may ask", web::limits()),
         ("output that a peer may cause", flood::limits()),
         ("the reader of our output", printer::limits()),

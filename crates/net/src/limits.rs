@@ -108,7 +108,7 @@ pub fn node_rows() -> Vec<LimitRow> {
 /// The limits on miners at the embedded pool, as its server holds them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServerLimits {
-    /// Connections at a time. Below the 1,024 descriptors that a program has on Linux.
+    /// Connections at a time. The caller lowers it where there are fewer descriptors.
     pub sessions: usize,
     /// From the connection to the answers to `mining.subscribe` and `mining.authorize`.
     pub let_in: Duration,
@@ -129,7 +129,7 @@ impl Default for ServerLimits {
     fn default() -> Self {
         let seconds = Duration::from_secs;
         Self {
-            sessions: 512,
+            sessions: 10_000,
             let_in: seconds(60),
             line: seconds(30),
             turned_away: 16,
@@ -146,7 +146,7 @@ impl ServerLimits {
         // Taken apart by name, so that a limit without a row does not compile.
         let Self { sessions, let_in, line, turned_away, farewell, write, inbox } = self;
         vec![
-            row("miners at a time", sessions, "a further one is told so and hung up on"),
+            row("miners at a time, descriptors allowing", sessions, "told so and hung up on"),
             row("miners told so at a time", turned_away, "a further one is hung up on at once"),
             row("time to hear it", farewell, "disconnect"),
             row("time until it may mine", let_in, "disconnect"),

@@ -149,16 +149,21 @@ impl Allotment {
         }
     }
 
-    /// A piece is hashed, and these are its shares: those that are to be sent come back.
-    pub fn book(&mut self, now: Duration, piece: &Piece, mut shares: Vec<Share>) -> Vec<Share> {
+    /// Whether a share of this miner may be sent, or there are too many in this second. To be asked
+    /// once for each share, as soon as it is found.
+    pub fn admits(&mut self, now: Duration, worker: u32) -> bool {
+        let is_admitted = self.pace.take(now);
+        let hand = self.hands.get_mut(worker as usize).filter(|_| !is_admitted);
+        hand.into_iter().for_each(|hand| hand.count.withheld += 1);
+        is_admitted
+    }
+
+    /// A piece is hashed.
+    pub fn book(&mut self, piece: Piece) {
         self.in_hand -= 1;
-        let admitted = self.pace.take(now, shares.len());
-        let hand = &mut self.hands[piece.worker as usize];
-        hand.count.done += piece.hashes;
-        hand.count.expected_shares += piece.hashes as f64 / piece.target.expected_hashes_f64();
-        hand.count.withheld += (shares.len() - admitted) as u64;
-        shares.truncate(admitted);
-        shares
+        let count = &mut self.hands[piece.worker as usize].count;
+        count.done += piece.hashes;
+        count.expected_shares += piece.hashes as f64 / piece.target.expected_hashes_f64();
     }
 
     /// Whether nothing is left to hash, nor in hand.
@@ -300,13 +305,13 @@ impl Piece {
 }
 
 impl Pace {
-    /// How many of so many shares may be sent now.
-    fn take(&mut self, now: Duration, shares: usize) -> usize {
+    /// Whether one more share may be sent now.
+    fn take(&mut self, now: Duration) -> bool {
         if now.as_secs() > self.second {
             (self.second, self.left) = (now.as_secs(), self.most);
         }
-        let admitted = shares.min(self.left as usize);
-        self.left -= admitted as u32;
-        admitted
+        let is_left = self.left > 0;
+        self.left -= u32::from(is_left);
+        is_left
     }
 }

@@ -93,10 +93,13 @@ impl World {
     /// All that is due is hashed.
     fn hash(&mut self) {
         while let Turn::Piece(piece) = self.allotment.next(self.now) {
-            let shares = scan(&piece);
-            for share in self.allotment.book(self.now, &piece, shares) {
-                self.miners[piece.worker() as usize].0.submit(self.now, share);
+            let worker = piece.worker();
+            for share in scan(&piece) {
+                if self.allotment.admits(self.now, worker) {
+                    self.miners[worker as usize].0.submit(self.now, share);
+                }
             }
+            self.allotment.book(piece);
         }
     }
 
@@ -127,11 +130,11 @@ fn scan(piece: &Piece) -> Vec<midstate_chain::Share> {
     shares
 }
 
-const SECONDS: fn(u64) -> Duration = Duration::from_secs;
-
 fn steady(workers: u32, rate: u64) -> Script {
-    Script::parse(&format!("steady:{rate}"), workers, 0).expect("a profile")
+    Script::parse(&format!("steady:{rate}"), workers, 1).expect("a profile")
 }
+
+const SECONDS: fn(u64) -> Duration = Duration::from_secs;
 
 #[test]
 fn hashes_are_those_of_the_script_to_the_hash_and_shares_are_on_both_books() {

@@ -1,0 +1,161 @@
+//! `midstate swarm`: a pool tester. Many miners in one process, with true work at rates that a
+//! script decides, and books that are compared with the answers of the pool.
+
+mod guard;
+mod run;
+mod words;
+mod yard;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use midstate_net::{Account, PoolAddress, PoolUrl, Redirects, read_text_file};
+use midstate_swarm::{Limits, Script};
+
+use crate::machine::choose::{HashArgs, choose};
+use crate::servers::pools::RouteArgs;
+use crate::servers::terms::Terms;
+use crate::shell::exit::Failure;
+use crate::shell::output::Output;
+use crate::shell::runtime;
+use crate::shell::values;
+
+/// The number of a miner in a user name.
+const NUMBER: &str = "{n}";
+
+/// Flags of `swarm`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  midstate demo --listen 127.0.0.1:3333 --threads 1 --max-hashrate 1000
+  midstate swarm -o 127.0.0.1:3333 --workers 100 --profile steady:50k")]
+pub(crate) struct Args {
+    /// The pool to test, stratum+tcp://HOST:PORT, stratum+tls://HOST:PORT or HOST:PORT
+    #[arg(short = 'o', long, value_name = "URL", required = true)]
+    url: PoolAddress,
+    /// Number of miners, each with its own connection, user name and search
+    #[arg(
+        long, value_name = "N", default_value = "10",
+        value_parser = values::whole(1..=Limits::PRIVATE.workers, 100)
+    )]
+    workers: u32,
+    /// Hash rate of each miner and its changes, as words with commas between them: steady:5M,
+    /// step:1M@30s, ramp:1M..50M/2m, burst:20M/1s every 10s, stall:@60s for 30s, leave:20%@2m,
+    /// join:100@3m and others
+    #[arg(long, value_name = "WORDS", default_value = "steady:50k")]
+    profile: String,
+    /// TOML file with groups of miners, each with its own profile
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["profile", "workers"])]
+    script: Option<PathBuf>,
+    /// Seed of all that is drawn, such as who leaves: the same seed draws the same
+    #[arg(
+        long, value_name = "N", default_value = "1",
+        value_parser = values::whole(0..=u64::MAX, 1)
+    )]
+    seed: u64,
+    /// User name of each miner; the n in braces becomes its number, from 1
+    #[arg(long, value_name = "PATTERN", default_value = "w{n}")]
+    user_pattern: String,
+    /// Password of all miners
+    #[arg(short, long, value_name = "PASS", allow_hyphen_values = true)]
+    pass: Option<String>,
+    /// Length of the script
+    #[arg(long, value_name = "SECS", default_value = "60", value_parser = values::patience)]
+    time_limit: u64,
+    /// Test a pool at a public address, with 50 miners at most. Only for a pool of your own: to
+    /// load a stranger's is an attack
+    #[arg(long)]
+    i_own_this_pool: bool,
+    /// Version bits to roll, or off
+    #[arg(long, value_name = "HEX", default_value = "1fffe000", value_parser = values::parse_mask)]
+    version_mask: u32,
+    /// Ask the pool for shares of this difficulty; few pools obey
+    #[arg(long, value_name = "D", value_parser = values::positive)]
+    suggest_difficulty: Option<f64>,
+    #[command(flatten)]
+    route: RouteArgs,
+    #[command(flatten)]
+    hash: HashArgs,
+}
+
+pub(crate) fn run(args: &Args, out: &mut Output) -> Result<(), Failure> {
+    let script = Arc::new(args.script()?);
+    let account = args.account(script.workers())?;
+    let names = Names(args.user_pattern.clone());
+    let choice = choose(&args.hash)?;
+    let tested = runtime::block_on(async {
+        let bounds = guard::bounds(&account, script.workers(), args).await?;
+        let setup = run::Setup {
+            account,
+            names,
+            script,
+            length: Duration::from_secs(args.time_limit),
+            bounds,
+            choice,
+            profile: args.profile_in_words(),
+        };
+        run::run(setup, out).await
+    });
+    tested?
+}
+
+impl Args {
+    fn account(&self, workers: u32) -> Result<Account, Failure> {
+        let PoolAddress { url, login } = &self.url;
+        if login.user.is_some() {
+            return Err(Failure::usage(
+                "the URL has a user name, and each miner has its own: name them with \
+                 --user-pattern",
+            ));
+        }
+        // The longest name: if it can be sent, all can.
+        let longest = Names(self.user_pattern.clone()).of(workers - 1);
+        let terms = Terms {
+            user: Some(longest),
+            pass: self.pass.clone().or(login.password.clone()),
+            any_user: Some(true),
+            suggest_difficulty: self.suggest_difficulty,
+            ..self.route.terms()
+        };
+        let mut account = terms.account(url, self.version_mask)?;
+        account.redirects = Redirects::None;
+        account.client.limits.share_rate = Limits::PRIVATE.shares;
+        Ok(account)
+    }
+
+    fn profile_in_words(&self) -> String {
+        match &self.script {
+            Some(file) => format!("by {}", file.display()),
+            None => self.profile.clone(),
+        }
+    }
+
+    fn script(&self) -> Result<Script, Failure> {
+        match &self.script {
+            Some(file) => {
+                let text =
+                    read_text_file(file).map_err(|error| Failure::usage(error.to_string()))?;
+                Script::from_toml(&text, self.seed)
+                    .map_err(|error| Failure::usage(format!("{}: {error}", file.display())))
+            }
+            None => Script::parse(&self.profile, self.workers, self.seed)
+                .map_err(|error| Failure::usage(format!("--profile {error}"))),
+        }
+    }
+}
+
+/// The names of the miners.
+#[derive(Clone)]
+struct Names(String);
+
+impl Names {
+    /// The name of a miner by its number, which people count from 1.
+    fn of(&self, worker: u32) -> String {
+        self.0.replace(NUMBER, &(worker + 1).to_string())
+    }
+}
+
+/// The pool's name in events.
+fn name_of(url: &PoolUrl) -> String {
+    url.to_string()
+}

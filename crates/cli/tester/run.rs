@@ -1,0 +1,339 @@
+//! A test, from the first connection to the summary: the miners gather, the script runs, what is
+//! left is hashed and answered.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use midstate_net::{Account, LinkLimits, Order, Swarm, SwarmConfig, SwarmDialler};
+use midstate_swarm::{Allotment, Books, Connections, Event, Script, State};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+use super::guard::Bounds;
+use super::words::{self, Summary};
+use super::yard::{Crew, Yard, easiest_target};
+use super::{Names, name_of};
+use crate::machine::choose::Choice;
+use crate::shell::exit::{Failure, Kind};
+use crate::shell::output::Output;
+use crate::shell::signals::{end_after, interrupted};
+use crate::shell::units;
+
+/// Between two looks at everything.
+const TICK: Duration = Duration::from_millis(100);
+/// Between two reports of how it goes.
+const REPORT: Duration = Duration::from_secs(1);
+/// The same in a pipe, for people.
+const REPORT_IN_PIPES: Duration = Duration::from_secs(10);
+/// How long hashes that are late are waited for at the end.
+const LATENESS: Duration = Duration::from_secs(10);
+
+/// Attempts to connect that fail before the script begins without a miner.
+const ATTEMPTS: u64 = 3;
+
+/// All that a test needs.
+pub(super) struct Setup {
+    pub(super) account: Account,
+    pub(super) names: Names,
+    pub(super) script: Arc<Script>,
+    pub(super) length: Duration,
+    pub(super) bounds: Bounds,
+    pub(super) choice: Choice,
+    pub(super) profile: String,
+}
+
+/// How far a test is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Miners connect; the script begins when each has a job, or at this time.
+    Gathering { until: Duration },
+    /// The script runs.
+    Running,
+    /// The script has ended; hashes that are late are done until this time.
+    Finishing { until: Duration },
+    /// All is hashed, or will not be.
+    Over,
+}
+
+/// Why a test ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Why {
+    /// The script has come to its end.
+    Done,
+    Interrupted,
+    /// No miner ever had a job.
+    Nothing {
+        is_refused: bool,
+        reason: String,
+    },
+}
+
+struct Test<'a> {
+    out: &'a mut Output,
+    names: Names,
+    script: Arc<Script>,
+    length: Duration,
+    yard: Arc<Yard>,
+    books: Books,
+    swarm: Swarm,
+    started: Instant,
+    phase: Phase,
+    why: Why,
+    /// The miners that were told to join, and not to leave.
+    joined: Vec<bool>,
+    /// When they are looked at next, in the script's time.
+    next_change: Option<Duration>,
+    next_report: Duration,
+    /// The last failure to connect or to log in.
+    trouble: Option<(bool, String)>,
+}
+
+pub(super) async fn run(setup: Setup, out: &mut Output) -> Result<(), Failure> {
+    let Setup { account, names, script, length, bounds, choice, profile } = setup;
+    let url = name_of(&account.url);
+    let workers = script.workers();
+    out.event(&words::start(&url, workers, &profile, length));
+    out.note(words::start_in_words(&url, workers, &profile, length, &choice));
+
+    let mut allotment = Allotment::new(Arc::clone(&script), length, &bounds.limits);
+    allotment
+        .set_easiest_target(easiest_target(highest_rate(&script, length), bounds.limits.shares));
+    let yard = Yard::new(allotment);
+    let (events, mut heard) = mpsc::unbounded_channel();
+    let hears = Arc::clone(&yard);
+    let tell = Arc::new(move |at: Duration, worker: u32, event: Event| {
+        if let Event::Job(job) = &event {
+            hears.set_job(worker, job.clone());
+        }
+        // The receiver lives until all miners have left.
+        let _ = events.send((at, worker, event));
+    });
+    let (started, user) = (Instant::now(), names.clone());
+    let config = SwarmConfig {
+        account,
+        user: Arc::new(move |worker| user.of(worker)),
+        limits: LinkLimits::default(),
+        connections_a_second: bounds.limits.connections,
+        is_public_allowed: bounds.is_public_allowed,
+        dial: Arc::new(SwarmDialler::default()),
+        started,
+    };
+    let swarm = Swarm::new(config, tell);
+    let crew = Crew::start(&yard, &choice, &swarm.intake())?;
+    let mut test = Test {
+        out,
+        names,
+        length,
+        yard,
+        books: Books::new(workers),
+        swarm,
+        started,
+        phase: Phase::Gathering { until: gathering(&bounds, workers) },
+        why: Why::Done,
+        joined: vec![false; workers as usize],
+        next_change: Some(Duration::ZERO),
+        next_report: Duration::ZERO,
+        trouble: None,
+        script,
+    };
+    let mut interrupted = pin!(interrupted());
+    let mut is_interrupted = false;
+    let mut tick = started;
+    while test.phase != Phase::Over {
+        tokio::select! {
+            biased;
+            () = &mut interrupted, if !is_interrupted => {
+                is_interrupted = true;
+                end_after(1);
+                test.interrupt();
+            }
+            () = sleep_until(tick) => {
+                test.tick();
+                tick = Instant::now() + TICK;
+            }
+            Some((at, worker, event)) = heard.recv() => test.hear(at, worker, &event),
+        }
+    }
+    let has_fallen = crew.stop();
+    let Test { out, names, yard, mut books, swarm, started, why, trouble, length: planned, .. } =
+        test;
+    let mut ended = pin!(swarm.end());
+    loop {
+        tokio::select! {
+            biased;
+            Some((at, worker, event)) = heard.recv() => {
+                words::tell(out, &names, at, worker, &event);
+                books.record(at, worker, &event);
+            }
+            () = &mut ended => break,
+        }
+    }
+    while let Ok((at, worker, event)) = heard.try_recv() {
+        words::tell(out, &names, at, worker, &event);
+        books.record(at, worker, &event);
+    }
+    out.end_status();
+    let summary = Summary::new(&books, &yard, started.elapsed(), planned, workers);
+    words::tell_miners(out, &names, &books, &yard);
+    words::tell_summary(out, &summary, why.words());
+    drop(trouble);
+    if has_fallen {
+        return Err(
+            anyhow::anyhow!("a hashing thread has fallen; the books miss its hashes").into()
+        );
+    }
+    why.outcome(&summary)
+}
+
+/// How long miners may take to gather: all have to connect first.
+fn gathering(bounds: &Bounds, workers: u32) -> Duration {
+    let connecting = Duration::from_secs(1) * workers / bounds.limits.connections;
+    connecting + bounds.limits.gather
+}
+
+/// The highest rate of all miners together, as far as a hundred looks tell.
+fn highest_rate(script: &Script, length: Duration) -> f64 {
+    let at = |part: u32| script.rate_of_all(length * part / 100);
+    (0..=100).map(at).fold(1.0, f64::max)
+}
+
+impl Test<'_> {
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn hear(&mut self, at: Duration, worker: u32, event: &Event) {
+        match event {
+            Event::Unreached { reason } => self.trouble = Some((false, reason.clone())),
+            Event::Refused { reason } => self.trouble = Some((true, reason.clone())),
+            Event::Lost { reason } if self.trouble.is_none() => {
+                self.trouble = Some((false, reason.clone()));
+            }
+            _ => {}
+        }
+        words::tell(self.out, &self.names, at, worker, event);
+        self.books.record(at, worker, event);
+    }
+
+    fn interrupt(&mut self) {
+        self.why = Why::Interrupted;
+        self.yard.end();
+        self.phase = match self.phase {
+            Phase::Gathering { .. } | Phase::Over => Phase::Over,
+            _ => Phase::Finishing { until: self.now() + LATENESS },
+        };
+    }
+
+    fn tick(&mut self) {
+        let now = self.now();
+        self.join_and_leave();
+        match self.phase {
+            Phase::Gathering { until } => self.gather(until),
+            Phase::Running if self.yard.now() >= self.length => {
+                self.phase = Phase::Finishing { until: now + LATENESS };
+            }
+            Phase::Finishing { until } if self.yard.is_over() || now >= until => {
+                self.phase = Phase::Over;
+            }
+            Phase::Running | Phase::Finishing { .. } | Phase::Over => {}
+        }
+        if now >= self.next_report {
+            self.report();
+        }
+        if self.out.is_closed() {
+            self.interrupt();
+        }
+    }
+
+    /// The script begins when every miner that is to be there has a job.
+    fn gather(&mut self, until: Duration) {
+        let (mut expected, mut ready, mut hopeless) = (0, 0, 0);
+        let joined = self.joined.iter().zip(self.books.miners()).filter(|(joined, _)| **joined);
+        for (_, miner) in joined {
+            let Connections { unreached, refused, lost, .. } = miner.connections;
+            expected += 1;
+            ready += u32::from(miner.state == State::Working);
+            let has_failed = refused > 0 || unreached + lost >= ATTEMPTS;
+            hopeless += u32::from(miner.state != State::Working && has_failed);
+        }
+        if ready + hopeless < expected && self.now() < until {
+            return;
+        }
+        if ready == 0 && expected > 0 {
+            let (is_refused, reason) =
+                self.trouble.take().unwrap_or_else(|| (false, "the pool sends no job".to_owned()));
+            self.why = Why::Nothing { is_refused, reason };
+            self.phase = Phase::Over;
+            return;
+        }
+        if ready < expected {
+            let missing = units::count(expected - ready, "miner");
+            self.out.note(format!(
+                "warning: the script begins without {missing}, which the pool has given no job"
+            ));
+        }
+        self.yard.begin();
+        self.phase = Phase::Running;
+        let seconds = self.now().as_secs_f64();
+        self.out.event(&words::begin(seconds, ready));
+        let ready = units::count(ready, "miner");
+        self.out.note(format!("the script begins: {ready} at work after {seconds:.1} s"));
+    }
+
+    /// Miners come and go by the script.
+    fn join_and_leave(&mut self) {
+        let at = self.yard.now();
+        if self.next_change.is_none_or(|change| at < change) {
+            return;
+        }
+        for worker in 0..self.script.workers() {
+            let is_present = self.script.is_present(worker, at);
+            let joined = &mut self.joined[worker as usize];
+            if is_present != *joined {
+                *joined = is_present;
+                self.swarm.order(match is_present {
+                    true => Order::Join(worker),
+                    false => Order::Leave(worker),
+                });
+            }
+        }
+        self.next_change = self.script.next_change(at);
+    }
+
+    fn report(&mut self) {
+        let is_for_people = !self.out.is_live() && !self.out.is_json();
+        self.next_report = self.now() + if is_for_people { REPORT_IN_PIPES } else { REPORT };
+        let total = self.yard.total();
+        let at = self.yard.now();
+        let is_running = self.phase == Phase::Running;
+        if is_running {
+            self.out.event(&words::rate(at, &total, &self.books));
+        }
+        match self.phase {
+            Phase::Gathering { .. } if is_for_people => {}
+            Phase::Gathering { .. } => self.out.status(&words::gathering(&self.books)),
+            _ => self.out.status(&words::status(at, self.length, &total, &self.books)),
+        }
+    }
+}
+
+impl Why {
+    fn words(&self) -> &'static str {
+        match self {
+            Self::Done => "time-limit",
+            Self::Interrupted => "interrupted",
+            Self::Nothing { .. } => "error",
+        }
+    }
+
+    fn outcome(self, summary: &Summary) -> Result<(), Failure> {
+        match self {
+            Self::Nothing { is_refused, reason } => {
+                let kind = if is_refused { Kind::Refused } else { Kind::Unreachable };
+                Err(Failure::new(kind, anyhow::anyhow!("no miner was given a job: {reason}")))
+            }
+            Self::Done | Self::Interrupted => summary.check(),
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! The events of a test, its status line and its summary: for programs as JSON, for people in
+//! words.
+
+use std::time::Duration;
+
+use midstate_chain::Verdict;
+use midstate_stratum::Remark;
+use midstate_swarm::{Books, Connections, Event, HashCount, Latencies, State};
+use midstate_work::Ledger;
+use serde_json::{Value, json};
+
+use super::Names;
+use super::yard::Yard;
+use crate::machine::choose::Choice;
+use crate::shell::exit::{Failure, Kind};
+use crate::shell::output::Output;
+use crate::shell::units;
+
+/// Hashes that may be missing at the end: a thousandth.
+const TOLERANCE: f64 = 1e-3;
+/// Miners whose books are shown to people; programs get them all.
+const SHOWN: usize = 10;
+
+/// The event of the beginning.
+pub(super) fn start(url: &str, workers: u32, profile: &str, length: Duration) -> Value {
+    json!({
+        "event": "swarm", "pool": url, "workers": workers, "profile": profile,
+        "seconds": length.as_secs_f64(),
+    })
+}
+
+/// The same for people.
+pub(super) fn start_in_words(
+    url: &str,
+    workers: u32,
+    profile: &str,
+    length: Duration,
+    choice: &Choice,
+) -> String {
+    format!(
+        "testing {url} for {} with {}, {profile}; hashing with {}, {}",
+        units::duration(length),
+        units::count(workers, "miner"),
+        choice.config.kernel.name(),
+        units::count(choice.config.threads, "thread"),
+    )
+}
+
+/// The event of the script's beginning.
+pub(super) fn begin(seconds: f64, ready: u32) -> Value {
+    json!({"event": "begin", "after_seconds": seconds, "ready": ready})
+}
+
+/// The event of every second.
+pub(super) fn rate(at: Duration, total: &HashCount, books: &Books) -> Value {
+    json!({
+        "event": "progress", "t": at.as_secs_f64(), "hashes": hashes(total),
+        "shares": shares(books.shares()), "working": books.count(State::Working),
+        "answers_ms": latencies(books.answers()),
+    })
+}
+
+fn hashes(total: &HashCount) -> Value {
+    let HashCount { asked, done, idle, .. } = *total;
+    let late = asked.saturating_sub(done + idle);
+    json!({"asked": asked, "done": done, "idle": idle, "late": late})
+}
+
+fn shares(ledger: &Ledger) -> Value {
+    json!({
+        "found": ledger.found(), "accepted": ledger.accepted(), "rejected": ledger.rejected(),
+        "stale": ledger.stale(), "throttled": ledger.throttled(),
+        "unresolved": ledger.unresolved(),
+    })
+}
+
+fn latencies(latencies: &Latencies) -> Value {
+    let ms = |time: Duration| time.as_secs_f64() * 1e3;
+    json!({
+        "count": latencies.count(), "p50": ms(latencies.quantile(0.5)),
+        "p99": ms(latencies.quantile(0.99)), "max": ms(latencies.max()),
+    })
+}
+
+fn connections(of: Connections) -> Value {
+    let Connections { opened, unreached, refused, lost } = of;
+    json!({"opened": opened, "unreached": unreached, "refused": refused, "lost": lost})
+}
+
+/// `p50 0.4 ms, p99 3.1 ms, max 12.0 ms`.
+fn latencies_in_words(latencies: &Latencies) -> String {
+    let ms = |time: Duration| format!("{:.1} ms", time.as_secs_f64() * 1e3);
+    format!(
+        "p50 {}, p99 {}, max {}",
+        ms(latencies.quantile(0.5)),
+        ms(latencies.quantile(0.99)),
+        ms(latencies.max())
+    )
+}
+
+/// One line while miners connect.
+pub(super) fn gathering(books: &Books) -> String {
+    let (ready, all) = (books.count(State::Working), books.miners().len());
+    format!("connecting: {ready} of {all} miners have a job")
+}
+
+/// One line that tells how it goes.
+pub(super) fn status(at: Duration, length: Duration, total: &HashCount, books: &Books) -> String {
+    let shares = books.shares();
+    let seconds = at.min(length).as_secs_f64();
+    let rate = if seconds > 0.0 { total.done as f64 / seconds } else { 0.0 };
+    format!(
+        "{} of {}: {} of {} miners at work, {}, {} of {} shares accepted, answers {}",
+        units::duration(at.min(length)),
+        units::duration(length),
+        books.count(State::Working),
+        books.miners().len(),
+        units::rate(rate),
+        shares.accepted(),
+        shares.found(),
+        latencies_in_words(books.answers()),
+    )
+}
+
+/// Tells an event of a miner.
+pub(super) fn tell(out: &mut Output, names: &Names, at: Duration, worker: u32, event: &Event) {
+    if !out.is_json() {
+        return;
+    }
+    let (t, worker) = (at.as_secs_f64(), names.of(worker));
+    let state = |state: &str, reason: Option<&str>| {
+        let mut event = json!({"event": "worker", "t": t, "worker": worker});
+        event["state"] = state.into();
+        event["reason"] = reason.into();
+        event
+    };
+    let told = match event {
+        Event::Connecting => state("connecting", None),
+        Event::Connected => state("connected", None),
+        Event::LetIn => state("authorized", None),
+        Event::Unreached { reason } => state("unreached", Some(reason)),
+        Event::Refused { reason } => state("refused", Some(reason)),
+        Event::Lost { reason } => state("lost", Some(reason)),
+        Event::Left => state("left", None),
+        Event::Difficulty(difficulty) => json!({
+            "event": "difficulty", "t": t, "worker": worker, "difficulty": difficulty,
+        }),
+        Event::Verdict(outcome) => {
+            let verdict = match outcome.verdict {
+                Verdict::Accepted => "accepted",
+                Verdict::Rejected => "rejected",
+                Verdict::Stale => "stale",
+                Verdict::Throttled => "throttled",
+                Verdict::Unresolved => "unresolved",
+            };
+            json!({
+                "event": "share", "t": t, "worker": worker, "job_id": outcome.share.job.id,
+                "hash": outcome.share.hash.to_string(), "difficulty": outcome.share.difficulty(),
+                "target_difficulty": outcome.share.job.share_target.difficulty(),
+                "verdict": verdict, "code": outcome.code, "reason": outcome.reason,
+                "latency_ms": outcome.latency.as_secs_f64() * 1e3,
+            })
+        }
+        Event::Remark(remark) => {
+            let text = match remark {
+                Remark::Message { text } | Remark::Warning { text } => text.as_str(),
+                _ => return,
+            };
+            json!({"event": "remark", "t": t, "worker": worker, "text": text})
+        }
+        // Too many: one for each miner with every block.
+        Event::Job(_) | Event::Found | Event::Sent(_) => return,
+    };
+    out.event(&told);
+}
+
+/// The books of each miner at the end.
+pub(super) fn tell_miners(out: &mut Output, names: &Names, books: &Books, yard: &Yard) {
+    let few = books.miners().len() <= SHOWN;
+    for (worker, miner) in (0..).zip(books.miners()) {
+        let count = yard.count(worker);
+        out.event(&json!({
+            "event": "books", "worker": names.of(worker), "hashes": hashes(&count),
+            "shares": shares(&miner.shares), "expected_shares": count.expected_shares,
+            "difficulty": miner.difficulty, "answers_ms": latencies(&miner.answers),
+            "connections": connections(miner.connections),
+        }));
+        if few {
+            let ledger = &miner.shares;
+            out.line(format!(
+                "{}: {} of {} hashes, {} of {} accepted",
+                names.of(worker),
+                count.done,
+                count.asked,
+                ledger.accepted(),
+                units::count(ledger.found(), "share"),
+            ));
+        }
+    }
+}
+
+/// What a test comes to.
+pub(super) struct Summary {
+    seconds: f64,
+    length: f64,
+    workers: u32,
+    hashes: HashCount,
+    orphans: u64,
+    shares: Ledger,
+    answers: Latencies,
+    own: Latencies,
+    spreads: Latencies,
+    connections: Connections,
+    rejects: Vec<(String, u64)>,
+}
+
+impl Summary {
+    pub(super) fn new(
+        books: &Books,
+        yard: &Yard,
+        ran: Duration,
+        planned: Duration,
+        workers: u32,
+    ) -> Self {
+        let rejects = books.rejects().rows();
+        Self {
+            seconds: ran.as_secs_f64(),
+            length: yard.now().min(planned).as_secs_f64(),
+            workers,
+            hashes: yard.total(),
+            orphans: yard.orphans(),
+            shares: *books.shares(),
+            answers: books.answers().clone(),
+            own: books.own().clone(),
+            spreads: books.spreads(),
+            connections: books.connections(),
+            rejects: rejects.into_iter().map(|(why, count)| (why.to_owned(), count)).collect(),
+        }
+    }
+
+    /// Hashes that the script asked for, that had a job, and that were not done.
+    fn late(&self) -> u64 {
+        self.hashes.asked.saturating_sub(self.hashes.done + self.hashes.idle)
+    }
+
+    /// Whether the script was kept.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        if self.late() as f64 <= self.hashes.asked as f64 * TOLERANCE {
+            return Ok(());
+        }
+        Err(Failure::new(
+            Kind::Runtime,
+            anyhow::anyhow!(
+                "this machine is too slow for the script: {} of {} hashes were not done; ask for \
+                 less, or run fewer programs beside it",
+                self.late(),
+                self.hashes.asked
+            ),
+        ))
+    }
+}
+
+/// Tells the summary, which is the last event.
+pub(super) fn tell_summary(out: &mut Output, summary: &Summary, reason: &str) {
+    let Summary { seconds, length, workers, hashes: total, orphans, .. } = summary;
+    let kinds: Vec<_> = summary
+        .rejects
+        .iter()
+        .map(|(reason, count)| json!({"reason": reason, "count": count}))
+        .collect();
+    out.last_event(&json!({
+        "event": "summary", "seconds": seconds, "script_seconds": length, "workers": workers,
+        "hashes": hashes(total), "shares": shares(&summary.shares),
+        "expected_shares": total.expected_shares, "withheld": total.withheld,
+        "orphans": orphans, "rejects": kinds, "answers_ms": latencies(&summary.answers),
+        "own_ms": latencies(&summary.own), "spread_ms": latencies(&summary.spreads),
+        "connections": connections(summary.connections), "reason": reason,
+    }));
+    let HashCount { asked, done, idle, expected_shares, withheld } = *total;
+    let part = if asked > 0 { done as f64 / asked as f64 * 100.0 } else { 100.0 };
+    out.line(format!(
+        "hashes       {asked} asked in {length:.1} s, {done} done ({part:.4} %), {idle} without a \
+         job, {} late",
+        summary.late()
+    ));
+    let ledger = &summary.shares;
+    out.line(format!(
+        "shares       {} found, {expected_shares:.0} expected: {} accepted, {} rejected, {} stale, \
+         {} throttled, {} unresolved",
+        ledger.found(),
+        ledger.accepted(),
+        ledger.rejected(),
+        ledger.stale(),
+        ledger.throttled(),
+        ledger.unresolved(),
+    ));
+    for (reason, count) in &summary.rejects {
+        out.line(format!("  rejected   {count} with {reason}"));
+    }
+    if withheld + orphans > 0 {
+        out.line(format!(
+            "  not sent   {withheld} above the limit of shares a second, {orphans} whose miner had \
+             left"
+        ));
+    }
+    out.line(format!("answers      {}", latencies_in_words(&summary.answers)));
+    out.line(format!("our own part {}", latencies_in_words(&summary.own)));
+    if summary.spreads.count() > 0 {
+        out.line(format!(
+            "new blocks   {}, from the first miner's job to the last one's: {}",
+            summary.spreads.count(),
+            latencies_in_words(&summary.spreads)
+        ));
+    }
+    let Connections { opened, unreached, refused, lost } = summary.connections;
+    out.line(format!(
+        "connections  {opened} opened, {lost} lost, {unreached} not reached, {refused} refused"
+    ));
+}

@@ -1,0 +1,112 @@
+//! The pool tester against the embedded pool, over TCP: the books of both sides, and what it
+//! refuses to do.
+
+use serde_json::{Value, json};
+
+use crate::pools::{answer, pool, refuse};
+use crate::program::{Running, events, fail, run};
+
+/// A pool whose own miner is too slow to find anything.
+const POOL: [&str; 12] = [
+    "demo",
+    "--listen",
+    "127.0.0.1:0",
+    "--difficulty",
+    "0.00005",
+    "--max-hashrate",
+    "1",
+    "--threads",
+    "1",
+    "--midstates",
+    "1",
+    "--plain",
+];
+
+fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap_or_else(|| panic!("{value} is no count"))
+}
+
+#[test]
+fn hashes_are_those_of_the_script_and_shares_are_on_both_books() {
+    let mut demo = Running::start(&POOL);
+    let address = demo.pool_address();
+    let arguments = ["swarm", "-o", &address, "--workers", "30", "--profile", "steady:30011"];
+    let output = run(&[&arguments[..], &["--time-limit", "8", "--json"]].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let events = events(&output.stdout);
+    let summary = events.last().expect("there is a summary");
+    assert_eq!((&summary["event"], &summary["reason"]), (&"summary".into(), &"time-limit".into()));
+
+    // To the hash, for each miner and in all.
+    let books: Vec<_> = events.iter().filter(|event| event["event"] == "books").collect();
+    assert_eq!(books.len(), 30);
+    let total = &summary["hashes"];
+    for of in books.iter().map(|book| &book["hashes"]).chain([total]) {
+        assert_eq!(number(&of["asked"]), number(&of["done"]) + number(&of["idle"]), "{of}");
+        assert_eq!(number(&of["late"]), 0);
+    }
+    assert_eq!(number(&total["asked"]), 30 * 30_011 * 8);
+    let sum = |key: &str| books.iter().map(|book| number(&book["shares"][key])).sum::<u64>();
+    for key in ["found", "accepted", "rejected", "stale", "throttled", "unresolved"] {
+        assert_eq!(sum(key), number(&summary["shares"][key]), "{key}");
+    }
+    let shares = &summary["shares"];
+    assert_eq!(number(&shares["unresolved"]), 0, "{shares}");
+    assert!(number(&shares["found"]) > 10, "33 are expected: {shares}");
+    assert_eq!(number(&summary["connections"]["opened"]), 30);
+    assert_eq!(number(&summary["connections"]["lost"]), 0);
+
+    // The pool says the same, name by name.
+    demo.signal("INT");
+    let mut seen = 0;
+    while seen < 30 {
+        let row = demo.wait_for(|event| event["event"] == "worker" && event["own"] == false);
+        let book = books.iter().find(|book| book["worker"] == row["worker"]).expect("its name");
+        assert_eq!(book["shares"]["accepted"], row["accepted"], "{row} {book}");
+        assert_eq!(book["shares"]["rejected"], row["rejected"], "{row} {book}");
+        seen += 1;
+    }
+}
+
+#[test]
+fn a_strangers_pool_is_not_tested_and_the_bounds_hold_at_ones_own() {
+    // An address of the documentation's; nothing is sent there.
+    let stranger = ["swarm", "-o", "192.0.2.1:3333"];
+    let (code, stderr) = fail(&stranger);
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("if it is your own, add --i-own-this-pool"), "{stderr}");
+    let owned = [&stranger[..], &["--i-own-this-pool", "--workers", "51"]].concat();
+    let (code, stderr) = fail(&owned);
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("a pool at a public address is tested with 50 miners at most"));
+    let owned = [&stranger[..], &["--i-own-this-pool", "--time-limit", "3601"]].concat();
+    let (code, stderr) = fail(&owned);
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("a test lasts 3600 s at most"), "{stderr}");
+    let (code, stderr) = fail(&["swarm", "-o", "127.0.0.1:1", "--workers", "10001"]);
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("expected a whole number from 1 to 10000"), "{stderr}");
+}
+
+#[test]
+fn a_pool_that_refuses_every_miner_ends_the_test_with_3() {
+    let address = pool(|request, stream| match request["method"].as_str() {
+        Some("mining.authorize") => refuse(stream, request, &json!([24, "who are you?", null])),
+        Some("mining.subscribe") => answer(stream, request, &json!([[], "00000001", 4])),
+        _ => answer(stream, request, &json!(true)),
+    });
+    let output = run(&["swarm", "-o", &address, "--workers", "2", "--json"]);
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+    let events = events(&output.stdout);
+    let summary = events.last().unwrap();
+    assert_eq!((&summary["event"], &summary["reason"]), (&"summary".into(), &"error".into()));
+    assert!(number(&summary["connections"]["refused"]) >= 2, "{summary}");
+}
+
+#[test]
+fn a_pool_that_is_not_there_ends_the_test_with_5_and_the_reason() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (code, stderr) = fail(&["swarm", "-o", &free.to_string(), "--workers", "3"]);
+    assert_eq!(code, 5, "{stderr}");
+    assert!(stderr.contains("no miner was given a job: cannot connect to"), "{stderr}");
+}
