@@ -95,7 +95,10 @@ fn s10_everything_is_read_only_under_our_own_name_and_closed_to_other_sites() {
     wait_for_job(&mut miner);
     for (path, media_type) in [
         ("/", "text/html"),
+        ("/look.css", "text/css"),
         ("/page.css", "text/css"),
+        ("/words.js", "text/javascript"),
+        ("/ladder.js", "text/javascript"),
         ("/page.js", "text/javascript"),
         ("/api/v1/status", "application/json"),
         ("/api/v1/machines", "application/json"),

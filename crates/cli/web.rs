@@ -32,6 +32,17 @@ use guard::Guard;
 pub(crate) use server::limits;
 use token::{Origin, Token};
 
+/// Colours and type, numbers in words, and the ladder from pencil to ASIC: files of this page that
+/// other pages load, too.
+pub(crate) const LOOK: &str = include_str!("web/look.css");
+pub(crate) const WORDS: &str = include_str!("web/words.js");
+pub(crate) const LADDER: &str = include_str!("web/ladder.js");
+
+/// The machines of the ladder, as JSON.
+pub(crate) fn machines_json() -> String {
+    machines::to_json_text()
+}
+
 /// Flags about the page.
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Watching")]

@@ -5,7 +5,6 @@
 // Whatever a pool or a miner may have written goes to the page as text, never as HTML.
 'use strict';
 
-const byId = id => document.getElementById(id);
 const calm = matchMedia('(prefers-reduced-motion: reduce)');
 
 // After so many milliseconds without a word, what is shown is old.
@@ -14,8 +13,6 @@ const STALE_AFTER = 3500;
 const RETRY_AFTER = 2000;
 const MOST_MINERS = 5;
 const MOST_BLOCKS = 16;
-// The scale runs from 10^-6 to 10^15 hashes a second.
-const SCALE = { low: -6, high: 15 };
 
 let status = null;
 let machines = [];
@@ -24,74 +21,7 @@ let shownBlocks = new Set();
 // The last two samples of the header.
 let sample = { from: 0, to: 0, at: 0 };
 
-// --- words for numbers, as the program says them ---------------------------------------------
-
-const PREFIXES = [
-  [1e24, 'Y'], [1e21, 'Z'], [1e18, 'E'], [1e15, 'P'], [1e12, 'T'], [1e9, 'G'], [1e6, 'M'], [1e3, 'k'],
-  [1, ''], [1e-3, 'm'], [1e-6, 'µ'], [1e-9, 'n'], [1e-12, 'p'],
-];
-
-const exponent = value => value.toExponential(2).replace('+', '');
-
-function significant(value) {
-  if (value === 0) return '0';
-  if (value < 1e-3 || value >= 1e9) return exponent(value);
-  const rounded = Number(value.toPrecision(3));
-  const digits = Math.max(0, 2 - Math.floor(Math.log10(rounded)));
-  return rounded.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits });
-}
-
-function si(value) {
-  const fit = PREFIXES.find(([scale]) => value >= scale * 0.9995);
-  if (fit) return significant(value / fit[0]) + ' ' + fit[1];
-  return value === 0 ? '0 ' : exponent(value) + ' ';
-}
-
-const rate = value => (value === null ? '-' : si(value) + 'H/s');
-// Difficulties may be far below 1.
-function number(value) {
-  if (value === 0) return '0';
-  if (value < 0.00009995) return exponent(value);
-  return value < 0.9995 ? value.toPrecision(3) : si(value).trim();
-}
-
-const grouped = value => value.toLocaleString('en').replaceAll(',', '\u202f');
-
-const count = (value, noun) => grouped(value) + ' ' + noun + (value === 1 ? '' : 's');
-
-function duration(seconds) {
-  const whole = Math.floor(seconds);
-  const two = value => String(value).padStart(2, '0');
-  if (seconds < 10) return seconds.toFixed(1) + ' s';
-  if (seconds < 60) return whole + ' s';
-  if (seconds < 3600) return Math.floor(whole / 60) + ' min ' + two(whole % 60) + ' s';
-  if (seconds < 172800) {
-    return Math.floor(whole / 3600) + ' h ' + two(Math.floor(whole / 60) % 60) + ' min';
-  }
-  const days = seconds / 86400;
-  const years = days / 365.25;
-  if (years < 2) return significant(days) + ' days';
-  if (years < 1e6) return significant(years) + ' years';
-  if (years < 1e9) return significant(years / 1e6) + ' million years';
-  if (years < 1e12) return significant(years / 1e9) + ' billion years';
-  return exponent(years) + ' years';
-}
-
-const short = hash => hash.slice(0, 8) + '…' + hash.slice(-4);
-
 // --- drawing ----------------------------------------------------------------------------------
-
-function put(id, text) {
-  const element = byId(id);
-  if (element.textContent !== text) element.textContent = text;
-}
-
-function make(tag, name, text) {
-  const element = document.createElement(tag);
-  if (name) element.className = name;
-  if (text !== undefined) element.textContent = text;
-  return element;
-}
 
 function draw() {
   drawState();
@@ -306,42 +236,7 @@ function drawShares() {
 }
 
 function drawScale() {
-  if (machines.length === 0) return;
-  const mine = status.hps_60s ?? 0;
-  const here = { name: 'This machine', hps: mine, here: true };
-  const rows = [...machines, here].sort((a, b) => a.hps - b.hps).map(machine => {
-    const row = make('li', machine.here ? 'row here' : 'row');
-    const part = (Math.log10(Math.max(machine.hps, 1e-6)) - SCALE.low) / (SCALE.high - SCALE.low);
-    const bar = make('span', 'bar');
-    const dot = make('i');
-    dot.style.left = 100 * Math.min(Math.max(part, 0), 1) + '%';
-    bar.append(dot);
-    const name = make('span', 'name', machine.name);
-    if (!machine.here) name.prepend(make('span', 'year', Math.floor(machine.year) + ' '));
-    const words = machine.hps > 0 && machine.hps < 0.001
-      ? (machine.hps * 86400).toFixed(2) + ' a day' : rate(machine.hps);
-    row.append(name, bar, make('span', 'value', words));
-    return row;
-  });
-  byId('scale').replaceChildren(...rows, marks());
-  const best = machines[machines.length - 1];
-  put('verdict', mine > 0
-    ? 'What one ' + best.name + ' does in a second keeps this machine busy for '
-      + duration(best.hps / mine) + '.'
-    : '');
-}
-
-// A log scale has no zero: its marks say what they are.
-function marks() {
-  const row = make('li', 'marks');
-  const bar = make('span');
-  for (const [power, text] of [[-6, '10⁻⁶'], [0, '1'], [6, '10⁶'], [12, '10¹²']]) {
-    const mark = make('i', '', text);
-    mark.style.left = 100 * (power - SCALE.low) / (SCALE.high - SCALE.low) + '%';
-    bar.append(mark);
-  }
-  row.append(make('span'), bar, make('span'));
-  return row;
+  if (machines.length > 0) drawLadder(machines, 'This machine', status.hps_60s ?? 0);
 }
 
 function drawJoule(spendings) {

@@ -27,7 +27,7 @@ use tokio::time::timeout;
 
 use super::feed::{Feed, News};
 use super::guard::{Guard, Pass, Refusal};
-use super::{machines, metrics};
+use super::metrics;
 
 /// Connections at a time; one more is closed at once.
 const MAX_CONNECTIONS: usize = 32;
@@ -58,9 +58,18 @@ const HEADERS: [(&str, &str); 6] = [
     ("cache-control", "no-store"),
 ];
 
+/// The page itself.
 const PAGE: &str = include_str!("page.html");
-const STYLE: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("page.js");
+/// The files that it loads: path, media type, text.
+const FILES: [(&str, &str, &str); 5] = [
+    ("/look.css", STYLE, super::LOOK),
+    ("/page.css", STYLE, include_str!("page.css")),
+    ("/words.js", SCRIPT, super::WORDS),
+    ("/ladder.js", SCRIPT, super::LADDER),
+    ("/page.js", SCRIPT, include_str!("page.js")),
+];
+const STYLE: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// Each limit as a row.
 pub(crate) fn limits() -> Vec<LimitRow> {
@@ -143,13 +152,14 @@ async fn turn_away(mut stream: TcpStream) {
 }
 
 fn router(guard: Guard, feed: Arc<Feed>) -> Router {
-    Router::new()
-        .route("/", get(|| async { text("text/html; charset=utf-8", PAGE) }))
-        .route("/page.css", get(|| async { text("text/css; charset=utf-8", STYLE) }))
-        .route("/page.js", get(|| async { text("text/javascript; charset=utf-8", SCRIPT) }))
+    let page = Router::new().route("/", get(|| async { text("text/html; charset=utf-8", PAGE) }));
+    let with_files = FILES.into_iter().fold(page, |router, (path, media_type, content)| {
+        router.route(path, get(move || async move { text(media_type, content) }))
+    });
+    with_files
         .route("/events", get(events))
         .route("/api/v1/status", get(status))
-        .route("/api/v1/machines", get(|| async { json(machines::to_json_text()) }))
+        .route("/api/v1/machines", get(|| async { json(super::machines_json()) }))
         .route("/metrics", get(metrics))
         .with_state(feed)
         .fallback(|| async { plain(StatusCode::NOT_FOUND, "there is no such page; try /\n") })

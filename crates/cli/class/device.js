@@ -1,0 +1,379 @@
+// A device of the class: it joins, lets its desk hash what the class sends, and hands in what was found.
+// The protocol is in docs/class.md. What is shown of shares, blocks and places is the class's own count;
+// the rate is this page's. Nothing is hashed before the button is pressed.
+'use strict';
+
+// A report without a hit comes this seldom, and no two requests come closer together.
+const REPORT_AFTER = 10000;
+const REQUEST_GAP = 250;
+const RETRY_AFTER = [1000, 2000, 4000];
+const MOST_HITS_SENT = 16;
+// After so long without a tick the device has slept.
+const SLEPT_AFTER = 5000;
+const MOMENT = 5000;
+
+let device = null;
+let desk = null;
+let source = null;
+let you = null;
+let machines = [];
+let heardAt = 0;
+
+// --- the page ---------------------------------------------------------------------------------
+
+const STATES = {
+  out: 'not started', starting: 'starting', mining: 'hashing', paused: 'paused',
+  away: 'no connection', over: 'over', ended: 'stopped',
+};
+
+function setState(state) {
+  if (document.body.dataset.state === state) return;
+  document.body.dataset.state = state;
+  put('state', STATES[state]);
+  if (state !== 'out') put('said', STATES[state]);
+}
+
+function complain(words) {
+  put('error', words);
+  byId('start').disabled = false;
+}
+
+// `one in 3 million`, for the best hash.
+function oneIn(hashes) {
+  const names = [[1e12, 'trillion'], [1e9, 'billion'], [1e6, 'million']];
+  const fit = names.find(([scale]) => hashes >= scale * 0.995);
+  if (!fit) return 'one in ' + grouped(Number(Math.max(hashes, 1).toPrecision(2)));
+  return 'one in ' + Number((hashes / fit[0]).toPrecision(2)) + ' ' + fit[1];
+}
+
+const HASHES = 4295032833;
+
+function ordinal(place) {
+  const ending = ['th', 'st', 'nd', 'rd'][place % 100 > 10 && place % 100 < 14 ? 0 : place % 10] ?? 'th';
+  return place + ending;
+}
+
+function draw() {
+  const own = desk === null || desk.paused ? null : desk.rate();
+  put('rate', rate(own));
+  if (machines.length > 0) drawLadder(machines, 'This device', own ?? you?.hps ?? 0);
+  if (you === null) return;
+  put('title', you.name);
+  put('blocks', grouped(you.blocks));
+  put('shares', grouped(you.shares));
+  put('place', ordinal(you.place));
+  put('of', 'of ' + grouped(you.of));
+  const error = you.error === null ? '' : ' ± ' + Math.round(100 * you.error) + ' %';
+  put('counted', you.hps === null
+    ? 'too few shares yet for the class to tell your rate'
+    : 'by its shares, as the class counts: ' + rate(you.hps) + error);
+  put('best', you.best === null ? 'none yet' : oneIn(you.best * HASHES));
+  const needed = you.class.difficulty / (you.best ?? Infinity);
+  put('best-words', you.best === null ? ''
+    : needed > 1 ? '; a block needs ' + oneIn(you.class.difficulty * HASHES) : ', good for a block');
+  const lost = [[you.stale, 'too late'], [you.rejected, 'rejected']].filter(([number]) => number > 0);
+  put('lost', lost.map(([number, what]) => count(number, 'share') + ' ' + what).join(', '));
+  drawClass(you.class);
+}
+
+function drawClass(all) {
+  const since = all.since + (performance.now() - heardAt) / 1000;
+  put('searching', you.over ? 'The class has ended.'
+    : 'Searching block ' + grouped(all.height) + ' for ' + duration(since)
+      + (all.expected === null ? '' : '; the class finds one every ' + duration(all.expected) + ' on average'));
+  const { last } = all;
+  put('last', last === null ? ''
+    : 'Block ' + grouped(last.height) + ': ' + (last.you ? 'you' : last.name) + ', after ' + duration(last.seconds));
+  put('all', count(all.devices, 'device')
+    + (all.hps === null ? '' : ', ' + rate(all.hps) + ' together'
+      + (you.hps ? '; you are 1/' + grouped(Math.max(Math.round(all.hps / you.hps), 1)) + ' of it' : '')));
+}
+
+let momentEnds = 0;
+function celebrate(height) {
+  put('moment-height', grouped(height));
+  put('said', 'You found block ' + height);
+  byId('moment').hidden = false;
+  clearTimeout(momentEnds);
+  momentEnds = setTimeout(() => { byId('moment').hidden = true; }, MOMENT);
+}
+
+// --- joining ----------------------------------------------------------------------------------
+
+// A page may be forbidden to remember anything: then a reload is another device.
+function remembered() {
+  try {
+    return JSON.parse(sessionStorage.getItem('device'));
+  } catch {
+    return null;
+  }
+}
+
+function remember(value) {
+  try {
+    if (value === null) sessionStorage.removeItem('device');
+    else sessionStorage.setItem('device', JSON.stringify(value));
+  } catch {
+    // As above.
+  }
+}
+
+const post = (path, body) => fetch(path, {
+  method: 'POST', headers: { 'content-type': 'application/json' }, body,
+});
+
+const wordsOf = (answer, body) => body?.words || 'The class answered ' + answer.status + '.';
+
+async function join() {
+  const body = JSON.stringify({ code: byId('code').value, name: byId('name').value });
+  const answer = await post('join', body);
+  const said = await answer.json().catch(() => null);
+  if (!answer.ok) throw new Error(wordsOf(answer, said));
+  return { token: said.device, name: said.name };
+}
+
+async function start(event) {
+  event.preventDefault();
+  if (desk !== null) return;
+  byId('start').disabled = true;
+  put('error', '');
+  try {
+    device = device ?? await join();
+  } catch (error) {
+    // fetch tells a lost network by a TypeError, in words of its own.
+    complain(error instanceof TypeError ? 'The class cannot be reached. Is this device in its network?'
+      : error.message);
+    return;
+  }
+  remember(device);
+  put('title', device.name);
+  byId('join').hidden = true;
+  byId('running').hidden = false;
+  setState('starting');
+  desk = new Desk({ found, finished, broken: words => finish('ended', words) });
+  desk.setEffort(byId('effort').value / 100);
+  desk.start();
+  put('workers', count(desk.workers.length, 'thread'));
+  byId('pause').focus();
+  listen();
+  ticking = setInterval(tick, 250);
+}
+
+// Back to the form, since the class does not know the device, or not any more.
+function leave(words) {
+  remember(null);
+  put('pause', 'Pause');
+  const name = you?.name ?? device?.name ?? '';
+  device = null;
+  stop();
+  you = null;
+  reports.clear();
+  byId('running').hidden = true;
+  byId('join').hidden = false;
+  offer(null, name);
+  setState('out');
+  complain(words);
+}
+
+function finish(state, words) {
+  stop();
+  setState(state);
+  put('searching', words);
+  put('said', words);
+  put('lost', words);
+}
+
+function stop() {
+  if (desk !== null) desk.stop();
+  if (source !== null) source.close();
+  clearInterval(ticking);
+  [desk, source] = [null, null];
+}
+
+// --- work down, hits up -----------------------------------------------------------------------
+
+function listen() {
+  source = new EventSource('work?device=' + device.token);
+  const on = (name, handle) => source.addEventListener(name, event => {
+    heardAt = performance.now();
+    handle(JSON.parse(event.data));
+  });
+  on('work', work => {
+    if (desk.work !== null) reportOf(desk.work.piece).done = desk.done;
+    desk.take(work);
+    // What was found of pieces before is sent all the same: the class says what it is worth.
+    deliver();
+  });
+  on('you', news => {
+    you = news;
+    draw();
+    if (news.over) finish('over', 'The class has ended.');
+  });
+  on('end', ({ why, words }) => finish(why === 'over' ? 'over' : 'ended', words));
+  source.addEventListener('error', () => {
+    // Cut off, it connects again by itself; turned away, it does not, and a report learns why.
+    if (source !== null && source.readyState === EventSource.CLOSED) {
+      setTimeout(askWhy, RETRY_AFTER[0]);
+    }
+  });
+}
+
+async function askWhy() {
+  if (desk === null) return;
+  await send({ piece: desk.work?.piece ?? 0, done: desk.done, hits: [] });
+  if (desk !== null) listen();
+}
+
+// By piece, oldest first: the hits that are not yet answered, the hashes done, and those told.
+const reports = new Map();
+let delivering = false;
+let toldAt = 0;
+
+function reportOf(piece) {
+  if (!reports.has(piece)) reports.set(piece, { done: 0, told: 0, hits: [], whole: false });
+  return reports.get(piece);
+}
+
+function found(piece, hits) {
+  for (const { midstate, nonce } of hits) reportOf(piece).hits.push([midstate, nonce]);
+  deliver();
+}
+
+function finished(piece) {
+  reportOf(piece).whole = true;
+  deliver();
+}
+
+// The next thing to tell: hits, the end of a piece, or now and then that we are still at it.
+function nextReport() {
+  const { work, done } = desk;
+  if (work !== null) reportOf(work.piece).done = done;
+  for (const [piece, report] of reports) {
+    const hits = report.hits.slice(0, MOST_HITS_SENT);
+    const current = work !== null && piece === work.piece;
+    const news = report.done > report.told;
+    const due = !current || report.whole || performance.now() - toldAt > REPORT_AFTER;
+    if (hits.length > 0 || (news && due)) return { piece, done: report.done, hits };
+    if (!current) reports.delete(piece);
+  }
+  return null;
+}
+
+const sleep = milliseconds => new Promise(wake => setTimeout(wake, milliseconds));
+
+async function deliver() {
+  if (delivering) return;
+  delivering = true;
+  while (desk !== null) {
+    const report = nextReport();
+    if (report === null) break;
+    await send(report);
+    await sleep(REQUEST_GAP);
+  }
+  delivering = false;
+}
+
+// Sends a report until it is answered, always the same: what came twice counts once.
+async function send(report) {
+  const body = JSON.stringify(report);
+  for (let attempt = 0; desk !== null; attempt++) {
+    let wait = RETRY_AFTER[Math.min(attempt, RETRY_AFTER.length - 1)];
+    try {
+      const answer = await post('hits?device=' + device.token, body);
+      const said = await answer.json().catch(() => null);
+      if (desk === null) return;
+      if (take(report, answer, said)) return;
+      wait = Math.max(wait, (said?.wait ?? 0) * 1000);
+    } catch (error) {
+      // No network, which comes back.
+      if (!(error instanceof TypeError)) throw error;
+    }
+    await sleep(wait);
+  }
+}
+
+// Whether the answer settles the report.
+function take(report, answer, said) {
+  switch (answer.status) {
+    case 200: {
+      const { hits } = reportOf(report.piece);
+      hits.splice(0, report.hits.length);
+      break;
+    }
+    case 404:
+      leave('The class does not know this device any more. Join again.');
+      return true;
+    case 410:
+      finish(said?.error === 'over' ? 'over' : 'ended', wordsOf(answer, said));
+      return true;
+    case 400:
+    case 413:
+      reportOf(report.piece).hits.splice(0, report.hits.length);
+      put('lost', wordsOf(answer, said));
+      break;
+    default:
+      return false;
+  }
+  reportOf(report.piece).told = report.done;
+  toldAt = performance.now();
+  for (const verdict of said?.verdicts ?? []) {
+    if (verdict.verdict === 'accepted' && verdict.block) celebrate(verdict.height);
+  }
+  return true;
+}
+
+// --- four times a second ----------------------------------------------------------------------
+
+let ticking = 0;
+let tickedAt = 0;
+
+function tick() {
+  const now = performance.now();
+  if (tickedAt > 0 && now - tickedAt > SLEPT_AFTER) {
+    put('slept', 'This page was asleep for ' + duration((now - tickedAt) / 1000)
+      + ', as phones do when the screen is dark or another app is in front.');
+  }
+  tickedAt = now;
+  if (desk === null) return;
+  const connected = source !== null && source.readyState === EventSource.OPEN;
+  if (!connected && heardAt > 0) setState('away');
+  else if (desk.paused) setState('paused');
+  else setState(desk.kernel === null || desk.work === null ? 'starting' : 'mining');
+  draw();
+  deliver();
+}
+
+// --- at the start -----------------------------------------------------------------------------
+
+// The form: for a device that the class knows already, a button is enough.
+function offer(known, name) {
+  device = known;
+  byId('asked').hidden = known !== null;
+  byId('code').required = known === null;
+  byId('name').value = name;
+  put('start', known === null ? 'Start' : 'Go on as ' + known.name);
+}
+
+function loadMachines() {
+  fetch('machines.json').then(answer => answer.ok ? answer.json() : { machines }).then(news => {
+    machines = news.machines;
+    draw();
+  }).catch(() => setTimeout(loadMachines, RETRY_AFTER[1]));
+}
+
+byId('join').addEventListener('submit', start);
+byId('effort').addEventListener('input', ({ target }) => {
+  put('effort-words', target.value + ' %');
+  target.setAttribute('aria-valuetext', target.value + ' percent');
+  if (desk !== null) desk.setEffort(target.value / 100);
+});
+byId('pause').addEventListener('click', () => {
+  if (desk === null) return;
+  desk.setPaused(!desk.paused);
+  put('pause', desk.paused ? 'Go on' : 'Pause');
+  tick();
+});
+// The code of the QR code, which no browser sends anywhere.
+byId('code').value = location.hash.slice(1).replace(/[^0-9]/g, '').slice(0, 6);
+offer(remembered(), '');
+loadMachines();

@@ -1,0 +1,70 @@
+// Numbers in words, as the program says them, and text into a page: for the page of --web and for the
+// pages of a class. Whatever others may have written goes to a page as text, never as HTML.
+'use strict';
+
+const byId = id => document.getElementById(id);
+
+const PREFIXES = [
+  [1e24, 'Y'], [1e21, 'Z'], [1e18, 'E'], [1e15, 'P'], [1e12, 'T'], [1e9, 'G'], [1e6, 'M'], [1e3, 'k'],
+  [1, ''], [1e-3, 'm'], [1e-6, 'µ'], [1e-9, 'n'], [1e-12, 'p'],
+];
+
+const exponent = value => value.toExponential(2).replace('+', '');
+
+function significant(value) {
+  if (value === 0) return '0';
+  if (value < 1e-3 || value >= 1e9) return exponent(value);
+  const rounded = Number(value.toPrecision(3));
+  const digits = Math.max(0, 2 - Math.floor(Math.log10(rounded)));
+  return rounded.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
+function si(value) {
+  const fit = PREFIXES.find(([scale]) => value >= scale * 0.9995);
+  if (fit) return significant(value / fit[0]) + ' ' + fit[1];
+  return value === 0 ? '0 ' : exponent(value) + ' ';
+}
+
+const rate = value => (value === null ? '-' : si(value) + 'H/s');
+// Difficulties may be far below 1.
+function number(value) {
+  if (value === 0) return '0';
+  if (value < 0.00009995) return exponent(value);
+  return value < 0.9995 ? value.toPrecision(3) : si(value).trim();
+}
+
+const grouped = value => value.toLocaleString('en').replaceAll(',', '\u202f');
+
+const count = (value, noun) => grouped(value) + ' ' + noun + (value === 1 ? '' : 's');
+
+function duration(seconds) {
+  const whole = Math.floor(seconds);
+  const two = value => String(value).padStart(2, '0');
+  if (seconds < 10) return seconds.toFixed(1) + ' s';
+  if (seconds < 60) return whole + ' s';
+  if (seconds < 3600) return Math.floor(whole / 60) + ' min ' + two(whole % 60) + ' s';
+  if (seconds < 172800) {
+    return Math.floor(whole / 3600) + ' h ' + two(Math.floor(whole / 60) % 60) + ' min';
+  }
+  const days = seconds / 86400;
+  const years = days / 365.25;
+  if (years < 2) return significant(days) + ' days';
+  if (years < 1e6) return significant(years) + ' years';
+  if (years < 1e9) return significant(years / 1e6) + ' million years';
+  if (years < 1e12) return significant(years / 1e9) + ' billion years';
+  return exponent(years) + ' years';
+}
+
+const short = hash => hash.slice(0, 8) + '…' + hash.slice(-4);
+
+function put(id, text) {
+  const element = byId(id);
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function make(tag, name, text) {
+  const element = document.createElement(tag);
+  if (name) element.className = name;
+  if (text !== undefined) element.textContent = text;
+  return element;
+}
