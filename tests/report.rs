@@ -25,7 +25,10 @@ const VIEWS: [(&str, &str, (u32, u32)); 8] = [
 /// Measures every visible picture: labels outside of it, and labels that lie on each other.
 const MEASURE: &str = "(() => {
   const found = { pictures: 0, labels: 0, outside: [], overlaps: [], text: '',
-                  sideways: document.documentElement.scrollWidth > window.innerWidth };
+                  sideways: document.documentElement.scrollWidth > window.innerWidth,
+                  cut: [...document.querySelectorAll('.table')]
+                    .filter(table => table.scrollWidth > table.clientWidth + 1)
+                    .map(table => table.innerText.slice(0, 60)) };
   for (const svg of document.querySelectorAll('svg')) {
     const frame = svg.getBoundingClientRect();
     if (frame.width === 0) continue;
@@ -133,6 +136,7 @@ fn measure_at(browser: &mut Browser, path: &str) -> Vec<Value> {
         assert_eq!(measured["outside"], json!([]), "{view}");
         assert_eq!(measured["overlaps"], json!([]), "{view}");
         assert_eq!(measured["sideways"], false, "{view}: it scrolls sideways");
+        assert!(medium == "print" || measured["cut"] == json!([]), "{view}: {measured}");
         let colours = colours(&browser.screenshot());
         assert!(colours > 20, "{view}: {colours} colours");
         measured

@@ -416,7 +416,7 @@ fn the_page_shows_what_the_events_and_the_summary_tell() {
     let join = format!("midstate mine -u NAME -o {pool}");
     assert_eq!(browser.evaluate("document.querySelector('#join code').textContent"), join);
 
-    assert!(browser.text("target-words").contains("The pool asks for the harder one"));
+    assert!(browser.text("target-words").contains("The pool asks for this harder one"));
     for (target, words) in [("7fffff", "below it is a block"), ("7fffffff", "it is a share")] {
         let job = format!(
             "{{ target: '{target}'.padEnd(64, '0'), difficulty: 1, network_difficulty: 2 }}"
@@ -507,6 +507,7 @@ fn the_page_rests_with_a_pause_and_goes_on_after_it() {
 
     terminal.press("p");
     browser.wait_until("document.body.dataset.state === 'paused'");
+    browser.wait_until("document.getElementById('rate').textContent === '0 H/s'");
     // When the last units that were begun are finished, nothing moves any more.
     let exact = "document.getElementById('hashes').dataset.exact";
     let rested = wait_for("rest", || {

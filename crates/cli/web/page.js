@@ -103,8 +103,9 @@ function announce(block) {
 function drawRate() {
   // With pauses, and the rests that --max-hashrate asks for.
   const overall = status.hps_10s_overall;
-  put('rate', rate(status.hps_10s)
-    + (overall < 0.9 * (status.hps_10s ?? 0) ? ' (' + rate(overall) + ' overall)' : ''));
+  // The rate before a pause is no rate of now.
+  const now = status.state === 'paused' && !status.ended ? 0 : status.hps_10s;
+  put('rate', rate(now) + (overall < 0.9 * (now ?? 0) ? ' (' + rate(overall) + ' overall)' : ''));
   // Until there is more to a mean than to the one before it, it would say the same twice.
   put('rate-60s', status.seconds > 10 ? rate(status.hps_60s) : '-');
   put('rate-15m', status.seconds > 60 ? rate(status.hps_15m) : '-');
@@ -153,9 +154,8 @@ function targetWords({ target, difficulty, network_difficulty }, bits) {
   const ofBits = (bits.slice(2) + '00'.repeat(Math.max(length - 3, 0))).padStart(64, '0');
   const times = factor => si(factor).trim() + ' times ';
   if (target < ofBits) {
-    return 'The bits would do with a target ' + times(difficulty / network_difficulty) + 'easier, for '
-      + 'this chain is a toy. The pool asks for the harder one, so that blocks come slowly enough to '
-      + 'watch.';
+    return 'This chain is a toy: its bits ask for a target that is ' + times(difficulty / network_difficulty)
+      + 'easier. The pool asks for this harder one, so that blocks come slowly enough to watch.';
   }
   if (target > ofBits) {
     return 'Below this it is a share, which the pool counts. For a block the bits ask for a target '

@@ -312,7 +312,12 @@ impl Chart {
                         placement.block_line(from, to);
                     }
                 }
-                Layer::Points(_) | Layer::Rule(_) => {}
+                Layer::Rule(rule) => {
+                    if let Some(y) = self.y_at(rule.y, frame) {
+                        placement.block_line((frame.plot.left, y), (frame.plot.right, y));
+                    }
+                }
+                Layer::Points(_) => {}
             }
         }
     }

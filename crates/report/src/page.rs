@@ -11,6 +11,8 @@ const STYLE: &str = include_str!("style.css");
 /// letters of the same size, and the style shows the one that fits.
 const WIDE: f64 = 860.0;
 const NARROW: f64 = 360.0;
+/// Columns of a table that fit a telephone.
+const MOST_ON_A_TELEPHONE: usize = 4;
 /// How much larger the title of a file of its own is than its letters.
 const HEAD: f64 = 1.3;
 
@@ -234,7 +236,10 @@ impl Table {
             Some(column) if column.numeric => " class=\"number\"",
             _ => "",
         };
-        html.push_str("<div class=\"table\"><table>\n<thead><tr>");
+        // On a telephone a wide table is a list: each cell has the name of its column before it.
+        let listed = self.columns.len() > MOST_ON_A_TELEPHONE;
+        let class_of_table = if listed { " class=\"listed\"" } else { "" };
+        push(html, format_args!("<div class=\"table\"><table{class_of_table}>\n<thead><tr>"));
         for (index, column) in self.columns.iter().enumerate() {
             push(html, format_args!("<th{}>{}</th>", class(index), escape(&column.name)));
         }
@@ -242,7 +247,11 @@ impl Table {
         for row in &self.rows {
             html.push_str("<tr>");
             for (index, cell) in row.iter().enumerate() {
-                push(html, format_args!("<td{}>{}</td>", class(index), linked(cell)));
+                let column = self.columns.get(index).filter(|_| listed);
+                let name = column.map_or_else(String::new, |column| {
+                    format!(" data-name=\"{}\"", escape(&column.name))
+                });
+                push(html, format_args!("<td{}{name}>{}</td>", class(index), linked(cell)));
             }
             html.push_str("</tr>\n");
         }

@@ -1,6 +1,7 @@
 //! The comparison as a report to hand around.
 
 use midstate_economics::hardware::{Class, Confidence, Device, halving_months};
+use midstate_economics::history;
 use midstate_economics::joule::{self, Spending};
 use midstate_economics::units::{HashesPerSecond, JoulesPerTerahash, significant};
 use midstate_report::{
@@ -70,10 +71,13 @@ pub(super) fn page(comparison: &Comparison, kernels: &[(Kernel, Estimate)]) -> P
     parts.push(Part::Heading("What it did to the network".to_owned()));
     parts.push(Part::Figure {
         figure: Figure::Chart(history_chart(&comparison.inputs.difficulty)),
-        caption:
-            "Difficulty of mainnet at every 2016th block. Each step up is the network answering \
-                  faster machines."
-                .to_owned(),
+        caption: format!(
+            "Difficulty of mainnet at every 2016th block{}. Each step up is the network's answer \
+             to faster machines.",
+            history::retargets()
+                .last()
+                .map_or_else(String::new, |last| { format!(" up to {}", last.date()) })
+        ),
     });
     parts.push(Part::Heading("Inputs".to_owned()));
     parts.push(inputs(comparison));
@@ -176,7 +180,7 @@ fn joule_caption() -> String {
     format!(
         "Red is what the machine is there for. In the CPU: {} ({}, {}). A large CPU spends more \
          on steering, some 2,000 pJ (Nikos Hardavellas, \"The Rise and Fall of Dark Silicon\", \
-         ;login: April 2012, https://www.usenix.org/publications/login). In the ASIC, an \
+         ;login: April 2012, usenix.org/publications/login). In the ASIC, an \
          estimate: {} ({}, {}).",
         cpu.of, cpu.date, cpu.source, asic.of, asic.date, asic.source
     )
