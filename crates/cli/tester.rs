@@ -11,9 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_net::{Account, PoolAddress, PoolUrl, Redirects, read_text_file};
-use midstate_swarm::{Limits, Script};
+use midstate_swarm::{Limits, Script, expect};
 
 use crate::machine::choose::{HashArgs, choose};
+use crate::servers::frames::FramesArgs;
 use crate::servers::pools::RouteArgs;
 use crate::servers::terms::Terms;
 use crate::shell::exit::Failure;
@@ -72,6 +73,12 @@ pub(crate) struct Args {
     /// Ask the pool for shares of this difficulty; few pools obey
     #[arg(long, value_name = "D", value_parser = values::positive)]
     suggest_difficulty: Option<f64>,
+    /// Judge the test by these conditions, with commas between them, and exit with code 6 if one is
+    /// not met: p99<50ms,lost=0,disconnects=0 and others
+    #[arg(long, value_name = "CONDITIONS")]
+    expect: Option<String>,
+    #[command(flatten)]
+    frames: FramesArgs,
     #[command(flatten)]
     route: RouteArgs,
     #[command(flatten)]
@@ -82,6 +89,9 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<(), Failure> {
     let script = Arc::new(args.script()?);
     let account = args.account(script.workers())?;
     let names = Names(args.user_pattern.clone());
+    let expected = args.expect.as_deref().map_or(Ok(Vec::new()), expect::parse);
+    let expected = expected.map_err(|error| Failure::usage(format!("--expect {error}")))?;
+    let (frames, file) = args.frames.open(out)?;
     let choice = choose(&args.hash)?;
     let tested = runtime::block_on(async {
         let bounds = guard::bounds(&account, script.workers(), args).await?;
@@ -93,9 +103,12 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<(), Failure> {
             bounds,
             choice,
             profile: args.profile_in_words(),
+            frames,
+            expected,
         };
         run::run(setup, out).await
     });
+    file.close();
     tested?
 }
 

@@ -5,7 +5,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use midstate_net::{Account, LinkLimits, Order, Swarm, SwarmConfig, SwarmDialler};
+use midstate_net::{Account, Frames, LinkLimits, Order, Swarm, SwarmConfig, SwarmDialler};
+use midstate_swarm::expect::Expectation;
 use midstate_swarm::{Allotment, Books, Connections, Event, Script, State};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -41,6 +42,8 @@ pub(super) struct Setup {
     pub(super) bounds: Bounds,
     pub(super) choice: Choice,
     pub(super) profile: String,
+    pub(super) frames: Option<Frames>,
+    pub(super) expected: Vec<Expectation>,
 }
 
 /// How far a test is.
@@ -90,7 +93,7 @@ struct Test<'a> {
 }
 
 pub(super) async fn run(setup: Setup, out: &mut Output) -> Result<(), Failure> {
-    let Setup { account, names, script, length, bounds, choice, profile } = setup;
+    let Setup { account, names, script, length, bounds, choice, profile, frames, expected } = setup;
     let url = name_of(&account.url);
     let workers = script.workers();
     out.event(&words::start(&url, workers, &profile, length));
@@ -119,7 +122,7 @@ pub(super) async fn run(setup: Setup, out: &mut Output) -> Result<(), Failure> {
         dial: Arc::new(SwarmDialler::default()),
         started,
     };
-    let swarm = Swarm::new(config, tell);
+    let swarm = Swarm::new(config, tell).tapped(frames);
     let crew = Crew::start(&yard, &choice, &swarm.intake())?;
     let mut test = Test {
         out,
@@ -174,7 +177,7 @@ pub(super) async fn run(setup: Setup, out: &mut Output) -> Result<(), Failure> {
         books.record(at, worker, &event);
     }
     out.end_status();
-    let summary = Summary::new(&books, &yard, started.elapsed(), planned, workers);
+    let summary = Summary::new(&books, &yard, started.elapsed(), planned, &expected);
     words::tell_miners(out, &names, &books, &yard);
     words::tell_summary(out, &summary, why.words());
     drop(trouble);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use midstate_chain::Verdict;
 use midstate_stratum::Remark;
+use midstate_swarm::expect::{self, Amount, Expectation, Judgement, Quantity};
 use midstate_swarm::{Books, Connections, Event, HashCount, Latencies, State};
 use midstate_work::Ledger;
 use serde_json::{Value, json};
@@ -203,7 +204,7 @@ pub(super) fn tell_miners(out: &mut Output, names: &Names, books: &Books, yard: 
 pub(super) struct Summary {
     seconds: f64,
     length: f64,
-    workers: u32,
+    workers: usize,
     hashes: HashCount,
     orphans: u64,
     shares: Ledger,
@@ -212,6 +213,7 @@ pub(super) struct Summary {
     spreads: Latencies,
     connections: Connections,
     rejects: Vec<(String, u64)>,
+    judgements: Vec<Judgement>,
 }
 
 impl Summary {
@@ -220,13 +222,13 @@ impl Summary {
         yard: &Yard,
         ran: Duration,
         planned: Duration,
-        workers: u32,
+        expected: &[Expectation],
     ) -> Self {
         let rejects = books.rejects().rows();
         Self {
             seconds: ran.as_secs_f64(),
             length: yard.now().min(planned).as_secs_f64(),
-            workers,
+            workers: books.miners().len(),
             hashes: yard.total(),
             orphans: yard.orphans(),
             shares: *books.shares(),
@@ -235,6 +237,7 @@ impl Summary {
             spreads: books.spreads(),
             connections: books.connections(),
             rejects: rejects.into_iter().map(|(why, count)| (why.to_owned(), count)).collect(),
+            judgements: expect::judge(expected, |quantity| measured(books, quantity)),
         }
     }
 
@@ -243,26 +246,57 @@ impl Summary {
         self.hashes.asked.saturating_sub(self.hashes.done + self.hashes.idle)
     }
 
-    /// Whether the script was kept.
+    /// Whether the script was kept, and what was expected is met.
     pub(super) fn check(&self) -> Result<(), Failure> {
-        if self.late() as f64 <= self.hashes.asked as f64 * TOLERANCE {
-            return Ok(());
-        }
-        Err(Failure::new(
-            Kind::Runtime,
-            anyhow::anyhow!(
+        if self.late() as f64 > self.hashes.asked as f64 * TOLERANCE {
+            let words = anyhow::anyhow!(
                 "this machine is too slow for the script: {} of {} hashes were not done; ask for \
                  less, or run fewer programs beside it",
                 self.late(),
                 self.hashes.asked
-            ),
-        ))
+            );
+            return Err(Failure::new(Kind::Runtime, words));
+        }
+        let unmet = self.judgements.iter().filter(|judgement| !judgement.is_met);
+        let unmet: Vec<_> = unmet.map(ToString::to_string).collect();
+        match unmet.is_empty() {
+            true => Ok(()),
+            false => Err(Failure::new(Kind::GoalMissed, anyhow::anyhow!(unmet.join(", ")))),
+        }
+    }
+}
+
+/// What a test has measured of this, if anything.
+fn measured(books: &Books, quantity: Quantity) -> Option<Amount> {
+    let answers = books.answers();
+    let spreads = books.spreads();
+    let time = |latencies: &Latencies, time: Duration| {
+        (latencies.count() > 0).then_some(Amount::Time(time))
+    };
+    match quantity {
+        Quantity::P50 => time(answers, answers.quantile(0.5)),
+        Quantity::P99 => time(answers, answers.quantile(0.99)),
+        Quantity::Max => time(answers, answers.max()),
+        Quantity::Job => time(&spreads, spreads.max()),
+        Quantity::Accepted => Some(Amount::Count(books.shares().accepted())),
+        Quantity::Refused => Some(Amount::Count(books.shares().rejected())),
+        Quantity::Lost => Some(Amount::Count(books.shares().unresolved())),
+        Quantity::Disconnects => Some(Amount::Count(books.connections().lost)),
+        _ => None,
     }
 }
 
 /// Tells the summary, which is the last event.
 pub(super) fn tell_summary(out: &mut Output, summary: &Summary, reason: &str) {
     let Summary { seconds, length, workers, hashes: total, orphans, .. } = summary;
+    let judgements: Vec<_> = summary
+        .judgements
+        .iter()
+        .map(|Judgement { text, measured, is_met }| {
+            let measured = measured.map(|amount| amount.to_string());
+            json!({"text": text, "measured": measured, "met": is_met})
+        })
+        .collect();
     let kinds: Vec<_> = summary
         .rejects
         .iter()
@@ -274,7 +308,8 @@ pub(super) fn tell_summary(out: &mut Output, summary: &Summary, reason: &str) {
         "expected_shares": total.expected_shares, "withheld": total.withheld,
         "orphans": orphans, "rejects": kinds, "answers_ms": latencies(&summary.answers),
         "own_ms": latencies(&summary.own), "spread_ms": latencies(&summary.spreads),
-        "connections": connections(summary.connections), "reason": reason,
+        "connections": connections(summary.connections), "expectations": judgements,
+        "reason": reason,
     }));
     let HashCount { asked, done, idle, expected_shares, withheld } = *total;
     let part = if asked > 0 { done as f64 / asked as f64 * 100.0 } else { 100.0 };
@@ -316,4 +351,7 @@ pub(super) fn tell_summary(out: &mut Output, summary: &Summary, reason: &str) {
     out.line(format!(
         "connections  {opened} opened, {lost} lost, {unreached} not reached, {refused} refused"
     ));
+    for judgement in &summary.judgements {
+        out.line(format!("expected     {judgement}"));
+    }
 }

@@ -45,6 +45,11 @@ pub trait Backend: Send + 'static {
     fn poll_transmit(&mut self, id: SessionId) -> Option<Vec<u8>>;
     /// The next thing to tell.
     fn poll_event(&mut self) -> Option<EmbeddedPoolEvent>;
+    /// How many jobs it has given out: when there is a new one, every miner may have a line.
+    /// `None`: any call may give every miner a line.
+    fn jobs(&self) -> Option<u64> {
+        None
+    }
     /// Waits until the work changes by itself. Cancel safe.
     fn renew(&mut self) -> impl Future<Output = ()> + Send;
 }
@@ -72,6 +77,10 @@ impl Backend for RegtestPool {
 
     fn poll_event(&mut self) -> Option<EmbeddedPoolEvent> {
         self.poll_event()
+    }
+
+    fn jobs(&self) -> Option<u64> {
+        Some(self.pool().jobs())
     }
 
     async fn renew(&mut self) {
@@ -112,6 +121,10 @@ impl Backend for NodePool {
 
     fn poll_event(&mut self) -> Option<EmbeddedPoolEvent> {
         self.pool.poll_event()
+    }
+
+    fn jobs(&self) -> Option<u64> {
+        Some(self.pool.jobs())
     }
 
     async fn renew(&mut self) {
@@ -245,7 +258,8 @@ impl<B: Backend, L: Listen> PoolServer<B, L> {
         let doors = Arc::new(Semaphore::new(self.limits.turned_away));
         let mut accept_from = Instant::now();
         loop {
-            tokio::select! {
+            let jobs = self.pool.jobs();
+            let touched = tokio::select! {
                 (stream, peer) = accept(&mut self.listener, &mut accept_from) => {
                     match Arc::clone(&places).try_acquire_owned() {
                         Ok(place) => {
@@ -258,16 +272,31 @@ impl<B: Backend, L: Listen> PoolServer<B, L> {
                                 serve_connection(stream, id, inbound, lines, limits).await;
                                 drop(place);
                             });
+                            Some(id)
                         }
-                        Err(_) => self.turn_away(stream, peer, &doors),
+                        Err(_) => {
+                            self.turn_away(stream, peer, &doors);
+                            continue;
+                        }
                     }
                 }
-                Some(message) = inbox.recv() => self.handle(message, &mut peers),
-                () = self.pool.renew() => {}
+                Some(message) = inbox.recv() => Some(self.handle(message, &mut peers)),
+                () = self.pool.renew() => None,
                 _ = &mut stopped => break,
-            }
-            for (&id, peer) in &mut peers {
-                peer.hand_over(|| self.pool.poll_transmit(id));
+            };
+            // With a thousand miners, to ask each of them at every line would take longer than all
+            // else.
+            match touched.filter(|_| jobs.is_some() && jobs == self.pool.jobs()) {
+                Some(id) => {
+                    if let Some(peer) = peers.get_mut(&id) {
+                        peer.hand_over(|| self.pool.poll_transmit(id));
+                    }
+                }
+                None => {
+                    for (&id, peer) in &mut peers {
+                        peer.hand_over(|| self.pool.poll_transmit(id));
+                    }
+                }
             }
             while let Some(event) = self.pool.poll_event() {
                 if let EmbeddedPoolEvent::Close { session, reason } = &event {
@@ -305,28 +334,33 @@ impl<B: Backend, L: Listen> PoolServer<B, L> {
         }
     }
 
-    fn handle(&mut self, message: Inbound, peers: &mut HashMap<SessionId, Peer>) {
+    /// Says which miner the message is of.
+    fn handle(&mut self, message: Inbound, peers: &mut HashMap<SessionId, Peer>) -> SessionId {
         match message {
             Inbound::Bytes(id, bytes) => {
                 if let Some(peer) = peers.get_mut(&id) {
                     peer.is_asking = true;
                     self.pool.handle_bytes(now(), id, &bytes);
                 }
+                id
             }
             Inbound::Written(id) => {
                 if let Some(peer) = peers.get_mut(&id) {
                     peer.is_writing = false;
                 }
+                id
             }
             Inbound::Due(id) => {
                 if !self.pool.is_let_in(id) && peers.remove(&id).is_some() {
                     tracing::info!(?id, "did not subscribe and authorize, dropped");
                     self.pool.disconnect(id);
                 }
+                id
             }
             Inbound::Gone(id) => {
                 peers.remove(&id);
                 self.pool.disconnect(id);
+                id
             }
         }
     }

@@ -1,8 +1,12 @@
 //! An open connection as the session sees it: a queue of lines to write, and bytes that come.
 
+use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf, ReadHalf, WriteHalf};
 
 use crate::dial::Transport;
 use crate::foreign::FirstBytes;
@@ -15,7 +19,6 @@ const CHUNK: usize = 64 * 1024;
 pub(crate) struct Wire {
     reader: ReadHalf<Box<dyn Transport>>,
     writer: WriteHalf<Box<dyn Transport>>,
-    chunk: Vec<u8>,
     unsent: Vec<u8>,
     /// Written bytes may sit in a buffer of the transport: TLS records.
     unflushed: bool,
@@ -35,8 +38,8 @@ pub(crate) enum Exchanged {
 impl Wire {
     pub(crate) fn new(transport: Box<dyn Transport>) -> Self {
         let (reader, writer) = tokio::io::split(transport);
-        let (chunk, first) = (vec![0; CHUNK], FirstBytes::default());
-        Self { reader, writer, chunk, unsent: Vec::new(), unflushed: false, first, tap: None }
+        let first = FirstBytes::default();
+        Self { reader, writer, unsent: Vec::new(), unflushed: false, first, tap: None }
     }
 
     /// Tells every line both ways.
@@ -64,7 +67,7 @@ impl Wire {
     /// # Errors
     /// When the connection is broken. Its orderly end is `UnexpectedEof`.
     pub(crate) async fn exchange(&mut self) -> io::Result<Exchanged> {
-        let Self { reader, writer, chunk, unsent, unflushed, first, tap } = self;
+        let Self { reader, writer, unsent, unflushed, first, tap } = self;
         let progress = async {
             match unsent.is_empty() {
                 true => writer.flush().await.map(|()| None),
@@ -72,15 +75,16 @@ impl Wire {
             }
         };
         tokio::select! {
-            read = reader.read(chunk) => match read? {
-                0 => Err(io::ErrorKind::UnexpectedEof.into()),
-                count => {
-                    first.keep(&chunk[..count]);
-                    if let Some(tap) = tap {
-                        tap.hear(Direction::Received, &chunk[..count]);
-                    }
-                    Ok(Exchanged::Received(chunk[..count].to_vec()))
+            read = poll_fn(|context| poll_read(reader, context)) => {
+                let bytes = read?;
+                if bytes.is_empty() {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
                 }
+                first.keep(&bytes);
+                if let Some(tap) = tap {
+                    tap.hear(Direction::Received, &bytes);
+                }
+                Ok(Exchanged::Received(bytes))
             },
             written = progress, if !unsent.is_empty() || *unflushed => match written? {
                 Some(0) => Err(io::ErrorKind::WriteZero.into()),
@@ -99,4 +103,16 @@ impl Wire {
             },
         }
     }
+}
+
+/// The bytes that are there. Their place is needed for this moment alone, so that a connection which
+/// waits holds none: ten thousand of them in one program would hold 640 MB.
+fn poll_read(
+    reader: &mut ReadHalf<Box<dyn Transport>>,
+    context: &mut Context<'_>,
+) -> Poll<io::Result<Vec<u8>>> {
+    let mut chunk = [MaybeUninit::uninit(); CHUNK];
+    let mut buffer = ReadBuf::uninit(&mut chunk);
+    let read = Pin::new(reader).poll_read(context, &mut buffer);
+    read.map_ok(|()| buffer.filled().to_vec())
 }

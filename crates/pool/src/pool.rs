@@ -452,6 +452,12 @@ impl Pool {
         self.sessions.values_mut().for_each(Session::void_jobs);
     }
 
+    /// How many jobs it has made. Without a new one, only the session that sent bytes has lines
+    /// to be sent, until the time of a change comes.
+    pub fn jobs(&self) -> u64 {
+        self.next_job
+    }
+
     /// The next line to send to this session.
     pub fn poll_transmit(&mut self, id: SessionId) -> Option<Vec<u8>> {
         self.server(id)?.poll_transmit()
