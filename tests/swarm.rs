@@ -110,3 +110,53 @@ fn a_pool_that_is_not_there_ends_the_test_with_5_and_the_reason() {
     assert_eq!(code, 5, "{stderr}");
     assert!(stderr.contains("no miner was given a job: cannot connect to"), "{stderr}");
 }
+
+#[cfg(unix)]
+#[test]
+fn the_live_view_shows_the_miners_and_q_ends_the_test_with_its_summary() {
+    use crate::terminal::Terminal;
+
+    let mut demo = Running::start(&POOL);
+    let address = demo.pool_address();
+    let swarm = Terminal::start(
+        &["swarm", "-o", &address, "--workers", "4", "--profile", "steady:100k"],
+        &[],
+    );
+    swarm.wait_for("four miners at work", |screen| {
+        let page = screen.contents();
+        page.contains("4 at work, 0 waiting for a job") && page.contains("w4 ")
+    });
+    swarm.wait_for("an answer", |screen| !screen.contents().contains("answers  p50 0.0 ms"));
+    swarm.press("q");
+    let (code, page, _) = swarm.end();
+    assert_eq!(code, Some(0), "{page}");
+    assert!(page.contains("connections  4 opened, 0 lost, 0 not reached, 0 refused"), "{page}");
+    assert!(page.contains("(100.0000 %)"), "{page}");
+}
+
+#[test]
+fn conditions_that_are_not_met_are_named_and_end_the_test_with_6() {
+    let mut demo = Running::start(&POOL);
+    let address = demo.pool_address();
+    let swarm = |conditions: &str| {
+        let arguments = ["swarm", "-o", &address, "--workers", "2", "--profile", "steady:300k"];
+        let more = ["--time-limit", "2", "--expect", conditions, "--json"];
+        run(&[&arguments[..], &more].concat())
+    };
+    let output = swarm("disconnects=0,lost=0,accepted>0");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = swarm("disconnects=0,accepted<1");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(6), "{stderr}");
+    assert!(stderr.contains("error: accepted<1: not met, "), "{stderr}");
+    let events = events(&output.stdout);
+    let expectations = events.last().unwrap()["expectations"].as_array().unwrap().clone();
+    assert_eq!(expectations[0]["met"], true, "{expectations:?}");
+    assert_eq!(
+        (&expectations[1]["text"], &expectations[1]["met"]),
+        (&"accepted<1".into(), &false.into())
+    );
+    let (code, stderr) = fail(&["swarm", "-o", &address, "--expect", "speed>9000"]);
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("--expect speed>9000: `speed` is not measured"), "{stderr}");
+}

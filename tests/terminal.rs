@@ -58,7 +58,7 @@ struct Seen {
 
 impl Terminal {
     /// A terminal of 100 by 30.
-    fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         Self::of_size((30, 100), arguments, environment)
     }
 
@@ -123,7 +123,7 @@ impl Terminal {
 
     /// Waits for the end: the exit code if it exited by itself, what stands on the terminal, and
     /// all that was written to it. Asserts that the terminal is as it was.
-    fn end(mut self) -> (Option<i32>, String, Vec<u8>) {
+    pub(crate) fn end(mut self) -> (Option<i32>, String, Vec<u8>) {
         let deadline = Instant::now() + PATIENCE;
         let mut seen = self.display.seen.lock().unwrap();
         while !seen.is_over {

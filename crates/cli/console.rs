@@ -4,8 +4,9 @@
 //! Nothing here waits for the terminal: mining leaves what there is to see in a [`Scene`], and a
 //! thread of the [`Screen`] draws it four times a second.
 
+pub(crate) mod paint;
 mod scene;
-mod screen;
+pub(crate) mod screen;
 
 use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -60,12 +61,17 @@ pub(crate) fn views<'a>(
     out: &'a mut Output,
 ) -> (Views<'a>, mpsc::UnboundedReceiver<Command>) {
     let (keys, commands) = mpsc::unbounded_channel();
-    let views = if !args.plain && out.is_live() && !out.is_json() && is_interactive() {
+    let views = if is_watched(args, out) {
         Views::new(Live::new(out, pool, keys))
     } else {
         Views::new(Lines::new(out))
     };
     (views, commands)
+}
+
+/// Whether somebody sits there who can be shown a live view.
+pub(crate) fn is_watched(args: &ViewArgs, out: &Output) -> bool {
+    !args.plain && out.is_live() && !out.is_json() && is_interactive()
 }
 
 /// Whether there is a terminal at all ends, and one that can do more than print.
@@ -209,6 +215,6 @@ impl Drop for Live<'_> {
 }
 
 /// A panic elsewhere cannot leave a scene half painted, or the standings worse than late.
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,6 +3,7 @@
 
 mod guard;
 mod run;
+mod view;
 mod words;
 mod yard;
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 use midstate_net::{Account, PoolAddress, PoolUrl, Redirects, read_text_file};
 use midstate_swarm::{Limits, Script, expect};
 
+use crate::console::{self, ViewArgs};
 use crate::machine::choose::{HashArgs, choose};
 use crate::servers::frames::FramesArgs;
 use crate::servers::pools::RouteArgs;
@@ -83,6 +85,8 @@ pub(crate) struct Args {
     route: RouteArgs,
     #[command(flatten)]
     hash: HashArgs,
+    #[command(flatten)]
+    view: ViewArgs,
 }
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<(), Failure> {
@@ -105,6 +109,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<(), Failure> {
             profile: args.profile_in_words(),
             frames,
             expected,
+            is_watched: console::is_watched(&args.view, out),
         };
         run::run(setup, out).await
     });

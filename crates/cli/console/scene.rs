@@ -3,7 +3,6 @@
 //! has it.
 
 mod help;
-mod paint;
 mod rows;
 
 use std::collections::VecDeque;
@@ -13,7 +12,7 @@ use ratatui::Frame;
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::Line;
 
-use self::paint::{Lines, Palette};
+use super::paint::{Lines, Palette};
 use crate::mining::event::Event;
 use crate::mining::standings::WorkerStatus;
 use crate::mining::status::Status;

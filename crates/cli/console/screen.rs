@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::cursor::{Hide, Show};
 use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
+use ratatui::{Frame, Terminal};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::lock;
@@ -27,8 +27,18 @@ const FRAME: Duration = Duration::from_millis(250);
 const CTRL_C: u8 = 3;
 const ESCAPE: u8 = 27;
 
+/// What a screen shows, and what its keys ask for.
+pub(crate) trait Picture: Send + 'static {
+    /// A request to the program.
+    type Wish: Send + 'static;
+    /// Paints the page.
+    fn draw(&self, frame: &mut Frame<'_>);
+    /// Takes the bytes of keys. Some change the picture, others are requests.
+    fn press(&mut self, keys: &[u8]) -> Vec<Self::Wish>;
+}
+
 /// A terminal taken over. Dropping it gives the terminal back.
-pub(super) struct Screen {
+pub(crate) struct Screen {
     up: Arc<AtomicBool>,
     /// Dropping it ends the painter.
     hold: Option<Sender<()>>,
@@ -36,11 +46,11 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    /// Takes the terminal over and paints the scene until [`leave`](Self::leave). Keys become
-    /// commands.
-    pub(super) fn enter(
-        scene: Arc<Mutex<Scene>>,
-        keys: UnboundedSender<Command>,
+    /// Takes the terminal over and paints the picture until [`leave`](Self::leave). Keys become
+    /// wishes.
+    pub(crate) fn enter<P: Picture>(
+        picture: Arc<Mutex<P>>,
+        wishes: UnboundedSender<P::Wish>,
     ) -> io::Result<Self> {
         let up = Arc::new(AtomicBool::new(true));
         restore_on_panic(Arc::clone(&up));
@@ -51,10 +61,10 @@ impl Screen {
         execute!(io::stderr(), EnterAlternateScreen, Hide)?;
         let frames = Frames { up: Arc::clone(&up), waiting: Vec::new() };
         let mut terminal = Terminal::new(CrosstermBackend::new(frames))?;
-        let seen = Arc::clone(&scene);
+        let seen = Arc::clone(&picture);
         let paint = move || {
             loop {
-                let painted = terminal.draw(|frame| lock(&scene).draw(frame));
+                let painted = terminal.draw(|frame| lock(&picture).draw(frame));
                 let over = held.recv_timeout(FRAME) != Err(RecvTimeoutError::Timeout);
                 if over || painted.is_err() || !up.load(Ordering::Relaxed) {
                     break;
@@ -63,17 +73,19 @@ impl Screen {
             take_down(&up);
         };
         screen.painter = Some(std::thread::Builder::new().name("screen".into()).spawn(paint)?);
-        std::thread::Builder::new().name("keys".into()).spawn(move || read_keys(&keys, &seen))?;
+        std::thread::Builder::new()
+            .name("keys".into())
+            .spawn(move || read_keys(&wishes, &*seen))?;
         Ok(screen)
     }
 
     /// Whether it still has the terminal.
-    pub(super) fn is_up(&self) -> bool {
+    pub(crate) fn is_up(&self) -> bool {
         self.up.load(Ordering::Relaxed)
     }
 
     /// Gives the terminal back.
-    pub(super) fn leave(self) {
+    pub(crate) fn leave(self) {
         drop(self);
     }
 }
@@ -133,24 +145,44 @@ fn restore_on_panic(up: Arc<AtomicBool>) {
 /// Until the terminal has gone. After the screen is down the thread may still wait for a key, and
 /// ends with the program. (crossterm's own reader would do, but turns in circles when the terminal
 /// is closed.)
-fn read_keys(keys: &UnboundedSender<Command>, scene: &Mutex<Scene>) {
+fn read_keys<P: Picture>(wishes: &UnboundedSender<P::Wish>, picture: &Mutex<P>) {
     let mut bytes = [0; 64];
     while let Ok(count @ 1..) = io::stdin().read(&mut bytes) {
-        for meant in meant_by(&bytes[..count]) {
+        let pressed = lock(picture).press(&bytes[..count]);
+        // A program that has ended takes no more wishes.
+        if pressed.into_iter().any(|wish| wishes.send(wish).is_err()) {
+            return;
+        }
+    }
+}
+
+impl Picture for Scene {
+    type Wish = Command;
+
+    fn draw(&self, frame: &mut Frame<'_>) {
+        self.draw(frame);
+    }
+
+    fn press(&mut self, keys: &[u8]) -> Vec<Command> {
+        let mut commands = Vec::new();
+        for meant in meant_by(keys) {
             match meant {
-                Meant::Help => lock(scene).toggle_help(),
-                Meant::EndHelp => lock(scene).end_help(),
+                Meant::Help => self.toggle_help(),
+                Meant::EndHelp => self.end_help(),
                 Meant::Command(command) => {
                     // The effect is to be seen.
-                    lock(scene).end_help();
-                    // Mining that has ended takes no more commands.
-                    if keys.send(command).is_err() {
-                        return;
-                    }
+                    self.end_help();
+                    commands.push(command);
                 }
             }
         }
+        commands
     }
+}
+
+/// Whether one of these keys ends the program.
+pub(crate) fn is_end(keys: &[u8]) -> bool {
+    meant_by(keys).contains(&Meant::Command(Command::Quit))
 }
 
 /// A key's request.

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::guard::Bounds;
+use super::view::{Glance, View};
 use super::words::{self, Summary};
 use super::yard::{Crew, Yard, easiest_target};
 use super::{Names, name_of};
@@ -25,6 +26,8 @@ use crate::shell::units;
 const TICK: Duration = Duration::from_millis(100);
 /// Between two reports of how it goes.
 const REPORT: Duration = Duration::from_secs(1);
+/// The same of the live view.
+const FRAME: Duration = Duration::from_millis(250);
 /// The same in a pipe, for people.
 const REPORT_IN_PIPES: Duration = Duration::from_secs(10);
 /// How long hashes that are late are waited for at the end.
@@ -44,6 +47,8 @@ pub(super) struct Setup {
     pub(super) profile: String,
     pub(super) frames: Option<Frames>,
     pub(super) expected: Vec<Expectation>,
+    /// Whether there is a live view.
+    pub(super) is_watched: bool,
 }
 
 /// How far a test is.
@@ -74,6 +79,8 @@ enum Why {
 
 struct Test<'a> {
     out: &'a mut Output,
+    url: String,
+    view: View,
     names: Names,
     script: Arc<Script>,
     length: Duration,
@@ -93,7 +100,8 @@ struct Test<'a> {
 }
 
 pub(super) async fn run(setup: Setup, out: &mut Output) -> Result<(), Failure> {
-    let Setup { account, names, script, length, bounds, choice, profile, frames, expected } = setup;
+    let Setup { account, names, script, length, bounds, choice, profile, .. } = setup;
+    let (frames, expected) = (setup.frames, setup.expected);
     let url = name_of(&account.url);
     let workers = script.workers();
     out.event(&words::start(&url, workers, &profile, length));
@@ -124,8 +132,11 @@ pub(super) async fn run(setup: Setup, out: &mut Output) -> Result<(), Failure> {
     };
     let swarm = Swarm::new(config, tell).tapped(frames);
     let crew = Crew::start(&yard, &choice, &swarm.intake())?;
+    let (view, mut ends) = if setup.is_watched { View::enter(out) } else { View::none() };
     let mut test = Test {
         out,
+        url,
+        view,
         names,
         length,
         yard,
@@ -151,6 +162,7 @@ pub(super) async fn run(setup: Setup, out: &mut Output) -> Result<(), Failure> {
                 end_after(1);
                 test.interrupt();
             }
+            Some(()) = ends.recv() => test.interrupt(),
             () = sleep_until(tick) => {
                 test.tick();
                 tick = Instant::now() + TICK;
@@ -158,6 +170,7 @@ pub(super) async fn run(setup: Setup, out: &mut Output) -> Result<(), Failure> {
             Some((at, worker, event)) = heard.recv() => test.hear(at, worker, &event),
         }
     }
+    test.view.leave(test.out);
     let has_fallen = crew.stop();
     let Test { out, names, yard, mut books, swarm, started, why, trouble, length: planned, .. } =
         test;
@@ -220,6 +233,9 @@ impl Test<'_> {
     }
 
     fn interrupt(&mut self) {
+        if self.why == Why::Interrupted {
+            return;
+        }
         self.why = Why::Interrupted;
         self.yard.end();
         self.phase = match self.phase {
@@ -241,7 +257,18 @@ impl Test<'_> {
             }
             Phase::Running | Phase::Finishing { .. } | Phase::Over => {}
         }
-        if now >= self.next_report {
+        if self.view.is_up() && now >= self.next_report {
+            self.next_report = now + FRAME;
+            self.view.show(&Glance {
+                url: &self.url,
+                names: &self.names,
+                at: self.yard.now(),
+                length: self.length,
+                asked_rate: self.script.rate_of_all(self.yard.now()),
+                total: self.yard.total(),
+                books: &self.books,
+            });
+        } else if now >= self.next_report {
             self.report();
         }
         if self.out.is_closed() {
@@ -272,16 +299,18 @@ impl Test<'_> {
         }
         if ready < expected {
             let missing = units::count(expected - ready, "miner");
-            self.out.note(format!(
+            let words = format!(
                 "warning: the script begins without {missing}, which the pool has given no job"
-            ));
+            );
+            self.view.say(self.out, words);
         }
         self.yard.begin();
         self.phase = Phase::Running;
         let seconds = self.now().as_secs_f64();
         self.out.event(&words::begin(seconds, ready));
         let ready = units::count(ready, "miner");
-        self.out.note(format!("the script begins: {ready} at work after {seconds:.1} s"));
+        let words = format!("the script begins: {ready} at work after {seconds:.1} s");
+        self.view.say(self.out, words);
     }
 
     /// Miners come and go by the script.

@@ -6,11 +6,12 @@ use std::time::Duration;
 use midstate_chain::Verdict;
 use midstate_stratum::Remark;
 use midstate_swarm::expect::{self, Amount, Expectation, Judgement, Quantity};
-use midstate_swarm::{Books, Connections, Event, HashCount, Latencies, State};
+use midstate_swarm::{Books, Connections, Event, HashCount, Latencies, Standing, State};
 use midstate_work::Ledger;
 use serde_json::{Value, json};
 
 use super::Names;
+use super::view::Glance;
 use super::yard::Yard;
 use crate::machine::choose::Choice;
 use crate::shell::exit::{Failure, Kind};
@@ -62,8 +63,7 @@ pub(super) fn rate(at: Duration, total: &HashCount, books: &Books) -> Value {
 }
 
 fn hashes(total: &HashCount) -> Value {
-    let HashCount { asked, done, idle, .. } = *total;
-    let late = asked.saturating_sub(done + idle);
+    let HashCount { asked, done, idle, late, .. } = *total;
     json!({"asked": asked, "done": done, "idle": idle, "late": late})
 }
 
@@ -241,18 +241,13 @@ impl Summary {
         }
     }
 
-    /// Hashes that the script asked for, that had a job, and that were not done.
-    fn late(&self) -> u64 {
-        self.hashes.asked.saturating_sub(self.hashes.done + self.hashes.idle)
-    }
-
     /// Whether the script was kept, and what was expected is met.
     pub(super) fn check(&self) -> Result<(), Failure> {
-        if self.late() as f64 > self.hashes.asked as f64 * TOLERANCE {
+        if self.hashes.late as f64 > self.hashes.asked as f64 * TOLERANCE {
             let words = anyhow::anyhow!(
                 "this machine is too slow for the script: {} of {} hashes were not done; ask for \
                  less, or run fewer programs beside it",
-                self.late(),
+                self.hashes.late,
                 self.hashes.asked
             );
             return Err(Failure::new(Kind::Runtime, words));
@@ -311,12 +306,11 @@ pub(super) fn tell_summary(out: &mut Output, summary: &Summary, reason: &str) {
         "connections": connections(summary.connections), "expectations": judgements,
         "reason": reason,
     }));
-    let HashCount { asked, done, idle, expected_shares, withheld } = *total;
+    let HashCount { asked, done, idle, late, expected_shares, withheld } = *total;
     let part = if asked > 0 { done as f64 / asked as f64 * 100.0 } else { 100.0 };
     out.line(format!(
         "hashes       {asked} asked in {length:.1} s, {done} done ({part:.4} %), {idle} without a \
-         job, {} late",
-        summary.late()
+         job, {late} late"
     ));
     let ledger = &summary.shares;
     out.line(format!(
@@ -354,4 +348,112 @@ pub(super) fn tell_summary(out: &mut Output, summary: &Summary, reason: &str) {
     for judgement in &summary.judgements {
         out.line(format!("expected     {judgement}"));
     }
+}
+
+/// The rows of the live view, each in shorter and shorter wordings.
+pub(super) fn rows(glance: &Glance<'_>, rate: f64) -> Vec<(&'static str, Vec<String>)> {
+    let Glance { asked_rate, total, books, .. } = glance;
+    let [working, waiting, offline] =
+        [State::Working, State::Waiting, State::Offline].map(|state| books.count(state));
+    let Connections { opened, unreached, refused, lost } = books.connections();
+    let ledger = books.shares();
+    let mut rows = vec![
+        (
+            "miners",
+            vec![
+                format!(
+                    "{working} at work, {waiting} waiting for a job, {offline} without a connection"
+                ),
+                format!("{working} at work, {waiting} waiting, {offline} offline"),
+            ],
+        ),
+        (
+            "lines",
+            vec![format!(
+                "{opened} connections opened, {lost} lost, {unreached} not reached, {refused} \
+                 refused"
+            )],
+        ),
+        (
+            "rate",
+            vec![
+                format!(
+                    "{} of {} asked; {} hashes done, {} without a job, {} late",
+                    units::rate(rate),
+                    units::rate(*asked_rate),
+                    total.done,
+                    total.idle,
+                    total.late
+                ),
+                format!("{} of {} asked", units::rate(rate), units::rate(*asked_rate)),
+            ],
+        ),
+        (
+            "shares",
+            vec![
+                format!(
+                    "{} found, {:.0} expected: {} accepted, {} rejected, {} stale, {} unresolved",
+                    ledger.found(),
+                    total.expected_shares,
+                    ledger.accepted(),
+                    ledger.rejected(),
+                    ledger.stale(),
+                    ledger.unresolved()
+                ),
+                format!("{} of {} accepted", ledger.accepted(), ledger.found()),
+            ],
+        ),
+        ("answers", vec![latencies_in_words(books.answers())]),
+        ("own part", vec![latencies_in_words(books.own())]),
+    ];
+    if let Some([low, median, high]) = difficulties(books) {
+        rows.push((
+            "diff",
+            vec![format!(
+                "{} median, {} to {}",
+                units::difficulty(median),
+                units::difficulty(low),
+                units::difficulty(high)
+            )],
+        ));
+    }
+    let spreads = books.spreads();
+    if spreads.count() > 0 {
+        let words = latencies_in_words(&spreads);
+        let blocks = units::count(spreads.count(), "block");
+        rows.push(("blocks", vec![format!("{blocks}; until the last miner had its job: {words}")]));
+    }
+    rows
+}
+
+/// The lowest, the median and the highest difficulty of all miners.
+fn difficulties(books: &Books) -> Option<[f64; 3]> {
+    let mut all: Vec<f64> = books.miners().iter().filter_map(|miner| miner.difficulty).collect();
+    all.sort_by(f64::total_cmp);
+    Some([*all.first()?, all[all.len() / 2], *all.last()?])
+}
+
+/// The head of the table of miners.
+pub(super) const MINERS_HEAD: &str =
+    "miner             state    difficulty   found accepted   p99      longest  lost";
+
+/// A row of that table.
+pub(super) fn miner_row(name: &str, miner: &Standing) -> String {
+    let state = match miner.state {
+        State::Absent => "absent",
+        State::Offline => "offline",
+        State::Waiting => "waiting",
+        State::Working => "at work",
+    };
+    let name: String = name.chars().take(17).collect();
+    let ms = |time: Duration| format!("{:.1} ms", time.as_secs_f64() * 1e3);
+    format!(
+        "{name:<17} {state:<8} {:<12} {:>5} {:>8}   {:<8} {:<8} {}",
+        miner.difficulty.map_or_else(|| "-".to_owned(), units::difficulty),
+        miner.shares.found(),
+        miner.shares.accepted(),
+        ms(miner.answers.quantile(0.99)),
+        ms(miner.answers.max()),
+        miner.connections.lost
+    )
 }

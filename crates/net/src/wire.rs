@@ -105,8 +105,8 @@ impl Wire {
     }
 }
 
-/// The bytes that are there. Their place is needed for this moment alone, so that a connection which
-/// waits holds none: ten thousand of them in one program would hold 640 MB.
+/// The bytes that are there. Their place is needed for this moment alone, so that a connection
+/// which waits holds none: ten thousand of them in one program would hold 640 MB.
 fn poll_read(
     reader: &mut ReadHalf<Box<dyn Transport>>,
     context: &mut Context<'_>,

@@ -59,6 +59,9 @@ pub struct HashCount {
     pub done: u64,
     /// Hashes that were not done for want of a job.
     pub idle: u64,
+    /// Hashes that are not done and have been asked for longer than a turn lasts: the threads are
+    /// too slow. After the script's end, all that are not done.
+    pub late: u64,
     /// Shares that these hashes should have, on average.
     pub expected_shares: f64,
     /// Shares that were found and not sent, since there were too many in that second.
@@ -174,7 +177,12 @@ impl Allotment {
     /// The hashes of one miner up to now.
     pub fn count(&self, now: Duration, worker: u32) -> HashCount {
         let asked = self.script.owed(worker, now.min(self.end));
-        HashCount { asked, ..self.hands[worker as usize].count }
+        let count = self.hands[worker as usize].count;
+        let due = match now >= self.end {
+            true => asked,
+            false => self.script.owed(worker, now.saturating_sub(LONGEST_TURN)),
+        };
+        HashCount { asked, late: due.saturating_sub(count.done + count.idle), ..count }
     }
 
     /// The hashes of all miners up to now.
@@ -184,6 +192,7 @@ impl Allotment {
             asked: sum.asked + one.asked,
             done: sum.done + one.done,
             idle: sum.idle + one.idle,
+            late: sum.late + one.late,
             expected_shares: sum.expected_shares + one.expected_shares,
             withheld: sum.withheld + one.withheld,
         })

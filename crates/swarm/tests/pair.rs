@@ -148,6 +148,7 @@ fn hashes_are_those_of_the_script_to_the_hash_and_shares_are_on_both_books() {
         let total = world.allotment.total(world.now);
         assert_eq!(total.asked, u64::from(workers) * rate * 20);
         assert_eq!((total.done, total.idle, total.withheld), (total.asked, 0, 0));
+        assert_eq!(total.late, 0);
         for worker in 0..workers {
             assert_eq!(world.allotment.count(world.now, worker).done, rate * 20);
         }

@@ -2,7 +2,7 @@
 
 use ratatui::text::{Line, Span};
 
-use super::paint::{Lines, dim};
+use crate::console::paint::{Lines, dim};
 
 /// The most important first: a small terminal shows the first ones.
 const KEYS: [(&str, &str); 4] = [

@@ -8,7 +8,7 @@ use midstate_economics::odds;
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::Line;
 
-use super::paint::{Palette, Row, dim};
+use crate::console::paint::{Palette, Row, dim};
 use crate::mining::standings::WorkerStatus;
 use crate::mining::status::{JobStatus, State, Status};
 use crate::mining::words;

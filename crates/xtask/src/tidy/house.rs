@@ -55,7 +55,7 @@ pub(super) const FOLDERS: &[(&str, &[&str])] = &[
     ("mining", &["machine", "shell"]),
     ("console", &["mining", "shell"]),
     ("web", &["mining", "shell"]),
-    ("tester", &["machine", "servers", "shell"]),
+    ("tester", &["console", "machine", "servers", "shell"]),
     ("commands", &["console", "machine", "mining", "servers", "shell", "web"]),
     ("minerd", &["commands", "machine", "mining", "servers", "shell"]),
 ];

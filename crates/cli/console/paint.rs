@@ -15,29 +15,29 @@ const GAP: &str = " │ ";
 
 /// Colours, where they are wanted.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Palette {
-    pub(super) colours: bool,
+pub(crate) struct Palette {
+    pub(crate) colours: bool,
 }
 
 impl Palette {
-    pub(super) fn style(self, colour: Color, modifier: Modifier) -> Style {
+    pub(crate) fn style(self, colour: Color, modifier: Modifier) -> Style {
         let style = Style::default().add_modifier(modifier);
         if self.colours { style.fg(colour) } else { style }
     }
 }
 
 /// A row of the page: a label, and words in the longest wording that fits.
-pub(super) struct Row {
-    pub(super) label: &'static str,
+pub(crate) struct Row {
+    pub(crate) label: &'static str,
     /// The same in fewer and fewer words; none in the row of the plot.
-    pub(super) wordings: Vec<String>,
-    pub(super) style: Style,
+    pub(crate) wordings: Vec<String>,
+    pub(crate) style: Style,
     /// Which rows go first when there are too few lines: those with high numbers.
-    pub(super) rank: usize,
+    pub(crate) rank: usize,
 }
 
 impl Row {
-    pub(super) fn is_plot(&self) -> bool {
+    pub(crate) fn is_plot(&self) -> bool {
         self.wordings.is_empty()
     }
 
@@ -60,32 +60,32 @@ impl Row {
 }
 
 /// Labels, heads and axes.
-pub(super) fn dim() -> Style {
+pub(crate) fn dim() -> Style {
     Style::default().add_modifier(Modifier::DIM)
 }
 
 /// The free lines of an area, from the top down.
-pub(super) struct Lines<'a, 'b> {
+pub(crate) struct Lines<'a, 'b> {
     frame: &'a mut Frame<'b>,
     area: Rect,
     next: u16,
 }
 
 impl<'a, 'b> Lines<'a, 'b> {
-    pub(super) fn new(frame: &'a mut Frame<'b>, area: Rect) -> Self {
+    pub(crate) fn new(frame: &'a mut Frame<'b>, area: Rect) -> Self {
         Self { frame, area, next: 0 }
     }
 
     /// Those of another area of the same page.
-    pub(super) fn within(&mut self, area: Rect) -> Lines<'_, 'b> {
+    pub(crate) fn within(&mut self, area: Rect) -> Lines<'_, 'b> {
         Lines::new(self.frame, area)
     }
 
-    pub(super) fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         usize::from(self.area.width)
     }
 
-    pub(super) fn left(&self) -> usize {
+    pub(crate) fn left(&self) -> usize {
         usize::from(self.area.height.saturating_sub(self.next))
     }
 
@@ -97,19 +97,19 @@ impl<'a, 'b> Lines<'a, 'b> {
         taken
     }
 
-    pub(super) fn put(&mut self, line: Line) {
+    pub(crate) fn put(&mut self, line: Line) {
         let area = self.take(1);
         if area.height > 0 {
             self.frame.render_widget(line, area);
         }
     }
 
-    pub(super) fn put_row(&mut self, row: &Row) {
+    pub(crate) fn put_row(&mut self, row: &Row) {
         self.put(row.line(self.width()));
     }
 
     /// The rates, a second a column, the newest at the right end.
-    pub(super) fn put_plot(&mut self, rates: &VecDeque<u64>, height: u16, style: Style) {
+    pub(crate) fn put_plot(&mut self, rates: &VecDeque<u64>, height: u16, style: Style) {
         let area = self.take(height);
         let width = usize::from(area.width);
         let skipped = rates.len().saturating_sub(width);
@@ -121,7 +121,7 @@ impl<'a, 'b> Lines<'a, 'b> {
     }
 
     /// Two panes of so many lines with a rule between them.
-    pub(super) fn take_panes(&mut self, height: usize) -> [Rect; 2] {
+    pub(crate) fn take_panes(&mut self, height: usize) -> [Rect; 2] {
         let area = self.take(u16::try_from(height).unwrap_or(u16::MAX));
         let gap = GAP.chars().count() as u16;
         let left = area.width.saturating_sub(gap) / 2;
