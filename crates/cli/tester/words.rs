@@ -6,7 +6,7 @@ use std::time::Duration;
 use midstate_chain::Verdict;
 use midstate_stratum::Remark;
 use midstate_swarm::expect::{self, Amount, Expectation, Judgement, Quantity};
-use midstate_swarm::{Books, Connections, Event, HashCount, Latencies, Standing, State};
+use midstate_swarm::{Books, Connections, Event, FaultNews, HashCount, Latencies, Standing, State};
 use midstate_work::Ledger;
 use serde_json::{Value, json};
 
@@ -142,6 +142,21 @@ pub(super) fn tell(out: &mut Output, names: &Names, at: Duration, worker: u32, e
         Event::Unreached { reason } => state("unreached", Some(reason)),
         Event::Refused { reason } => state("refused", Some(reason)),
         Event::Lost { reason } => state("lost", Some(reason)),
+        Event::Cut { reason } => state("cut", Some(reason)),
+        Event::Fault(news) => {
+            let (fault, what, code) = match *news {
+                FaultNews::Done(fault) => (fault, "done", None),
+                FaultNews::Unsent(fault) => (fault, "unsent", None),
+                FaultNews::Unanswered(fault) => (fault, "unanswered", None),
+                FaultNews::CutOff(fault) => (fault, "cut_off", None),
+                FaultNews::Answered { fault, answer: Ok(()), .. } => (fault, "accepted", None),
+                FaultNews::Answered { fault, answer: Err(code), .. } => (fault, "refused", code),
+            };
+            json!({
+                "event": "fault", "t": t, "worker": worker, "fault": fault.name(), "state": what,
+                "code": code,
+            })
+        }
         Event::Left => state("left", None),
         Event::Difficulty(difficulty) => json!({
             "event": "difficulty", "t": t, "worker": worker, "difficulty": difficulty,

@@ -50,7 +50,7 @@ pub use proxy::ProxyUrl;
 pub use rpc::{NodeAccess, RpcClient};
 pub use seat::{Account, Redirects};
 pub use spool::{Spool, SpoolProblem};
-pub use swarm::{Intake, Order, Swarm, SwarmConfig, SwarmDialler, Tell};
+pub use swarm::{Intake, Order, SharedPlan, Swarm, SwarmConfig, SwarmDialler, Tell};
 pub use tls::{Pin, Trust, TrustError};
 pub use upstream::Upstream;
 pub use url::{PoolAddress, PoolUrl};

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use midstate_chain::{Share, Verdict};
 use midstate_stratum::ClientConfig;
-use midstate_swarm::{Event, Miner};
+use midstate_swarm::{Event, Fault, FaultPlan, Miner};
 use tokio::sync::{OnceCell, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -50,6 +50,8 @@ pub enum Order {
     Join(u32),
     /// This miner leaves when its shares are answered.
     Leave(u32),
+    /// This miner does something wrong.
+    Act(u32, Fault),
 }
 
 /// Told each event of each miner, with its time; called by the miner's task, and must not block.
@@ -62,6 +64,7 @@ pub struct Swarm {
     pace: Arc<Pace>,
     intake: Intake,
     frames: Option<Frames>,
+    faults: Option<SharedPlan>,
     miners: JoinSet<()>,
     /// Those that are there, and how to have them leave.
     present: Vec<Option<oneshot::Sender<Duration>>>,
@@ -69,10 +72,19 @@ pub struct Swarm {
 
 /// Where hashing threads hand in shares.
 #[derive(Clone, Default)]
-pub struct Intake(Arc<Mutex<Vec<Option<mpsc::UnboundedSender<Found>>>>>);
+pub struct Intake(Arc<Mutex<Vec<Option<mpsc::UnboundedSender<Task>>>>>);
+
+/// Something for a miner to do.
+enum Task {
+    Share(Found),
+    Act(Fault),
+}
 
 /// A share, and when it was found. In a box: a channel keeps room for 32 of them.
 type Found = Box<(Share, Instant)>;
+
+/// Which faults are done when, by all miners together.
+pub type SharedPlan = Arc<Mutex<FaultPlan>>;
 
 impl Intake {
     /// Hands a share to its miner.
@@ -80,15 +92,20 @@ impl Intake {
     /// # Errors
     /// The miner has left; here is the share again.
     pub fn submit(&self, worker: u32, share: Share, found: Instant) -> Result<(), Box<Share>> {
-        let found = Box::new((share, found));
-        let sent = match self.lock().get(worker as usize) {
-            Some(Some(sender)) => sender.send(found).map_err(|error| error.0),
-            _ => Err(found),
-        };
-        sent.map_err(|found| Box::new(found.0))
+        match self.send(worker, Task::Share(Box::new((share, found)))) {
+            Err(Task::Share(found)) => Err(Box::new(found.0)),
+            Err(Task::Act(_)) | Ok(()) => Ok(()),
+        }
     }
 
-    fn set(&self, worker: u32, sender: Option<mpsc::UnboundedSender<Found>>) {
+    fn send(&self, worker: u32, task: Task) -> Result<(), Task> {
+        match self.lock().get(worker as usize) {
+            Some(Some(sender)) => sender.send(task).map_err(|error| error.0),
+            _ => Err(task),
+        }
+    }
+
+    fn set(&self, worker: u32, sender: Option<mpsc::UnboundedSender<Task>>) {
         let (mut senders, at) = (self.lock(), worker as usize);
         if senders.len() <= at {
             senders.resize(at + 1, None);
@@ -97,7 +114,7 @@ impl Intake {
     }
 
     /// A panic elsewhere cannot leave the list half written.
-    fn lock(&self) -> MutexGuard<'_, Vec<Option<mpsc::UnboundedSender<Found>>>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Option<mpsc::UnboundedSender<Task>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -111,6 +128,7 @@ impl Swarm {
             tell,
             intake: Intake::default(),
             frames: None,
+            faults: None,
             miners: JoinSet::new(),
             present: Vec::new(),
         }
@@ -120,6 +138,12 @@ impl Swarm {
     #[must_use]
     pub fn tapped(self, frames: Option<Frames>) -> Self {
         Self { frames, ..self }
+    }
+
+    /// Shares go wrong by this plan. Its acts are [orders](Order::Act).
+    #[must_use]
+    pub fn with_faults(self, faults: Option<SharedPlan>) -> Self {
+        Self { faults, ..self }
     }
 
     /// Where shares are handed in.
@@ -148,6 +172,8 @@ impl Swarm {
                 let linger = self.config.limits.linger;
                 let _ = leave.map(|leave| leave.send(linger));
             }
+            // A miner that has left does nothing wrong any more.
+            Order::Act(worker, fault) => drop(self.intake.send(worker, Task::Act(fault))),
         }
     }
 
@@ -160,19 +186,23 @@ impl Swarm {
     }
 
     fn post(&self, worker: u32) -> Post {
-        let (sender, shares) = mpsc::unbounded_channel();
+        let (sender, tasks) = mpsc::unbounded_channel();
         self.intake.set(worker, Some(sender));
         let user = (self.config.user)(worker);
         let client = ClientConfig { user, ..self.config.account.client.clone() };
         Post {
             worker,
-            miner: Miner::new(client),
+            miner: match self.faults {
+                Some(_) => Miner::with_faults(client),
+                None => Miner::new(client),
+            },
             config: Arc::clone(&self.config),
             tell: Arc::clone(&self.tell),
             pace: Arc::clone(&self.pace),
             intake: self.intake.clone(),
             frames: self.frames.clone(),
-            shares,
+            faults: self.faults.clone(),
+            tasks,
             backoff: Backoff::new(&self.config.limits),
             had_work: false,
             unwritten: Vec::new(),
@@ -189,7 +219,8 @@ struct Post {
     pace: Arc<Pace>,
     intake: Intake,
     frames: Option<Frames>,
-    shares: mpsc::UnboundedReceiver<Found>,
+    faults: Option<SharedPlan>,
+    tasks: mpsc::UnboundedReceiver<Task>,
     backoff: Backoff,
     /// The present connection has had a job.
     had_work: bool,
@@ -233,9 +264,9 @@ impl Post {
             }
         }
         self.intake.set(self.worker, None);
-        self.shares.close();
-        while let Some(found) = self.shares.recv().await {
-            self.submit(*found);
+        self.tasks.close();
+        while let Some(task) = self.tasks.recv().await {
+            self.take(task);
         }
         let now = self.now();
         self.miner.finish(now);
@@ -317,6 +348,10 @@ impl Post {
                 return Some(reason);
             }
             let now = self.now();
+            let is_silent = self.miner.is_silent();
+            if is_silent {
+                stuck = now;
+            }
             let is_answered = self.miner.pending() == 0 && wire.is_sent();
             if leaving.is_some_and(|(from, by)| (is_answered && now >= from) || now >= by) {
                 return None;
@@ -331,8 +366,8 @@ impl Post {
             let wait = due.unwrap_or(Duration::MAX).saturating_sub(now);
             tokio::select! {
                 biased;
-                Some(found) = self.shares.recv() => self.submit(*found),
-                exchanged = wire.exchange() => match exchanged {
+                Some(task) = self.tasks.recv() => self.take(task),
+                exchanged = wire.exchange(), if !is_silent => match exchanged {
                     Ok(Exchanged::Received(bytes)) => {
                         let now = self.now();
                         self.miner.handle_bytes(now, &bytes);
@@ -372,8 +407,8 @@ impl Post {
                     self.miner.handle_timeout(now);
                     self.forward();
                 }
-                Some(found) = self.shares.recv() => {
-                    self.submit(*found);
+                Some(task) = self.tasks.recv() => {
+                    self.take(task);
                     self.unwritten.clear();
                     self.forward();
                 }
@@ -382,10 +417,21 @@ impl Post {
         }
     }
 
-    fn submit(&mut self, (share, found): (Share, Instant)) {
+    fn take(&mut self, task: Task) {
         let now = self.now();
-        self.miner.submit(now, share);
-        self.unwritten.push(found);
+        match task {
+            Task::Act(fault) => self.miner.act(now, fault),
+            Task::Share(found) => {
+                let (share, found) = *found;
+                match self.faults.as_ref().and_then(|plan| lock(plan).for_share(now)) {
+                    Some(fault) => self.miner.submit_wrong(now, share, fault),
+                    None => {
+                        self.miner.submit(now, share);
+                        self.unwritten.push(found);
+                    }
+                }
+            }
+        }
     }
 
     /// Passes the miner's events on.
@@ -409,6 +455,11 @@ impl Post {
     fn now(&self) -> Duration {
         self.config.started.elapsed()
     }
+}
+
+/// A panic elsewhere cannot leave a plan half changed.
+fn lock(plan: &SharedPlan) -> MutexGuard<'_, FaultPlan> {
+    plan.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A bound on how many connections are opened in a second, all miners together.

@@ -31,6 +31,7 @@ pub use client::{
 };
 pub use close::CloseReason;
 pub use limits::Limits;
+pub use message::read_answer;
 pub use midstate_chain::Verdict;
 pub use payout::{ExpectedPayout, PayoutError};
 pub use sanitize::sanitize;

@@ -144,6 +144,18 @@ impl Answer {
     }
 }
 
+/// The number of the request that a line answers, and the answer if it is yes or no: accepted, or
+/// refused with a code, if it has one. `None` for any other line. For those who send requests
+/// beside those of a [`Client`](crate::Client), which leaves the answers to them alone.
+pub fn read_answer(line: &[u8], depth: usize) -> Option<(u64, Result<(), Option<i64>>)> {
+    match Message::parse(line, depth) {
+        Ok(Some(Message::Answer(answer))) => {
+            Some((answer.id?, answer.accepted().map_err(|refusal| refusal.code)))
+        }
+        _ => None,
+    }
+}
+
 impl Refusal {
     /// Whether the server does not know the call.
     pub(crate) fn is_unknown_method(&self) -> bool {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use midstate_chain::{Hash256, Verdict};
 use midstate_work::{Ledger, Rejects};
 
-use crate::{Event, Latencies};
+use crate::{Event, Fault, FaultBooks, Latencies};
 
 /// New blocks of which miners may still hear: a miner that is further behind begins a tip anew.
 const RECENT: usize = 16;
@@ -22,6 +22,7 @@ pub struct Books {
     own: Latencies,
     connections: Connections,
     tips: Tips,
+    faults: FaultBooks,
 }
 
 /// The books of one miner.
@@ -111,6 +112,8 @@ impl Books {
                 miner.state = State::Offline;
                 both(|of| of.lost += 1, miner, &mut self.connections);
             }
+            Event::Cut { .. } => miner.state = State::Offline,
+            Event::Fault(news) => self.faults.record(news),
             Event::Left => miner.state = State::Absent,
             Event::Job(Some(job)) => {
                 miner.state = State::Working;
@@ -175,6 +178,16 @@ impl Books {
     /// From finding a share to its last byte in the socket: our own part of the time.
     pub fn own(&self) -> &Latencies {
         &self.own
+    }
+
+    /// What was done wrong on purpose, and what the pool made of it.
+    pub fn faults(&self) -> &FaultBooks {
+        &self.faults
+    }
+
+    /// These kinds of faults are to be done, so that they are told even if none is done.
+    pub fn expect_faults(&mut self, kinds: impl Iterator<Item = Fault>) {
+        self.faults = FaultBooks::of(kinds);
     }
 
     /// All connections.

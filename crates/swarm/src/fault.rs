@@ -8,6 +8,7 @@ mod tests;
 
 use std::time::Duration;
 
+use midstate_chain::Job;
 use midstate_limits::{LimitRow, row};
 
 use crate::amount::{self, WHOLE};
@@ -132,6 +133,37 @@ impl Fault {
     fn row(self) -> (Self, Matter, &'static str, &'static str, &'static str) {
         KINDS[self as usize]
     }
+}
+
+/// News of a fault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FaultNews {
+    /// It was done: a share was put on its way, an act was begun.
+    Done(Fault),
+    /// It could not be done.
+    Unsent(Fault),
+    /// The pool answered.
+    Answered {
+        /// What.
+        fault: Fault,
+        /// Accepted, or refused with a code, if it gave one.
+        answer: Result<(), Option<i64>>,
+        /// From sending to the answer.
+        latency: Duration,
+    },
+    /// No answer came, and none can come any more.
+    Unanswered(Fault),
+    /// The pool ended the connection meanwhile.
+    CutOff(Fault),
+}
+
+/// The difficulty of the network from which on nothing is done wrong: its blocks are worth money.
+/// No chain for tests is as hard, and no other sign is in every job.
+pub const EARNEST: f64 = 1e10;
+
+/// Whether the job is of a chain whose blocks are worth money, as far as that can be told.
+pub fn is_earnest(job: &Job) -> bool {
+    job.network_target.difficulty() >= EARNEST
 }
 
 /// How often a fault is wished for.

@@ -16,6 +16,7 @@ mod books;
 mod draw;
 pub mod expect;
 mod fault;
+mod findings;
 mod latencies;
 mod limits;
 mod miner;
@@ -24,7 +25,10 @@ mod search;
 
 pub use allotment::{Allotment, HashCount, Piece, Turn};
 pub use books::{Books, Connections, Standing, State};
-pub use fault::{Fault, FaultBooks, FaultCounts, FaultError, FaultPlan};
+pub use fault::{
+    EARNEST, Fault, FaultBooks, FaultCounts, FaultError, FaultNews, FaultPlan, is_earnest,
+};
+pub use findings::{Findings, Following, Look, Vardiff};
 pub use latencies::Latencies;
 pub use limits::Limits;
 pub use miner::{Event, Miner};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use midstate_limits::{LimitRow, row};
 
-use crate::{expect, fault, script};
+use crate::{expect, fault, findings, script};
 
 /// The limits of a swarm. Two sets: for pools on this machine or in a private network, and for
 /// pools at public addresses.
@@ -61,6 +61,7 @@ impl Limits {
         rows.extend(script::rows());
         rows.extend(fault::rows());
         rows.extend(expect::rows());
+        rows.extend(findings::rows());
         rows
     }
 }

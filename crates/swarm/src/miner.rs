@@ -1,5 +1,7 @@
 //! One miner of the swarm: a Stratum client whose events are numbered and timed for the books.
 
+mod wrong;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,12 +9,22 @@ use std::time::Duration;
 use midstate_chain::{Job, Share};
 use midstate_stratum::{Client, ClientConfig, ClientEvent, Remark, ShareOutcome};
 
+use crate::fault::{Fault, FaultNews, is_earnest};
+use wrong::Wrong;
+
 /// A miner, over as many connections as it takes. In the shape of
 /// [`Client`]: bytes go in, lines and events come out, and `now` is an argument.
 #[derive(Debug)]
 pub struct Miner {
     client: Client,
+    /// There as soon as something goes wrong on purpose.
+    wrong: Option<Box<Wrong>>,
+    is_let_in: bool,
     has_job: bool,
+    /// The pool's newest job.
+    job: Option<Arc<Job>>,
+    /// The present connection is cut on purpose.
+    is_cut: bool,
     /// The present connection is to end, and why.
     end: Option<String>,
     events: VecDeque<Event>,
@@ -52,6 +64,13 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// The connection has ended, which a fault has brought about.
+    Cut {
+        /// Why.
+        reason: String,
+    },
+    /// News of a fault.
+    Fault(FaultNews),
     /// It has left for good.
     Left,
     /// Something for people.
@@ -61,8 +80,22 @@ pub enum Event {
 impl Miner {
     /// A miner that is not connected.
     pub fn new(config: ClientConfig) -> Self {
-        let (client, events) = (Client::new(config), VecDeque::new());
-        Self { client, has_job: false, end: None, events }
+        Self {
+            client: Client::new(config),
+            wrong: None,
+            is_let_in: false,
+            has_job: false,
+            job: None,
+            is_cut: false,
+            end: None,
+            events: VecDeque::new(),
+        }
+    }
+
+    /// A miner that may be asked to do something wrong.
+    pub fn with_faults(config: ClientConfig) -> Self {
+        let wrong = Some(Box::new(Wrong::new(&config)));
+        Self { wrong, ..Self::new(config) }
     }
 
     /// A connection is open: the handshake is ready to be sent.
@@ -70,34 +103,94 @@ impl Miner {
         self.end = None;
         self.client.handle_connected(now);
         self.events.push_back(Event::Connected);
-        self.take_events();
+        self.take_events(now);
     }
 
     /// The connection has ended.
     pub fn handle_disconnected(&mut self, now: Duration, reason: &str) {
         self.client.handle_disconnected(now);
-        self.take_events();
+        let is_ours = self.wrong.as_mut().is_some_and(|wrong| wrong.handle_disconnected());
+        let is_cut = std::mem::take(&mut self.is_cut) || is_ours;
+        self.take_events(now);
+        self.is_let_in = false;
         self.drop_job();
-        self.events.push_back(Event::Lost { reason: reason.to_owned() });
+        let reason = reason.to_owned();
+        self.events.push_back(match is_cut {
+            true => Event::Cut { reason },
+            false => Event::Lost { reason },
+        });
     }
 
     /// Bytes came.
     pub fn handle_bytes(&mut self, now: Duration, bytes: &[u8]) {
+        if let Some(wrong) = &mut self.wrong {
+            wrong.handle_bytes(now, bytes);
+        }
         self.client.handle_bytes(now, bytes);
-        self.take_events();
+        self.take_events(now);
     }
 
     /// The time of [`poll_timeout`](Self::poll_timeout) has come.
     pub fn handle_timeout(&mut self, now: Duration) {
+        if let Some(wrong) = &mut self.wrong {
+            wrong.handle_timeout(now);
+        }
         self.client.handle_timeout(now);
-        self.take_events();
+        self.take_events(now);
     }
 
     /// A share was found.
     pub fn submit(&mut self, now: Duration, share: Share) {
-        self.events.push_back(Event::Found);
-        self.client.submit(now, share);
-        self.take_events();
+        let twisted = self.wrong.as_mut().and_then(|wrong| wrong.handle_twisted(now, &share));
+        match twisted {
+            // Its job was of our own making.
+            Some(job) => self.events.extend(job.map(|job| Event::Job(Some(job)))),
+            None => {
+                self.events.push_back(Event::Found);
+                self.client.submit(now, share);
+            }
+        }
+        self.take_events(now);
+    }
+
+    /// A share was found, and goes wrong in that way, if it can. Not where blocks are worth money.
+    pub fn submit_wrong(&mut self, now: Duration, share: Share, fault: Fault) {
+        let is_twisted = self.wrong.as_ref().is_some_and(|wrong| wrong.is_of_ours(&share));
+        if is_twisted || !self.may_spoil(Some(&share.job)) {
+            self.tell(FaultNews::Unsent(fault));
+            return self.submit(now, share);
+        }
+        // A duplicate comes behind the good share.
+        let wrong = self.wrong.as_mut().filter(|_| fault.is_of_share());
+        match wrong.map(|wrong| wrong.spoil(now, share.clone(), fault)) {
+            Some(None) => self.take_events(now),
+            Some(Some(share)) => self.submit(now, share),
+            None => self.submit(now, share),
+        }
+    }
+
+    /// Does something wrong that needs no share. Not where blocks are worth money.
+    pub fn act(&mut self, now: Duration, fault: Fault) {
+        match fault {
+            Fault::Silent | Fault::Disconnect if !self.may_spoil(self.job.as_ref()) => {
+                self.tell(FaultNews::Unsent(fault));
+            }
+            Fault::Silent => {
+                self.wrong.iter_mut().for_each(|wrong| wrong.fall_silent(now));
+            }
+            Fault::Disconnect => {
+                self.tell(FaultNews::Done(fault));
+                self.is_cut = true;
+                self.end.get_or_insert_with(|| "cut on purpose (disconnect)".to_owned());
+            }
+            _ => self.tell(FaultNews::Unsent(fault)),
+        }
+        self.take_events(now);
+    }
+
+    /// Whether nothing may be read for now.
+    pub fn is_silent(&self) -> bool {
+        self.wrong.as_ref().is_some_and(|wrong| wrong.is_silent())
     }
 
     /// No more is to be hashed: it waits for its last answers, and leaves.
@@ -108,14 +201,20 @@ impl Miner {
     /// The end: a share without an answer is unresolved.
     pub fn finish(&mut self, now: Duration) {
         self.client.finish(now);
-        self.take_events();
+        if let Some(wrong) = &mut self.wrong {
+            wrong.finish();
+        }
+        self.take_events(now);
         self.drop_job();
         self.events.push_back(Event::Left);
     }
 
     /// The next line to write.
     pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
-        self.client.poll_transmit()
+        match &mut self.wrong {
+            Some(wrong) => wrong.poll_transmit(&mut self.client),
+            None => self.client.poll_transmit(),
+        }
     }
 
     /// The next event.
@@ -130,28 +229,57 @@ impl Miner {
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub fn poll_timeout(&self) -> Option<Duration> {
-        self.client.poll_timeout()
+        let wrong = self.wrong.as_ref().and_then(|wrong| wrong.poll_timeout());
+        [self.client.poll_timeout(), wrong].into_iter().flatten().min()
     }
 
-    /// Shares without a verdict.
+    /// Shares without a verdict, those that went wrong on purpose included.
     pub fn pending(&self) -> usize {
-        self.client.pending()
+        self.client.pending() + self.wrong.as_ref().map_or(0, |wrong| wrong.pending())
+    }
+
+    /// Whether something may go wrong with a share of this job: the pool has let us in, and the job
+    /// is its newest one and of a chain for tests.
+    fn may_spoil(&self, job: Option<&Arc<Job>>) -> bool {
+        let is_newest = |job: &Arc<Job>| {
+            self.job.as_ref().is_some_and(|newest| Arc::ptr_eq(newest, job) && !is_earnest(job))
+        };
+        self.is_let_in && self.wrong.is_some() && job.is_some_and(is_newest)
+    }
+
+    fn tell(&mut self, news: FaultNews) {
+        self.events.push_back(Event::Fault(news));
     }
 
     fn drop_job(&mut self) {
+        self.job = None;
         if std::mem::take(&mut self.has_job) {
             self.events.push_back(Event::Job(None));
         }
     }
 
-    fn take_events(&mut self) {
+    fn take_events(&mut self, now: Duration) {
+        self.take_client_events(now);
+        while let Some(news) = self.wrong.as_mut().and_then(|wrong| wrong.poll_news()) {
+            self.tell(news);
+        }
+    }
+
+    fn take_client_events(&mut self, now: Duration) {
         while let Some(event) = self.client.poll_event() {
             let event = match event {
-                ClientEvent::Authorized => Event::LetIn,
+                ClientEvent::Authorized => {
+                    self.is_let_in = true;
+                    Event::LetIn
+                }
                 ClientEvent::AuthorizationRefused { reason } => Event::Refused { reason },
                 ClientEvent::Job(job) => {
                     self.has_job = true;
-                    Event::Job(Some(job))
+                    let before = self.job.replace(Arc::clone(&job));
+                    Event::Job(Some(match &mut self.wrong {
+                        Some(wrong) => wrong.handle_job(now, &job, before.as_ref()),
+                        None => job,
+                    }))
                 }
                 ClientEvent::Difficulty(difficulty) => Event::Difficulty(difficulty),
                 ClientEvent::Verdict(outcome) => Event::Verdict(outcome),

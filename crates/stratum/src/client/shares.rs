@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use midstate_chain::{Hash256, Share, Verdict};
-use serde_json::json;
 
 use super::handshake::Handshake;
 use super::jobs::Jobs;
@@ -15,8 +14,8 @@ use super::output::Output;
 use super::rate::Bucket;
 use super::trust::Trust;
 use crate::advice::{Cause, Circumstances, advice};
-use crate::message::{self, Answer};
-use crate::{ClientEvent, CloseReason, Limits, ShareOutcome};
+use crate::message::Answer;
+use crate::{ClientEvent, CloseReason, Limits, ShareOutcome, Submission};
 
 /// Shares without a verdict.
 #[derive(Debug)]
@@ -267,23 +266,19 @@ impl Shares {
         self.trust.sent(now);
     }
 
-    /// All fields at full width in lower case: a pool that does not check cuts an unpadded one
-    /// wrong (NerdMiner lost 1 share in 16 so).
     fn submit_line(&self, id: u64, share: &Share, rolling: bool, mask: u32) -> Vec<u8> {
-        let mut params = vec![
-            json!(self.user),
-            json!(share.job.id),
-            json!(const_hex::encode(&share.extranonce2)),
-            json!(format!("{:08x}", share.time)),
-            json!(format!("{:08x}", share.nonce)),
-        ];
-        if rolling {
-            // The mask that holds now, since the pool joins the bits with that one. Bits beyond it
-            // that a block rolled are told all the same: some pools only OR them.
-            let rolled = share.version ^ share.job.version;
-            params.push(json!(format!("{:08x}", share.version & (mask | rolled))));
+        // The mask that holds now, since the pool joins the bits with that one. Bits beyond it that
+        // a block rolled are told all the same: some pools only OR them.
+        let rolled = share.version ^ share.job.version;
+        Submission {
+            worker: self.user.clone(),
+            job_id: share.job.id.clone(),
+            extranonce2: share.extranonce2.clone(),
+            time: share.time,
+            nonce: share.nonce,
+            version_bits: rolling.then_some(share.version & (mask | rolled)),
         }
-        message::request(id, "mining.submit", &params.into())
+        .to_line(id)
     }
 
     /// The pool answered request `id`. `false` if that is no share of ours.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::Fault;
+use super::{Fault, FaultNews};
 
 /// Different codes that are kept apart for one kind; a pool may invent others without end.
 const CODES: usize = 16;
@@ -26,8 +26,10 @@ pub struct FaultCounts {
     pub refused: BTreeMap<Option<i64>, u64>,
     /// Shares whose connection ended before an answer came.
     pub unanswered: u64,
-    /// Shares that could not be sent, as one that was to be stale while its job lasted.
+    /// Faults that could not be done, as a stale share whose job lasted to the end.
     pub unsent: u64,
+    /// Faults during which the pool ended the connection.
+    pub cut_off: u64,
 }
 
 impl FaultBooks {
@@ -46,44 +48,18 @@ impl FaultBooks {
         self.kinds().filter(|(fault, _)| fault.is_wrong()).map(|(_, counts)| counts.accepted).sum()
     }
 
-    /// Shares were sent or acts done.
-    pub fn add_done(&mut self, fault: Fault) {
-        self.of_kind(fault).done += 1;
-    }
-
-    /// One could not be sent.
-    pub fn add_unsent(&mut self, fault: Fault) {
-        self.of_kind(fault).unsent += 1;
-    }
-
-    /// The pool answered: accepted, or refused with a code.
-    pub fn add_answer(&mut self, fault: Fault, answer: Result<(), Option<i64>>) {
-        let counts = self.of_kind(fault);
-        match answer {
-            Ok(()) => counts.accepted += 1,
-            Err(code) => {
-                let is_known = counts.refused.contains_key(&code);
-                let code = if is_known || counts.refused.len() < CODES { code } else { None };
-                *counts.refused.entry(code).or_default() += 1;
-            }
-        }
-    }
-
-    /// No answer came.
-    pub fn add_unanswered(&mut self, fault: Fault) {
-        self.of_kind(fault).unanswered += 1;
-    }
-
-    /// The books of another worker.
-    pub fn add(&mut self, other: &Self) {
-        for (fault, more) in other.kinds() {
-            let counts = self.of_kind(fault);
-            counts.done += more.done;
-            counts.accepted += more.accepted;
-            counts.unanswered += more.unanswered;
-            counts.unsent += more.unsent;
-            for (&code, &count) in &more.refused {
-                *counts.refused.entry(code).or_default() += count;
+    /// Books the news of a fault.
+    pub fn record(&mut self, news: &FaultNews) {
+        match *news {
+            FaultNews::Done(fault) => self.of_kind(fault).done += 1,
+            FaultNews::Unsent(fault) => self.of_kind(fault).unsent += 1,
+            FaultNews::Unanswered(fault) => self.of_kind(fault).unanswered += 1,
+            FaultNews::CutOff(fault) => self.of_kind(fault).cut_off += 1,
+            FaultNews::Answered { fault, answer: Ok(()), .. } => self.of_kind(fault).accepted += 1,
+            FaultNews::Answered { fault, answer: Err(code), .. } => {
+                let refused = &mut self.of_kind(fault).refused;
+                let has_room = refused.len() < CODES || refused.contains_key(&code);
+                *refused.entry(code.filter(|_| has_room)).or_default() += 1;
             }
         }
     }
@@ -101,7 +77,7 @@ impl FaultCounts {
 
     /// The sentence of a table: `sent 20 duplicates: 20 refused with 22`.
     pub fn sentence(&self, fault: Fault) -> String {
-        let Self { done, accepted, refused, unanswered, unsent } = self;
+        let Self { done, accepted, refused, unanswered, unsent, cut_off } = self;
         let verb = if fault.is_of_share() { "sent" } else { "made" };
         let mut parts: Vec<String> = Vec::new();
         let mut part = |count: u64, words: fmt::Arguments<'_>| {
@@ -120,7 +96,8 @@ impl FaultCounts {
             false => part(*accepted, format_args!("accepted")),
         }
         part(*unanswered, format_args!("not answered"));
-        part(*unsent, format_args!("could not be sent"));
+        part(*cut_off, format_args!("cut off by the pool"));
+        part(*unsent, format_args!("could not be {verb}"));
         let head = format!("{verb} {}", fault.counted(*done));
         match parts.is_empty() {
             true => head,

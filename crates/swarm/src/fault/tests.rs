@@ -111,12 +111,17 @@ fn a_mistake_names_the_word_and_the_forms() {
     assert!(said("").contains("`` is no kind of fault"));
 }
 
+fn answered(fault: Fault, answer: Result<(), Option<i64>>) -> FaultNews {
+    FaultNews::Answered { fault, answer, latency: Duration::ZERO }
+}
+
 #[test]
 fn the_books_say_what_the_pool_made_of_them() {
+    use FaultNews::{CutOff, Done, Unanswered, Unsent};
     let mut books = FaultBooks::of([Fault::Duplicate, Fault::Stale].into_iter());
     for _ in 0..20 {
-        books.add_done(Fault::Duplicate);
-        books.add_answer(Fault::Duplicate, Err(Some(22)));
+        books.record(&Done(Fault::Duplicate));
+        books.record(&answered(Fault::Duplicate, Err(Some(22))));
     }
     let sentences = |books: &FaultBooks| -> Vec<String> {
         books.kinds().map(|(fault, counts)| counts.sentence(fault)).collect()
@@ -126,16 +131,21 @@ fn the_books_say_what_the_pool_made_of_them() {
         ["sent 0 stale shares", "sent 20 duplicates: 20 refused with 22"]
     );
     assert_eq!(books.let_through(), 0);
-    let mut other = FaultBooks::default();
     for answer in [Ok(()), Err(None), Err(Some(21))] {
-        other.add_done(Fault::Stale);
-        other.add_answer(Fault::Stale, answer);
+        books.record(&Done(Fault::Stale));
+        books.record(&answered(Fault::Stale, answer));
     }
-    other.add_done(Fault::Disconnect);
-    other.add_unsent(Fault::Stale);
-    other.add_unanswered(Fault::Stale);
-    other.add_answer(Fault::Late, Ok(()));
-    books.add(&other);
+    for news in [
+        Done(Fault::Disconnect),
+        Unsent(Fault::Disconnect),
+        Unsent(Fault::Stale),
+        Unanswered(Fault::Stale),
+        Done(Fault::Silent),
+        CutOff(Fault::Silent),
+        answered(Fault::Late, Ok(())),
+    ] {
+        books.record(&news);
+    }
     assert_eq!(
         sentences(&books),
         [
@@ -143,7 +153,8 @@ fn the_books_say_what_the_pool_made_of_them() {
              not answered, 1 could not be sent",
             "sent 20 duplicates: 20 refused with 22",
             "sent 0 late shares: 1 accepted",
-            "made 1 disconnect",
+            "made 1 silence: 1 cut off by the pool",
+            "made 1 disconnect: 1 could not be made",
         ]
     );
     assert_eq!(books.let_through(), 1, "late shares are good ones");
@@ -153,7 +164,7 @@ fn the_books_say_what_the_pool_made_of_them() {
 fn a_pool_that_invents_codes_fills_no_memory() {
     let mut books = FaultBooks::default();
     for code in 0..1000 {
-        books.add_answer(Fault::Low, Err(Some(code)));
+        books.record(&answered(Fault::Low, Err(Some(code))));
     }
     let (_, counts) = books.kinds().next().unwrap();
     assert!(counts.refused.len() <= 17);
