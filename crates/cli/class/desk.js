@@ -34,6 +34,7 @@ class Desk {
     this.kernel = null;
     this.samples = [];
     this.begun = performance.now();
+    this.heardAt = this.begun;
   }
 
   start() {
@@ -87,6 +88,7 @@ class Desk {
   }
 
   hear(worker, news) {
+    this.heardAt = performance.now();
     if (news.broken) {
       this.lose(worker, news.broken);
       return;

@@ -8,7 +8,10 @@ const REPORT_AFTER = 10000;
 const REQUEST_GAP = 250;
 const RETRY_AFTER = [1000, 2000, 4000];
 const MOST_HITS_SENT = 16;
-// After so long without a tick the device has slept.
+// After so long without a word from the class the connection is bad, and then it is made anew.
+const AWAY_AFTER = 4000;
+const DEAF_AFTER = 12000;
+// After so long without a tick, and no hash meanwhile, the device has slept.
 const SLEPT_AFTER = 5000;
 const MOMENT = 5000;
 
@@ -227,6 +230,7 @@ async function askWhy() {
 // By piece, oldest first: the hits that are not yet answered, the hashes done, and those told.
 const reports = new Map();
 let delivering = false;
+let unanswered = false;
 let toldAt = 0;
 
 function reportOf(piece) {
@@ -282,11 +286,13 @@ async function send(report) {
       const answer = await post('hits?device=' + device.token, body);
       const said = await answer.json().catch(() => null);
       if (desk === null) return;
+      unanswered = false;
       if (take(report, answer, said)) return;
       wait = Math.max(wait, (said?.wait ?? 0) * 1000);
     } catch (error) {
       // No network, which comes back.
       if (!(error instanceof TypeError)) throw error;
+      unanswered = true;
     }
     await sleep(wait);
   }
@@ -329,14 +335,22 @@ let tickedAt = 0;
 
 function tick() {
   const now = performance.now();
-  if (tickedAt > 0 && now - tickedAt > SLEPT_AFTER) {
-    put('slept', 'This page was asleep for ' + duration((now - tickedAt) / 1000)
+  const gap = now - tickedAt;
+  if (tickedAt > 0 && gap > SLEPT_AFTER && desk !== null && !desk.paused && now - desk.heardAt > gap / 2) {
+    put('slept', 'This page was asleep for ' + duration(gap / 1000)
       + ', as phones do when the screen is dark or another app is in front.');
   }
   tickedAt = now;
   if (desk === null) return;
+  const silent = heardAt > 0 ? now - heardAt : 0;
+  if (silent > DEAF_AFTER && source !== null) {
+    // A network that was changed leaves connections behind that say nothing for ever.
+    source.close();
+    heardAt = now;
+    listen();
+  }
   const connected = source !== null && source.readyState === EventSource.OPEN;
-  if (!connected && heardAt > 0) setState('away');
+  if (heardAt > 0 && (!connected || unanswered || silent > AWAY_AFTER)) setState('away');
   else if (desk.paused) setState('paused');
   else setState(desk.kernel === null || desk.work === null ? 'starting' : 'mining');
   draw();
