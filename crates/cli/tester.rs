@@ -80,11 +80,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "CONDITIONS")]
     expect: Option<String>,
     #[command(flatten)]
-    frames: FramesArgs,
-    #[command(flatten)]
     route: RouteArgs,
     #[command(flatten)]
     hash: HashArgs,
+    #[command(flatten)]
+    frames: FramesArgs,
     #[command(flatten)]
     view: ViewArgs,
 }

@@ -9,5 +9,6 @@ mod nodes;
 mod pipes;
 mod pool_server;
 mod socks;
+mod swarm;
 mod tls;
 mod trust;
