@@ -11,7 +11,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use midstate_sha256d::{Kernel, Midstate, Tail, Work};
 use sha2::{Digest, Sha256};
 
-/// What one iteration hashes: about a millisecond of it.
+/// Hashes of one iteration: about a millisecond.
 const HASHES: u64 = 8192;
 
 fn kernels(criterion: &mut Criterion) {

@@ -95,7 +95,7 @@ fn the_page_shows_a_class_at_a_node() {
     let block = |block: &&Value| block["hash"] == found["hash"];
     let block = seen["chain"].as_array().unwrap().iter().find(block).unwrap();
     assert_eq!((&block["finder"], &block["height"]), (&Value::from("ada"), &found["height"]));
-    // What the page calls the chain is the node's.
+    // The chain on the page is the node's.
     let height = found["height"].as_u64().unwrap();
     assert_eq!(node.block(height)["hash"], found["hash"]);
 

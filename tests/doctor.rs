@@ -121,7 +121,7 @@ fn u10_a_port_where_nobody_listens() {
     found.assert(5, &ALL[..2], &[("connection", "fail")], &["refused", "check the port"]);
 }
 
-/// What a node answers when all is well on main.
+/// The answer of a node where all is well, on mainnet.
 fn answer(method: &str) -> Value {
     match method {
         "getblockchaininfo" => json!({
@@ -211,8 +211,8 @@ fn u10_signets_are_told_apart_by_who_may_mine() {
     found.assert(1, &checks[..8], &not_ok, &["must be signed by the holders of its key"]);
 }
 
-/// What a miner and the doctor say about a node on regtest that answers `getblocktemplate` so: the
-/// exit codes, and the words of both.
+/// The exit codes and the words of a miner and of the doctor, at a node on regtest that answers
+/// `getblocktemplate` so.
 fn judged(template: &Value) -> [(i32, String); 2] {
     let template = template.clone();
     both_say(move || template.clone(), &json!("bad-cb-amount"))

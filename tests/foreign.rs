@@ -55,7 +55,7 @@ impl Foreigner {
         }
     }
 
-    /// Somebody was faster: on to the next job, if that is not here already.
+    /// Another miner was faster: on to the next job, if that is not here already.
     fn give_up(&mut self, id: &str) {
         self.job.take_if(|job| job[0] == id);
     }

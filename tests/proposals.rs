@@ -31,7 +31,7 @@ fn payout() -> Payout {
     }
 }
 
-/// What the node says to a block without proof of work.
+/// The node's answer to a block without proof of work.
 fn propose(node: &Bitcoind, block: &str) -> Value {
     node.call("getblocktemplate", json!([{"mode": "proposal", "data": block}]))
 }
@@ -74,7 +74,7 @@ fn fifty_templates_of_changing_shape_are_all_right() {
     assert_eq!(shapes.len(), 50, "templates were alike");
 }
 
-/// What breaks a block, and what the node says to it.
+/// A change that breaks a block, with the node's words for it.
 type Breakage = (&'static str, fn(&mut Block));
 
 /// Each breaks one rule; afterwards the header gets the merkle root that fits.

@@ -44,7 +44,7 @@ pub(crate) fn printed(columns: u16, arguments: &[&str]) -> String {
     text
 }
 
-/// What the terminal shows.
+/// The content of the terminal.
 struct Display {
     seen: Mutex<Seen>,
     changed: Condvar,

@@ -1,4 +1,4 @@
-//! What stands in front of a node and speaks TLS, as nginx would; and certificates for it.
+//! A front that speaks TLS before a node, as nginx would; and certificates for it.
 
 use std::path::PathBuf;
 use std::sync::Arc;

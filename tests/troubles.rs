@@ -1,5 +1,5 @@
-//! What may happen between a miner and its node, on a real node: no block is lost, nothing is sent
-//! twice without need, and the summary tells the truth.
+//! Troubles between a miner and its node, on a real node: no block is lost, nothing is sent twice
+//! without need, and the summary tells the truth.
 #![cfg(unix)]
 
 use std::process::{Command, Stdio};

@@ -54,7 +54,8 @@ impl PoolSide {
     }
 }
 
-/// What suits whoever is there, and what they ask for. At the embedded pool its miners are shown.
+/// The view for a terminal or for a pipe, as the flags ask for it. At the embedded pool its miners
+/// are shown.
 pub(crate) fn views<'a>(
     args: &ViewArgs,
     pool: Option<PoolSide>,

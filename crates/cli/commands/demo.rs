@@ -327,8 +327,8 @@ async fn serve<B: Backend>(
     Ok(pool)
 }
 
-/// What came when mining had ended: guests that were still there leave with the pool, and the node
-/// judges the last blocks, which the pool had taken.
+/// Tells the news that came after the end of mining: guests that were still there leave with the
+/// pool, and the node judges the last blocks, which the pool had taken.
 fn tell_late(news: &mut mpsc::UnboundedReceiver<PoolNews>, out: &mut Output) {
     while let Ok(news) = news.try_recv() {
         let event = match news {

@@ -229,7 +229,8 @@ fn examined(Step { stage, took, outcome }: Step) -> Finding {
     Finding { check: check.to_owned(), health, found, cure, took: Some(took) }
 }
 
-/// Whom the job's coinbase pays. With `--payout-strict` a job that does not pay is none.
+/// The check of the address that the job's coinbase pays. With `--payout-strict` a job that does
+/// not pay is none.
 fn payout(expected: &ExpectedPayout, job: &Job) -> Finding {
     let (health, found) = match expected.check(job) {
         Ok(()) => (Health::Ok, format!("the job's coinbase pays {}", expected.address)),

@@ -1,6 +1,6 @@
-//! What there is to see, and which page suits the terminal: one column of labelled rows, or two
-//! panes from 100 columns on; below it what was said. No terminal here; [`Screen`](super::Screen)
-//! has it.
+//! The content of the live view, laid out for the terminal's size: one column of labelled rows, or
+//! two panes from 100 columns on; below them the newest messages. No terminal here;
+//! [`Screen`](super::Screen) has it.
 
 mod help;
 mod rows;
@@ -194,7 +194,7 @@ impl Scene {
         }
     }
 
-    /// What was said last, wrapped into at most `count` lines. Only the newest may be cut short.
+    /// The newest messages, wrapped into at most `count` lines. Only the newest may be cut short.
     fn newest_words(&self, width: usize, count: usize) -> VecDeque<Line<'static>> {
         let mut lines = VecDeque::new();
         for said in self.shown.iter().rev() {

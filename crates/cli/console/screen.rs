@@ -193,8 +193,8 @@ enum Meant {
     EndHelp,
 }
 
-/// What the keys ask for. Keys with longer names have letters in them that mean nothing here: F1 is
-/// `ESC O P`, an arrow `ESC [ A`.
+/// The requests of the keys. Keys with longer names have letters in them that mean nothing here: F1
+/// is `ESC O P`, an arrow `ESC [ A`.
 fn meant_by(keys: &[u8]) -> Vec<Meant> {
     let (mut meant, mut keys) = (Vec::new(), keys.iter());
     while let Some(key) = keys.next() {

@@ -159,7 +159,7 @@ impl Args {
     }
 }
 
-/// What the lines are held against: the core's clock and the `sha2` crate, of the same run.
+/// The yardsticks of the lines: the core's clock and the `sha2` crate, of the same run.
 struct Machine {
     clock: f64,
     best_clock: f64,

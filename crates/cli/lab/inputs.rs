@@ -1,5 +1,5 @@
-//! What the formulas of `econ` and `asic` are fed with: the dated snapshot that ships, overridden
-//! by flags. Nothing is fetched.
+//! The inputs of the formulas of `econ` and `asic`: the dated snapshot that ships, overridden by
+//! flags. Nothing is fetched.
 
 use midstate_chain::{DifficultyError, Target};
 use midstate_economics::inputs::{Input, Inputs};

@@ -119,7 +119,7 @@ pub(crate) struct Choice {
     pub(crate) thread_rate: f64,
     /// The user's limit, all threads together.
     pub(crate) max_rate: Option<f64>,
-    /// What the threads take; normal, unless whoever chose says otherwise.
+    /// The priority of the threads: normal, unless the caller sets another.
     pub(crate) priority: Priority,
     /// When they rest; always at work, unless whoever chose says otherwise.
     pub(crate) watch: Option<Watch>,

@@ -70,7 +70,7 @@ impl EnergyMeter {
     }
 }
 
-/// What a counter that wraps has counted; once at most, which takes minutes.
+/// The count of a counter that wraps, once at most, which takes minutes.
 fn spent(begin: u64, end: u64, wraps_at: u64) -> u64 {
     if end >= begin { end - begin } else { wraps_at.saturating_sub(begin) + end }
 }

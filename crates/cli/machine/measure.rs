@@ -1,4 +1,4 @@
-//! What can be measured, a window at a time, and what a set of windows says.
+//! Measuring, a window at a time, and the estimate from a set of windows.
 
 use std::io;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -94,9 +94,9 @@ pub(crate) struct Estimate {
     /// best window of all together, as these want each other's. (So do two threads of one core,
     /// where the system counts it as two CPUs; they are added up all the same.)
     pub(crate) best: f64,
-    /// What the threads would do with all of the CPU time that they want: the rate by the CPU time
-    /// that they were given, where the system tells it and that is more than `best`. On a busy
-    /// machine there may be no window without another program in it.
+    /// The rate of the threads with all of the CPU time that they want: by the CPU time that they
+    /// were given, where the system tells it and that is more than `best`. On a busy machine there
+    /// may be no window without another program in it.
     pub(crate) possible: f64,
     pub(crate) samples: usize,
     /// The share of the CPU time that went to other programs; `None` where nothing tells it.
@@ -265,8 +265,8 @@ fn headers<T>(hash: impl Fn(&[u8; 80]) -> T) -> Stretch {
     })
 }
 
-/// What each of some threads says of one and the same window, which opens when all of them are
-/// there: what one does when the others have done counts for nothing.
+/// The measurements of several threads over one and the same window, which opens when all of them
+/// are there: the work of a thread after the others have ended does not count.
 fn on_threads(
     threads: usize,
     measure: impl Fn(Window) -> Stretch + Sync,

@@ -29,8 +29,8 @@ impl Priority {
         if self == Self::Idle {
             /// The lowest, as minerd has it.
             const NICE: i32 = 19;
-            // Whoever lowers himself needs no rights. Where a sandbox forbids even that, hashing
-            // goes on as it is.
+            // Lowering one's own priority needs no rights. Where a sandbox forbids even that,
+            // hashing goes on as it is.
             let _ = rustix::process::setpriority_process(None, NICE);
         }
     }

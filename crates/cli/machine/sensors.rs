@@ -24,7 +24,7 @@ const HYSTERESIS: f64 = 5.0;
 /// Temperatures that a sensor can mean, in degrees; a contact that nothing is connected to reads as
 /// -128 or 255.
 const PLAUSIBLE: RangeInclusive<f64> = -40.0..=150.0;
-/// What the sensors of CPUs are called; the others are those of disks, radios and batteries.
+/// Names of the sensors of CPUs; others are those of disks, radios and batteries.
 const CPU_SENSORS: [&str; 4] = ["coretemp", "k10temp", "zenpower", "x86_pkg_temp"];
 
 // Directories below the root of sysfs; what is in them is in the kernel's documentation, at
@@ -61,7 +61,7 @@ impl SensorArgs {
         Gauge::open(&self.sensors)
     }
 
-    /// What to watch, if anything is asked for and this system can tell it.
+    /// The sensors to watch, if a flag asks for any and this system has them.
     pub(crate) fn watch(&self) -> Result<Option<Watch>, Failure> {
         if !self.pause_on_battery && self.max_temp.is_none() {
             return Ok(None);
@@ -123,7 +123,8 @@ pub(crate) struct Watch {
 #[derive(Debug, Clone)]
 struct Heat {
     limit: f64,
-    /// What was found at the start: if the CPU's sensors fail, a disk's are no substitute.
+    /// The part whose sensors were found at the start: if the CPU's fail, a disk's are no
+    /// substitute.
     part: Part,
     guard: Guard,
 }

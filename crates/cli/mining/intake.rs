@@ -1,4 +1,4 @@
-//! What stands between the hashing threads and mining: it turns shares away that nobody could take,
+//! The intake between the hashing threads and mining: it turns away shares that no pool could take,
 //! before they fill a queue. Called on hashing threads; mining tells it of jobs and verdicts.
 
 use std::sync::Arc;

@@ -256,13 +256,13 @@ impl Miner {
         self.readings = readings;
     }
 
-    /// Somebody asks how things stand.
+    /// A request for the status.
     pub(super) fn handle_status_request(&mut self) {
         let rejects = RejectCount::rows(&self.books.rejects);
         self.tell(News::Report(rejects));
     }
 
-    /// Somebody wants the configuration read again.
+    /// A request to read the configuration again.
     pub(super) fn handle_reload_request(&mut self) {
         match self.reload.request() {
             true => self.act(Action::ReadPools),

@@ -6,7 +6,7 @@ use super::status::Status;
 use super::words::{self, Sentence, Speech};
 use crate::shell::output::Output;
 
-/// Somebody who watches. Called on the mining loop between two events, so it must never wait.
+/// A viewer of mining. Called on the mining loop between two events, so it must never wait.
 pub(crate) trait View {
     /// Something happened, and this is how things stand since.
     fn event(&mut self, event: &Event, status: &Status);
@@ -17,7 +17,7 @@ pub(crate) trait View {
     /// Something to tell people that is no event.
     fn notice(&mut self, _notice: &Notice, _status: &Status) {}
 
-    /// Somebody asked how things stand. These are the reasons for refusals so far.
+    /// The status was asked for. `rejects` are the reasons for refusals so far.
     fn report(&mut self, _status: &Status, _rejects: &[RejectCount]) {}
 
     /// A sentence of the program around mining.

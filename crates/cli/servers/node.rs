@@ -80,7 +80,7 @@ pub(crate) struct NodeArgs {
 struct Files {
     datadir: PathBuf,
     conf: Conf,
-    /// Whose port and cookie to look for; the node has the last word on which it is on.
+    /// The chain whose port and cookie to look for; the node's own word on its chain is final.
     chain: Network,
 }
 

@@ -16,7 +16,7 @@ pub(crate) enum PayeeError {
     Percent(String),
 }
 
-/// Whom every job has to pay, and how much of it.
+/// The address that every job has to pay, and the least share of the job.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Payee(ExpectedPayout);
 

@@ -34,7 +34,7 @@ pub(crate) struct Terms {
     pub(crate) suggest_difficulty: Option<f64>,
 }
 
-/// Whom to trust, as it is said: one choice, whichever flag or key makes it.
+/// The certificates to trust, as flags or keys name them: one choice, whichever of them makes it.
 #[derive(Clone, PartialEq)]
 pub(crate) enum TrustTerms {
     /// `tls-insecure = false`, where the head of the file says otherwise.

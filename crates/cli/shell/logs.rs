@@ -1,13 +1,14 @@
 //! The log: what tracing has to tell, on stderr, or wherever a live view shows it while it has the
 //! terminal.
 
-use std::io::Write;
+use std::io::{Write, stderr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::flags::OutputArgs;
+use super::output::broken;
 use super::printer::{Printer, Stream};
 
 /// The log filter, in tracing's syntax.
@@ -74,7 +75,10 @@ impl Write for Logs {
         let text = String::from_utf8_lossy(line);
         match &*self.listener() {
             Some(listener) => listener(without_colour(&text)),
-            None => self.printer.offer(Stream::Stderr, text.into_owned()),
+            None => {
+                let lines = broken(text.trim_end(), 2, &stderr()).join("\n");
+                self.printer.offer(Stream::Stderr, format!("{lines}\n"));
+            }
         }
         Ok(line.len())
     }

@@ -1,5 +1,5 @@
-//! What goes where: stdout is data, stderr is everything else. With `--json` stdout is one JSON
-//! object a line and nothing but that.
+//! The program's output: data on stdout, everything else on stderr. With `--json` stdout is one
+//! JSON object a line and nothing but that.
 
 use std::io::{IsTerminal, stderr, stdout};
 use std::path::Path;

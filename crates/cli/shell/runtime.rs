@@ -7,10 +7,10 @@ use tokio::runtime::Builder;
 
 /// Runs `task` on a runtime of its own, until it is done.
 ///
-/// What it left on blocking threads is not waited for, as the drop of a runtime would: a resolver
-/// that asks a server which is not there, a file on a machine that does not answer. They take half
-/// a minute or forever, and nobody wants what they find. Blocks for the disk are waited for by the
-/// link that writes them.
+/// Work that the task left on blocking threads is not waited for, unlike at the drop of a runtime:
+/// a resolver that asks a server which is not there, a file on a machine that does not answer. Such
+/// work takes half a minute or forever, and its result is no longer needed. Blocks for the disk are
+/// waited for by the link that writes them.
 pub(crate) fn block_on<T>(task: impl Future<Output = T>) -> io::Result<T> {
     let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| {
         io::Error::new(error.kind(), format!("the network cannot be used here: {error}"))

@@ -1,7 +1,6 @@
-//! What the system may ask of a running miner: the first Ctrl-C or SIGTERM to stop, SIGHUP to read
-//! the configuration again, or to stop where it says that the terminal was closed, SIGUSR1 to print
-//! the status. Where there are no such signals, there is
-//! Ctrl-C.
+//! The signals to a running miner: the first Ctrl-C or SIGTERM to stop, SIGHUP to read the
+//! configuration again, or to stop where it says that the terminal was closed, SIGUSR1 to print the
+//! status. Systems without signals have Ctrl-C.
 
 use std::time::Duration;
 
@@ -64,8 +63,8 @@ fn terminals() -> [bool; 3] {
     [stdin().is_terminal(), stdout().is_terminal(), stderr().is_terminal()]
 }
 
-/// What SIGHUP means: the terminal that the program was started on is gone, or, where it stands or
-/// there never was one (a service, `nohup`), somebody wants the configuration read.
+/// The meaning of a SIGHUP. If the terminal that the program was started on is gone: stop. If it is
+/// still there, or there never was one (a service, `nohup`): read the configuration.
 #[cfg(unix)]
 fn meaning_of_hangup(before: [bool; 3], now: [bool; 3]) -> Request {
     match before.into_iter().zip(now).any(|(before, now)| before && !now) {

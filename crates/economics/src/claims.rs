@@ -1,7 +1,8 @@
-//! What five news articles about mining say, sentence by sentence, and what arithmetic answers.
+//! Claims of five news articles about mining, sentence by sentence, each with the answer of
+//! arithmetic.
 //!
-//! A claim is a paraphrase; the figures in it are the article's. What the answer rests on beside
-//! formulas is in [`crate::figures`], with dates and sources, and each claim names what it uses.
+//! A claim is a paraphrase; the figures in it are the article's. The published figures that an
+//! answer uses are in [`crate::figures`], with dates and sources; each claim names those it uses.
 
 mod asked;
 mod coins;
@@ -52,7 +53,7 @@ pub fn price_of_the_articles() -> Dollars {
 pub enum Verdict {
     /// The arithmetic gives what is claimed.
     Holds,
-    /// Somebody's estimate; the arithmetic around it fits.
+    /// An estimate by somebody; the arithmetic around it fits.
     Estimate,
     /// A forecast or a judgement: it can be computed around, not decided.
     Opinion,

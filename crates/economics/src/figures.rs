@@ -1,4 +1,4 @@
-//! What others published and the claims are held against: `data/figures.toml`, each value with its
+//! Published figures that the claims are held against: `data/figures.toml`, each value with its
 //! date and its source. Unlike [`crate::inputs`], no flag replaces them: they belong to the claims.
 
 use std::collections::BTreeMap;

@@ -52,7 +52,7 @@ pub struct Power {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Basis {
-    /// Somebody held a meter to it.
+    /// Read from a meter.
     Measured,
     /// The maker says so.
     Rated,

@@ -1,4 +1,4 @@
-//! What hashing takes in and what it costs. Revenue is hashprice: dollars for 1 TH/s over a day.
+//! Income and cost of hashing. Revenue is hashprice: dollars for 1 TH/s over a day.
 
 use midstate_chain::{TARGET_SPACING, Target};
 

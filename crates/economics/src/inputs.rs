@@ -1,7 +1,6 @@
-//! What the formulas are fed with when nobody says otherwise: one snapshot, of one day,
-//! `data/inputs.toml`, each value with its source. What follows from other values is computed here,
-//! so that all topics tell the same of one machine. Callers override fields; nothing here is ever
-//! fetched.
+//! The inputs of the formulas: one snapshot, of one day, `data/inputs.toml`, each value with its
+//! source. Values that follow from others are computed here, so that all topics tell the same of
+//! one machine. Callers override fields; nothing here is ever fetched.
 
 use midstate_chain::{DifficultyError, Target};
 use serde::Deserialize;

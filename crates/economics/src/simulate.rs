@@ -29,8 +29,8 @@ pub struct Fleet {
 /// The scenario to simulate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scenario {
-    /// Who there is. The fleet with the most room under its break-even never stops, even at a loss:
-    /// a chain without anybody would stand still.
+    /// The fleets of the network. The fleet with the most room under its break-even never stops,
+    /// even at a loss: a chain without miners would stand still.
     pub fleets: Vec<Fleet>,
     /// Height of the first block, a multiple of 2016.
     pub height: u32,

@@ -30,7 +30,7 @@ fn the_table_is_long_sourced_and_agrees_with_itself() {
     assert_eq!(names.len(), devices.len(), "two rows of one name");
     for device in &devices {
         assert!((2009.0..2027.0).contains(&device.year), "{}", device.name);
-        // Nobody measured a CPU or a GPU at the wall: their watts are a band or absent.
+        // No CPU or GPU was measured at the wall: their watts are a band or absent.
         if let (Class::Cpu | Class::Gpu, Some(power)) = (device.class, device.power) {
             assert!(matches!(power.basis, Basis::Tdp | Basis::Guess), "{}", device.name);
             assert!(power.band().low < power.band().high, "{}", device.name);

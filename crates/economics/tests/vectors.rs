@@ -305,7 +305,7 @@ fn a_source_names_a_page_that_a_reader_can_open_or_the_grade_says_so() {
         assert!(has_address || device.confidence == Confidence::D, "{name}: {}", device.source);
         assert!(device.source.contains(", "), "{name} has no publisher: {}", device.source);
         assert!(!device.source.contains("public file"), "{name}");
-        // What no meter has seen is not the best grade, and a person's watts are an estimate.
+        // Watts without a meter do not have the best grade, and a person's are an estimate.
         let basis = device.power.map(|power| power.basis);
         if matches!(basis, Some(Basis::Tdp | Basis::Estimate | Basis::Guess)) {
             assert!(device.confidence >= Confidence::C, "{name}");

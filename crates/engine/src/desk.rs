@@ -86,7 +86,7 @@ pub(crate) struct Task {
     assignment: Arc<Assignment>,
 }
 
-/// Those who steer.
+/// For the side that steers.
 impl Desk {
     /// A desk without a job. `cut` says how each job's search space is cut: the headers of a page,
     /// and the hashes of a unit, which is the least that can be claimed. `on_share` is called by

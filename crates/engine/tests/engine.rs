@@ -411,7 +411,7 @@ fn s6_in_a_flood_of_jobs_each_that_is_begun_lasts_for_some_units() {
     }
     engine.stop();
     shares.try_iter().for_each(|id| *hashed.entry(number(id)).or_default() += 1);
-    // Whose end was no new job.
+    // The last one was not ended by a new job.
     hashed.pop_last();
     for (id, hashes) in hashed {
         assert_eq!(hashes % UNIT, 0, "whole units of job {id}");

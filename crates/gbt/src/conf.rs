@@ -252,9 +252,9 @@ pub fn local_url(conf: &Conf, chain: Network) -> String {
     format!("http://127.0.0.1:{}", conf.port(chain).unwrap_or(default_port(chain)))
 }
 
-/// What to try, in order: flags, environment, cookie, `bitcoin.conf`. A cookie counts only if its
-/// file is there (`exists`), for a node with `rpcpassword` in its file writes none; the one that
-/// was named by flag counts always, since its node may not be up yet.
+/// The credentials to try, in order: flags, environment, cookie, `bitcoin.conf`. A cookie counts
+/// only if its file is there (`exists`), since a node with `rpcpassword` in its file writes none. A
+/// cookie that a flag names counts always, since its node may not be up yet.
 pub fn credentials(
     sources: &LoginSources,
     conf: &Conf,

@@ -35,7 +35,7 @@ pub struct Template {
     pub time: u32,
     /// Subsidy and fees, in satoshi.
     pub coinbase_value: u64,
-    /// What the node wants in the coinbase's input script (`coinbaseaux`); mostly nothing.
+    /// Bytes that the node wants in the coinbase's input script (`coinbaseaux`); mostly none.
     pub coinbase_aux: Vec<u8>,
     /// Everything but the coinbase, in block order.
     pub transactions: Vec<Transaction>,

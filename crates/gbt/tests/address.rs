@@ -135,7 +135,7 @@ proptest! {
         judge(&foreign, chain);
     }
 
-    /// What the `bitcoin` crate refuses, we refuse: no text is paid by mistake.
+    /// We refuse each text that the `bitcoin` crate refuses: none is paid by mistake.
     #[test]
     fn a_changed_letter_is_never_paid(at in 0..42usize, letter in "[a-zA-Z0-9]") {
         let mut text = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080".to_owned();

@@ -319,7 +319,7 @@ fn a_second_node_takes_over_and_gives_back() {
     assert_eq!(world.states()[..2], [(0, NodeState::Connected), (0, NodeState::Lost)]);
     let back = [(0, NodeState::Connected), (0, NodeState::Active)];
     assert!(world.states().ends_with(&back), "{:?}", world.states());
-    // What was mined meanwhile reached the first one, too.
+    // The blocks that were mined meanwhile reached the first node, too.
     assert_eq!(world.cores[0].height(), 1);
 }
 
@@ -539,7 +539,7 @@ fn what_is_left_at_the_end_is_unresolved_and_stays_in_the_spool() {
     assert_eq!(world.spool.len(), 1);
 }
 
-/// What may happen to a node and its miner.
+/// Events at a node and its miner.
 #[derive(Debug, Clone, Copy)]
 enum Fate {
     Mine,
@@ -570,7 +570,7 @@ fn fate() -> impl Strategy<Value = Fate> {
 }
 
 proptest! {
-    /// Whatever happens: in the end the node has every block that was found, each was on disk
+    /// After any events the node has, in the end, every block that was found, each was on disk
     /// before it was sent unless the disk was full, and the ledger adds up.
     #[test]
     fn i8_no_block_is_lost(fates in prop::collection::vec(fate(), 1..60)) {

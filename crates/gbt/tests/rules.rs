@@ -429,7 +429,7 @@ fn rule_4_a_spool_that_cannot_be_written_is_told_once_and_then_counted() {
     assert_eq!(warnings.len(), 3, "at 0, 60 and 120 s: {warnings:?}");
     assert!(warnings[0].contains("could not be written to the spool (no space"), "{warnings:?}");
     assert_eq!(warnings[1], "120 more blocks could not be written to the spool");
-    // What is left is told in the end.
+    // The rest is told in the end.
     world.client.abandon();
     world.settle();
     let words = "59 more blocks could not be written to the spool";

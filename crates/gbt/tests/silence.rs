@@ -31,7 +31,7 @@ fn rule_21_a_node_that_hangs_is_told_and_the_next_one_gives_work_within_ten_seco
             assert!(world.job.is_some());
         }
         hang(&mut world);
-        // Somebody's block: work of its own.
+        // Another miner's block: work of its own.
         world.cores[1].foreign_block();
         world.events.clear();
         world.pass(11);

@@ -385,8 +385,8 @@ fn spool_files_survive_the_way_to_disk_and_damage_is_seen() {
 }
 
 proptest! {
-    /// Whatever the template, the tag and the extranonce: the block is the template's transactions
-    /// in order, under a coinbase that pays exactly the coinbase value to the payout script.
+    /// With any template, tag and extranonce the block is the template's transactions in order,
+    /// under a coinbase that pays exactly the coinbase value to the payout script.
     #[test]
     fn blocks_are_the_template_and_a_coinbase(
         height in 1..20_000_000u32,

@@ -1,5 +1,5 @@
-//! What a node says to our blocks, and what is made of it, in virtual time: no block is called
-//! accepted, rejected or dropped when the node's chain says otherwise, or may still say so.
+//! A node's answers to our blocks, and the verdicts made of them, in virtual time: no block is
+//! called accepted, rejected or dropped when the node's chain says otherwise, or may still say so.
 
 mod support;
 
@@ -74,7 +74,7 @@ fn i8_a_check_that_was_asked_for_in_the_end_is_waited_for() {
         }
         assert_eq!(world.client.ledger().accepted, 0);
     }
-    // Nobody waits for a node that is down.
+    // A node that is down is not waited for.
     let mut world = World::new(vec![Core::new()]);
     world.settle();
     world.mine();

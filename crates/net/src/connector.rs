@@ -77,7 +77,7 @@ impl Connector {
         self.0.spoke_http.store(true, Ordering::Relaxed);
     }
 
-    /// What the server speaks if that is not HTTP, in a sentence; a guess if it said nothing.
+    /// A sentence that names the server's protocol if that is not HTTP; a guess if it said nothing.
     pub(crate) fn explain(&self, reason: String) -> String {
         let (first, to) = (self.0.first.get(), self.0.url.endpoint());
         if self.0.spoke_http.load(Ordering::Relaxed) {

@@ -60,7 +60,7 @@ impl<'a> Endpoint<'a> {
 /// How to get to a server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Route {
-    /// Whom to believe, where there is TLS.
+    /// The certificates to trust, where there is TLS.
     pub trust: Trust,
     /// Through whom.
     pub proxy: Option<ProxyUrl>,

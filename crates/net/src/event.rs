@@ -1,5 +1,5 @@
-//! What a link tells whoever mines, the same whether the jobs come from a pool or from a node, and
-//! the queue it goes through.
+//! The events of a link for the miner, the same whether the jobs come from a pool or from a node,
+//! and the queue that they go through.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

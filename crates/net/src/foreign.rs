@@ -170,8 +170,8 @@ impl Spoken {
     }
 }
 
-/// What a server speaks that does not speak what is asked for, in a sentence with the cure; `None`
-/// where the bytes are as they should be.
+/// A sentence that names the protocol of a server which does not speak the one asked for, with the
+/// cure; `None` where the bytes are as they should be.
 pub(crate) fn sentence(first: &[u8], asked: Asked<'_>) -> Option<String> {
     let spoken = spoken(first)?;
     let Asked { wanted, layer, .. } = asked;

@@ -27,7 +27,8 @@ use crate::{EventSender, LinkEnd};
 pub struct NodeLinkConfig {
     /// In order of preference; at least one.
     pub nodes: Vec<NodeAccess>,
-    /// Who is paid, and how. The number of nodes is filled in here, and the extranonce for a miner.
+    /// The payout and its rules. The number of nodes is filled in here, and the extranonce for a
+    /// miner.
     pub client: Config,
     /// Where solved blocks are kept, in a directory for each chain.
     pub spool: PathBuf,

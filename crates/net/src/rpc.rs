@@ -36,7 +36,7 @@ const STALE: Duration = Duration::from_secs(2);
 pub struct NodeAccess {
     /// Where it answers.
     pub url: NodeUrl,
-    /// Whom to believe, and through whom.
+    /// The certificates to trust, and the proxy.
     pub route: Route,
     /// Its credentials.
     pub credentials: Credentials,

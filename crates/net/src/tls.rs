@@ -1,6 +1,5 @@
-//! Who is believed to be the pool or the node (S8): TLS by rustls, verified unless it is told
-//! otherwise in so many words. A connection that cannot be verified is not made; nothing falls back
-//! to plaintext.
+//! Trust in pools and nodes (S8): TLS by rustls, verified unless the user turns that off in so many
+//! words. A connection that cannot be verified is not made; nothing falls back to plaintext.
 
 use std::fmt;
 use std::io;
@@ -25,7 +24,7 @@ use crate::file::read_file;
 use crate::tls_key::PublicKey;
 use crate::tls_words;
 
-/// Whom to believe.
+/// The certificates to trust.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Trust {
     /// Certificates for the server's name under the authorities of the operating system.
@@ -284,8 +283,8 @@ impl ServerCertVerifier for Verifier {
         })
     }
 
-    // Whatever is believed of the certificate: the peer must hold its key. The certificate has
-    // been judged above, so that only its key is looked at here.
+    // However the certificate was judged, the peer must hold its key. The judgement is above; only
+    // the key is looked at here.
     fn verify_tls12_signature(
         &self,
         message: &[u8],

@@ -243,7 +243,7 @@ fn host_and_port(authority: &str) -> Result<(&str, Option<u16>), WrongPart> {
     Ok((host, port))
 }
 
-/// What stands in brackets: an IPv6 address, with a zone behind `%` if it is one of a link (RFC
+/// Checks the text in brackets: an IPv6 address, with a zone behind `%` if it is one of a link (RFC
 /// 4007); RFC 6874 writes the `%` as `%25`.
 fn check_v6(host: &str) -> Result<(), WrongPart> {
     let (address, zone) = cut(host, '%');

@@ -12,8 +12,8 @@ pub struct Bars {
     pub title: String,
     /// How long a value is.
     pub scale: Scale,
-    /// What the scale shows at least, for pictures that are compared; the values alone say it
-    /// otherwise.
+    /// The least reach of the scale, for pictures that are compared; without it the values set the
+    /// scale.
     pub reach: Option<f64>,
     /// How a tick is written.
     pub tick: fn(f64) -> String,

@@ -1,13 +1,13 @@
 //! Double SHA-256 of Bitcoin block headers, as fast as a CPU can: the kernels of `midstate`.
 //!
-//! What it is: the hash functions ([`sha256`], [`sha256d`]), what a header's first 64 bytes leave
-//! behind ([`Midstate`]), a prepared piece of [`Work`], and the [`Kernel`]s that scan nonces for
-//! it, one for each instruction set. No dependency, no allocation, no panic, no `std` but for
-//! run-time CPU detection (feature `std`, on by default).
+//! It has the hash functions ([`sha256`], [`sha256d`]), the state after a header's first 64 bytes
+//! ([`Midstate`]), a prepared piece of [`Work`], and the [`Kernel`]s that scan nonces for it, one
+//! for each instruction set. No dependency, no allocation, no panic, no `std` but for run-time CPU
+//! detection (feature `std`, on by default).
 //!
-//! What it is not: it knows no header fields beyond their place, no difficulty, no threads, no
-//! clock. `midstate-chain` builds headers, `midstate-work` cuts the search, `midstate-engine`
-//! calls [`Kernel::scan`].
+//! It knows no header fields beyond their place, no difficulty, no threads, no clock.
+//! `midstate-chain` builds headers, `midstate-work` cuts the search, `midstate-engine` calls
+//! [`Kernel::scan`].
 //!
 //! The `unsafe` code of the project lives here and nowhere else. A [`Kernel`] cannot be made for
 //! an instruction set that the CPU lacks, so that no safe call leads to a wrong instruction.

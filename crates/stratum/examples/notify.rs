@@ -1,4 +1,4 @@
-//! What it costs to read a job (S6): `mining.notify` with twelve branches, from bytes to
+//! The time to read a job (S6): `mining.notify` with twelve branches, from bytes to
 //! [`ClientEvent::Job`], best of many windows. `notify [JOBS]`, by default 2,000 in each window.
 
 use std::time::{Duration, Instant};

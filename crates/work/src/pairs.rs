@@ -2,8 +2,8 @@
 //! tail, where the version may not be rolled and there would be one midstate alone.
 //!
 //! By the birthday paradox 2^16 roots and a few hold such a pair, which then lasts for 2^33 hashes.
-//! What that gains and costs is measured in `docs/sha256d.md`. The search knows neither threads nor
-//! time: it goes on by steps of bounded work, and whoever hashes takes one now and then
+//! `docs/sha256d.md` has its gain and its cost. The search knows neither threads nor time: it goes
+//! on by steps of bounded work, of which a hashing thread takes one now and then
 //! ([`Frontier`](crate::Frontier)).
 
 use std::ops::Range;

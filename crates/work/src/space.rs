@@ -88,7 +88,7 @@ pub enum PageName {
 /// A piece of work that one thread does in one go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unit {
-    /// Whose headers.
+    /// The page of the headers.
     pub page: PageName,
     /// Nonces to hash, each with every header of the page.
     pub nonces: Range<u64>,

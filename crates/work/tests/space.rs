@@ -155,8 +155,8 @@ fn i14_only_bits_that_are_free_in_the_job_are_rolled() {
     assert_ne!(extranonce2(0), extranonce2((1 << 14) / 64));
 }
 
-/// What a stop has to wait for: the hashes between two looks at the slot, with any number of
-/// midstates, with and without versions to roll.
+/// The hashes that a stop waits for, between two looks at the slot: with any number of midstates,
+/// with and without versions to roll.
 #[test]
 fn i10_a_unit_has_no_more_hashes_than_it_was_cut_to() {
     const HASHES: u64 = 1000;

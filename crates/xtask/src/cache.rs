@@ -1,5 +1,5 @@
-//! What outlives clones and their `target`: the folder in which the commands keep the programs that
-//! they build or unpack for the tests.
+//! The folder that outlives clones and their `target`: the commands keep programs in it that they
+//! build or unpack for the tests.
 
 use std::env;
 use std::fs::{self, File, TryLockError};

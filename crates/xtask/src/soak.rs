@@ -36,7 +36,7 @@ const CALM: Duration = Duration::from_secs(20);
 /// About 43,000 hashes a share: several a second even where others want the processor more.
 const DIFFICULTY: &str = "0.00001";
 const WORKER: &str = "soak";
-/// Whom our blocks pay: an address of regtest whose key hash is 0.
+/// The address that our blocks pay, of regtest: its key hash is 0.
 const ADDRESS: &str = "mfWxJ45yp2SFn7UciZyNpvDKrzbhyfKrY8";
 /// A block every three seconds, of which every second hash is one.
 const AT_THE_NODE: [&str; 4] = ["--block-interval", "3", "--max-hashrate", "10k"];

@@ -16,8 +16,8 @@ use crate::shell::exit::Failure;
 use crate::shell::output::Output;
 use crate::shell::units;
 
-/// What a hardware thread is assumed to draw when nobody can be asked: the TDPs of the CPUs in the
-/// table, by their threads, lie between 4 and 8 W; servers with many slow cores are below.
+/// Watts that a hardware thread is assumed to draw where no meter tells them: the TDPs of the CPUs
+/// in the table, divided by their threads, are 4 to 8 W; servers with many slow cores have less.
 const WATTS_PER_THREAD: (f64, f64) = (2.0, 10.0);
 
 /// This machine.

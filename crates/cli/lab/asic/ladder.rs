@@ -49,7 +49,7 @@ const BESIDE: usize = 20;
 
 /// Columns of a machine's name.
 fn name_columns(out: &Output) -> usize {
-    (out.width() * 3 / 8).clamp(22, 40)
+    (out.width() * 2 / 5).clamp(22, 40)
 }
 
 /// A rung of the ladder.

@@ -104,7 +104,7 @@ pub(super) struct DispatchArgs {
     /// Power of the tenant, MW: served first
     #[arg(long, value_name = "MW", value_parser = not_negative, default_value_t = 40.0)]
     hosted: f64,
-    /// What the tenant pays, power included, $/MWh
+    /// Rent that the tenant pays, power included, $/MWh
     #[arg(long, value_name = "USD", value_parser = not_negative, default_value_t = 161.0)]
     rent: f64,
     /// Efficiency of the miners, J/TH

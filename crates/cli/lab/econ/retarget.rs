@@ -38,9 +38,9 @@ pub(super) struct Args {
     /// Show the difficulty of every period of mainnet until February 2026, and its deepest falls
     #[arg(long, conflicts_with_all = ["from", "replay", "exit", "volatility", "periods", "seed"])]
     history: bool,
-    /// What to simulate: calm (nothing happens), feb2026 (a tenth of the network leaves), us-exit
-    /// (the United States leave, and return four periods later), halving2028, or price-fall (by
-    /// 40 % overnight)
+    /// The event to simulate: calm (nothing happens), feb2026 (a tenth of the network leaves),
+    /// us-exit (the United States leave, and return four periods later), halving2028, or price-fall
+    /// (by 40 % overnight)
     #[arg(long, value_enum, default_value_t = Replay::Feb2026, conflicts_with = "from",
           hide_possible_values = true)]
     replay: Replay,

@@ -149,7 +149,7 @@ impl Mine {
                 let nonce = u64::from(hit.nonce);
                 first = Some(first.map_or(nonce, |first: u64| first.min(nonce)));
             });
-            // What lies behind the hit is searched again from there: nothing is counted twice.
+            // The nonces behind the hit are searched again from there: none is counted twice.
             let next = first.map_or(end, |hit| hit + 1);
             self.tries += next - self.nonce;
             self.nonce = next;

@@ -45,7 +45,7 @@ struct Walk<'a> {
     /// Whether somebody presses Enter between steps.
     waits: bool,
     shows_rounds: bool,
-    /// Somebody has had enough.
+    /// The reader has asked for the end.
     is_over: bool,
 }
 

@@ -49,7 +49,7 @@ pub(in crate::mining) enum Action {
 pub(in crate::mining) enum News {
     Event(Box<Event>),
     Notice(Notice),
-    /// Somebody asked how things stand. These are the reasons for refusals so far.
+    /// The answer to a request for the status: the reasons for refusals so far.
     Report(Vec<RejectCount>),
     /// A quarter of a second has passed, or a viewer's wish was granted.
     Tick,

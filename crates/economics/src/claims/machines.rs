@@ -55,8 +55,8 @@ pub(super) const CLAIMS: &[Claim] = &[
         compute: || {
             let per_mwh = |efficiency| revenue_per_mwh(hashprice_then(), efficiency).0;
             format!(
-                "who gets wafers is settled in contracts, not by arithmetic. What new chips are \
-                 worth can be said: a MWh takes in ${:.1} at {} J/TH and ${:.1} at 98",
+                "contracts, not arithmetic, decide who gets wafers. The worth of new chips can be \
+                 computed: a MWh takes in ${:.1} at {} J/TH, and ${:.1} at 98",
                 per_mwh(FLEET.0),
                 FLEET.0.0,
                 per_mwh(JoulesPerTerahash(98.0))

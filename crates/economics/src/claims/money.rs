@@ -100,8 +100,8 @@ pub(super) const CLAIMS: &[Claim] = &[
                 uptime: 1.0,
             };
             format!(
-                "who finds a block need not say so. At $50/MWh an S21 of 200 TH/s and 17.5 J/TH \
-                 leaves {} a day: what no buyer pays for still earns",
+                "the finder of a block need not give a name. At $50/MWh an S21 of 200 TH/s and \
+                 17.5 J/TH leaves {} a day: a machine that finds no buyer still earns",
                 operation.profit_per_day(hashprice_then())
             )
         },

@@ -81,7 +81,7 @@ impl Piece {
         Some(Self { worker: Arc::clone(worker), assignment: Arc::clone(assignment), unit })
     }
 
-    /// Whose headers these are.
+    /// The job of these headers.
     pub fn job(&self) -> &Arc<Job> {
         self.assignment.space.job()
     }

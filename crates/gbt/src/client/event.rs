@@ -1,4 +1,4 @@
-//! What the client says to its caller: requests, events, and why it does not send a block.
+//! The client's messages to its caller: requests, events, and reasons for not sending a block.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -47,8 +47,8 @@ impl Request {
     }
 }
 
-/// What happened, in order, and at which node. A type of its own, so that no event can be made
-/// without its node, and no caller has to guess one.
+/// An event and its node, in order. A type of its own, so that no event can be made without its
+/// node, and no caller has to guess one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NodeEvent {
     /// Index of the node that this is about. For a block: the node that judged it, or, without a

@@ -77,7 +77,7 @@ pub(super) enum Phase {
     Ready,
 }
 
-/// What is known of waiting at the node; see `client/waiting.rs`.
+/// Knowledge about waiting at the node; see `client/waiting.rs`.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     pub(super) longpoll: Option<LongPoll>,

@@ -501,7 +501,8 @@ impl Client {
         }
     }
 
-    /// What was asked about an older template is of no use any more. Whether anything was.
+    /// Drops the question about an older template, which is of no use any more. `true` if there was
+    /// one.
     pub(super) fn drop_candidate(&mut self) -> bool {
         let Some(Candidate { call, .. }) = self.candidate.take() else { return false };
         self.withdraw(call);

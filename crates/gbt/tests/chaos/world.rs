@@ -359,7 +359,7 @@ impl World {
         }
     }
 
-    /// What holds in the end: each block has a verdict, and those who are there found at least so
+    /// Asserts at the end that each block has a verdict, and that the miners found at least so
     /// many.
     pub(crate) fn check(&mut self, least: usize) {
         for miner in &mut self.miners {

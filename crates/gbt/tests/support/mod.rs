@@ -31,7 +31,7 @@ const FEE: u64 = 1_234;
 const START: u32 = 1_800_000_000;
 const REGTEST_GENESIS: &str = "0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206";
 
-/// What a node refuses to do, for a test.
+/// A task that a node refuses, for a test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trouble {
     /// No connection.
@@ -42,7 +42,7 @@ pub(crate) enum Trouble {
     Says(i64, &'static str),
 }
 
-/// What a node answers to a block instead of a judgement.
+/// A node's answer to a block in place of a judgement.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Said {
     Nothing,
@@ -165,7 +165,7 @@ impl Core {
         self.best.len() - 1
     }
 
-    /// Somebody else's block on top.
+    /// Another miner's block on top.
     pub(crate) fn foreign_block(&mut self) {
         let mut bytes = [0x77; 32];
         bytes[..8].copy_from_slice(&(self.height() as u64).to_le_bytes());
@@ -370,7 +370,7 @@ impl Core {
         verdict
     }
 
-    /// What the `bitcoin` crate and the rules of Core's own tests say to a block.
+    /// The judgement of the `bitcoin` crate, and of the rules of Core's own tests, on a block.
     fn judge(&self, block: &Block, work: bool) -> Option<&'static str> {
         let height = self.height() as u64 + 1;
         if block.header.prev_blockhash != self.tip() {

@@ -41,7 +41,7 @@ async fn s9_a_pool_whose_name_appears_and_moves_is_followed_at_the_next_attempt(
     let (connection, _) = timeout(LONG, old.0.accept()).await.unwrap().unwrap();
     *MOVING.lock().unwrap() = Some(new.1);
     drop(connection);
-    // Whoever went to the old address again would find somebody there, too.
+    // The old address still has a listener: going there again would succeed, too.
     let (_connection, _) = timeout(LONG, new.0.accept()).await.unwrap().unwrap();
     assert!(timeout(Duration::ZERO, old.0.accept()).await.is_err(), "nobody goes there any more");
     assert_eq!(link.stop().await, LinkEnd::Stopped);

@@ -17,12 +17,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-/// What a pool does at present. A change ends its connections.
+/// The present behaviour of a pool. A change ends its connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mood {
     /// Does what a pool should, each share is accepted.
     Good,
-    /// Nobody listens.
+    /// The port is closed.
     Refusing,
     /// Lets nobody in.
     Unwelcoming,

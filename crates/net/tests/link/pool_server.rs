@@ -119,7 +119,7 @@ async fn who_does_not_subscribe_is_hung_up_on_whatever_else_it_says() {
     };
     timeout(Duration::from_secs(600), hung_up).await.expect("the connections end");
     assert!(both.ask(CONFIGURE).await);
-    // Who is there leaves at the end, and of the others nothing was kept.
+    // Miners that are there leave at the end, and nothing was kept of the others.
     assert_eq!(server.stop().await.unwrap().pool().sessions(), 0);
 }
 

@@ -77,8 +77,8 @@ async fn a_proxy_that_cannot_connect_says_so() {
     assert!(error.to_string().contains(&proxy), "{error}");
 }
 
-/// What comes of dialling by a proxy that says `first` at once and gives these answers to what it
-/// is sent, one after the other, and then closes or stays silent.
+/// The outcome of dialling by a proxy that sends `first` at once, then these answers, one for each
+/// message, and then closes or stays silent.
 async fn dialled(first: &[u8], answers: &[&[u8]], closes: bool, login: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -140,7 +140,7 @@ async fn rule_8_trouble_with_a_proxy_is_told_as_the_proxys_with_what_it_speaks()
         assert!(error.contains(words), "{words:?} is not in: {error}");
         assert!(!error.contains("hUnTeR2"), "{error}");
     }
-    // Nobody is there.
+    // A closed port.
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let proxy = format!("socks5://{free}").parse().unwrap();
     let route = Route { trust: Trust::System, proxy: Some(proxy) };

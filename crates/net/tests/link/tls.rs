@@ -117,7 +117,7 @@ async fn listen() -> (TcpListener, PoolUrl) {
     (listener, format!("stratum+tls://localhost:{port}").parse().unwrap())
 }
 
-/// What comes of connecting: the first line, or the sentence.
+/// The outcome of connecting: the first line, or the sentence.
 async fn connect(url: &PoolUrl, trust: Trust) -> Result<String, String> {
     let route = Route { trust, proxy: None };
     let dialler = Dialler::default();
@@ -240,8 +240,7 @@ async fn rule_9_a_certificate_that_is_named_does_not_lend_its_name_to_another_ke
     assert_refused(connect(&url, trust).await, &["does not hold the key"]);
 }
 
-/// What rustls' own rules for certificates do not take: version 1, a critical extension that nobody
-/// knows.
+/// Certificates that rustls' own rules refuse: version 1, an unknown critical extension.
 fn odd_certificates() -> Vec<(&'static str, Identity, String)> {
     let pem = include_str!("../data/version-1.pem");
     let version_1 = Identity {
@@ -286,7 +285,7 @@ async fn rule_9_a_certificate_that_is_named_or_pinned_is_judged_by_nothing_else(
             let url = serve_by(&thief, versions).await;
             assert_refused(connect(&url, named.clone()).await, &["does not hold the key"]);
         }
-        // What is advised is what works.
+        // The advice works.
         let url = serve(&identity).await;
         let refused = connect(&url, Authority::new().trust()).await;
         assert_refused(refused, &[&certificate, "--tls-pin", "--cert"]);
@@ -382,7 +381,7 @@ async fn s8_a_pool_that_speaks_only_old_tls_is_refused() {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut greeting = vec![0; 1024];
         let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut greeting).await;
-        // What a server of TLS 1.1 answers: fatal alert 70, protocol version.
+        // The answer of a server of TLS 1.1: fatal alert 70, protocol version.
         stream.write_all(&[21, 3, 2, 0, 2, 2, 70]).await.unwrap();
     });
     assert_refused(connect(&url, Trust::Anybody).await, &["1.2 or newer"]);

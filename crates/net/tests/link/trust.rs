@@ -1,9 +1,9 @@
 //! Pools that let us in and are no use all the same, beside a healthy one. One seed each here;
 //! `cargo xtask chaos --seeds N` plays N.
 //!
-//! What holds in every run: each share has exactly one verdict, the healthy pool gets the work
-//! within the bound, the bad pool is returned to only after a good minute, its connections stay
-//! few, no cause is told twice within ten seconds, and no failover is without a reason.
+//! In every run each share has exactly one verdict, the healthy pool gets the work within the
+//! bound, the bad pool is returned to only after a good minute, its connections stay few, no cause
+//! is told twice within ten seconds, and no failover is without a reason.
 
 use std::collections::HashMap;
 
@@ -171,7 +171,7 @@ async fn a_reason_names_the_present_trouble_never_an_older_one_and_is_never_null
         assert!(reason.contains(words), "{mood:?}: {reason}");
         link.stop().await;
     }
-    // Nobody listened at first. That is over once the pool takes the connection.
+    // The port was closed at first. That is over once the pool takes the connection.
     let LinkEnd::Unreachable(reason) = give_up_at(Mood::Idle).await else { panic!("it ends") };
     assert!(!reason.contains("refused"), "{reason}");
 }

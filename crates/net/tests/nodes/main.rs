@@ -322,7 +322,7 @@ fn rule_4_files_that_cannot_be_removed_are_told_once_and_then_counted() {
     let told = about_files(&mut world);
     let [count] = &told[..] else { panic!("{told:#?}") };
     assert!(count.ends_with("6 more files could not be removed from the spool"), "{count}");
-    // What is left is told in the end, and trouble after a success is news.
+    // The rest is told in the end, and trouble after a success is news.
     world.session.tell_rest();
     world.settle();
     assert_eq!(about_files(&mut world).len(), 1);

@@ -20,7 +20,7 @@ pub(crate) const START: u64 = 1_800_000_000;
 /// More steps at one instant mean that a timer spins.
 const MANY: usize = 1_000;
 
-/// What is wrong with a node.
+/// A fault of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trouble {
     Down,
@@ -334,7 +334,7 @@ impl World {
         hash
     }
 
-    /// What was told, as (node, words), since the last look.
+    /// The messages since the last look, as (node, words).
     pub(crate) fn told(&mut self) -> Vec<(String, String)> {
         let told = std::mem::take(&mut self.events);
         told.into_iter()

@@ -45,8 +45,8 @@ struct State {
     efgh: uint32x4_t,
 }
 
-/// What the midstates of a batch share: for each nonce a vector of itself, and of the message
-/// schedule with the round constants added one for each four rounds from 16 to 63.
+/// Values that all midstates of a batch share: a vector of each nonce, and for each four rounds
+/// from 16 to 63 a vector of the message schedule with the round constants added.
 struct Shared {
     /// In the first word, where round 3 adds it to `a` and to `e`.
     nonces: [uint32x4_t; LANES],

@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 
 use node::Node;
 
-/// What is tested.
+/// The subject of the tests.
 trait Subject {
     fn name(&self) -> &str;
     /// Nonces in a batch.

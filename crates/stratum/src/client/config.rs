@@ -21,7 +21,7 @@ pub struct ClientConfig {
     pub version_mask: u32,
     /// Asked of the pool; few obey.
     pub suggest_difficulty: Option<f64>,
-    /// Whom every job has to pay (S13); `None` does not look.
+    /// The payout that every job must have (S13); `None` accepts any.
     pub expect_payout: Option<ExpectedPayout>,
     /// The limits on the pool.
     pub limits: Limits,

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 pub(crate) const QUARTER: f64 = 1.0 / (1u64 << 30) as f64;
 const MASK: u32 = 0x1fff_e000;
 
-/// What a pool knows.
+/// A pool's memory.
 pub(crate) struct Pool {
     pub(crate) extranonce1: String,
     pub(crate) extranonce2_size: usize,
@@ -22,7 +22,7 @@ pub(crate) struct Pool {
     next_job: u64,
     /// By its id, all contents that it had; the last one counts.
     jobs: HashMap<String, Vec<Job>>,
-    /// Whom the hashes belong to that were counted.
+    /// The hashes that were counted as accepted shares.
     accepted: HashSet<[u8; 32]>,
     /// Shares that missed the target of their job: the client should not have sent them.
     pub(crate) below_target: u64,

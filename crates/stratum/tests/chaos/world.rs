@@ -21,7 +21,7 @@ const MOST_OTHER_EVENTS: usize = 20;
 /// Nothing in a run makes more steps than this; what does, spins.
 const MOST_STEPS: u64 = 1_000_000;
 
-/// What came of some runs.
+/// The outcome of some runs.
 #[derive(Default)]
 pub(crate) struct Outcome {
     found: u64,
@@ -407,7 +407,7 @@ impl World {
     }
 }
 
-/// What a fault can do.
+/// Deeds of a fault.
 impl World {
     pub(crate) fn send(&mut self, line: &Value) {
         self.raw(&format!("{line}\n"));
@@ -460,7 +460,7 @@ impl World {
         self.disconnect();
     }
 
-    /// Nobody looks at socket or clock for so long; what came in between waits in the socket.
+    /// The process stands still for so long; bytes that come meanwhile wait in the socket.
     pub(crate) fn sleep(&mut self, seconds: u64) {
         self.now += Duration::from_secs(seconds);
     }
@@ -544,7 +544,7 @@ impl Line {
     }
 }
 
-/// What arrives now.
+/// The bytes that arrive now.
 fn due(queue: &mut BTreeMap<(Duration, u64), Vec<u8>>, now: Duration) -> Option<Vec<u8>> {
     let first = queue.first_entry().filter(|entry| entry.key().0 <= now)?;
     Some(first.remove())

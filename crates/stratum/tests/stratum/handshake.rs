@@ -103,7 +103,7 @@ fn n2_refused_subscriptions_are_asked_again_with_less_then_given_up() {
         mock.refuse(&json!(4), json!([25, "Not subscribed"]));
         assert_eq!(mock.closed(), None);
         mock.line(&refusal.replace("ID", &sent[0]["id"].to_string()));
-        // Who answers with nothing of use has refused nothing.
+        // A useless answer is no refusal.
         let closed = mock.closed();
         let is_right = match refusal.contains("\"error\":null") {
             true => matches!(closed, Some(CloseReason::Subscription(_))),
@@ -141,7 +141,7 @@ fn rule_8_a_pool_of_another_coin_is_named_and_is_not_said_to_refuse() {
         assert!(reason.contains(words), "{result}: {reason}");
         assert!(!reason.contains("refused"), "{result}: {reason}");
     }
-    // Who refuses because the call is not known is asked about.
+    // Where the call is unknown, the message asks whether the port is one of Stratum V1.
     let unknown = r#"{"id":ID,"error":{"code":-32601,"message":"no such thing"}}"#;
     let mut mock = subscribe_with(unknown);
     let again = mock.sent()[0]["id"].to_string();
@@ -235,7 +235,7 @@ fn n19_every_shape_of_a_refused_authorization() {
     assert_eq!(authorize_with(r#"{"id":ID,"result":true}"#), [ClientEvent::Authorized]);
 }
 
-/// What the pool answers to configure, and the mask that jobs carry after it.
+/// The mask that jobs carry after the pool's answer `line` to configure.
 fn mask_after(ours: u32, line: &str) -> (u32, bool) {
     let mut mock = Mock::new(config());
     mock.client = Client::new(midstate_stratum::ClientConfig { version_mask: ours, ..config() });

@@ -75,7 +75,7 @@ fn effect(line: &[u8]) -> String {
         effects.push(if sent["error"].is_null() { "reply" } else { "unknown" });
     }
 
-    // Whatever it was: the books are right, and the client still works or is closed.
+    // After any line the books are right, and the client still works or is closed.
     assert_eq!(ended + mock.client.pending(), 1);
     if !closed {
         mock.difficulty(EASY);

@@ -11,7 +11,7 @@ use sv1_api::{Message, json_rpc};
 
 use crate::mock::{EASY, Mock, PREV, asked, config, share_at};
 
-/// What the reference reads in a line of ours.
+/// A line of ours as the reference reads it.
 fn read(line: &Value) -> Method {
     let message: Message = serde_json::from_value(line.clone()).expect("the reference parses it");
     message.try_into().unwrap_or_else(|error| panic!("{line}: {error:?}"))
@@ -24,7 +24,7 @@ fn request(line: &Value) -> Client2Server {
     }
 }
 
-/// What the reference writes.
+/// A message as the reference writes it.
 fn written(message: impl TryInto<Message, Error: std::fmt::Debug>) -> String {
     serde_json::to_string(&message.try_into().expect("complete")).expect("JSON")
 }

@@ -118,7 +118,7 @@ impl Pool {
     }
 }
 
-/// What happens next on the line.
+/// The next event on the line.
 #[derive(Debug, Clone)]
 enum Step {
     Share,
@@ -164,7 +164,7 @@ impl Pair {
             Step::Job { .. } => {}
             Step::Pass(millis) => self.now += Duration::from_millis(millis),
             Step::Break => {
-                // What is on the line is lost, answers included.
+                // Bytes on the line are lost, answers included.
                 (self.up, self.down) = (Wire::default(), Wire::default());
                 self.client.handle_disconnected(self.now);
                 self.pool.server = server();

@@ -47,7 +47,7 @@ fn paying(ours: u64) -> Value {
     params
 }
 
-/// What comes of a job: whether it is handed out, and the words.
+/// The fate of a job: whether it is handed out, and the words.
 fn judged(mut mock: Mock, params: Value) -> (bool, Vec<String>) {
     mock.call("mining.notify", params);
     let events = mock.events();

@@ -1,4 +1,4 @@
-//! What becomes of shares: judged, sent, answered, resent, and each counted exactly once.
+//! The fate of shares: judged, sent, answered, resent, and each counted exactly once.
 
 use std::time::Duration;
 
@@ -485,7 +485,7 @@ fn s6_n7_a_pool_that_answers_nothing_leaves_memory_flat_and_every_share_counted(
     assert_eq!(verdicts.len(), 900);
     assert!(verdicts.iter().all(|ended| ended.verdict == Verdict::Throttled));
 
-    // What is not answered in time is given up, and the next shares get their chance.
+    // A share without an answer in time is given up, and the next shares get their chance.
     mock.call("mining.notify", notify_params("1", PREV, HARD_BITS, false));
     mock.wait_seconds(119);
     assert_eq!(mock.verdicts().len(), 0);
@@ -527,7 +527,7 @@ fn i7_s6_a_block_displaces_the_oldest_share_when_memory_is_full() {
         let shares = (0..3).map(|nth| share(&job, nth));
         let expected: Vec<_> = shares.chain((0..2).map(|nth| earnest_block(&job, nth))).collect();
         assert_eq!(displaced, expected);
-        // What is settled is not sent any more.
+        // A settled share is not sent any more.
         let kept = [2, 3, 4].map(|nth| json!(format!("{:08x}", earnest_block(&job, nth).nonce)));
         assert_eq!(nonces(&mock.sent()), kept);
     }
@@ -634,7 +634,7 @@ fn i9_what_was_sent_is_given_up_in_time_though_the_pool_is_away() {
         assert_eq!(ended.latency, Duration::from_secs(120));
         mock.wait_seconds(60);
         assert_eq!(mock.verdict().share, share(&job, 1));
-        // What was never sent has no answer to wait for.
+        // A share that was never sent has no answer to wait for.
         mock.wait_seconds(3600);
         assert_eq!((mock.verdicts().len(), mock.client.pending()), (0, 1));
         assert_eq!(mock.client.poll_timeout(), None);
@@ -747,7 +747,7 @@ fn i9_rolled_shares_wait_for_a_pool_that_answers_configure_last() {
     let again = mock.connect();
     mock.answer(&asked(&again, "mining.subscribe")["id"], json!([null, "a1b2c3d4", 4]));
     mock.answer(&asked(&again, "mining.authorize")["id"], json!(true));
-    // What rolled nothing need not wait.
+    // A share without rolled versions need not wait.
     mock.submit(&share_at(&job, job.version, 7));
     let sent = mock.sent();
     assert_eq!((sent.len(), mock.verdicts().len(), mock.client.pending()), (1, 0, 3));

@@ -59,7 +59,7 @@ fn rule_7_our_password_is_in_no_text_of_the_pool() {
     mock.wait_seconds(60);
     mock.call("client.show_message", json!(["x".repeat(252) + secret]));
     events.extend(mock.events());
-    // What ends a connection.
+    // Refusals that end a connection.
     for method in ["mining.subscribe", "mining.authorize"] {
         let mut mock = Mock::new(config.clone());
         let sent = mock.connect();

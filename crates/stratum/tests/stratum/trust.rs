@@ -1,4 +1,4 @@
-//! What a pool's answers to shares, or their absence, lead to.
+//! The consequences of a pool's answers to shares, or of their absence.
 
 use midstate_stratum::{ClientEvent, CloseReason};
 use serde_json::{Value, json};

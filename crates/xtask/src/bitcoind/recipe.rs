@@ -26,9 +26,9 @@ const HOME: &str = "bitcoind-31.99-libbitcoinkernel-sys-0.4.1";
 /// The packages that the recipe takes from Debian.
 const PACKAGES: [&str; 4] = ["cmake", "g++", "libboost-dev", "ninja-build"];
 
-/// What is built: the node, its command line, and the program whose place `midstate grind` takes.
-/// Only the first is looked for: a cache from before the third was built is good enough, and the
-/// test that compares the two says that it was skipped.
+/// The programs to build: the node, its command line, and the one whose place `midstate grind`
+/// takes. Only the first is looked for: a cache from before the third was built is good enough, and
+/// the test that compares the two says that it was skipped.
 const TARGETS: [&str; 3] = ["bitcoind", "bitcoin-cli", "bitcoin-util"];
 
 /// No wallet, no GUI, no ZMQ, no tests of its own.

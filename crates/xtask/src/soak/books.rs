@@ -128,7 +128,7 @@ impl PoolBooks {
     }
 }
 
-/// What the miner at the node said about its blocks: the last verdict on each.
+/// The miner's last verdict on each block of its own at the node.
 #[derive(Default)]
 pub(super) struct BlockBooks {
     blocks: BTreeMap<String, Told>,
@@ -166,8 +166,8 @@ impl BlockBooks {
         self.blocks.values().filter(|told| told.verdict == verdict).count() as u64
     }
 
-    /// What is wrong, where `chain` has the hashes of the node's best chain from height 1 on, and
-    /// `is_by_stranger` knows the blocks that are not ours.
+    /// The faults of the books. `chain` has the hashes of the node's best chain from height 1 on,
+    /// and `is_by_stranger` knows the blocks that are not ours.
     pub(super) fn faults(
         &self,
         chain: &[String],

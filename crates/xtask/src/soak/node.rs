@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// From writing the chain to the kill: time for one to three blocks that the node will forget.
 const BEFORE_A_KILL: Duration = Duration::from_secs(6);
 const BETWEEN_STRANGERS: Duration = Duration::from_secs(20);
-/// Whom the blocks by someone else pay; the example of BIP173.
+/// The address that the other miner's blocks pay; the example of BIP173.
 const STRANGER: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
 
 /// How the node goes away, and for how long.
@@ -43,7 +43,7 @@ const OUTAGES: [Outage; 4] = [
     Outage { is_kill: true, pause: Duration::from_secs(10) },
 ];
 
-/// What the node is doing.
+/// The present task of the node.
 enum Phase {
     Up,
     /// Its chain is written; the kill comes.
@@ -106,7 +106,7 @@ impl Node {
         Ok(node)
     }
 
-    /// What `-o` takes.
+    /// The node's URL for `-o`.
     pub(super) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }

@@ -23,8 +23,8 @@ use crate::scan::{Batches, Candidates};
 /// Two pairs in turns: where the end of one pair's hash waits, the start of the other's does not.
 const PAIRS: usize = LANES / PAIR;
 
-/// What the midstates of a batch share: the nonces, and for each four rounds from 16 to 63 the
-/// message schedule with the round constants added.
+/// Values that all midstates of a batch share: the nonces, and for each four rounds from 16 to 63
+/// the message schedule with the round constants added.
 struct Shared {
     /// In `a` and `e`, where round 3 adds it.
     nonces: [[__m128i; PAIR]; PAIRS],

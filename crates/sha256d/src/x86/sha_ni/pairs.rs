@@ -29,8 +29,8 @@ use crate::scan::{Batches, Candidates};
 /// A message and its schedule, but for the last three of 64 words.
 pub(super) type Words = [__m128i; 16];
 
-/// What the midstates of a batch share, and what they leave to one another. In one piece, and
-/// within a page: no two addresses are told apart by their upper bits alone.
+/// Values that all midstates of a batch share, and those that one leaves for the next. In one
+/// piece, and within a page: no two addresses are told apart by their upper bits alone.
 #[repr(C, align(64))]
 struct Shared {
     /// For each four rounds from 12 to 63 the message schedule with the round constants added.
