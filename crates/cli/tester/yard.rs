@@ -1,6 +1,7 @@
 //! The yard: the allotment, and the hashing threads that work it off.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -22,12 +23,20 @@ const LONGEST_NAP: Duration = Duration::from_millis(100);
 pub(super) struct Yard {
     state: Mutex<State>,
     changed: Condvar,
+    /// When the script began.
+    begun: OnceLock<Instant>,
+    jobs: Sender<Change>,
 }
+
+/// At this time of the script a miner got another job, or none.
+type Change = (Duration, u32, Option<Arc<Job>>);
 
 struct State {
     allotment: Allotment,
-    /// When the script began.
-    begun: Option<Instant>,
+    /// Changes that the allotment does not know yet. The network hands them in without waiting for
+    /// the lock: the system may stop a hashing thread while it holds that, for as long as others
+    /// want the CPU.
+    jobs: Receiver<Change>,
     is_closed: bool,
     /// Shares whose miner had left when they were found.
     orphans: u64,
@@ -35,45 +44,46 @@ struct State {
 
 impl Yard {
     pub(super) fn new(allotment: Allotment) -> Arc<Self> {
-        let state = State { allotment, begun: None, is_closed: false, orphans: 0 };
-        Arc::new(Self { state: Mutex::new(state), changed: Condvar::new() })
+        let (jobs, changes) = channel();
+        let state = State { allotment, jobs: changes, is_closed: false, orphans: 0 };
+        let (state, changed) = (Mutex::new(state), Condvar::new());
+        Arc::new(Self { state, changed, begun: OnceLock::new(), jobs })
     }
 
     /// The script begins.
     pub(super) fn begin(&self) {
-        self.lock().begun = Some(Instant::now());
+        // The first call counts.
+        let _ = self.begun.set(Instant::now());
         self.changed.notify_all();
     }
 
     /// The script ends now.
     pub(super) fn end(&self) {
-        let mut state = self.lock();
-        let now = state.now();
-        state.allotment.end_at(now);
+        let now = self.now();
+        self.lock().allotment.end_at(now);
     }
 
     /// How long the script has gone on.
     pub(super) fn now(&self) -> Duration {
-        self.lock().now()
+        self.begun.get().map_or(Duration::ZERO, |begun| begun.elapsed())
     }
 
-    /// A miner has a new job, or none.
+    /// A miner has a new job, or none. Waits for nothing.
     pub(super) fn set_job(&self, worker: u32, job: Option<Arc<Job>>) {
-        let mut state = self.lock();
-        let now = state.now();
-        state.allotment.set_job(now, worker, job);
+        // The receiver lives as long as this.
+        let _ = self.jobs.send((self.now(), worker, job));
     }
 
     /// The hashes of all miners.
     pub(super) fn total(&self) -> HashCount {
-        let state = self.lock();
-        state.allotment.total(state.now())
+        let now = self.now();
+        self.lock().allotment.total(now)
     }
 
     /// The hashes of one miner.
     pub(super) fn count(&self, worker: u32) -> HashCount {
-        let state = self.lock();
-        state.allotment.count(state.now(), worker)
+        let now = self.now();
+        self.lock().allotment.count(now, worker)
     }
 
     /// Shares whose miner had left when they were found.
@@ -99,7 +109,8 @@ impl Yard {
             if state.is_closed {
                 return None;
             }
-            let wait = match state.begun {
+            state.catch_up();
+            let wait = match self.begun.get() {
                 None => LONGEST_NAP,
                 Some(begun) => match state.allotment.next(begun.elapsed()) {
                     Turn::Piece(piece) => return Some(piece),
@@ -114,9 +125,8 @@ impl Yard {
 
     /// Whether a share of this miner may be sent.
     fn admits(&self, worker: u32) -> bool {
-        let mut state = self.lock();
-        let now = state.now();
-        state.allotment.admits(now, worker)
+        let now = self.now();
+        self.lock().allotment.admits(now, worker)
     }
 
     fn book(&self, piece: Piece) {
@@ -124,13 +134,18 @@ impl Yard {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.catch_up();
+        state
     }
 }
 
 impl State {
-    fn now(&self) -> Duration {
-        self.begun.map_or(Duration::ZERO, |begun| begun.elapsed())
+    /// Tells the allotment of the jobs that came.
+    fn catch_up(&mut self) {
+        while let Ok((at, worker, job)) = self.jobs.try_recv() {
+            self.allotment.set_job(at, worker, job);
+        }
     }
 }
 
