@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use midstate_net::{Dial, DialError, Dialler, Outcome, PoolUrl, Route, Trust};
+use midstate_net::{Dial, DialError, Dialler, Outcome, PoolUrl, Route, SwarmDialler, Trust};
 use rcgen::{
     BasicConstraints, CertificateParams, CustomExtension, DnType, IsCa, Issuer, KeyPair,
     PublicKeyData,
@@ -400,4 +400,20 @@ async fn s8_a_plaintext_pool_is_refused_and_not_spoken_to_in_plaintext() {
     assert_refused(connect(&url, Trust::Anybody).await, &["does not speak TLS", "stratum+tcp"]);
     let heard = heard.await.unwrap();
     assert!(!heard.windows(6).any(|window| window == b"mining"), "nothing in the clear");
+}
+
+/// It makes the settings of TLS once, and a good connection must not make the next one unsafe.
+#[tokio::test]
+async fn s8_the_dialler_of_a_swarm_checks_every_certificate() {
+    let authority = Authority::new();
+    let good = serve(&authority.sign("localhost", |_| {})).await;
+    let stranger = serve(&self_signed()).await;
+    let dialler = SwarmDialler::default();
+    let route = Route { trust: authority.trust(), proxy: None };
+    for _ in 0..3 {
+        let connection = dialler.dial(&good, &route).await.expect("its authority is trusted");
+        assert!(connection.peer.expect("there is no proxy").is_loopback());
+        let refused = dialler.dial(&stranger, &route).await;
+        assert!(matches!(refused, Err(DialError::Tls { .. })));
+    }
 }
