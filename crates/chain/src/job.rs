@@ -11,7 +11,7 @@ pub const BIP320_MASK: u32 = 0x1fff_e000;
 /// it.
 ///
 /// The coinbase is `coinbase_prefix || extranonce1 || extranonce2 || coinbase_suffix`, without
-/// witness.
+/// witness. A [header-only](Job::is_header_only) job has none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
     /// The pool's name for it: opaque, not unique. Never compare jobs by it, see
@@ -34,7 +34,8 @@ pub struct Job {
     pub extranonce2_size: usize,
     /// The coinbase after the extranonce.
     pub coinbase_suffix: Vec<u8>,
-    /// From the coinbase id to the merkle root.
+    /// From the coinbase id to the merkle root. Of a [header-only](Job::is_header_only) job: the
+    /// merkle root alone.
     pub branch: Vec<Hash256>,
     /// The network's target in compact form.
     pub bits: Bits,
@@ -59,8 +60,23 @@ impl Job {
         [&self.coinbase_prefix, &self.extranonce1, extranonce2, &self.coinbase_suffix].concat()
     }
 
+    /// Whether the job came as a merkle root without a coinbase, as on a standard channel of
+    /// Stratum V2: nonce, version and time are all that can be searched. `branch` then holds that
+    /// root.
+    pub fn is_header_only(&self) -> bool {
+        // A transaction is never empty.
+        self.coinbase_prefix.is_empty()
+            && self.coinbase_suffix.is_empty()
+            && self.extranonce1.is_empty()
+            && self.extranonce2_size == 0
+            && self.branch.len() == 1
+    }
+
     /// The merkle root for one extranonce2.
     pub fn merkle_root(&self, extranonce2: &[u8]) -> Hash256 {
+        if self.is_header_only() {
+            return self.branch[0];
+        }
         fold_branch(Hash256::of(&self.coinbase(extranonce2)), &self.branch)
     }
 

@@ -8,7 +8,7 @@ use crate::server::SOLVED;
 
 /// The cause that a refusal names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cause {
+pub enum Cause {
     /// The job is gone.
     Stale,
     /// Our own pool has a block on this tip, and no next job yet.

@@ -9,10 +9,8 @@ mod event;
 mod handshake;
 mod jobs;
 mod output;
-mod rate;
 mod secret;
 mod shares;
-mod trust;
 mod watch;
 
 use std::sync::Arc;
@@ -27,12 +25,12 @@ use crate::message::{self, Answer, Call, Message, Refusal, hex_u32};
 use crate::notify::Notify;
 use crate::{CloseReason, redirect};
 
+use crate::rules::Window;
 pub use config::{ClientConfig, ConfigError};
 pub use event::{ClientEvent, Remark, ShareOutcome};
 use handshake::{Handshake, NoSubscription, Request, Subscription};
 use jobs::{Extranonce, Jobs};
 use output::Output;
-use rate::Window;
 pub use secret::{Secret, without_password};
 use shares::Shares;
 use watch::Watch;

@@ -23,6 +23,7 @@ mod message;
 mod notify;
 mod payout;
 pub mod redirect;
+pub mod rules;
 mod sanitize;
 mod server;
 

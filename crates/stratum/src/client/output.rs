@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use midstate_chain::Job;
 
-use super::rate::Bucket;
 use super::secret::Secret;
+use crate::rules::Bucket;
 use crate::{ClientConfig, ClientEvent, Remark, sanitize};
 
 /// Lines and events that wait to be polled, and the ids of requests.

@@ -3,18 +3,17 @@
 //! A share is in exactly one place at any time: the queue, the unanswered ones, or an emitted
 //! verdict. That is the whole proof that none is lost and none counted twice.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use midstate_chain::{Hash256, Share, Verdict};
+use midstate_chain::{Share, Verdict};
 
 use super::handshake::Handshake;
 use super::jobs::Jobs;
 use super::output::Output;
-use super::rate::Bucket;
-use super::trust::Trust;
 use crate::advice::{Cause, Circumstances, advice};
 use crate::message::Answer;
+use crate::rules::{self, Bucket, Recent, Trust, Withheld};
 use crate::{ClientEvent, CloseReason, Limits, ShareOutcome, Submission};
 
 /// Shares without a verdict.
@@ -58,56 +57,6 @@ impl Found {
     fn waits_since(&self) -> Option<Duration> {
         let is_kept = self.is_block && !self.share.job.has_toy_blocks();
         self.sent_before.filter(|_| !is_kept)
-    }
-}
-
-/// Why we, and not the pool, ended a share; in words for people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Withheld {
-    #[error("not sent: its header does not hash to its hash; a kernel or the CPU is at fault")]
-    WrongHash,
-    #[error("not sent: its extranonce2 or version is not one of its job's")]
-    Foreign,
-    #[error("not sent: its hash is above its job's target")]
-    TooEasy,
-    #[error("not sent: it was found and sent before")]
-    Duplicate,
-    #[error("not sent: the pool judges by the new, higher difficulty")]
-    Outgrown,
-    #[error("not sent: its job is void")]
-    Void,
-    #[error("not sent: the pool no longer allows the version bits it rolled")]
-    Unrollable,
-    #[error("not sent: above the limit of shares a second")]
-    Rate,
-    #[error("not sent: too many shares wait for an answer")]
-    Backlog,
-    #[error("settled to make room for a block")]
-    Displaced,
-    #[error("sent before the connection broke; the session did not come back")]
-    SessionLost,
-    #[error(
-        "sent before the connection broke; the pool no longer allows the version bits it rolled"
-    )]
-    BitsLost,
-    #[error("sent, and the pool did not answer")]
-    NoAnswer,
-    #[error("no answer before the end")]
-    Finished,
-}
-
-impl Withheld {
-    fn verdict(self) -> Verdict {
-        match self {
-            Self::WrongHash | Self::Foreign | Self::TooEasy | Self::Duplicate => Verdict::Rejected,
-            Self::Outgrown | Self::Void | Self::Unrollable => Verdict::Stale,
-            Self::Rate | Self::Backlog => Verdict::Throttled,
-            Self::Displaced
-            | Self::SessionLost
-            | Self::BitsLost
-            | Self::NoAnswer
-            | Self::Finished => Verdict::Unresolved,
-        }
     }
 }
 
@@ -178,16 +127,9 @@ impl Shares {
     /// they look for staleness, and a lost block cannot be made good. Toys keep to the rates: it is
     /// the pool that says what a block is, and it may say so of every second hash.
     fn judge(&mut self, now: Duration, share: &Share, jobs: &Jobs) -> Result<bool, Withheld> {
-        let job = &share.job;
-        let rolled = share.version ^ job.version;
-        if share.extranonce2.len() != job.extranonce2_size || rolled & !job.rollable_bits() != 0 {
-            return Err(Withheld::Foreign);
-        }
-        if share.header().hash() != share.hash {
-            return Err(Withheld::WrongHash);
-        }
+        rules::check(share)?;
         let is_block = share.is_block();
-        if is_block && !job.has_toy_blocks() {
+        if is_block && !share.job.has_toy_blocks() {
             return Ok(true);
         }
         if !is_block {
@@ -412,35 +354,5 @@ impl Shares {
 }
 
 fn settle(out: &mut Output, share: Share, why: Withheld, latency: Duration) {
-    let outcome = ShareOutcome::new(share, why.verdict(), Some(why.to_string()));
-    out.emit(ClientEvent::Verdict(ShareOutcome { latency, ..outcome }));
-}
-
-/// The hashes of the last shares, to tell when a search ran over the same headers again.
-#[derive(Debug)]
-struct Recent {
-    order: VecDeque<Hash256>,
-    set: HashSet<Hash256>,
-    limit: usize,
-}
-
-impl Recent {
-    fn new(limit: usize) -> Self {
-        Self { order: VecDeque::new(), set: HashSet::new(), limit }
-    }
-
-    fn contains(&self, hash: &Hash256) -> bool {
-        self.set.contains(hash)
-    }
-
-    fn insert(&mut self, hash: Hash256) {
-        if self.set.insert(hash) {
-            self.order.push_back(hash);
-        }
-        if self.order.len() > self.limit
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.set.remove(&oldest);
-        }
-    }
+    out.emit(ClientEvent::Verdict(why.end(share, latency)));
 }

@@ -13,6 +13,8 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
     ("chain", &["sha256d"]),
     ("work", &["chain"]),
     ("stratum", &["chain", "limits"]),
+    // The exception to "rooms on one floor": both clients keep to the same rules about shares.
+    ("sv2", &["chain", "limits", "stratum"]),
     ("failover", &["limits"]),
     ("gbt", &["chain", "failover", "limits"]),
     // The exception to "rooms on one floor": the embedded pool speaks the server's side of Stratum.
@@ -20,7 +22,7 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
     ("engine", &["chain", "work", "sha256d"]),
     // Its tests play against the embedded pool, without sockets.
     ("swarm", &["chain", "limits", "stratum", "work", "pool"]),
-    ("net", &["chain", "failover", "limits", "stratum", "gbt", "pool", "swarm"]),
+    ("net", &["chain", "failover", "limits", "stratum", "sv2", "gbt", "pool", "swarm"]),
     ("economics", &["chain"]),
     ("report", &[]),
     (
@@ -31,6 +33,7 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
             "chain",
             "work",
             "stratum",
+            "sv2",
             "failover",
             "gbt",
             "pool",

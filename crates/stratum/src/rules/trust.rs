@@ -10,7 +10,7 @@ use crate::{CloseReason, Limits};
 
 /// The row of refusals and the row of unanswered shares at one pool.
 #[derive(Debug, Default)]
-pub(super) struct Trust {
+pub struct Trust {
     refused: u32,
     first_refused: Duration,
     /// Shares sent since the last answer to any share, and when the first of them was sent.
@@ -23,11 +23,12 @@ pub(super) struct Trust {
 
 impl Trust {
     /// A connection begins, and with it a new trial.
-    pub(super) fn start(&mut self, now: Duration) {
+    pub fn start(&mut self, now: Duration) {
         *self = Self { accepted: now, ..Self::default() };
     }
 
-    pub(super) fn sent(&mut self, now: Duration) {
+    /// A share was sent.
+    pub fn sent(&mut self, now: Duration) {
         if self.unheard == 0 {
             self.unheard_since = now;
         }
@@ -35,13 +36,14 @@ impl Trust {
         self.last_sent = now;
     }
 
-    pub(super) fn accepted(&mut self, now: Duration) {
+    /// The pool accepted a share.
+    pub fn accepted(&mut self, now: Duration) {
         (self.refused, self.unheard, self.accepted) = (0, 0, now);
     }
 
     /// `replaced`: how long ago the share's job made way for another one, if it did. The row's end,
     /// if this refusal is it.
-    pub(super) fn refused(
+    pub fn refused(
         &mut self,
         now: Duration,
         cause: Cause,
@@ -72,7 +74,7 @@ impl Trust {
     }
 
     /// When silence has lasted too long. `oldest` of the `waiting` unanswered shares was sent then.
-    pub(super) fn deadline(
+    pub fn deadline(
         &self,
         oldest: Option<Duration>,
         waiting: usize,
@@ -87,7 +89,7 @@ impl Trust {
     }
 
     /// Why to leave, if silence has lasted too long.
-    pub(super) fn silence(
+    pub fn silence(
         &self,
         now: Duration,
         oldest: Option<Duration>,

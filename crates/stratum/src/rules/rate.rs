@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// A token bucket: a steady rate with bursts.
 #[derive(Debug)]
-pub(super) struct Bucket {
+pub struct Bucket {
     tokens: f64,
     burst: f64,
     per_second: f64,
@@ -14,13 +14,13 @@ pub(super) struct Bucket {
 
 impl Bucket {
     /// `burst` at once, then `per_second`.
-    pub(super) fn new(burst: u32, per_second: f64) -> Self {
+    pub fn new(burst: u32, per_second: f64) -> Self {
         let burst = f64::from(burst);
         Self { tokens: burst, burst, per_second, filled_at: Duration::ZERO }
     }
 
     /// Whether one more is allowed now.
-    pub(super) fn take(&mut self, now: Duration) -> bool {
+    pub fn take(&mut self, now: Duration) -> bool {
         let elapsed = now.saturating_sub(self.filled_at).as_secs_f64();
         self.tokens = (self.tokens + elapsed * self.per_second).min(self.burst);
         self.filled_at = self.filled_at.max(now);
@@ -34,20 +34,21 @@ impl Bucket {
 
 /// Counts what happened within a sliding window, exactly, up to a limit.
 #[derive(Debug)]
-pub(super) struct Window {
+pub struct Window {
     times: VecDeque<Duration>,
     limit: usize,
     within: Duration,
 }
 
 impl Window {
-    pub(super) fn new(limit: usize, within: Duration) -> Self {
+    /// Counts up to `limit` within that time.
+    pub fn new(limit: usize, within: Duration) -> Self {
         Self { times: VecDeque::new(), limit, within }
     }
 
     /// Notes one more and says how many there were in the window, itself included. Beyond the limit
     /// nothing is noted, so that a flood does not move the window along.
-    pub(super) fn count(&mut self, now: Duration) -> usize {
+    pub fn count(&mut self, now: Duration) -> usize {
         while self.times.front().is_some_and(|&time| now.saturating_sub(time) > self.within) {
             self.times.pop_front();
         }
@@ -59,7 +60,8 @@ impl Window {
         }
     }
 
-    pub(super) fn clear(&mut self) {
+    /// Forgets all.
+    pub fn clear(&mut self) {
         self.times.clear();
     }
 }

@@ -1,0 +1,29 @@
+//! Stratum V2, the miner's side, without sockets or clocks.
+//!
+//! [`Client`] has the shape of `stratum::Client`: bytes go in through `handle_bytes`, bytes to
+//! write come out of `poll_transmit`, and events out of `poll_event`. `now` is an argument, and so
+//! are the randomness of a connection and the date that its certificate is judged by
+//! ([`Dialled`]). The caller is `net`; the tests play against a responder in memory.
+//!
+//! The layers, from the wire up: encrypted frames (`secure`), the messages in them (`message`),
+//! the jobs of a channel (`channel`), and the book of shares (`shares`). The Noise cryptography and
+//! the layouts of messages are those of the reference crates; decisions and limits are ours.
+//!
+//! Source: the Stratum V2 specification, chapters 3 (overview), 4 (security), 5 (mining).
+#![forbid(unsafe_code)]
+
+mod authority;
+mod channel;
+mod client;
+mod close;
+mod event;
+mod limits;
+mod message;
+mod secure;
+mod shares;
+
+pub use authority::{AuthorityKey, AuthorityKeyError};
+pub use client::{ChannelKind, Client, ClientConfig, Dialled, Progress};
+pub use close::{CertificateError, CloseReason};
+pub use event::Event;
+pub use limits::Limits;

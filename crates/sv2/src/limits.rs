@@ -1,0 +1,63 @@
+//! Every limit of the V2 client in one place, beside those that it shares with V1.
+
+use std::time::Duration;
+
+use midstate_limits::{LimitRow, row};
+
+/// The limits on a V2 pool. All are inclusive.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limits {
+    /// Bytes of a frame's payload. The largest message of a pool is an extended job.
+    pub frame: usize,
+    /// Jobs for blocks to come that a channel remembers.
+    pub future_jobs: usize,
+    /// Malformed messages on one connection that end it.
+    pub malformed: usize,
+    /// Without a byte from the pool. Longer than with V1: a V2 pool need not send its job again.
+    pub silence: Duration,
+    /// Between two times that we tell the pool another nominal hash rate.
+    pub update: Duration,
+    /// Shares without an answer that end a connection, if the oldest is as old as with V1. More
+    /// than with V1: a V2 pool may answer many at once.
+    pub unanswered: usize,
+    /// The limits that both protocols share.
+    pub common: midstate_stratum::Limits,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            frame: 256 * 1024,
+            future_jobs: 16,
+            malformed: 8,
+            silence: Duration::from_secs(2 * 60 * 60),
+            update: Duration::from_secs(30),
+            unanswered: 256,
+            common: midstate_stratum::Limits::default(),
+        }
+    }
+}
+
+impl Limits {
+    /// Each limit as a row, without those that `stratum` lists.
+    pub fn rows(&self) -> Vec<LimitRow> {
+        // Taken apart by name, so that a limit without a row does not compile.
+        let Self { frame, future_jobs, malformed, silence, update, unanswered, common: _ } = self;
+        vec![
+            row(
+                "frame from a pool",
+                format!("{frame} bytes"),
+                "disconnect and back off; never cut",
+            ),
+            row("jobs for blocks to come", future_jobs, "the oldest is forgotten"),
+            row("malformed messages on a connection", malformed, "the last of them disconnects"),
+            row("silence of a V2 pool", silence, "disconnect and back off"),
+            row("time between two nominal hash rates", update, "the next one waits"),
+            row(
+                "unanswered shares at a V2 pool",
+                format!("{unanswered}, the oldest as old as with V1"),
+                "disconnect and try the next pool",
+            ),
+        ]
+    }
+}

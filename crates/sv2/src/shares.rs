@@ -1,0 +1,243 @@
+//! The book of shares, as that of V1 is: each share has exactly one end.
+//!
+//! The pool answers by sequence numbers, and may answer many at once: a success says that all up to
+//! its last number are accepted, but for those that it refused one by one.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use midstate_chain::{Share, Verdict};
+use midstate_stratum::rules::{self, Bucket, Cause, Recent, Trust, Withheld};
+use midstate_stratum::{CloseReason, ShareOutcome};
+
+use crate::Limits;
+use crate::channel::Channel;
+
+/// Shares without a verdict, all of them sent on this connection.
+#[derive(Debug)]
+pub(crate) struct Shares {
+    /// By sequence number. They grow, so the first is the oldest.
+    unanswered: BTreeMap<u32, Sent>,
+    last_sequence: u32,
+    recent: Recent,
+    pace: Bucket,
+    trust: Trust,
+    limits: midstate_stratum::Limits,
+    outcomes: VecDeque<ShareOutcome>,
+}
+
+#[derive(Debug)]
+struct Sent {
+    share: Share,
+    is_block: bool,
+    at: Duration,
+}
+
+impl Shares {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let common =
+            midstate_stratum::Limits { unanswered: limits.unanswered, ..limits.common.clone() };
+        Self {
+            unanswered: BTreeMap::new(),
+            last_sequence: 0,
+            recent: Recent::new(common.outbox),
+            pace: Bucket::new(common.share_rate, f64::from(common.share_rate)),
+            trust: Trust::default(),
+            limits: common,
+            outcomes: VecDeque::new(),
+        }
+    }
+
+    /// A channel opens: a trial begins, and numbers begin anew.
+    pub(crate) fn opened(&mut self, now: Duration) {
+        self.trust.start(now);
+        self.last_sequence = 0;
+    }
+
+    pub(crate) fn pending(&self) -> usize {
+        self.unanswered.len()
+    }
+
+    pub(crate) fn poll_outcome(&mut self) -> Option<ShareOutcome> {
+        self.outcomes.pop_front()
+    }
+
+    /// Judges a share: its sequence number if it is to be sent, and whether it is a block.
+    pub(crate) fn take(
+        &mut self,
+        now: Duration,
+        share: &Share,
+        channel: Option<&Channel>,
+    ) -> Option<u32> {
+        match self.judge(now, share, channel) {
+            Ok(is_block) => {
+                if self.pending() >= self.limits.outbox.max(1) {
+                    self.make_room();
+                }
+                self.recent.insert(share.hash);
+                self.last_sequence += 1;
+                let sent = Sent { share: share.clone(), is_block, at: now };
+                self.unanswered.insert(self.last_sequence, sent);
+                self.trust.sent(now);
+                Some(self.last_sequence)
+            }
+            Err(why) => {
+                self.outcomes.push_back(why.end(share.clone(), Duration::ZERO));
+                None
+            }
+        }
+    }
+
+    /// Whether the share is to be sent; if so, whether it is a block. A block goes out whatever
+    /// happened to its job and to our rates, as long as its job can be named.
+    fn judge(
+        &mut self,
+        now: Duration,
+        share: &Share,
+        channel: Option<&Channel>,
+    ) -> Result<bool, Withheld> {
+        let job = &share.job;
+        rules::check(share)?;
+        let is_block = share.is_block();
+        let issued = channel.is_some_and(|channel| channel.issued(job));
+        if !issued {
+            // A job is a number of its channel, and a new channel has numbers of its own.
+            return Err(if is_block { Withheld::SessionLost } else { Withheld::Void });
+        }
+        if is_block && !job.has_toy_blocks() {
+            return Ok(true);
+        }
+        if !is_block {
+            if !share.meets_share_target() {
+                return Err(Withheld::TooEasy);
+            }
+            if self.recent.contains(&share.hash) {
+                return Err(Withheld::Duplicate);
+            }
+            if !channel.is_some_and(|channel| channel.is_live(job)) {
+                return Err(Withheld::Void);
+            }
+        }
+        if self.pending() >= self.limits.outbox {
+            return Err(Withheld::Backlog);
+        }
+        if !self.pace.take(now) {
+            return Err(Withheld::Rate);
+        }
+        Ok(is_block)
+    }
+
+    /// SubmitShares.Success: how many shares it ends.
+    pub(crate) fn accepted(&mut self, now: Duration, last: u32) -> usize {
+        let later = match last.checked_add(1) {
+            Some(next) => self.unanswered.split_off(&next),
+            None => BTreeMap::new(),
+        };
+        let accepted = std::mem::replace(&mut self.unanswered, later);
+        let count = accepted.len();
+        for (_, Sent { share, at, .. }) in accepted {
+            self.trust.accepted(now);
+            let outcome = ShareOutcome::new(share, Verdict::Accepted, None);
+            let latency = now.saturating_sub(at);
+            self.outcomes.push_back(ShareOutcome { latency, ..outcome });
+        }
+        count
+    }
+
+    /// SubmitShares.Error. Why to leave the pool, if this refusal is one too many; `None` beside
+    /// `false` where no such share waits.
+    pub(crate) fn refused(
+        &mut self,
+        now: Duration,
+        sequence: u32,
+        code: &str,
+        channel: Option<&Channel>,
+    ) -> (bool, Option<CloseReason>) {
+        let Some(Sent { share, at, .. }) = self.unanswered.remove(&sequence) else {
+            return (false, None);
+        };
+        let cause = cause(code);
+        let is_newest = channel.is_some_and(|channel| channel.is_newest(&share.job));
+        let replaced = (!is_newest).then_some(Duration::ZERO);
+        let distrust = self.trust.refused(now, cause, replaced, code, &self.limits);
+        let outcome = ShareOutcome::new(share, Verdict::Rejected, Some(code.to_owned()));
+        let (advice, latency) = (advice(code), now.saturating_sub(at));
+        self.outcomes.push_back(ShareOutcome { advice, latency, ..outcome });
+        (true, distrust)
+    }
+
+    /// Why to leave the pool: it answers nothing.
+    pub(crate) fn silence(&self, now: Duration) -> Option<CloseReason> {
+        let (oldest, waiting) = self.oldest();
+        self.trust.silence(now, oldest, waiting, &self.limits)
+    }
+
+    /// When [`silence`](Self::silence) has lasted too long.
+    pub(crate) fn silence_deadline(&self) -> Option<Duration> {
+        let (oldest, waiting) = self.oldest();
+        self.trust.deadline(oldest, waiting, &self.limits)
+    }
+
+    fn oldest(&self) -> (Option<Duration>, usize) {
+        (self.unanswered.values().next().map(|sent| sent.at), self.unanswered.len())
+    }
+
+    /// The connection, and with it the channel, is gone: no answer can come any more.
+    pub(crate) fn end(&mut self, now: Duration, why: Withheld) {
+        for (_, Sent { share, at, .. }) in std::mem::take(&mut self.unanswered) {
+            self.outcomes.push_back(why.end(share, now.saturating_sub(at)));
+        }
+    }
+
+    /// Ends a share that comes after the end.
+    pub(crate) fn refuse_late(&mut self, share: Share) {
+        self.outcomes.push_back(Withheld::Finished.end(share, Duration::ZERO));
+    }
+
+    /// The oldest share makes way, a block only if there is nothing else. Its answer will meet
+    /// nothing.
+    fn make_room(&mut self) {
+        let share = self.unanswered.iter().find(|(_, sent)| !sent.is_block).map(|(&id, _)| id);
+        let oldest = self.unanswered.keys().next().copied();
+        if let Some(Sent { share, .. }) =
+            share.or(oldest).and_then(|id| self.unanswered.remove(&id))
+        {
+            self.outcomes.push_back(Withheld::Displaced.end(share, Duration::ZERO));
+        }
+    }
+}
+
+/// The cause that an error code names (specification, 5.3.14, and the codes that pools use).
+fn cause(code: &str) -> Cause {
+    match code {
+        "stale-share" => Cause::Stale,
+        "duplicate-share" => Cause::Duplicate,
+        "difficulty-too-low" => Cause::LowDifficulty,
+        "version-rolling-not-allowed" | "invalid-non-rollable-version-bit" => Cause::BadVersion,
+        "invalid-channel-id" => Cause::NotSubscribed,
+        _ => Cause::Other,
+    }
+}
+
+/// A guess of the cause and what to do.
+fn advice(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "stale-share" => {
+            "the job was replaced before the share arrived: a few are normal, many mean a slow line"
+        }
+        "duplicate-share" => "the pool has this share already: if it repeats, please report it",
+        "difficulty-too-low" => {
+            "pool and miner disagree about the target of the job: one of both does not keep it \
+             for the life of the job"
+        }
+        "invalid-job-id" => {
+            "the pool forgot the job: it was replaced long ago, or the pool restarted"
+        }
+        "version-rolling-not-allowed" | "invalid-non-rollable-version-bit" => {
+            "the pool expects other version bits: try again without version rolling"
+        }
+        "bad-extranonce-size" => "the pool changed the size of the extranonce under way",
+        "invalid-channel-id" => "the pool lost the channel: a reconnect cures it",
+        _ => return None,
+    })
+}

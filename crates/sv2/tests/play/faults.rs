@@ -1,0 +1,294 @@
+//! Pools that do what they should not.
+
+use std::time::Duration;
+
+use common_messages_sv2 as common;
+use midstate_chain::Verdict;
+use midstate_sv2::Event;
+use mining_sv2 as mining;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use crate::pool::{CHANNEL, MAINNET, Pair, UNIX, find_share};
+
+#[test]
+fn bytes_that_are_no_handshake_end_the_connection_with_a_question() {
+    let mut pair = Pair::standard();
+    pair.client.handle_connected(
+        pair.now,
+        midstate_sv2::Dialled {
+            host: "pool.example".to_owned(),
+            port: 3333,
+            unix: UNIX,
+            entropy: [5; 32],
+        },
+    );
+    pair.client.handle_bytes(pair.now, &[b'{'; 233]);
+    assert_eq!(pair.client.poll_event(), None, "not whole yet");
+    pair.client.handle_bytes(pair.now, &[b'}'; 1]);
+    pair.settle();
+    assert!(pair.closed().unwrap().contains("is this a Stratum V2 port"), "{:?}", pair.closed());
+    pair.client.handle_bytes(pair.now, &[1; 500]);
+    pair.settle();
+    assert_eq!(pair.events.len(), 1, "nothing is heard any more");
+}
+
+#[test]
+fn a_byte_that_was_changed_on_the_way_ends_the_connection() {
+    let mut pair = Pair::standard().open();
+    pair.standard_job(1, None);
+    let mut bytes = pair.pool.say(
+        mining::MESSAGE_TYPE_SUBMIT_SHARES_SUCCESS,
+        mining::SubmitSharesSuccess {
+            channel_id: CHANNEL,
+            last_sequence_number: 1,
+            new_submits_accepted_count: 1,
+            new_shares_sum: 1,
+        },
+    );
+    *bytes.last_mut().unwrap() ^= 1;
+    pair.hear(&bytes);
+    assert!(pair.closed().unwrap().contains("cannot be decrypted"), "{:?}", pair.closed());
+}
+
+#[test]
+fn a_frame_that_is_too_long_is_refused_by_its_header() {
+    let mut pair = Pair::standard().open();
+    let header = pair.pool.say_header(mining::MESSAGE_TYPE_NEW_MINING_JOB, 256 * 1024 + 1);
+    pair.hear(&header);
+    assert_eq!(
+        pair.closed().unwrap(),
+        "a frame of 262145 bytes was announced, the limit is 262144"
+    );
+    let mut pair = Pair::standard().open();
+    let header = pair.pool.say_header(mining::MESSAGE_TYPE_NEW_MINING_JOB, 256 * 1024);
+    pair.hear(&header);
+    assert_eq!(pair.closed(), None);
+    pair.wait(30);
+    assert_eq!(pair.closed().unwrap(), "a frame was begun and not finished within 30 s");
+}
+
+#[test]
+fn a_long_message_in_many_pieces_is_one_message() {
+    let mut pair = Pair::extended().open();
+    let suffix = vec![2; 65_535];
+    let path = [[0xaa_u8; 32]; 12];
+    let message = mining::NewExtendedMiningJob {
+        channel_id: CHANNEL,
+        job_id: 1,
+        min_ntime: binary_sv2::Sv2Option::new(None),
+        version: 0x2000_0000,
+        version_rolling_allowed: false,
+        merkle_path: binary_sv2::Seq0255::new(path.iter().map(|hash| hash.into()).collect())
+            .unwrap(),
+        coinbase_tx_prefix: binary_sv2::B064K::new(&suffix[..60_000]).unwrap(),
+        coinbase_tx_suffix: binary_sv2::B064K::new(&suffix).unwrap(),
+    };
+    let bytes = pair.pool.say(mining::MESSAGE_TYPE_NEW_EXTENDED_MINING_JOB, message);
+    for byte in bytes.chunks(977) {
+        pair.hear(byte);
+    }
+    pair.new_block(1, MAINNET);
+    let job = pair.job();
+    assert_eq!(job.coinbase(&[0; 4]).len(), 60_000 + 4 + 4 + 65_535);
+    assert_eq!((job.branch.len(), job.version_mask), (12, 0), "the version is not to be rolled");
+}
+
+#[test]
+fn unknown_messages_and_extensions_are_ignored() {
+    let mut pair = Pair::standard().open();
+    for (kind, extension) in [(0x7f, 0), (0xff, 0), (0x20, 1), (0x21, 0x8001), (0x03, 0)] {
+        let bytes = pair.pool.say_raw(kind, extension, &[1, 2, 3]);
+        pair.hear(&bytes);
+    }
+    let bytes = pair.pool.say_raw(0x60, 0, &[]);
+    pair.hear(&bytes);
+    assert_eq!(pair.closed(), None);
+    assert_eq!(pair.warnings(), [""; 0]);
+    pair.standard_job(1, None);
+    pair.new_block(1, MAINNET);
+    assert_eq!(pair.job().id, "1");
+}
+
+#[test]
+fn the_eighth_malformed_message_ends_the_connection() {
+    let mut pair = Pair::standard().open();
+    for nth in 1..=8 {
+        assert_eq!(pair.closed(), None, "before number {nth}");
+        let bytes = pair.pool.say_raw(mining::MESSAGE_TYPE_SET_TARGET, 0, &[1; 9]);
+        pair.hear(&bytes);
+    }
+    let closed = pair.closed().unwrap();
+    assert!(closed.starts_with("8 malformed messages came"), "{closed}");
+    assert!(closed.contains("SetTarget: its fields do not fit its 9 bytes"), "{closed}");
+}
+
+#[test]
+fn messages_for_another_channel_change_nothing() {
+    let mut pair = Pair::standard().open();
+    pair.standard_job(1, None);
+    pair.new_block(1, MAINNET);
+    let job = pair.job();
+    pair.submit(find_share(&job, 0));
+    let events = pair.events.len();
+    pair.say(
+        mining::MESSAGE_TYPE_SUBMIT_SHARES_SUCCESS,
+        mining::SubmitSharesSuccess {
+            channel_id: CHANNEL + 1,
+            last_sequence_number: 1,
+            new_submits_accepted_count: 1,
+            new_shares_sum: 1,
+        },
+    );
+    pair.say(
+        mining::MESSAGE_TYPE_CLOSE_CHANNEL,
+        mining::CloseChannel { channel_id: CHANNEL + 1, reason_code: "gone".try_into().unwrap() },
+    );
+    assert_eq!(pair.events.len(), events, "{:?}", pair.events);
+    pair.say(
+        mining::MESSAGE_TYPE_CLOSE_CHANNEL,
+        mining::CloseChannel {
+            channel_id: CHANNEL,
+            reason_code: "\x1b[31mgone".try_into().unwrap(),
+        },
+    );
+    assert_eq!(pair.closed().unwrap(), "the pool closed the channel: [31mgone");
+}
+
+#[test]
+fn a_job_before_its_block_waits_for_it() {
+    let mut pair = Pair::standard().open();
+    pair.standard_job(4, Some(UNIX));
+    assert!(pair.warnings()[0].contains("no block was named yet"), "{:?}", pair.warnings());
+    pair.new_block(4, MAINNET);
+    assert_eq!(pair.job().id, "4");
+}
+
+#[test]
+fn a_pool_without_work_is_left() {
+    let mut pair = Pair::standard().open();
+    pair.wait(299);
+    assert_eq!(pair.closed(), None);
+    pair.wait(1);
+    assert!(pair.closed().unwrap().starts_with("no job came for 300 s"), "{:?}", pair.closed());
+
+    // With a job, silence is no fault for two hours: blocks take their time.
+    let mut pair = Pair::standard().open();
+    pair.standard_job(1, None);
+    pair.new_block(1, MAINNET);
+    pair.wait(7199);
+    assert_eq!(pair.closed(), None);
+    pair.wait(1);
+    assert_eq!(pair.closed().unwrap(), "nothing came for 7200 s");
+}
+
+#[test]
+fn a_pool_that_takes_no_share_is_left_by_the_rules_of_v1() {
+    let mut pair = Pair::standard().open();
+    pair.standard_job(1, None);
+    pair.new_block(1, MAINNET);
+    let job = pair.job();
+    for nth in 0..20_u32 {
+        assert_eq!(pair.closed(), None, "before number {nth}");
+        pair.wait(2);
+        pair.submit(find_share(&job, nth as usize));
+        pair.refuse(nth + 1, "invalid-share");
+    }
+    let closed = pair.closed().unwrap();
+    assert!(closed.contains("refused 20 shares in a row"), "{closed}");
+    assert!(closed.contains("invalid-share"), "{closed}");
+    assert_eq!(pair.verdicts().len(), 20);
+}
+
+#[test]
+fn a_pool_that_answers_in_batches_has_time_and_a_mute_one_is_left() {
+    let mut pair = Pair::standard().open();
+    pair.standard_job(1, None);
+    pair.new_block(1, MAINNET);
+    let job = pair.job();
+    for nth in 0..255 {
+        pair.submit(find_share(&job, nth));
+        pair.now += Duration::from_millis(20);
+    }
+    pair.wait(600);
+    assert_eq!(pair.closed(), None, "255 wait, which may be a batch");
+    pair.submit(find_share(&job, 255));
+    pair.wait(1);
+    assert!(pair.closed().unwrap().contains("left 256 shares unanswered"), "{:?}", pair.closed());
+    pair.client.handle_disconnected(pair.now);
+    pair.settle();
+    assert_eq!(pair.verdicts().len(), 256);
+    assert!(pair.verdicts().iter().all(|(verdict, _)| *verdict == Verdict::Unresolved));
+}
+
+#[test]
+fn reconnect_is_handed_on_and_not_without_end() {
+    let mut pair = Pair::standard().open();
+    let say = |pair: &mut Pair, host: &str, port| {
+        let new_host = host.try_into().unwrap();
+        pair.say(common::MESSAGE_TYPE_RECONNECT, common::Reconnect { new_host, new_port: port });
+    };
+    say(&mut pair, "", 0);
+    say(&mut pair, "eu.pool.example", 4444);
+    say(&mut pair, "no host!", 1);
+    say(&mut pair, "", 1);
+    say(&mut pair, "", 2);
+    let redirects: Vec<_> = pair
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Redirect { host, port, .. } => Some((host.clone(), *port)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        redirects,
+        [(None, None), (Some("eu.pool.example".to_owned()), Some(4444)), (None, Some(1))]
+    );
+    assert_eq!(pair.warnings().len(), 2, "{:?}", pair.warnings());
+}
+
+#[test]
+fn an_extranonce_that_cannot_be_used_ends_the_connection() {
+    for (size, words) in [(0, "no byte of it is ours"), (33, "33 bytes are ours, the limit is 32")]
+    {
+        let mut pair = Pair::extended();
+        pair.connect();
+        pair.accept_setup(0);
+        pair.open_extended(size);
+        assert!(pair.closed().unwrap().contains(words), "{:?}", pair.closed());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 50, ..ProptestConfig::default() })]
+
+    /// Whatever a pool says, in whatever pieces: no panic, and each share ends once.
+    #[test]
+    fn random_messages_lose_and_double_no_share(
+        says in vec((0x10_u8..0x26, vec(any::<u8>(), 0..80)), 0..40),
+        chunk in 1_usize..200,
+    ) {
+        let mut pair = Pair::standard().open();
+        pair.standard_job(1, None);
+        pair.new_block(1, MAINNET);
+        let job = pair.job();
+        for nth in 0..3 {
+            pair.submit(find_share(&job, nth));
+        }
+        for (kind, mut payload) in says {
+            // Half of them are for our channel.
+            if payload.len() > 4 && payload[4] % 2 == 0 {
+                payload[..4].copy_from_slice(&CHANNEL.to_le_bytes());
+            }
+            let bytes = pair.pool.say_raw(kind, 0, &payload);
+            for piece in bytes.chunks(chunk) {
+                pair.hear(piece);
+            }
+        }
+        pair.client.finish(pair.now);
+        pair.settle();
+        prop_assert_eq!(pair.verdicts().len(), 3);
+        prop_assert_eq!(pair.client.pending(), 0);
+    }
+}

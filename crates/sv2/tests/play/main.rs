@@ -1,0 +1,8 @@
+//! The client against a pool in memory, in virtual time.
+
+#![expect(clippy::unwrap_used, reason = "a test that unwraps says what failed")]
+
+mod accord;
+mod faults;
+mod pool;
+mod work;
