@@ -96,12 +96,14 @@ fn mine(address: &str, threads: usize) -> mpsc::Receiver<FirstShare> {
         client: ClientConfig::new("me"),
         route: Route::default(),
         redirects: Redirects::None,
+        v2: midstate_net::V2Wishes::default(),
     };
     let config = LinkConfig {
         accounts: vec![account],
         give_up: None,
         limits: LinkLimits::default(),
         frames: None,
+        hash_rate: midstate_net::HashRate::default(),
     };
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

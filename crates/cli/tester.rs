@@ -126,6 +126,12 @@ impl Args {
                  --user-pattern",
             ));
         }
+        if url.v2.is_some() {
+            return Err(Failure::usage(format!(
+                "{url}: the miners of a swarm speak Stratum V1 today; a single one speaks V2: \
+                 midstate mine -o {url}"
+            )));
+        }
         // The longest name: if it can be sent, all can.
         let longest = Names(self.user_pattern.clone()).of(workers - 1);
         let terms = Terms {

@@ -14,7 +14,7 @@ use anyhow::Context;
 use midstate_chain::{BIP320_MASK, Target, Verdict};
 use midstate_net::{
     Account, Backend, EventReceiver, Happened, NodeLink, NodePool, NodeUrl, PoolServer, PoolUrl,
-    Redirects, Route, ServerLimits, Upstream,
+    Redirects, Route, ServerLimits, Upstream, V2Wishes,
 };
 use midstate_pool::{
     Pool, PoolConfig, RegtestPool, VardiffConfig, WorkerStats, least_earnest_difficulty,
@@ -306,8 +306,9 @@ async fn serve<B: Backend>(
         ip if ip.is_unspecified() => "127.0.0.1".to_owned(),
         ip => ip.to_string(),
     };
-    let url = PoolUrl { host, port: address.port(), tls: false };
-    let account = Account { url, client, route: Route::default(), redirects: Redirects::None };
+    let url = PoolUrl { host, port: address.port(), tls: false, v2: None };
+    let (route, v2) = (Route::default(), V2Wishes::default());
+    let account = Account { url, client, route, redirects: Redirects::None, v2 };
     let goals = Goals { blocks: Some(args.blocks), ..Goals::default() };
     let (link, _) = Pools::new(vec![account]).into_parts();
     let upstream = Upstream::Pools(Box::new(link));

@@ -152,7 +152,7 @@ impl Steps<'_> {
     fn tell(&mut self, step: Step) {
         let kind = match (&step.outcome, step.stage) {
             (Outcome::Refused(_), _) => Kind::Refused,
-            (_, Stage::Name | Stage::Connect | Stage::Tls) => Kind::Unreachable,
+            (_, Stage::Name | Stage::Connect | Stage::Tls | Stage::Noise) => Kind::Unreachable,
             _ => Kind::Runtime,
         };
         if let Outcome::Bad(problem) | Outcome::Explained(problem) | Outcome::Refused(problem) =
@@ -178,6 +178,13 @@ fn examined(Step { stage, took, outcome }: Step) -> Finding {
         }
         Stage::Tls => {
             ("TLS", Some("see the line above; --tls-insecure would only hide the problem"))
+        }
+        Stage::Noise => ("Noise", Some("is it a Stratum V2 port? Ask the pool")),
+        Stage::Setup => {
+            ("setup", Some("the pool gave no clear answer: try again later, or ask it"))
+        }
+        Stage::Channel => {
+            ("channel", Some("check --user; pools want an address or account, see also --channel"))
         }
         Stage::Subscribe => {
             ("subscribe", Some("is it a Stratum v1 port for SHA-256? Ask the pool"))
@@ -213,7 +220,15 @@ fn examined(Step { stage, took, outcome }: Step) -> Finding {
             ),
         ),
     };
-    let is_pool = matches!(stage, Stage::Subscribe | Stage::Authorize | Stage::Job);
+    let is_pool = matches!(
+        stage,
+        Stage::Noise
+            | Stage::Setup
+            | Stage::Channel
+            | Stage::Subscribe
+            | Stage::Authorize
+            | Stage::Job
+    );
     let cure = cure.filter(|_| match outcome {
         Outcome::Good(_) | Outcome::Explained(_) => false,
         // A warning by the pool or about it; the cures are for what ends the examination.

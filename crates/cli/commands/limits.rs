@@ -15,6 +15,7 @@ use crate::web;
 pub(super) fn print_limits(protocol: &Limits, link: &LinkLimits, out: &mut Output) {
     for (title, rows) in [
         ("what a pool may send, and we", protocol.rows()),
+        ("what a pool of Stratum V2 may send", midstate_sv2::Limits::default().rows()),
         ("how patient we are", link.rows()),
         ("what a node may send, and how patient we are with it", node_rows()),
         ("what a file of the user's may hold", file_rows()),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use midstate_chain::Share;
 use midstate_engine::Engine;
-use midstate_net::{Account, EventReceiver, Upstream};
+use midstate_net::{Account, EventReceiver, HashRate, Upstream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
@@ -60,7 +60,7 @@ pub(crate) async fn run(
 
     let (gives_up, share_rate) = (upstream.give_up().is_some(), upstream.share_rate());
     let easiest = choice.easiest_target(share_rate);
-    let block_interval = upstream.block_interval();
+    let (block_interval, hash_rate) = (upstream.block_interval(), upstream.hash_rate());
     let rig = Rig::of(&choice);
     let plan = Plan { rig, goals, gives_up, block_interval, node_judges, share_rate, easiest };
     let intake = Arc::new(Intake::new(goals.blocks));
@@ -84,6 +84,7 @@ pub(crate) async fn run(
         reloads,
         read_pools,
         lists,
+        hash_rate,
         views,
     };
     driver.mine(&mut inputs).await;
@@ -145,6 +146,7 @@ struct Driver<'a> {
     reloads: mpsc::UnboundedSender<Vec<Account>>,
     read_pools: ReadPools,
     lists: mpsc::UnboundedSender<List>,
+    hash_rate: HashRate,
     views: Views<'a>,
 }
 
@@ -308,7 +310,10 @@ impl Driver<'_> {
             }
             News::Notice(notice) => views.notice(&notice, &status),
             News::Report(rejects) => views.report(&status, &rejects),
-            News::Tick => views.tick(&status),
+            News::Tick => {
+                self.hash_rate.set(status.rates.hps_10s.unwrap_or_default());
+                views.tick(&status);
+            }
             News::Ending => views.ending(),
         }
     }

@@ -12,9 +12,10 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::Args;
-use midstate_net::{Account, LinkConfig, LinkLimits, PoolAddress, PoolUrl, ProxyUrl};
+use clap::{Args, ValueEnum};
+use midstate_net::{Account, HashRate, LinkConfig, LinkLimits, PoolAddress, PoolUrl, ProxyUrl};
 use midstate_stratum::Limits;
+use midstate_sv2::ChannelKind;
 
 use crate::servers::config::{self, Config, Keys, Redirect};
 use crate::servers::payout::Payee;
@@ -73,6 +74,31 @@ pub(crate) struct PoolArgs {
     /// Ask the pool for shares of this difficulty; few pools obey
     #[arg(long, value_name = "D", value_parser = values::positive)]
     suggest_difficulty: Option<f64>,
+    /// The channel to open at a pool of Stratum V2: a job is a header (standard), or a coinbase
+    /// with a part of the extranonce for us (extended) [default: standard]
+    #[arg(long, value_name = "KIND", hide_possible_values = true)]
+    channel: Option<Channel>,
+    /// Tell a pool of Stratum V2 this hash rate, as 50M, instead of the measured one
+    #[arg(long, value_name = "HS", value_parser = values::hash_rate)]
+    nominal_hashrate: Option<f64>,
+}
+
+/// The kinds of channels, as the flag names them.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Channel {
+    /// A job is a header.
+    Standard,
+    /// A job is a coinbase and a merkle path.
+    Extended,
+}
+
+impl From<Channel> for ChannelKind {
+    fn from(channel: Channel) -> Self {
+        match channel {
+            Channel::Standard => Self::Standard,
+            Channel::Extended => Self::Extended,
+        }
+    }
 }
 
 /// The pools that the flags name, and what the flags say about them.
@@ -105,7 +131,13 @@ struct Filed {
 impl Pools {
     pub(crate) fn new(accounts: Vec<Account>) -> Self {
         let limits = LinkLimits::default();
-        let link = LinkConfig { accounts, give_up: None, limits, frames: None };
+        let link = LinkConfig {
+            accounts,
+            give_up: None,
+            limits,
+            frames: None,
+            hash_rate: HashRate::default(),
+        };
         Self { link, reload: None }
     }
 
@@ -184,6 +216,8 @@ impl PoolArgs {
             payout_strict,
             any_user,
             suggest_difficulty,
+            channel,
+            nominal_hashrate,
         } = self;
         values::first_given(&[
             (redirect.is_some(), "--redirect"),
@@ -193,6 +227,8 @@ impl PoolArgs {
             (*payout_strict, "--payout-strict"),
             (*any_user, "--any-user"),
             (suggest_difficulty.is_some(), "--suggest-difficulty"),
+            (channel.is_some(), "--channel"),
+            (nominal_hashrate.is_some(), "--nominal-hashrate"),
         ])
     }
 
@@ -207,6 +243,8 @@ impl PoolArgs {
             payout_strict,
             any_user,
             suggest_difficulty,
+            channel,
+            nominal_hashrate,
         } = self;
         Terms {
             redirect: if *no_redirect { Some(Redirect::None) } else { *redirect },
@@ -215,6 +253,8 @@ impl PoolArgs {
             payout_strict: payout_strict.then_some(true),
             any_user: any_user.then_some(true),
             suggest_difficulty: *suggest_difficulty,
+            channel: channel.map(ChannelKind::from),
+            nominal_hash_rate: *nominal_hashrate,
             ..route.terms()
         }
     }
@@ -330,6 +370,9 @@ fn terms_of(file: &Path, whom: &dyn Display, keys: Keys<'_>) -> Result<Terms, Fa
         payout_strict: keys.payout_strict,
         any_user: keys.any_user,
         suggest_difficulty: keys.suggest_difficulty,
+        // Flags alone have them.
+        channel: None,
+        nominal_hash_rate: None,
     })
 }
 

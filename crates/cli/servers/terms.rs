@@ -11,8 +11,11 @@ use std::path::PathBuf;
 
 use midstate_gbt::conf::Login;
 use midstate_gbt::{Address, AddressError};
-use midstate_net::{Account, NodeUrl, PoolUrl, ProxyUrl, Redirects, Route, Trust, UrlLogin};
+use midstate_net::{
+    Account, NodeUrl, PoolUrl, ProxyUrl, Redirects, Route, Trust, UrlLogin, V2Wishes,
+};
 use midstate_stratum::{ClientConfig, Limits};
+use midstate_sv2::ChannelKind;
 
 use crate::servers::config::Redirect;
 use crate::servers::payout::Payee;
@@ -32,6 +35,8 @@ pub(crate) struct Terms {
     pub(crate) payout_strict: Option<bool>,
     pub(crate) any_user: Option<bool>,
     pub(crate) suggest_difficulty: Option<f64>,
+    pub(crate) channel: Option<ChannelKind>,
+    pub(crate) nominal_hash_rate: Option<f64>,
 }
 
 /// The certificates to trust, as flags or keys name them: one choice, whichever of them makes it.
@@ -93,6 +98,8 @@ impl Terms {
             payout_strict,
             any_user,
             suggest_difficulty,
+            channel,
+            nominal_hash_rate,
         } = self;
         Self {
             user: user.or(other.user),
@@ -105,6 +112,8 @@ impl Terms {
             payout_strict: payout_strict.or(other.payout_strict),
             any_user: any_user.or(other.any_user),
             suggest_difficulty: suggest_difficulty.or(other.suggest_difficulty),
+            channel: channel.or(other.channel),
+            nominal_hash_rate: nominal_hash_rate.or(other.nominal_hash_rate),
         }
     }
 
@@ -124,6 +133,8 @@ impl Terms {
             payout_strict,
             any_user,
             suggest_difficulty,
+            channel,
+            nominal_hash_rate,
         } = self;
         Self {
             user: both(user, &other.user),
@@ -136,6 +147,8 @@ impl Terms {
             payout_strict: both(payout_strict, &other.payout_strict),
             any_user: both(any_user, &other.any_user),
             suggest_difficulty: both(suggest_difficulty, &other.suggest_difficulty),
+            channel: both(channel, &other.channel),
+            nominal_hash_rate: both(nominal_hash_rate, &other.nominal_hash_rate),
         }
     }
 
@@ -197,7 +210,11 @@ impl Terms {
             Some(Redirect::Owner) => Redirects::Owner,
             Some(Redirect::Any) => Redirects::Any,
         };
-        Ok(Account { url: url.clone(), client, route, redirects })
+        let v2 = V2Wishes {
+            channel: self.channel.unwrap_or_default(),
+            nominal_hash_rate: self.nominal_hash_rate,
+        };
+        Ok(Account { url: url.clone(), client, route, redirects, v2 })
     }
 
     /// The limits on a pool.

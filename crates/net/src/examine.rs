@@ -3,6 +3,7 @@
 
 mod node;
 mod pool;
+mod pool_v2;
 
 use std::time::Duration;
 
@@ -67,6 +68,12 @@ pub enum Stage {
     Connect,
     /// The TLS handshake.
     Tls,
+    /// The Noise handshake of Stratum V2.
+    Noise,
+    /// A V2 pool's answer to SetupConnection.
+    Setup,
+    /// A V2 pool's answer to the opening of a channel.
+    Channel,
     /// A pool's answer to `mining.subscribe`.
     Subscribe,
     /// A pool's answer to `mining.authorize`.
@@ -114,6 +121,8 @@ enum Problem {
     Refused { height: u32, reason: String },
     #[error("{0}")]
     Closed(CloseReason),
+    #[error("{0}")]
+    ClosedV2(midstate_sv2::CloseReason),
     #[error("{}", in_words(.0))]
     Broken(std::io::Error),
     #[error("no job within {} s", .0.as_secs())]
@@ -135,7 +144,11 @@ impl Problem {
     fn outcome(&self, stage: Stage) -> Outcome {
         let words = self.to_string();
         match self {
-            Self::Closed(CloseReason::AuthorizationRefused(_)) => Outcome::Refused(words),
+            Self::Closed(CloseReason::AuthorizationRefused(_))
+            | Self::ClosedV2(midstate_sv2::CloseReason::ChannelRefused(_)) => {
+                Outcome::Refused(words)
+            }
+            Self::ClosedV2(reason) if pool_v2::is_explained(reason) => Outcome::Explained(words),
             // Troubles of another kind move on to the stage that they belong to.
             _ if stage == Stage::Credentials => Outcome::Refused(words),
             Self::Closed(

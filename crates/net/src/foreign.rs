@@ -236,9 +236,9 @@ fn cure(spoken: Spoken, asked: Asked<'_>) -> String {
         (Spoken::Bitcoin(_), _) => rpc_port(asked),
         (Spoken::Encrypted, _) if p2p(port).is_some() => rpc_port(asked),
         (Spoken::StratumV2 | Spoken::Encrypted, _) => {
-            "write the pool's port for Stratum V1, or put a translator in front of it \
-             (docs/many-machines.md)"
-                .to_owned()
+            format!(
+                "if it is Stratum V2, write stratum2+tcp://{at}/KEY with the pool's authority key"
+            )
         }
         (Spoken::Named(_) | Spoken::Unknown, Wanted::Stratum) => {
             format!("write the pool's Stratum port: {stratum}://HOST:PORT")
@@ -264,7 +264,7 @@ pub(crate) fn guess(asked: Asked<'_>) -> String {
             "port {port} is a Bitcoin node's RPC port; write http://{at} with --address ADDR"
         ),
         Wanted::Stratum if V2_PORTS.contains(&port) => {
-            format!("port {port} is one of Stratum V2; midstate needs the port for Stratum V1")
+            format!("port {port} is one of Stratum V2: write stratum2+tcp://{at}/KEY")
         }
         Wanted::Stratum if tls => {
             format!("is it a Stratum port with TLS? If it has none, write stratum+tcp://{at}")
@@ -504,7 +504,7 @@ mod tests {
             (b"SSH-2.0-\x1b[31m", pool, ["SSH", "\"SSH-2.0-.[31m\"", "stratum+tcp://"]),
             (b"SSH-2.0-x", node, ["SSH", "\"SSH-2.0-x\"", "http://"]),
             (b"{\"id\":null}", node, ["Stratum", "\"{\"id\":null}\"", "stratum+tcp://h:8332"]),
-            (&v2, pool, ["Stratum V2", "9e 3c", "translator"]),
+            (&v2, pool, ["Stratum V2", "9e 3c", "stratum2+tcp://h:3333/KEY"]),
         ] {
             let sentence = sentence(first, asked).unwrap();
             for word in words {

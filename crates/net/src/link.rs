@@ -20,6 +20,7 @@ use crate::LinkLimits;
 use crate::dial::{Dial, Dialler};
 use crate::event::{EventSender, Happened, LinkEnd, LinkEvent, LinkState};
 use crate::frames::Frames;
+use crate::hash_rate::HashRate;
 use crate::seat::{Account, Channels, Order, Report, Seat, SeatId, SeatNews};
 use crate::trouble::Trouble;
 
@@ -39,6 +40,8 @@ pub struct LinkConfig {
     pub limits: LinkLimits,
     /// Where every line of every connection is told, if anywhere.
     pub frames: Option<Frames>,
+    /// The rate that pools of Stratum V2 are told.
+    pub hash_rate: HashRate,
 }
 
 /// The link; [`run`](Self::run) it.
@@ -47,6 +50,7 @@ pub struct Link {
     patience: Patience,
     dial: Arc<dyn Dial>,
     frames: Option<Frames>,
+    hash_rate: HashRate,
     started: Instant,
     shares: mpsc::UnboundedReceiver<Share>,
     events: EventSender,
@@ -107,7 +111,7 @@ impl Link {
         events: EventSender,
         stop: oneshot::Receiver<()>,
     ) -> Self {
-        let LinkConfig { accounts, give_up, limits, frames } = config;
+        let LinkConfig { accounts, give_up, limits, frames, hash_rate } = config;
         let (reporter, reports) = mpsc::channel(REPORTS);
         let mut link = Self {
             failover: Failover::new(&limits.failover),
@@ -115,6 +119,7 @@ impl Link {
             patience: Patience::new(give_up, Duration::ZERO),
             dial,
             frames,
+            hash_rate,
             started: Instant::now(),
             shares,
             events,
@@ -376,7 +381,8 @@ impl Link {
         let (limits, dial) = (self.limits.clone(), Arc::clone(&self.dial));
         let seat = Seat::new(id, account.clone(), limits, dial, channels)
             .after(wait)
-            .tapped(self.frames.clone());
+            .tapped(self.frames.clone())
+            .with_hash_rate(self.hash_rate.clone());
         self.tasks.spawn(seat.run());
         let listed: Arc<str> = account.url.to_string().into();
         let (name, trouble) = (Arc::clone(&listed), Trouble::new(self.now()));
@@ -500,10 +506,15 @@ mod tests {
             client: ClientConfig::new("me"),
             route: Route::default(),
             redirects: crate::Redirects::default(),
+            v2: crate::V2Wishes::default(),
         };
-        let limits = LinkLimits::default();
-        let config =
-            LinkConfig { accounts: vec![account("one:1")], give_up: None, limits, frames: None };
+        let config = LinkConfig {
+            accounts: vec![account("one:1")],
+            give_up: None,
+            limits: LinkLimits::default(),
+            frames: None,
+            hash_rate: HashRate::default(),
+        };
         let (_shares, given) = mpsc::unbounded_channel();
         let (told, _events) = crate::events();
         let (_stop, stopped) = oneshot::channel();

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use midstate_chain::{Job, Share};
 use midstate_failover::{Failure, is_proof};
-use midstate_stratum::{Client, ClientConfig, ClientEvent, CloseReason, Verdict, redirect};
+use midstate_stratum::{ClientConfig, Verdict, redirect};
+use midstate_sv2 as sv2;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 
@@ -20,6 +21,8 @@ use crate::dial::{Dial, DialError, Route, is_overheard};
 use crate::file::without_os_number;
 use crate::foreign::{self, Layer, Spoken};
 use crate::frames::Frames;
+use crate::hash_rate::HashRate;
+use crate::protocol::{Client, News};
 use crate::tls_words::broken_by_tls;
 use crate::wire::{Exchanged, Wire};
 use crate::{Happened, LinkLimits, LinkState, PoolUrl};
@@ -35,6 +38,45 @@ pub struct Account {
     pub route: Route,
     /// Where its `client.reconnect` may lead.
     pub redirects: Redirects,
+    /// Our wishes at a pool of Stratum V2.
+    pub v2: V2Wishes,
+}
+
+/// Our wishes at a pool of Stratum V2, beside those that both protocols have.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct V2Wishes {
+    /// The channel to open.
+    pub channel: sv2::ChannelKind,
+    /// The hash rate to tell the pool, in hashes a second, whatever is measured.
+    pub nominal_hash_rate: Option<f64>,
+}
+
+impl Account {
+    /// Whether the server has to prove who it is, by TLS or by the authority key of Stratum V2.
+    pub(crate) fn is_verified(&self) -> bool {
+        match &self.url.v2 {
+            Some(v2) => v2.authority.is_some(),
+            None => self.url.tls && self.route.trust.is_verified(),
+        }
+    }
+
+    /// The same account at a pool of Stratum V2. A password has no place there.
+    pub(crate) fn v2_config(&self) -> sv2::ClientConfig {
+        let ClientConfig { user, user_agent, version_mask, expect_payout, limits, .. } =
+            self.client.clone();
+        let authority = self.url.v2.as_ref().and_then(|v2| v2.authority);
+        let plain = sv2::ClientConfig::new(user);
+        sv2::ClientConfig {
+            firmware: user_agent,
+            authority,
+            kind: self.v2.channel,
+            nominal_hash_rate: self.v2.nominal_hash_rate.unwrap_or(plain.nominal_hash_rate),
+            version_mask,
+            expect_payout,
+            limits: sv2::Limits { common: limits, ..sv2::Limits::default() },
+            ..plain
+        }
+    }
 }
 
 /// Where a pool's `client.reconnect` may lead (S7). The scheme stays in any case: who was reached
@@ -99,6 +141,7 @@ pub(crate) struct Seat {
     limits: LinkLimits,
     dial: Arc<dyn Dial>,
     frames: Option<Frames>,
+    hash_rate: HashRate,
     /// When the time of the client began.
     started: Instant,
     shares: mpsc::UnboundedReceiver<Share>,
@@ -159,13 +202,14 @@ impl Seat {
     ) -> Self {
         Self {
             id,
-            client: Client::new(account.client.clone()),
+            client: Client::new(&account),
             backoff: Backoff::new(&limits),
             target: account.url.clone(),
             account,
             limits,
             dial,
             frames: None,
+            hash_rate: HashRate::default(),
             started: Instant::now(),
             shares,
             orders,
@@ -186,6 +230,11 @@ impl Seat {
     /// Tells every line both ways.
     pub(crate) fn tapped(self, frames: Option<Frames>) -> Self {
         Self { frames, ..self }
+    }
+
+    /// Tells the pool this rate, if it wants to know.
+    pub(crate) fn with_hash_rate(self, hash_rate: HashRate) -> Self {
+        Self { hash_rate, ..self }
     }
 
     /// Until it is told to leave. Every share it was given has its verdict by then.
@@ -245,10 +294,12 @@ impl Seat {
         self.tell_state(LinkState::Connected, None).await;
         self.warn_of_eavesdroppers(connection.peer).await;
         let now = self.now();
-        self.client.handle_connected(now);
+        self.client.handle_connected(now, &self.target);
         let mut progress = Progress::default();
         let ClientConfig { user, password, .. } = &self.account.client;
-        let tap = self.frames.as_ref().map(|frames| frames.tap(&self.target, user, password));
+        // What passes the wire of V2 is encrypted.
+        let frames = self.frames.as_ref().filter(|_| self.target.v2.is_none());
+        let tap = frames.map(|frames| frames.tap(&self.target, user, password));
         let mut wire = Wire::new(connection.transport).tapped(tap);
         let ending = self.session(&mut wire, &mut progress).await;
         let ending = self.explained(ending, &wire.first());
@@ -291,6 +342,10 @@ impl Seat {
     /// How a connection ended, with what the server speaks if that is not Stratum. A server that
     /// never spoke Stratum and closed without a word is guessed at, unless TLS told the cause.
     fn explained(&mut self, ending: Ending, first: &[u8]) -> Ending {
+        // Its bytes look like noise, and its client says itself when they are something else.
+        if self.target.v2.is_some() {
+            return ending;
+        }
         let asked = self.target.endpoint().asked(Layer::inside(self.target.tls));
         self.spoke_stratum |= foreign::spoken(first) == Some(Spoken::JsonLines);
         match ending {
@@ -318,6 +373,9 @@ impl Seat {
         // Since when nothing could be written.
         let mut stuck = self.now();
         loop {
+            if let Some(rate) = self.account.v2.nominal_hash_rate.or(self.hash_rate.get()) {
+                self.client.set_hash_rate(self.now(), rate);
+            }
             if wire.is_sent() {
                 stuck = self.now();
                 while let Some(line) = self.client.poll_transmit() {
@@ -346,7 +404,8 @@ impl Seat {
                 exchanged = wire.exchange() => match exchanged {
                     Ok(Exchanged::Received(bytes)) => {
                         self.client.handle_bytes(self.started.elapsed(), &bytes);
-                        if foreign::spoken(&wire.first()).is_some_and(Spoken::is_certain) {
+                        let is_v1 = self.target.v2.is_none();
+                        if is_v1 && foreign::spoken(&wire.first()).is_some_and(Spoken::is_certain) {
                             return Ending::failed("another protocol".to_owned());
                         }
                     }
@@ -433,22 +492,22 @@ impl Seat {
     /// Passes the client's events on, and picks out the one that ends the connection.
     async fn forward_events(&mut self, progress: &mut Progress) -> Option<Ending> {
         let mut ending = None;
-        while let Some(event) = self.client.poll_event() {
-            match event {
-                ClientEvent::Authorized => {
+        while let Some(news) = self.client.poll_news() {
+            match news {
+                News::LetIn => {
                     self.tell_state(LinkState::Authorized, None).await;
                     progress.let_in = true;
                     self.tell_health(progress).await;
                 }
-                ClientEvent::Job(_) if progress.leaving => {}
-                ClientEvent::Job(job) => {
+                News::Job(_) if progress.leaving => {}
+                News::Job(job) => {
                     self.report(SeatNews::Job(job)).await;
                     let is_first = !std::mem::replace(&mut progress.has_job, true);
                     if is_first {
                         self.tell_health(progress).await;
                     }
                 }
-                ClientEvent::Verdict(outcome) => {
+                News::Verdict(outcome) => {
                     progress.refused |= outcome.verdict == Verdict::Rejected;
                     let is_accepted = outcome.verdict == Verdict::Accepted;
                     if is_accepted && !std::mem::replace(&mut progress.accepted, true) {
@@ -456,25 +515,16 @@ impl Seat {
                     }
                     self.tell(Happened::Verdict(outcome)).await;
                 }
-                ClientEvent::Remark(remark) => self.tell(Happened::Remark(remark)).await,
-                ClientEvent::AuthorizationRefused { reason } => {
+                News::Remark(remark) => self.tell(Happened::Remark(remark)).await,
+                News::Refused { reason } => {
                     let reason = format!("the pool refused user or password: {reason}");
                     ending = Some(Ending::Failed(Failure::Refused, reason));
                 }
                 // A refusal closes too, and has said more.
-                ClientEvent::Close(reason) => {
-                    let how = match reason {
-                        // Its next job will be no better.
-                        CloseReason::Payout { .. } | CloseReason::Config(_) => Failure::Hopeless,
-                        CloseReason::Refusing { .. } | CloseReason::Unanswered { .. } => {
-                            Failure::Worthless
-                        }
-                        CloseReason::Unauthorized(_) => Failure::Unpaid,
-                        _ => Failure::Passing,
-                    };
-                    ending = ending.or_else(|| Some(Ending::Failed(how, reason.to_string())));
+                News::Close(how, reason) => {
+                    ending = ending.or(Some(Ending::Failed(how, reason)));
                 }
-                ClientEvent::Redirect { host, port, wait } => match self.redirect(host, port) {
+                News::Redirect { host, port, wait } => match self.redirect(host, port) {
                     Ok((to, doubt)) => {
                         if let Some(doubt) = doubt {
                             self.tell(Happened::warning(doubt)).await;
@@ -483,7 +533,6 @@ impl Seat {
                     }
                     Err(why) => self.tell(Happened::warning(why)).await,
                 },
-                event => tracing::debug!(?event, "stratum"),
             }
         }
         ending
@@ -498,7 +547,7 @@ impl Seat {
     ) -> Result<(PoolUrl, Option<String>), String> {
         let account = &self.account;
         let host = host.unwrap_or_else(|| self.target.host.clone());
-        let verified = account.url.tls && account.route.trust.is_verified();
+        let verified = account.is_verified();
         let owner = redirect::allowed(&account.url.host, verified, &host);
         let doubt = match (account.redirects, owner) {
             (Redirects::None, _) => {
@@ -515,7 +564,17 @@ impl Seat {
 
     async fn warn_of_eavesdroppers(&mut self, peer: Option<IpAddr>) {
         let Account { url, route, .. } = &self.account;
-        if url.tls && !route.trust.is_verified() {
+        if let Some(v2) = &url.v2 {
+            let is_open = v2.authority.is_none()
+                && is_overheard(peer, &self.target.host)
+                && !std::mem::replace(&mut self.warned_of_plaintext, true);
+            if is_open {
+                let text = "encrypted, and not authenticated, as the URL has no authority key: \
+                            an attacker on the network can pose as this pool and steal the work; \
+                            write stratum2+tcp://HOST:PORT/KEY with the key that it publishes";
+                self.tell(Happened::warning(text)).await;
+            }
+        } else if url.tls && !route.trust.is_verified() {
             let text = "--tls-insecure: the certificate is not checked; an attacker can pose as \
                         this pool and steal the work";
             self.tell(Happened::warning(text)).await;

@@ -7,7 +7,7 @@ use midstate_chain::Share;
 use midstate_stratum::Limits;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{Account, EventSender, Link, LinkConfig, LinkEnd, NodeLink, NodeLinkConfig};
+use crate::{Account, EventSender, HashRate, Link, LinkConfig, LinkEnd, NodeLink, NodeLinkConfig};
 
 /// The servers to mine at, and how.
 pub enum Upstream {
@@ -23,6 +23,14 @@ impl Upstream {
         match self {
             Self::Pools(link) => link.give_up,
             Self::Nodes(link) => link.give_up,
+        }
+    }
+
+    /// Where to tell the measured hash rate; nodes do not want to know.
+    pub fn hash_rate(&self) -> HashRate {
+        match self {
+            Self::Pools(link) => link.hash_rate.clone(),
+            Self::Nodes(_) => HashRate::default(),
         }
     }
 

@@ -1,16 +1,19 @@
 //! Where a pool lives: `stratum+tcp://host:port`, `stratum+tls://host:port`, or `host:port` alone
-//! (U3). A user name and a password may stand before the host (`user:pass@`), and NiceHash's
-//! `#xnsub` behind the port: it asks for `mining.extranonce.subscribe`, which the client sends to
-//! every pool.
+//! (U3), and at Stratum V2 `stratum2+tcp://host:port/AUTHORITYKEY`. A user name and a password may
+//! stand before the host (`user:pass@`), and NiceHash's `#xnsub` behind the port: it asks for
+//! `mining.extranonce.subscribe`, which the client sends to every pool.
 
 use std::fmt;
 use std::str::FromStr;
+
+use midstate_sv2::AuthorityKey;
 
 use crate::dial::Endpoint;
 use crate::foreign::Wanted;
 use crate::url_parts::{Parts, UrlError, UrlLogin, WrongPart};
 
-const EXPECTED: &str = "stratum+tcp://HOST:PORT or stratum+tls://HOST:PORT";
+const EXPECTED: &str =
+    "stratum+tcp://HOST:PORT, stratum+tls://HOST:PORT or stratum2+tcp://HOST:PORT/AUTHORITYKEY";
 
 /// Address of a Stratum pool.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +24,15 @@ pub struct PoolUrl {
     pub port: u16,
     /// Whether the connection is TLS. Nothing ever falls back to plaintext.
     pub tls: bool,
+    /// Whether it speaks Stratum V2, which has an encryption of its own.
+    pub v2: Option<V2>,
+}
+
+/// A pool of Stratum V2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct V2 {
+    /// The key that has to have signed its certificate; `None`: anybody may answer.
+    pub authority: Option<AuthorityKey>,
 }
 
 /// A pool as people write it.
@@ -39,7 +51,7 @@ impl PoolUrl {
         let host = host.unwrap_or_else(|| self.host.clone());
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let host = bare.unwrap_or(&host).to_owned();
-        Self { host, port: port.unwrap_or(self.port), tls: self.tls }
+        Self { host, port: port.unwrap_or(self.port), tls: self.tls, v2: self.v2 }
     }
 
     pub(crate) fn endpoint(&self) -> Endpoint<'_> {
@@ -71,40 +83,67 @@ impl FromStr for PoolUrl {
 
 fn parse(text: &str) -> Result<PoolAddress, WrongPart> {
     if let Some((scheme, _)) = text.split_once("://") {
-        is_tls(scheme)?;
+        Scheme::of(scheme)?;
     }
     let parts = Parts::of(text)?;
-    let tls = parts.scheme.is_some_and(|scheme| is_tls(scheme) == Ok(true));
-    if !matches!(parts.path, "" | "/") {
-        return Err(WrongPart::Path);
-    }
+    let scheme = parts.scheme.map_or(Ok(Scheme::Plain), Scheme::of)?;
+    let v2 = match (scheme, parts.path) {
+        (Scheme::V2, "" | "/") => Some(V2 { authority: None }),
+        (Scheme::V2, path) => {
+            let key = path.trim_matches('/').parse();
+            Some(V2 { authority: Some(key.map_err(WrongPart::AuthorityKey)?) })
+        }
+        (_, "" | "/") => None,
+        _ => return Err(WrongPart::Path),
+    };
     if parts.query.is_some() {
         return Err(WrongPart::Query);
     }
     if parts.fragment.is_some_and(|fragment| !fragment.eq_ignore_ascii_case("xnsub")) {
         return Err(WrongPart::Fragment);
     }
-    let url =
-        PoolUrl { host: parts.host.to_owned(), port: parts.port.ok_or(WrongPart::NoPort)?, tls };
+    let (host, port) = (parts.host.to_owned(), parts.port.ok_or(WrongPart::NoPort)?);
+    let url = PoolUrl { host, port, tls: scheme == Scheme::Tls, v2 };
     Ok(PoolAddress { url, login: parts.login.unwrap_or_default() })
 }
 
-fn is_tls(scheme: &str) -> Result<bool, WrongPart> {
-    match scheme.to_ascii_lowercase().as_str() {
-        "stratum+tcp" | "stratum" | "tcp" => Ok(false),
-        "stratum+tls" | "stratum+ssl" | "stratum+tcps" | "tls" | "ssl" | "tcps" => Ok(true),
-        _ => Err(WrongPart::scheme(scheme)),
+/// The way of speaking that a scheme stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scheme {
+    Plain,
+    Tls,
+    V2,
+}
+
+impl Scheme {
+    fn of(scheme: &str) -> Result<Self, WrongPart> {
+        match scheme.to_ascii_lowercase().as_str() {
+            "stratum+tcp" | "stratum" | "tcp" => Ok(Self::Plain),
+            "stratum+tls" | "stratum+ssl" | "stratum+tcps" | "tls" | "ssl" | "tcps" => {
+                Ok(Self::Tls)
+            }
+            "stratum2+tcp" | "stratum2" => Ok(Self::V2),
+            _ => Err(WrongPart::scheme(scheme)),
+        }
     }
 }
 
 impl fmt::Display for PoolUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, port, tls } = self;
-        let scheme = if *tls { "stratum+tls" } else { "stratum+tcp" };
+        let Self { host, port, tls, v2 } = self;
+        let scheme = match (v2, tls) {
+            (Some(_), _) => "stratum2+tcp",
+            (None, true) => "stratum+tls",
+            (None, false) => "stratum+tcp",
+        };
         if host.contains(':') {
-            write!(f, "{scheme}://[{host}]:{port}")
+            write!(f, "{scheme}://[{host}]:{port}")?;
         } else {
-            write!(f, "{scheme}://{host}:{port}")
+            write!(f, "{scheme}://{host}:{port}")?;
+        }
+        match v2 {
+            Some(V2 { authority: Some(key) }) => write!(f, "/{key}"),
+            _ => Ok(()),
         }
     }
 }
@@ -127,6 +166,11 @@ mod tests {
             ("stratum+tls://[::1]:3333", "stratum+tls://[::1]:3333"),
             ("stratum+tcp://pool.example:3333#xnsub", "stratum+tcp://pool.example:3333"),
             ("pool.example:3333/#XNSUB", "stratum+tcp://pool.example:3333"),
+            ("stratum2+tcp://pool.example:3333/", "stratum2+tcp://pool.example:3333"),
+            (
+                "STRATUM2+TCP://[::1]:34254/9bXiEd8boQVhq7WddEcERUL5tyyJVFYdU8th3HfbNXK3Yw6GRXh/",
+                "stratum2+tcp://[::1]:34254/9bXiEd8boQVhq7WddEcERUL5tyyJVFYdU8th3HfbNXK3Yw6GRXh",
+            ),
         ] {
             let url: PoolUrl = text.parse().unwrap();
             assert_eq!(url.to_string(), shown, "{text}");

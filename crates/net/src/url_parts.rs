@@ -78,6 +78,9 @@ pub enum WrongPart {
     /// A path where none is allowed.
     #[error("the URL has a path (/..), which this kind of server does not have")]
     Path,
+    /// A path that is no authority key.
+    #[error("the authority key in the URL (behind the last /) {0}; the pool publishes it")]
+    AuthorityKey(midstate_sv2::AuthorityKeyError),
     /// A query.
     #[error("the URL has a query (?..), which this kind of server does not have")]
     Query,
@@ -170,7 +173,9 @@ fn cut(text: &str, mark: char) -> (&str, Option<&str>) {
 }
 
 /// Schemes of pools, nodes and proxies, in case two slashes are forgotten.
-const KNOWN: [&str; 12] = [
+const KNOWN: [&str; 14] = [
+    "stratum2+tcp",
+    "stratum2",
     "stratum+tcp",
     "stratum+tls",
     "stratum+ssl",

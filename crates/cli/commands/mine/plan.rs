@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use midstate_gbt::client::LongPolling;
 use midstate_net::{Account, Frames, NodeAccess, Redirects, Route, Trust, Upstream};
+use midstate_sv2::ChannelKind;
 use serde::Serialize;
 
 use crate::machine::choose::{Choice, MEASURING};
@@ -62,6 +63,9 @@ struct PlannedServer {
     expect_payout: Option<String>,
     payout_strict: Option<bool>,
     suggest_difficulty: Option<f64>,
+    /// The rest is about pools of Stratum V2.
+    channel: Option<&'static str>,
+    nominal_hashrate: Option<f64>,
 }
 
 impl Plan {
@@ -147,7 +151,7 @@ impl Plan {
 }
 
 impl PlannedServer {
-    fn of_pool(Account { url, client, route, redirects }: &Account) -> Self {
+    fn of_pool(Account { url, client, route, redirects, v2 }: &Account) -> Self {
         let payout = client.expect_payout.as_ref();
         Self {
             user: Some(client.user.clone()),
@@ -163,6 +167,11 @@ impl PlannedServer {
             }),
             payout_strict: payout.map(|of| of.strict),
             suggest_difficulty: client.suggest_difficulty,
+            channel: url.v2.map(|_| match v2.channel {
+                ChannelKind::Standard => "standard",
+                ChannelKind::Extended => "extended",
+            }),
+            nominal_hashrate: v2.nominal_hash_rate,
             ..Self::at(url, url.tls, route)
         }
     }
@@ -188,6 +197,8 @@ impl PlannedServer {
             expect_payout: None,
             payout_strict: None,
             suggest_difficulty: None,
+            channel: None,
+            nominal_hashrate: None,
         }
     }
 

@@ -15,7 +15,7 @@ use crate::wire::{Exchanged, Wire};
 use crate::{Account, PoolUrl};
 
 /// A pool that has let us in and has no work for so long is of no use.
-const FIRST_JOB: Duration = Duration::from_secs(30);
+pub(super) const FIRST_JOB: Duration = Duration::from_secs(30);
 
 /// Connects to a pool, tells every step, and returns the first job. Ends at the first step that
 /// fails.
@@ -25,7 +25,11 @@ pub async fn examine_pool(
     mut told: impl FnMut(Step),
 ) -> Option<Arc<Job>> {
     let mut examination = Examination::new(&mut told);
-    match examination.pool(account, dialler).await {
+    let job = match account.url.v2 {
+        None => examination.pool(account, dialler).await,
+        Some(_) => examination.pool_v2(account, dialler).await,
+    };
+    match job {
         Ok(job) => Some(job),
         Err(problem) => {
             examination.end(&problem);
@@ -171,7 +175,7 @@ fn explained(problem: Problem, account: &Account, first: &[u8]) -> Problem {
     }
 }
 
-fn words(remark: Remark) -> String {
+pub(super) fn words(remark: Remark) -> String {
     match remark {
         Remark::Warning { text } => text,
         remark => remark.sentence("the pool"),
@@ -179,7 +183,7 @@ fn words(remark: Remark) -> String {
 }
 
 /// Whether `mine` would follow a redirect by its default: if not, it works on where it is.
-fn may_follow(account: &Account, to: &PoolUrl) -> Result<(), String> {
-    let verified = account.url.tls && account.route.trust.is_verified();
+pub(super) fn may_follow(account: &Account, to: &PoolUrl) -> Result<(), String> {
+    let verified = account.is_verified();
     redirect::allowed(&account.url.host, verified, &to.host).map_err(|error| error.to_string())
 }

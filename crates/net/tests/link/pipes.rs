@@ -231,7 +231,13 @@ pub(crate) fn notify(host: &str, lock_time: u32) -> Value {
 pub(crate) fn account(url: &str) -> Account {
     let client = ClientConfig { version_mask: 0, ..ClientConfig::new("me") };
     let url = url.parse().unwrap();
-    Account { url, client, route: Route::default(), redirects: midstate_net::Redirects::default() }
+    Account {
+        url,
+        client,
+        route: Route::default(),
+        redirects: midstate_net::Redirects::default(),
+        v2: midstate_net::V2Wishes::default(),
+    }
 }
 
 /// A running link.
@@ -277,7 +283,13 @@ impl Running {
         give_up: Option<u64>,
     ) -> Self {
         let give_up = give_up.map(Duration::from_secs);
-        let config = LinkConfig { accounts, give_up, limits: LinkLimits::default(), frames: None };
+        let config = LinkConfig {
+            accounts,
+            give_up,
+            limits: LinkLimits::default(),
+            frames: None,
+            hash_rate: midstate_net::HashRate::default(),
+        };
         let (shares, given) = mpsc::unbounded_channel();
         let (reloads, reloaded) = mpsc::unbounded_channel();
         let (told, events) = events();
