@@ -158,16 +158,16 @@ fn u7_a_key_decides_whether_hashing_goes_on_when_the_battery_is_no_longer_emptie
     sees("paused  ");
     // A key lifts no limit.
     terminal.press("p");
-    sees("paused for you, too: on battery; p lifts your pause");
+    sees("paused by you, too (on battery); p lifts your pause");
     terminal.press("p");
-    sees("no longer paused for you, but for this: on battery");
+    sees("your pause is lifted; still paused: on battery");
     sees("paused  ");
     terminal.press("p");
     // The key before the sensor: the first of both sentences is still on the page.
-    let twice = |text: &str| text.matches("paused for you, too").count() == 2;
+    let twice = |text: &str| text.matches("paused by you, too").count() == 2;
     terminal.wait_for("the key", |screen| twice(&screen.contents()));
     sensors.set(AC, "1");
-    sees("no longer paused for the machine: on mains power; p lifts your pause");
+    sees("on mains power; still paused by you: p lifts your pause");
     sees("paused  ");
     terminal.press("p");
     sees("mining  ");
@@ -177,7 +177,7 @@ fn u7_a_key_decides_whether_hashing_goes_on_when_the_battery_is_no_longer_emptie
     sensors.set(HEAT, "85000");
     sees("paused: 85 °C, above --max-temp 80");
     sensors.set(HEAT, "60000");
-    sees("no longer paused for the machine: 60 °C; p lifts your pause");
+    sees("60 °C; still paused by you: p lifts your pause");
     sees("paused  ");
     terminal.press("q");
 }

@@ -75,7 +75,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", conflicts_with = "node")]
     out: Option<PathBuf>,
     /// Take the work from this node instead of a chain in memory: a small pool for a lesson or a
-    /// test, which pays one address and nobody else. For real fleets use ckpool or datum_gateway
+    /// test, which pays all to one address. For real fleets use ckpool or datum_gateway
     #[arg(long, value_name = "URL", requires = "address")]
     node: Option<NodeUrl>,
     #[command(flatten)]

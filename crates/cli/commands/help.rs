@@ -17,7 +17,7 @@ use crate::shell::output::Output;
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example: midstate completions bash")]
 pub(crate) struct CompletionsArgs {
-    /// Which shell
+    /// The shell
     shell: Shell,
 }
 

@@ -20,7 +20,7 @@ pub(crate) struct InputArgs {
     /// difficulty
     #[arg(long, global = true, value_name = "EH/S", value_parser = large)]
     network: Option<f64>,
-    /// Price of a bitcoin, $
+    /// Price of a bitcoin, $, as 68800
     #[arg(long, global = true, value_name = "USD", value_parser = large)]
     price: Option<f64>,
     /// Fees in a block, BTC

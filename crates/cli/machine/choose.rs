@@ -70,7 +70,7 @@ pub(crate) struct MiningArgs {
     /// Versions hashed side by side: auto, or a power of two up to 64
     #[arg(long, value_name = "N", default_value = "auto", value_parser = parse_midstates)]
     midstates: Midstates,
-    /// Hash no faster than this, all threads together, in hashes per second; k, M and G are known
+    /// Hash no faster than this, all threads together, in hashes per second, as 500k
     #[arg(long, value_name = "HS", value_parser = parse_limit)]
     max_hashrate: Option<f64>,
     #[command(flatten)]

@@ -75,8 +75,8 @@ impl SensorArgs {
         let root = &self.sensors;
         if self.pause_on_battery && on_battery(root).is_none() {
             return Err(Failure::usage(format!(
-                "--pause-on-battery: {} shows neither a battery nor a mains supply, so that nobody \
-                 can tell when to rest: leave the flag out",
+                "--pause-on-battery: {} shows neither a battery nor a mains supply, so that \
+                 midstate cannot tell when to rest: leave the flag out",
                 root.join(SUPPLIES).display()
             )));
         }

@@ -216,7 +216,7 @@ impl Flags {
         }
         if self.coinbase_addr.is_none() {
             return Err(Failure::usage(
-                "a node wants to know whom to pay: add --coinbase-addr ADDR; a pool is \
+                "a node needs an address to pay: add --coinbase-addr ADDR; a pool is \
                  stratum+tcp://HOST:PORT",
             ));
         }

@@ -119,10 +119,10 @@ fn of_notice(notice: &Notice) -> String {
             units::si(seconds / DAY).trim_end(),
         ),
         Notice::PausedToo { paused: true, why } => {
-            format!("paused for you, too: {why}; p lifts your pause")
+            format!("paused by you, too ({why}); p lifts your pause")
         }
         Notice::PausedToo { paused: false, why } => {
-            format!("no longer paused for you, but for this: {why}")
+            format!("your pause is lifted; still paused: {why}")
         }
         Notice::NoOtherCount { threads: 1 } => {
             "one thread hashes, and there are never fewer; p pauses it".to_owned()
@@ -132,7 +132,7 @@ fn of_notice(notice: &Notice) -> String {
         }
         Notice::Held { why } => format!("paused: {why}"),
         Notice::Released { now, paused: true } => {
-            format!("no longer paused for the machine: {now}; p lifts your pause")
+            format!("{now}; still paused by you: p lifts your pause")
         }
         Notice::Released { now, paused: false } => format!("goes on: {now}"),
         Notice::SensorLost(what) => format!("warning: {what}"),

@@ -264,9 +264,9 @@ fn hints(url: Option<&NodeUrl>, conf: &Conf) -> impl Iterator<Item = Network> {
 fn warn_of_eavesdroppers(url: &NodeUrl, out: &mut Output) {
     if !url.tls && !url.is_local() {
         out.note(format!(
-            "warning: {url} is asked over plain HTTP: whoever is on the way can read the password \
-             and change the payout; put TLS in front of the node (https://), or forward its port \
-             with ssh -L"
+            "warning: {url} is asked over plain HTTP: an attacker on the network can read the \
+             password and change the payout; put TLS in front of the node (https://), or forward its \
+             port with ssh -L"
         ));
     }
 }
@@ -281,8 +281,8 @@ fn read_conf(datadir: &Path, out: &mut Output) -> Result<Conf, Failure> {
         Err(error) => {
             if error.kind() != io::ErrorKind::NotFound {
                 out.note(format!(
-                    "warning: cannot read {}: {error}; let this user read it, or give by flags \
-                     what it says: URL, login or --rpccookiefile, and --chain",
+                    "warning: cannot read {}: {error}; let this user read it, or give its \
+                     settings by flags: URL, login or --rpccookiefile, and --chain",
                     path.display()
                 ));
             }

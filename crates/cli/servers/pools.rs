@@ -62,7 +62,7 @@ pub(crate) struct PoolArgs {
     #[arg(long, value_name = "N", value_parser = values::share_rate)]
     max_share_rate: Option<NonZeroU32>,
     /// Warn when the coinbase of a job does not pay this address, or pays it less than PCT percent
-    /// of its whole
+    /// of the coinbase
     #[arg(long, value_name = "ADDR[:PCT]")]
     expect_payout: Option<Payee>,
     /// Leave a pool whose job does not pay as --expect-payout says

@@ -189,8 +189,8 @@ impl Terms {
         })?;
         if let Some(error) = mistyped_address(&user).filter(|_| self.any_user != Some(true)) {
             return Err(Failure::usage(format!(
-                "the user name for {url} would be paid to nobody: {error}; if it is no address, \
-                 add --any-user"
+                "the user name for {url} looks like an address that cannot be paid: {error}; if it \
+                 is no address, add --any-user"
             )));
         }
         let mut client = ClientConfig {

@@ -127,7 +127,7 @@ enum Problem {
     Broken(std::io::Error),
     #[error("no job within {} s", .0.as_secs())]
     NoJob(Duration),
-    #[error("nothing to work on within {} s; what came last: {last}", .within.as_secs())]
+    #[error("no work within {} s; the last warning: {last}", .within.as_secs())]
     NothingToWorkOn { within: Duration, last: String },
     #[error(
         "the pool gives no work here and redirects to {0}; `midstate doctor {0}` examines that"

@@ -15,7 +15,7 @@ pub(crate) struct Difficulty {
 pub(crate) enum NotADifficulty {
     #[error("expected a number, got {0}")]
     Type(&'static str),
-    #[error("expected a number, got a text that is none")]
+    #[error("expected a number, got text")]
     Text,
     #[error(transparent)]
     Range(#[from] DifficultyError),

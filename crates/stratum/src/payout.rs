@@ -38,7 +38,7 @@ pub enum PayoutError {
         total: u64,
     },
     /// Less than was asked for.
-    #[error("its coinbase pays {address} {percent:.2} %, expected were at least {least} %")]
+    #[error("its coinbase pays {address} {percent:.2} %, expected at least {least} %")]
     TooLittle {
         /// The address that was to be paid.
         address: String,

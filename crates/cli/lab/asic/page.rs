@@ -459,7 +459,7 @@ fn grades() -> String {
     format!(
         "Grades. {grades}. The watts: measured, by a meter; rated, by the maker; TDP, of the chip \
          or card, which says neither what it drew nor what the wall gave; estimate, reckoned from \
-         something else; guess, because nobody says. Years are those of the first sale."
+         something else; guess, because no source says. Years are those of the first sale."
     )
 }
 

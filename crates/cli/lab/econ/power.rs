@@ -59,7 +59,7 @@ pub(super) struct HostArgs {
     /// Income of the whole contract, $
     #[arg(long, value_name = "USD", value_parser = positive, default_value = "7e9")]
     contract: f64,
-    /// For how long
+    /// Years of the contract
     #[arg(long, value_name = "YEARS", default_value_t = 15,
           value_parser = whole(1..=100_u32, 15))]
     years: u32,

@@ -47,7 +47,7 @@ pub(super) struct Args {
     /// Share of the machines that leaves, in place of the replay's own (feb2026 and us-exit)
     #[arg(long, value_name = "SHARE", value_parser = leaving)]
     exit: Option<f64>,
-    /// Yearly deviation of the price: 0.5 is bitcoin's weather
+    /// Yearly deviation of the price; bitcoin's is about 0.5
     #[arg(long, value_name = "SHARE", value_parser = volatility, default_value_t = 0.0)]
     volatility: f64,
     /// How many periods of 2016 blocks
@@ -603,6 +603,6 @@ mod tests {
         assert_eq!(has(60), [true, false, false]);
         assert_eq!(has(80), [true, true, false]);
         assert_eq!(has(96), [true, true, true]);
-        assert_eq!(row.line(80).len() + 5, Row::LONG, "five fleets fewer than there can be");
+        assert_eq!(row.line(80).len() + 6, Row::LONG, "three fleets under a head of nine letters");
     }
 }

@@ -172,8 +172,8 @@ pub(super) const CLAIMS: &[Claim] = &[
         figures: &[],
         compute: || {
             format!(
-                "the subsidy depends on the height alone: {} BTC in all, whoever mines. Fewer \
-                 miners make the same coins later, until the next retarget",
+                "the subsidy depends on the height alone: {} BTC in all, by any number of \
+                 miners. Fewer miners make the same coins later, until the next retarget",
                 supply::TOTAL
             )
         },
