@@ -123,8 +123,8 @@ pub enum TemplateError {
     UnknownRule(String),
     /// A signet whose blocks need a signature.
     #[error(
-        "blocks of this signet must be signed by the holders of its key (challenge {0}), so that no \
-         other miner can make one; use testnet4, regtest, or a signet of your own with \
+        "blocks of this signet must be signed by the holders of its key (challenge {0}), so that \
+         no other miner can make one; use testnet4, regtest, or a signet of your own with \
          signetchallenge=51 (OP_TRUE)"
     )]
     SignedSignet(String),
