@@ -27,7 +27,7 @@ pub(crate) fn midstate(arguments: &[&str]) -> Command {
         command.env(name, &no_configuration);
     }
     let asks = arguments.iter().any(|argument| argument.starts_with("--priority"));
-    if matches!(arguments, ["demo" | "mine", ..]) && !asks {
+    if matches!(arguments, ["class" | "demo" | "mine", ..]) && !asks {
         command.args(["--priority", "normal"]);
     }
     command

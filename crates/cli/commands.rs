@@ -1,6 +1,7 @@
 //! One file a command: its flags, and which rooms it joins. `bench`, `asic`, `explain` and `econ`,
 //! which mine nothing, are in [`lab`](crate::lab).
 
+pub(crate) mod class;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod grind;
@@ -8,3 +9,4 @@ pub(crate) mod help;
 mod limits;
 pub(crate) mod mine;
 pub(crate) mod outcome;
+mod visitors;

@@ -2,6 +2,7 @@
 //! hashing live in the crates below; this one joins them.
 #![forbid(unsafe_code)]
 
+mod class;
 mod commands;
 mod console;
 mod lab;
@@ -20,7 +21,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::commands::{demo, doctor, grind, help, mine};
+use crate::commands::{class as lesson, demo, doctor, grind, help, mine};
 use crate::lab::{asic, bench, econ, explain};
 use crate::shell::exit::Failure;
 use crate::shell::flags::{self, OutputArgs};
@@ -64,6 +65,8 @@ struct Cli {
 enum Command {
     /// Mine blocks on an embedded regtest pool, with nothing installed
     Demo(Box<demo::Args>),
+    /// Let a class mine together, with browsers: a pool, a code to join by, a page for the projector
+    Class(Box<lesson::Args>),
     /// Mine at a pool, or solo at a Bitcoin Core node
     Mine(Box<mine::Args>),
     /// Test a pool with many miners, whose hash rates a script decides
@@ -128,6 +131,7 @@ fn exit_code(results: [Result<(), Failure>; 2]) -> ExitCode {
 fn run(command: Command, out: &mut Output) -> Result<(), Failure> {
     match command {
         Command::Demo(args) => demo::run(*args, out),
+        Command::Class(args) => lesson::run(*args, out),
         Command::Mine(args) => mine::run(*args, out),
         Command::Swarm(args) => tester::run(&args, out),
         Command::Grind(args) => grind::run(args, out),

@@ -2,8 +2,6 @@
 //! port, the real Stratum client over real TCP, real hashing, a real chain. With `--node` the
 //! chain is a Bitcoin Core node's, so that a class shares it through plain Stratum.
 
-mod visitors;
-
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -24,10 +22,9 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::commands::outcome::{of_link, outcome, with_summary};
+use crate::commands::visitors;
 use crate::console::{self, ViewArgs};
 use crate::machine::choose::{Choice, MEASURING, MiningArgs, available_threads};
-use crate::mining::event::{BlockEvent, Event};
-use crate::mining::words::{Sentence, of_late};
 use crate::mining::{self, Goals, PoolNews, Rig, Setup};
 use crate::servers::node::NodeArgs;
 use crate::servers::pools::{Pools, RouteArgs};
@@ -221,7 +218,7 @@ async fn at_node(
     };
     let pool = pool?;
     let verdicts = verdicts.await?;
-    tell_late(&mut news, out);
+    visitors::tell_late(&mut news, out);
     tell_workers(&pool.pool, out);
     let Verdicts { accepted, rejected, other } = verdicts;
     out.event(&serde_json::json!({
@@ -265,7 +262,12 @@ async fn serve<B: Backend>(
     let at_node = node.is_some();
     let view_side = console::PoolSide::new(difficulty);
     let view = view_side.clone();
-    let listeners = visitors::Listeners { page: pool_side, view, miners, node };
+    let listeners = visitors::Listeners {
+        page: pool_side,
+        view: Some(view),
+        node,
+        ..visitors::Listeners::new(miners)
+    };
     let visitors = tokio::spawn(visitors::tell(pool_events, listeners));
     let limits = ServerLimits::default();
     let sessions = descriptors::places().map_or(limits.sessions, |most| most.min(limits.sessions));
@@ -323,32 +325,9 @@ async fn serve<B: Backend>(
     let pool = server.stop().await.context("the pool stopped early")?;
     // The last block may still be on its way from pool to node.
     visitors.await?;
-    tell_late(news, out);
+    visitors::tell_late(news, out);
     outcome(end)?;
     Ok(pool)
-}
-
-/// Tells the news that came after the end of mining: guests that were still there leave with the
-/// pool, and the node judges the last blocks, which the pool had taken.
-fn tell_late(news: &mut mpsc::UnboundedReceiver<PoolNews>, out: &mut Output) {
-    while let Ok(news) = news.try_recv() {
-        let event = match news {
-            PoolNews::Miner(news) => Event::Miner(news),
-            PoolNews::Judged { node, hash, height, verdict, reason }
-                if verdict != Verdict::Accepted =>
-            {
-                let change = [Verdict::Accepted, verdict];
-                Event::Block(BlockEvent::revised(&node, &hash, height, change, reason))
-            }
-            PoolNews::Judged { .. } | PoolNews::Full { .. } | PoolNews::Failed => continue,
-        };
-        out.event(&event);
-        match of_late(&event) {
-            Some(Sentence::Result(line)) => out.message(2, line),
-            Some(Sentence::Note(line)) => out.note(line),
-            None => {}
-        }
-    }
 }
 
 /// The standings at the end: for programs every name, for people the guests.

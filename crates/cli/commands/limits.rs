@@ -1,10 +1,12 @@
 //! `mine --print-limits`: every limit of the program in one table.
 
+use midstate_classroom::ClassLimits;
 use midstate_limits::LimitRow;
 use midstate_net::{LinkLimits, ServerLimits, file_rows, node_rows};
 use midstate_pool::PoolBounds;
 use midstate_stratum::Limits;
 
+use crate::class;
 use crate::mining::flood;
 use crate::servers::frames;
 use crate::shell::output::Output;
@@ -23,6 +25,8 @@ pub(super) fn print_limits(protocol: &Limits, link: &LinkLimits, out: &mut Outpu
         ("memory that they may fill", PoolBounds::default().rows()),
         ("what a swarm may do to a pool", midstate_swarm::Limits::rows()),
         ("what a browser may ask", web::limits()),
+        ("what may be asked at the door of a class", class::limits()),
+        ("what devices of a class may do", ClassLimits::default().rows()),
         ("output that a peer may cause", flood::limits()),
         ("the reader of our output", printer::limits()),
         ("the file of --frames", frames::limits()),

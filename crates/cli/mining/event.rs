@@ -214,6 +214,9 @@ pub(crate) struct MinerEvent {
     pub(crate) worker: String,
     /// The number of its connection, which tells it from the others.
     pub(crate) session: u32,
+    /// Whether it is a device of a class, and has no Stratum connection.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) device: bool,
     #[serde(flatten)]
     pub(crate) news: MinerNews,
 }

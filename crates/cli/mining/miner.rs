@@ -294,6 +294,11 @@ impl Miner {
         self.notice([Notice::PoolFull { places }]);
     }
 
+    /// All miners at the pool in this program have found blocks enough.
+    pub(super) fn handle_enough(&mut self) {
+        self.end(Reason::Blocks);
+    }
+
     /// The pool in this program has lost its work for good.
     pub(super) fn handle_pool_failure(&mut self) {
         self.end(Reason::Error);

@@ -427,7 +427,7 @@ fn of_block(block: &BlockEvent, status: &Status) -> Option<String> {
     ))
 }
 
-fn of_miner(MinerEvent { worker, session, news }: &MinerEvent) -> Sentence {
+fn of_miner(MinerEvent { worker, session, news, .. }: &MinerEvent) -> Sentence {
     // The page tells miners of one name apart by this number: no name may pass for one with it.
     let worker = match worker.contains('#') {
         true => format!("{worker} #{session}"),

@@ -2,10 +2,10 @@
 //! the headers that keep a browser on our side. It changes nothing: there is no request that could.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{ALLOW, CONTENT_TYPE, HeaderName, SET_COOKIE};
 use axum::http::{HeaderValue, StatusCode};
@@ -13,6 +13,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use futures_util::stream::{self, Stream, StreamExt};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -29,8 +30,10 @@ use super::feed::{Feed, News};
 use super::guard::{Guard, Pass, Refusal};
 use super::metrics;
 
-/// Connections at a time; one more is closed at once.
+/// Connections to the page at a time; one more is closed at once.
 const MAX_CONNECTIONS: usize = 32;
+/// Connections beyond those that are told so at a time. There are no words for a crowd.
+const MAX_REFUSED: usize = 32;
 /// Bytes of a request's head.
 const MAX_HEAD: usize = 8 * 1024;
 /// Time for a request's head, from the opening of the connection or the end of the last answer on.
@@ -81,26 +84,42 @@ pub(crate) fn limits() -> Vec<LimitRow> {
     ]
 }
 
-/// Serves until `stop` is dropped or used, then says goodbye.
+/// The other end of a connection, in the extensions of its requests.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+/// Serves the page until `stop` is dropped or used, then says goodbye.
 pub(super) async fn serve(
     listener: TcpListener,
     guard: Guard,
     feed: Arc<Feed>,
+    stop: oneshot::Receiver<()>,
+) {
+    serve_router(listener, router(guard, feed), MAX_CONNECTIONS, stop).await;
+}
+
+/// Serves to so many connections until `stop` is dropped or used, then says goodbye. Each request
+/// has the [`Peer`] that it came from.
+pub(crate) async fn serve_router(
+    listener: TcpListener,
+    router: Router,
+    most: usize,
     mut stop: oneshot::Receiver<()>,
 ) {
-    let router = router(guard, feed);
     let (mut connections, mut refused) = (JoinSet::new(), JoinSet::new());
     let (closing, closed) = watch::channel(());
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) if connections.len() < MAX_CONNECTIONS => {
-                    connections.spawn(serve_connection(stream, router.clone(), closed.clone()));
+                Ok((stream, peer)) if connections.len() < most => {
+                    // An answer that waits for another one to be acknowledged is late.
+                    let _ = stream.set_nodelay(true);
+                    let router = router.clone().layer(Extension(Peer(peer)));
+                    connections.spawn(serve_connection(stream, router, closed.clone()));
                 }
-                Ok((stream, _)) if refused.len() < MAX_CONNECTIONS => {
+                Ok((stream, _)) if refused.len() < MAX_REFUSED => {
                     refused.spawn(turn_away(stream));
                 }
-                // Nor are there words for a crowd.
                 Ok(_) => {}
                 Err(error) => {
                     // Out of descriptors, usually: the others' connections go on.

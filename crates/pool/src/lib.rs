@@ -11,18 +11,21 @@
 #![forbid(unsafe_code)]
 
 mod chain;
+mod config;
+mod event;
 mod judge;
 mod pace;
 mod pool;
 mod regtest;
+mod seats;
 mod session;
 mod vardiff;
 
 pub use chain::{Block, BlockError, RegtestChain};
+pub use config::{PoolBounds, PoolConfig};
+pub use event::{EmbeddedPoolEvent, Label, Miner, SessionId, WorkerStats};
 pub use pace::{PaceConfig, least_earnest_difficulty};
-pub use pool::{
-    Accepted, EmbeddedPoolEvent, Label, Miner, Pool, PoolBounds, PoolConfig, PoolTemplate,
-    SessionId, WorkerStats,
-};
+pub use pool::{Accepted, Pool, PoolTemplate};
 pub use regtest::{RegtestPool, StartError};
+pub use seats::Seats;
 pub use vardiff::VardiffConfig;

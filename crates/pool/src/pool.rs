@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_chain::{BIP320_MASK, Hash256, Header, Job, Target, serialize_block, with_witness};
-use midstate_limits::{LimitRow, row};
-use midstate_stratum::{Limits, Reject, Server, ServerConfig, ServerEvent, Submission};
+use midstate_stratum::{Reject, Server, ServerConfig, ServerEvent, Submission};
 
+use crate::config::PoolConfig;
+use crate::event::{EmbeddedPoolEvent, Label, Miner, SessionId, WorkerStats};
 use crate::judge::{self, Judged};
 use crate::session::{Door, Issued, Session};
-use crate::vardiff::{Vardiff, VardiffConfig};
+use crate::vardiff::Vardiff;
 
 /// Bytes of extranonce1, which tells the sessions apart.
 const EXTRANONCE1_SIZE: usize = 4;
@@ -23,77 +24,6 @@ pub(crate) const EXTRANONCE_SIZE: usize = EXTRANONCE1_SIZE + EXTRANONCE2_SIZE;
 pub(crate) const MAX_FUTURE: u32 = 2 * 60 * 60;
 /// Jobs that a session may have open for each open template: its difficulty may change meanwhile.
 const JOBS_OF_A_TEMPLATE: usize = 4;
-
-/// How the pool behaves.
-#[derive(Debug, Clone)]
-pub struct PoolConfig {
-    /// Difficulty of a share, the same for every session, unless it follows each session's rate.
-    pub share_difficulty: f64,
-    /// How it follows the rate of each session; then [`share_difficulty`](Self::share_difficulty)
-    /// counts for nothing, and no share is harder than a block.
-    pub vardiff: Option<VardiffConfig>,
-    /// Difficulty of a block where blocks are a [toy](Job::has_toy_blocks), as on regtest: there it
-    /// sets the pace of the chain. On every other chain a block is a hash that meets the network's
-    /// target, whatever stands here. Only an accepted share is a block.
-    pub block_difficulty: f64,
-    /// The extranonce1 of the first session; the next sessions count up from here. Draw it at
-    /// random: two pools that start with the same value can produce the same block.
-    pub first_extranonce1: u32,
-    /// A worker that authorizes with this password belongs to the program that runs the pool. A
-    /// name proves nothing, since any guest can choose it.
-    pub host_password: Option<String>,
-    /// The limits of a line and of a session.
-    pub limits: Limits,
-    /// The limits of the pool's memory.
-    pub bounds: PoolBounds,
-}
-
-impl PoolConfig {
-    /// A pool whose shares are all blocks where the network's difficulty is lower, as on regtest.
-    pub fn new(difficulty: f64, first_extranonce1: u32) -> Self {
-        Self {
-            share_difficulty: difficulty,
-            vardiff: None,
-            block_difficulty: difficulty,
-            first_extranonce1,
-            host_password: None,
-            limits: Limits::default(),
-            bounds: PoolBounds::default(),
-        }
-    }
-}
-
-/// Bounds of every collection that miners can fill.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PoolBounds {
-    /// Open jobs on one tip: at one each 30 s, five minutes of them.
-    pub jobs: usize,
-    /// Accepted shares that one session may have on one tip: the pool remembers each, so that none
-    /// counts twice.
-    pub shares_on_a_tip: usize,
-    /// Names in the standings. One more takes the place of the name that has done least, whose
-    /// counts move to [`Pool::others`].
-    pub names: usize,
-}
-
-impl Default for PoolBounds {
-    fn default() -> Self {
-        Self { jobs: 10, shares_on_a_tip: 8192, names: 1024 }
-    }
-}
-
-impl PoolBounds {
-    /// Each bound as a row.
-    pub fn rows(&self) -> Vec<LimitRow> {
-        // Taken apart by name, so that a bound without a row does not compile.
-        let Self { jobs, shares_on_a_tip, names } = self;
-        vec![
-            row("open jobs", jobs, "the oldest is void, its shares are stale"),
-            row("shares of a session on one tip", shares_on_a_tip, "refused with code 20"),
-            row("names in the standings", names, "the least active joins the further workers"),
-        ]
-    }
-}
 
 /// A block to be mined, as a job and what else the finished block needs.
 #[derive(Debug, Clone)]
@@ -107,120 +37,6 @@ pub struct PoolTemplate {
     pub min_time: u32,
     /// The transactions after the coinbase, raw.
     pub transactions: Vec<Vec<u8>>,
-}
-
-/// A session: a Stratum connection, or a [seat](Pool::seat).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SessionId(u32);
-
-impl SessionId {
-    /// Counts sessions from 1.
-    pub fn number(self) -> u32 {
-        self.0
-    }
-}
-
-/// One worker of one connection. Miners are told apart by their session; the name is a label that
-/// several may carry.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Miner {
-    /// The connection.
-    pub session: SessionId,
-    /// The name it gave.
-    pub worker: String,
-    /// Whether it belongs to the program that runs the pool.
-    pub is_host: bool,
-    /// Whether it has a [seat](Pool::seat), and no Stratum connection.
-    pub is_device: bool,
-}
-
-/// An event at the pool.
-#[derive(Debug, Clone)]
-pub enum EmbeddedPoolEvent {
-    /// A miner was let in.
-    Joined {
-        /// The miner.
-        miner: Miner,
-        /// Where it connected from.
-        from: SocketAddr,
-    },
-    /// A miner's connection has ended.
-    Left {
-        /// The miner.
-        miner: Miner,
-        /// Where it was connected from.
-        from: SocketAddr,
-        /// Its shares by this connection.
-        stats: WorkerStats,
-    },
-    /// A share was judged.
-    Share {
-        /// The miner that sent it.
-        miner: Miner,
-        /// The header's hash, if there was a header to hash.
-        hash: Option<Hash256>,
-        /// The hashes that it stands for; 0 if it was refused.
-        work: u64,
-        /// `None` if it was accepted.
-        rejected: Option<Reject>,
-    },
-    /// An accepted share was a block.
-    Block {
-        /// The miner that found it.
-        miner: Miner,
-        /// Its height.
-        height: u32,
-        /// Its header.
-        header: Header,
-        /// The whole block, witness included.
-        raw: Vec<u8>,
-    },
-    /// The difficulty of blocks has followed the rate of all sessions; see
-    /// [`RegtestPool::with_pace`](crate::RegtestPool::with_pace).
-    Retarget {
-        /// The new one.
-        difficulty: f64,
-        /// The one before.
-        before: f64,
-    },
-    /// A miner was turned away: every place is taken.
-    Full {
-        /// How many places there are.
-        places: usize,
-        /// Where it connected from.
-        from: SocketAddr,
-    },
-    /// The session broke the protocol beyond repair: close its connection.
-    Close {
-        /// The session.
-        session: SessionId,
-        /// Why, for a log.
-        reason: String,
-    },
-}
-
-/// Shares of a worker: all its sessions together, or one of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct WorkerStats {
-    /// Shares that were blocks.
-    pub blocks: u64,
-    /// Shares that were accepted, blocks included.
-    pub accepted: u64,
-    /// Shares that were refused.
-    pub rejected: u64,
-    /// The hashes that the accepted shares stand for: by their targets, not by what anybody says.
-    pub work: u64,
-}
-
-/// A line of the standings: all sessions with the same name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Label {
-    /// The name.
-    pub worker: String,
-    /// Whether these sessions belong to the program that runs the pool.
-    pub is_host: bool,
-    /// Whether these sessions have [seats](Pool::seat).
-    pub is_device: bool,
 }
 
 /// An accepted share of a [seat](Pool::seat).
@@ -685,15 +501,6 @@ impl Pool {
             }
         }
         self.standings.entry(label).or_default()
-    }
-}
-
-impl WorkerStats {
-    fn add(&mut self, other: Self) {
-        self.blocks += other.blocks;
-        self.accepted += other.accepted;
-        self.rejected += other.rejected;
-        self.work = self.work.saturating_add(other.work);
     }
 }
 

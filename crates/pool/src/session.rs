@@ -8,7 +8,8 @@ use std::sync::Arc;
 use midstate_chain::{BIP320_MASK, DifficultyError, Hash256, Job, Target};
 use midstate_stratum::Server;
 
-use crate::pool::{Miner, PoolTemplate, SessionId, WorkerStats};
+use crate::event::{Miner, SessionId, WorkerStats};
+use crate::pool::PoolTemplate;
 use crate::vardiff::Vardiff;
 
 pub(crate) struct Session {

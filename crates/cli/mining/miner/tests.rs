@@ -794,7 +794,7 @@ fn guests_the_status_and_the_odds_are_told() {
     let address = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
     for session in 0..1000 {
         let (worker, news) = ("ann".to_owned(), MinerNews::Joined { address });
-        let news = MinerEvent { worker, session, news };
+        let news = MinerEvent { worker, session, device: false, news };
         world.tell(|miner, now| miner.handle_guest(now, news));
     }
     let guests = world.events.iter().filter(|event| matches!(event, Event::Miner(_))).count();

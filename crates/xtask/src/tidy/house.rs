@@ -20,6 +20,8 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
     // The exception to "rooms on one floor": the embedded pool speaks the server's side of Stratum.
     ("pool", &["chain", "limits", "stratum"]),
     ("engine", &["chain", "work", "sha256d"]),
+    // A class sits at the embedded pool, whose standings are its books.
+    ("classroom", &["chain", "limits", "pool", "stratum", "work"]),
     // Its tests play against the embedded pool, without sockets.
     ("swarm", &["chain", "limits", "stratum", "work", "pool"]),
     ("net", &["chain", "failover", "limits", "stratum", "sv2", "gbt", "pool", "swarm"]),
@@ -38,6 +40,7 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
             "gbt",
             "pool",
             "engine",
+            "classroom",
             "swarm",
             "net",
             "economics",
@@ -59,7 +62,8 @@ pub(super) const FOLDERS: &[(&str, &[&str])] = &[
     ("console", &["mining", "shell"]),
     ("web", &["mining", "shell"]),
     ("tester", &["console", "machine", "servers", "shell"]),
-    ("commands", &["console", "machine", "mining", "servers", "shell", "web"]),
+    ("class", &["mining", "shell", "web"]),
+    ("commands", &["class", "console", "machine", "mining", "servers", "shell", "web"]),
     ("minerd", &["commands", "machine", "mining", "servers", "shell"]),
 ];
 

@@ -1,0 +1,131 @@
+//! What `class` says: how to join at the beginning, who joins and finds blocks while it lasts, the
+//! standings at the end.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use midstate_classroom::{ClassStatus, Kind, Row};
+use midstate_pool::RegtestPool;
+
+use crate::class::Room;
+use crate::class::facts::{self, Facts};
+use crate::mining::event::{Event, RejectCount};
+use crate::mining::notice::Notice;
+use crate::mining::status::Status;
+use crate::mining::{Lines, View};
+use crate::shell::output::Output;
+use crate::shell::units;
+
+/// The lines of mining, without the shares of this machine: a teacher watches the class.
+pub(super) struct Bulletin<'a> {
+    lines: Lines<'a>,
+    is_json: bool,
+}
+
+impl<'a> Bulletin<'a> {
+    pub(super) fn new(out: &'a mut Output) -> Self {
+        let is_json = out.is_json();
+        Self { lines: Lines::new(out), is_json }
+    }
+}
+
+impl View for Bulletin<'_> {
+    fn event(&mut self, event: &Event, status: &Status) {
+        let is_ours_alone = matches!(event, Event::Share(_) | Event::Rate(_) | Event::Job(_));
+        if self.is_json || !is_ours_alone {
+            self.lines.event(event, status);
+        }
+    }
+
+    fn tick(&mut self, _: &Status) {}
+
+    fn note(&mut self, text: &str) {
+        self.lines.note(text);
+    }
+
+    fn notice(&mut self, notice: &Notice, status: &Status) {
+        self.lines.notice(notice, status);
+    }
+
+    fn report(&mut self, status: &Status, rejects: &[RejectCount]) {
+        self.lines.report(status, rejects);
+    }
+
+    fn is_gone(&self) -> bool {
+        self.lines.is_gone()
+    }
+}
+
+/// How to join, and where the class's page is.
+pub(super) fn say_welcome(facts: &Facts, door: SocketAddr, out: &mut Output) {
+    let page = format!("http://127.0.0.1:{}/class", door.port());
+    let Facts { name, code, urls, stratum, pace, .. } = facts;
+    out.event(&serde_json::json!({
+        "event": "class", "name": name, "code": code, "urls": urls, "page": page,
+        "stratum": stratum, "pace": pace,
+    }));
+    if out.is_seen() {
+        facts::qr_lines(&facts.qr).into_iter().for_each(|line| out.line(line));
+    }
+    let [first, others @ ..] = &urls[..] else { return };
+    out.line(format!("join with a browser at  {first}"));
+    out.line(format!("code                    {} {}", &code[..3], &code[3..]));
+    for other in others {
+        out.line(format!("or, in another network  {other}"));
+    }
+    for address in stratum {
+        out.line(format!("miners join by          midstate mine -o {address} -u NAME"));
+    }
+    out.line(format!("the class's page        {page}  (on this machine alone)"));
+}
+
+/// The standings at the end: for programs every row, for people too.
+pub(super) fn tell_standings(room: &Room<RegtestPool>, out: &mut Output) {
+    let ClassStatus { rows, others, found, expected_blocks, hps, seconds, .. } = room.status();
+    for (index, row) in rows.iter().chain(&others).enumerate() {
+        let place = row.name.is_some().then_some(index + 1);
+        out.event(&Standing { event: "standing", place, row });
+    }
+    out.line(format!(
+        "{} in {}, {expected_blocks:.1} expected by the counted work{}",
+        units::count(found, "block"),
+        units::duration(Duration::from_secs_f64(seconds)),
+        hps.map(|hps| format!("; {}H/s at the end", units::si(hps))).unwrap_or_default(),
+    ));
+    for (index, row) in rows.iter().enumerate() {
+        out.line(line(index + 1, row));
+    }
+    if let Some(others) = others {
+        out.line(line(rows.len() + 1, &others));
+    }
+    if let Some(tip) = room.backend().chain().blocks().last() {
+        out.line(format!(
+            "proved: every share was hashed again by the pool with the sha2 crate; tip {}",
+            tip.hash
+        ));
+    }
+}
+
+/// A row of the standings, as programs get it.
+#[derive(serde::Serialize)]
+struct Standing<'a> {
+    event: &'static str,
+    /// Null for the sum of those without a row.
+    place: Option<usize>,
+    #[serde(flatten)]
+    row: &'a Row,
+}
+
+fn line(place: usize, row: &Row) -> String {
+    let name = row.name.as_deref().unwrap_or("all others");
+    let by = match row.kind {
+        Some(Kind::Miner) => ", by Stratum",
+        _ => "",
+    };
+    format!(
+        "{place:>3}. {name:<20} {:>9}, {} shares worth {}hashes{by}",
+        units::count(row.blocks, "block"),
+        row.shares,
+        units::si(row.work as f64),
+    )
+}

@@ -1,0 +1,77 @@
+//! How a pool behaves, and the bounds of its memory.
+
+use midstate_limits::{LimitRow, row};
+use midstate_stratum::Limits;
+
+use crate::vardiff::VardiffConfig;
+
+/// How the pool behaves.
+#[derive(Debug, Clone)]
+pub struct PoolConfig {
+    /// Difficulty of a share, the same for every session, unless it follows each session's rate.
+    pub share_difficulty: f64,
+    /// How it follows the rate of each session; then [`share_difficulty`](Self::share_difficulty)
+    /// counts for nothing, and no share is harder than a block.
+    pub vardiff: Option<VardiffConfig>,
+    /// Difficulty of a block where blocks are a [toy](Job::has_toy_blocks), as on regtest: there it
+    /// sets the pace of the chain. On every other chain a block is a hash that meets the network's
+    /// target, whatever stands here. Only an accepted share is a block.
+    pub block_difficulty: f64,
+    /// The extranonce1 of the first session; the next sessions count up from here. Draw it at
+    /// random: two pools that start with the same value can produce the same block.
+    pub first_extranonce1: u32,
+    /// A worker that authorizes with this password belongs to the program that runs the pool. A
+    /// name proves nothing, since any guest can choose it.
+    pub host_password: Option<String>,
+    /// The limits of a line and of a session.
+    pub limits: Limits,
+    /// The limits of the pool's memory.
+    pub bounds: PoolBounds,
+}
+
+impl PoolConfig {
+    /// A pool whose shares are all blocks where the network's difficulty is lower, as on regtest.
+    pub fn new(difficulty: f64, first_extranonce1: u32) -> Self {
+        Self {
+            share_difficulty: difficulty,
+            vardiff: None,
+            block_difficulty: difficulty,
+            first_extranonce1,
+            host_password: None,
+            limits: Limits::default(),
+            bounds: PoolBounds::default(),
+        }
+    }
+}
+
+/// Bounds of every collection that miners can fill.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolBounds {
+    /// Open jobs on one tip: at one each 30 s, five minutes of them.
+    pub jobs: usize,
+    /// Accepted shares that one session may have on one tip: the pool remembers each, so that none
+    /// counts twice.
+    pub shares_on_a_tip: usize,
+    /// Names in the standings. One more takes the place of the name that has done least, whose
+    /// counts move to [`Pool::others`].
+    pub names: usize,
+}
+
+impl Default for PoolBounds {
+    fn default() -> Self {
+        Self { jobs: 10, shares_on_a_tip: 8192, names: 1024 }
+    }
+}
+
+impl PoolBounds {
+    /// Each bound as a row.
+    pub fn rows(&self) -> Vec<LimitRow> {
+        // Taken apart by name, so that a bound without a row does not compile.
+        let Self { jobs, shares_on_a_tip, names } = self;
+        vec![
+            row("open jobs", jobs, "the oldest is void, its shares are stale"),
+            row("shares of a session on one tip", shares_on_a_tip, "refused with code 20"),
+            row("names in the standings", names, "the least active joins the further workers"),
+        ]
+    }
+}

@@ -1,0 +1,259 @@
+//! `class`: devices that speak the door's protocol mine beside a miner and a plain Stratum client.
+//! What the devices were told, what the class's page shows, the events and the pool's books agree.
+
+use std::cell::RefCell;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::sync::atomic::AtomicBool;
+
+use midstate_sha256d::Kernel;
+use serde_json::{Value, json};
+
+use crate::devices::{Device, Tally, events, post, send};
+use crate::program::Running;
+
+/// A class that is open.
+struct Class {
+    program: Running,
+    /// Where devices knock.
+    door: String,
+    code: String,
+    /// Where miners connect.
+    stratum: String,
+}
+
+impl Class {
+    fn start(more: &[&str]) -> Self {
+        let always =
+            ["class", "--door", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--max-hashrate", "500k"];
+        let mut program = Running::start(&[&always[..], more].concat());
+        let opened = program.wait_for(|event| event["event"] == "class");
+        let url = opened["urls"][0].as_str().unwrap();
+        let door = url.strip_prefix("http://").unwrap().trim_end_matches('/').to_owned();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        Self { program, door, code: text(&opened["code"]), stratum: text(&opened["stratum"][0]) }
+    }
+
+    fn join(&self, name: &str) -> Device {
+        Device::join(&self.door, &self.code, name).unwrap()
+    }
+}
+
+/// A Stratum client without a hasher: it subscribes, authorizes and guesses one nonce.
+fn guess(address: &str, user: &str) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+    let mut ask = |method: &str, params: Value| {
+        let line = json!({"id": 1, "method": method, "params": params});
+        writeln!(stream, "{line}").unwrap();
+    };
+    ask("mining.subscribe", json!([]));
+    ask("mining.authorize", json!([user, "x"]));
+    let is_job = |line: &Value| line["method"] == "mining.notify";
+    let mut messages = lines.by_ref().map(|line| serde_json::from_str::<Value>(&line).unwrap());
+    let job = messages.find(is_job).unwrap()["params"].clone();
+    ask("mining.submit", json!([user, job[0], "00000000", job[7], "00000000"]));
+    let refused = messages.find(|line| line["error"].is_array()).unwrap();
+    assert_eq!(refused["error"][0], 23, "a guess is no share: {refused}");
+}
+
+#[test]
+fn devices_a_miner_and_a_plain_client_mine_together_and_all_books_agree_to_the_share() {
+    let mut class = Class::start(&["--pace", "2", "--blocks", "8", "--name", "Room 12"]);
+    let page = events(&class.door, "/class/events").unwrap();
+    let page = std::thread::spawn(move || page.map(|(_, state)| state).collect::<Vec<_>>());
+
+    let devices = ["Ada", "Bo\u{202e}", "ada", ""].map(|name| class.join(name));
+    let names = devices.each_ref().map(|device| device.name.clone());
+    assert_eq!(names, ["Ada", "Bo", "ada 2", "guest"]);
+    let miner = ["mine", "-o", &class.stratum, "-u", "Ada", "--max-hashrate", "1M", "-t", "1"];
+    let mut miner = Running::start(&miner);
+    guess(&class.stratum, "plain");
+    let threads = devices.map(|device| {
+        let mine = move || device.mine(Kernel::SCALAR, 400e3, &AtomicBool::new(false));
+        std::thread::spawn(mine)
+    });
+
+    let (standings, left) = (RefCell::new(Vec::new()), RefCell::new(Vec::new()));
+    let summary = class.program.wait_for(|event| {
+        match event["event"].as_str() {
+            Some("standing") => standings.borrow_mut().push(event.clone()),
+            Some("miner") if event["state"] == "left" => left.borrow_mut().push(event.clone()),
+            _ => {}
+        }
+        event["event"] == "summary"
+    });
+    assert_eq!(summary["reason"], "blocks");
+    assert_eq!(class.program.exit_code(), Some(0));
+    let (standings, left) = (standings.into_inner(), left.into_inner());
+    let row = |kind: &str, name: &str| {
+        let is_row = |row: &&Value| row["kind"] == kind && row["name"] == name;
+        let mut rows = standings.iter().filter(is_row);
+        let row = rows.next().unwrap_or_else(|| panic!("{kind} {name}: {standings:?}"));
+        assert!(rows.next().is_none(), "one row a name");
+        row
+    };
+
+    // The devices were told what the books say, and the events.
+    for (thread, name) in threads.into_iter().zip(&names) {
+        let Tally { accepted, blocks, stale, rejected, hashes, .. } = thread.join().unwrap();
+        let row = row("device", name);
+        let told = json!([accepted, blocks, stale, rejected]);
+        let booked = json!([row["shares"], row["blocks"], row["stale"], row["rejected"]]);
+        assert_eq!(told, booked, "{name}");
+        assert!(accepted > 0 && rejected == 0, "{name}: {row}");
+        let claimed = row["claimed"].as_u64().unwrap();
+        assert!(claimed > 0 && claimed <= hashes, "{name} claims {claimed} of {hashes}");
+        let by_event: u64 = left
+            .iter()
+            .filter(|event| event["worker"] == **name && event["device"] == true)
+            .map(|event| event["accepted"].as_u64().unwrap())
+            .sum();
+        assert_eq!(by_event, accepted, "{name}: {left:?}");
+    }
+    let plain = row("miner", "plain");
+    assert_eq!((&plain["shares"], &plain["rejected"]), (&json!(0), &json!(1)));
+    let teacher = row("teacher", "teacher's machine");
+    assert_eq!(teacher["shares"], summary["shares"]["accepted"]);
+    assert_eq!(teacher["blocks"], summary["blocks"]["accepted"]);
+    miner.signal("INT");
+    let own = miner.wait_for(|event| event["event"] == "summary");
+    let ada = row("miner", "Ada");
+    assert_eq!(
+        (&ada["shares"], &ada["blocks"]),
+        (&own["shares"]["accepted"], &own["blocks"]["accepted"])
+    );
+
+    // The class's page shows the same, and it is in order.
+    let states = page.join().unwrap();
+    let last = states.last().unwrap();
+    assert_eq!((&last["over"], &last["name"]), (&json!(true), &json!("Room 12")));
+    assert_eq!(last["found"], 8);
+    let shown =
+        |row: &Value| json!([row["name"], row["kind"], row["shares"], row["blocks"], row["work"]]);
+    let page: Vec<_> = last["rows"].as_array().unwrap().iter().map(shown).collect();
+    let booked: Vec<_> = standings.iter().map(shown).collect();
+    assert_eq!(page, booked);
+    let blocks: Vec<_> = standings.iter().map(|row| row["blocks"].as_u64().unwrap()).collect();
+    assert_eq!(blocks.iter().sum::<u64>(), 8);
+    assert!(blocks.is_sorted_by(|a, b| a >= b), "{blocks:?}");
+    assert_eq!(last["waits"].as_array().unwrap().len(), 8);
+    assert_eq!(last["difficulties"].as_array().unwrap().len(), 2, "one retarget in eight blocks");
+}
+
+#[test]
+fn a_device_that_comes_back_goes_on_where_it_was_and_a_hit_counts_once() {
+    let class = Class::start(&["--pace", "1000"]);
+    let device = class.join("Ada");
+    let mut stream = device.events().unwrap();
+    let first = work(&mut stream);
+    assert_eq!((&first["piece"], &first["clean"]), (&json!(1), &json!(true)));
+    // Another page of the device takes over, and the first one is told.
+    let mut second = device.events().unwrap();
+    let end = stream.find(|(name, _)| name == "end").unwrap().1;
+    assert_eq!(end["why"], "replaced");
+    assert!(stream.next().is_none(), "it ends");
+    assert_eq!(work(&mut second)["piece"], 1, "the same work");
+    // The network is lost for a moment.
+    drop(second);
+    let mut third = device.events().unwrap();
+    assert_eq!(work(&mut third)["midstates"], first["midstates"]);
+
+    let (hit, nonce) = find(&first);
+    let body = json!({"piece": 1, "done": 16 * (nonce + 1), "hits": [[hit, nonce]]}).to_string();
+    let (status, once) = device.post(&body).unwrap();
+    assert_eq!((status, &once["verdicts"][0]["verdict"]), (200, &json!("accepted")), "{once}");
+    assert_eq!(device.post(&body).unwrap(), (200, once), "sent again, since no answer came");
+    let you = third.find(|(name, you)| name == "you" && you["shares"] != 0).unwrap().1;
+    assert_eq!(
+        (&you["name"], &you["shares"], &you["rejected"]),
+        (&json!("Ada"), &json!(1), &json!(0))
+    );
+    assert_eq!(you["claimed"], 16 * (nonce + 1));
+    assert_eq!((&you["place"], &you["of"]), (&json!(1), &json!(2)));
+}
+
+/// The next piece of work of a stream.
+fn work(stream: &mut impl Iterator<Item = (String, Value)>) -> Value {
+    stream.find(|(name, _)| name == "work").unwrap().1
+}
+
+/// The first hit of a piece: midstate and nonce.
+fn find(work: &Value) -> (usize, u64) {
+    let piece = crate::devices::Piece::parse(work);
+    let mut hit = None;
+    for nonce in 0.. {
+        piece.scan(Kernel::SCALAR, nonce..nonce + 1, &mut |found| hit = Some((found, nonce)));
+        if let Some(hit) = hit {
+            return hit;
+        }
+    }
+    unreachable!("there are hits among so many")
+}
+
+#[test]
+fn s10_who_guesses_sends_junk_or_floods_is_told_and_dropped_and_nobody_else_suffers() {
+    let class = Class::start(&["--pace", "1000"]);
+    let device = class.join("Ada");
+    let mut stream = device.events().unwrap();
+    let junk = class.join("junk");
+    let mut junk_stream = junk.events().unwrap();
+
+    // Junk: told each time, dropped at the tenth.
+    let bodies = ["", "{", "[]", r#"{"piece":-1}"#, r#"{"piece":1,"hits":[[99999,0]],"done":0}"#];
+    let mut statuses = Vec::new();
+    for body in bodies.iter().cycle().take(20) {
+        statuses.push(junk.post(body).unwrap().0);
+    }
+    assert!(statuses[..4].iter().all(|status| *status == 400), "{statuses:?}");
+    assert_eq!(statuses.last(), Some(&410), "{statuses:?}");
+    let end = junk_stream.find(|(name, _)| name == "end").unwrap().1;
+    assert_eq!(end["why"], "dropped");
+    assert_eq!(junk.events().err().unwrap().to_string(), "HTTP/1.0 410 Gone");
+
+    // A flood: asked to wait, then dropped.
+    let flood = class.join("flood");
+    let mut flooded = (0..600).map(|_| flood.post(r#"{"piece":0}"#).unwrap());
+    let (_, wait) = flooded.find(|(status, _)| *status == 429).unwrap();
+    assert!(wait["wait"].as_f64().unwrap() > 0.0 && wait["words"].is_string(), "{wait}");
+    assert!(flooded.any(|(status, _)| status == 410));
+
+    // Bodies, names of hosts, other sites, other paths and methods.
+    let long = format!(r#"{{"piece":1,"words":"{}"}}"#, "x".repeat(1024));
+    assert_eq!(device.post(&long).unwrap().0, 413);
+    let join = |host: &str, more: &str| {
+        let body = json!({"code": class.code, "name": "Eve"}).to_string();
+        let request = format!(
+            "POST /join HTTP/1.1\r\nHost: {host}\r\n{more}Content-Length: {}\r\n\
+             Connection: close\r\n\r\n{body}",
+            body.len()
+        );
+        send(&class.door, &request).unwrap()
+    };
+    assert_eq!(join("evil.example", "").1["error"], "host");
+    assert_eq!(join(&class.door, "Origin: http://evil.example\r\n").1["error"], "origin");
+    let get = |path: &str, host: &str| {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        send(&class.door, &request).unwrap().0
+    };
+    assert_eq!((get("/", &class.door), get("/class", &class.door)), (200, 200));
+    assert_eq!(get("/class", "192.0.2.1"), 403, "not under a name that others have");
+    assert_eq!((get("/join", &class.door), get("/etc/passwd", &class.door)), (405, 404));
+    assert_eq!(get("/work?device=0123456789abcdef0123456789abcdef", &class.door), 404);
+
+    // Guessing codes: ten, and then a pause, for the right code as well.
+    let guess =
+        |code: &str| post(&class.door, "/join", &json!({"code": code}).to_string()).unwrap();
+    let wrong = if class.code == "000000" { "000001" } else { "000000" };
+    for _ in 0..10 {
+        assert_eq!(guess(wrong).1["error"], "wrong-code");
+    }
+    let (status, answer) = guess(&class.code);
+    assert_eq!((status, &answer["error"]), (429, &json!("wait")), "{answer}");
+    assert!((1.0..=60.0).contains(&answer["wait"].as_f64().unwrap()));
+
+    // The device that did nothing wrong is as well as ever.
+    assert_eq!(device.post(r#"{"piece":1,"done":16}"#).unwrap().0, 200);
+    let you = stream.find(|(name, you)| name == "you" && you["claimed"] == 16).unwrap().1;
+    assert_eq!((&you["here"], &you["over"]), (&json!(true), &json!(false)));
+}
