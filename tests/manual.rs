@@ -195,7 +195,7 @@ fn groff_shows_every_page_without_a_complaint() {
 fn a_page_that_there_is_not_is_told_with_those_that_there_are() {
     let (code, error) = fail(&["man", "dmeo"]);
     assert_eq!(code, 2);
-    assert!(error.contains("there is no page of \"dmeo\": expected one of demo, mine,"), "{error}");
+    assert!(error.contains("there is no page of \"dmeo\": expected one of demo, class,"), "{error}");
     let (_, error) = fail(&["man", "econ", "luck"]);
     assert!(error.contains("expected one of hashprice, breakeven,"), "{error}");
     let (_, error) = fail(&["man", "mine", "fast"]);

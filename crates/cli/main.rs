@@ -65,7 +65,7 @@ struct Cli {
 enum Command {
     /// Mine blocks on an embedded regtest pool, with nothing installed
     Demo(Box<demo::Args>),
-    /// Let a class mine together, with browsers: a pool, a code to join by, a page for the projector
+    /// Let a class mine together with the browsers of its phones
     Class(Box<lesson::Args>),
     /// Mine at a pool, or solo at a Bitcoin Core node
     Mine(Box<mine::Args>),

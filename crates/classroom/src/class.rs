@@ -170,8 +170,8 @@ impl Class {
         Ok(name)
     }
 
-    /// The name that a new device wishes for, cleaned, or the next that is like it and free: that of
-    /// no device, and of no row in the pool's books.
+    /// The name that a new device wishes for, cleaned, or the next that is like it and free: that
+    /// of no device, and of no row in the pool's books.
     fn new_name(&self, pool: &Pool, wish: &str) -> String {
         let labels = pool.standings().keys().filter(|label| label.is_device);
         let names = labels.map(|label| &label.worker);

@@ -1,6 +1,6 @@
-//! The room: the pool of the class with its devices. It is the backend of the pool's server, so that
-//! one task owns all of it; the door asks it by a channel. What devices and the class's page are
-//! shown waits on sheets, of which the newest alone counts: a browser that reads slowly costs
+//! The room: the pool of the class with its devices. It is the backend of the pool's server, so
+//! that one task owns all of it; the door asks it by a channel. What devices and the class's page
+//! are shown waits on sheets, of which the newest alone counts: a browser that reads slowly costs
 //! nothing.
 
 use std::collections::HashMap;

@@ -1,5 +1,6 @@
-//! Passes the embedded pool's news on: everything to the page and the live view, what other miners do to those who watch our mining, blocks to the node. What happens to
-//! our own shares comes back by our own client.
+//! Passes the embedded pool's news on: everything to the page and the live view, what other miners
+//! do to those who watch our mining, blocks to the node. What happens to our own shares comes back
+//! by our own client. Used by `demo` and `class`.
 
 use midstate_chain::Verdict;
 use midstate_pool::EmbeddedPoolEvent;

@@ -1,5 +1,5 @@
-//! What a pool is to a program that brings it miners without Stratum connections, whatever gives the
-//! pool its work.
+//! What a pool is to a program that brings it miners without Stratum connections, whatever gives
+//! the pool its work.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
