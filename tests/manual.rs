@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 
 use crate::program::{fail, midstate, run};
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
+    "class",
     "demo",
     "mine",
     "swarm",
@@ -133,8 +134,8 @@ fn every_example_of_help_is_at_its_end() {
 }
 
 /// Commands whose pages are looked at.
-const PAGES: [&[&str]; 7] =
-    [&[], &["demo"], &["mine"], &["grind"], &["econ"], &["econ", "odds"], &["minerd"]];
+const PAGES: [&[&str]; 8] =
+    [&[], &["class"], &["demo"], &["mine"], &["grind"], &["econ"], &["econ", "odds"], &["minerd"]];
 
 /// The name of a command's page.
 fn page_name(command: &[&str]) -> String {
@@ -195,7 +196,10 @@ fn groff_shows_every_page_without_a_complaint() {
 fn a_page_that_there_is_not_is_told_with_those_that_there_are() {
     let (code, error) = fail(&["man", "dmeo"]);
     assert_eq!(code, 2);
-    assert!(error.contains("there is no page of \"dmeo\": expected one of demo, class,"), "{error}");
+    assert!(
+        error.contains("there is no page of \"dmeo\": expected one of demo, class,"),
+        "{error}"
+    );
     let (_, error) = fail(&["man", "econ", "luck"]);
     assert!(error.contains("expected one of hashprice, breakeven,"), "{error}");
     let (_, error) = fail(&["man", "mine", "fast"]);

@@ -39,13 +39,12 @@ const PORT: u16 = 8080;
 const REFERENCE: &str = "Antminer S23 Hyd";
 
 /// Flags of `class`.
+///
+/// The documentation has a lesson, and says who may do what (docs/class.md).
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   midstate class --minutes 45
-  midstate class --pace 30 --listen 0.0.0.0:3333 --name \"Room 12\"
-
-Everybody in this machine's network who knows the code can join. docs/class.md has a lesson, and
-says who may do what.")]
+  midstate class --pace 30 --listen 0.0.0.0:3333 --name \"Room 12\"")]
 pub(crate) struct Args {
     /// Mean time between two blocks, in seconds: the difficulty follows the rate of the class
     #[arg(long, value_name = "SECS", default_value = "15", value_parser = values::patience)]
