@@ -265,8 +265,8 @@ fn warn_of_eavesdroppers(url: &NodeUrl, out: &mut Output) {
     if !url.tls && !url.is_local() {
         out.note(format!(
             "warning: {url} is asked over plain HTTP: an attacker on the network can read the \
-             password and change the payout; put TLS in front of the node (https://), or forward its \
-             port with ssh -L"
+             password and change the payout; put TLS in front of the node (https://), or forward \
+             its port with ssh -L"
         ));
     }
 }

@@ -18,8 +18,8 @@ use crate::limits::MAX_LATE;
 pub const NOT_BEST: &str = "inconclusive-not-best-prevblk";
 
 /// The words for a node that contradicts itself.
-pub(crate) const CONTRADICTION: &str = "its templates build on a tip that it does not take for its best; is something between us that \
-     asks several nodes in turn?";
+pub(crate) const CONTRADICTION: &str = "its templates build on a tip that it does not take for its \
+     best; is something between us that asks several nodes in turn?";
 
 /// The late answers of one node.
 #[derive(Debug, Default)]

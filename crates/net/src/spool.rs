@@ -65,8 +65,8 @@ fn plain(error: &io::Error) -> String {
     words
 }
 
-/// The faults of a spool in sentences. Files may be wrong by the hundred, and for one cause: of each
-/// kind one is named, and the others are counted.
+/// The faults of a spool in sentences. Hundreds of files may be wrong for one cause: of each kind
+/// one is named, and the others are counted.
 pub(crate) fn in_words(problems: &[SpoolProblem]) -> Vec<String> {
     let kind = std::mem::discriminant::<SpoolProblem>;
     let mut told: Vec<(&SpoolProblem, usize)> = Vec::new();
