@@ -314,6 +314,15 @@ fn rule_25_the_doctor_judges_late_and_strange_proposals_as_the_miner_does() {
     assert!(miner.1.contains("checks our blocks too slowly"), "{}", miner.1);
     assert!(miner.1.contains(r#""event":"job""#), "{}", miner.1);
 
+    // A reason whose cause is known.
+    for said in both_say(template, &json!("time-too-new")) {
+        assert!(
+            said.1.contains("time-too-new: its time is too far ahead of the node's clock"),
+            "{said:?}"
+        );
+        assert!(said.1.contains("check both clocks"), "{said:?}");
+    }
+
     // Neither yes nor no.
     let [doctor, miner] = both_say(template, &json!(true));
     for said in [&doctor.1, &miner.1] {

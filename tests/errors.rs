@@ -35,6 +35,11 @@ fn wrong_urls_say_what_a_url_looks_like() {
     ] {
         check(&["mine", "-o", url, "-u", "me"], 2, &[word, "stratum+tcp://HOST:PORT"]);
     }
+    // A scheme that neither has: both are named.
+    for url in ["ws://127.0.0.1:8332", "gopher://pool:1"] {
+        check(&["mine", "-o", url], 2, &["unknown scheme", "for a pool", "http://HOST:PORT"]);
+        check(&["doctor", url], 2, &["unknown scheme", "for a pool", "http://HOST:PORT"]);
+    }
 }
 
 #[test]
@@ -230,13 +235,16 @@ fn a_flag_that_means_nothing_for_the_server_is_an_error_that_names_it() {
     let pool = ["mine", "-o", "a.example:1", "-u", "me", "--dry-run"];
     let ours = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
     let node = ["mine", "-o", "http://127.0.0.1:1", "--address", ours, "--dry-run"];
-    let of_nodes: [&[&str]; 7] = [
+    let of_nodes: [&[&str]; 9] = [
         &["--chain", "main"],
         &["--datadir", "/nope"],
         &["--rpccookiefile", "/nope"],
         &["--spool", "/nope"],
         &["--block-interval", "5"],
         &["--coinbase-tag", "x"],
+        // Their defaults mean as little.
+        &["--block-interval", "0"],
+        &["--coinbase-tag", "/midstate/"],
         &["--long-poll", "never"],
     ];
     let of_pools: [&[&str]; 7] = [
@@ -264,6 +272,13 @@ fn a_flag_that_means_nothing_for_the_server_is_an_error_that_names_it() {
         check(&[&["doctor", "a.example:1"][..], flag].concat(), 2, &[flag[0], "is for nodes"]);
     }
     check(&["demo", "--address", ours], 2, &["--address", "add --node URL"]);
+    // A file may serve for both: the key is named, and work goes on.
+    let directory = Directory::new("for-nodes");
+    let file = directory.0.join("config.toml");
+    std::fs::write(&file, "long-poll = 'never'\n[[pool]]\nurl = 'a:1'\nuser = 'x'\n").unwrap();
+    let file = file.to_str().unwrap();
+    let words = format!("{file}: long-poll is for nodes");
+    check(&["mine", "-c", file, "--kernel", "scalar", "--dry-run"], 0, &[&words]);
     check(&["doctor", "a.example:1", "--threads", "2"], 2, &["--threads", "is for this machine"]);
 }
 

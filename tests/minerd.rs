@@ -277,6 +277,8 @@ fn mistakes_say_what_to_do() {
         (&["-o", "stratum+tcp://a:1", "-O", "nocolon"], "expected USER:PASS"),
         (&["-o", "127.0.0.1:1"], "--coinbase-addr"),
         (&["-o", "http://a:1", "--coinbase-addr", ADDRESS, "--no-gbt"], "--no-gbt"),
+        (&["-o", "stratum+tcp://a:1", "--coinbase-addr", ADDRESS], "--coinbase-addr is for nodes"),
+        (&["-o", "stratum+tcp://a:1", "--coinbase-sig", "x"], "--coinbase-sig is for nodes"),
         (&["-o", "http://a:1", "--cert", "ca.pem", "--coinbase-addr", ADDRESS], "ca.pem"),
         (&["-o", "gopher://a:1"], "unknown scheme \"gopher\""),
         (&["-o", "stratum+tcp://a:1", "-x", "http://a:1"], "expected socks5://HOST:PORT"),

@@ -271,11 +271,14 @@ fn rule_7_a_password_that_looks_like_a_flag_is_taken_and_no_mistake_shows_a_pass
         assert_eq!(logins(&logged_in, 1), owned(&[("me", DASHED)]), "{login:?}");
     }
     // Where it cannot be taken it is not shown, however it came there.
-    let mistakes: [&[&str]; 14] = [
+    let mistakes: [&[&str]; 17] = [
         &["mine", "-o", "a:1", "-u", "me", "-p", "x", SECRET],
         &["mine", "-o", "a:1", "-u", "me", "-p", DASHED, "--nonsense"],
         &["mine", "-o", "a:1", "-u", "me", "-p", "-hunter2", "--nonsense"],
         &["mine", "-o", "a:1", "-u", "me", "-p", DASHED, "-O", "me:hunter2"],
+        &["mine", "-o", "a:1", "-u", "me", "-p", "x", "--hunter2"],
+        &["doctor", "a:1", "-u", "me", "-p", "x", "--hunter2"],
+        &["--compat", "minerd", "-o", "a:1", "-u", "me", "-p", "x", "--hunter2"],
         &["mine", SECRET],
         &["doctor", "a:x", "-u", "me", "-p", DASHED],
         &["doctor", "a:1", "-u", "me", "-p", DASHED, "--nonsense"],

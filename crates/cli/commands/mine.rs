@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use midstate_net::{NodeLinkConfig, NodeUrl, PoolAddress, Upstream, UrlError};
+use midstate_net::{NodeLinkConfig, NodeUrl, PoolAddress, Upstream, UrlError, WrongPart};
 use tokio::sync::mpsc;
 
 use self::plan::Plan;
@@ -121,10 +121,17 @@ impl FromStr for Server {
         let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
         match scheme.as_deref() {
             Some("http" | "https") => text.parse().map(Self::Node),
-            _ => text.parse().map(Self::Pool),
+            _ => text.parse().map(Self::Pool).map_err(|error: UrlError| match error.wrong {
+                WrongPart::Scheme(_) => UrlError { expected: EITHER, ..error },
+                _ => error,
+            }),
         }
     }
 }
+
+/// The URLs of both kinds of servers.
+const EITHER: &str = "stratum+tcp://HOST:PORT or stratum+tls://HOST:PORT for a pool, \
+                      http://HOST:PORT or https://HOST:PORT for a node";
 
 pub(crate) fn run(mut args: Args, out: &mut Output) -> Result<(), Failure> {
     if args.print_limits {
@@ -224,6 +231,10 @@ impl Args {
         out: &mut Output,
     ) -> Result<(Upstream, Reloader), Failure> {
         no_flag_of("nodes", self.node.given(), "the server is a pool")?;
+        if let Some((file, _)) = config.filter(|(_, config)| config.long_poll.is_some()) {
+            let file = file.display();
+            out.note(format!("{file}: long-poll is for nodes: it means nothing at a pool"));
+        }
         let (users, passwords) = self.logins(out)?;
         let pass_flag = self.pass_flag();
         let (way, version_mask) = (self.way.terms(), self.version_mask);

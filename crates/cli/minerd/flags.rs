@@ -202,10 +202,23 @@ impl Flags {
         if !self.benchmark && self.url.is_none() {
             return Err(Failure::usage("no URL supplied: add --url stratum+tcp://HOST:PORT"));
         }
-        if self.is_node() && !self.benchmark {
-            self.check_node()?;
+        match self.is_node() {
+            _ if self.benchmark => Ok(()),
+            true => self.check_node(),
+            false => self.check_pool(),
         }
-        Ok(())
+    }
+
+    fn check_pool(&self) -> Result<(), Failure> {
+        let given =
+            [(&self.coinbase_addr, "--coinbase-addr"), (&self.coinbase_sig, "--coinbase-sig")];
+        match given.into_iter().find(|(value, _)| value.is_some()) {
+            Some((_, flag)) => Err(Failure::usage(format!(
+                "{flag} is for nodes: a pool makes the coinbase, and pays the user that it knows; \
+                 take {flag} away"
+            ))),
+            None => Ok(()),
+        }
     }
 
     fn check_node(&self) -> Result<(), Failure> {

@@ -211,7 +211,7 @@ pub(crate) fn status(status: &Status) -> String {
             format!("a share takes {wait} on average")
         }
         (State::Paused, _) => "paused".to_owned(),
-        (State::Connecting, _) => "not connected".to_owned(),
+        (State::Connecting, _) => "no server gives work".to_owned(),
         (State::Waiting, None) if status.seconds_of_interval > 0.0 => {
             format!("waits for --block-interval: {} left", units::wait(status.seconds_of_interval))
         }

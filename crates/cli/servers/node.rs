@@ -58,18 +58,18 @@ pub(crate) struct NodeArgs {
     /// Address that our blocks pay: base58 or bech32, of the node's chain
     #[arg(long, value_name = "ADDR")]
     pub(crate) address: Option<Address>,
-    /// Text in the coinbase of our blocks
-    #[arg(long, value_name = "TEXT", default_value = DEFAULT_TAG, value_parser = parse_tag)]
-    coinbase_tag: String,
+    /// Text in the coinbase of our blocks [default: /midstate/]
+    #[arg(long, value_name = "TEXT", value_parser = parse_tag)]
+    coinbase_tag: Option<String>,
     #[command(flatten)]
     entry: EntryArgs,
     /// Keep a call waiting at the node, which answers at the next block. The call takes one of the
     /// node's RPC threads; auto waits only where threads are free [default: auto]
     #[arg(long, value_name = "WHEN")]
     long_poll: Option<LongPoll>,
-    /// Find no more than one block in this many seconds
-    #[arg(long, value_name = "SECS", default_value = "0", value_parser = parse_seconds)]
-    block_interval: Duration,
+    /// Find no more than one block in this many seconds [default: 0]
+    #[arg(long, value_name = "SECS", value_parser = parse_seconds)]
+    block_interval: Option<Duration>,
     /// Directory for solved blocks until the chain has them for good [default: in the state
     /// directory of the user]
     #[arg(long, value_name = "DIR")]
@@ -90,9 +90,9 @@ impl NodeArgs {
         let Self { address, coinbase_tag, entry, long_poll, block_interval, spool } = self;
         let ours = first_given(&[
             (address.is_some(), "--address"),
-            (coinbase_tag != DEFAULT_TAG, "--coinbase-tag"),
+            (coinbase_tag.is_some(), "--coinbase-tag"),
             (long_poll.is_some(), "--long-poll"),
-            (!block_interval.is_zero(), "--block-interval"),
+            (block_interval.is_some(), "--block-interval"),
             (spool.is_some(), "--spool"),
         ]);
         ours.or_else(|| entry.given())
@@ -125,13 +125,13 @@ impl NodeArgs {
         let client = Config {
             chain: self.entry.chain,
             address: address.clone(),
-            tag: self.coinbase_tag.clone().into_bytes(),
+            tag: self.coinbase_tag.as_deref().unwrap_or(DEFAULT_TAG).into(),
             extranonce1: Vec::new(),
             version_mask,
             nodes: nodes.len(),
             long_poll: self.long_poll(None),
             failover: midstate_failover::Limits::default(),
-            block_interval: self.block_interval,
+            block_interval: self.block_interval.unwrap_or_default(),
         };
         let spool = match &self.spool {
             Some(directory) => directory.clone(),

@@ -157,6 +157,18 @@ pub(crate) fn with_tip(mut error: clap::Error) -> clap::Error {
 /// The commands that take no password, so that no word on their lines can be one.
 const WITHOUT_PASSWORD: [&str; 6] = ["asic", "bench", "completions", "econ", "explain", "man"];
 
+/// Whether a word may be a flag, or a misspelt one: a password may begin with a dash, too.
+fn is_like_a_flag(word: &str) -> bool {
+    let is_of = |name: &str, sign: fn(u8) -> bool| !name.is_empty() && name.bytes().all(sign);
+    match (word.strip_prefix("--"), word.strip_prefix('-')) {
+        (Some(name), _) => is_of(name, |byte| byte.is_ascii_lowercase() || byte == b'-'),
+        (None, Some(letter)) => {
+            letter.len() == 1 && is_of(letter, |byte| byte.is_ascii_alphabetic())
+        }
+        (None, None) => false,
+    }
+}
+
 /// clap's error without passwords: clap repeats a value that it could not use, and a URL may hold
 /// one; and it repeats a word that belongs to no flag, as the second one of `-p x PASSWORD`.
 pub(crate) fn without_secrets(mut error: clap::Error) -> clap::Error {
@@ -173,7 +185,7 @@ pub(crate) fn without_secrets(mut error: clap::Error) -> clap::Error {
         return error;
     }
     let no_flag =
-        |word: &String| !word.starts_with('-') && TIPS.iter().all(|(known, _)| known != word);
+        |word: &String| !is_like_a_flag(word) && TIPS.iter().all(|(known, _)| known != word);
     let usage = error.get(ContextKind::Usage).map(ToString::to_string).unwrap_or_default();
     let has_password =
         !WITHOUT_PASSWORD.iter().any(|command| usage.contains(&format!("midstate {command}")));

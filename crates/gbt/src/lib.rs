@@ -23,5 +23,5 @@ pub use address::{Address, AddressError};
 pub use client::{Client, refusal_in_words};
 pub use lateness::{Lateness, NOT_BEST};
 pub use recurring::Recurring;
-pub use template::{Template, TemplateError, Transaction};
+pub use template::{Room, Template, TemplateError, Transaction};
 pub use work::{EXTRANONCE2_SIZE, MAX_TAG, Payout, Work, WorkError};

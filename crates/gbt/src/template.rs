@@ -41,14 +41,34 @@ pub struct Template {
     pub transactions: Vec<Transaction>,
     /// The commitment that the coinbase needs; `None` where SegWit is not active.
     pub witness_commitment: Option<Hash256>,
-    /// Weight that is left for the coinbase.
-    pub weight_left: u64,
-    /// Signature operations (in BIP141 cost) that are left for the coinbase.
-    pub sigops_left: u64,
+    /// The weight of a block, coinbase not counted.
+    pub weight: Room,
+    /// The signature operations of a block (in BIP141 cost), those of the coinbase not counted.
+    pub sigops: Room,
     /// For the next long poll; `None` when the node does not offer one.
     pub longpoll_id: Option<String>,
     /// Whether the node checks proposals (BIP23).
     pub can_propose: bool,
+}
+
+/// How much of something a block has, and may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// By header and transactions.
+    pub used: u64,
+    /// By the node's word.
+    pub limit: u64,
+}
+
+impl Room {
+    /// Whether there is room for so much more.
+    pub(crate) fn check(self, what: &'static str, more: u64) -> Result<(), TemplateError> {
+        let Self { used, limit } = self;
+        match used.saturating_add(more) {
+            used if used > limit => Err(TemplateError::OverLimit { what, used, limit }),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A transaction of a template.
@@ -155,11 +175,14 @@ pub enum TemplateError {
         found: String,
     },
     /// More than a block may hold (I17).
-    #[error("the block template's transactions have {what} {used}, above the limit of {limit}")]
+    #[error(
+        "a block of this template would have {what} {used}, above the node's limit of {limit}; \
+         mine at a node that leaves room for a coinbase, as Bitcoin Core does"
+    )]
     OverLimit {
         /// Which limit.
         what: &'static str,
-        /// Sum over the transactions.
+        /// Sum over the block, or over the transactions where they alone are too many.
         used: u64,
         /// The node's limit.
         limit: u64,
@@ -326,7 +349,7 @@ impl Template {
         if !segwit && listed.iter().any(|listed| listed.witness_id != listed.transaction.txid) {
             return Err(TemplateError::UnnamedSegwit("transactions with witnesses"));
         }
-        let (weight_left, sigops_left) = room(&raw, &listed, segwit)?;
+        let (weight, sigops) = room(&raw, &listed, segwit)?;
         let witness_ids: Vec<_> = listed.iter().map(|listed| listed.witness_id).collect();
         let capabilities: Option<Vec<String>> =
             optional("capabilities", raw.capabilities, "a list of texts")?;
@@ -344,8 +367,8 @@ impl Template {
             coinbase_aux: aux(raw.coinbaseaux)?,
             witness_commitment: segwit.then(|| commitment(&raw, &witness_ids)).transpose()?,
             transactions: listed.into_iter().map(|listed| listed.transaction).collect(),
-            weight_left,
-            sigops_left,
+            weight,
+            sigops,
             longpoll_id: optional("longpollid", raw.longpollid, TEXT)?,
             can_propose: capabilities.unwrap_or_default().iter().any(|name| name == "proposal"),
         })
@@ -446,15 +469,18 @@ fn transaction(index: usize, raw: &RawValue) -> Result<Listed, TemplateError> {
     Ok(Listed { transaction: Transaction { data, txid }, witness_id, weight, sigops })
 }
 
-/// Weight and signature operations that are left for the coinbase.
-fn room(raw: &Raw<'_>, listed: &[Listed], segwit: bool) -> Result<(u64, u64), TemplateError> {
-    let weight = listed.iter().map(|listed| listed.weight).fold(HEADER_WEIGHT, u64::saturating_add);
-    let sigops = listed.iter().map(|listed| listed.sigops).fold(0, u64::saturating_add);
+/// Weight and signature operations without the coinbase.
+fn room(raw: &Raw<'_>, listed: &[Listed], segwit: bool) -> Result<(Room, Room), TemplateError> {
+    let used = listed.iter().map(|listed| listed.weight).fold(HEADER_WEIGHT, u64::saturating_add);
     let limit = optional("weightlimit", raw.weightlimit, COUNT)?.unwrap_or(DEFAULT_WEIGHT_LIMIT);
-    let weight_left = left("weight", weight, limit)?;
+    let weight = Room { used, limit };
+    weight.check("weight", 0)?;
     let scale = if segwit { 1 } else { SIGOP_SCALE };
-    let sigops_left = left("sigops", sigops, read("sigoplimit", raw.sigoplimit, COUNT)?)?;
-    Ok((weight_left, sigops_left.saturating_mul(scale)))
+    let scaled = |count: u64| count.saturating_mul(scale);
+    let used = scaled(listed.iter().map(|listed| listed.sigops).fold(0, u64::saturating_add));
+    let sigops = Room { used, limit: scaled(read("sigoplimit", raw.sigoplimit, COUNT)?) };
+    sigops.check("signature operations", 0)?;
+    Ok((weight, sigops))
 }
 
 /// The commitment to all witnesses, recomputed; it must be the node's.
@@ -469,8 +495,4 @@ fn commitment(raw: &Raw<'_>, witness_ids: &[Hash256]) -> Result<Hash256, Templat
         }
     }
     Ok(commitment)
-}
-
-fn left(what: &'static str, used: u64, limit: u64) -> Result<u64, TemplateError> {
-    limit.checked_sub(used).ok_or(TemplateError::OverLimit { what, used, limit })
 }

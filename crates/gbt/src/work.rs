@@ -193,14 +193,8 @@ fn push_length(script: &mut Vec<u8>, len: usize) {
 fn check_room(template: &Template, payout: &Payout, coinbase_len: usize) -> Result<(), WorkError> {
     // The witness: marker, flag, item count, length and 32 bytes, each counted once.
     let weight = 4 * coinbase_len as u64 + 36;
-    over("weight with the coinbase", weight, template.weight_left)?;
-    over("signature operations with the coinbase", sigop_cost(&payout.script), template.sigops_left)
-}
-
-fn over(what: &'static str, used: u64, limit: u64) -> Result<(), WorkError> {
-    if used > limit {
-        return Err(TemplateError::OverLimit { what, used, limit }.into());
-    }
+    template.weight.check("weight", weight)?;
+    template.sigops.check("signature operations", sigop_cost(&payout.script))?;
     Ok(())
 }
 

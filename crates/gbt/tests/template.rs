@@ -6,7 +6,7 @@ use bitcoin::consensus::encode::{deserialize, deserialize_hex};
 use bitcoin::{Block, Sequence};
 use midstate_chain::{BIP320_MASK, Network, TxOut, coinbase_height};
 use midstate_gbt::spool::{SpoolError, SpooledBlock};
-use midstate_gbt::{Address, MAX_TAG, Payout, Template, TemplateError, Work, WorkError};
+use midstate_gbt::{Address, MAX_TAG, Payout, Room, Template, TemplateError, Work, WorkError};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use support::{ADDRESS, Core, solve};
@@ -43,8 +43,8 @@ fn fields_arrive_as_meant() {
     assert_eq!(template.bits.to_consensus(), 0x207f_ffff);
     assert_eq!(template.transactions.len(), 2);
     assert!(template.can_propose);
-    assert_eq!(template.weight_left, 4_000_000 - 340 - 2 * 349);
-    assert_eq!(template.sigops_left, 79_998);
+    assert_eq!(template.weight, Room { used: 340 + 2 * 349, limit: 4_000_000 });
+    assert_eq!(template.sigops, Room { used: 2, limit: 80_000 });
     // A version with the top bit set is a negative number in JSON.
     assert_eq!(parse(&with(json!({"version": -1}))).unwrap().version, u32::MAX);
 }
@@ -63,7 +63,7 @@ fn damaged_templates_are_refused_with_the_field_and_the_value() {
         (json!({"transactions": null}), "no transactions"),
         (json!({"curtime": 4_294_967_296_i64}), "curtime 4294967296"),
         (json!({"weightlimit": 900}), "weight"),
-        (json!({"sigoplimit": 1}), "sigops"),
+        (json!({"sigoplimit": 1}), "signature operations 2, above the node's limit of 1"),
         (json!({"rules": ["csv", "!segwit", "!\u{1b}[2Jevil"]}), "rule \"[2Jevil\""),
         (
             json!({"default_witness_commitment": "6a24aa21a9ed00"}),
@@ -111,7 +111,7 @@ fn s16_limits_beyond_all_reason_do_not_overflow() {
         "rules": ["csv"], "sigoplimit": u64::MAX, "weightlimit": u64::MAX,
         "default_witness_commitment": null, "transactions": [],
     })));
-    assert_eq!(template.unwrap().sigops_left, u64::MAX);
+    assert_eq!(template.unwrap().sigops, Room { used: 0, limit: u64::MAX });
 }
 
 /// A template without some fields, and with others.
@@ -349,7 +349,10 @@ fn i17_a_block_may_have_the_nodes_weight_to_the_last_unit() {
     // Room is kept for a count of transactions of five bytes, of which this block needs one.
     let weight = block.weight().to_wu() + 4 * 4;
     assert!(work(weight).is_ok());
-    assert!(matches!(work(weight - 1), Err(WorkError::NoRoom(_))));
+    let Err(error @ WorkError::NoRoom(_)) = work(weight - 1) else { panic!("it has no room") };
+    // The whole block's weight, and the node's own limit.
+    let words = format!("weight {weight}, above the node's limit of {}", weight - 1);
+    assert!(error.to_string().contains(&words), "{error}");
 }
 
 #[test]

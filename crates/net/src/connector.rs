@@ -72,6 +72,11 @@ impl Connector {
         self.0.opened.load(Ordering::Relaxed)
     }
 
+    /// Whether the connection that was opened last has brought anything.
+    pub(crate) fn has_heard(&self) -> bool {
+        !self.0.first.get().is_empty()
+    }
+
     /// An answer came.
     pub(crate) fn heard_http(&self) {
         self.0.spoke_http.store(true, Ordering::Relaxed);

@@ -192,11 +192,15 @@ struct Examination<'a> {
     /// The present step began.
     since: Instant,
     stage: Stage,
+    /// The pool's words before it let us in.
+    said: Option<String>,
+    /// The last remark on a pool.
+    told_last: Option<String>,
 }
 
 impl<'a> Examination<'a> {
     fn new(told: &'a mut dyn FnMut(Step)) -> Self {
-        Self { told, since: Instant::now(), stage: Stage::Name }
+        Self { told, since: Instant::now(), stage: Stage::Name, said: None, told_last: None }
     }
 
     /// The name and the TCP connection.

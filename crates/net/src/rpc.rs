@@ -3,13 +3,14 @@
 
 use std::error::Error;
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
 use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, LOCATION};
 use hyper::{Request, StatusCode};
 use hyper_util::client::legacy::{self, Client};
@@ -88,10 +89,11 @@ impl RpcClient {
     /// When there was no answer.
     pub async fn post(&self, body: Vec<u8>, limit: Duration) -> Result<Answer, NoAnswer> {
         let body = Bytes::from(body);
+        let progress = Progress::default();
         let exchange = async {
             let known = self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone();
             if let Some(authorization) = known {
-                let answer = self.send(body.clone(), authorization).await?;
+                let answer = self.send(body.clone(), authorization, &progress).await?;
                 if answer.status != StatusCode::UNAUTHORIZED {
                     return Ok(answer);
                 }
@@ -99,21 +101,38 @@ impl RpcClient {
             let fresh = self.read_credentials().await?;
             *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) =
                 Some(fresh.clone());
-            self.send(body, fresh).await
+            self.send(body, fresh, &progress).await
         };
         match timeout(limit, exchange).await {
             Ok(outcome) => outcome,
-            Err(_) => {
-                let words = format!("nothing came within {} s", limit.as_secs());
-                Err(NoAnswer::TimedOut(self.connector.explain(words)))
+            Err(_) => Err(NoAnswer::TimedOut(self.too_late(limit, &progress))),
+        }
+    }
+
+    /// The time is up.
+    fn too_late(&self, limit: Duration, progress: &Progress) -> String {
+        let seconds = limit.as_secs();
+        match progress.bytes() {
+            Some(bytes) => format!(
+                "the answer has not ended after {seconds} s, with {bytes} bytes of it here: look \
+                 at the network, and at the proxy or web server in front of the node"
+            ),
+            None if self.connector.has_heard() => {
+                self.connector.explain(format!("no complete answer came within {seconds} s"))
             }
+            None => self.connector.explain(format!("nothing came within {seconds} s")),
         }
     }
 
     /// Rule: a kept connection that the server closed without a word is no answer, and costs the
     /// call nothing: it is made once more, on a fresh connection. Every call may be made twice: a
     /// block that the node has already is a duplicate.
-    async fn send(&self, body: Bytes, authorization: HeaderValue) -> Result<Answer, NoAnswer> {
+    async fn send(
+        &self,
+        body: Bytes,
+        authorization: HeaderValue,
+        progress: &Progress,
+    ) -> Result<Answer, NoAnswer> {
         let request = || {
             Request::post(&self.uri)
                 .header(CONTENT_TYPE, "application/json")
@@ -146,16 +165,8 @@ impl RpcClient {
             content_encoding: header(CONTENT_ENCODING),
             location: header(LOCATION),
         };
-        let body =
-            Limited::new(response.into_body(), MAX_BODY).collect().await.map_err(|error| {
-                match error.is::<LengthLimitError>() {
-                    true => NoAnswer::TooLong,
-                    false => NoAnswer::Broken(
-                        "the connection broke in the middle of the answer".to_owned(),
-                    ),
-                }
-            })?;
-        Ok(Answer { status, headers, body: body.to_bytes().into() })
+        let body = read_body(response.into_body(), progress).await?;
+        Ok(Answer { status, headers, body })
     }
 
     fn no_answer(&self, error: &legacy::Error) -> NoAnswer {
@@ -167,7 +178,7 @@ impl RpcClient {
                 _ => NoAnswer::NoConnection(words),
             };
         }
-        if is(error, has_too_long_a_head) {
+        if is(error, |error| has_too_long_a_head(error) || has_a_bad_head(error).is_some()) {
             return NoAnswer::Broken(words);
         }
         let words = self.connector.explain(words);
@@ -230,6 +241,12 @@ fn in_words(error: &legacy::Error) -> String {
                 sends about five; look at the proxy or web server in front of it"
             .to_owned();
     }
+    let bad_head = |cause: &(dyn Error + 'static)| has_a_bad_head(cause.downcast_ref()?);
+    if let Some(fault) = causes(error).find_map(bad_head) {
+        return format!(
+            "the answer is HTTP, but {fault}: look at the proxy or web server in front of the node"
+        );
+    }
     if is(error, hyper::Error::is_parse) {
         return "the server answers, but not in HTTP; is this a Bitcoin Core RPC port?".to_owned();
     }
@@ -253,6 +270,65 @@ fn has_too_long_a_head(error: &hyper::Error) -> bool {
     error.is_parse() && error.to_string().contains("head is too large")
 }
 
+/// The header of an answer in HTTP that is wrong, in words; hyper tells by its own words alone.
+fn has_a_bad_head(error: &hyper::Error) -> Option<&'static str> {
+    let words = error.to_string();
+    let has = |part: &str| error.is_parse() && words.contains(part);
+    if has("content-length") {
+        Some("its Content-Length is no length, or there are two")
+    } else if has("transfer-encoding") {
+        Some("its Transfer-Encoding is wrong")
+    } else if has("HTTP header") {
+        Some("one of its headers cannot be read")
+    } else {
+        None
+    }
+}
+
+/// How much of an answer has come.
+#[derive(Default)]
+struct Progress(AtomicUsize);
+
+impl Progress {
+    /// The head has come, and so many bytes of the body.
+    fn note(&self, bytes: usize) {
+        self.0.store(bytes + 1, Ordering::Relaxed);
+    }
+
+    /// `None` before the head has come.
+    fn bytes(&self) -> Option<usize> {
+        self.0.load(Ordering::Relaxed).checked_sub(1)
+    }
+}
+
+async fn read_body(mut body: Incoming, progress: &Progress) -> Result<Vec<u8>, NoAnswer> {
+    let mut bytes = Vec::new();
+    progress.note(0);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| NoAnswer::Broken(broken_body(&error).to_owned()))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if bytes.len() + data.len() > MAX_BODY {
+            return Err(NoAnswer::TooLong);
+        }
+        bytes.extend_from_slice(&data);
+        progress.note(bytes.len());
+    }
+    Ok(bytes)
+}
+
+fn broken_body(error: &hyper::Error) -> &'static str {
+    use io::ErrorKind::{InvalidData, InvalidInput};
+
+    let behind = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    match behind.map(io::Error::kind) {
+        Some(InvalidData | InvalidInput) => {
+            "the answer comes in chunks, and the length of one is no number: look at the proxy or \
+             web server in front of the node"
+        }
+        _ => "the connection broke in the middle of the answer",
+    }
+}
+
 /// The causes behind an error, outermost first.
 fn causes<'a>(error: &'a legacy::Error) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     let behind = |error: &&'a (dyn Error + 'static)| (*error).source();
@@ -268,6 +344,10 @@ mod tests {
 
     /// The answer of a server that sends these bytes.
     async fn answered(bytes: String) -> NoAnswer {
+        answered_within(bytes, STALE * 10).await
+    }
+
+    async fn answered_within(bytes: String, limit: Duration) -> NoAnswer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let server = async {
@@ -282,7 +362,7 @@ mod tests {
             credentials: Credentials::Password { user: "u".into(), password: "p".into() },
         };
         let rpc = RpcClient::new(&access);
-        let (answer, _stream) = tokio::join!(rpc.post(Vec::new(), STALE * 10), server);
+        let (answer, _stream) = tokio::join!(rpc.post(Vec::new(), limit), server);
         answer.unwrap_err()
     }
 
@@ -294,7 +374,53 @@ mod tests {
             matches!(&error, NoAnswer::Broken(words) if words.contains("HTTP headers")),
             "{error}"
         );
+        for header in ["-5", "abc", "100000000000000000000", "3\r\nContent-Length: 4"] {
+            let error =
+                answered(format!("HTTP/1.1 200 OK\r\nContent-Length: {header}\r\n\r\n{{}}"));
+            let error = error.await;
+            assert!(
+                matches!(&error, NoAnswer::Broken(words) if words.contains("Content-Length is no")),
+                "{header:?}: {error}"
+            );
+        }
+        let error = answered("HTTP/1.1 200 OK\r\n\u{1}: x\r\n\r\n".to_owned()).await;
+        assert!(error.to_string().contains("one of its headers cannot be read"), "{error}");
         let error = answered("MTTP/1.1 200 OK\r\n\r\n".to_owned()).await;
         assert!(matches!(&error, NoAnswer::NotHttp(_)), "{error}");
+    }
+
+    #[tokio::test]
+    async fn rule_26_a_body_that_is_damaged_or_does_not_end_is_told_as_that() {
+        let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        for size in ["zz", "-1"] {
+            let error = answered(format!("{chunked}{size}\r\n{{}}\r\n")).await;
+            assert!(
+                error.to_string().contains("the length of one is no number"),
+                "{size}: {error}"
+            );
+        }
+        let limit = Duration::from_millis(1_500);
+        for (answer, bytes) in [
+            ("HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{\"a\"".to_owned(), 4),
+            (format!("{chunked}ffffff\r\n{{\"a\""), 4),
+            (format!("{chunked}2\r\n{{}}\r\n"), 2),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n".to_owned(), 0),
+        ] {
+            let error = answered_within(answer, limit).await;
+            let words =
+                format!("the answer has not ended after 1 s, with {bytes} bytes of it here");
+            assert!(
+                matches!(&error, NoAnswer::TimedOut(told) if told.starts_with(&words)),
+                "{error}"
+            );
+        }
+        for (answer, words) in [
+            ("HTTP/1.1 200 OK\r\nContent-Le", "no complete answer came within 1 s"),
+            ("", "nothing came within 1 s; "),
+        ] {
+            let error = answered_within(answer.to_owned(), limit).await;
+            let told = error.to_string();
+            assert!(told.starts_with(words), "{answer:?}: {told}");
+        }
     }
 }

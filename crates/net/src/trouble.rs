@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use midstate_stratum::Remark;
+
 use crate::seat::SeatNews;
 use crate::{Happened, LinkState};
 
@@ -27,11 +29,17 @@ pub(crate) struct Trouble {
     stage: Option<Stage>,
     /// How far the last one had come, and why it ended.
     last: Option<(Stage, String)>,
+    /// The pool's own words before it let us in, and when it said them last: a pool that is full
+    /// says so, and hangs up. The same words again and again do not all come here.
+    said: Option<(Duration, String)>,
 }
+
+/// So long a pool's words stand for those of the next connections, too.
+const WORDS_HOLD: Duration = Duration::from_secs(30);
 
 impl Trouble {
     pub(crate) fn new(now: Duration) -> Self {
-        Self { since: now, stage: None, last: None }
+        Self { since: now, stage: None, last: None, said: None }
     }
 
     /// A seat told something.
@@ -39,6 +47,12 @@ impl Trouble {
         let stage = match told {
             SeatNews::Happened(Happened::State { state: LinkState::Connecting, .. }) => {
                 Stage::Connecting
+            }
+            SeatNews::Happened(Happened::Remark(Remark::Message { text })) => {
+                if self.stage < Some(Stage::LetIn) {
+                    self.said = Some((now, text.clone()));
+                }
+                return;
             }
             SeatNews::Happened(Happened::State { state: LinkState::Connected, .. }) => {
                 Stage::Connected
@@ -49,11 +63,21 @@ impl Trouble {
             SeatNews::Healthy => Stage::Working,
             SeatNews::Failed(_, reason) => {
                 let stage = self.stage.take().unwrap_or(Stage::Connecting);
-                self.last = Some((stage, reason.clone()));
+                let is_present = |said: &&(Duration, String)| {
+                    stage == Stage::Connected && now <= said.0 + WORDS_HOLD
+                };
+                let reason = match self.said.as_ref().filter(is_present) {
+                    Some((_, said)) => with_words(reason, said),
+                    None => reason.clone(),
+                };
+                self.last = Some((stage, reason));
                 return;
             }
             _ => return,
         };
+        if stage >= Stage::LetIn {
+            self.said = None;
+        }
         if self.stage != Some(stage) {
             (self.stage, self.since) = (Some(stage), now);
         }
@@ -83,10 +107,62 @@ impl Trouble {
     }
 }
 
+/// The reason for which a connection ended, with the pool's last words before.
+pub(crate) fn with_words(reason: &str, said: &str) -> String {
+    match reason.contains(said) {
+        true => reason.to_owned(),
+        false => format!("{reason}; before that it said: {said}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use midstate_failover::Failure;
+
+    #[test]
+    fn rule_5_the_reason_has_the_words_of_a_pool_that_does_not_let_us_in() {
+        let seconds = Duration::from_secs;
+        let state = |state| SeatNews::Happened(Happened::State { state, reason: None });
+        let says = |text: &str| SeatNews::Happened(Happened::Remark(Remark::message(text)));
+        let failed = |reason: &str| SeatNews::Failed(Failure::Passing, reason.to_owned());
+        let words = |trouble: &Trouble| trouble.words(seconds(9), seconds(10));
+        let mut trouble = Trouble::new(seconds(0));
+        for news in [
+            state(LinkState::Connecting),
+            state(LinkState::Connected),
+            says("full"),
+            failed("hung up"),
+        ] {
+            trouble.note(seconds(1), &news);
+        }
+        assert_eq!(words(&trouble), "hung up; before that it said: full");
+        // They stand for the next connections, too, but not for long, nor where there is none.
+        // Those of a pool that had let us in are no reason, and no words come twice.
+        trouble.note(seconds(2), &state(LinkState::Connecting));
+        trouble.note(seconds(2), &failed("refused"));
+        assert_eq!(words(&trouble), "refused");
+        for (at, told) in [(31, "hung up; before that it said: full"), (32, "hung up")] {
+            trouble.note(seconds(at), &state(LinkState::Connected));
+            trouble.note(seconds(at), &failed("hung up"));
+            assert_eq!(words(&trouble), told);
+        }
+        for news in
+            [state(LinkState::Connected), says("refused by whim"), failed("refused by whim")]
+        {
+            trouble.note(seconds(3), &news);
+        }
+        assert_eq!(words(&trouble), "refused by whim");
+        for news in [
+            state(LinkState::Connected),
+            state(LinkState::Authorized),
+            says("welcome"),
+            failed("hung up"),
+        ] {
+            trouble.note(seconds(4), &news);
+        }
+        assert_eq!(words(&trouble), "hung up");
+    }
 
     #[test]
     fn a_reason_names_the_present_trouble_never_an_older_one_and_is_never_null() {

@@ -366,7 +366,7 @@ impl Client {
         let Some(id) = answer.id else {
             // No request of ours has such an id: the pool could not read one, and says so.
             if let Some(Refusal { reason: Some(reason), .. }) = answer.error {
-                self.output.warn(now, &format!("the pool says: {reason}"));
+                self.output.message(now, &reason);
             }
             return;
         };

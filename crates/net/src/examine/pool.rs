@@ -11,6 +11,7 @@ use super::{Examination, Outcome, Problem, Stage, Step};
 use crate::dial::{Dial, Dialler, Transport};
 use crate::foreign::{self, Layer, Spoken};
 use crate::tls_words::broken_by_tls;
+use crate::trouble::with_words;
 use crate::wire::{Exchanged, Wire};
 use crate::{Account, PoolUrl};
 
@@ -52,7 +53,7 @@ impl Examination<'_> {
         loop {
             let job = self.speak(account, &mut client, started, &mut wire).await;
             let Err(problem) = job else { return job };
-            let problem = explained(problem, account, &wire.first());
+            let problem = explained(problem, account, &wire.first(), self.said.clone());
             client.handle_disconnected(started.elapsed());
             self.pass_on(&mut client);
             // As `mine` does, without its pauses: perhaps the pool hangs up at a request that is no
@@ -118,8 +119,16 @@ impl Examination<'_> {
                     }
                     ClientEvent::Remark(remark) => {
                         let is_ours = matches!(remark, Remark::Warning { .. });
+                        match &remark {
+                            Remark::Message { text } if !let_in => self.said = Some(text.clone()),
+                            _ => {}
+                        }
                         let words = words(remark);
-                        self.tell(Outcome::Doubtful(words.clone()));
+                        // Told once, however often the pool hangs up.
+                        if self.told_last.as_ref() != Some(&words) {
+                            self.tell(Outcome::Doubtful(words.clone()));
+                            self.told_last = Some(words.clone());
+                        }
                         last = is_ours.then_some(words).or(last);
                     }
                     _ => {}
@@ -159,11 +168,14 @@ impl Examination<'_> {
 }
 
 /// The problem, judged by all that came over the connection.
-fn explained(problem: Problem, account: &Account, first: &[u8]) -> Problem {
+fn explained(problem: Problem, account: &Account, first: &[u8], said: Option<String>) -> Problem {
     let url = &account.url;
     let asked = url.endpoint().asked(Layer::inside(url.tls));
     if let Some(words) = foreign::sentence(first, asked) {
         return Problem::OtherProtocol(account.client.hide_password(&words));
+    }
+    if let (Problem::Broken(_), Some(said)) = (&problem, said) {
+        return Problem::HungUp(with_words(&problem.to_string(), &said));
     }
     if !first.is_empty() || !problem.may_be_guessed_at() {
         return problem;

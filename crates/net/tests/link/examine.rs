@@ -15,6 +15,8 @@ use crate::pipes::{account, notify};
 enum Manner {
     HangsUp,
     RefusesAndHangsUp,
+    /// It says to nobody in particular that it is full, and hangs up.
+    IsFull,
 }
 
 /// A pool that cannot bear `method`; where it listens, and how often it was connected to.
@@ -41,7 +43,10 @@ async fn talk(stream: TcpStream, method: &str, manner: Manner) {
         if is_the_one && manner == Manner::HangsUp {
             return;
         }
-        if is_the_one {
+        let is_full = manner == Manner::IsFull;
+        if is_full {
+            answer = json!({"id": null, "result": null, "error": [20, "this pool is full", null]});
+        } else if is_the_one {
             answer["error"] = json!([20, "Unknown method, go away", null]);
         }
         if request["method"] == "mining.subscribe" {
@@ -51,7 +56,7 @@ async fn talk(stream: TcpStream, method: &str, manner: Manner) {
         if request["method"] == "mining.authorize" {
             text += &format!("{}\n", notify("one", 0));
         }
-        if writer.write_all(text.as_bytes()).await.is_err() || is_the_one {
+        if writer.write_all(text.as_bytes()).await.is_err() || is_the_one || is_full {
             // All is read, so that no reset takes the answer with it.
             let _ = writer.shutdown().await;
             while let Ok(Some(_)) = lines.next_line().await {}
@@ -88,6 +93,22 @@ async fn rule_5_the_doctor_does_without_what_a_pool_cannot_bear_as_mine_does() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn rule_5_a_pool_that_is_full_is_told_of_once_in_its_own_words() {
+    let (host, _) = serve("mining.configure", Manner::IsFull).await;
+    let mut account = account(&host);
+    account.client.version_mask = 0x1fff_e000;
+    let mut outcomes = Vec::new();
+    let told = |step: Step| outcomes.push(step.outcome);
+    assert!(examine_pool(&account, &Dialler::default(), told).await.is_none());
+    let is_said =
+        |outcome: &&Outcome| matches!(outcome, Outcome::Doubtful(words) if words.contains("full"));
+    assert_eq!(outcomes.iter().filter(is_said).count(), 1, "{outcomes:?}");
+    let Some(Outcome::Explained(words)) = outcomes.last() else { panic!("{outcomes:?}") };
+    assert!(words.contains("closed the connection; before that it said: "), "{words}");
+    assert!(words.contains("this pool is full"), "{words}");
 }
 
 #[tokio::test]

@@ -426,8 +426,9 @@ impl Courtesies {
         let consequence = consequence(&found)?;
         (!std::mem::replace(&mut self.is_told, true)).then(|| {
             format!(
-                "the pool hung up as long as it was asked {}; without that it lets us \
-                 in{consequence}",
+                "the pool hung up on each connection that began with {}, and lets us in without \
+                 (or it was down, and is back){consequence}; it is asked again on a connection \
+                 that begins in an hour or later",
                 methods(&found)
             )
         })

@@ -44,7 +44,9 @@ fn rule_7_our_password_is_in_no_text_of_the_pool() {
     mock.events();
     let said = format!("bad login ['w', '{secret}']");
     mock.call("client.show_message", json!([said]));
+    mock.wait_seconds(11);
     mock.line(&json!({"id": null, "error": [-1, said, null]}).to_string());
+    mock.wait_seconds(11);
     // With what does not print between its letters, and in the field of a job.
     mock.line(&json!({"id": null, "error": [-1, "hUn\u{200b}Te\"R2", null]}).to_string());
     let mut params = notify_params("2", PREV, HARD_BITS, true);
@@ -100,7 +102,8 @@ fn s11_warnings_do_not_flood() {
 fn s11_an_error_without_an_id_is_shown_and_pairs_with_nothing() {
     let mut mock = Mock::ready();
     mock.line(r#"{"id":null,"result":null,"error":[-32700,"Parse \u001b[1merror",null]}"#);
-    assert_eq!(mock.warnings(), ["the pool says: Parse [1merror"]);
+    let told = ClientEvent::Remark(Remark::message("Parse [1merror"));
+    assert_eq!(mock.events(), [told], "the pool's own words");
 }
 
 #[test]
