@@ -148,6 +148,36 @@ fn rule_21_a_block_that_finds_the_node_again_is_waited_for_from_then_on() {
 }
 
 #[test]
+fn rule_21_a_block_that_the_disk_holds_up_has_no_answer() {
+    let mut world = polling(1);
+    world.settle();
+    let share = world.solve();
+    world.client.handle_share(world.now, &share).unwrap();
+    // The disk is slow: the block is not written yet, and so it is not sent.
+    let mut told = Vec::new();
+    let mut jobs = 0;
+    for second in 1..=6 {
+        world.now += Duration::from_secs(1);
+        world.client.handle_timeout(world.now);
+        while let Some(request) = world.client.poll_request() {
+            if let Some(answer) = world.cores[0].answer(request.id, &request.call) {
+                world.client.handle_answer(world.now, request.id, answer);
+            }
+        }
+        while let Some(event) = world.client.poll_event() {
+            match event.what {
+                NodeNews::Warning(words) => told.push((second, words)),
+                NodeNews::Job { .. } => jobs += 1,
+                _ => {}
+            }
+        }
+    }
+    let [(second, words)] = &told[..] else { panic!("{told:?}") };
+    assert!(*second >= 5 && words.contains("has not answered to our block yet"), "{told:?}");
+    assert_eq!(jobs, 1);
+}
+
+#[test]
 fn rule_21_a_node_that_takes_a_block_and_does_not_answer_costs_a_second() {
     let mut world = polling(1);
     world.settle();
@@ -251,6 +281,26 @@ fn i8_a_block_that_one_node_has_in_its_chain_is_kept_whatever_another_says() {
     world.settle();
     assert!(world.spool.contains_key(&share.hash.to_string()));
     assert_eq!(world.client.ledger().accepted, 9, "{:?}", world.client.ledger());
+}
+
+#[test]
+fn i8_a_block_beside_the_chain_of_one_node_is_not_accepted_for_another_that_cannot_be_asked() {
+    for (is_down, verdict) in [(true, Verdict::Unresolved), (false, Verdict::Accepted)] {
+        let mut world = World::new(vec![Core::new(), Core::new()]);
+        world.settle();
+        world.mine();
+        assert_eq!(world.verdicts(), [Verdict::Accepted]);
+        // The first node's chain is reorganised; the second one keeps the block.
+        world.cores[0].best.truncate(1);
+        world.cores[0].foreign_block();
+        if is_down {
+            world.stop(1);
+        }
+        world.client.finish(world.now);
+        world.pass(2);
+        assert_eq!(world.verdicts().last(), Some(&verdict), "{is_down}");
+        assert_eq!(world.verdicts().len(), if is_down { 2 } else { 1 }, "{is_down}");
+    }
 }
 
 #[test]

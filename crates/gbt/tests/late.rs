@@ -174,6 +174,21 @@ fn rule_20_a_node_left_for_its_proposals_serves_when_it_takes_one_and_not_when_i
         assert_eq!(world.client.troubles().map(|(node, _)| node).collect::<Vec<_>>(), [0]);
         let asked = world.cores[0].seen("proposal");
         assert!(asked <= 50, "{number}: {asked} proposals in 400 s");
+        let trouble = |world: &World| world.client.troubles().next().unwrap().1.to_owned();
+        if number == 0 {
+            // Its trouble is the newest reason; a tip that has moved is none.
+            world.cores[0].refuse_proposals = Some("bad-cb-amount");
+            world.pass(11);
+            assert_eq!(trouble(&world), "the node would refuse our block: bad-cb-amount");
+            world.cores[0].refuse_proposals = Some(NOT_BEST);
+            world.pass(11);
+            assert_eq!(trouble(&world), "the node would refuse our block: bad-cb-amount");
+            // Nor does it serve when it cannot be reached.
+            world.cores[0].refuse_proposals = None;
+            world.cores[0].cuts = Some("proposal");
+            world.pass(11);
+            assert!(trouble(&world).contains("connection closed"), "{}", trouble(&world));
+        }
         // It is put right.
         (world.cores[0].refuse_proposals, world.cores[0].proposal_http) = (None, None);
         world.cores[0].cuts = None;

@@ -434,13 +434,19 @@ fn rule_4_a_spool_that_cannot_be_written_is_told_once_and_then_counted() {
     world.settle();
     let words = "59 more blocks could not be written to the spool";
     assert_eq!(world.warnings().last(), Some(&words));
-    // And when it fails anew after a success.
+    world.client.abandon();
+    world.settle();
+    assert_eq!(world.warnings().last(), Some(&words), "and once");
+    // One alone leaves nothing to tell. And when it fails anew after a success:
     let mut world = World::new(vec![Core::new()]);
     for full in [true, false, true] {
         world.settle();
         world.disk_full = full;
         world.mine();
     }
+    assert_eq!(world.warnings().len(), 2);
+    world.client.abandon();
+    world.settle();
     assert_eq!(world.warnings().len(), 2);
 }
 

@@ -395,6 +395,20 @@ fn rule_4_a_node_that_is_gone_is_not_told_to_be_short_of_threads() {
 }
 
 #[test]
+fn rule_4_a_node_that_answers_no_question_for_room_is_told_of_once_and_not_asked_for_a_while() {
+    let mut world = auto(vec![waits()]);
+    world.settle();
+    for id in probes(&mut world) {
+        answer(&mut world, id, Err(NoAnswer::TimedOut("nothing came within 30 s".to_owned())));
+    }
+    assert_eq!(warnings(&world, "does not say whether it has RPC threads to spare"), 1);
+    world.cores[0].limits.clear();
+    world.pass(500);
+    assert_eq!(world.cores[0].limits, [0; 0]);
+    assert_eq!(world.warnings().len(), 1, "{:?}", world.warnings());
+}
+
+#[test]
 fn a_run_that_ends_asks_for_no_more_work() {
     let mut world = World::new(vec![Core::new()]);
     world.settle();

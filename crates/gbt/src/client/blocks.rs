@@ -430,7 +430,9 @@ impl Blocks {
         };
         let Delivery::UnderWay { attempt } = block.deliveries[node] else { return };
         self.away[node] &= verdict.is_err();
-        block.troubles[node].heard |= !matches!(verdict, Err(RpcError::Unreachable(_)));
+        if !matches!(verdict, Err(RpcError::Unreachable(_))) {
+            block.troubles[node].heard = true;
+        }
         let mut told = None;
         block.deliveries[node] = match verdict {
             Ok(BlockVerdict::Accepted) => block.taken(now, node, attempt, Place::Chain),
