@@ -77,6 +77,20 @@ impl Browser {
         self.call("Page.navigate", json!({ "url": url }));
     }
 
+    /// Loads the page again, as F5 does.
+    pub(crate) fn reload(&mut self) {
+        self.call("Page.reload", json!({}));
+    }
+
+    /// Cuts the page off its network, or gives it back.
+    pub(crate) fn set_offline(&mut self, offline: bool) {
+        self.call("Network.enable", json!({}));
+        let conditions = json!({
+            "offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1,
+        });
+        self.call("Network.emulateNetworkConditions", conditions);
+    }
+
     pub(crate) fn resize(&mut self, (width, height): (u32, u32)) {
         let metrics = json!({
             "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500,
