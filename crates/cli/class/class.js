@@ -264,6 +264,8 @@ function listen() {
   source.addEventListener('class', event => {
     heardAt = performance.now();
     now = JSON.parse(event.data);
+    // The final standings stay when the program has ended.
+    if (now.over) source.close();
     draw();
   });
   source.addEventListener('error', () => {
