@@ -45,7 +45,7 @@ function timeWords() {
 function drawSum() {
   put('rate-error', now.error === null ? '' : '± ' + Math.round(100 * now.error) + ' %');
   put('rate', now.hps === null ? '-' : rate(now.hps));
-  put('fraction', now.hps ? 'this class is 1/' + grouped(Math.max(Math.round(now.reference.hps / now.hps), 1))
+  put('fraction', now.hps ? 'this class is ' + fraction(now.hps / now.reference.hps)
     + ' of one ' + now.reference.name : 'too few shares to tell');
   put('crowd', [count(now.devices, 'device'), now.miners > 0 ? count(now.miners, 'miner') : '']
     .filter(Boolean).join(', '));
@@ -87,7 +87,8 @@ function shape(name, attributes, text) {
 
 // --- names ------------------------------------------------------------------------------------
 
-const KINDS = { device: '', miner: 'miner', teacher: 'teacher' };
+// The teacher's machine is called so.
+const KINDS = { device: '', miner: 'miner', teacher: '' };
 
 // From which to which power of ten the rates go.
 function decades() {
@@ -217,7 +218,7 @@ function drawWaits() {
 function drawDifficulties() {
   const points = now.difficulties;
   put('retargets', count(Math.max(points.length - 1, 0), 'retarget'));
-  const { svg, left, right, top, bottom, unit } = frame('difficulty', 48);
+  const { svg, left, right, top, bottom, unit } = frame('difficulty', 60);
   if (points.length === 0 || right <= left || bottom <= top) return;
   const most = Math.max(...points.map(([, difficulty]) => difficulty)) * 1.05;
   const until = Math.max(now.seconds, points[points.length - 1][0], 1);

@@ -5,7 +5,7 @@
 
 // A report without a hit comes this seldom, and no two requests come closer together.
 const REPORT_AFTER = 10000;
-const REQUEST_GAP = 250;
+const REQUEST_GAP = 150;
 const RETRY_AFTER = [1000, 2000, 4000];
 const MOST_HITS_SENT = 16;
 // After so long without a word from the class the connection is bad, and then it is made anew.
@@ -41,14 +41,6 @@ function complain(words) {
   byId('start').disabled = false;
 }
 
-// `one in 3 million`, for the best hash.
-function oneIn(hashes) {
-  const names = [[1e12, 'trillion'], [1e9, 'billion'], [1e6, 'million']];
-  const fit = names.find(([scale]) => hashes >= scale * 0.995);
-  if (!fit) return 'one in ' + grouped(Number(Math.max(hashes, 1).toPrecision(2)));
-  return 'one in ' + Number((hashes / fit[0]).toPrecision(2)) + ' ' + fit[1];
-}
-
 const HASHES = 4295032833;
 
 function ordinal(place) {
@@ -70,10 +62,10 @@ function draw() {
   put('counted', you.hps === null
     ? 'too few shares yet for the class to tell your rate'
     : 'by its shares, as the class counts: ' + rate(you.hps) + error);
-  put('best', you.best === null ? 'none yet' : oneIn(you.best * HASHES));
+  put('best', you.best === null ? 'none yet' : 'one in ' + large(you.best * HASHES));
   const needed = you.class.difficulty / (you.best ?? Infinity);
   put('best-words', you.best === null ? ''
-    : needed > 1 ? '; a block needs ' + oneIn(you.class.difficulty * HASHES) : ', good for a block');
+    : needed > 1 ? '; a block needs ' + 'one in ' + large(you.class.difficulty * HASHES) : ', good for a block');
   const lost = [[you.stale, 'too late'], [you.rejected, 'rejected']].filter(([number]) => number > 0);
   put('lost', lost.map(([number, what]) => count(number, 'share') + ' ' + what).join(', '));
   drawClass(you.class);
@@ -89,7 +81,7 @@ function drawClass(all) {
     : 'Block ' + grouped(last.height) + ': ' + (last.you ? 'you' : last.name) + ', after ' + duration(last.seconds));
   put('all', count(all.devices, 'device')
     + (all.hps === null ? '' : ', ' + rate(all.hps) + ' together'
-      + (you.hps ? '; you are 1/' + grouped(Math.max(Math.round(all.hps / you.hps), 1)) + ' of it' : '')));
+      + (you.hps ? '; you are ' + fraction(you.hps / all.hps) + ' of it' : '')));
 }
 
 let momentEnds = 0;
@@ -154,7 +146,8 @@ async function start(event) {
   byId('running').hidden = false;
   setState('starting');
   desk = new Desk({ found, finished, broken: words => finish('ended', words) });
-  desk.setEffort(byId('effort').value / 100);
+  // A browser may remember where the slider was.
+  takeEffort();
   desk.start();
   put('workers', count(desk.workers.length, 'thread'));
   byId('pause').focus();
@@ -376,11 +369,14 @@ function loadMachines() {
 }
 
 byId('join').addEventListener('submit', start);
-byId('effort').addEventListener('input', ({ target }) => {
-  put('effort-words', target.value + ' %');
-  target.setAttribute('aria-valuetext', target.value + ' percent');
-  if (desk !== null) desk.setEffort(target.value / 100);
-});
+function takeEffort() {
+  const { value } = byId('effort');
+  put('effort-words', value + ' %');
+  byId('effort').setAttribute('aria-valuetext', value + ' percent');
+  if (desk !== null) desk.setEffort(value / 100);
+}
+
+byId('effort').addEventListener('input', takeEffort);
 byId('pause').addEventListener('click', () => {
   if (desk === null) return;
   desk.setPaused(!desk.paused);

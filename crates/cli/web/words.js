@@ -55,6 +55,17 @@ function duration(seconds) {
   return exponent(years) + ' years';
 }
 
+// `3 million` for large numbers.
+function large(value) {
+  const names = [[1e12, 'trillion'], [1e9, 'billion'], [1e6, 'million']];
+  const fit = names.find(([scale]) => value >= scale * 0.995);
+  const rounded = part => grouped(Number(part.toPrecision(part < 1000 ? 2 : 3)));
+  return fit ? rounded(value / fit[0]) + ' ' + fit[1] : rounded(Math.max(value, 1));
+}
+
+// `1/24` for a part of a whole.
+const fraction = part => '1/' + large(Math.max(Math.round(1 / part), 1));
+
 const short = hash => hash.slice(0, 8) + '…' + hash.slice(-4);
 
 function put(id, text) {
