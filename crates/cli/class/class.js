@@ -9,7 +9,7 @@ const FLASH = 4000;
 const TURN = 8000;
 // Width of a column of names in rem, with the rates and without; height of a row; and how much larger
 // the letters may be for a few names.
-const [ROOMY, DENSE, ROW, LARGEST] = [16.5, 9, 1.6, 1.6];
+const [ROOMY, DENSE, ROW, LARGEST] = [16.5, 9, 1.6, 1.4];
 const SVG = 'http://www.w3.org/2000/svg';
 
 let now = null;

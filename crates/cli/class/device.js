@@ -84,13 +84,15 @@ function drawClass(all) {
       + (you.hps ? '; you are ' + fraction(you.hps / all.hps) + ' of it' : '')));
 }
 
+// Until it is touched, or for some seconds.
 let momentEnds = 0;
+const endMoment = () => { byId('moment').hidden = true; };
 function celebrate(height) {
   put('moment-height', grouped(height));
   put('said', 'You found block ' + height);
   byId('moment').hidden = false;
   clearTimeout(momentEnds);
-  momentEnds = setTimeout(() => { byId('moment').hidden = true; }, MOMENT);
+  momentEnds = setTimeout(endMoment, MOMENT);
 }
 
 // --- joining ----------------------------------------------------------------------------------
@@ -376,6 +378,8 @@ function takeEffort() {
   if (desk !== null) desk.setEffort(value / 100);
 }
 
+byId('moment').addEventListener('click', endMoment);
+addEventListener('keydown', endMoment);
 byId('effort').addEventListener('input', takeEffort);
 byId('pause').addEventListener('click', () => {
   if (desk === null) return;
