@@ -28,6 +28,15 @@ pub(crate) struct Browser {
 
 impl Browser {
     pub(crate) fn start(name: &str) -> Self {
+        Self::with_flags(name, &[])
+    }
+
+    /// One that knows no WebAssembly, as older ones know none with vectors.
+    pub(crate) fn without_webassembly(name: &str) -> Self {
+        Self::with_flags(name, &["--js-flags=--no-expose-wasm"])
+    }
+
+    fn with_flags(name: &str, flags: &[&str]) -> Self {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let programs = NAMES
             .iter()
@@ -42,6 +51,7 @@ impl Browser {
             .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"])
             .args(["--no-first-run", "--disable-background-networking", "--disable-sync"])
             .args(["--disable-component-update", "--hide-scrollbars", "--disable-dev-shm-usage"])
+            .args(flags)
             .args(["--remote-debugging-pipe", "about:blank"])
             .arg(format!("--user-data-dir={}", profile.display()))
             .stdin(Stdio::piped())

@@ -74,7 +74,10 @@ struct Device(Browser);
 impl Device {
     /// The page behind the QR code.
     fn open(class: &Class, place: &str, size: (u32, u32)) -> Self {
-        let mut browser = Browser::start(place);
+        Self::open_in(Browser::start(place), class, size)
+    }
+
+    fn open_in(mut browser: Browser, class: &Class, size: (u32, u32)) -> Self {
         browser.open(&format!("{}#{}", class.url(), class.code()), size);
         browser.wait_until("document.readyState === 'complete'");
         Self(browser)
@@ -224,6 +227,18 @@ fn a_device_survives_a_reload_a_name_taken_a_wrong_code_and_ten_seconds_without_
     assert_eq!(Value::from(ada.number("shares")), row(&rows, "Ada")["shares"]);
     assert_eq!(row(&rows, "Ada")["rejected"], 0, "{rows:?}");
     assert_eq!(rows.len(), 3, "the teacher and two devices: {rows:?}");
+}
+
+#[test]
+#[ignore = "needs chromium"]
+fn a_browser_without_vectors_hashes_with_the_script() {
+    let class = Class::start(&[]);
+    let mut old = Device::open_in(Browser::without_webassembly("old"), &class, PHONE);
+    old.join("Eve");
+    old.wait_for_shares(0);
+    assert_eq!(old.0.evaluate("desk.kernel"), "script");
+    let rows = class.end();
+    assert_eq!(row(&rows, "Eve")["rejected"], 0, "{rows:?}");
 }
 
 /// The smallest letters of what can be seen.
