@@ -12,7 +12,7 @@ use anyhow::Context;
 use midstate_chain::Target;
 use midstate_classroom::{Class, ClassLimits};
 use midstate_economics::hardware;
-use midstate_net::{Account, PoolServer, PoolUrl, Redirects, Route, Upstream};
+use midstate_net::{Account, PoolServer, PoolUrl, Redirects, Route, Upstream, V2Wishes};
 use midstate_pool::{PaceConfig, PoolConfig, RegtestPool, VardiffConfig};
 use midstate_stratum::ClientConfig;
 use tokio::net::TcpListener;
@@ -188,8 +188,9 @@ fn setup(args: &Args, choice: Choice, pool: SocketAddr, password: String) -> Set
         ip if ip.is_unspecified() => "127.0.0.1".to_owned(),
         ip => ip.to_string(),
     };
-    let url = PoolUrl { host, port: pool.port(), tls: false };
-    let account = Account { url, client, route: Route::default(), redirects: Redirects::None };
+    let url = PoolUrl { host, port: pool.port(), tls: false, v2: None };
+    let (route, v2) = (Route::default(), V2Wishes::default());
+    let account = Account { url, client, route, redirects: Redirects::None, v2 };
     let time = args.minutes.map(|minutes| Duration::from_secs(60 * minutes));
     let (link, _) = Pools::new(vec![account]).into_parts();
     Setup {
