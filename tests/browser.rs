@@ -31,9 +31,9 @@ impl Browser {
         Self::with_flags(name, &[])
     }
 
-    /// One that knows no WebAssembly, as older ones know none with vectors.
-    pub(crate) fn without_webassembly(name: &str) -> Self {
-        Self::with_flags(name, &["--js-flags=--no-expose-wasm"])
+    /// One that takes no module of WebAssembly, as older ones take none with vectors.
+    pub(crate) fn without_modules(name: &str) -> Self {
+        Self::with_flags(name, &["--js-flags=--wasm-max-module-size=1000"])
     }
 
     fn with_flags(name: &str, flags: &[&str]) -> Self {

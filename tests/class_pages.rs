@@ -233,7 +233,7 @@ fn a_device_survives_a_reload_a_name_taken_a_wrong_code_and_ten_seconds_without_
 #[ignore = "needs chromium"]
 fn a_browser_without_vectors_hashes_with_the_script() {
     let class = Class::start(&[]);
-    let mut old = Device::open_in(Browser::without_webassembly("old"), &class, PHONE);
+    let mut old = Device::open_in(Browser::without_modules("old"), &class, PHONE);
     old.join("Eve");
     old.wait_for_shares(0);
     assert_eq!(old.0.evaluate("desk.kernel"), "script");
