@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::pools::{answer, pool, refuse};
-use crate::program::{Running, events, fail, run};
+use crate::program::{Directory, Running, events, fail, run};
 
 /// A pool whose own miner is too slow to find anything.
 const POOL: [&str; 12] = [
@@ -159,4 +159,80 @@ fn conditions_that_are_not_met_are_named_and_end_the_test_with_6() {
     let (code, stderr) = fail(&["swarm", "-o", &address, "--expect", "speed>9000"]);
     assert_eq!(code, 2, "{stderr}");
     assert!(stderr.contains("--expect speed>9000: `speed` is not measured"), "{stderr}");
+}
+
+#[test]
+fn every_word_of_a_profile_is_kept_to_the_hash() {
+    let mut demo = Running::start(&POOL);
+    let address = demo.pool_address();
+    let profile = "steady:20k step:10k@1s ramp:0..40k/2s@1s burst:50k/500ms every 2s \
+                   oscillate:10k..30k/2s stall:@3s for 1s join:2@2s leave:1@4s";
+    let script = midstate_swarm::Script::parse(profile, 3, 1).unwrap();
+    let arguments = ["swarm", "-o", &address, "--workers", "3", "--profile", profile];
+    let output = run(&[&arguments[..], &["--time-limit", "6", "--json"]].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let events = events(&output.stdout);
+    let books: Vec<_> = events.iter().filter(|event| event["event"] == "books").collect();
+    assert_eq!(books.len(), 5, "two have joined");
+    for (worker, book) in (0..).zip(&books) {
+        let hashes = &book["hashes"];
+        let owed = script.owed(worker, std::time::Duration::from_secs(6));
+        assert_eq!(number(&hashes["asked"]), owed, "{book}");
+        assert_eq!(number(&hashes["done"]) + number(&hashes["idle"]), owed, "{book}");
+    }
+    assert!(number(&events.last().unwrap()["hashes"]["done"]) > 0);
+}
+
+#[test]
+fn faults_on_purpose_are_told_by_kind_with_the_answers_of_the_pool() {
+    let mut demo = Running::start(&POOL);
+    let address = demo.pool_address();
+    let directory = Directory::new("swarm-faults");
+    let page = directory.0.join("report.html");
+    let wrong = ["duplicate", "low", "bad-job", "bad-extranonce", "unauthorized", "bad-time"];
+    let wrong = [&wrong[..], &["bad-version", "stale"]].concat();
+    let faults: Vec<_> = wrong.iter().map(|kind| format!("{kind}:6")).collect();
+    let faults = format!("{},late:1,half-line:1,disconnect:1", faults.join(","));
+    // One miner, so that no other one's block makes its shares stale: every share is a block here.
+    let arguments = ["swarm", "-o", &address, "--workers", "1", "--profile", "steady:1500k"];
+    let more = ["--time-limit", "25", "--fault", &faults, "--html", page.to_str().unwrap()];
+    let expected = ["--expect", "let-through=0,disconnects=0", "--json"];
+    let output = run(&[&arguments[..], &more, &expected].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let events = events(&output.stdout);
+    let summary = events.last().expect("there is a summary");
+    let of = |kind: &str| {
+        let faults = summary["faults"].as_array().unwrap().iter();
+        let fault = faults.clone().find(|fault| fault["fault"] == kind);
+        fault.unwrap_or_else(|| panic!("no {kind} in {summary}")).clone()
+    };
+    for kind in wrong {
+        let fault = of(kind);
+        let refused = fault["refused"].as_array().unwrap().iter();
+        let refused: u64 = refused.map(|row| number(&row["count"])).sum();
+        let (done, unanswered) = (number(&fault["done"]), number(&fault["unanswered"]));
+        assert_eq!(number(&fault["accepted"]), 0, "{fault}");
+        // The disconnect may come before an answer.
+        assert!(done >= 1 && refused >= 1 && refused + unanswered == done, "{fault}");
+        assert_eq!(done + number(&fault["unsent"]), 6, "{fault}");
+    }
+    assert_eq!(number(&of("disconnect")["done"]), 1);
+    assert_eq!(number(&of("half-line")["done"]), 1);
+    assert_eq!(number(&summary["connections"]["opened"]), 2);
+    assert!(events.iter().any(|event| event["event"] == "fault" && event["state"] == "refused"));
+    assert!(events.iter().any(|event| event["event"] == "worker" && event["state"] == "cut"));
+
+    let page = std::fs::read_to_string(page).unwrap();
+    for words in ["A pool, tested", "Faults on purpose", "duplicates: ", "Hash rate of all", "w1"] {
+        assert!(page.contains(words), "{words}");
+    }
+    assert_eq!(page.matches("<figure>").count(), 3);
+}
+
+#[test]
+fn a_mistake_in_a_fault_is_told_before_the_run() {
+    let (code, stderr) = fail(&["swarm", "-o", "127.0.0.1:1", "--fault", "low:1%,duplicate"]);
+    assert_eq!(code, 2, "{stderr}");
+    let words = "--fault duplicate: how often is not said; expected KIND:COUNT";
+    assert!(stderr.contains(words), "{stderr}");
 }

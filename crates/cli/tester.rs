@@ -2,8 +2,10 @@
 //! script decides, and books that are compared with the answers of the pool.
 
 mod guard;
+mod page;
 mod run;
 mod view;
+mod watch;
 mod words;
 mod yard;
 
@@ -12,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_net::{Account, PoolAddress, PoolUrl, Redirects, read_text_file};
-use midstate_swarm::{Limits, Script, expect};
+use midstate_swarm::{FaultPlan, Limits, Script, expect};
 
 use crate::console::{self, ViewArgs};
 use crate::machine::choose::{HashArgs, choose};
@@ -79,6 +81,19 @@ pub(crate) struct Args {
     /// not met: p99<50ms,lost=0,disconnects=0 and others
     #[arg(long, value_name = "CONDITIONS")]
     expect: Option<String>,
+    /// Shares a minute that the pool wants of each miner, by which its difficulty is judged
+    /// [default: the median of what it comes to]
+    #[arg(long, value_name = "N", value_parser = values::positive)]
+    goal: Option<f64>,
+    /// Faults to be done on purpose, KIND:COUNT, KIND:PERCENT% of the shares or KIND:COUNT/TIME,
+    /// with commas between them: stale, duplicate, low, bad-job, bad-extranonce, bad-time,
+    /// bad-version, unauthorized, late, silent, half-line, disconnect. None where blocks are worth
+    /// money
+    #[arg(long, value_name = "FAULTS", value_delimiter = ',')]
+    fault: Vec<String>,
+    /// Write a report with plots to this file
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     #[command(flatten)]
     route: RouteArgs,
     #[command(flatten)]
@@ -95,6 +110,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<(), Failure> {
     let names = Names(args.user_pattern.clone());
     let expected = args.expect.as_deref().map_or(Ok(Vec::new()), expect::parse);
     let expected = expected.map_err(|error| Failure::usage(format!("--expect {error}")))?;
+    let faults = args.faults()?;
     let (frames, file) = args.frames.open(out)?;
     let choice = choose(&args.hash)?;
     let tested = runtime::block_on(async {
@@ -109,6 +125,9 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<(), Failure> {
             profile: args.profile_in_words(),
             frames,
             expected,
+            faults,
+            goal: args.goal,
+            html: args.html.clone(),
             is_watched: console::is_watched(&args.view, out),
         };
         run::run(setup, out).await
@@ -145,6 +164,14 @@ impl Args {
         account.redirects = Redirects::None;
         account.client.limits.share_rate = Limits::PRIVATE.shares;
         Ok(account)
+    }
+
+    fn faults(&self) -> Result<Option<FaultPlan>, Failure> {
+        if self.fault.is_empty() {
+            return Ok(None);
+        }
+        let plan = FaultPlan::parse(&self.fault.join(","), self.seed);
+        plan.map(Some).map_err(|error| Failure::usage(format!("--fault {error}")))
     }
 
     fn profile_in_words(&self) -> String {

@@ -1,18 +1,21 @@
 //! A test, from the first connection to the summary: the miners gather, the script runs, what is
 //! left is hashed and answered.
 
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_net::{Account, Frames, LinkLimits, Order, Swarm, SwarmConfig, SwarmDialler};
 use midstate_swarm::expect::Expectation;
-use midstate_swarm::{Allotment, Books, Connections, Event, Script, State};
+use midstate_swarm::{Allotment, Books, Connections, EARNEST, Event, FaultPlan, Script, State};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::guard::Bounds;
+use super::page::{self, Report};
 use super::view::{Glance, View};
+use super::watch::Watch;
 use super::words::{self, Summary};
 use super::yard::{Crew, Yard, easiest_target};
 use super::{Names, name_of};
@@ -47,6 +50,9 @@ pub(super) struct Setup {
     pub(super) profile: String,
     pub(super) frames: Option<Frames>,
     pub(super) expected: Vec<Expectation>,
+    pub(super) faults: Option<FaultPlan>,
+    pub(super) goal: Option<f64>,
+    pub(super) html: Option<PathBuf>,
     /// Whether there is a live view.
     pub(super) is_watched: bool,
 }
@@ -65,7 +71,7 @@ enum Phase {
 }
 
 /// Why a test ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 enum Why {
     /// The script has come to its end.
     Done,
@@ -75,6 +81,8 @@ enum Why {
         is_refused: bool,
         reason: String,
     },
+    /// Faults are wished for, and the network of this difficulty is too earnest.
+    Earnest(f64),
 }
 
 struct Test<'a> {
@@ -86,6 +94,7 @@ struct Test<'a> {
     length: Duration,
     yard: Arc<Yard>,
     books: Books,
+    watch: Watch,
     swarm: Swarm,
     started: Instant,
     phase: Phase,
@@ -101,7 +110,8 @@ struct Test<'a> {
 
 pub(super) async fn run(setup: Setup, out: &mut Output) -> Result<(), Failure> {
     let Setup { account, names, script, length, bounds, choice, profile, .. } = setup;
-    let (frames, expected) = (setup.frames, setup.expected);
+    let (frames, expected, html) = (setup.frames, setup.expected, setup.html);
+    let watch = Watch::new(Arc::clone(&script), setup.faults, setup.goal);
     let url = name_of(&account.url);
     let workers = script.workers();
     out.event(&words::start(&url, workers, &profile, length));
@@ -130,7 +140,9 @@ pub(super) async fn run(setup: Setup, out: &mut Output) -> Result<(), Failure> {
         dial: Arc::new(SwarmDialler::default()),
         started,
     };
-    let swarm = Swarm::new(config, tell).tapped(frames);
+    let swarm = Swarm::new(config, tell).tapped(frames).with_faults(watch.plan());
+    let mut books = Books::new(workers);
+    books.expect_faults(watch.kinds().into_iter());
     let crew = Crew::start(&yard, &choice, &swarm.intake())?;
     let (view, mut ends) = if setup.is_watched { View::enter(out) } else { View::none() };
     let mut test = Test {
@@ -140,7 +152,8 @@ pub(super) async fn run(setup: Setup, out: &mut Output) -> Result<(), Failure> {
         names,
         length,
         yard,
-        books: Books::new(workers),
+        books,
+        watch,
         swarm,
         started,
         phase: Phase::Gathering { until: gathering(&bounds, workers) },
@@ -172,28 +185,46 @@ pub(super) async fn run(setup: Setup, out: &mut Output) -> Result<(), Failure> {
     }
     test.view.leave(test.out);
     let has_fallen = crew.stop();
-    let Test { out, names, yard, mut books, swarm, started, why, trouble, length: planned, .. } =
+    let Test { out, url, names, yard, mut books, mut watch, swarm, started, why, length, .. } =
         test;
+    let mut hear = |out: &mut Output, (at, worker, event): (Duration, u32, Event)| {
+        words::tell(out, &names, at, worker, &event);
+        books.record(at, worker, &event);
+        watch.record(at, worker, &event);
+    };
     let mut ended = pin!(swarm.end());
     loop {
         tokio::select! {
             biased;
-            Some((at, worker, event)) = heard.recv() => {
-                words::tell(out, &names, at, worker, &event);
-                books.record(at, worker, &event);
-            }
+            Some(event) = heard.recv() => hear(out, event),
             () = &mut ended => break,
         }
     }
-    while let Ok((at, worker, event)) = heard.try_recv() {
-        words::tell(out, &names, at, worker, &event);
-        books.record(at, worker, &event);
+    while let Ok(event) = heard.try_recv() {
+        hear(out, event);
     }
     out.end_status();
-    let summary = Summary::new(&books, &yard, started.elapsed(), planned, &expected);
-    words::tell_miners(out, &names, &books, &yard);
-    words::tell_summary(out, &summary, why.words());
-    drop(trouble);
+    let total = yard.total();
+    let end = yard.now().min(length);
+    watch.findings.finish(end, total.asked, total.done);
+    let vardiff = watch.vardiff(end);
+    let summary = Summary::new(&books, &yard, started.elapsed(), length, &vardiff, &expected);
+    words::tell_miners(out, &names, &books, &yard, &watch, end);
+    words::tell_summary(out, &summary, &books, &vardiff, why.words());
+    if let Some(path) = html {
+        let report = Report {
+            url: &url,
+            profile: &profile,
+            end,
+            names: &names,
+            books: &books,
+            watch: &watch,
+            vardiff: &vardiff,
+            total,
+            summary: &summary,
+        };
+        out.save(&path, &page::page(&report).to_html())?;
+    }
     if has_fallen {
         return Err(
             anyhow::anyhow!("a hashing thread has fallen; the books miss its hashes").into()
@@ -230,6 +261,12 @@ impl Test<'_> {
         }
         words::tell(self.out, &self.names, at, worker, event);
         self.books.record(at, worker, event);
+        self.watch.record(at, worker, event);
+        if let Some(difficulty) = self.watch.forbids() {
+            self.interrupt();
+            self.why = Why::Earnest(difficulty);
+            self.phase = Phase::Over;
+        }
     }
 
     fn interrupt(&mut self) {
@@ -247,6 +284,13 @@ impl Test<'_> {
     fn tick(&mut self) {
         let now = self.now();
         self.join_and_leave();
+        if self.phase == Phase::Running {
+            self.watch.look(self.yard.now(), || self.yard.total());
+            let left = self.length.saturating_sub(self.yard.now());
+            for act in self.watch.acts(now, left, &self.books) {
+                self.swarm.order(act);
+            }
+        }
         match self.phase {
             Phase::Gathering { until } => self.gather(until),
             Phase::Running if self.yard.now() >= self.length => {
@@ -305,6 +349,7 @@ impl Test<'_> {
             self.view.say(self.out, words);
         }
         self.yard.begin();
+        self.watch.begin(self.now());
         self.phase = Phase::Running;
         let seconds = self.now().as_secs_f64();
         self.out.event(&words::begin(seconds, ready));
@@ -355,7 +400,7 @@ impl Why {
         match self {
             Self::Done => "time-limit",
             Self::Interrupted => "interrupted",
-            Self::Nothing { .. } => "error",
+            Self::Nothing { .. } | Self::Earnest(_) => "error",
         }
     }
 
@@ -365,6 +410,13 @@ impl Why {
                 let kind = if is_refused { Kind::Refused } else { Kind::Unreachable };
                 Err(Failure::new(kind, anyhow::anyhow!("no miner was given a job: {reason}")))
             }
+            Self::Earnest(difficulty) => Err(Failure::usage(format!(
+                "--fault is for chains whose blocks are worth nothing, and the difficulty of this \
+                 pool's network is {}, where {} is the limit: leave the flag out, or test the pool \
+                 on regtest",
+                units::difficulty(difficulty),
+                units::difficulty(EARNEST),
+            ))),
             Self::Done | Self::Interrupted => summary.check(),
         }
     }

@@ -6,12 +6,15 @@ use std::time::Duration;
 use midstate_chain::Verdict;
 use midstate_stratum::Remark;
 use midstate_swarm::expect::{self, Amount, Expectation, Judgement, Quantity};
-use midstate_swarm::{Books, Connections, Event, FaultNews, HashCount, Latencies, Standing, State};
+use midstate_swarm::{
+    Books, Connections, Event, FaultNews, HashCount, Latencies, Standing, State, Vardiff,
+};
 use midstate_work::Ledger;
 use serde_json::{Value, json};
 
 use super::Names;
 use super::view::Glance;
+use super::watch::{self, Watch};
 use super::yard::Yard;
 use crate::machine::choose::Choice;
 use crate::shell::exit::{Failure, Kind};
@@ -89,7 +92,7 @@ fn connections(of: Connections) -> Value {
 }
 
 /// `p50 0.4 ms, p99 3.1 ms, max 12.0 ms`.
-fn latencies_in_words(latencies: &Latencies) -> String {
+pub(super) fn latencies_in_words(latencies: &Latencies) -> String {
     let ms = |time: Duration| format!("{:.1} ms", time.as_secs_f64() * 1e3);
     format!(
         "p50 {}, p99 {}, max {}",
@@ -191,15 +194,32 @@ pub(super) fn tell(out: &mut Output, names: &Names, at: Duration, worker: u32, e
 }
 
 /// The books of each miner at the end.
-pub(super) fn tell_miners(out: &mut Output, names: &Names, books: &Books, yard: &Yard) {
+pub(super) fn tell_miners(
+    out: &mut Output,
+    names: &Names,
+    books: &Books,
+    yard: &Yard,
+    watch: &Watch,
+    end: Duration,
+) {
+    let goal = watch.vardiff(end).goal;
     let few = books.miners().len() <= SHOWN;
     for (worker, miner) in (0..).zip(books.miners()) {
         let count = yard.count(worker);
+        let followings = goal.map(|goal| watch.findings.followings(worker, end, goal));
+        let followings: Vec<_> = followings
+            .into_iter()
+            .flatten()
+            .map(|one| {
+                let settled = one.settled.map(|time| time.as_secs_f64());
+                json!({"settle_seconds": settled, "overshoot": one.overshoot})
+            })
+            .collect();
         out.event(&json!({
             "event": "books", "worker": names.of(worker), "hashes": hashes(&count),
             "shares": shares(&miner.shares), "expected_shares": count.expected_shares,
             "difficulty": miner.difficulty, "answers_ms": latencies(&miner.answers),
-            "connections": connections(miner.connections),
+            "connections": connections(miner.connections), "stretches": followings,
         }));
         if few {
             let ledger = &miner.shares;
@@ -237,6 +257,7 @@ impl Summary {
         yard: &Yard,
         ran: Duration,
         planned: Duration,
+        vardiff: &Vardiff,
         expected: &[Expectation],
     ) -> Self {
         let rejects = books.rejects().rows();
@@ -252,8 +273,13 @@ impl Summary {
             spreads: books.spreads(),
             connections: books.connections(),
             rejects: rejects.into_iter().map(|(why, count)| (why.to_owned(), count)).collect(),
-            judgements: expect::judge(expected, |quantity| measured(books, quantity)),
+            judgements: expect::judge(expected, |quantity| measured(books, vardiff, quantity)),
         }
+    }
+
+    /// What was expected, and whether it is met.
+    pub(super) fn judgements(&self) -> &[Judgement] {
+        &self.judgements
     }
 
     /// Whether the script was kept, and what was expected is met.
@@ -277,7 +303,7 @@ impl Summary {
 }
 
 /// What a test has measured of this, if anything.
-fn measured(books: &Books, quantity: Quantity) -> Option<Amount> {
+fn measured(books: &Books, vardiff: &Vardiff, quantity: Quantity) -> Option<Amount> {
     let answers = books.answers();
     let spreads = books.spreads();
     let time = |latencies: &Latencies, time: Duration| {
@@ -292,12 +318,24 @@ fn measured(books: &Books, quantity: Quantity) -> Option<Amount> {
         Quantity::Refused => Some(Amount::Count(books.shares().rejected())),
         Quantity::Lost => Some(Amount::Count(books.shares().unresolved())),
         Quantity::Disconnects => Some(Amount::Count(books.connections().lost)),
+        Quantity::LetThrough => Some(Amount::Count(books.faults().let_through())),
+        // One that has not settled has no time to settle.
+        Quantity::Settle if vardiff.settled == vardiff.stretches => {
+            vardiff.settle.map(|[_, longest]| Amount::Time(longest))
+        }
+        Quantity::Overshoot => vardiff.overshoot.map(Amount::part),
         _ => None,
     }
 }
 
 /// Tells the summary, which is the last event.
-pub(super) fn tell_summary(out: &mut Output, summary: &Summary, reason: &str) {
+pub(super) fn tell_summary(
+    out: &mut Output,
+    summary: &Summary,
+    books: &Books,
+    vardiff: &Vardiff,
+    reason: &str,
+) {
     let Summary { seconds, length, workers, hashes: total, orphans, .. } = summary;
     let judgements: Vec<_> = summary
         .judgements
@@ -319,6 +357,7 @@ pub(super) fn tell_summary(out: &mut Output, summary: &Summary, reason: &str) {
         "orphans": orphans, "rejects": kinds, "answers_ms": latencies(&summary.answers),
         "own_ms": latencies(&summary.own), "spread_ms": latencies(&summary.spreads),
         "connections": connections(summary.connections), "expectations": judgements,
+        "faults": watch::faults(books.faults()), "vardiff": watch::vardiff(vardiff),
         "reason": reason,
     }));
     let HashCount { asked, done, idle, late, expected_shares, withheld } = *total;
@@ -360,6 +399,7 @@ pub(super) fn tell_summary(out: &mut Output, summary: &Summary, reason: &str) {
     out.line(format!(
         "connections  {opened} opened, {lost} lost, {unreached} not reached, {refused} refused"
     ));
+    watch::tell(out, books.faults(), vardiff);
     for judgement in &summary.judgements {
         out.line(format!("expected     {judgement}"));
     }

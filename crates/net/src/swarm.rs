@@ -423,7 +423,8 @@ impl Post {
             Task::Act(fault) => self.miner.act(now, fault),
             Task::Share(found) => {
                 let (share, found) = *found;
-                match self.faults.as_ref().and_then(|plan| lock(plan).for_share(now)) {
+                let plan = self.faults.as_ref().filter(|_| self.miner.may_spoil_share(&share));
+                match plan.and_then(|plan| lock(plan).for_share(now)) {
                     Some(fault) => self.miner.submit_wrong(now, share, fault),
                     None => {
                         self.miner.submit(now, share);

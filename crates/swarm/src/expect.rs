@@ -191,6 +191,13 @@ impl Quantity {
     }
 }
 
+impl Amount {
+    /// A part of a whole that is 1.
+    pub fn part(part: f64) -> Self {
+        Self::Part((part * amount::WHOLE as f64).round() as u64)
+    }
+}
+
 impl Relation {
     fn holds(self, measured: Amount, expected: Amount) -> bool {
         match self {

@@ -125,6 +125,18 @@ impl Findings {
         }
     }
 
+    /// The last look. What is left is too little for a look of its own, and goes with the one
+    /// before.
+    pub fn finish(&mut self, at: Duration, asked: u64, done: u64) {
+        let before = self.looks.len();
+        self.period = Duration::ZERO;
+        self.look(at, asked, done);
+        if before > 0 && self.looks.len() > before {
+            let last = self.looks.split_off(before - 1);
+            self.looks.push(Look::joined(&last));
+        }
+    }
+
     /// The looks, in order.
     pub fn looks(&self) -> &[Look] {
         &self.looks
@@ -267,6 +279,11 @@ mod tests {
         assert_eq!(looks.iter().map(|look| look.asked).sum::<u64>(), 10 * end);
         assert_eq!(looks.iter().map(|look| look.done).sum::<u64>(), 9 * end);
         assert!(looks.iter().all(|look| look.difficulty == Some([1.0; 3])));
+        let count = looks.len();
+        findings.finish(Duration::from_millis(5_000_100), 60_000, 50_000);
+        let looks = findings.looks();
+        assert_eq!(looks.len(), count);
+        assert_eq!(looks.iter().map(|look| look.asked).sum::<u64>(), 60_000);
     }
 
     #[test]

@@ -31,5 +31,5 @@ pub use fault::{
 pub use findings::{Findings, Following, Look, Vardiff};
 pub use latencies::Latencies;
 pub use limits::Limits;
-pub use miner::{Event, Miner};
+pub use miner::{Event, Miner, SILENCE};
 pub use script::{Group, Script, ScriptError};

@@ -10,6 +10,7 @@ use midstate_chain::{Job, Share};
 use midstate_stratum::{Client, ClientConfig, ClientEvent, Remark, ShareOutcome};
 
 use crate::fault::{Fault, FaultNews, is_earnest};
+pub use wrong::SILENCE;
 use wrong::Wrong;
 
 /// A miner, over as many connections as it takes. In the shape of
@@ -155,8 +156,7 @@ impl Miner {
 
     /// A share was found, and goes wrong in that way, if it can. Not where blocks are worth money.
     pub fn submit_wrong(&mut self, now: Duration, share: Share, fault: Fault) {
-        let is_twisted = self.wrong.as_ref().is_some_and(|wrong| wrong.is_of_ours(&share));
-        if is_twisted || !self.may_spoil(Some(&share.job)) {
+        if !self.may_spoil_share(&share) {
             self.tell(FaultNews::Unsent(fault));
             return self.submit(now, share);
         }
@@ -167,6 +167,11 @@ impl Miner {
             Some(Some(share)) => self.submit(now, share),
             None => self.submit(now, share),
         }
+    }
+
+    /// Whether this share can go wrong: it is the present job's.
+    pub fn may_spoil_share(&self, share: &Share) -> bool {
+        self.may_spoil(Some(&share.job))
     }
 
     /// Does something wrong that needs no share. Not where blocks are worth money.

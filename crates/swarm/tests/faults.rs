@@ -191,6 +191,18 @@ fn a_stale_share_whose_job_lasts_is_told_as_not_sent() {
 }
 
 #[test]
+fn the_end_of_a_run_is_not_laid_to_the_pool() {
+    let mut world = World::new(1.0);
+    world.wrong(Fault::HalfLine);
+    world.miner.act(world.now, Fault::Silent);
+    world.miner.finish(world.now);
+    world.exchange();
+    let [silent, half] = [Fault::Silent, Fault::HalfLine].map(|fault| world.counts(fault));
+    assert_eq!((silent.done, silent.cut_off), (1, 0));
+    assert_eq!((half.done, half.cut_off, half.unanswered), (1, 0, 1));
+}
+
+#[test]
 fn shares_from_the_future_and_with_forbidden_bits_meet_the_target_and_are_refused_all_the_same() {
     for fault in [Fault::BadTime, Fault::BadVersion] {
         let mut world = World::new(DIFFICULTY * 4.0);

@@ -18,11 +18,11 @@ use crate::fault::{Fault, FaultNews};
 /// all that some pools read.
 const FIRST_ID: u64 = 1 << 30;
 /// How late a late share is.
-pub(super) const LATENESS: Duration = Duration::from_secs(10);
+const LATENESS: Duration = Duration::from_secs(10);
 /// How long a silence lasts.
-pub(super) const SILENCE: Duration = Duration::from_secs(60);
+pub const SILENCE: Duration = Duration::from_secs(60);
 /// From the first half of a line to the second.
-pub(super) const HALF_TIME: Duration = Duration::from_secs(5);
+const HALF_TIME: Duration = Duration::from_secs(5);
 /// How far the time of a share is ahead that comes from the future. Nodes take two hours.
 const FUTURE: u32 = 3 * 60 * 60;
 /// Nonces that are looked at for a hash that misses the target.
@@ -177,11 +177,6 @@ impl Wrong {
         }
     }
 
-    /// Whether a share belongs to a job of ours.
-    pub(super) fn is_of_ours(&self, share: &Share) -> bool {
-        self.twisted.iter().any(|(_, twisted, _)| Arc::ptr_eq(twisted, &share.job))
-    }
-
     /// `None` where a share does not belong to a job of ours. The first share of the newest such
     /// job is sent, and the job to hash from now on comes back.
     pub(super) fn handle_twisted(
@@ -256,12 +251,17 @@ impl Wrong {
 
     /// The connection has ended. Whether that can come from a fault.
     pub(super) fn handle_disconnected(&mut self) -> bool {
-        let faults = [
-            self.silent_until.take().map(|_| Fault::Silent),
-            self.half.take().map(|_| Fault::HalfLine),
-        ];
-        let cut_off: Vec<_> = faults.into_iter().flatten().collect();
+        let silent = self.silent_until.map(|_| Fault::Silent);
+        let half = self.half.as_ref().map(|_| Fault::HalfLine);
+        let cut_off: Vec<_> = silent.into_iter().chain(half).collect();
         cut_off.iter().for_each(|&fault| self.tell(FaultNews::CutOff(fault)));
+        self.forget();
+        !cut_off.is_empty()
+    }
+
+    /// Nothing of this connection is under way any more.
+    fn forget(&mut self) {
+        (self.silent_until, self.half) = (None, None);
         for (fault, _) in std::mem::take(&mut self.sent).into_values() {
             self.tell(FaultNews::Unanswered(fault));
         }
@@ -273,12 +273,11 @@ impl Wrong {
         self.behind.clear();
         self.partial.clear();
         self.is_twisted = false;
-        !cut_off.is_empty()
     }
 
     /// No more shares come: those that wait are not sent.
     pub(super) fn finish(&mut self) {
-        self.handle_disconnected();
+        self.forget();
         for fault in std::mem::take(&mut self.wished) {
             self.tell(FaultNews::Unsent(fault));
         }
