@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 use midstate_sha256d::Kernel;
 use serde_json::{Value, json};
 
+use crate::browser::Browser;
 use crate::devices::{Device, Tally, events, post, send};
 use crate::program::Running;
 
@@ -141,6 +142,70 @@ fn devices_a_miner_and_a_plain_client_mine_together_and_all_books_agree_to_the_s
     assert!(blocks.is_sorted_by(|a, b| a >= b), "{blocks:?}");
     assert_eq!(last["waits"].as_array().unwrap().len() as u64, found);
     assert_eq!(last["difficulties"].as_array().unwrap().len(), 2, "one retarget in eight blocks");
+}
+
+#[test]
+#[ignore = "needs chromium"]
+fn browsers_join_through_the_code_and_the_class_s_page_shows_what_they_found() {
+    let class = Class::start(&["--pace", "4"]);
+    let url = format!("http://{}/", class.door);
+    let join = |browser: &mut Browser, url: &str, size, name: &str| {
+        browser.open(url, size);
+        browser.wait_until("document.getElementById('start')");
+        browser.evaluate(&format!("document.getElementById('name').value = '{name}'"));
+    };
+    let start = |browser: &mut Browser| {
+        browser.evaluate("document.getElementById('start').click()");
+    };
+    // A telephone has scanned the code; a laptop types it, wrong at first.
+    let mut phone = Browser::start("class-phone");
+    join(&mut phone, &format!("{url}#{}", class.code), (390, 844), "Ada");
+    start(&mut phone);
+    let mut laptop = Browser::start("class-laptop");
+    join(&mut laptop, &url, (1280, 720), "Ada");
+    let code = |browser: &mut Browser, code: &str| {
+        browser.evaluate(&format!("document.getElementById('code').value = '{code}'"));
+        browser.evaluate("document.getElementById('start').click()");
+    };
+    code(&mut laptop, if class.code == "000000" { "000001" } else { "000000" });
+    laptop.wait_until("document.getElementById('error').textContent.includes('not the code')");
+    code(&mut laptop, &class.code);
+
+    let mut projector = Browser::start("class-projector");
+    projector.open(&format!("{url}class"), (1280, 720));
+    for browser in [&mut phone, &mut laptop] {
+        browser.wait_until("you !== null && you.shares > 3");
+    }
+    assert_eq!((phone.text("title"), laptop.text("title")), ("Ada".into(), "Ada 2".into()));
+    for name in ["Ada 2", "teacher"] {
+        projector.wait_until(&format!("document.body.textContent.includes('{name}')"));
+    }
+    // A reload is the same device, and its shares are still there.
+    let before = phone.evaluate("you.shares").as_u64().unwrap();
+    phone.evaluate("location.reload()");
+    phone.wait_until("document.getElementById('start') && you === null");
+    start(&mut phone);
+    phone.wait_until(&format!("you !== null && you.shares >= {before}"));
+    assert_eq!(phone.text("title"), "Ada");
+
+    // The page's count is the class's.
+    let mut states = events(&class.door, "/class/events").unwrap();
+    let state = states.next().unwrap().1;
+    let rows = state["rows"].as_array().unwrap();
+    let names: Vec<_> = rows.iter().map(|row| row["name"].as_str().unwrap()).collect();
+    assert_eq!(names.len(), 3, "{names:?}");
+    for (browser, name) in [(&mut phone, "Ada"), (&mut laptop, "Ada 2")] {
+        let row = rows.iter().find(|row| row["name"] == name).unwrap();
+        assert_eq!(
+            (&row["kind"], &row["here"], &row["rejected"]),
+            (&json!("device"), &json!(true), &json!(0))
+        );
+        let shown = browser.evaluate("you.shares").as_u64().unwrap();
+        assert!(shown >= row["shares"].as_u64().unwrap(), "{row}");
+        assert!(row["claimed"].as_u64().unwrap() > 0, "{row}");
+        assert_eq!(browser.complaints, Vec::<String>::new(), "{name}");
+    }
+    assert_eq!(projector.complaints, Vec::<String>::new());
 }
 
 #[test]

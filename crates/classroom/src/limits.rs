@@ -51,7 +51,7 @@ impl Default for ClassLimits {
     fn default() -> Self {
         Self {
             devices: 400,
-            silent: Duration::from_secs(60),
+            silent: Duration::from_secs(180),
             closed: Duration::from_secs(15),
             remembered: 1000,
             name: 20,
