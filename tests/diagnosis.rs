@@ -10,6 +10,13 @@ use crate::program::{events, run};
 
 /// The exit code, and the last finding with its cure.
 fn examine(serve: impl Fn(&Value, &mut TcpStream) + Clone + Send + 'static) -> (i32, Value) {
+    examine_as(&["-u", "me"], serve)
+}
+
+fn examine_as(
+    user: &[&str],
+    serve: impl Fn(&Value, &mut TcpStream) + Clone + Send + 'static,
+) -> (i32, Value) {
     let address = pool(move |request, stream| match request["method"].as_str().unwrap() {
         "mining.subscribe" => {
             answer(stream, request, &json!([[], "00000001", 4]));
@@ -18,7 +25,7 @@ fn examine(serve: impl Fn(&Value, &mut TcpStream) + Clone + Send + 'static) -> (
         "mining.authorize" => serve(request, stream),
         _ => answer(stream, request, &json!(false)),
     });
-    let output = run(&["doctor", &address, "-u", "me", "--json"]);
+    let output = run(&[&["doctor", &address, "--json"], user].concat());
     let mut events = events(&output.stdout);
     (output.status.code().unwrap(), events.pop().expect("a finding"))
 }
@@ -59,6 +66,16 @@ fn the_doctor_says_that_a_user_is_refused_only_where_the_pool_refused_it() {
         }
     });
     assert_found(long, "authorize", 1, "the limit is", "");
+}
+
+#[test]
+fn the_doctor_without_a_user_says_that_none_was_given() {
+    let refused = examine_as(&[], |request, stream| {
+        if is_authorize(request) {
+            answer(stream, request, &json!(false));
+        }
+    });
+    assert_found(refused, "authorize", 3, "refused user or password", "no user was given");
 }
 
 #[test]

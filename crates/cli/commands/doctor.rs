@@ -117,7 +117,8 @@ fn examine_pool(address: &PoolAddress, args: &Args, out: &mut Output) -> Result<
     let said = flags.over(address.login.clone().into()).over(nobody);
     let account = said.account(&address.url, BIP320_MASK)?;
     let dialler = midstate_net::Dialler::default();
-    let mut steps = Steps { out, failed: None };
+    let is_stranger = account.client.user == POOL_USER;
+    let mut steps = Steps { out, failed: None, is_stranger };
     let examination = midstate_net::examine_pool(&account, &dialler, |step| steps.tell(step));
     let job = runtime::block_on(examination)?;
     steps.verdict()?;
@@ -135,7 +136,7 @@ fn examine_node(url: &NodeUrl, args: &Args, out: &mut Output) -> Result<(), Fail
     let login = node_login(args.user.clone(), args.pass.clone(), Some(url))?;
     let node = args.entry.node(url.clone(), login, &args.way.terms(), out)?;
     let dialler = midstate_net::Dialler::default();
-    let mut steps = Steps { out, failed: None };
+    let mut steps = Steps { out, failed: None, is_stranger: false };
     let wanted = args.entry.chain;
     let examination = midstate_net::examine_node(&node, wanted, &dialler, |step| steps.tell(step));
     runtime::block_on(examination)?;
@@ -146,6 +147,8 @@ fn examine_node(url: &NodeUrl, args: &Args, out: &mut Output) -> Result<(), Fail
 struct Steps<'a> {
     out: &'a mut Output,
     failed: Option<(Kind, String)>,
+    /// No user was given, so that the pool was told of one that it cannot know.
+    is_stranger: bool,
 }
 
 impl Steps<'_> {
@@ -160,7 +163,14 @@ impl Steps<'_> {
         {
             self.failed = Some((kind, problem.clone()));
         }
-        tell(&examined(step), self.out);
+        let mut finding = examined(step);
+        if self.is_stranger && kind == Kind::Refused && finding.cure.is_some() {
+            finding.cure = Some(
+                "no user was given, and the pool does not know midstate.doctor: add -u USER, which \
+                 most pools want to be an address or an account",
+            );
+        }
+        tell(&finding, self.out);
     }
 
     fn verdict(self) -> Result<(), Failure> {
