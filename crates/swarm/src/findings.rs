@@ -16,6 +16,9 @@ use vardiff::{HASHES, Stretch};
 /// Changes of difficulty that are kept of one miner; a pool that changes it more often does not
 /// come to rest.
 const MOST_CHANGES: usize = 1000;
+/// So many shares has a stretch that tells the pool's goal; with fewer, its difficulty may as well
+/// be out of reach.
+const LEAST_SHARES: f64 = 3.0;
 /// Looks that are kept: with one more, each two become one.
 const MOST_LOOKS: usize = 600;
 
@@ -168,13 +171,16 @@ impl Findings {
         }
     }
 
-    /// The median of the shares a minute that the pool came to at the end of each stretch.
+    /// The median of the shares a minute that the pool came to at the end of each stretch that was
+    /// long enough for some.
     fn goal(&self, end: Duration) -> Option<f64> {
         let of_worker = |(worker, trail): (u32, &Vec<(Duration, f64)>)| {
             let stretches = vardiff::stretches(&self.script, worker, end);
             let last = |stretch: Stretch| {
-                let difficulty = vardiff::at(trail, stretch.to)?;
-                Some(vardiff::shares_a_minute(stretch.rate, difficulty))
+                let shares =
+                    vardiff::shares_a_minute(stretch.rate, vardiff::at(trail, stretch.to)?);
+                let minutes = (stretch.to - stretch.from).as_secs_f64() / 60.0;
+                (shares * minutes >= LEAST_SHARES).then_some(shares)
             };
             stretches.into_iter().filter_map(last).collect::<Vec<_>>()
         };
@@ -258,6 +264,8 @@ mod tests {
     fn a_rate_that_never_rests_and_a_pool_without_difficulties_settle_nothing() {
         let restless = findings("oscillate:1M..2M/20s", &[(0, 1.0)]);
         assert_eq!(restless.vardiff(seconds(100), None), Vardiff::default());
+        let out_of_reach = findings("steady:1M", &[(0, 1.0)]);
+        assert_eq!(out_of_reach.vardiff(seconds(100), None), Vardiff::default());
         let silent = findings("steady:1M", &[]);
         assert_eq!(silent.vardiff(seconds(100), None), Vardiff::default());
         let vardiff = silent.vardiff(seconds(100), Some(20.0));
