@@ -236,3 +236,28 @@ fn a_mistake_in_a_fault_is_told_before_the_run() {
     let words = "--fault duplicate: how often is not said; expected KIND:COUNT";
     assert!(stderr.contains(words), "{stderr}");
 }
+
+#[test]
+fn miners_come_and_go_by_the_script_and_none_goes_before_its_last_hash() {
+    let mut demo = Running::start(&POOL);
+    let address = demo.pool_address();
+    let profile = "steady:20011 leave:2@2s join:1@3s";
+    let arguments = ["swarm", "-o", &address, "--workers", "4", "--profile", profile];
+    let output = run(&[&arguments[..], &["--time-limit", "5", "--json"]].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let events = events(&output.stdout);
+    let books: Vec<_> = events.iter().filter(|event| event["event"] == "books").collect();
+    let mut done: Vec<_> = books
+        .iter()
+        .map(|book| (number(&book["hashes"]["asked"]), number(&book["hashes"]["idle"])))
+        .collect();
+    // The one that comes has no job before it is connected.
+    let (asked, idle) = done.pop().expect("five miners");
+    assert_eq!(asked, 2 * 20_011);
+    assert!(idle < asked, "it has worked");
+    done.sort_unstable();
+    let [left, stayed] = [(2 * 20_011, 0), (5 * 20_011, 0)];
+    assert_eq!(done, [left, left, stayed, stayed]);
+    let state = |state: &str| events.iter().filter(|event| event["state"] == state).count();
+    assert_eq!((state("left"), state("lost")), (5, 0));
+}

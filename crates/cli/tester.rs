@@ -44,9 +44,9 @@ pub(crate) struct Args {
         value_parser = values::whole(1..=Limits::PRIVATE.workers, 100)
     )]
     workers: u32,
-    /// Hash rate of each miner and its changes, as words with commas between them: steady:5M,
-    /// step:1M@30s, ramp:1M..50M/2m, burst:20M/1s every 10s, stall:@60s for 30s, leave:20%@2m,
-    /// join:100@3m and others
+    /// Hash rate of each miner and its changes, as words with spaces between them: steady:5M,
+    /// step:1M@30s,10M@60s, ramp:1M..50M/2m, burst:20M/1s every 10s, stall:@60s for 30s,
+    /// leave:20%@2m, join:100@3m and others
     #[arg(long, value_name = "WORDS", default_value = "steady:50k")]
     profile: String,
     /// TOML file with groups of miners, each with its own profile

@@ -103,6 +103,8 @@ struct Test<'a> {
     joined: Vec<bool>,
     /// When they are looked at next, in the script's time.
     next_change: Option<Duration>,
+    /// Miners that leave as soon as they have done their last hashes, or at this time.
+    leaving: Vec<(u32, Duration)>,
     next_report: Duration,
     /// The last failure to connect or to log in.
     trouble: Option<(bool, String)>,
@@ -160,6 +162,7 @@ pub(super) async fn run(setup: Setup, out: &mut Output) -> Result<(), Failure> {
         why: Why::Done,
         joined: vec![false; workers as usize],
         next_change: Some(Duration::ZERO),
+        leaving: Vec::new(),
         next_report: Duration::ZERO,
         trouble: None,
         script,
@@ -178,7 +181,7 @@ pub(super) async fn run(setup: Setup, out: &mut Output) -> Result<(), Failure> {
             Some(()) = ends.recv() => test.interrupt(),
             () = sleep_until(tick) => {
                 test.tick();
-                tick = Instant::now() + TICK;
+                tick = Instant::now() + test.until_next_tick();
             }
             Some((at, worker, event)) = heard.recv() => test.hear(at, worker, &event),
         }
@@ -358,9 +361,23 @@ impl Test<'_> {
         self.view.say(self.out, words);
     }
 
-    /// Miners come and go by the script.
+    /// Miners come when the script says, not at the next look.
+    fn until_next_tick(&self) -> Duration {
+        let change = self.next_change.filter(|_| self.phase == Phase::Running);
+        change.map_or(TICK, |change| change.saturating_sub(self.yard.now()).min(TICK))
+    }
+
+    /// Miners come and go by the script. Those that go do their last hashes before.
     fn join_and_leave(&mut self) {
         let at = self.yard.now();
+        let (yard, swarm) = (&self.yard, &mut self.swarm);
+        self.leaving.retain(|&(worker, by)| {
+            let stays = at < by && !yard.is_served(worker);
+            if !stays {
+                swarm.order(Order::Leave(worker));
+            }
+            stays
+        });
         if self.next_change.is_none_or(|change| at < change) {
             return;
         }
@@ -369,10 +386,10 @@ impl Test<'_> {
             let joined = &mut self.joined[worker as usize];
             if is_present != *joined {
                 *joined = is_present;
-                self.swarm.order(match is_present {
-                    true => Order::Join(worker),
-                    false => Order::Leave(worker),
-                });
+                match is_present {
+                    true => self.swarm.order(Order::Join(worker)),
+                    false => self.leaving.push((worker, at + LATENESS)),
+                }
             }
         }
         self.next_change = self.script.next_change(at);
@@ -388,6 +405,7 @@ impl Test<'_> {
             self.out.event(&words::rate(at, &total, &self.books));
         }
         match self.phase {
+            _ if self.out.is_json() && !self.out.is_live() => {}
             Phase::Gathering { .. } if is_for_people => {}
             Phase::Gathering { .. } => self.out.status(&words::gathering(&self.books)),
             _ => self.out.status(&words::status(at, self.length, &total, &self.books)),

@@ -86,6 +86,12 @@ impl Yard {
         self.lock().allotment.count(now, worker)
     }
 
+    /// Whether a miner has got all its hashes up to now, if not all are done yet.
+    pub(super) fn is_served(&self, worker: u32) -> bool {
+        let now = self.now();
+        self.lock().allotment.is_served(now, worker)
+    }
+
     /// Shares whose miner had left when they were found.
     pub(super) fn orphans(&self) -> u64 {
         self.lock().orphans

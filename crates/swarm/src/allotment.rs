@@ -169,6 +169,12 @@ impl Allotment {
         count.expected_shares += piece.hashes as f64 / piece.target.expected_hashes_f64();
     }
 
+    /// Whether this miner has got all the hashes up to now that the script asks for.
+    pub fn is_served(&self, now: Duration, worker: u32) -> bool {
+        let owed = self.script.owed(worker, now.min(self.end));
+        self.hands.get(worker as usize).is_none_or(|hand| hand.lacks(owed) == 0)
+    }
+
     /// Whether nothing is left to hash, nor in hand.
     pub fn is_over(&self) -> bool {
         self.due.is_empty() && self.in_hand == 0
@@ -202,9 +208,11 @@ impl Allotment {
     fn take(&mut self, at: Duration, worker: u32) -> Option<Piece> {
         let (end, easiest) = (self.end, self.easiest);
         let owed = self.script.owed(worker, at);
+        // It may end here, or leave, or rest for long.
+        let is_last = at >= end || self.script.owed(worker, at + LONGEST_TURN) == owed;
         let hand = self.hands.get_mut(worker as usize)?;
         let piece = match hand.has_job {
-            true => hand.claim(at, at >= end, owed, worker, easiest),
+            true => hand.claim(at, is_last, owed, worker, easiest),
             false => None,
         };
         match piece {
@@ -249,7 +257,8 @@ impl Hand {
     }
 
     /// As much as it lacks, or as a piece may have. A rest of less than one nonce with all the
-    /// page's headers waits for the next turn; in the last turn it is some of those headers.
+    /// page's headers waits for the next turn. Where none comes soon it is some of those headers,
+    /// and the others stay unhashed.
     fn claim(
         &mut self,
         at: Duration,

@@ -210,3 +210,55 @@ fn more_shares_than_may_be_sent_in_a_second_are_withheld_and_counted() {
     let all = (found + total.withheld) as f64;
     assert!((all - total.expected_shares).abs() < 4.0 * all.sqrt(), "{all} {total:?}");
 }
+
+#[test]
+fn no_header_is_hashed_twice_when_the_same_work_comes_again() {
+    use midstate_chain::{Hash256, Job, Network, Target};
+    use std::collections::HashSet;
+
+    let job = |difficulty: f64, version_mask: u32| {
+        Arc::new(Job {
+            id: "1".into(),
+            session: 1,
+            version: 0x2000_0000,
+            version_mask,
+            prev_hash: Hash256::default(),
+            coinbase_prefix: vec![1; 40],
+            extranonce1: vec![2; 4],
+            extranonce2_size: 4,
+            coinbase_suffix: vec![3; 40],
+            branch: Vec::new(),
+            bits: Network::Regtest.limit(),
+            time: 1_700_000_000,
+            share_target: Target::from_difficulty(difficulty).expect("a difficulty"),
+            network_target: Target::DIFFICULTY_1,
+            clean: true,
+        })
+    };
+    let script = Arc::new(steady(1, 1001));
+    let mut allotment = Allotment::new(script, SECONDS(9), &Limits::PRIVATE);
+    let mut headers = HashSet::new();
+    // Another difficulty, the same again after a break, and other bits to roll.
+    let jobs =
+        [(1.0, 0x1fff_e000), (2.0, 0x1fff_e000), (2.0, 0x1fff_e000), (2.0, 0), (4.0, 0x6000)];
+    for (seconds, (difficulty, mask)) in (1..).zip(jobs) {
+        let now = SECONDS(seconds);
+        allotment.set_job(now - SECONDS(1), 0, None);
+        allotment.set_job(now - SECONDS(1), 0, Some(job(difficulty, mask)));
+        while let Turn::Piece(piece) = allotment.next(now) {
+            let mut hashes = 0;
+            for nonce in piece.nonces() {
+                for header in piece.page().headers {
+                    let nonce = u32::try_from(nonce).expect("nonces have 32 bits");
+                    assert!(headers.insert(Header { nonce, ..header }.to_bytes()));
+                    hashes += 1;
+                }
+            }
+            assert_eq!(hashes, piece.hashes());
+            allotment.book(piece);
+        }
+    }
+    let count = allotment.count(SECONDS(5), 0);
+    assert_eq!(headers.len() as u64, count.done);
+    assert!(count.done > 4900, "{count:?}");
+}
