@@ -13,20 +13,23 @@ use crate::shell::output::Output;
 use crate::shell::printer;
 use crate::web;
 
+/// Columns before a limit's consequence, which goes on below itself in a narrow terminal.
+const COLUMNS: usize = 54;
+
 /// Every limit there is, as a table.
 pub(super) fn print_limits(protocol: &Limits, link: &LinkLimits, out: &mut Output) {
     for (title, rows) in [
-        ("what a pool may send, and we", protocol.rows()),
-        ("what a pool of Stratum V2 may send", midstate_sv2::Limits::default().rows()),
-        ("how patient we are", link.rows()),
-        ("what a node may send, and how patient we are with it", node_rows()),
-        ("what a file of the user's may hold", file_rows()),
-        ("what miners at the embedded pool may do", ServerLimits::default().rows()),
-        ("memory that they may fill", PoolBounds::default().rows()),
-        ("what a swarm may do to a pool", midstate_swarm::Limits::rows()),
-        ("what a browser may ask", web::limits()),
-        ("what may be asked at the door of a class", class::limits()),
-        ("what devices of a class may do", ClassLimits::default().rows()),
+        ("messages of a pool, and ours to it", protocol.rows()),
+        ("messages of a pool of Stratum V2", midstate_sv2::Limits::default().rows()),
+        ("patience with pools", link.rows()),
+        ("answers of a node, and patience with it", node_rows()),
+        ("files of the user", file_rows()),
+        ("miners at the embedded pool", ServerLimits::default().rows()),
+        ("memory that these miners may fill", PoolBounds::default().rows()),
+        ("a swarm at a pool", midstate_swarm::Limits::rows()),
+        ("requests of a browser", web::limits()),
+        ("requests at the door of a class", class::limits()),
+        ("devices of a class", ClassLimits::default().rows()),
         ("output that a peer may cause", flood::limits()),
         ("the reader of our output", printer::limits()),
         ("the file of --frames", frames::limits()),
@@ -36,7 +39,7 @@ pub(super) fn print_limits(protocol: &Limits, link: &LinkLimits, out: &mut Outpu
             out.event(&serde_json::json!({
                 "event": "limit", "name": name, "value": value, "over": over,
             }));
-            out.line(format!("  {name:<36} {value:<16} {over}"));
+            out.message(COLUMNS, format!("  {name:<36} {value:<16} {over}"));
         }
     }
 }

@@ -24,6 +24,8 @@ pub(crate) fn fold(text: &str, width: usize) -> Vec<String> {
 /// The same; what is broken goes on `hang` columns further to the right than it began. Columns
 /// within a line stay as far apart as they were.
 pub(crate) fn fold_hanging(text: &str, width: usize, hang: usize) -> Vec<String> {
+    // Some room stays for words.
+    let hang = hang.min(width * 3 / 4);
     let fold_line = |line: &str| {
         if columns(line) <= width {
             return vec![line.to_owned()];
