@@ -121,7 +121,7 @@ impl Device {
         let mut present: Option<(Arc<Piece>, u64)> = None;
         while !stop.load(Ordering::Relaxed) {
             let newest = {
-                let inbox = inbox.lock().unwrap();
+                let inbox = inbox.lock().expect("no thread of a device panics");
                 tally.streams = inbox.streams;
                 if inbox.end.is_some() {
                     break;
@@ -189,9 +189,9 @@ impl Device {
     fn read(&self, inbox: &Mutex<Inbox>) {
         loop {
             if let Ok(events) = self.events() {
-                inbox.lock().unwrap().streams += 1;
+                inbox.lock().expect("no thread of a device panics").streams += 1;
                 for (name, data) in events {
-                    let mut inbox = inbox.lock().unwrap();
+                    let mut inbox = inbox.lock().expect("no thread of a device panics");
                     match name.as_str() {
                         "work" => inbox.piece = Some(Arc::new(Piece::parse(&data))),
                         "you" => inbox.you = data,
@@ -206,7 +206,7 @@ impl Device {
             std::thread::sleep(Duration::from_secs(1));
             let gone = self.post(r#"{"piece":0}"#).map(|(status, _)| status);
             if matches!(gone, Err(_) | Ok(404 | 410)) {
-                inbox.lock().unwrap().end = Some(Value::Null);
+                inbox.lock().expect("no thread of a device panics").end = Some(Value::Null);
                 return;
             }
         }

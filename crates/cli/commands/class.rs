@@ -42,7 +42,7 @@ const REFERENCE: &str = "Antminer S23 Hyd";
 ///
 /// The documentation has a lesson, and says who may do what (docs/class.md).
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Examples:
+#[command(mut_arg("threads", |threads| threads.help(THREADS)), after_help = "Examples:
   midstate class --minutes 45
   midstate class --pace 30 --listen 0.0.0.0:3333 --name \"Room 12\"")]
 pub(crate) struct Args {
@@ -67,6 +67,9 @@ pub(crate) struct Args {
     #[command(flatten)]
     mining: MiningArgs,
 }
+
+/// What the help says of this machine's threads.
+const THREADS: &str = "Hashing threads of this machine, which serves all others [default: 1]";
 
 pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
     let mut args = args;
