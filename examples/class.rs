@@ -1,7 +1,7 @@
-//! Many devices at one class: `cargo run --release --example class -- PROGRAM DEVICES MINUTES` starts
-//! `midstate class` of that program, lets so many devices mine there by the door's protocol, slowly,
-//! and compares what each of them was told with what the class says at the end. Prints what it cost.
-//! Linux alone, for the cost.
+//! Many devices at one class: `cargo run --release --example class -- PROGRAM DEVICES MINUTES`
+//! starts `midstate class` of that program, lets so many devices mine there by the door's protocol,
+//! slowly, and compares what each of them was told with what the class says at the end. Prints what
+//! it cost. Linux alone, for the cost.
 
 #[path = "../tests/devices.rs"]
 #[expect(dead_code, reason = "the tests use the rest of it")]
