@@ -396,6 +396,10 @@ impl Post {
         done: impl Future<Output = T>,
         leave: &mut oneshot::Receiver<Duration>,
     ) -> Option<T> {
+        // It was told so while its last connection lasted.
+        if leave.is_terminated() {
+            return None;
+        }
         let mut done = pin!(done);
         loop {
             let due = self.miner.poll_timeout().unwrap_or(Duration::MAX);

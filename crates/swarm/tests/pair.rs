@@ -262,3 +262,44 @@ fn no_header_is_hashed_twice_when_the_same_work_comes_again() {
     assert_eq!(headers.len() as u64, count.done);
     assert!(count.done > 4900, "{count:?}");
 }
+
+#[test]
+fn every_word_of_a_profile_is_kept_to_the_hash() {
+    for profile in [
+        "steady:1009",
+        "step:500@1s,2003@3s",
+        "ramp:0..4001/5s@1s",
+        "burst:5003/300ms every 1s",
+        "steady:1000 stall:@2s for 3s",
+        "oscillate:100..2003/3s",
+        "steady:700 leave:34%@3s",
+        "steady:700 join:2@3s",
+    ] {
+        let script = Script::parse(profile, 3, 1).expect("a profile");
+        let (workers, end) = (script.workers(), SECONDS(8));
+        let mut world = World::new(script.clone(), end, 1e-7);
+        while world.now < end + STEP * 2 {
+            for worker in 0..workers {
+                let is_connected = world.miners[worker as usize].1.is_some();
+                match (script.is_present(worker, world.now), is_connected) {
+                    (true, false) => world.connect(worker as usize),
+                    (false, true) => world.disconnect(worker as usize),
+                    _ => {}
+                }
+            }
+            world.run_until(world.now + STEP);
+        }
+        assert!(world.allotment.is_over(), "{profile}");
+        for worker in 0..workers {
+            let count = world.allotment.count(world.now, worker);
+            assert_eq!(count.asked, script.owed(worker, end), "{profile}");
+            assert_eq!((count.done + count.idle, count.late), (count.asked, 0), "{profile}");
+            // One that leaves does not get to its last turn.
+            let may_idle = !script.is_present(worker, end) && count.idle < 700;
+            assert!(count.idle == 0 || may_idle, "{profile}: {count:?}");
+        }
+        assert!(world.accepted > 0, "{profile}");
+        assert_eq!(world.books.shares().accepted(), world.accepted, "{profile}");
+        assert_eq!(world.books.shares().rejected(), world.rejected, "{profile}");
+    }
+}
