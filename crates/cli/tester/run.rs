@@ -110,9 +110,18 @@ struct Test<'a> {
     trouble: Option<(bool, String)>,
 }
 
+/// What is wanted of a test when it has ended.
+struct Wanted {
+    profile: String,
+    expected: Vec<Expectation>,
+    html: Option<PathBuf>,
+}
+
+/// An event of a miner, with its time.
+type Heard = (Duration, u32, Event);
+
 pub(super) async fn run(setup: Setup, out: &mut Output) -> Result<(), Failure> {
     let Setup { account, names, script, length, bounds, choice, profile, .. } = setup;
-    let (frames, expected, html) = (setup.frames, setup.expected, setup.html);
     let watch = Watch::new(Arc::clone(&script), setup.faults, setup.goal);
     let url = name_of(&account.url);
     let workers = script.workers();
@@ -124,29 +133,13 @@ pub(super) async fn run(setup: Setup, out: &mut Output) -> Result<(), Failure> {
         .set_easiest_target(easiest_target(highest_rate(&script, length), bounds.limits.shares));
     let yard = Yard::new(allotment);
     let (events, mut heard) = mpsc::unbounded_channel();
-    let hears = Arc::clone(&yard);
-    let tell = Arc::new(move |at: Duration, worker: u32, event: Event| {
-        if let Event::Job(job) = &event {
-            hears.set_job(worker, job.clone());
-        }
-        // The receiver lives until all miners have left.
-        let _ = events.send((at, worker, event));
-    });
-    let (started, user) = (Instant::now(), names.clone());
-    let config = SwarmConfig {
-        account,
-        user: Arc::new(move |worker| user.of(worker)),
-        limits: LinkLimits::default(),
-        connections_a_second: bounds.limits.connections,
-        is_public_allowed: bounds.is_public_allowed,
-        dial: Arc::new(SwarmDialler::default()),
-        started,
-    };
-    let swarm = Swarm::new(config, tell).tapped(frames).with_faults(watch.plan());
+    let started = Instant::now();
+    let swarm = connections(account, &names, &bounds, started, &yard, events);
+    let swarm = swarm.tapped(setup.frames).with_faults(watch.plan());
     let mut books = Books::new(workers);
     books.expect_faults(watch.kinds().into_iter());
     let crew = Crew::start(&yard, &choice, &swarm.intake())?;
-    let (view, mut ends) = if setup.is_watched { View::enter(out) } else { View::none() };
+    let (view, ends) = if setup.is_watched { View::enter(out) } else { View::none() };
     let mut test = Test {
         out,
         url,
@@ -167,73 +160,44 @@ pub(super) async fn run(setup: Setup, out: &mut Output) -> Result<(), Failure> {
         trouble: None,
         script,
     };
-    let mut interrupted = pin!(interrupted());
-    let mut is_interrupted = false;
-    let mut tick = started;
-    while test.phase != Phase::Over {
-        tokio::select! {
-            biased;
-            () = &mut interrupted, if !is_interrupted => {
-                is_interrupted = true;
-                end_after(1);
-                test.interrupt();
-            }
-            Some(()) = ends.recv() => test.interrupt(),
-            () = sleep_until(tick) => {
-                test.tick();
-                tick = Instant::now() + test.until_next_tick();
-            }
-            Some((at, worker, event)) = heard.recv() => test.hear(at, worker, &event),
-        }
-    }
+    test.drive(&mut heard, ends).await;
     test.view.leave(test.out);
     let has_fallen = crew.stop();
-    let Test { out, url, names, yard, mut books, mut watch, swarm, started, why, length, .. } =
-        test;
-    let mut hear = |out: &mut Output, (at, worker, event): (Duration, u32, Event)| {
-        words::tell(out, &names, at, worker, &event);
-        books.record(at, worker, &event);
-        watch.record(at, worker, &event);
+    let wanted = Wanted { profile, expected: setup.expected, html: setup.html };
+    let concluded = test.conclude(heard, wanted).await;
+    match has_fallen {
+        true => Err(anyhow::anyhow!("a hashing thread has fallen; the books miss its hashes"))?,
+        false => concluded,
+    }
+}
+
+/// The connections of the miners, whose jobs go to the yard and whose events go to `events`.
+fn connections(
+    account: Account,
+    names: &Names,
+    bounds: &Bounds,
+    started: Instant,
+    yard: &Arc<Yard>,
+    events: mpsc::UnboundedSender<Heard>,
+) -> Swarm {
+    let (user, yard) = (names.clone(), Arc::clone(yard));
+    let config = SwarmConfig {
+        account,
+        user: Arc::new(move |worker| user.of(worker)),
+        limits: LinkLimits::default(),
+        connections_a_second: bounds.limits.connections,
+        is_public_allowed: bounds.is_public_allowed,
+        dial: Arc::new(SwarmDialler::default()),
+        started,
     };
-    let mut ended = pin!(swarm.end());
-    loop {
-        tokio::select! {
-            biased;
-            Some(event) = heard.recv() => hear(out, event),
-            () = &mut ended => break,
+    let tell = move |at: Duration, worker: u32, event: Event| {
+        if let Event::Job(job) = &event {
+            yard.set_job(worker, job.clone());
         }
-    }
-    while let Ok(event) = heard.try_recv() {
-        hear(out, event);
-    }
-    out.end_status();
-    let total = yard.total();
-    let end = yard.now().min(length);
-    watch.findings.finish(end, total.asked, total.done);
-    let vardiff = watch.vardiff(end);
-    let summary = Summary::new(&books, &yard, started.elapsed(), length, &vardiff, &expected);
-    words::tell_miners(out, &names, &books, &yard, &watch, end);
-    words::tell_summary(out, &summary, &books, &vardiff, why.words());
-    if let Some(path) = html {
-        let report = Report {
-            url: &url,
-            profile: &profile,
-            end,
-            names: &names,
-            books: &books,
-            watch: &watch,
-            vardiff: &vardiff,
-            total,
-            summary: &summary,
-        };
-        out.save(&path, &page::page(&report).to_html())?;
-    }
-    if has_fallen {
-        return Err(
-            anyhow::anyhow!("a hashing thread has fallen; the books miss its hashes").into()
-        );
-    }
-    why.outcome(&summary)
+        // The receiver lives until all miners have left.
+        let _ = events.send((at, worker, event));
+    };
+    Swarm::new(config, Arc::new(tell))
 }
 
 /// How long miners may take to gather: all have to connect first.
@@ -249,6 +213,81 @@ fn highest_rate(script: &Script, length: Duration) -> f64 {
 }
 
 impl Test<'_> {
+    /// Until all is hashed, or will not be.
+    async fn drive(
+        &mut self,
+        heard: &mut mpsc::UnboundedReceiver<Heard>,
+        mut ends: mpsc::UnboundedReceiver<()>,
+    ) {
+        let mut interrupted = pin!(interrupted());
+        let mut is_interrupted = false;
+        let mut tick = self.started;
+        while self.phase != Phase::Over {
+            tokio::select! {
+                biased;
+                () = &mut interrupted, if !is_interrupted => {
+                    is_interrupted = true;
+                    end_after(1);
+                    self.interrupt();
+                }
+                Some(()) = ends.recv() => self.interrupt(),
+                () = sleep_until(tick) => {
+                    self.tick();
+                    tick = Instant::now() + self.until_next_tick();
+                }
+                Some((at, worker, event)) = heard.recv() => self.hear(at, worker, &event),
+            }
+        }
+    }
+
+    /// The miners leave when their shares are answered; then the books are told.
+    async fn conclude(
+        self,
+        mut heard: mpsc::UnboundedReceiver<Heard>,
+        wanted: Wanted,
+    ) -> Result<(), Failure> {
+        let Test { out, url, names, yard, mut books, mut watch, swarm, started, .. } = self;
+        let mut hear = |out: &mut Output, (at, worker, event): Heard| {
+            words::tell(out, &names, at, worker, &event);
+            books.record(at, worker, &event);
+            watch.record(at, worker, &event);
+        };
+        let mut ended = pin!(swarm.end());
+        loop {
+            tokio::select! {
+                biased;
+                Some(event) = heard.recv() => hear(out, event),
+                () = &mut ended => break,
+            }
+        }
+        while let Ok(event) = heard.try_recv() {
+            hear(out, event);
+        }
+        out.end_status();
+        let (total, end) = (yard.total(), yard.now().min(self.length));
+        watch.findings.finish(end, total.asked, total.done);
+        let vardiff = watch.vardiff(end);
+        let ran = started.elapsed();
+        let summary = Summary::new(&books, &yard, ran, self.length, &vardiff, &wanted.expected);
+        words::tell_miners(out, &names, &books, &yard, &watch, end);
+        words::tell_summary(out, &summary, &books, &vardiff, self.why.words());
+        if let Some(path) = wanted.html {
+            let report = Report {
+                url: &url,
+                profile: &wanted.profile,
+                end,
+                names: &names,
+                books: &books,
+                watch: &watch,
+                vardiff: &vardiff,
+                total,
+                summary: &summary,
+            };
+            out.save(&path, &page::page(&report).to_html())?;
+        }
+        self.why.outcome(&summary)
+    }
+
     fn now(&self) -> Duration {
         self.started.elapsed()
     }
