@@ -114,17 +114,19 @@ function headerHash(midstate, tail, nonce) {
 
 const numberOf = hash => hexOf(bytesOf(hash).reverse());
 
-// What `firstCandidate` reads: all that a nonce does not touch (`Start` and `Schedule` in
-// crates/sha256d/src/work.rs), and the bits of word 7 that must be zero.
-function fold(midstate, tail, zeroBits) {
+// What `firstCandidate` reads, all that a nonce does not touch: `Schedule` in
+// crates/sha256d/src/work.rs, the bits of word 7 that must be zero, and for each midstate itself and its
+// state after round 3 with a nonce of zero.
+function fold(midstates, tail, zeroBits) {
   const [w0, w1, w2] = tail;
-  let state = midstate;
-  [w0, w1, w2, 0].forEach((w, i) => { state = round(state, (ROUND_CONSTANTS[i] + w) | 0); });
   const w16 = (smallSigma0(w1) + w0) | 0;
   const w17 = (smallSigma1(640) + smallSigma0(w2) + w1) | 0;
   const w18 = (smallSigma1(w16) + w2) | 0;
   const w19 = (smallSigma1(w17) + smallSigma0(PAD)) | 0;
-  return Int32Array.from([...midstate, ...state, w16, w17, w18, w19, zeroBits]);
+  const started = midstate => [w0, w1, w2, 0]
+    .reduce((state, w, i) => round(state, (ROUND_CONSTANTS[i] + w) | 0), midstate);
+  const starts = midstates.flatMap(midstate => [...midstate, ...started(midstate)]);
+  return Int32Array.from([w16, w17, w18, w19, zeroBits, ...starts]);
 }
 
 // Of the top word of a target, what must be zero in word 7, which SHA-256 writes the other way round.
@@ -137,30 +139,25 @@ function zeroBits(target) {
 function openScript() {
   let work = null;
 
-  function scanOne(hits, index, first, end) {
-    const { midstates, tail, target, folded } = work;
-    for (let nonce = first; nonce < end; nonce++) {
-      nonce += firstCandidate(folded[index], nonce, end - nonce);
-      if (nonce >= end) return;
-      const hash = headerHash(midstates[index], tail, nonce);
-      if (numberOf(hash) <= target) hits.push({ midstate: index, nonce, hash });
-    }
-  }
-
   const kernel = {
     lanes: 1,
     prepare({ midstates, tail, target }) {
-      const bits = zeroBits(target);
       work = { midstates: midstates.map(wordsOf), tail: wordsOf(tail), target: target.toLowerCase() };
-      work.folded = work.midstates.map(midstate => fold(midstate, work.tail, bits));
+      work.folded = fold(work.midstates, work.tail, zeroBits(target));
     },
     scan(first, end) {
-      const until = Math.min(end, 2 ** 32);
+      const { midstates, tail, target, folded } = work;
+      const hashes = Math.max(Math.min(end, 2 ** 32) - first, 0) * midstates.length;
       const hits = [];
-      if (first >= until) return { hashes: 0, hits };
-      work.midstates.forEach((_, index) => scanOne(hits, index, first, until));
-      hits.sort((one, other) => one.nonce - other.nonce || one.midstate - other.midstate);
-      return { hashes: (until - first) * work.midstates.length, hits };
+      for (let at = 0; at < hashes; at++) {
+        at = firstCandidate(folded, first, at, hashes);
+        if (at === hashes) break;
+        const midstate = at % midstates.length;
+        const nonce = first + (at - midstate) / midstates.length;
+        const hash = headerHash(midstates[midstate], tail, nonce);
+        if (numberOf(hash) <= target) hits.push({ midstate, nonce, hash });
+      }
+      return { hashes, hits };
     },
     // The genesis block's nonce, alone and among its neighbours.
     selfTest() {

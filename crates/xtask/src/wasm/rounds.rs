@@ -3,7 +3,8 @@
 //! slower, and a page's policy forbids a script to make another one, so the text lies in the
 //! repository.
 //!
-//! What is left out is what `crates/sha256d/src/lanes.rs` leaves out, for one midstate.
+//! As in `crates/sha256d/src/lanes.rs`, the midstates share a nonce's schedule, which is worth a
+//! fifth at 16 midstates, and most of what is left out there is left out here.
 
 use std::fmt::Write as _;
 
@@ -63,71 +64,94 @@ impl Script {
              'use strict';\n\n\
              const FIRST_STATE = [\n  {},\n];\n\
              const ROUND_CONSTANTS = [\n  {},\n];\n\n\
-             // The first of `count` nonces from `first` on whose word 7 is zero in the bits that \
-             must be, as a\n// distance from `first`; `count` if there is none. `work` is what \
-             `fold` in kernel.js makes.\n\
-             function firstCandidate(work, first, count) {{\n",
+             // The schedule words 16 to 63 of a nonce, each with its round's constant: what the \
+             midstates share.\nconst SCHEDULE = new Int32Array(48);\n\n",
             list(&IV),
             list(&self.k)
         );
-        let k = self.k.clone();
-        let constants = [
-            "first |= 0;".to_owned(),
-            "const [ma, mb, mc, md, me, mf, mg, mh] = work;".to_owned(),
-            "const sa = work[8], sb = work[9], sc = work[10], sd = work[11];".to_owned(),
-            "const se = work[12], sf = work[13], sg = work[14];".to_owned(),
-            "const w16 = work[16], w17 = work[17], w18 = work[18], w19 = work[19];".to_owned(),
-            "const zero = work[20];".to_owned(),
-            format!("const h4 = {} | 0;", sum("work[15]", k[4].wrapping_add(PAD))),
-            format!("const h5 = {} | 0, h6 = {} | 0;", sum("sg", k[5]), sum("sf", k[6])),
-            format!(
-                "const w31 = ({}) + {HEADER_BITS} | 0, w32 = ({}) + w16 | 0;",
-                small("w16", [7, 18], 3),
-                small("w17", [7, 18], 3)
-            ),
-            "let a, b, c, d, e, f, g, h, t, x, y;".to_owned(),
-            "let w0, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13, w14, w15;".to_owned(),
-            "for (let i = 0; i < count; i++) {".to_owned(),
-        ];
-        for line in constants {
-            self.line(1, &line);
+        self.schedule();
+        self.candidates();
+    }
+
+    /// A function that fills in the schedule of a nonce, whose bytes are swapped.
+    fn schedule(&mut self) {
+        self.text.push_str("function expand(work, nonce) {\n");
+        self.line(1, "const w16 = work[0], w17 = work[1];");
+        self.line(1, &format!("const w31 = ({}) + {HEADER_BITS} | 0;", small("w16", [7, 18], 3)));
+        self.line(1, &format!("const w32 = ({}) + w16 | 0;", small("w17", [7, 18], 3)));
+        self.line(1, &format!("let w2 = work[2] + ({}) | 0;", small("nonce", [7, 18], 3)));
+        self.line(1, "let w3 = work[3] + nonce | 0;");
+        self.line(1, "let w0, w1, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13, w14, w15;");
+        for i in 16..64 {
+            let word = match i {
+                16 | 17 => format!("w{i}"),
+                _ => format!("w{}", i % 16),
+            };
+            if i >= 20 {
+                self.word_of_the_header(i);
+            }
+            let with_constant = sum(&word, self.k[i]);
+            self.line(1, &format!("SCHEDULE[{}] = {with_constant} | 0;", i - 16));
         }
+        self.text.push_str("}\n\n");
+    }
+
+    /// The function that a kernel calls.
+    fn candidates(&mut self) {
+        self.text.push_str(
+            "// The first hash whose word 7 is zero in the bits that must be, of those from `from` \
+             up to `until`,\n// `until` if there is none. A hash has the number of its nonce, from \
+             `first` on, times the midstates,\n// plus that of its midstate. `work` is what `fold` \
+             in kernel.js makes.\n\
+             function firstCandidate(work, first, from, until) {\n",
+        );
+        for line in [
+            "const zero = work[4], k = (work.length - 5) / 16;",
+            "let midstate = from % k, nonce = first + (from - midstate) / k | 0;",
+            "let n = swapped(nonce);",
+            "expand(work, n);",
+            "for (let hash = from; hash < until; hash++) {",
+        ] {
+            self.line(1, line);
+        }
+        self.line(2, "if (midstate === k) {");
+        self.line(3, "midstate = 0;");
+        self.line(3, "nonce = nonce + 1 | 0;");
+        self.line(3, "n = swapped(nonce);");
+        self.line(3, "expand(work, n);");
+        self.line(2, "}");
+        self.line(2, "const at = 5 + 16 * midstate;");
+        self.line(2, "midstate++;");
+        self.line(2, "let t, x, y;");
         self.first_hash();
         self.second_hash();
-        self.line(2, "if ((e & zero) === 0) return i;");
+        self.line(2, "if ((e & zero) === 0) return hash;");
         self.line(1, "}");
-        self.line(1, "return count;");
+        self.line(1, "return until;");
         self.text.push_str("}\n");
     }
 
-    /// Rounds 4 to 63 of the second block, with its schedule, and the sum with the midstate.
+    /// Rounds 4 to 63 of the second block, and the sum with the midstate.
     fn first_hash(&mut self) {
-        self.line(2, "t = first + i | 0;");
-        self.line(2, "t = t << 24 | (t & 0xff00) << 8 | t >>> 8 & 0xff00 | t >>> 24;");
-        self.line(2, &format!("w2 = w18 + ({}) | 0;", small("t", [7, 18], 3)));
-        self.line(2, "w3 = w19 + t | 0;");
-        self.line(2, "a = sa + t | 0; b = sb; c = sc; d = sd;");
-        self.line(2, "e = se + t | 0; f = sf; g = sg;");
+        for (i, name) in "abcdefgh".chars().enumerate() {
+            let nonce = if name == 'a' || name == 'e' { " + n | 0" } else { "" };
+            self.line(2, &format!("let {name} = work[at + {}]{nonce};", 8 + i));
+        }
         self.line(2, "y = b ^ c;");
         self.turn = 0;
         for i in 4..64 {
             let k = self.k[i];
             match i {
-                4..7 => self.round(&format!("h{i}")),
-                7..15 => self.round_with(k),
+                4 => self.round_with(k.wrapping_add(PAD)),
+                5..15 => self.round_with(k),
                 15 => self.round_with(k.wrapping_add(HEADER_BITS)),
-                16 | 17 => self.round_with_word(k, &format!("w{i}")),
-                18 | 19 => self.round_with_word(k, &format!("w{}", i - 16)),
-                _ => {
-                    self.word_of_the_header(i);
-                    self.round_with_word(k, &format!("w{}", i % 16));
-                }
+                _ => self.round_with_scheduled(i - 16),
             }
         }
-        let names = self.names();
-        for (i, (name, midstate)) in names.iter().zip("abcdefgh".chars()).enumerate() {
-            self.line(2, &format!("w{i} = {name} + m{midstate} | 0;"));
+        for (i, name) in self.names().into_iter().enumerate() {
+            self.line(2, &format!("let w{i} = {name} + work[at + {i}] | 0;"));
         }
+        self.line(2, "let w8, w9, w10, w11, w12, w13, w14, w15;");
     }
 
     /// Schedule word `i` of the second block, of which the words 4 to 15 are padding.
@@ -147,7 +171,7 @@ impl Script {
             32 => parts.extend([w(7), "w32".to_owned()]),
             _ => parts.extend([w(7), format!("({})", small(&w(15), [7, 18], 3)), w(16)]),
         }
-        self.line(2, &format!("w{} = {} | 0;", i % 16, parts.join(" + ")));
+        self.line(1, &format!("w{} = {} | 0;", i % 16, parts.join(" + ")));
     }
 
     /// Rounds 0 to 60 of the third block; `e` after them is word 7 of the hash.
@@ -207,6 +231,11 @@ impl Script {
     fn round_with(&mut self, constant: u32) {
         let [.., h] = self.names();
         self.round(&sum(&h.to_string(), constant));
+    }
+
+    fn round_with_scheduled(&mut self, word: usize) {
+        let [.., h] = self.names();
+        self.round(&format!("{h} + SCHEDULE[{word}]"));
     }
 
     fn round_with_word(&mut self, constant: u32, word: &str) {
