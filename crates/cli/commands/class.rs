@@ -44,7 +44,7 @@ const REFERENCE: &str = "Antminer S23 Hyd";
 #[derive(clap::Args, Debug)]
 #[command(mut_arg("threads", |threads| threads.help(THREADS)), after_help = "Examples:
   midstate class --minutes 45
-  midstate class --pace 30 --listen 0.0.0.0:3333 --name \"Room 12\"")]
+  midstate class --pace 30 --listen 0.0.0.0:3333 --name physics")]
 pub(crate) struct Args {
     /// Mean time between two blocks, in seconds: the difficulty follows the rate of the class
     #[arg(long, value_name = "SECS", default_value = "15", value_parser = values::patience)]

@@ -13,8 +13,8 @@ pub struct PoolConfig {
     /// How it follows the rate of each session; then [`share_difficulty`](Self::share_difficulty)
     /// counts for nothing, and no share is harder than a block.
     pub vardiff: Option<VardiffConfig>,
-    /// Difficulty of a block where blocks are a [toy](Job::has_toy_blocks), as on regtest: there it
-    /// sets the pace of the chain. On every other chain a block is a hash that meets the network's
+    /// Difficulty of a block where blocks are a [toy](midstate_chain::Job::has_toy_blocks), as on
+    /// regtest: there it sets the pace of the chain. On every other chain a block is a hash that meets the network's
     /// target, whatever stands here. Only an accepted share is a block.
     pub block_difficulty: f64,
     /// The extranonce1 of the first session; the next sessions count up from here. Draw it at
@@ -53,7 +53,7 @@ pub struct PoolBounds {
     /// counts twice.
     pub shares_on_a_tip: usize,
     /// Names in the standings. One more takes the place of the name that has done least, whose
-    /// counts move to [`Pool::others`].
+    /// counts move to [`Pool::others`](crate::Pool::others).
     pub names: usize,
 }
 
