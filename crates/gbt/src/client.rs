@@ -203,10 +203,10 @@ impl Client {
         wanted.into_iter().chain(slow_block).chain(sending).chain(self.waiting_ends()).min()
     }
 
-    /// A block file of an earlier run. It is sent unless the node has it.
-    pub fn replay(&mut self, now: Duration, block: SpooledBlock) {
+    /// A block file of an earlier run, and its age. The block is sent unless the node has it.
+    pub fn replay(&mut self, now: Duration, block: SpooledBlock, age: Duration) {
         let tip = block.prev_hash;
-        self.blocks.replay(now, self.active, block);
+        self.blocks.replay(now, self.active, block, age);
         if self.candidate.as_ref().is_some_and(|candidate| candidate.builds_on(tip)) {
             self.wait_for_ours(now, tip);
         }
@@ -373,7 +373,7 @@ impl Client {
             self.stop_waiting(self.active);
             let nodes = 0..self.nodes.len();
             for node in nodes.filter(|&node| !self.nodes[node].is_foreign) {
-                self.blocks.finish(now, node);
+                self.blocks.recheck(now, node);
             }
         }
         self.drive(now);

@@ -56,7 +56,7 @@ limits! {
     pub(crate) TELL_AGAIN: Duration = s(60), "between other words that are none", "not told";
     pub(crate) BURIED: u32 = 6, "depth of a block", "its file is deleted, if it is old enough";
     // Core writes its chain to disk every 50 to 70 minutes, and forgets the rest in a crash.
-    pub(crate) KEPT: Duration = s(70 * 60), "age of such a block", "likewise; earlier at the end";
+    pub(crate) KEPT: Duration = s(70 * 60), "age of such a block", "likewise";
     pub(crate) MAX_ASKED: usize = 4, "questions about blocks at a time", "further ones wait";
     pub(crate) MAX_GONE: usize = 64, "blocks let go of and remembered", "the oldest is forgotten";
     // Calls that wait at the node for the next tip.

@@ -205,7 +205,7 @@ fn i8_a_node_that_forgot_our_blocks_gets_them_again_in_the_order_of_the_chain() 
     assert_eq!(world.cores[0].seen("submitblock"), 10, "each once more");
     // So do those of an earlier run, in whatever order they are read.
     let mut world = World::new(vec![Core::new()]);
-    files.into_iter().for_each(|file| world.client.replay(world.now, file));
+    files.into_iter().for_each(|file| world.client.replay(world.now, file, Duration::ZERO));
     answer_in_reverse(&mut world);
     assert_eq!(world.cores[0].height(), 5);
     assert_eq!(world.cores[0].seen("submitblock"), 5);
@@ -317,7 +317,7 @@ fn rule_21_after_a_refused_block_the_work_is_fetched_anew_and_hashed_five_second
     let mut world = World::new(vec![Core::new()]);
     world.settle();
     world.cores[0].refuse_blocks = Some("high-hash");
-    world.client.replay(world.now, file);
+    world.client.replay(world.now, file, Duration::ZERO);
     world.settle();
     assert_eq!(world.verdicts(), [Verdict::Rejected]);
     assert!(!world.told(&NodeNews::Pause));
@@ -340,7 +340,7 @@ fn one_file() -> midstate_gbt::spool::SpooledBlock {
 fn i8_the_verdict_on_a_block_of_an_earlier_run_is_told_and_not_counted() {
     let file = one_file();
     let mut world = World::new(vec![Core::new()]);
-    world.client.replay(world.now, file);
+    world.client.replay(world.now, file, Duration::ZERO);
     world.settle();
     let [outcome] = outcomes(&world)[..] else { panic!("{:?}", world.events) };
     assert_eq!((outcome.verdict, outcome.replayed), (Verdict::Accepted, true));
@@ -357,7 +357,7 @@ fn i8_the_verdict_on_a_block_of_an_earlier_run_is_told_and_not_counted() {
     // One that none has judged.
     let mut world = World::new(vec![Core::new()]);
     world.cores[0].say(&Said::Result(json!(true)));
-    world.client.replay(world.now, one_file());
+    world.client.replay(world.now, one_file(), Duration::ZERO);
     world.settle();
     world.client.abandon();
     world.settle();
@@ -521,12 +521,12 @@ fn rule_16_the_last_64_blocks_that_were_let_go_of_are_known() {
     assert_eq!(world.sent.len(), 65);
     // The spool was read before their files were renamed.
     for file in files.drain(1..) {
-        world.client.replay(world.now, file);
+        world.client.replay(world.now, file, Duration::ZERO);
     }
     world.pass(60);
     assert_eq!((world.sent.len(), world.cores[0].seen("getblockheader")), (65, 0));
     // One more is of no harm: the node is asked about it.
-    world.client.replay(world.now, files.remove(0));
+    world.client.replay(world.now, files.remove(0), Duration::ZERO);
     world.settle();
     assert_eq!(world.cores[0].seen("getblockheader"), 1);
 }

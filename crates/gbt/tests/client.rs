@@ -227,12 +227,12 @@ fn i8_a_block_of_an_earlier_run_is_sent_only_to_a_node_that_lacks_it() {
     let file = first.spool.into_values().next().unwrap();
 
     let mut knows = World::new(first.cores);
-    knows.client.replay(knows.now, file.clone());
+    knows.client.replay(knows.now, file.clone(), Duration::ZERO);
     knows.settle();
     assert!(knows.sent.is_empty());
 
     let mut forgot = World::new(vec![Core::new()]);
-    forgot.client.replay(forgot.now, file);
+    forgot.client.replay(forgot.now, file, Duration::ZERO);
     forgot.settle();
     assert_eq!(forgot.sent.len(), 1);
     assert_eq!(forgot.cores[0].height(), 1);

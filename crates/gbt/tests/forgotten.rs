@@ -112,7 +112,7 @@ fn i8_blocks_of_an_earlier_run_come_before_the_first_job() {
         if matches!(request.call, Call::Proposal { .. })
             && let Some(files) = files.take()
         {
-            files.for_each(|file| world.client.replay(world.now, file));
+            files.for_each(|file| world.client.replay(world.now, file, Duration::ZERO));
         }
         if let Some(answer) = world.cores[0].answer(request.id, &request.call) {
             world.client.handle_answer(world.now, request.id, answer);
@@ -248,18 +248,44 @@ fn i8_the_file_of_a_block_stays_until_it_is_six_deep_and_seventy_minutes_old() {
 }
 
 #[test]
-fn i8_at_the_end_the_files_of_buried_blocks_go() {
+fn i8_a_file_stays_into_the_next_run_until_it_is_old_and_a_block_that_was_never_gone_is_counted() {
     let mut world = World::new(vec![Core::new()]);
     world.settle();
     for _ in 0..10 {
         world.mine();
     }
-    assert_eq!(world.spool.len(), 10);
     world.client.finish(world.now);
     world.settle();
-    assert_eq!(world.spool.len(), 5);
+    assert_eq!(world.spool.len(), 10);
     assert!(world.client.is_settled());
-    assert_eq!(world.verdicts(), [Verdict::Accepted; 10], "and that is no other verdict");
+    // The next run. The files of the first four have been there for long.
+    let (files, cores) = (world.spool, world.cores);
+    let mut world = World::new(cores);
+    world.spool = files.clone();
+    for file in files.values() {
+        let minutes = if file.height <= 4 { 70 } else { 69 };
+        world.client.replay(world.now, file.clone(), Duration::from_secs(60 * minutes));
+    }
+    world.settle();
+    assert!(world.told(&NodeNews::Known(10)), "{:?}", world.events);
+    assert_eq!(world.verdicts(), [], "no news");
+    assert_eq!(world.spool.len(), 6);
+    world.pass(60);
+    world.cores[0].foreign_block();
+    world.settle();
+    // Those of 5 and 6 are six deep now.
+    assert_eq!(world.spool.len(), 4);
+    // One that the node lacks is sent, and that is news; the others are counted all the same.
+    let tip = world.cores[0].best.split_off(10);
+    assert_eq!(tip.len(), 2);
+    world.cores[0].blocks.remove(&tip[0]);
+    let mut world = World::new(world.cores);
+    for file in files.into_values() {
+        world.client.replay(world.now, file, Duration::ZERO);
+    }
+    world.settle();
+    assert_eq!(world.verdicts(), [Verdict::Accepted]);
+    assert!(world.told(&NodeNews::Known(9)), "{:?}", world.events);
 }
 
 #[test]
@@ -319,12 +345,24 @@ fn rule_16_of_blocks_with_a_verdict_sixty_four_are_kept_those_of_earlier_runs_in
     let mut next = World::new(world.cores);
     next.cores[0].trouble = None;
     next.spool = world.spool;
-    files.into_iter().for_each(|file| next.client.replay(next.now, file));
+    files.into_iter().for_each(|file| next.client.replay(next.now, file, Duration::ZERO));
     next.pass(3);
     assert_eq!(next.cores[0].height(), 100, "all are back");
     for _ in 0..100 {
         next.mine();
-        assert!(next.spool.len() <= 65, "{}", next.spool.len());
+        assert!(next.spool.len() <= 64, "{}", next.spool.len());
+    }
+    // Short runs, one after the other.
+    for _ in 0..5 {
+        let spool = next.spool;
+        next = World::new(next.cores);
+        spool.values().for_each(|file| next.client.replay(next.now, file.clone(), Duration::ZERO));
+        next.spool = spool;
+        next.settle();
+        for _ in 0..10 {
+            next.mine();
+        }
+        assert!(next.spool.len() <= 64, "{}", next.spool.len());
     }
 }
 
@@ -338,7 +376,7 @@ fn rule_16_a_node_is_asked_about_four_blocks_at_a_time() {
     let files: Vec<_> = world.spool.into_values().collect();
     let mut world = World::new(world.cores);
     world.cores[0].header_says = Some(Said::Nothing);
-    files.into_iter().for_each(|file| world.client.replay(world.now, file));
+    files.into_iter().for_each(|file| world.client.replay(world.now, file, Duration::ZERO));
     world.settle();
     assert_eq!(world.cores[0].seen("getblockheader"), 4);
     world.pass(20);

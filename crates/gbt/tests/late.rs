@@ -4,9 +4,9 @@
 mod support;
 
 use midstate_failover::Service;
-use midstate_gbt::NOT_BEST;
 use midstate_gbt::client::{Config, LongPolling, NodeEvent, NodeNews, NodeState};
 use midstate_gbt::rpc::Answer;
+use midstate_gbt::{Lateness, NOT_BEST};
 use serde_json::json;
 use support::{Core, World, config};
 
@@ -69,6 +69,20 @@ fn rule_21_after_a_proposal_without_an_answer_the_next_template_is_mined_at_once
     world.pass(5);
     let next = world.job.clone().unwrap();
     assert_eq!((first.height(), next.height()), (Some(1), Some(2)), "not after 5 s more");
+}
+
+#[test]
+fn rule_21_one_answer_in_time_does_not_undo_all_that_were_late() {
+    let mut lateness = Lateness::default();
+    for _ in 0..3 {
+        assert!(!lateness.is_slow());
+        lateness.overtaken();
+    }
+    assert!(lateness.is_slow());
+    lateness.in_time();
+    assert!(!lateness.is_slow());
+    lateness.overtaken();
+    assert!(lateness.is_slow());
 }
 
 #[test]

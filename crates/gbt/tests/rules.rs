@@ -70,7 +70,7 @@ fn rule_30_a_block_found_while_the_spool_is_read_is_the_same_block_replayed() {
     world.settle();
     let hash = world.mine();
     let file = world.spool[&hash.to_string()].clone();
-    world.client.replay(world.now, file);
+    world.client.replay(world.now, file, Duration::ZERO);
     world.pass(60);
     assert_eq!(world.verdicts(), [Verdict::Accepted]);
     assert_eq!(world.sent.len(), 1);
@@ -88,7 +88,7 @@ fn rule_30_a_block_found_while_the_spool_is_read_is_the_same_block_replayed() {
     };
     world.client.handle_spooled(world.now, file.hash, Ok(()));
     world.settle();
-    world.client.replay(world.now, file);
+    world.client.replay(world.now, file, Duration::ZERO);
     world.pass(60);
     assert_eq!(world.verdicts(), [Verdict::Rejected]);
     assert_eq!(world.sent.len(), 1);

@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use midstate_chain::{Hash256, Verdict};
 use midstate_gbt::client::{NodeEvent, NodeNews};
 use serde_json::json;
@@ -180,7 +182,7 @@ fn rule_23_a_spool_of_orphans_is_told_of_once() {
         lost.settle();
         lost.mine();
         let file = lost.spool.into_values().next().unwrap();
-        world.client.replay(world.now, file);
+        world.client.replay(world.now, file, Duration::ZERO);
     }
     world.pass(60);
     world.client.finish(world.now);

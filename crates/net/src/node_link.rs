@@ -67,7 +67,7 @@ enum Done {
         outcome: Result<Answer, NoAnswer>,
     },
     SpoolRead {
-        blocks: Vec<SpooledBlock>,
+        blocks: Vec<(SpooledBlock, Duration)>,
         problems: Vec<SpoolProblem>,
     },
     Written {

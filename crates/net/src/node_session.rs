@@ -218,18 +218,18 @@ impl NodeSession {
         self.pump(now);
     }
 
-    /// The spool was read: its blocks, and what is wrong with it.
+    /// The spool was read: its blocks with their ages, and what is wrong with it.
     pub fn handle_spool(
         &mut self,
         now: Duration,
-        blocks: Vec<SpooledBlock>,
+        blocks: Vec<(SpooledBlock, Duration)>,
         problems: &[SpoolProblem],
     ) {
         for words in spool::in_words(problems) {
             self.say(self.spool_of, Happened::warning(words));
         }
-        for block in blocks {
-            self.client.replay(now, block);
+        for (block, age) in blocks {
+            self.client.replay(now, block, age);
         }
         self.pump(now);
     }
@@ -328,6 +328,13 @@ impl NodeSession {
                 self.tasks.push_back(NodeTask::Remove { node, hash, refused });
             }
             NodeNews::Block(outcome) => self.handle_outcome(node, outcome),
+            NodeNews::Known(count) => {
+                let message = match count {
+                    1 => "a block of an earlier run is in the chain".to_owned(),
+                    _ => format!("{count} blocks of earlier runs are in the chain"),
+                };
+                self.say(node, Happened::Remark(Remark::message(message)));
+            }
             NodeNews::Warning(words) => self.say(node, Happened::warning(words)),
             NodeNews::Fatal(fatal) => self.fatal = Some(fatal),
             other => tracing::debug!(?other, "gbt"),

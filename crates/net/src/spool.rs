@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use midstate_chain::Hash256;
 use midstate_gbt::spool::{EXTENSION, REFUSED_EXTENSION, SpoolError, SpooledBlock, cure};
@@ -124,9 +125,9 @@ impl Spool {
         io::Error::new(error.kind(), format!("{}: {}", self.directory.display(), plain(error)))
     }
 
-    /// The blocks that an earlier run left, and what is wrong with the directory or with files that
-    /// look like blocks.
-    pub fn read(&self) -> (Vec<SpooledBlock>, Vec<SpoolProblem>) {
+    /// The blocks that an earlier run left with the ages of their files, and what is wrong with the
+    /// directory or with files that look like blocks.
+    pub fn read(&self) -> (Vec<(SpooledBlock, Duration)>, Vec<SpoolProblem>) {
         let (mut blocks, mut problems) = (Vec::new(), Vec::new());
         let unreadable = |error| SpoolProblem::Directory { path: self.directory.clone(), error };
         let entries = match fs::read_dir(&self.directory) {
@@ -150,7 +151,7 @@ impl Spool {
                 Err(problem) => problems.push(problem),
             }
         }
-        blocks.sort_by_key(|block| block.height);
+        blocks.sort_by_key(|(block, _): &(SpooledBlock, Duration)| block.height);
         (blocks, problems)
     }
 
@@ -188,14 +189,22 @@ impl Spool {
     }
 }
 
-fn read(path: PathBuf) -> Result<SpooledBlock, SpoolProblem> {
+fn read(path: PathBuf) -> Result<(SpooledBlock, Duration), SpoolProblem> {
     let content = match read_bounded(&path) {
         Ok(content) => content,
         Err(error) => return Err(SpoolProblem::Unreadable { path, error }),
     };
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let block = SpooledBlock::from_file(&name, &content);
-    block.map_err(|error| SpoolProblem::NoBlock { path: path.clone(), error })
+    match SpooledBlock::from_file(&name, &content) {
+        Ok(block) => Ok((block, age(&path))),
+        Err(error) => Err(SpoolProblem::NoBlock { path: path.clone(), error }),
+    }
+}
+
+/// The time since a file was written; none where that is not known, or in the future.
+fn age(path: &Path) -> Duration {
+    let written = fs::metadata(path).and_then(|metadata| metadata.modified());
+    written.ok().and_then(|at| at.elapsed().ok()).unwrap_or_default()
 }
 
 /// A file may be a link to a device, and as long as the disk is.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use midstate_chain::{Hash256, Verdict};
 
-use crate::limits::{BLOCK_RETRIES, BURIED, KEPT, MATTERS, VAIN_RETRIES};
+use crate::limits::{BLOCK_RETRIES, BURIED, MATTERS, VAIN_RETRIES};
 use crate::rpc::RpcError;
 use crate::spool::SpooledBlock;
 
@@ -36,6 +36,8 @@ pub(super) struct Block {
     pub(super) spooled: SpooledBlock,
     pub(super) hex: Arc<str>,
     pub(super) found_at: Duration,
+    /// Its file stays until then.
+    pub(super) kept_until: Duration,
     pub(super) replayed: bool,
     /// One per node.
     pub(super) deliveries: Vec<Delivery>,
@@ -123,7 +125,8 @@ impl Block {
 
     /// The node was asked, and has the block.
     pub(super) fn found(&mut self, node: usize, place: Place) -> Delivery {
-        self.troubles[node] = Trouble { took: Some(place), heard: true, ..Trouble::default() };
+        let heard = self.troubles[node].heard;
+        self.troubles[node] = Trouble { took: Some(place), heard, ..Trouble::default() };
         place.into()
     }
 
@@ -179,6 +182,11 @@ impl Block {
         !self.replayed && vain == 0 && !lost
     }
 
+    /// The same of one of an earlier run: it was not sent to the node in this one.
+    pub(super) fn is_new_at(&self, node: usize) -> bool {
+        !self.troubles[node].heard
+    }
+
     /// The node is being told or asked about it, or about to be.
     pub(super) fn is_busy(&self, node: usize, now: Duration) -> bool {
         match self.deliveries[node] {
@@ -222,7 +230,7 @@ impl Block {
 
     /// Whether it was found so long ago that the node has written it to its disk.
     pub(super) fn is_old(&self, now: Duration) -> bool {
-        now >= self.found_at + KEPT
+        now >= self.kept_until
     }
 
     /// Whether another node has it in its best chain, as far as is known.
@@ -342,7 +350,7 @@ impl Delivery {
     }
 
     /// Whether it is being told or asked, or about to be, and has not failed to answer.
-    fn is_begun(&self) -> bool {
+    pub(super) fn is_begun(&self) -> bool {
         matches!(self, Self::UnderWay { .. } | Self::Due { attempt: 0, .. })
     }
 }

@@ -12,8 +12,8 @@
 //! - a node that was away, and a block of an earlier run, are asked about first, so that nothing is
 //!   sent twice without need;
 //! - a block that is sent again goes behind the block of ours that it builds on;
-//! - the file stays until the block is 6 deep and 70 minutes old, or 6 deep at the end: a node that
-//!   crashes may forget what it had accepted since it last wrote to its disk;
+//! - the file stays until the block is 6 deep and 70 minutes old, and into the next run: a node
+//!   that crashes may forget what it had accepted since it last wrote to its disk;
 //! - a node is asked about a few blocks at a time;
 //! - of 64 blocks the oldest with a verdict makes room; while 64 have none, no more are found.
 
@@ -25,7 +25,7 @@ use midstate_chain::{Hash256, Verdict};
 use super::block::{Block, Delivery, Place, Standing, Trouble, pause};
 use super::node::Vain;
 use super::{Events, NodeNews};
-use crate::limits::{BURIED, MAX_ASKED, MAX_BLOCKS, MAX_GONE, TELL_AGAIN};
+use crate::limits::{BURIED, KEPT, MAX_ASKED, MAX_BLOCKS, MAX_GONE, TELL_AGAIN};
 use crate::rpc::{BlockVerdict, Call, HeaderInfo, RpcError, code};
 use crate::spool::SpooledBlock;
 
@@ -71,8 +71,9 @@ pub(super) struct Blocks {
     away: Vec<bool>,
     /// The latest ones that were let go of. The spool may have been read before their files went.
     gone: VecDeque<Hash256>,
-    /// No more are found: a buried block need not be kept for longer.
-    is_ending: bool,
+    /// A node, and the count of the blocks of earlier runs that were in a chain when it was first
+    /// asked for, while they are not told.
+    known: Option<(usize, usize)>,
 }
 
 /// Words of a node that were no verdict.
@@ -88,7 +89,7 @@ impl Blocks {
     pub(super) fn new(nodes: usize) -> Self {
         let (blocks, ledger, gone) = (Vec::new(), Ledger::default(), VecDeque::new());
         let (barred, told, away) = (vec![false; nodes], vec![None; nodes], vec![false; nodes]);
-        Self { barred, blocks, ledger, refusal: false, told, away, gone, is_ending: false }
+        Self { barred, blocks, ledger, refusal: false, told, away, gone, known: None }
     }
 
     pub(super) fn ledger(&self) -> Ledger {
@@ -104,15 +105,21 @@ impl Blocks {
     ) {
         self.ledger.found += 1;
         self.make_room(events);
-        self.add(now, origin, spooled, false, Delivery::Held);
+        self.add(now, origin, spooled, None, Delivery::Held);
     }
 
     /// A block that is here already is the same block: it was found, and written to the spool,
     /// while the spool was being read. It is delivered once, and counts as found in this run.
-    pub(super) fn replay(&mut self, now: Duration, origin: usize, spooled: SpooledBlock) {
+    pub(super) fn replay(
+        &mut self,
+        now: Duration,
+        origin: usize,
+        spooled: SpooledBlock,
+        age: Duration,
+    ) {
         if self.origin(spooled.hash).is_none() && !self.gone.contains(&spooled.hash) {
             let first = Delivery::Due { at: now, attempt: 0, ask: true };
-            self.add(now, origin, spooled, true, first);
+            self.add(now, origin, spooled, Some(age), first);
         }
     }
 
@@ -134,9 +141,11 @@ impl Blocks {
         found_at: Duration,
         origin: usize,
         spooled: SpooledBlock,
-        replayed: bool,
+        age: Option<Duration>,
         first: Delivery,
     ) {
+        let replayed = age.is_some();
+        let kept_until = (found_at + KEPT).saturating_sub(age.unwrap_or_default());
         let hex = spooled.hex.as_str().into();
         let delivery = |&barred: &bool| if barred { Delivery::Barred } else { first.clone() };
         let (deliveries, standing) = (self.barred.iter().map(delivery).collect(), None);
@@ -146,6 +155,7 @@ impl Blocks {
             spooled,
             hex,
             found_at,
+            kept_until,
             replayed,
             deliveries,
             troubles,
@@ -183,12 +193,6 @@ impl Blocks {
     pub(super) fn recheck_old(&mut self, now: Duration, node: usize, up_to: u32) {
         let is_old = |block: &Block| block.spooled.height <= up_to && block.is_old(now);
         self.recheck_those(now, node, is_old);
-    }
-
-    /// The run ends: the node is asked about those that it had, and buried ones are let go of.
-    pub(super) fn finish(&mut self, now: Duration, node: usize) {
-        self.is_ending = true;
-        self.recheck(now, node);
     }
 
     /// The node has not answered to this block for long: whether it has the block is asked.
@@ -317,17 +321,8 @@ impl Blocks {
     /// Rule 16: a node that gives easy work and never buries a block fills neither our memory nor
     /// the disk. The oldest block with a verdict makes room for a new one.
     fn make_room(&mut self, events: &mut Events) {
-        let is_judged =
-            |block: &&Block| block.standing.is_some_and(|standing| standing != Standing::Missing);
         let is_spent = |block: &&Block| block.standing.is_some() && !block.is_open();
-        let are_many = self.blocks.iter().filter(is_judged).count() >= MAX_BLOCKS;
-        if !are_many && self.of_this_run().count() < MAX_BLOCKS {
-            return;
-        }
-        let judged = self.blocks.iter().find(is_judged);
-        if let Some((hash, node)) = judged.map(|block| (block.spooled.hash, block.origin)) {
-            self.let_go(hash);
-            events.push(node, NodeNews::Unspool { hash, refused: false });
+        if self.of_this_run().count() < MAX_BLOCKS || self.let_go_of_the_oldest(events) {
             return;
         }
         let spent = self.of_this_run().find(is_spent);
@@ -335,6 +330,21 @@ impl Blocks {
             self.let_go(hash);
             events.push(node, NodeNews::Unspool { hash, refused: true });
         }
+    }
+
+    fn judged(&self) -> impl Iterator<Item = &Block> {
+        let is_judged = |standing: Standing| standing != Standing::Missing;
+        self.blocks.iter().filter(move |block| block.standing.is_some_and(is_judged))
+    }
+
+    /// Lets go of the oldest block with a verdict, if there is one.
+    fn let_go_of_the_oldest(&mut self, events: &mut Events) -> bool {
+        let oldest = self.judged().next().map(|block| (block.spooled.hash, block.origin));
+        if let Some((hash, node)) = oldest {
+            self.let_go(hash);
+            events.push(node, NodeNews::Unspool { hash, refused: false });
+        }
+        oldest.is_some()
     }
 
     /// So many blocks of this run have no verdict that no more may be found: none is ever lost.
@@ -538,7 +548,7 @@ impl Blocks {
         let buried = |confirmations: i64| confirmations >= i64::from(BURIED);
         let lost = tip.is_some_and(|tip| block.spooled.height + BURIED <= tip + 1);
         let was_accepted = block.standing == Some(Standing::Accepted);
-        let may_go = self.is_ending || block.is_old(now);
+        let may_go = block.is_old(now);
         let mut done = false;
         block.deliveries[node] = match known {
             Ok(Some(info)) if info.confirmations >= 1 => {
@@ -571,6 +581,7 @@ impl Blocks {
 
     /// Blocks that no node has judged stay in the spool for the next run.
     pub(super) fn abandon(&mut self, events: &mut Events) {
+        self.tell_known(events);
         let is_unjudged = |block: &Block| {
             block.standing.is_none() || block.replayed && block.standing == Some(Standing::Missing)
         };
@@ -594,8 +605,31 @@ impl Blocks {
         }
     }
 
-    /// Reports how the block stands, if that changed, and lets go of one that is refused.
     fn settle(&mut self, now: Duration, hash: Hash256, events: &mut Events) {
+        self.judge(now, hash, events);
+        // Those of earlier runs count, too: the spool does not grow from run to run.
+        while self.judged().count() > MAX_BLOCKS {
+            self.let_go_of_the_oldest(events);
+        }
+        let is_asked = |block: &Block| {
+            block.replayed
+                && block.standing.is_none()
+                && block.deliveries.iter().any(Delivery::is_begun)
+        };
+        if !self.blocks.iter().any(is_asked) {
+            self.tell_known(events);
+        }
+    }
+
+    /// Tells how many blocks of earlier runs were in the chain all along.
+    fn tell_known(&mut self, events: &mut Events) {
+        if let Some((node, count)) = self.known.take() {
+            events.push(node, NodeNews::Known(count));
+        }
+    }
+
+    /// Reports how the block stands, if that changed, and lets go of one that is refused.
+    fn judge(&mut self, now: Duration, hash: Hash256, events: &mut Events) {
         let Some(block) = self.blocks.iter_mut().find(|block| block.spooled.hash == hash) else {
             return;
         };
@@ -612,6 +646,11 @@ impl Blocks {
         }
         // Of those of earlier runs the end tells, all at once.
         if block.replayed && standing == Standing::Missing {
+            return;
+        }
+        // What the node has had all along is no news, one by one.
+        if block.replayed && standing == Standing::Accepted && block.is_new_at(node) {
+            self.known.get_or_insert((node, 0)).1 += 1;
             return;
         }
         let latency = now.saturating_sub(block.found_at);

@@ -97,6 +97,8 @@ pub enum NodeNews {
     },
     /// A block of ours has a verdict. Comes again should the verdict change.
     Block(BlockOutcome),
+    /// So many blocks of earlier runs are in the node's chain, and were so before this run.
+    Known(usize),
     /// For people.
     Warning(String),
     /// No node can be used; waiting would not help.

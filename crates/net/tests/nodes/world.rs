@@ -248,6 +248,7 @@ impl World {
             }
             NodeTask::ReadSpool(_) => {
                 let left = std::mem::take(&mut self.left);
+                let left = left.into_iter().map(|block| (block, Duration::ZERO)).collect();
                 self.session.handle_spool(self.now, left, &[]);
             }
             NodeTask::Write(block) => {
