@@ -31,7 +31,8 @@ fn pages() -> Vec<PathBuf> {
 fn typed() -> Vec<Typed> {
     let mut all = Vec::new();
     for page in pages() {
-        let text = std::fs::read_to_string(&page).unwrap();
+        // A command goes on in the next line after a backslash.
+        let text = std::fs::read_to_string(&page).unwrap().replace("\\\n", " ");
         let mut inside = false;
         for line in text.lines() {
             if let Some(language) = line.strip_prefix("```") {
@@ -42,11 +43,26 @@ fn typed() -> Vec<Typed> {
             let mark = if inside { "$ " } else { "    " };
             let Some(command) = line.strip_prefix(mark) else { continue };
             let command = command.split("  #").next().unwrap().trim();
-            let words = command.split_whitespace().map(str::to_owned).collect();
+            let words = cut(command);
             all.push(Typed { page: page.clone(), line: command.to_owned(), words });
         }
     }
     all
+}
+
+/// The words of a command as a shell cuts them: at blanks outside of quotes.
+fn cut(command: &str) -> Vec<String> {
+    let (mut words, mut quote) = (vec![String::new()], None);
+    for letter in command.chars() {
+        match (quote, letter) {
+            (Some(open), _) if letter == open => quote = None,
+            (None, '\'' | '"') => quote = Some(letter),
+            (None, ' ') => words.push(String::new()),
+            _ => words.last_mut().expect("there is one").push(letter),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
 }
 
 /// The commands that end by themselves, without a network, in seconds; the others are read by the
