@@ -14,8 +14,8 @@ pub struct PoolConfig {
     /// counts for nothing, and no share is harder than a block.
     pub vardiff: Option<VardiffConfig>,
     /// Difficulty of a block where blocks are a [toy](midstate_chain::Job::has_toy_blocks), as on
-    /// regtest: there it sets the pace of the chain. On every other chain a block is a hash that meets the network's
-    /// target, whatever stands here. Only an accepted share is a block.
+    /// regtest: there it sets the pace of the chain. On every other chain a block is a hash that
+    /// meets the network's target, whatever stands here. Only an accepted share is a block.
     pub block_difficulty: f64,
     /// The extranonce1 of the first session; the next sessions count up from here. Draw it at
     /// random: two pools that start with the same value can produce the same block.
