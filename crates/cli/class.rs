@@ -28,11 +28,16 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    /// Opens it on a port that is taken already; `desk` is where the room is asked.
-    pub(crate) fn open(listener: TcpListener, desk: Desk) -> std::io::Result<Self> {
+    /// Connections at a time: each device has one for its stream, and another one for a moment now
+    /// and then.
+    pub(crate) const CONNECTIONS: usize = door::CONNECTIONS;
+
+    /// Opens it on a port that is taken already, to so many connections; `desk` is where the room
+    /// is asked.
+    pub(crate) fn open(listener: TcpListener, desk: Desk, most: usize) -> std::io::Result<Self> {
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
-        let server = tokio::spawn(door::serve(listener, desk, stopped));
+        let server = tokio::spawn(door::serve(listener, desk, most, stopped));
         Ok(Self { address, stop, server })
     }
 

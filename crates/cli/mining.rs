@@ -88,6 +88,8 @@ pub(crate) enum PoolNews {
     Judged { node: Arc<str>, hash: Hash256, height: u32, verdict: Verdict, reason: Option<String> },
     /// A miner was turned away: all so many places are taken.
     Full { places: usize },
+    /// The difficulty of blocks has followed the rate of all miners.
+    Retarget { difficulty: f64, before: f64 },
     /// All miners together have found the blocks that were asked for: mining ends.
     Enough,
     /// The pool has lost its work for good: mining ends.

@@ -372,6 +372,11 @@ impl Class {
         seats.into_iter().for_each(|seat| pool.leave(seat));
     }
 
+    /// Whether it has ended.
+    pub fn is_over(&self) -> bool {
+        self.is_over
+    }
+
     /// All of it at this instant.
     pub fn status(&self, now: Duration, pool: &Pool) -> ClassStatus {
         let claims: HashMap<_, _> =

@@ -28,9 +28,8 @@ use super::guard::{Refusal, admit, admit_here};
 use super::room::{Ask, Desk, Sheet, Stream, json};
 use crate::web::{Peer, machines_json, serve_router};
 
-/// Connections at a time: each device has one for its stream, and another one for a moment now and
-/// then.
-const CONNECTIONS: usize = 1200;
+/// See [`Door::CONNECTIONS`](super::Door::CONNECTIONS).
+pub(super) const CONNECTIONS: usize = 1200;
 /// Bytes of a request's body.
 const BODY: usize = 1024;
 /// Time for a request's body.
@@ -56,15 +55,20 @@ const HEADERS: [(&str, &str); 6] = [
 /// Each limit as a row.
 pub(crate) fn limits() -> Vec<LimitRow> {
     vec![
-        row("connections to the door", CONNECTIONS, "answered 503 and closed"),
+        row("connections, descriptors allowing", CONNECTIONS, "answered 503 and closed"),
         row("body of a request", format!("{BODY} B"), "answered 413"),
         row("time for a body", BODY_TIME, "answered 408"),
     ]
 }
 
 /// Serves until `stop` is dropped or used, then says goodbye.
-pub(super) async fn serve(listener: TcpListener, desk: Desk, stop: oneshot::Receiver<()>) {
-    serve_router(listener, router(desk), CONNECTIONS, stop).await;
+pub(super) async fn serve(
+    listener: TcpListener,
+    desk: Desk,
+    most: usize,
+    stop: oneshot::Receiver<()>,
+) {
+    serve_router(listener, router(desk), most, stop).await;
 }
 
 fn router(desk: Desk) -> Router {

@@ -46,26 +46,28 @@ pub(crate) fn qr(text: &str) -> Vec<String> {
     colors.chunks(code.width()).map(|row| row.iter().map(dark).collect()).collect()
 }
 
-/// The code for a terminal, dark on light whatever the terminal's colours are: two modules a
-/// character, with the white border that readers need.
-pub(crate) fn qr_lines(rows: &[String]) -> Vec<String> {
+/// The code for a terminal: two modules a character, with the light border that readers need. With
+/// colours it is dark on light whatever the terminal's own are; without, the light modules are
+/// drawn, as most terminals are dark.
+pub(crate) fn qr_lines(rows: &[String], is_coloured: bool) -> Vec<String> {
     const BORDER: usize = 4;
     const BLACK_ON_WHITE: &str = "\x1b[30;107m";
     const PLAIN: &str = "\x1b[0m";
     let width = rows.first().map_or(0, |row| row.len()) + 2 * BORDER;
-    let is_dark = |x: usize, y: usize| {
+    let is_drawn = |x: usize, y: usize| {
         let row = y.checked_sub(BORDER).and_then(|y| rows.get(y));
         let module = row.zip(x.checked_sub(BORDER)).and_then(|(row, x)| row.as_bytes().get(x));
-        module == Some(&b'1')
+        (module == Some(&b'1')) == is_coloured
     };
     let line = |y: usize| -> String {
-        let blocks = (0..width).map(|x| match (is_dark(x, y), is_dark(x, y + 1)) {
+        let blocks = (0..width).map(|x| match (is_drawn(x, y), is_drawn(x, y + 1)) {
             (true, true) => '█',
             (true, false) => '▀',
             (false, true) => '▄',
             (false, false) => ' ',
         });
-        format!("{BLACK_ON_WHITE}{}{PLAIN}", blocks.collect::<String>())
+        let blocks: String = blocks.collect();
+        if is_coloured { format!("{BLACK_ON_WHITE}{blocks}{PLAIN}") } else { blocks }
     };
     let height = if rows.is_empty() { 0 } else { rows.len() + 2 * BORDER };
     (0..height).step_by(2).map(line).collect()
@@ -120,12 +122,14 @@ mod tests {
             assert_eq!(&rows[y + 1][x..x + 7], "1000001");
             assert_eq!(&rows[y + 3][x..x + 7], "1011101");
         }
-        let lines = qr_lines(&rows);
-        assert_eq!(lines.len(), 19);
+        let plain = qr_lines(&rows, false);
+        assert_eq!(plain[0], "█".repeat(37), "the border is light");
+        let lines = qr_lines(&rows, true);
+        assert_eq!((lines.len(), plain.len()), (19, 19));
         assert!(
             lines.iter().all(|line| line.chars().filter(|c| " █▀▄".contains(*c)).count() == 37)
         );
-        assert!(qr(&"x".repeat(5000)).is_empty() && qr_lines(&[]).is_empty());
+        assert!(qr(&"x".repeat(5000)).is_empty() && qr_lines(&[], true).is_empty());
     }
 
     #[test]

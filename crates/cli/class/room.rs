@@ -266,7 +266,11 @@ impl<B: Backend + Seats> Backend for Room<B> {
         self.backend.is_let_in(id)
     }
 
+    /// When the class is over nothing counts any more: the standings that were shown are the last.
     fn handle_bytes(&mut self, now: Duration, id: SessionId, bytes: &[u8]) {
+        if self.class.is_over() {
+            return;
+        }
         self.backend.handle_bytes(now, id, bytes);
     }
 

@@ -12,7 +12,9 @@ use anyhow::Context;
 use midstate_chain::Target;
 use midstate_classroom::{Class, ClassLimits};
 use midstate_economics::hardware;
-use midstate_net::{Account, PoolServer, PoolUrl, Redirects, Route, Upstream, V2Wishes};
+use midstate_net::{
+    Account, PoolServer, PoolUrl, Redirects, Route, ServerLimits, Upstream, V2Wishes,
+};
 use midstate_pool::{PaceConfig, PoolConfig, RegtestPool, VardiffConfig};
 use midstate_stratum::ClientConfig;
 use tokio::net::TcpListener;
@@ -25,6 +27,7 @@ use crate::commands::visitors;
 use crate::machine::choose::{Choice, MEASURING, MiningArgs};
 use crate::mining::{self, Goals, Rig, Setup, Views};
 use crate::servers::pools::Pools;
+use crate::shell::descriptors;
 use crate::shell::exit::Failure;
 use crate::shell::output::Output;
 use crate::shell::runtime;
@@ -120,8 +123,14 @@ async fn class(args: Args, choice: Choice, out: &mut Output) -> Result<(), Failu
         pool_events,
         visitors::Listeners { enough: args.blocks, ..visitors::Listeners::new(miners) },
     ));
-    let server = PoolServer::new(room, stratum, events).spawn()?;
-    let door = Door::open(door, desk.clone())?;
+    // Devices have most of the descriptors, miners the rest.
+    let places = descriptors::places().unwrap_or(usize::MAX);
+    let connections = Door::CONNECTIONS.min(places / 4 * 3);
+    let limits = ServerLimits::default();
+    let sessions = limits.sessions.min(places - connections);
+    let limits = ServerLimits { sessions, ..limits };
+    let server = PoolServer::new(room, stratum, events).with_limits(limits).spawn()?;
+    let door = Door::open(door, desk.clone(), connections)?;
     end::say_welcome(&facts, door.address(), out);
 
     let setup = setup(&args, choice, server.address(), password);

@@ -46,6 +46,9 @@ pub(super) async fn tell(mut events: mpsc::UnboundedReceiver<EmbeddedPoolEvent>,
         if let EmbeddedPoolEvent::Full { places, .. } = event {
             let _ = to.miners.send(PoolNews::Full { places });
         }
+        if let EmbeddedPoolEvent::Retarget { difficulty, before } = event {
+            let _ = to.miners.send(PoolNews::Retarget { difficulty, before });
+        }
         if let Some(news) = of_a_guest(&event) {
             let _ = to.miners.send(PoolNews::Miner(news));
         }
@@ -73,6 +76,7 @@ pub(super) fn tell_late(news: &mut mpsc::UnboundedReceiver<PoolNews>, out: &mut 
             }
             PoolNews::Judged { .. }
             | PoolNews::Full { .. }
+            | PoolNews::Retarget { .. }
             | PoolNews::Enough
             | PoolNews::Failed => {
                 continue;

@@ -294,6 +294,11 @@ impl Miner {
         self.notice([Notice::PoolFull { places }]);
     }
 
+    /// The pool in this program has changed the difficulty of blocks.
+    pub(super) fn handle_retarget(&mut self, difficulty: f64, before: f64) {
+        self.notice([Notice::Retarget { difficulty, before }]);
+    }
+
     /// All miners at the pool in this program have found blocks enough.
     pub(super) fn handle_enough(&mut self) {
         self.end(Reason::Blocks);

@@ -235,6 +235,7 @@ impl Driver<'_> {
                 miner.handle_judged(now, &node, hash, Word { verdict, height, reason });
             }
             PoolNews::Full { places } => miner.handle_full(places),
+            PoolNews::Retarget { difficulty, before } => miner.handle_retarget(difficulty, before),
             PoolNews::Enough => miner.handle_enough(),
             PoolNews::Failed => miner.handle_pool_failure(),
         });

@@ -140,6 +140,11 @@ fn of_notice(notice: &Notice) -> String {
             "warning: a miner was turned away: all {} of this pool are taken",
             units::count(*places as u64, "place"),
         ),
+        Notice::Retarget { difficulty, before } => format!(
+            "a block has difficulty {} from now on, {:.3} times that before",
+            units::difficulty(*difficulty),
+            difficulty / before,
+        ),
         Notice::NoThread { error } => format!("warning: no other thread: {error}"),
         Notice::ThreadReplaced { index, lost } => format!(
             "warning: hashing thread {index} ended by a bug in this program and was started anew; \

@@ -65,6 +65,11 @@ impl Output {
         self.stderr_colour
     }
 
+    /// Whether what is written to stdout may be coloured.
+    pub(crate) fn has_coloured_data(&self) -> bool {
+        self.stdout_colour
+    }
+
     /// Where the log goes.
     pub(crate) fn logs(&self) -> &Logs {
         &self.logs

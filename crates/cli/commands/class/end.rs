@@ -65,7 +65,8 @@ pub(super) fn say_welcome(facts: &Facts, door: SocketAddr, out: &mut Output) {
         "stratum": stratum, "pace": pace,
     }));
     if out.is_seen() {
-        facts::qr_lines(&facts.qr).into_iter().for_each(|line| out.line(line));
+        let is_coloured = out.has_coloured_data();
+        facts::qr_lines(&facts.qr, is_coloured).into_iter().for_each(|line| out.line(line));
     }
     let [first, others @ ..] = &urls[..] else { return };
     out.line(format!("join with a browser at  {first}"));

@@ -62,7 +62,7 @@ pub(super) const FOLDERS: &[(&str, &[&str])] = &[
     ("console", &["mining", "shell"]),
     ("web", &["mining", "shell"]),
     ("tester", &["console", "machine", "servers", "shell"]),
-    ("class", &["mining", "shell", "web"]),
+    ("class", &["web"]),
     ("commands", &["class", "console", "machine", "mining", "servers", "shell", "web"]),
     ("minerd", &["commands", "machine", "mining", "servers", "shell"]),
 ];
