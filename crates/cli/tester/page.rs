@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use midstate_report::{Axis, Chart, Figure, Ink, Layer, Line, Page, Part, Scale, Table};
-use midstate_swarm::{Books, HashCount, Latencies, Look, Vardiff};
+use midstate_swarm::{Books, HashCount, Look, Vardiff};
 
 use super::Names;
 use super::watch::{Watch, vardiff_in_words};
@@ -87,12 +87,8 @@ fn numbers(report: &Report<'_>) -> Table {
     for (reason, count) in books.rejects().rows() {
         row("rejected", format!("{count} with {reason}"));
     }
-    let times = |latencies: &Latencies| match latencies.count() {
-        0 => "none".to_owned(),
-        _ => latencies_in_words(latencies),
-    };
-    row("answers to shares", times(books.answers()));
-    row("from a new block to the last miner's job", times(&books.spreads()));
+    row("answers to shares", latencies_in_words(books.answers()));
+    row("from a new block to the last miner's job", latencies_in_words(&books.spreads()));
     let connections = books.connections();
     row(
         "connections",

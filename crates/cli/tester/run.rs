@@ -441,7 +441,8 @@ impl Test<'_> {
         let at = self.yard.now();
         let is_running = self.phase == Phase::Running;
         if is_running {
-            self.out.event(&words::rate(at, &total, &self.books));
+            let look = self.watch.findings.looks().last();
+            self.out.event(&words::rate(at, &total, &self.books, look));
         }
         match self.phase {
             _ if self.out.is_json() && !self.out.is_live() => {}

@@ -7,7 +7,7 @@ use midstate_chain::Verdict;
 use midstate_stratum::Remark;
 use midstate_swarm::expect::{self, Amount, Expectation, Judgement, Quantity};
 use midstate_swarm::{
-    Books, Connections, Event, FaultNews, HashCount, Latencies, Standing, State, Vardiff,
+    Books, Connections, Event, FaultNews, HashCount, Latencies, Look, Standing, State, Vardiff,
 };
 use midstate_work::Ledger;
 use serde_json::{Value, json};
@@ -57,11 +57,15 @@ pub(super) fn begin(seconds: f64, ready: u32) -> Value {
 }
 
 /// The event of every second.
-pub(super) fn rate(at: Duration, total: &HashCount, books: &Books) -> Value {
+pub(super) fn rate(at: Duration, total: &HashCount, books: &Books, look: Option<&Look>) -> Value {
+    let difficulty = look
+        .and_then(|look| look.difficulty)
+        .map(|[low, median, high]| json!({"low": low, "median": median, "high": high}));
     json!({
         "event": "progress", "t": at.as_secs_f64(), "hashes": hashes(total),
         "shares": shares(books.shares()), "working": books.count(State::Working),
-        "answers_ms": latencies(books.answers()),
+        "answers_ms": latencies(books.answers()), "difficulty": difficulty,
+        "seen_hps": look.map(|look| look.seen / look.length().as_secs_f64()),
     })
 }
 
@@ -93,6 +97,9 @@ fn connections(of: Connections) -> Value {
 
 /// `p50 0.4 ms, p99 3.1 ms, max 12.0 ms`.
 pub(super) fn latencies_in_words(latencies: &Latencies) -> String {
+    if latencies.count() == 0 {
+        return "none".to_owned();
+    }
     let ms = |time: Duration| format!("{:.1} ms", time.as_secs_f64() * 1e3);
     format!(
         "p50 {}, p99 {}, max {}",
