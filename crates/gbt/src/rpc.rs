@@ -224,6 +224,10 @@ fn cure(code: i64, message: &str) -> &'static str {
         }
         code::IN_WARMUP => "; it is starting, and answers in a while",
         code::METHOD_NOT_FOUND => "; is this a Bitcoin Core node?",
+        // Of a template that the node makes: it would refuse the block itself.
+        _ if message.contains("time-too-new") => {
+            "; the chain's tip is too far ahead of the node's clock; check both clocks"
+        }
         _ => "",
     }
 }

@@ -427,6 +427,7 @@ fn troubles_of_a_node_are_said_once_with_the_cure_and_waited_out() {
         (-9, "Bitcoin Core is not connected!", "no work without peers"),
         (-10, "Bitcoin Core is in initial sync and waiting for blocks...", "caught up"),
         (-28, "Loading block index…", "it is starting"),
+        (-1, "TestBlockValidity failed: time-too-new, block too far ahead", "check both clocks"),
     ] {
         let mut world = World::new(vec![Core::new()]);
         world.cores[0].trouble = Some(Trouble::Says(code, words));

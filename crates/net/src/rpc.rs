@@ -114,8 +114,8 @@ impl RpcClient {
         let seconds = limit.as_secs();
         match progress.bytes() {
             Some(bytes) => format!(
-                "the answer has not ended after {seconds} s, with {bytes} bytes of it here: look \
-                 at the network, and at the proxy or web server in front of the node"
+                "only {bytes} bytes of an answer came within {seconds} s: look at the network, and \
+                 at the proxy or web server in front of the node"
             ),
             None if self.connector.has_heard() => {
                 self.connector.explain(format!("no complete answer came within {seconds} s"))
@@ -244,7 +244,8 @@ fn in_words(error: &legacy::Error) -> String {
     let bad_head = |cause: &(dyn Error + 'static)| has_a_bad_head(cause.downcast_ref()?);
     if let Some(fault) = causes(error).find_map(bad_head) {
         return format!(
-            "the answer is HTTP, but {fault}: look at the proxy or web server in front of the node"
+            "the server speaks HTTP, but {fault}: look at the proxy or web server in front of the \
+             node"
         );
     }
     if is(error, hyper::Error::is_parse) {
@@ -275,11 +276,11 @@ fn has_a_bad_head(error: &hyper::Error) -> Option<&'static str> {
     let words = error.to_string();
     let has = |part: &str| error.is_parse() && words.contains(part);
     if has("content-length") {
-        Some("its Content-Length is no length, or there are two")
+        Some("sends a Content-Length that is no number, or two of them")
     } else if has("transfer-encoding") {
-        Some("its Transfer-Encoding is wrong")
+        Some("sends a Transfer-Encoding that cannot be")
     } else if has("HTTP header") {
-        Some("one of its headers cannot be read")
+        Some("sends a header that cannot be read")
     } else {
         None
     }
@@ -322,8 +323,8 @@ fn broken_body(error: &hyper::Error) -> &'static str {
     let behind = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
     match behind.map(io::Error::kind) {
         Some(InvalidData | InvalidInput) => {
-            "the answer comes in chunks, and the length of one is no number: look at the proxy or \
-             web server in front of the node"
+            "the server sends a chunk whose length is no number: look at the proxy or web server \
+             in front of the node"
         }
         _ => "the connection broke in the middle of the answer",
     }
@@ -379,12 +380,12 @@ mod tests {
                 answered(format!("HTTP/1.1 200 OK\r\nContent-Length: {header}\r\n\r\n{{}}"));
             let error = error.await;
             assert!(
-                matches!(&error, NoAnswer::Broken(words) if words.contains("Content-Length is no")),
+                matches!(&error, NoAnswer::Broken(words) if words.contains("Content-Length that is no")),
                 "{header:?}: {error}"
             );
         }
         let error = answered("HTTP/1.1 200 OK\r\n\u{1}: x\r\n\r\n".to_owned()).await;
-        assert!(error.to_string().contains("one of its headers cannot be read"), "{error}");
+        assert!(error.to_string().contains("a header that cannot be read"), "{error}");
         let error = answered("MTTP/1.1 200 OK\r\n\r\n".to_owned()).await;
         assert!(matches!(&error, NoAnswer::NotHttp(_)), "{error}");
     }
@@ -394,10 +395,7 @@ mod tests {
         let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
         for size in ["zz", "-1"] {
             let error = answered(format!("{chunked}{size}\r\n{{}}\r\n")).await;
-            assert!(
-                error.to_string().contains("the length of one is no number"),
-                "{size}: {error}"
-            );
+            assert!(error.to_string().contains("whose length is no number"), "{size}: {error}");
         }
         let limit = Duration::from_millis(1_500);
         for (answer, bytes) in [
@@ -407,8 +405,7 @@ mod tests {
             ("HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n".to_owned(), 0),
         ] {
             let error = answered_within(answer, limit).await;
-            let words =
-                format!("the answer has not ended after 1 s, with {bytes} bytes of it here");
+            let words = format!("only {bytes} bytes of an answer came within 1 s");
             assert!(
                 matches!(&error, NoAnswer::TimedOut(told) if told.starts_with(&words)),
                 "{error}"
