@@ -376,13 +376,10 @@ mod tests {
             "{error}"
         );
         for header in ["-5", "abc", "100000000000000000000", "3\r\nContent-Length: 4"] {
-            let error =
-                answered(format!("HTTP/1.1 200 OK\r\nContent-Length: {header}\r\n\r\n{{}}"));
-            let error = error.await;
-            assert!(
-                matches!(&error, NoAnswer::Broken(words) if words.contains("Content-Length that is no")),
-                "{header:?}: {error}"
-            );
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {header}\r\n\r\n{{}}");
+            let error = answered(answer).await;
+            let NoAnswer::Broken(words) = &error else { panic!("{header:?}: {error}") };
+            assert!(words.contains("a Content-Length that is no number"), "{header:?}: {words}");
         }
         let error = answered("HTTP/1.1 200 OK\r\n\u{1}: x\r\n\r\n".to_owned()).await;
         assert!(error.to_string().contains("a header that cannot be read"), "{error}");
