@@ -1,9 +1,11 @@
 //! The pool tester against the embedded pool, over TCP: the books of both sides, and what it
 //! refuses to do.
 
+use std::io::Write;
+
 use serde_json::{Value, json};
 
-use crate::pools::{answer, pool, refuse};
+use crate::pools::{answer, notify, pool, refuse};
 use crate::program::{Directory, Running, events, fail, run};
 
 /// A pool whose own miner is too slow to find anything.
@@ -260,4 +262,22 @@ fn miners_come_and_go_by_the_script_and_none_goes_before_its_last_hash() {
     assert_eq!(done, [left, left, stayed, stayed]);
     let state = |state: &str| events.iter().filter(|event| event["state"] == state).count();
     assert_eq!((state("left"), state("lost")), (5, 0));
+}
+
+#[test]
+fn faults_are_refused_where_blocks_are_worth_money() {
+    let address = pool(|request, stream| match request["method"].as_str() {
+        Some("mining.authorize") => {
+            answer(stream, request, &json!(true));
+            let job = notify("1").replace("1d00ffff", "17020000");
+            stream.write_all(job.as_bytes()).unwrap();
+        }
+        Some("mining.subscribe") => answer(stream, request, &json!([[], "00000001", 4])),
+        _ => answer(stream, request, &json!(true)),
+    });
+    let arguments = ["swarm", "-o", &address, "--workers", "2", "--fault", "low:5"];
+    let (code, stderr) = fail(&arguments);
+    assert_eq!(code, 2, "{stderr}");
+    let words = "--fault is for chains whose blocks are worth nothing";
+    assert!(stderr.contains(words) && stderr.contains("141 T"), "{stderr}");
 }
