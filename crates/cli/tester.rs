@@ -163,6 +163,8 @@ impl Args {
         let mut account = terms.account(url, self.version_mask)?;
         account.redirects = Redirects::None;
         account.client.limits.share_rate = Limits::PRIVATE.shares;
+        // Ten thousand miners remember theirs.
+        account.client.limits.jobs = Limits::PRIVATE.jobs;
         Ok(account)
     }
 

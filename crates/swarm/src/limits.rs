@@ -17,6 +17,8 @@ pub struct Limits {
     pub connections: u32,
     /// Shares sent in a second, all miners together.
     pub shares: u32,
+    /// Jobs that a miner remembers. A share is of the newest one or of the one before.
+    pub jobs: usize,
     /// How long a run may last.
     pub time: Duration,
     /// How long the script waits at its beginning for miners that have no job yet.
@@ -29,6 +31,7 @@ impl Limits {
         workers: 10_000,
         connections: 500,
         shares: 5000,
+        jobs: 8,
         time: Duration::from_secs(24 * 60 * 60),
         gather: Duration::from_secs(60),
     };
@@ -38,6 +41,7 @@ impl Limits {
         workers: 50,
         connections: 5,
         shares: 50,
+        jobs: 8,
         time: Duration::from_secs(60 * 60),
         gather: Duration::from_secs(60),
     };
@@ -45,12 +49,13 @@ impl Limits {
     /// Each limit as a row.
     pub fn rows() -> Vec<LimitRow> {
         // Taken apart by name, so that a limit without a row does not compile.
-        let Self { workers, connections, shares, time, gather } = Self::PRIVATE;
+        let Self { workers, connections, shares, jobs, time, gather } = Self::PRIVATE;
         let public = Self::PUBLIC;
         let mut rows = vec![
             row("miners of a swarm", workers, "refused"),
             row("connections a second", connections, "further miners wait"),
             row("shares a second, all miners together", shares, "throttled"),
+            row("jobs that a miner remembers", jobs, "shares of older ones are stale"),
             row("length of a run", time, "refused"),
             row("miners of a swarm, public pool", public.workers, "refused"),
             row("connections a second, public pool", public.connections, "further miners wait"),
