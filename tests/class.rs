@@ -27,11 +27,14 @@ impl Class {
     fn start(more: &[&str]) -> Self {
         let always =
             ["class", "--door", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--max-hashrate", "500k"];
-        let mut program = Running::start(&[&always[..], more].concat());
+        Self::of(Running::start(&[&always[..], more].concat()))
+    }
+
+    fn of(mut program: Running) -> Self {
         let opened = program.wait_for(|event| event["event"] == "class");
         let url = opened["urls"][0].as_str().unwrap();
         let door = url.strip_prefix("http://").unwrap().trim_end_matches('/').to_owned();
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         Self { program, door, code: text(&opened["code"]), stratum: text(&opened["stratum"][0]) }
     }
 
@@ -325,4 +328,31 @@ fn s10_who_guesses_sends_junk_or_floods_is_told_and_dropped_and_nobody_else_suff
     assert_eq!(device.post(r#"{"piece":1,"done":16}"#).unwrap().0, 200);
     let you = stream.find(|(name, you)| name == "you" && you["claimed"] == 16).unwrap().1;
     assert_eq!((&you["here"], &you["over"]), (&json!(true), &json!(false)));
+}
+
+#[test]
+#[cfg(unix)]
+fn one_address_cannot_take_every_place_at_the_door() {
+    // With 200 descriptors there are 102 places.
+    let arguments = ["class", "--door", "127.0.0.1:0", "--max-hashrate", "500k"];
+    let class = Class::of(Running::start_with_descriptors(200, &arguments));
+    // A connection that does not end its request keeps its place for seconds.
+    let head = format!("GET / HTTP/1.1\r\nHost: {}\r\n", class.door);
+    let open = |_| {
+        let mut stream = TcpStream::connect(&class.door).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        stream
+    };
+    let mut open: Vec<_> = (0..90).map(open).collect();
+    let last = open.last_mut().unwrap();
+    let mut answer = [0; 12];
+    std::io::Read::read_exact(last, &mut answer).unwrap();
+    assert!(answer.ends_with(b"503"), "three quarters of the places are enough for one");
+    drop(open);
+    // They are free again when they are closed.
+    let joined = (0..100).find_map(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        Device::join(&class.door, &class.code, "Ada").ok()
+    });
+    assert!(joined.is_some());
 }

@@ -129,7 +129,20 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let mut child = midstate(arguments)
+        Self::spawn(midstate(arguments))
+    }
+
+    /// As [`start`](Self::start), with so many descriptors.
+    #[cfg(unix)]
+    pub(crate) fn start_with_descriptors(descriptors: u32, arguments: &[&str]) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!(r#"ulimit -n {descriptors} && exec "$0" "$@""#)]);
+        command.arg(env!("CARGO_BIN_EXE_midstate")).args(arguments).stdin(Stdio::null());
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command
             .arg("--json")
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

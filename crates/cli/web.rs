@@ -29,7 +29,7 @@ use crate::shell::output::Output;
 use crate::shell::values;
 use feed::{Feed, FeedView};
 use guard::Guard;
-pub(crate) use server::{Peer, limits, serve_router};
+pub(crate) use server::{Bounds, Peer, limits, serve_router};
 use token::{Origin, Token};
 
 /// Colours and type, numbers in words, and the ladder from pencil to ASIC: files of this page that

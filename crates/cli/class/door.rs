@@ -26,7 +26,7 @@ use tokio::time::timeout;
 use super::files::{OF_DEVICES, OF_THE_CLASS};
 use super::guard::{Refusal, admit, admit_here};
 use super::room::{Ask, Desk, Sheet, Stream, json};
-use crate::web::{Peer, machines_json, serve_router};
+use crate::web::{Bounds, Peer, machines_json, serve_router};
 
 /// See [`Door::CONNECTIONS`](super::Door::CONNECTIONS).
 pub(super) const CONNECTIONS: usize = 1200;
@@ -56,6 +56,11 @@ const HEADERS: [(&str, &str); 6] = [
 pub(crate) fn limits() -> Vec<LimitRow> {
     vec![
         row("connections, descriptors allowing", CONNECTIONS, "answered 503 and closed"),
+        row(
+            "connections of an address to the door",
+            CONNECTIONS / 4 * 3,
+            "answered 503 and closed",
+        ),
         row("body of a request", format!("{BODY} B"), "answered 413"),
         row("time for a body", BODY_TIME, "answered 408"),
     ]
@@ -68,7 +73,9 @@ pub(super) async fn serve(
     most: usize,
     stop: oneshot::Receiver<()>,
 ) {
-    serve_router(listener, router(desk), most, stop).await;
+    // A school may be behind one address; one machine alone is not to keep all others out.
+    let bounds = Bounds { connections: most, of_an_address: most / 4 * 3 };
+    serve_router(listener, router(desk), bounds, stop).await;
 }
 
 fn router(desk: Desk) -> Router {

@@ -1,8 +1,9 @@
 //! The HTTP side: connections within their limits, one route for each thing there is to read, and
 //! the headers that keep a browser on our side. It changes nothing: there is no request that could.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinSet};
 use tokio::time::timeout;
 
 use super::feed::{Feed, News};
@@ -95,7 +96,17 @@ pub(super) async fn serve(
     feed: Arc<Feed>,
     stop: oneshot::Receiver<()>,
 ) {
-    serve_router(listener, router(guard, feed), MAX_CONNECTIONS, stop).await;
+    let bounds = Bounds { connections: MAX_CONNECTIONS, of_an_address: MAX_CONNECTIONS };
+    serve_router(listener, router(guard, feed), bounds, stop).await;
+}
+
+/// How many connections a server has at a time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// All together.
+    pub(crate) connections: usize,
+    /// From one address, so that none can take all places.
+    pub(crate) of_an_address: usize,
 }
 
 /// Serves to so many connections until `stop` is dropped or used, then says goodbye. Each request
@@ -103,19 +114,26 @@ pub(super) async fn serve(
 pub(crate) async fn serve_router(
     listener: TcpListener,
     router: Router,
-    most: usize,
+    bounds: Bounds,
     mut stop: oneshot::Receiver<()>,
 ) {
     let (mut connections, mut refused) = (JoinSet::new(), JoinSet::new());
+    // The address of each connection, by the task that serves it.
+    let mut from: HashMap<task::Id, IpAddr> = HashMap::new();
+    let has_place = |ip: IpAddr, from: &HashMap<task::Id, IpAddr>| {
+        let of_it = from.values().filter(|other| **other == ip).count();
+        from.len() < bounds.connections && of_it < bounds.of_an_address
+    };
     let (closing, closed) = watch::channel(());
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) if connections.len() < most => {
+                Ok((stream, peer)) if has_place(peer.ip(), &from) => {
                     // An answer that waits for another one to be acknowledged is late.
                     let _ = stream.set_nodelay(true);
                     let router = router.clone().layer(Extension(Peer(peer)));
-                    connections.spawn(serve_connection(stream, router, closed.clone()));
+                    let task = connections.spawn(serve_connection(stream, router, closed.clone()));
+                    from.insert(task.id(), peer.ip());
                 }
                 Ok((stream, _)) if refused.len() < MAX_REFUSED => {
                     refused.spawn(turn_away(stream));
@@ -127,7 +145,9 @@ pub(crate) async fn serve_router(
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             },
-            Some(_) = connections.join_next() => {}
+            Some(ended) = connections.join_next_with_id() => {
+                from.remove(&ended.map_or_else(|panic| panic.id(), |(id, ())| id));
+            }
             Some(_) = refused.join_next() => {}
             _ = &mut stop => break,
         }
