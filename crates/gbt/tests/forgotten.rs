@@ -289,6 +289,32 @@ fn i8_a_file_stays_into_the_next_run_until_it_is_old_and_a_block_that_was_never_
 }
 
 #[test]
+fn i8_a_block_of_an_earlier_run_that_was_sent_is_news_whatever_the_node_calls_it() {
+    let mut first = World::new(vec![Core::new()]);
+    first.settle();
+    let hash = first.mine();
+    let block = file(&first, hash);
+    let mut world = polling(1);
+    world.client.replay(world.now, block.clone(), Duration::ZERO);
+    let mut was_sent = false;
+    while let Some(request) = world.client.poll_request() {
+        let answer = match request.call {
+            // The node has got it from elsewhere meanwhile.
+            Call::Submit { .. } => {
+                was_sent = true;
+                world.cores[0].take(&block.hex);
+                Some(Ok(support::result(&serde_json::json!("duplicate"))))
+            }
+            _ => world.cores[0].answer(request.id, &request.call),
+        };
+        world.client.handle_answer(world.now, request.id, answer.expect("an answer"));
+    }
+    world.settle();
+    assert!(was_sent);
+    assert_eq!(world.verdicts(), [Verdict::Accepted], "{:?}", world.events);
+}
+
+#[test]
 fn i8_a_block_that_one_node_has_in_its_chain_is_kept_whatever_another_says() {
     let mut world = World::new(vec![Core::new(), Core::new()]);
     world.settle();
