@@ -82,6 +82,8 @@ fn assemble(root: &Path, target: Option<&str>) -> anyhow::Result<String> {
     let mut cargo = Command::new("cargo");
     cargo.current_dir(root).args(["rustc", "--quiet", "--package", "midstate-sha256d", "--lib"]);
     cargo.arg("--release").args(target.map(|target| format!("--target={target}")));
+    // An incremental build, which a variable may ask for, has other instructions.
+    cargo.env("CARGO_INCREMENTAL", "0");
     // One way to write symbols, whichever is the compiler's default.
     cargo.args(["--", "-Csymbol-mangling-version=v0"]);
     cargo.arg(format!("--emit=asm={}", file.display()));
