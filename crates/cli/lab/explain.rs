@@ -37,7 +37,7 @@ const TERMS: &str = "terms";
   midstate explain --dial")]
 pub(crate) struct Args {
     /// A header: 160 hex digits, or genesis, 1, 125552 (blocks of mainnet) or regtest; or terms,
-    /// the words of mining
+    /// the words of mining, or one of them
     #[arg(value_name = "HEADER", default_value = "genesis")]
     header: String,
     /// Wait for Enter before each step, and show every round
@@ -67,6 +67,10 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<(), Failure> {
         terms::print(out);
         return Ok(());
     }
+    if let Some(meaning) = terms::meaning(&args.header) {
+        terms::print_one(&args.header, meaning, out);
+        return Ok(());
+    }
     walk::run(&args.header, &header_named(&args.header)?, args.step, out)
 }
 
@@ -89,8 +93,14 @@ fn header_named(name: &str) -> Result<Header, Failure> {
                 Failure::usage(format!("unknown header {name:?}: did you mean {meant}?"))
             }
             None => {
-                let known = "genesis, 1, 125552, regtest, terms, or a header of 160 hex digits";
-                Failure::usage(format!("cannot explain {name:?}: {error}; expected {known}"))
+                // A text of another length is hardly meant as a header.
+                let why = match name.len() {
+                    160 => format!(": {error}"),
+                    _ => String::new(),
+                };
+                let known = "genesis, 1, 125552, regtest, terms, one of the words that terms \
+                             explains, or a header of 160 hex digits";
+                Failure::usage(format!("cannot explain {name:?}{why}; expected {known}"))
             }
         }),
     }

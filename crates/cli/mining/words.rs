@@ -264,7 +264,10 @@ pub(crate) fn summary(summary: &Summary) -> Vec<String> {
         format!(
             "shares {}; best difficulty {}",
             ledger(shares),
-            units::difficulty(summary.best_difficulty),
+            match summary.best_difficulty {
+                0.0 => "none".to_owned(),
+                best => units::difficulty(best),
+            },
         ),
     ];
     lines.extend(reasons(&summary.rejects));

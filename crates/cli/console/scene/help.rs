@@ -27,7 +27,7 @@ const ROWS: [(&str, &str); 11] = [
 
 /// Paints the page.
 pub(super) fn draw(lines: &mut Lines) {
-    lines.put(Line::raw("Mining goes on. The keys:"));
+    lines.put(Line::raw("The keys:"));
     put(&KEYS, lines);
     if lines.left() > ROWS.len() + 1 {
         lines.put(Line::default());

@@ -238,7 +238,7 @@ fn u5_help_fits_a_small_terminal() {
     let mut scene = scene();
     scene.toggle_help();
     assert_snapshot!(picture(&scene, 60, 20), @r"
-Mining goes on. The keys:
+The keys:
   q       quit with a summary, as Ctrl-C does
   p       pause, and go on
   + -     one thread more, one thread fewer

@@ -159,8 +159,8 @@ fn print_short_answer(comparison: &Comparison, out: &mut Output) {
     out.prose(
         0,
         format!(
-            "What physics leaves: to erase a bit takes energy (Landauer), and the best ASIC is \
-             still {} times above the highest floor that follows from it.",
+            "What physics leaves: by Landauer's law, which says what erasing a bit takes, a chip \
+             could do with {} times less energy than the best ASIC.",
             significant(verdict.floors[2].best)
         ),
     );

@@ -87,7 +87,7 @@ fn said_by(claim: &Claim) -> String {
     let names = claim.articles.iter().zip(titles(claim));
     let names: Vec<_> = names.map(|(number, title)| format!("{number} ({title})")).collect();
     match &names[..] {
-        [] => "Claimed by one of the articles, here in our words; which one is not recorded".into(),
+        [] => "Claimed by one of the five articles, here in our words".into(),
         [one] => format!("Claimed by article {one}, here in our words"),
         [firsts @ .., last] => {
             format!("Claimed by articles {} and {last}, here in our words", firsts.join(", "))
@@ -95,7 +95,7 @@ fn said_by(claim: &Claim) -> String {
     }
 }
 
-const ONE_ALONE: &str = "One alone, with its sources: midstate econ claims 12, or midstate econ \
+const ONE_ALONE: &str = "One alone: midstate econ claims 12, or midstate econ \
     claims halving. The words: midstate explain terms";
 
 /// The answer.

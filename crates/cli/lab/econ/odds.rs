@@ -159,8 +159,8 @@ fn evening_out(blocks: u64, mean: Seconds, sheet: &mut Sheet<'_>) {
     };
     sheet.table(&[1.0, 0.5, 0.2, 0.1, 0.05, 0.01].iter().map(row).collect::<Vec<_>>());
     sheet.say(
-        "  Four times as many blocks halve the spread. Luck is never made good: it only weighs \
-         less beside a longer time.",
+        "  Four times as many blocks halve the spread. Bad luck is not made up for later; it \
+         only counts for less in a longer time.",
     );
 }
 
