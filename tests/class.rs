@@ -154,7 +154,9 @@ fn browsers_join_through_the_code_and_the_class_s_page_shows_what_they_found() {
     let url = format!("http://{}/", class.door);
     let join = |browser: &mut Browser, url: &str, size, name: &str| {
         browser.open(url, size);
-        browser.wait_until("document.getElementById('start')");
+        // A button without its script does nothing.
+        browser
+            .wait_until("document.getElementById('start') && document.readyState === 'complete'");
         browser.evaluate(&format!("document.getElementById('name').value = '{name}'"));
     };
     let start = |browser: &mut Browser| {
@@ -188,7 +190,7 @@ fn browsers_join_through_the_code_and_the_class_s_page_shows_what_they_found() {
     // A reload is the same device, and its shares are still there.
     let before = phone.evaluate("you.shares").as_u64().unwrap();
     phone.evaluate("location.reload()");
-    phone.wait_until("document.getElementById('start') && you === null");
+    phone.wait_until("document.readyState === 'complete' && you === null");
     start(&mut phone);
     phone.wait_until(&format!("you !== null && you.shares >= {before}"));
     assert_eq!(phone.text("title"), "Ada");
