@@ -12,3 +12,7 @@ mod socks;
 mod swarm;
 mod tls;
 mod trust;
+mod v2;
+#[expect(dead_code, reason = "most of it is for the tests of the client")]
+#[path = "../../../sv2/tests/play/pool.rs"]
+mod v2_pool;

@@ -1,0 +1,166 @@
+//! A pool of Stratum V2 in a link's list: the same rules as for one of V1.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use midstate_net::{Account, Connection, Dial, DialError, Dialling, PoolUrl, Route, V2Wishes};
+use midstate_stratum::Verdict;
+use mining_sv2 as mining;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::sync::watch;
+
+use crate::pipes::{Mood, Pools, Running, account};
+use crate::v2_pool::{CHANNEL, EASY, MAINNET, PUBLIC, Pool, Sent, find_share};
+
+/// `v2.example` speaks V2 while it is up; the others are pools of V1.
+struct Mixed {
+    is_up: watch::Sender<bool>,
+    others: Pools,
+}
+
+impl Dial for Mixed {
+    fn dial<'a>(&'a self, url: &'a PoolUrl, route: &'a Route) -> Dialling<'a> {
+        if url.host != "v2.example" {
+            return self.others.dial(url, route);
+        }
+        Box::pin(async move {
+            let mut is_up = self.is_up.subscribe();
+            if !*is_up.borrow_and_update() {
+                return Err(DialError::Refused(url.to_string()));
+            }
+            let (ours, theirs) = tokio::io::duplex(64 * 1024);
+            tokio::spawn(async move {
+                tokio::select! {
+                    _ = serve(theirs) => {}
+                    _ = is_up.changed() => {}
+                }
+            });
+            Ok(Connection { transport: Box::new(ours), peer: Some([192, 0, 2, 1].into()) })
+        })
+    }
+}
+
+/// A good pool, until the miner hangs up.
+async fn serve(mut stream: DuplexStream) -> io::Result<()> {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as u32;
+    let mut pool = Pool::new(Duration::from_secs(3600));
+    let mut bytes = vec![0; 4096];
+    loop {
+        let count = stream.read(&mut bytes).await?;
+        if count == 0 {
+            return Ok(());
+        }
+        let (answer, messages) = pool.receive(&bytes[..count], unix);
+        stream.write_all(&answer).await?;
+        for message in messages {
+            stream.write_all(&reply(&mut pool, message)).await?;
+        }
+    }
+}
+
+fn reply(pool: &mut Pool, mut message: Sent) -> Vec<u8> {
+    match message.kind {
+        common_messages_sv2::MESSAGE_TYPE_SETUP_CONNECTION => pool.say(
+            common_messages_sv2::MESSAGE_TYPE_SETUP_CONNECTION_SUCCESS,
+            common_messages_sv2::SetupConnectionSuccess { used_version: 2, flags: 0 },
+        ),
+        mining::MESSAGE_TYPE_OPEN_STANDARD_MINING_CHANNEL => {
+            let opened = mining::OpenStandardMiningChannelSuccess {
+                request_id: 1,
+                channel_id: CHANNEL,
+                target: (&EASY).into(),
+                extranonce_prefix: binary_sv2::B032::new(&[1, 2, 3, 4]).unwrap(),
+                group_channel_id: 0,
+            };
+            let root = [3; 32];
+            // Its number is in the pool's name, as the harness wants it.
+            let job = mining::NewMiningJob {
+                channel_id: CHANNEL,
+                job_id: 2,
+                min_ntime: binary_sv2::Sv2Option::new(None),
+                version: 0x2000_0000,
+                merkle_root: (&root).into(),
+            };
+            let block = mining::SetNewPrevHash {
+                channel_id: CHANNEL,
+                job_id: 2,
+                prev_hash: (&[0x11; 32]).into(),
+                min_ntime: 1_700_000_000,
+                nbits: MAINNET,
+            };
+            let opened =
+                pool.say(mining::MESSAGE_TYPE_OPEN_STANDARD_MINING_CHANNEL_SUCCESS, opened);
+            let job = pool.say(mining::MESSAGE_TYPE_NEW_MINING_JOB, job);
+            let block = pool.say(mining::MESSAGE_TYPE_MINING_SET_NEW_PREV_HASH, block);
+            [opened, job, block].concat()
+        }
+        mining::MESSAGE_TYPE_SUBMIT_SHARES_STANDARD => {
+            let share: mining::SubmitSharesStandard =
+                binary_sv2::from_bytes(&mut message.payload).unwrap();
+            let accepted = mining::SubmitSharesSuccess {
+                channel_id: CHANNEL,
+                last_sequence_number: share.sequence_number,
+                new_submits_accepted_count: 1,
+                new_shares_sum: 1,
+            };
+            pool.say(mining::MESSAGE_TYPE_SUBMIT_SHARES_SUCCESS, accepted)
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn v2_account(key: &str) -> Account {
+    let url = format!("stratum2+tcp://v2.example:3333/{key}");
+    Account { v2: V2Wishes::default(), ..account(&url) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_v2_pool_takes_shares_and_a_v1_pool_stands_in_while_it_is_down() {
+    let others = Pools::default();
+    others.set("one.example", Mood::Good);
+    let (is_up, _) = watch::channel(true);
+    let mixed = Arc::new(Mixed { is_up, others });
+    let accounts = vec![v2_account(PUBLIC), account("one.example:3333")];
+    let mut running = Running::start_by(Arc::clone(&mixed) as Arc<dyn Dial>, accounts, None);
+    running.until(|running| running.pool() == Some("2")).await;
+    assert!(running.seconds() < 1.0);
+    running.shares.send(find_share(running.job.as_ref().unwrap(), 0)).unwrap();
+    running.until(|running| running.verdicts.len() == 1).await;
+    assert_eq!(running.verdicts[0].1, Verdict::Accepted);
+
+    mixed.is_up.send_replace(false);
+    running.until(|running| running.pool() == Some("one.example")).await;
+    assert!(running.lost.iter().any(|why| why.contains("refused")), "{:?}", running.lost);
+    mixed.is_up.send_replace(true);
+    running.until(|running| running.pool() == Some("2")).await;
+    running.shares.send(find_share(running.job.as_ref().unwrap(), 1)).unwrap();
+    running.until(|running| running.verdicts.len() == 2).await;
+    assert_eq!(running.verdicts[1].1, Verdict::Accepted);
+    let about_v2 = |text: &String| text.contains("authority");
+    assert!(!running.warnings.iter().any(about_v2), "{:?}", running.warnings);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_v2_pool_that_cannot_prove_its_key_is_never_worked_for() {
+    let others = Pools::default();
+    others.set("one.example", Mood::Good);
+    let (is_up, _) = watch::channel(true);
+    let mixed = Arc::new(Mixed { is_up, others });
+    let other_key = "9bXiEd8boQVhq7WddEcERUL5tyyJVFYdU8th3HfbNXK3Yw6GRXh";
+    let accounts = vec![v2_account(other_key), account("one.example:3333")];
+    let mut running = Running::start_by(Arc::clone(&mixed) as Arc<dyn Dial>, accounts, None);
+    running.until(|running| running.pool() == Some("one.example")).await;
+    assert!(running.lost[0].contains("did not sign"), "{:?}", running.lost);
+    assert_eq!(running.verdicts, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_v2_pool_without_a_key_is_worked_for_with_a_warning() {
+    let (is_up, _) = watch::channel(true);
+    let mixed: Arc<dyn Dial> = Arc::new(Mixed { is_up, others: Pools::default() });
+    let mut running = Running::start_by(mixed, vec![v2_account("")], None);
+    running.until(|running| running.pool() == Some("2")).await;
+    assert_eq!(running.warnings.len(), 1, "{:?}", running.warnings);
+    assert!(running.warnings[0].contains("no authority key"), "{:?}", running.warnings);
+}
