@@ -189,9 +189,9 @@ impl<'a> Walk<'a> {
         self.say(&format!(
             "bits {} say that the target is {} bytes long (0x{:02x}) and begins with {:06x}: it \
              is 0x{:06x} x 256^({} - 3), since three bytes are given. The hash has {zeros} zero \
-             bits in front and {}. The target of difficulty 1 divided by the hash is {}: up to that \
-             difficulty the hash would have been good enough. One hash in {} meets this target, \
-             and no one can know beforehand which nonce will.",
+             bits in front and {}. The target of difficulty 1 divided by the hash is {}: up to \
+             that difficulty the hash would have been good enough. One hash in {} meets this \
+             target, and no one can know beforehand which nonce will.",
             header.bits,
             header.bits.to_consensus() >> 24,
             header.bits.to_consensus() >> 24,
