@@ -43,14 +43,14 @@ function timeWords() {
 }
 
 function drawSum() {
-  put('rate-error', now.error === null ? '' : '± ' + Math.round(100 * now.error) + ' %');
+  put('rate-error', now.error === null ? '' : '±\u00a0' + Math.round(100 * now.error) + '\u00a0%');
   put('rate', now.hps === null ? '-' : rate(now.hps));
   put('fraction', now.hps ? 'this class is ' + fraction(now.hps / now.reference.hps)
     + ' of one ' + now.reference.name : 'too few shares to tell');
   put('crowd', [count(now.devices, 'device'), now.miners > 0 ? count(now.miners, 'miner') : '']
     .filter(Boolean).join(', '));
-  put('last', now.last === null ? '' : 'Block ' + grouped(now.last.height) + ': ' + now.last.name
-    + ', after ' + duration(now.last.seconds));
+  put('last', now.last === null ? '' : 'Block ' + grouped(now.last.height) + ': ' + now.last.name);
+  put('last-took', now.last === null ? '' : 'after ' + took(now.last.seconds));
 }
 
 function drawNext() {
@@ -63,7 +63,7 @@ function drawNext() {
     : 'nearest miss: ' + now.nearest.name + ', ' + percent(now.nearest.fraction) + ' of the difficulty');
 }
 
-const percent = fraction => (100 * fraction).toPrecision(2).replace(/\.0$/, '') + ' %';
+const percent = fraction => (100 * fraction).toPrecision(2).replace(/\.0$/, '') + '\u00a0%';
 
 // Four modules of white around it, as a camera needs.
 function drawQr() {
@@ -115,7 +115,8 @@ function whisker(row, axis) {
 }
 
 function nameItem(row, axis) {
-  const item = make('li', [row.kind, row.here ? '' : 'gone'].join(' '));
+  // In the end nobody is there any more, and that says nothing.
+  const item = make('li', [row.kind, row.here || now.over ? '' : 'gone'].join(' '));
   const name = make('span', 'name', row.name);
   if (KINDS[row.kind]) name.append(make('small', '', KINDS[row.kind]));
   const blocks = make('span', row.blocks > 0 ? 'blocks' : 'blocks none', grouped(row.blocks));
@@ -147,6 +148,21 @@ function layout(list) {
   return { columns, perColumn, dense, scale: dense ? 1 : Math.max(scale, 1) };
 }
 
+// Above every column of names: what its numbers are.
+function drawHeads(columns, dense) {
+  const heads = byId('heads');
+  const key = [columns, dense, now.over].join();
+  if (heads.dataset.key === key) return;
+  heads.dataset.key = key;
+  heads.style.gridTemplateColumns = 'repeat(' + columns + ', minmax(0, 1fr))';
+  heads.replaceChildren(...Array.from({ length: columns }, () => {
+    const head = make('span');
+    head.append(make('span', '', 'blocks, name'));
+    if (!dense) head.append(make('span', '', now.over ? 'rate at the end' : 'rate now'));
+    return head;
+  }));
+}
+
 function drawNames() {
   const list = byId('names');
   const { columns, perColumn, dense, scale } = layout(list);
@@ -161,6 +177,7 @@ function drawNames() {
   list.style.gridTemplateColumns = 'repeat(' + columns + ', minmax(0, 1fr))';
   if (axis !== null) list.style.setProperty('--decades', axis.high - axis.low);
   list.replaceChildren(...rows.map(row => nameItem(row, axis)));
+  drawHeads(columns, dense);
   put('names-words', now.over ? 'Final standings'
     : count(now.rows.length, 'name') + (turns > 1 ? ', part ' + (turn + 1) + ' of ' + turns : ''));
   put('axis-words', axis === null || dense ? ''
@@ -212,7 +229,7 @@ function drawWaits() {
     label(left - 3, top + 5, grouped(Math.round(most)), 'end'),
     label(left - 3, bottom, '0', 'end'),
     label(left, top - 4, 'blocks', 'start'),
-    ...[0, 2, 4].map(times => label(x(2 * times), bottom + 16 * unit, grouped(Math.round(times * mean)) + ' s', 'middle')));
+    ...[0, 2, 4].map(times => label(x(2 * times), bottom + 16 * unit, grouped(Math.round(times * mean)) + '\u00a0s', 'middle')));
 }
 
 function drawDifficulties() {
@@ -245,7 +262,7 @@ function flash() {
   seenHeight = height;
   if (!isNew) return;
   put('winner', last.name);
-  put('won', 'found block ' + grouped(height) + ' after ' + duration(last.seconds));
+  put('won', 'found block ' + grouped(height) + ' after ' + took(last.seconds));
   put('said', last.name + ' found block ' + height);
   byId('flash').hidden = false;
   clearTimeout(flashEnds);

@@ -10,7 +10,7 @@ const SHARE_SECONDS = 0.1;
 // Nonces of a worker's first share, before its speed is known.
 const FIRST_NONCES = 256;
 // The rate is that of the last seconds.
-const RATE_SECONDS = 5;
+const RATE_SECONDS = 10;
 const MOST_WORKERS = 16;
 
 // One processor is left to the page, where there are several.
@@ -20,8 +20,8 @@ function workersHere() {
 }
 
 class Desk {
-  // `found(piece, hits)` is called with hits, `finished(piece)` when a piece is done, and
-  // `broken(words)` if no worker can go on.
+  // `found(piece, hits)` is called with hits, `finished(piece)` when a piece is done, and `broken(why)`
+  // if no worker can go on: `unloaded` (no script came), `wrong` or `crashed`.
   constructor({ found, finished, broken }) {
     Object.assign(this, { found, finished, broken });
     this.workers = [];
@@ -39,9 +39,9 @@ class Desk {
 
   start() {
     for (let i = 0; i < workersHere(); i++) {
-      const worker = { thread: new Worker('worker.js'), perSecond: 0, idle: false, resting: null };
+      const worker = { thread: new Worker('worker.js'), perSecond: 0, idle: false, isReady: false, resting: null };
       worker.thread.onmessage = ({ data }) => this.hear(worker, data);
-      worker.thread.onerror = event => this.lose(worker, event.message || 'A worker did not start.');
+      worker.thread.onerror = () => this.lose(worker, worker.isReady ? 'crashed' : 'unloaded');
       this.workers.push(worker);
     }
   }
@@ -81,26 +81,31 @@ class Desk {
   // Hashes a second, rests and all; null before there is anything to divide.
   rate() {
     const now = performance.now();
-    this.samples = this.samples.filter(({ at }) => now - at < RATE_SECONDS * 1000);
+    const since = now - RATE_SECONDS * 1000;
+    this.samples = this.samples.filter(({ to }) => to > since);
     const seconds = Math.min(now - this.begun, RATE_SECONDS * 1000) / 1000;
-    const hashes = this.samples.reduce((sum, sample) => sum + sample.hashes, 0);
+    // A share counts evenly over its hashing and the rest behind it: a long rest is no hole.
+    const part = ({ from, to }) => Math.max(Math.min(to, now) - Math.max(from, since), 0) / (to - from);
+    const hashes = this.samples.reduce((sum, sample) => sum + sample.hashes * part(sample), 0);
     return this.kernel === null || seconds < 0.5 ? null : hashes / seconds;
   }
 
   hear(worker, news) {
     this.heardAt = performance.now();
     if (news.broken) {
-      this.lose(worker, news.broken);
+      this.lose(worker, 'wrong');
       return;
     }
     if (news.ready) {
       this.kernel = news.ready;
+      worker.isReady = true;
       this.begun = Math.max(this.begun, performance.now() - 500);
       this.send(worker);
       return;
     }
     const { piece, hashes, seconds, hits } = news;
-    this.samples.push({ at: performance.now(), hashes });
+    const from = performance.now() - seconds * 1000;
+    this.samples.push({ from, to: from + Math.max(seconds * 1000 / this.effort, 1), hashes });
     if (seconds > 0.002) worker.perSecond = hashes / worker.midstates / seconds;
     else worker.perSecond *= 4;
     if (this.work !== null && piece === this.work.piece) {
@@ -133,10 +138,10 @@ class Desk {
     for (const worker of this.workers.filter(worker => worker.idle)) this.send(worker);
   }
 
-  lose(worker, words) {
+  lose(worker, why) {
     worker.thread.terminate();
     if (!worker.idle && worker.midstates) this.out -= 1;
     this.workers = this.workers.filter(other => other !== worker);
-    if (this.workers.length === 0) this.broken(words);
+    if (this.workers.length === 0) this.broken(why);
   }
 }

@@ -14,6 +14,8 @@ const DEAF_AFTER = 12000;
 // After so long without a tick, and no hash meanwhile, the device has slept.
 const SLEPT_AFTER = 5000;
 const MOMENT = 5000;
+// How often workers are started again that got no script, though the class answers.
+const MOST_LOADS = 3;
 
 let device = null;
 let desk = null;
@@ -36,6 +38,9 @@ function setState(state) {
   if (state !== 'out') put('said', STATES[state]);
 }
 
+const AWAY = 'No connection with the class, trying again. Has the class ended?';
+const isAway = () => document.body.dataset.state === 'away';
+
 function complain(words) {
   put('error', words);
   byId('start').disabled = false;
@@ -50,35 +55,40 @@ function ordinal(place) {
 
 function draw() {
   const own = desk === null || desk.paused ? null : desk.rate();
-  put('rate', rate(own));
+  if (desk !== null) put('rate', own !== null ? rate(own) : desk.paused ? 'paused' : 'starting');
   if (machines.length > 0) drawLadder(machines, 'This device', own ?? you?.hps ?? 0);
-  if (you === null) return;
+  if (you === null) {
+    if (desk !== null) put('searching', isAway() ? AWAY : '');
+    return;
+  }
   put('title', you.name);
   put('blocks', grouped(you.blocks));
   put('shares', grouped(you.shares));
   put('place', ordinal(you.place));
   put('of', 'of ' + grouped(you.of));
-  const error = you.error === null ? '' : ' ± ' + Math.round(100 * you.error) + ' %';
+  const error = you.error === null ? '' : ' ±\u00a0' + Math.round(100 * you.error) + '\u00a0%';
   put('counted', you.hps === null
     ? 'too few shares yet for the class to tell your rate'
     : 'by its shares, as the class counts: ' + rate(you.hps) + error);
   put('best', you.best === null ? 'none yet' : 'one in ' + large(you.best * HASHES));
-  const needed = you.class.difficulty / (you.best ?? Infinity);
-  put('best-words', you.best === null ? ''
-    : needed > 1 ? '; a block needs ' + 'one in ' + large(you.class.difficulty * HASHES) : ', good for a block');
-  const lost = [[you.stale, 'too late'], [you.rejected, 'rejected']].filter(([number]) => number > 0);
-  put('lost', lost.map(([number, what]) => count(number, 'share') + ' ' + what).join(', '));
+  // The difficulty was another one when that hash was found: neither says whether it was a block.
+  put('best-words', you.over ? '' : '. A block needs one in ' + large(you.class.difficulty * HASHES) + ' now.');
+  const lost = [
+    [you.stale, ' too late: the block had been found before. That is nobody\'s fault.'],
+    [you.rejected, ' rejected: this device computed wrongly.'],
+  ].filter(([number]) => number > 0);
+  put('lost', lost.map(([number, what]) => count(number, 'share') + what).join(' '));
   drawClass(you.class);
 }
 
 function drawClass(all) {
   const since = all.since + (performance.now() - heardAt) / 1000;
-  put('searching', you.over ? 'The class has ended.'
+  put('searching', you.over ? reason('over') : isAway() ? AWAY
     : 'Searching block ' + grouped(all.height) + ' for ' + duration(since)
       + (all.expected === null ? '' : '; the class finds one every ' + duration(all.expected) + ' on average'));
   const { last } = all;
   put('last', last === null ? ''
-    : 'Block ' + grouped(last.height) + ': ' + (last.you ? 'you' : last.name) + ', after ' + duration(last.seconds));
+    : 'Block ' + grouped(last.height) + ': ' + (last.you ? 'you' : last.name) + ', after ' + took(last.seconds));
   put('all', count(all.devices, 'device')
     + (all.hps === null ? '' : ', ' + rate(all.hps) + ' together'
       + (you.hps ? '; you are ' + fraction(you.hps / all.hps) + ' of it' : '')));
@@ -119,14 +129,29 @@ const post = (path, body) => fetch(path, {
   method: 'POST', headers: { 'content-type': 'application/json' }, body,
 });
 
-const wordsOf = (answer, body) => body?.words || 'The class answered ' + answer.status + '.';
+// By the name of an error: the words for a pupil.
+const REASONS = {
+  'wrong-code': 'This is not the code of this class. The code is on the class\'s screen.',
+  over: 'The class has ended.',
+  replaced: 'Another page on this device hashes for the class now. This one has stopped.',
+  dropped: 'The class has dropped this device: what it sent made no sense, or was too much. '
+    + 'Load the page again to join anew.',
+  'bad-request': 'The class did not understand this page. Load the page again.',
+  unloaded: 'This browser starts no worker for this page. Try another browser.',
+  wrong: 'This browser computes a known hash wrongly. Try another browser.',
+  crashed: 'This browser has stopped hashing. Load the page again.',
+};
+const reason = (name, words) => REASONS[name] ?? (words ? words[0].toUpperCase() + words.slice(1) + '.'
+  : 'The answer is not that of a class. Is the address right?');
+
+const codeInUrl = () => location.hash.slice(1).replace(/[^0-9]/g, '').slice(0, 6);
 
 async function join() {
   const body = JSON.stringify({ code: byId('code').value, name: byId('name').value });
   const answer = await post('join', body);
   const said = await answer.json().catch(() => null);
-  if (!answer.ok) throw new Error(wordsOf(answer, said));
-  return { token: said.device, name: said.name };
+  if (!answer.ok || said === null) throw new Error(reason(said?.error, said?.words));
+  return { token: said.device, name: said.name, code: byId('code').value.replace(/[^0-9]/g, '') };
 }
 
 async function start(event) {
@@ -143,11 +168,14 @@ async function start(event) {
     return;
   }
   remember(device);
+  // An old code in the URL would win at a reload.
+  if (codeInUrl() !== '') history.replaceState(null, '', '#' + device.code);
   put('title', device.name);
   byId('join').hidden = true;
   byId('running').hidden = false;
   setState('starting');
-  desk = new Desk({ found, finished, broken: words => finish('ended', words) });
+  loads = 0;
+  desk = new Desk({ found, finished, broken });
   // A browser may remember where the slider was.
   takeEffort();
   desk.start();
@@ -155,6 +183,20 @@ async function start(event) {
   byId('pause').focus();
   listen();
   ticking = setInterval(tick, 250);
+}
+
+// No worker goes on. One whose script did not come starts again when the class answers.
+let loads = 0;
+async function broken(why) {
+  if (why !== 'unloaded' || loads >= MOST_LOADS) {
+    finish('ended', reason(why));
+    return;
+  }
+  loads += 1;
+  const mine = desk;
+  await sleep(RETRY_AFTER[0]);
+  await askClass();
+  if (desk !== null && desk === mine) desk.start();
 }
 
 // Back to the form, since the class does not know the device, or not any more.
@@ -176,9 +218,13 @@ function leave(words) {
 function finish(state, words) {
   stop();
   setState(state);
-  put('searching', words);
+  if (you !== null && state === 'over') {
+    you.over = true;
+    draw();
+  }
+  // One of the two is shown.
+  put(state === 'over' ? 'searching' : 'lost', words);
   put('said', words);
-  put('lost', words);
 }
 
 function stop() {
@@ -205,9 +251,9 @@ function listen() {
   on('you', news => {
     you = news;
     draw();
-    if (news.over) finish('over', 'The class has ended.');
+    if (news.over) finish('over', reason('over'));
   });
-  on('end', ({ why, words }) => finish(why === 'over' ? 'over' : 'ended', words));
+  on('end', ({ why, words }) => finish(why === 'over' ? 'over' : 'ended', reason(why, words)));
   source.addEventListener('error', () => {
     // Cut off, it connects again by itself; turned away, it does not, and a report learns why.
     if (source !== null && source.readyState === EventSource.CLOSED) {
@@ -217,9 +263,13 @@ function listen() {
 }
 
 async function askWhy() {
-  if (desk === null) return;
-  await send({ piece: desk.work?.piece ?? 0, done: desk.done, hits: [] });
+  await askClass();
   if (desk !== null) listen();
+}
+
+// Until it answers.
+async function askClass() {
+  if (desk !== null) await send({ piece: desk.work?.piece ?? 0, done: desk.done, hits: [] });
 }
 
 // By piece, oldest first: the hits that are not yet answered, the hashes done, and those told.
@@ -305,12 +355,11 @@ function take(report, answer, said) {
       leave('The class does not know this device any more. Join again.');
       return true;
     case 410:
-      finish(said?.error === 'over' ? 'over' : 'ended', wordsOf(answer, said));
+      finish(said?.error === 'over' ? 'over' : 'ended', reason(said?.error, said?.words));
       return true;
     case 400:
     case 413:
       reportOf(report.piece).hits.splice(0, report.hits.length);
-      put('lost', wordsOf(answer, said));
       break;
     default:
       return false;
@@ -345,7 +394,7 @@ function tick() {
     listen();
   }
   const connected = source !== null && source.readyState === EventSource.OPEN;
-  if (heardAt > 0 && (!connected || unanswered || silent > AWAY_AFTER)) setState('away');
+  if (unanswered || (heardAt > 0 && (!connected || silent > AWAY_AFTER))) setState('away');
   else if (desk.paused) setState('paused');
   else setState(desk.kernel === null || desk.work === null ? 'starting' : 'mining');
   draw();
@@ -357,6 +406,7 @@ function tick() {
 // The form: for a device that the class knows already, a button is enough.
 function offer(known, name) {
   device = known;
+  put('join-title', known === null ? 'Join' : 'Welcome back');
   byId('asked').hidden = known !== null;
   byId('code').required = known === null;
   byId('name').value = name;
@@ -373,7 +423,7 @@ function loadMachines() {
 byId('join').addEventListener('submit', start);
 function takeEffort() {
   const { value } = byId('effort');
-  put('effort-words', value + ' %');
+  put('effort-words', value + '\u00a0%');
   byId('effort').setAttribute('aria-valuetext', value + ' percent');
   if (desk !== null) desk.setEffort(value / 100);
 }
@@ -387,7 +437,27 @@ byId('pause').addEventListener('click', () => {
   put('pause', desk.paused ? 'Go on' : 'Pause');
   tick();
 });
-// The code of the QR code, which no browser sends anywhere.
-byId('code').value = location.hash.slice(1).replace(/[^0-9]/g, '').slice(0, 6);
-offer(remembered(), '');
+
+// A device that joined by another code belongs to another class, and one may be forgotten: then the form.
+async function begin() {
+  // The code of the QR code, which no browser sends anywhere.
+  const code = codeInUrl();
+  byId('code').value = code;
+  const known = remembered();
+  const belongs = known !== null && (code === '' || code === known.code);
+  offer(belongs ? known : null, '');
+  if (!belongs) return;
+  const answer = await post('hits?device=' + known.token, '{"piece":0,"done":0,"hits":[]}').catch(() => null);
+  const error = (await answer?.json().catch(() => null))?.error;
+  // It is still the form's turn, and the class does not know the device, or not any more.
+  if ([404, 410].includes(answer?.status) && desk === null && device === known) {
+    offer(null, known.name);
+    if (error === 'over') complain(reason('over'));
+  }
+}
+
+addEventListener('hashchange', () => {
+  if (desk === null || codeInUrl() !== device.code) location.reload();
+});
+begin();
 loadMachines();

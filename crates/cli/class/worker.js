@@ -3,7 +3,7 @@
 //
 //   to it    { work, first, end }          `work` as `prepare` in kernel.js takes it, with its piece
 //   from it  { ready: 'module' }           or 'script'; once
-//            { broken: 'words' }           instead: this browser computes wrongly
+//            { broken: true }              instead: this browser computes wrongly
 //            { piece, hashes, seconds, hits }
 'use strict';
 
@@ -23,7 +23,7 @@ async function open() {
 
 open().then(([kernel, name]) => {
   if (kernel === null) {
-    postMessage({ broken: 'This browser computes a known hash wrongly.' });
+    postMessage({ broken: true });
     return;
   }
   let prepared = null;

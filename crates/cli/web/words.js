@@ -1,5 +1,6 @@
-// Numbers in words, as the program says them, and text into a page: for the page of --web and for the
-// pages of a class. Whatever others may have written goes to a page as text, never as HTML.
+// Numbers in words, as the program says them, but never torn from their units, and text into a page: for
+// the page of --web and for the pages of a class. Whatever others may have written goes to a page as text,
+// never as HTML.
 'use strict';
 
 const byId = id => document.getElementById(id);
@@ -21,8 +22,8 @@ function significant(value) {
 
 function si(value) {
   const fit = PREFIXES.find(([scale]) => value >= scale * 0.9995);
-  if (fit) return significant(value / fit[0]) + ' ' + fit[1];
-  return value === 0 ? '0 ' : exponent(value) + ' ';
+  if (fit) return significant(value / fit[0]) + '\u00a0' + fit[1];
+  return (value === 0 ? '0' : exponent(value)) + '\u00a0';
 }
 
 const rate = value => (value === null ? '-' : si(value) + 'H/s');
@@ -40,27 +41,30 @@ const count = (value, noun) => grouped(value) + ' ' + noun + (value === 1 ? '' :
 function duration(seconds) {
   const whole = Math.floor(seconds);
   const two = value => String(value).padStart(2, '0');
-  if (seconds < 10) return seconds.toFixed(1) + ' s';
-  if (seconds < 60) return whole + ' s';
-  if (seconds < 3600) return Math.floor(whole / 60) + ' min ' + two(whole % 60) + ' s';
+  if (seconds < 10) return seconds.toFixed(1) + '\u00a0s';
+  if (seconds < 60) return whole + '\u00a0s';
+  if (seconds < 3600) return Math.floor(whole / 60) + '\u00a0min\u00a0' + two(whole % 60) + '\u00a0s';
   if (seconds < 172800) {
-    return Math.floor(whole / 3600) + ' h ' + two(Math.floor(whole / 60) % 60) + ' min';
+    return Math.floor(whole / 3600) + '\u00a0h\u00a0' + two(Math.floor(whole / 60) % 60) + '\u00a0min';
   }
   const days = seconds / 86400;
   const years = days / 365.25;
-  if (years < 2) return significant(days) + ' days';
-  if (years < 1e6) return significant(years) + ' years';
-  if (years < 1e9) return significant(years / 1e6) + ' million years';
-  if (years < 1e12) return significant(years / 1e9) + ' billion years';
-  return exponent(years) + ' years';
+  if (years < 2) return significant(days) + '\u00a0days';
+  if (years < 1e6) return significant(years) + '\u00a0years';
+  if (years < 1e9) return significant(years / 1e6) + '\u00a0million\u00a0years';
+  if (years < 1e12) return significant(years / 1e9) + '\u00a0billion\u00a0years';
+  return exponent(years) + '\u00a0years';
 }
+
+// How long something took: no clock runs beside it, so it is rounded, not cut.
+const took = seconds => duration(seconds < 10 ? seconds : Math.round(seconds));
 
 // `3 million` for large numbers.
 function large(value) {
   const names = [[1e12, 'trillion'], [1e9, 'billion'], [1e6, 'million']];
   const fit = names.find(([scale]) => value >= scale * 0.995);
   const rounded = part => grouped(Number(part.toPrecision(part < 1000 ? 2 : 3)));
-  return fit ? rounded(value / fit[0]) + ' ' + fit[1] : rounded(Math.max(value, 1));
+  return fit ? rounded(value / fit[0]) + '\u00a0' + fit[1] : rounded(Math.max(value, 1));
 }
 
 // `1/24` for a part of a whole.
