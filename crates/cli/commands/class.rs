@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use midstate_chain::Target;
 use midstate_classroom::{Class, ClassLimits};
 use midstate_economics::hardware;
 use midstate_net::{
@@ -107,10 +106,11 @@ async fn class(args: Args, choice: Choice, out: &mut Output) -> Result<(), Failu
     };
     let password = config.host_password.clone().unwrap_or_default();
     let (pace, now) = (args.pace as f64, PoolServer::now());
-    // What this machine alone needs that long for; devices that join are followed soon enough.
-    let difficulty = choice.measure(MEASURING)?.median * pace / Target::HASHES_AT_DIFFICULTY_1;
+    let pace = PaceConfig::new(pace);
+    // By this machine alone; devices that join are followed soon enough.
+    let difficulty = pace.first_difficulty(choice.measure(MEASURING)?.median);
     let pool = RegtestPool::new(config, TAG.to_vec(), now)
-        .and_then(|pool| pool.with_pace(PaceConfig::new(pace), difficulty, now))
+        .and_then(|pool| pool.with_pace(pace, difficulty, now))
         .map_err(|error| Failure::usage(format!("--pace: {error}")))?;
     let block = (pool.chain().height() + 1, pool.block_difficulty());
     let class = Class::new(now, code.clone(), TEACHER, block, ClassLimits::default());

@@ -108,6 +108,14 @@ pub struct WorkerStats {
     pub work: u64,
 }
 
+impl Miner {
+    /// The line of the standings that its shares count in.
+    pub fn label(&self) -> Label {
+        let &Self { ref worker, is_host, is_device, .. } = self;
+        Label { worker: worker.clone(), is_host, is_device }
+    }
+}
+
 /// A line of the standings: all sessions with the same name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Label {

@@ -490,8 +490,7 @@ impl Pool {
     /// The line of the standings that a miner's shares count in. A new name may push out the one
     /// that has done least.
     fn standing(&mut self, miner: &Miner) -> &mut WorkerStats {
-        let &Miner { ref worker, is_host, is_device, .. } = miner;
-        let label = Label { worker: worker.clone(), is_host, is_device };
+        let label = miner.label();
         if !self.standings.contains_key(&label) && self.standings.len() >= self.config.bounds.names
         {
             let guests = self.standings.iter().filter(|(label, _)| !label.is_host);

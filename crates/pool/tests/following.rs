@@ -229,7 +229,7 @@ fn wishes_without_end_fill_no_memory_and_leave_the_newest_jobs_open() {
 
 /// A pace whose blocks may take a few hashes.
 fn pace(seconds: f64, blocks: u32) -> PaceConfig {
-    PaceConfig { seconds, blocks, easiest: 1e-9 }
+    PaceConfig { seconds, blocks, first_blocks: blocks, easiest: 1e-9 }
 }
 
 /// Finds and brings a share of the seat's newest job; whether it was a block.
@@ -270,7 +270,8 @@ fn block_difficulty_follows_the_counted_rate_every_six_blocks() {
     let bits = pool.chain().template(NOW).job.bits.to_target().unwrap();
     assert_eq!(bits.difficulty(), harder, "the headers say so");
     // The class has left: no block comes, and the next one does not become an endless one.
-    let due = after(seconds + 240.0);
+    // The rate is not found yet: half of the time that a class has later.
+    let due = after(seconds + 120.0);
     while pool.poll_timeout() < due {
         let now = pool.poll_timeout();
         pool.handle_timeout(now);
