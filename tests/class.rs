@@ -79,10 +79,13 @@ fn devices_a_miner_and_a_plain_client_mine_together_and_all_books_agree_to_the_s
     });
 
     let (standings, left) = (RefCell::new(Vec::new()), RefCell::new(Vec::new()));
+    let own_blocks = RefCell::new(Vec::new());
     let summary = class.program.wait_for(|event| {
         match event["event"].as_str() {
             Some("standing") => standings.borrow_mut().push(event.clone()),
             Some("miner") if event["state"] == "left" => left.borrow_mut().push(event.clone()),
+            // Whatever it told of times and tries would be this machine's alone.
+            Some("block") => own_blocks.borrow_mut().push(event["seconds"].clone()),
             _ => {}
         }
         event["event"] == "summary"
@@ -108,18 +111,22 @@ fn devices_a_miner_and_a_plain_client_mine_together_and_all_books_agree_to_the_s
         assert!(accepted > 0 && rejected == 0, "{name}: {row}");
         let claimed = row["claimed"].as_u64().unwrap();
         assert!(claimed > 0 && claimed <= hashes, "{name} claims {claimed} of {hashes}");
-        let by_event: u64 = left
+        let mut by_event = left
             .iter()
             .filter(|event| event["worker"] == **name && event["device"] == true)
-            .map(|event| event["accepted"].as_u64().unwrap())
-            .sum();
-        assert_eq!(by_event, accepted, "{name}: {left:?}");
+            .map(|event| event["accepted"].as_u64().unwrap());
+        assert_eq!(by_event.next_back(), Some(accepted), "{name}: {left:?}");
+        assert_eq!(row["here"], true, "it stayed to the end: {row}");
     }
     let plain = row("miner", "plain");
     assert_eq!((&plain["shares"], &plain["rejected"]), (&json!(0), &json!(1)));
     let teacher = row("teacher", "teacher's machine");
     assert_eq!(teacher["shares"], summary["shares"]["accepted"]);
     assert_eq!(teacher["blocks"], summary["blocks"]["accepted"]);
+    assert_eq!((&teacher["here"], &plain["here"]), (&json!(true), &json!(false)));
+    let own_blocks = own_blocks.into_inner();
+    assert_eq!(teacher["blocks"], own_blocks.len());
+    assert!(own_blocks.iter().all(Value::is_null), "{own_blocks:?}");
     miner.signal("INT");
     let own = miner.wait_for(|event| event["event"] == "summary");
     let ada = row("miner", "Ada");
@@ -279,7 +286,9 @@ fn s10_who_guesses_sends_junk_or_floods_is_told_and_dropped_and_nobody_else_suff
     let bodies = ["", "{", "[]", r#"{"piece":-1}"#, r#"{"piece":1,"hits":[[99999,0]],"done":0}"#];
     let mut statuses = Vec::new();
     for body in bodies.iter().cycle().take(20) {
-        statuses.push(junk.post(body).unwrap().0);
+        let (status, answer) = junk.post(body).unwrap();
+        statuses.push(status);
+        assert!(!answer.to_string().contains(" line "), "no word of the parser's: {answer}");
     }
     assert!(statuses[..4].iter().all(|status| *status == 400), "{statuses:?}");
     assert_eq!(statuses.last(), Some(&410), "{statuses:?}");
@@ -308,12 +317,17 @@ fn s10_who_guesses_sends_junk_or_floods_is_told_and_dropped_and_nobody_else_suff
     };
     assert_eq!(join("evil.example", "").1["error"], "host");
     assert_eq!(join(&class.door, "Origin: http://evil.example\r\n").1["error"], "origin");
-    let get = |path: &str, host: &str| {
+    let ask = |path: &str, host: &str| {
         let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-        send(&class.door, &request).unwrap().0
+        send(&class.door, &request).unwrap()
     };
+    let get = |path: &str, host: &str| ask(path, host).0;
     assert_eq!((get("/", &class.door), get("/class", &class.door)), (200, 200));
-    assert_eq!(get("/class", "192.0.2.1"), 403, "not under a name that others have");
+    let (status, answer) = ask("/class", "192.0.2.1");
+    assert_eq!((status, &answer["error"]), (403, &json!("not-here")), "a name that others have");
+    let (_, port) = class.door.rsplit_once(':').unwrap();
+    let page = format!("http://127.0.0.1:{port}/class");
+    assert!(answer["words"].as_str().unwrap().contains(&page), "{answer}");
     assert_eq!((get("/join", &class.door), get("/etc/passwd", &class.door)), (405, 404));
     assert_eq!(get("/work?device=0123456789abcdef0123456789abcdef", &class.door), 404);
 

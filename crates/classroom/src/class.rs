@@ -366,6 +366,7 @@ impl Class {
     /// The class has ended: everybody leaves, nobody joins, nothing counts any more.
     pub fn end(&mut self, pool: &mut impl Seats) {
         self.is_over = true;
+        self.record.end();
         let seats = self.devices.values_mut().filter_map(|device| device.seat.take());
         let mut seats: Vec<_> = seats.collect();
         seats.sort_unstable();

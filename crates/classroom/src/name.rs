@@ -20,12 +20,13 @@ pub(crate) fn clean(name: &str, most: usize) -> String {
     }
 }
 
-/// The name, or with a number behind it, so that it is no other's. `is_taken` gets names as
-/// [`key`] makes them.
+/// The name, or with a number behind it, so that it is no other's. A number that was put behind it
+/// before makes room for the new one. `is_taken` gets names as [`key`] makes them.
 pub(crate) fn unique(name: &str, most: usize, is_taken: impl Fn(&str) -> bool) -> String {
     if !is_taken(&key(name)) {
         return name.to_owned();
     }
+    let name = unnumbered(name).filter(|name| is_taken(&key(name))).unwrap_or(name);
     let numbered = |number: u32| {
         let number = format!(" {number}");
         let kept: String = name.chars().take(most.saturating_sub(number.len())).collect();
@@ -33,6 +34,12 @@ pub(crate) fn unique(name: &str, most: usize, is_taken: impl Fn(&str) -> bool) -
     };
     let mut names = (2..).map(numbered);
     names.find(|name| !is_taken(&key(name))).expect("there are more numbers than names")
+}
+
+/// The name without the number behind it, if there is one.
+fn unnumbered(name: &str) -> Option<&str> {
+    let (name, number) = name.rsplit_once(' ')?;
+    number.bytes().all(|byte| byte.is_ascii_digit()).then_some(name)
 }
 
 /// Names with equal keys look alike from the last row.
@@ -71,10 +78,12 @@ mod tests {
 
     #[test]
     fn a_name_that_is_taken_gets_a_number_and_stays_short() {
-        let taken = ["ada", "ada 2", "abcdefghijklmnopqrst"];
+        let taken = ["ada", "ada 2", "abcdefghijklmnopqrst", "room 7"];
         let unique = |name| unique(name, 20, |name| taken.contains(&name));
         assert_eq!(unique("Bo"), "Bo");
         assert_eq!(unique("ADA"), "ADA 3", "capitals make no other name");
         assert_eq!(unique("abcdefghijklmnopqrst"), "abcdefghijklmnopqr 2");
+        assert_eq!(unique("Ada 2"), "Ada 3", "typed again as it was shown");
+        assert_eq!(unique("Room 7"), "Room 7 2", "its number is its own");
     }
 }

@@ -42,6 +42,8 @@ pub(crate) struct Record {
 struct Line {
     /// Its sessions that are connected.
     sessions: u32,
+    /// Whether it was here when the class ended; `None` before that.
+    stayed: Option<bool>,
     stale: u64,
     best: Option<f64>,
     rate: Rate,
@@ -128,6 +130,14 @@ impl Record {
         }
     }
 
+    /// The class ends, and whoever is here leaves with it. The teacher's machine may have done so
+    /// a moment before.
+    pub(crate) fn end(&mut self) {
+        for (label, line) in &mut self.lines {
+            line.stayed.get_or_insert(line.sessions > 0 || label.is_host);
+        }
+    }
+
     fn handle_share(&mut self, now: Duration, miner: &Miner, hash: Option<Hash256>, work: f64) {
         self.expected_blocks += work / (self.difficulty * Target::HASHES_AT_DIFFICULTY_1);
         self.all.record(now, work);
@@ -143,11 +153,11 @@ impl Record {
     }
 
     fn line(&mut self, miner: &Miner) -> &mut Line {
-        self.lines.entry(label(miner)).or_default()
+        self.lines.entry(miner.label()).or_default()
     }
 
     fn shown_name(&self, miner: &Miner) -> String {
-        self.shown(&label(miner))
+        self.shown(&miner.label())
     }
 
     fn shown(&self, label: &Label) -> String {
@@ -224,7 +234,7 @@ impl Record {
         Row {
             name: Some(self.shown(label)),
             kind: Some(kind_of(label)),
-            here: line.is_some_and(|line| line.sessions > 0),
+            here: line.is_some_and(|line| line.stayed.unwrap_or(line.sessions > 0)),
             blocks: stats.blocks,
             shares: stats.accepted,
             rejected: stats.rejected.saturating_sub(stale),
@@ -286,13 +296,8 @@ impl Rate {
     }
 }
 
-fn label(miner: &Miner) -> Label {
-    let &Miner { ref worker, is_host, is_device, .. } = miner;
-    Label { worker: worker.clone(), is_host, is_device }
-}
-
 fn kind(miner: &Miner) -> Kind {
-    kind_of(&label(miner))
+    kind_of(&miner.label())
 }
 
 fn kind_of(label: &Label) -> Kind {

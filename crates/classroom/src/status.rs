@@ -21,7 +21,7 @@ pub struct Row {
     pub name: Option<String>,
     /// How it mines; null likewise.
     pub kind: Option<Kind>,
-    /// Whether it is connected.
+    /// Whether it is connected; when the class is over, whether it was until then.
     pub here: bool,
     /// Shares that were blocks.
     pub blocks: u64,

@@ -174,6 +174,10 @@ fn a_full_class_says_so_and_a_place_that_is_free_is_given_anew() {
     room.class.close(at(41), "d");
     room.class.handle_timeout(at(60), &mut room.pool);
     assert_eq!(room.join(at(60), "Ada", "e").unwrap(), "Ada 2");
+    // A page that was closed is opened again, and the name that it showed is typed.
+    room.class.close(at(61), "e");
+    room.class.handle_timeout(at(80), &mut room.pool);
+    assert_eq!(room.join(at(80), "Ada 2", "f").unwrap(), "Ada 3");
 }
 
 #[test]
@@ -216,13 +220,19 @@ fn a_block_makes_the_hits_of_others_stale_and_nobody_is_blamed() {
 fn when_it_is_over_nobody_joins_and_nothing_counts() {
     let mut room = Room::open(patient());
     room.join(at(0), "Ada", "a").unwrap();
+    room.join(at(0), "Cy", "c").unwrap();
+    room.class.close(at(0), "c");
+    room.class.handle_timeout(at(15), &mut room.pool);
+    room.settle(at(15));
     let work = room.work("a");
     room.class.end(&mut room.pool);
-    room.settle(at(1));
-    assert_eq!(room.join(at(1), "Bo", "b"), Err(JoinError::Over));
-    assert_eq!(room.report(at(1), "a", &guess(&work, 0..16)), Err(HitsError::Over));
-    let status = room.status(at(1));
-    assert!(status.over && status.devices == 0 && !status.rows[0].here);
+    room.settle(at(16));
+    assert_eq!(room.join(at(16), "Bo", "b"), Err(JoinError::Over));
+    assert_eq!(room.report(at(16), "a", &guess(&work, 0..16)), Err(HitsError::Over));
+    let status = room.status(at(16));
+    assert!(status.over && status.devices == 0);
+    let here: Vec<_> = status.rows.iter().map(|row| (row.name.as_deref(), row.here)).collect();
+    assert_eq!(here, [(Some("Ada"), true), (Some("Cy"), false)], "who was here to the end");
 }
 
 #[test]

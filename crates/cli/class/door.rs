@@ -19,6 +19,7 @@ use futures_util::stream;
 use midstate_classroom::{HitsError, JoinError, Report};
 use midstate_limits::{LimitRow, row};
 use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
@@ -75,10 +76,11 @@ pub(super) async fn serve(
 ) {
     // A school may be behind one address; one machine alone is not to keep all others out.
     let bounds = Bounds { connections: most, of_an_address: most / 4 * 3 };
-    serve_router(listener, router(desk), bounds, stop).await;
+    let port = listener.local_addr().map_or(0, |address| address.port());
+    serve_router(listener, router(desk, port), bounds, stop).await;
 }
 
-fn router(desk: Desk) -> Router {
+fn router(desk: Desk, port: u16) -> Router {
     let file = |&(path, media_type, bytes): &(&'static str, &'static str, &'static [u8])| {
         (path, get(move || async move { text(media_type, bytes) }))
     };
@@ -91,7 +93,9 @@ fn router(desk: Desk) -> Router {
         .route("/work", get(work))
         .route("/hits", post(hits))
         .route("/machines.json", get(|| async { text("application/json", machines_json()) }))
-        .merge(class.layer(from_fn(only_here)));
+        .merge(
+            class.layer(from_fn(move |peer, request, next| only_here(port, peer, request, next))),
+        );
     for (path, route) in OF_DEVICES.iter().map(file) {
         router = router.route(path, route);
     }
@@ -118,12 +122,13 @@ async fn guarded(request: Request, next: Next) -> Response {
 }
 
 async fn only_here(
+    port: u16,
     Extension(Peer(peer)): Extension<Peer>,
     request: Request,
     next: Next,
 ) -> Response {
     let (head, body) = request.into_parts();
-    match admit_here(&head, peer) {
+    match admit_here(&head, peer, port) {
         Ok(()) => next.run(Request::from_parts(head, body)).await,
         Err(refusal) => of_refusal(refusal),
     }
@@ -147,7 +152,7 @@ async fn join(
     Extension(Peer(from)): Extension<Peer>,
     body: Body,
 ) -> Response {
-    let body: JoinBody = match read(body).await {
+    let body: JoinBody = match read(body, r#"{"code":"123456","name":"Ada"}"#).await {
         Ok(body) => body,
         Err(Unread::Answer(answer)) => return answer,
         Err(Unread::Words(words)) => return bad_request(&words),
@@ -203,7 +208,7 @@ async fn hits(
     uri: Uri,
     body: Body,
 ) -> Response {
-    let report = match read(body).await {
+    let report = match read(body, r#"{"piece":17,"done":1234,"hits":[[0,99]]}"#).await {
         Ok(HitsBody { piece, done, hits }) => Ok(Report { piece, done, hits }),
         Err(Unread::Answer(answer)) => return answer,
         Err(Unread::Words(words)) => Err(words),
@@ -239,7 +244,8 @@ enum Unread {
     Words(String),
 }
 
-async fn read<T: for<'a> Deserialize<'a>>(body: Body) -> Result<T, Unread> {
+/// A body like the example.
+async fn read<T: for<'a> Deserialize<'a>>(body: Body, example: &str) -> Result<T, Unread> {
     let bytes = match timeout(BODY_TIME, to_bytes(body, BODY)).await {
         Ok(Ok(bytes)) => bytes,
         Ok(Err(_)) => {
@@ -253,8 +259,13 @@ async fn read<T: for<'a> Deserialize<'a>>(body: Body) -> Result<T, Unread> {
             return Err(Unread::Answer(answer));
         }
     };
-    serde_json::from_slice(&bytes)
-        .map_err(|error| Unread::Words(format!("the body is not what was expected: {error}")))
+    serde_json::from_slice(&bytes).map_err(|error| {
+        let what = match error.classify() {
+            Category::Data => "has other fields, or other values in them, than are expected",
+            Category::Io | Category::Syntax | Category::Eof => "is no JSON",
+        };
+        Unread::Words(format!("the body {what}; send one like {example}"))
+    })
 }
 
 /// Says that a device's stream has ended, however it ends.
@@ -367,7 +378,7 @@ fn bad_request(words: &str) -> Response {
 
 fn of_refusal(refusal: Refusal) -> Response {
     let (status, error, words) = refusal.answer();
-    refuse(status, error, words, None)
+    refuse(status, error, &words, None)
 }
 
 fn of_join_error(error: &JoinError) -> Response {

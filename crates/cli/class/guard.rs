@@ -15,19 +15,26 @@ use axum::http::uri::Authority;
 pub(super) enum Refusal {
     Host,
     Origin,
-    NotHere,
+    /// The page is for this machine, at this port.
+    NotHere {
+        port: u16,
+    },
 }
 
 impl Refusal {
-    pub(super) fn answer(self) -> (StatusCode, &'static str, &'static str) {
+    pub(super) fn answer(self) -> (StatusCode, &'static str, String) {
         let (name, words) = match self {
-            Self::Host => {
-                ("host", "this door does not go by that name: use the address that was told")
-            }
-            Self::Origin => ("origin", "this door serves its own pages alone"),
-            Self::NotHere => (
+            Self::Host => (
+                "host",
+                "this door does not go by that name: use the address that was told".to_owned(),
+            ),
+            Self::Origin => ("origin", "this door serves its own pages alone".to_owned()),
+            Self::NotHere { port } => (
                 "not-here",
-                "the class's page is for the machine that runs the class: open it there",
+                format!(
+                    "the class's page is for the machine that runs the class: open \
+                     http://127.0.0.1:{port}/class there"
+                ),
             ),
         };
         (StatusCode::FORBIDDEN, name, words)
@@ -55,15 +62,16 @@ pub(super) fn admit(request: &Parts) -> Result<(), Refusal> {
     if is_own && (is_same || is_page) { Ok(()) } else { Err(Refusal::Origin) }
 }
 
-/// Lets a request in that comes from this machine, under a name that only this machine has.
-pub(super) fn admit_here(request: &Parts, peer: SocketAddr) -> Result<(), Refusal> {
+/// Lets a request in that comes from this machine, under a name that only this machine has. The
+/// door is at `port`.
+pub(super) fn admit_here(request: &Parts, peer: SocketAddr, port: u16) -> Result<(), Refusal> {
     let is_here = |name: &Authority| {
         name.host() == "localhost" || address(name).is_some_and(|ip| ip.is_loopback())
     };
     let named = host(&request.headers).is_some_and(|host| is_here(&host));
     match peer.ip().to_canonical().is_loopback() && named {
         true => Ok(()),
-        false => Err(Refusal::NotHere),
+        false => Err(Refusal::NotHere { port }),
     }
 }
 
@@ -145,12 +153,14 @@ mod tests {
             admit_here(
                 &head("/class", &[("host", host)]),
                 SocketAddr::new(peer.parse().unwrap(), 9),
+                8080,
             )
         };
         assert_eq!(here("127.0.0.1:8080", "127.0.0.1"), Ok(()));
         assert_eq!(here("localhost:8080", "::1"), Ok(()));
         assert_eq!(here("[::1]:8080", "::ffff:127.0.0.1"), Ok(()));
-        assert_eq!(here("127.0.0.1:8080", "192.168.1.9"), Err(Refusal::NotHere));
-        assert_eq!(here("192.168.1.5:8080", "127.0.0.1"), Err(Refusal::NotHere));
+        let refused = Err(Refusal::NotHere { port: 8080 });
+        assert_eq!(here("127.0.0.1:8080", "192.168.1.9"), refused);
+        assert_eq!(here("192.168.1.5:8080", "127.0.0.1"), refused);
     }
 }

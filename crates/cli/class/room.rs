@@ -280,7 +280,13 @@ impl<B: Backend + Seats> Backend for Room<B> {
 
     /// On the way out the class hears of every event; behind the last one devices get their work.
     fn poll_event(&mut self) -> Option<EmbeddedPoolEvent> {
-        if let Some(event) = self.backend.poll_event() {
+        if let Some(mut event) = self.backend.poll_event() {
+            // Connections come and go with every pocket: a class hears of a name's sum.
+            if let EmbeddedPoolEvent::Left { miner, stats, .. } = &mut event
+                && let Some(sum) = self.backend.pool().standings().get(&miner.label())
+            {
+                *stats = *sum;
+            }
             self.class.handle_event(now(), self.backend.pool(), &event);
             if matches!(event, EmbeddedPoolEvent::Block { .. }) {
                 self.next_show = self.next_show.min(self.last_show + SHOWN_AT_MOST);

@@ -420,7 +420,10 @@ fn of_block(block: &BlockEvent, status: &Status) -> Option<String> {
     }
     let (hash, height) = (&block.hash, height_of(block));
     // How long and how many tries it took, against what was to be expected.
-    let Effort { seconds, hashes, expected_hashes } = block.effort?;
+    let Some(Effort { seconds, hashes, expected_hashes }) = block.effort else {
+        let is_ours = block.verdict == Verdict::Accepted;
+        return is_ours.then(|| format!("block {height:<4} {hash}  found by this machine"));
+    };
     let left = status.seconds_of_interval;
     let standstill = match left >= STANDSTILL && status.job.is_none() {
         true => format!("; the next in {} (--block-interval)", units::wait(left)),

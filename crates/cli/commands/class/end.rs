@@ -9,7 +9,7 @@ use midstate_pool::RegtestPool;
 
 use crate::class::Room;
 use crate::class::facts::{self, Facts};
-use crate::mining::event::{Event, RejectCount};
+use crate::mining::event::{BlockEvent, Event, RejectCount};
 use crate::mining::notice::Notice;
 use crate::mining::status::Status;
 use crate::mining::{Lines, View};
@@ -31,6 +31,11 @@ impl<'a> Bulletin<'a> {
 
 impl View for Bulletin<'_> {
     fn event(&mut self, event: &Event, status: &Status) {
+        // The time since this machine's last block says nothing of the class's.
+        if let Event::Block(block) = event {
+            let block = BlockEvent { effort: None, ..block.clone() };
+            return self.lines.event(&Event::Block(block), status);
+        }
         let is_ours_alone = matches!(event, Event::Share(_) | Event::Rate(_) | Event::Job(_));
         if self.is_json || !is_ours_alone {
             self.lines.event(event, status);
