@@ -72,7 +72,8 @@ fn devices_a_miner_and_a_plain_client_mine_together_and_all_books_agree_to_the_s
     assert_eq!(names, ["Ada", "Bo", "ada 2", "guest"]);
     let miner = ["mine", "-o", &class.stratum, "-u", "Ada", "--max-hashrate", "1M", "-t", "1"];
     let mut miner = Running::start(&miner);
-    guess(&class.stratum, "plain");
+    // Two connections, one after the other.
+    (0..2).for_each(|_| guess(&class.stratum, "plain"));
     let threads = devices.map(|device| {
         let mine = move || device.mine(Kernel::SCALAR, 400e3, &AtomicBool::new(false));
         std::thread::spawn(mine)
@@ -119,7 +120,9 @@ fn devices_a_miner_and_a_plain_client_mine_together_and_all_books_agree_to_the_s
         assert_eq!(row["here"], true, "it stayed to the end: {row}");
     }
     let plain = row("miner", "plain");
-    assert_eq!((&plain["shares"], &plain["rejected"]), (&json!(0), &json!(1)));
+    assert_eq!((&plain["shares"], &plain["rejected"]), (&json!(0), &json!(2)));
+    let last = left.iter().rfind(|event| event["worker"] == "plain").unwrap();
+    assert_eq!(last["rejected"], 2, "who leaves is told with the sum of the name: {last}");
     let teacher = row("teacher", "teacher's machine");
     assert_eq!(teacher["shares"], summary["shares"]["accepted"]);
     assert_eq!(teacher["blocks"], summary["blocks"]["accepted"]);
