@@ -80,7 +80,7 @@ fn s13_a_job_that_does_not_pay_is_told_and_hashed() {
     let (handed_out, words) = judged(expecting(None, false), paying(0));
     assert_eq!((handed_out, &words[..]), (true, &[nothing.to_owned()][..]));
 
-    let little = "job job: its coinbase pays bc1qours 50.00 %, expected were at least 98 %";
+    let little = "job job: its coinbase pays bc1qours 50.00 %, expected at least 98 %";
     let (handed_out, words) = judged(expecting(Some(98.0), false), paying(SUBSIDY / 2));
     assert_eq!((handed_out, &words[..]), (true, &[little.to_owned()][..]));
 
