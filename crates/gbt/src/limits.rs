@@ -75,6 +75,7 @@ limits! {
     pub(crate) LONGPOLL_TIMEOUT: Duration = s(600), "a long poll of BIP22", "likewise";
     pub(crate) HANG: Duration = s(3), "an ordinary call beside it", "the one that waits is ended";
     pub(crate) SHORT: Duration = s(10), "life of a wait that broke", "it did not do its work";
+    pub(crate) LEFT_BEHIND: Duration = s(1), "after a tip no template has", "the next wait comes";
     pub(crate) MAX_BREAKS: u32 = 3, "short waits in a row", "nothing waits for a while";
     pub(crate) LONGPOLL_REST: Duration = s(600), "that while", "waits are tried again";
 }

@@ -276,6 +276,24 @@ fn rule_19_waits_that_return_within_a_second_for_nothing_three_times_rest() {
 }
 
 #[test]
+fn rule_19_a_node_that_tells_of_a_tip_which_no_template_has_is_not_flooded() {
+    let mut world = world(LongPolling::Always, 0, vec![waits()]);
+    world.settle();
+    let mut waits = 0;
+    for round in 0..100 {
+        while waits < 1_000
+            && let Some((id, _)) = world.hanging.pop()
+        {
+            waits += 1;
+            let tip = json!({"hash": format!("{round:064x}"), "height": 9});
+            answer(&mut world, id, Ok(result(&tip)));
+        }
+        pass_ms(&mut world, 100);
+    }
+    assert!((2..=12).contains(&waits), "{waits} waits in ten seconds");
+}
+
+#[test]
 fn rule_19_a_wait_that_breaks_after_ten_seconds_has_done_its_work() {
     for (after, asked_again) in [(9_999, 1_000), (10_000, 0)] {
         let mut world = World::new(vec![Core::new()]);

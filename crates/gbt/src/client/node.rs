@@ -5,7 +5,9 @@ use std::time::Duration;
 use midstate_chain::Hash256;
 
 use crate::Lateness;
-use crate::limits::{ASK_AGAIN, LONGPOLL_REST, MAX_BREAKS, NODE_RETRIES, PATIENCE, SURE_FOR};
+use crate::limits::{
+    ASK_AGAIN, LEFT_BEHIND, LONGPOLL_REST, MAX_BREAKS, NODE_RETRIES, PATIENCE, SURE_FOR,
+};
 use crate::rpc::{Answer, RpcError};
 
 #[derive(Debug)]
@@ -96,6 +98,8 @@ pub(super) struct Waiting {
     pub(super) breaks: u32,
     /// Nothing waits before.
     longpoll_off_until: Duration,
+    /// The tip that a wait last said was replaced, and when.
+    pub(super) left: Option<(Hash256, Duration)>,
 }
 
 /// A call that waits at the node for the next tip.
@@ -256,6 +260,13 @@ impl Waiting {
             self.rest_longpoll(now);
         }
         rests
+    }
+
+    /// Whether a wait has just said that another tip took the place of the one at hand, and no
+    /// template has it yet. The next wait would say so at once, and so each one after it.
+    pub(super) fn would_return_at_once(&self, now: Duration) -> bool {
+        let at_hand = self.seen.as_ref().map(|seen| seen.tip);
+        self.left.is_some_and(|(tip, at)| at_hand == Some(tip) && now < at + LEFT_BEHIND)
     }
 
     /// Nothing waits at it for a while.

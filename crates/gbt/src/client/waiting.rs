@@ -66,6 +66,7 @@ impl Client {
         let may = node.phase == Phase::Ready
             && !node.doubted
             && node.waiting.may_longpoll(now)
+            && !node.waiting.would_return_at_once(now)
             && self.candidate.is_none();
         let Some(since) = node.waiting.serving_since.filter(|_| may) else { return };
         let is_quiet = node.waiting.seen.as_ref().is_some_and(|seen| now >= seen.since + QUIET);
@@ -285,6 +286,7 @@ impl Client {
             }
             Ok(_) => {
                 node.waiting.breaks = 0;
+                node.waiting.left = Some((poll.tip, now));
                 if index == self.active {
                     node.wake_at = Some(now);
                 }
