@@ -6,7 +6,7 @@ use common_messages_sv2 as common;
 use midstate_sv2::{ChannelKind, ClientConfig, Event};
 use mining_sv2 as mining;
 
-use crate::pool::{CHANNEL, Pair, Pool, UNIX, authority};
+use crate::pool::{CHANNEL, Pair, Pool, UNIX, authority, dialled};
 
 #[test]
 fn a_pool_that_proves_its_key_is_talked_to_and_the_setup_says_who_we_are() {
@@ -80,15 +80,7 @@ fn another_authority_is_told_apart_from_a_wrong_clock() {
     // The pool's clock is an hour and a minute behind ours.
     let mut pair = Pair::new(ClientConfig { authority: Some(authority()), ..config() });
     pair.pool = Pool::new(Duration::from_secs(60));
-    pair.client.handle_connected(
-        pair.now,
-        midstate_sv2::Dialled {
-            host: "pool.example".to_owned(),
-            port: 3333,
-            unix: UNIX + 3660,
-            entropy: [5; 32],
-        },
-    );
+    pair.client.handle_connected(pair.now, dialled(UNIX + 3660));
     pair.settle();
     let closed = pair.closed().unwrap();
     assert!(closed.contains("was valid until") && closed.contains("clocks"), "{closed}");
@@ -134,15 +126,7 @@ fn each_step_of_the_opening_has_fifteen_seconds_in_all() {
         if step > 0 {
             pair.connect();
         } else {
-            pair.client.handle_connected(
-                pair.now,
-                midstate_sv2::Dialled {
-                    host: "pool.example".to_owned(),
-                    port: 3333,
-                    unix: UNIX,
-                    entropy: [5; 32],
-                },
-            );
+            pair.client.handle_connected(pair.now, dialled(UNIX));
         }
         if step > 1 {
             pair.accept_setup(0);

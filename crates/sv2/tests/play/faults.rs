@@ -9,20 +9,12 @@ use mining_sv2 as mining;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::pool::{CHANNEL, MAINNET, Pair, UNIX, find_share};
+use crate::pool::{CHANNEL, MAINNET, Pair, UNIX, dialled, find_share};
 
 #[test]
 fn bytes_that_are_no_handshake_end_the_connection_with_a_question() {
     let mut pair = Pair::standard();
-    pair.client.handle_connected(
-        pair.now,
-        midstate_sv2::Dialled {
-            host: "pool.example".to_owned(),
-            port: 3333,
-            unix: UNIX,
-            entropy: [5; 32],
-        },
-    );
+    pair.client.handle_connected(pair.now, dialled(UNIX));
     pair.client.handle_bytes(pair.now, &[b'{'; 233]);
     assert_eq!(pair.client.poll_event(), None, "not whole yet");
     pair.client.handle_bytes(pair.now, &[b'}'; 1]);

@@ -33,6 +33,11 @@ pub(crate) fn authority() -> AuthorityKey {
     PUBLIC.parse().unwrap()
 }
 
+/// A connection to the pool, made at that date.
+pub(crate) fn dialled(unix: u32) -> Dialled {
+    Dialled { host: "pool.example".to_owned(), port: 3333, unix, entropy: [5; 32] }
+}
+
 /// A message of the client.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Sent {
@@ -171,9 +176,7 @@ impl Pair {
     }
 
     pub(crate) fn connect(&mut self) {
-        let dialled =
-            Dialled { host: "pool.example".to_owned(), port: 3333, unix: UNIX, entropy: [5; 32] };
-        self.client.handle_connected(self.now, dialled);
+        self.client.handle_connected(self.now, dialled(UNIX));
         self.settle();
     }
 
