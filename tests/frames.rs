@@ -127,3 +127,13 @@ fn frames_that_cannot_be_written_at_all_are_a_mistake_before_the_run() {
     assert_eq!(code, 2, "{said}");
     assert!(said.contains("--frames is for pools"), "{said}");
 }
+
+#[test]
+fn a_pool_of_stratum_v2_has_no_lines_and_that_is_told() {
+    let directory = Directory::new("frames-v2");
+    let file = directory.0.join("frames");
+    let output = mine("stratum2+tcp://127.0.0.1:1", file.to_str().unwrap(), &[]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("speaks Stratum V2, whose messages are encrypted"), "{stderr}");
+}

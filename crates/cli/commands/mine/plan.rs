@@ -78,11 +78,21 @@ impl Plan {
     }
 
     /// Every line to and from pools is told there.
-    pub(super) fn tapped(mut self, frames: Option<Frames>) -> Self {
+    ///
+    /// # Errors
+    /// When one of the pools speaks Stratum V2: its messages are encrypted, and no lines.
+    pub(super) fn tapped(mut self, frames: Option<Frames>) -> Result<Self, Failure> {
         if let Upstream::Pools(pools) = &mut self.upstream {
+            let v2 = pools.accounts.iter().find(|account| account.url.v2.is_some());
+            if let Some(Account { url, .. }) = v2.filter(|_| frames.is_some()) {
+                return Err(Failure::usage(format!(
+                    "--frames writes the lines of Stratum V1, and {url} speaks Stratum V2, whose \
+                     messages are encrypted: leave out one of them"
+                )));
+            }
             pools.frames = frames;
         }
-        self
+        Ok(self)
     }
 
     /// Says what would be done.
