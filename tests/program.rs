@@ -194,6 +194,22 @@ impl Drop for Running {
     }
 }
 
+/// `demo` as a pool whose own miner is too slow to find anything.
+pub(crate) const SLOW_POOL: [&str; 12] = [
+    "demo",
+    "--listen",
+    "127.0.0.1:0",
+    "--difficulty",
+    "0.00005",
+    "--max-hashrate",
+    "1",
+    "--threads",
+    "1",
+    "--midstates",
+    "1",
+    "--plain",
+];
+
 /// A directory of a test's own, gone with it.
 pub(crate) struct Directory(pub(crate) PathBuf);
 

@@ -6,23 +6,7 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use crate::pools::{answer, notify, pool, refuse};
-use crate::program::{Directory, Running, events, fail, run};
-
-/// A pool whose own miner is too slow to find anything.
-const POOL: [&str; 12] = [
-    "demo",
-    "--listen",
-    "127.0.0.1:0",
-    "--difficulty",
-    "0.00005",
-    "--max-hashrate",
-    "1",
-    "--threads",
-    "1",
-    "--midstates",
-    "1",
-    "--plain",
-];
+use crate::program::{Directory, Running, SLOW_POOL, events, fail, run};
 
 fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or_else(|| panic!("{value} is no count"))
@@ -30,7 +14,7 @@ fn number(value: &Value) -> u64 {
 
 #[test]
 fn hashes_are_those_of_the_script_and_shares_are_on_both_books() {
-    let mut demo = Running::start(&POOL);
+    let mut demo = Running::start(&SLOW_POOL);
     let address = demo.pool_address();
     let arguments = ["swarm", "-o", &address, "--workers", "30", "--profile", "steady:30011"];
     let output = run(&[&arguments[..], &["--time-limit", "8", "--json"]].concat());
@@ -118,7 +102,7 @@ fn a_pool_that_is_not_there_ends_the_test_with_5_and_the_reason() {
 fn the_live_view_shows_the_miners_and_q_ends_the_test_with_its_summary() {
     use crate::terminal::Terminal;
 
-    let mut demo = Running::start(&POOL);
+    let mut demo = Running::start(&SLOW_POOL);
     let address = demo.pool_address();
     let swarm = Terminal::start(
         &["swarm", "-o", &address, "--workers", "4", "--profile", "steady:100k"],
@@ -138,7 +122,7 @@ fn the_live_view_shows_the_miners_and_q_ends_the_test_with_its_summary() {
 
 #[test]
 fn conditions_that_are_not_met_are_named_and_end_the_test_with_6() {
-    let mut demo = Running::start(&POOL);
+    let mut demo = Running::start(&SLOW_POOL);
     let address = demo.pool_address();
     let swarm = |conditions: &str| {
         let arguments = ["swarm", "-o", &address, "--workers", "2", "--profile", "steady:300k"];
@@ -165,7 +149,7 @@ fn conditions_that_are_not_met_are_named_and_end_the_test_with_6() {
 
 #[test]
 fn every_word_of_a_profile_is_kept_to_the_hash() {
-    let mut demo = Running::start(&POOL);
+    let mut demo = Running::start(&SLOW_POOL);
     let address = demo.pool_address();
     let profile = "steady:20k step:10k@1s ramp:0..40k/2s@1s burst:50k/500ms every 2s \
                    oscillate:10k..30k/2s stall:@3s for 1s join:2@2s leave:1@4s";
@@ -187,7 +171,7 @@ fn every_word_of_a_profile_is_kept_to_the_hash() {
 
 #[test]
 fn faults_on_purpose_are_told_by_kind_with_the_answers_of_the_pool() {
-    let mut demo = Running::start(&POOL);
+    let mut demo = Running::start(&SLOW_POOL);
     let address = demo.pool_address();
     let directory = Directory::new("swarm-faults");
     let page = directory.0.join("report.html");
@@ -241,7 +225,7 @@ fn a_mistake_in_a_fault_is_told_before_the_run() {
 
 #[test]
 fn miners_come_and_go_by_the_script_and_none_goes_before_its_last_hash() {
-    let mut demo = Running::start(&POOL);
+    let mut demo = Running::start(&SLOW_POOL);
     let address = demo.pool_address();
     let profile = "steady:20011 leave:2@2s join:1@3s";
     let arguments = ["swarm", "-o", &address, "--workers", "4", "--profile", profile];

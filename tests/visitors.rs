@@ -6,27 +6,11 @@ use std::process::Stdio;
 use serde_json::Value;
 
 use crate::foreign::Foreigner;
-use crate::program::{Lines, Running, midstate};
-
-/// A pool whose own miner is too slow to find anything.
-const POOL: [&str; 12] = [
-    "demo",
-    "--listen",
-    "127.0.0.1:0",
-    "--difficulty",
-    "0.00005",
-    "--max-hashrate",
-    "1",
-    "--threads",
-    "1",
-    "--midstates",
-    "1",
-    "--plain",
-];
+use crate::program::{Lines, Running, SLOW_POOL, midstate};
 
 #[test]
 fn events_tell_who_joins_finds_a_block_and_leaves() {
-    let mut demo = Running::start(&POOL);
+    let mut demo = Running::start(&SLOW_POOL);
     let address = demo.pool_address();
     let mut ann =
         Running::start(&["mine", "-o", &address, "-u", "ann", "--shares", "3", "--threads", "1"]);
@@ -64,7 +48,7 @@ fn events_tell_who_joins_finds_a_block_and_leaves() {
 
 #[test]
 fn lines_tell_it_in_words_and_one_is_not_many() {
-    let mut demo = midstate(&POOL);
+    let mut demo = midstate(&SLOW_POOL);
     let mut demo = demo.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut results = Lines::of(demo.stdout.take().unwrap());
     let mut notes = Lines::of(demo.stderr.take().unwrap());
@@ -95,7 +79,7 @@ fn lines_tell_it_in_words_and_one_is_not_many() {
 
 #[test]
 fn who_is_there_in_the_end_leaves_with_the_pool() {
-    let mut demo = Running::start(&POOL);
+    let mut demo = Running::start(&SLOW_POOL);
     let address = demo.pool_address();
     let mut ann = Foreigner::join(&address, "ann");
     ann.deliver("ann");
@@ -113,7 +97,7 @@ fn who_is_there_in_the_end_leaves_with_the_pool() {
 /// A name is a label: a guest who takes the name of the pool's own miner is a guest all the same.
 #[test]
 fn a_guest_with_the_name_of_the_host_is_a_guest() {
-    let mut demo = Running::start(&POOL);
+    let mut demo = Running::start(&SLOW_POOL);
     let address = demo.pool_address();
     let guest =
         Running::start(&["mine", "-o", &address, "-u", "demo", "--shares", "1", "--threads", "1"]);

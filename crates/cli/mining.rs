@@ -15,6 +15,7 @@ mod intake;
 mod judged;
 mod miner;
 pub(crate) mod notice;
+pub(crate) mod overdue;
 mod ration;
 mod reload;
 mod rig;

@@ -7,7 +7,7 @@ use midstate_pool::PoolBounds;
 use midstate_stratum::Limits;
 
 use crate::class;
-use crate::mining::flood;
+use crate::mining::{flood, overdue};
 use crate::servers::frames;
 use crate::shell::output::Output;
 use crate::shell::printer;
@@ -30,6 +30,7 @@ pub(super) fn print_limits(protocol: &Limits, link: &LinkLimits, out: &mut Outpu
         ("requests of a browser", web::limits()),
         ("requests at the door of a class", class::limits()),
         ("devices of a class", ClassLimits::default().rows()),
+        ("a goal of blocks on regtest", overdue::limits()),
         ("output that a peer may cause", flood::limits()),
         ("the reader of our output", printer::limits()),
         ("the file of --frames", frames::limits()),

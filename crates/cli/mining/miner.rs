@@ -26,6 +26,7 @@ use super::flood::Flood;
 use super::intake::Intake;
 use super::judged::Judged;
 use super::notice::{Notice, ReloadNotice};
+use super::overdue::Overdue;
 use super::reload::{List, Reload};
 use super::status::{HeaderStatus, JobStatus, State, Status};
 use super::{Command, Goals, Reason, Rig, TICK};
@@ -80,6 +81,7 @@ pub(super) struct Miner {
     crew: Crew,
     intake: Arc<Intake>,
     judged: Judged,
+    overdue: Overdue,
     reload: Reload,
     next_tick: Duration,
     rate_told: Duration,
@@ -116,6 +118,7 @@ impl Miner {
             crew: Crew::new(rig.threads, rig.most_threads),
             intake,
             judged: Judged::default(),
+            overdue: Overdue::default(),
             reload: Reload::default(),
             next_tick: Duration::ZERO,
             rate_told: Duration::ZERO,
@@ -197,6 +200,9 @@ impl Miner {
             if self.plan.node_judges {
                 self.judged.found(share.hash);
             }
+            if share.job.has_toy_blocks() {
+                self.overdue.found(now, share.hash);
+            }
         }
         self.act(Action::Send(share));
     }
@@ -222,6 +228,9 @@ impl Miner {
         self.notice(notices);
         let nothing_reached = self.connections.nothing_reached(now);
         self.notice(nothing_reached.map(|server| Notice::NothingReached { server }));
+        for _ in 0..self.overdue.look(now) {
+            self.intake.take_back();
+        }
         self.tell_what_is_due(now);
         self.tell(News::Tick);
         self.look_at_goals(now);

@@ -113,8 +113,13 @@ impl Miner {
 
     fn tell_verdict(&mut self, now: Duration, share: &Share, event: ShareEvent) {
         let verdict = event.verdict;
-        if event.block && verdict != Verdict::Accepted {
-            self.intake.take_back();
+        if event.block {
+            // The place of an overdue one is free already.
+            match (self.overdue.settled(&share.hash), verdict == Verdict::Accepted) {
+                (false, false) => self.intake.take_back(),
+                (true, true) => self.intake.give_back(),
+                _ => {}
+            }
         }
         if verdict == Verdict::Throttled {
             self.throttled.shares += 1;

@@ -345,6 +345,30 @@ fn a_goal_of_blocks_counts_those_that_stay_in_the_chain() {
 }
 
 #[test]
+fn rule_21_a_block_without_a_verdict_does_not_hold_up_a_goal_of_blocks_for_ever() {
+    for late in [None, Some(Verdict::Accepted), Some(Verdict::Rejected)] {
+        let mut world = world(Goals { blocks: Some(1), ..Goals::default() });
+        world.start(toy_job("a"));
+        assert!(world.find());
+        let first = world.sent.pop_front().unwrap();
+        world.link(Happened::job(Arc::new(toy_job("b"))));
+        world.pass(9);
+        assert!(!world.find(), "its verdict may still come");
+        world.pass(1);
+        if let Some(verdict) = late {
+            world.answer_with(first, verdict);
+        }
+        if late != Some(Verdict::Accepted) {
+            assert!(world.find() && !world.find(), "one for one");
+            world.answer(Verdict::Accepted);
+        }
+        let (summary, end) = world.over();
+        assert_eq!((summary.reason, end), (Reason::Blocks, End::Done), "{late:?}");
+        assert_eq!(summary.blocks.accepted, 1);
+    }
+}
+
+#[test]
 fn rule_10_a_block_behind_a_pool_counts_when_the_node_has_it() {
     let goals = Goals { blocks: Some(2), ..Goals::default() };
     for node_is_first in [false, true] {
