@@ -1,13 +1,14 @@
 //! The client's state machine: one pool, over as many connections as it takes, one channel on each.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
-use midstate_chain::{BIP320_MASK, Share};
+use midstate_chain::{BIP320_MASK, Job, Share};
 use midstate_stratum::rules::{Bucket, Window, Withheld};
 use midstate_stratum::{ExpectedPayout, Remark, redirect, sanitize};
 
-use crate::channel::Channel;
+use crate::channel::{Channel, Unusable};
 use crate::message::{self, Introduction, Message, NewJob, Opened, Submit};
 use crate::secure::{Frame, Received, Secure};
 use crate::shares::Shares;
@@ -120,7 +121,8 @@ struct Connection {
     heard: Duration,
     /// Since when a frame is unfinished.
     partial: Option<Duration>,
-    has_job: bool,
+    /// When the newest job came.
+    job: Option<Duration>,
     malformed: usize,
     told: Told,
     output: VecDeque<Output>,
@@ -212,7 +214,7 @@ impl Client {
                     closing: false,
                     heard: now,
                     partial: None,
-                    has_job: false,
+                    job: None,
                     malformed: 0,
                     told: Told { hash_rate: self.hash_rate, at: now },
                     output: VecDeque::from([Output::Hello(hello)]),
@@ -388,7 +390,7 @@ impl Client {
         if let Some(step) = step {
             let limit = common.handshake;
             deadlines.push((connection.since + limit, CloseReason::Late { step, limit }));
-        } else if !connection.has_job {
+        } else if connection.job.is_none() {
             let limit = common.job_gap;
             deadlines.push((connection.since + limit, CloseReason::NoJob(limit)));
         }
@@ -551,11 +553,7 @@ impl Client {
         self.hand_out(now, job);
     }
 
-    fn hand_out(
-        &mut self,
-        now: Duration,
-        job: Result<Option<std::sync::Arc<midstate_chain::Job>>, crate::channel::Unusable>,
-    ) {
+    fn hand_out(&mut self, now: Duration, job: Result<Option<Arc<Job>>, Unusable>) {
         let job = match job {
             Ok(Some(job)) => job,
             Ok(None) => return,
@@ -571,20 +569,20 @@ impl Client {
             self.warn(now, &format!("job {}: {why}", job.id));
         }
         if let Some(connection) = &mut self.connection {
-            connection.has_job = true;
+            connection.job = Some(now);
         }
         self.emit_job(job);
     }
 
     /// The newest job takes the place of one that was not polled yet; what that one voided stays
     /// void.
-    fn emit_job(&mut self, mut job: std::sync::Arc<midstate_chain::Job>) {
+    fn emit_job(&mut self, mut job: Arc<Job>) {
         let waiting = self.events.iter().rposition(|event| matches!(event, Event::Job(_)));
         if let Some(Event::Job(older)) = waiting.and_then(|at| self.events.remove(at))
             && older.clean
             && !job.clean
         {
-            std::sync::Arc::make_mut(&mut job).clean = true;
+            Arc::make_mut(&mut job).clean = true;
         }
         self.events.push_back(Event::Job(job));
     }
@@ -608,12 +606,13 @@ impl Client {
 
     fn handle_refused(&mut self, now: Duration, channel: u32, sequence: u32, code: &str) {
         let code = self.clean(code);
-        if self.channel(channel).is_none() {
+        let Some(connection) = &self.connection else { return };
+        let Some(channel) = connection.channel.as_ref().filter(|of| of.is_addressed(channel))
+        else {
             return;
-        }
-        let channel = self.connection.as_ref().and_then(|c| c.channel.as_ref());
-        let (_, distrust) = self.shares.refused(now, sequence, &code, channel);
-        if let Some(reason) = distrust {
+        };
+        let newest_since = connection.job.unwrap_or_default();
+        if let Some(reason) = self.shares.refused(now, sequence, &code, channel, newest_since) {
             self.close(reason.into());
         }
     }

@@ -144,26 +144,25 @@ impl Shares {
         count
     }
 
-    /// SubmitShares.Error. Why to leave the pool, if this refusal is one too many; `None` beside
-    /// `false` where no such share waits.
+    /// SubmitShares.Error. `newest_since`: when the newest job came. Why to leave the pool, if
+    /// this refusal is one too many.
     pub(crate) fn refused(
         &mut self,
         now: Duration,
         sequence: u32,
         code: &str,
-        channel: Option<&Channel>,
-    ) -> (bool, Option<CloseReason>) {
-        let Some(Sent { share, at, .. }) = self.unanswered.remove(&sequence) else {
-            return (false, None);
-        };
+        channel: &Channel,
+        newest_since: Duration,
+    ) -> Option<CloseReason> {
+        // Late, doubled or invented answers meet no share.
+        let Sent { share, at, .. } = self.unanswered.remove(&sequence)?;
         let cause = cause(code);
-        let is_newest = channel.is_some_and(|channel| channel.is_newest(&share.job));
-        let replaced = (!is_newest).then_some(Duration::ZERO);
+        let replaced = (!channel.is_newest(&share.job)).then(|| now.saturating_sub(newest_since));
         let distrust = self.trust.refused(now, cause, replaced, code, &self.limits);
         let outcome = ShareOutcome::new(share, Verdict::Rejected, Some(code.to_owned()));
         let (advice, latency) = (advice(code), now.saturating_sub(at));
         self.outcomes.push_back(ShareOutcome { advice, latency, ..outcome });
-        (true, distrust)
+        distrust
     }
 
     /// Why to leave the pool: it answers nothing.

@@ -193,6 +193,26 @@ fn a_pool_that_takes_no_share_is_left_by_the_rules_of_v1() {
 }
 
 #[test]
+fn a_share_that_is_stale_right_behind_a_new_job_is_bad_luck_and_later_it_counts() {
+    for (after, is_left) in [(1, false), (10, true)] {
+        let mut pair = Pair::standard().open();
+        pair.standard_job(1, None);
+        pair.new_block(1, MAINNET);
+        let old = pair.job();
+        pair.standard_job(2, Some(UNIX));
+        for nth in 0..20_u32 {
+            // A job of the same block comes each time, and a share of the first one later.
+            pair.standard_job(3 + nth, Some(UNIX));
+            pair.wait(after);
+            pair.submit(find_share(&old, nth as usize));
+            pair.refuse(nth + 1, "stale-share");
+            pair.wait(10 - after);
+        }
+        assert_eq!(pair.closed().is_some(), is_left, "{after} s behind it: {:?}", pair.closed());
+    }
+}
+
+#[test]
 fn a_pool_that_answers_in_batches_has_time_and_a_mute_one_is_left() {
     let mut pair = Pair::standard().open();
     pair.standard_job(1, None);
