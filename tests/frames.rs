@@ -129,11 +129,18 @@ fn frames_that_cannot_be_written_at_all_are_a_mistake_before_the_run() {
 }
 
 #[test]
-fn a_pool_of_stratum_v2_has_no_lines_and_that_is_told() {
+fn at_a_pool_of_stratum_v2_a_frame_is_a_message_and_the_handshake_one_of_them() {
+    // It takes the connection and says nothing.
+    let pool = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("stratum2+tcp://{}", pool.local_addr().unwrap());
     let directory = Directory::new("frames-v2");
     let file = directory.0.join("frames");
-    let output = mine("stratum2+tcp://127.0.0.1:1", file.to_str().unwrap(), &[]);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{stderr}");
-    assert!(stderr.contains("speaks Stratum V2, whose messages are encrypted"), "{stderr}");
+    let output = mine(&url, file.to_str().unwrap(), &["--time-limit", "1"]);
+    assert_eq!(output.status.code(), Some(6), "{}", String::from_utf8_lossy(&output.stderr));
+    let frames = events(&std::fs::read(&file).unwrap());
+    let [frame] = &frames[..] else { panic!("{frames:?}") };
+    assert_eq!((&frame["direction"], &frame["message"]), (&"sent".into(), &"Handshake".into()));
+    assert_eq!(frame["fields"], serde_json::json!({"bytes": 64}));
+    assert_eq!((&frame["pool"], &frame["worker"]), (&url.into(), &"me".into()));
+    assert!(frame.get("line").is_none(), "{frame}");
 }

@@ -151,7 +151,7 @@ pub(crate) fn run(mut args: Args, out: &mut Output) -> Result<(), Failure> {
 
 fn mine(args: &Args, plan: Plan, out: &mut Output) -> Result<(), Failure> {
     let (frames, file) = args.frames.open(out)?;
-    let setup = plan.tapped(frames)?.into_setup();
+    let setup = plan.tapped(frames).into_setup();
     let end = runtime::block_on(async {
         let page = args.web.open(out).await?;
         let (mut views, commands) = console::views(&args.view, None, out);

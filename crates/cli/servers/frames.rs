@@ -1,4 +1,4 @@
-//! `--frames`: every line to and from pools, into a file or on stdout. A thread of its own writes
+//! `--frames`: every line or message to and from pools, into a file or on stdout. A thread of its own writes
 //! the file, so that mining never waits for a disk; a disk that takes no more is told of once.
 
 use std::fs::{File, OpenOptions};
@@ -12,7 +12,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::Context;
 use midstate_limits::{LimitRow, row};
-use midstate_net::{Direction, Frame, Frames, without_os_number};
+use midstate_net::{Direction, Frame, Frames, Said, without_os_number};
+use midstate_sv2::Fields;
 use serde::Serialize;
 
 use crate::shell::exit::Failure;
@@ -36,7 +37,8 @@ pub(crate) fn limits() -> Vec<LimitRow> {
 #[command(next_help_heading = "Watching")]
 pub(crate) struct FramesArgs {
     /// Append every line to and from pools to this file, as JSON lines with time, direction and
-    /// worker, passwords struck out; with --json, - is stdout
+    /// worker, passwords struck out; of Stratum V2 every message, decrypted, with its fields. With
+    /// --json, - is stdout
     #[arg(long, value_name = "FILE")]
     frames: Option<PathBuf>,
 }
@@ -59,9 +61,32 @@ struct FrameEvent<'a> {
     direction: &'static str,
     pool: &'a str,
     worker: &'a str,
-    line: &'a str,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    cut: bool,
+    #[serde(flatten)]
+    said: SaidEvent<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum SaidEvent<'a> {
+    Line {
+        line: &'a str,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        cut: bool,
+    },
+    Message {
+        message: &'static str,
+        #[serde(skip_serializing_if = "is_zero")]
+        extension: u16,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        channel: Option<u32>,
+        fields: &'a Fields,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        malformed: bool,
+    },
+}
+
+fn is_zero(extension: &u16) -> bool {
+    *extension == 0
 }
 
 /// Lines that are missing at this place of the file.
@@ -190,7 +215,7 @@ impl Writer {
 }
 
 impl<'a> FrameEvent<'a> {
-    fn of(Frame { time, pool, worker, direction, line, is_cut }: &'a Frame) -> Self {
+    fn of(Frame { time, pool, worker, direction, said }: &'a Frame) -> Self {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             time: since.as_micros() as f64 / 1e6,
@@ -200,8 +225,16 @@ impl<'a> FrameEvent<'a> {
             },
             pool,
             worker,
-            line,
-            cut: *is_cut,
+            said: match said {
+                Said::Line { text, is_cut } => SaidEvent::Line { line: text, cut: *is_cut },
+                Said::Message(of) => SaidEvent::Message {
+                    message: of.name,
+                    extension: of.extension,
+                    channel: of.channel,
+                    fields: &of.fields,
+                    malformed: of.is_malformed,
+                },
+            },
         }
     }
 }

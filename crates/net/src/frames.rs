@@ -1,22 +1,26 @@
-//! The lines of Stratum connections, both ways, for a file that shows what was said: a sniffer
-//! without privileges, which sees through TLS.
+//! The lines and messages of Stratum connections, both ways, for a file that shows what was said: a
+//! sniffer without privileges, which sees through TLS and through the encryption of Stratum V2.
 //!
-//! A `Tap` at a connection's `Wire` makes a [`Frame`] of each line. Passwords are struck out here,
-//! before any other code sees the line. The caller says where the frames go, and must not wait.
+//! A `Tap` at a connection's `Wire` makes a [`Frame`] of each line of V1. Passwords are struck out
+//! here, before any other code sees the line. What passes the wire of V2 is encrypted: there the
+//! client tells its messages, which have no password. The caller says where the frames go, and must
+//! not wait.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use midstate_stratum::{Secret, without_password};
+use midstate_sv2::TracedFrame;
 
 /// A longer line is told in pieces of this many bytes.
 const LONGEST_PIECE: usize = 1024 * 1024;
 
-/// A line that was sent or received.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A line or message that was sent or received.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Frame {
-    /// When its last byte came, or was written to the socket.
+    /// When the last byte of a line came, or was written to the socket; of a message of Stratum V2,
+    /// when it was decrypted, or encrypted to be written.
     pub time: SystemTime,
     /// The server at the other end.
     pub pool: Arc<str>,
@@ -24,10 +28,23 @@ pub struct Frame {
     pub worker: Arc<str>,
     /// Which way it went.
     pub direction: Direction,
-    /// Without its line end; bytes that are no UTF-8 are replaced, passwords struck out.
-    pub line: String,
-    /// It has no line end: a piece of a line that is too long, or the last bytes of a connection.
-    pub is_cut: bool,
+    /// The line or message itself.
+    pub said: Said,
+}
+
+/// The content of a [`Frame`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Said {
+    /// A line of Stratum V1.
+    Line {
+        /// Without its line end; bytes that are no UTF-8 are replaced, passwords struck out.
+        text: String,
+        /// It has no line end: a piece of a line that is too long, or the last bytes of a
+        /// connection.
+        is_cut: bool,
+    },
+    /// A message of Stratum V2.
+    Message(TracedFrame),
 }
 
 /// Which way a line went.
@@ -49,7 +66,18 @@ impl Frames {
         Self(Arc::new(sink))
     }
 
-    /// Taps a connection.
+    /// Tells a message of Stratum V2.
+    pub(crate) fn tell(&self, pool: &dyn fmt::Display, user: &str, message: TracedFrame) {
+        (self.0)(Frame {
+            time: SystemTime::now(),
+            pool: pool.to_string().into(),
+            worker: user.into(),
+            direction: if message.is_sent { Direction::Sent } else { Direction::Received },
+            said: Said::Message(message),
+        });
+    }
+
+    /// Taps a connection of Stratum V1.
     pub(crate) fn tap(&self, pool: &dyn fmt::Display, user: &str, password: &str) -> Tap {
         Tap {
             frames: self.clone(),
@@ -111,8 +139,7 @@ impl Tap {
             pool: Arc::clone(&self.pool),
             worker: Arc::clone(&self.worker),
             direction,
-            line: self.secret.hide(&without_password(line)),
-            is_cut,
+            said: Said::Line { text: self.secret.hide(&without_password(line)), is_cut },
         });
     }
 }
@@ -144,7 +171,12 @@ mod tests {
             assert_eq!((&*frame.pool, &*frame.worker), ("stratum+tcp://pool.example:3333", "me"));
             assert_eq!(frame.direction, direction);
         }
-        told.into_iter().map(|frame| (frame.line, frame.is_cut)).collect()
+        told.into_iter()
+            .map(|frame| match frame.said {
+                Said::Line { text, is_cut } => (text, is_cut),
+                Said::Message(message) => panic!("{message:?} is no line"),
+            })
+            .collect()
     }
 
     #[test]

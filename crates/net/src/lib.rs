@@ -41,7 +41,7 @@ pub use dial::{Connection, Dial, DialError, Dialler, Dialling, Lookup, Route, Tr
 pub use event::{EventReceiver, EventSender, Happened, LinkEnd, LinkEvent, LinkState, events};
 pub use examine::{Outcome, Stage, Step, examine_node, examine_pool};
 pub use file::{file_rows, read_file, read_text_file, read_up_to, without_os_number};
-pub use frames::{Direction, Frame, Frames};
+pub use frames::{Direction, Frame, Frames, Said};
 pub use hash_rate::HashRate;
 pub use limits::{LinkLimits, ServerLimits, node_rows};
 pub use link::{Link, LinkConfig};

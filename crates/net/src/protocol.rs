@@ -110,6 +110,21 @@ impl Client {
         }
     }
 
+    /// Keeps the messages of V2 for [`poll_trace`](Self::poll_trace); the lines of V1 are those of
+    /// the wire.
+    pub(crate) fn set_traced(&mut self) {
+        if let Self::V2(client) = self {
+            client.set_traced();
+        }
+    }
+
+    pub(crate) fn poll_trace(&mut self) -> Option<sv2::TracedFrame> {
+        match self {
+            Self::V1(_) => None,
+            Self::V2(client) => client.poll_trace(),
+        }
+    }
+
     pub(crate) fn poll_timeout(&self) -> Option<Duration> {
         match self {
             Self::V1(client) => client.poll_timeout(),

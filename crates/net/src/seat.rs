@@ -227,8 +227,11 @@ impl Seat {
         self
     }
 
-    /// Tells every line both ways.
-    pub(crate) fn tapped(self, frames: Option<Frames>) -> Self {
+    /// Tells every line and message both ways.
+    pub(crate) fn tapped(mut self, frames: Option<Frames>) -> Self {
+        if frames.is_some() {
+            self.client.set_traced();
+        }
         Self { frames, ..self }
     }
 
@@ -297,7 +300,7 @@ impl Seat {
         self.client.handle_connected(now, &self.target);
         let mut progress = Progress::default();
         let ClientConfig { user, password, .. } = &self.account.client;
-        // What passes the wire of V2 is encrypted.
+        // What passes the wire of V2 is encrypted: its client tells the messages.
         let frames = self.frames.as_ref().filter(|_| self.target.v2.is_none());
         let tap = frames.map(|frames| frames.tap(&self.target, user, password));
         let mut wire = Wire::new(connection.transport).tapped(tap);
@@ -491,6 +494,11 @@ impl Seat {
 
     /// Passes the client's events on, and picks out the one that ends the connection.
     async fn forward_events(&mut self, progress: &mut Progress) -> Option<Ending> {
+        while let Some(message) = self.client.poll_trace() {
+            if let Some(frames) = &self.frames {
+                frames.tell(&self.target, &self.account.client.user, message);
+            }
+        }
         let mut ending = None;
         while let Some(news) = self.client.poll_news() {
             match news {

@@ -10,9 +10,9 @@ use midstate_stratum::{ExpectedPayout, Remark, redirect, sanitize};
 
 use crate::channel::{Channel, Unusable};
 use crate::message::{self, Introduction, Message, NewJob, Opened, Submit};
-use crate::secure::{Frame, Received, Secure};
+use crate::secure::{Frame, HANDSHAKE, Received, Secure};
 use crate::shares::Shares;
-use crate::{AuthorityKey, CloseReason, Event, Limits};
+use crate::{AuthorityKey, CloseReason, Event, Limits, TracedFrame};
 
 /// Bytes of extranonce that we ask for on an extended channel. Four, with 16 version bits and the
 /// nonce, last a terahash machine for years.
@@ -105,6 +105,8 @@ pub struct Client {
     warnings: Bucket,
     held_back: u64,
     events: VecDeque<Event>,
+    /// Every frame, where somebody wants to see them.
+    trace: Option<VecDeque<TracedFrame>>,
 }
 
 /// A transport that is up.
@@ -185,7 +187,19 @@ impl Client {
             sessions: 0,
             held_back: 0,
             events: VecDeque::new(),
+            trace: None,
         }
+    }
+
+    /// Keeps every frame for [`poll_trace`](Self::poll_trace) from now on, which the caller has to
+    /// empty as often as the events.
+    pub fn set_traced(&mut self) {
+        self.trace.get_or_insert_default();
+    }
+
+    /// The next frame, of those that came in or were polled for writing.
+    pub fn poll_trace(&mut self) -> Option<TracedFrame> {
+        self.trace.as_mut()?.pop_front()
     }
 
     /// A fresh transport is up: the handshake begins.
@@ -334,14 +348,20 @@ impl Client {
     /// The next bytes to write.
     pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
         let connection = self.connection.as_mut().filter(|connection| !connection.closing)?;
-        Some(match connection.output.pop_front()? {
-            Output::Hello(bytes) => bytes,
-            Output::Frame(frame) => connection.line.seal(&frame),
+        let frame = match connection.output.pop_front()? {
+            Output::Hello(bytes) => {
+                let hello = || TracedFrame::handshake(true, bytes.len());
+                self.trace.iter_mut().for_each(|trace| trace.push_back(hello()));
+                return Some(bytes);
+            }
+            Output::Frame(frame) => frame,
             Output::Share { sequence, frame } => {
                 connection.written = sequence;
-                connection.line.seal(&frame)
+                frame
             }
-        })
+        };
+        self.trace.iter_mut().for_each(|trace| trace.push_back(TracedFrame::new(true, &frame)));
+        Some(connection.line.seal(&frame))
     }
 
     /// The next thing that happened.
@@ -402,6 +422,12 @@ impl Client {
     }
 
     fn handle_received(&mut self, now: Duration, received: Received) {
+        if let Some(trace) = &mut self.trace {
+            trace.push_back(match &received {
+                Received::Secured => TracedFrame::handshake(false, HANDSHAKE),
+                Received::Frame(frame) => TracedFrame::new(false, frame),
+            });
+        }
         match received {
             Received::Secured => {
                 let is_standard = self.wanted() == ChannelKind::Standard;

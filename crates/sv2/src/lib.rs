@@ -6,7 +6,8 @@
 //! ([`Dialled`]). The caller is `net`; the tests play against a responder in memory.
 //!
 //! The layers, from the wire up: encrypted frames (`secure`), the messages in them (`message`),
-//! the jobs of a channel (`channel`), and the book of shares (`shares`). The Noise cryptography and
+//! the jobs of a channel (`channel`), and the book of shares (`shares`); `trace` spells frames for
+//! people. The Noise cryptography and
 //! the layouts of messages are those of the reference crates; decisions and limits are ours.
 //!
 //! Source: the Stratum V2 specification, chapters 3 (overview), 4 (security), 5 (mining).
@@ -21,9 +22,11 @@ mod limits;
 mod message;
 mod secure;
 mod shares;
+mod trace;
 
 pub use authority::{AuthorityKey, AuthorityKeyError};
 pub use client::{ChannelKind, Client, ClientConfig, Dialled, Progress};
 pub use close::{CertificateError, CloseReason};
 pub use event::Event;
 pub use limits::Limits;
+pub use trace::{Fields, TracedFrame};

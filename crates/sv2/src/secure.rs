@@ -15,6 +15,8 @@ use rand_chacha::rand_core::SeedableRng;
 
 use crate::{AuthorityKey, CertificateError, CloseReason};
 
+/// Bytes of the server's part of the handshake.
+pub(crate) const HANDSHAKE: usize = INITIATOR_EXPECTED_HANDSHAKE_MESSAGE_SIZE;
 /// Bytes of a header in the clear.
 const HEADER: usize = 6;
 /// Bytes of a piece of payload as it is sent, MAC included.
@@ -110,7 +112,7 @@ impl Secure {
     }
 
     fn finish_handshake(&mut self, unix: u32) -> Result<Option<Received>, CloseReason> {
-        let Some(answer) = self.take(INITIATOR_EXPECTED_HANDSHAKE_MESSAGE_SIZE) else {
+        let Some(answer) = self.take(HANDSHAKE) else {
             return Ok(None);
         };
         let State::Shaking(initiator) = &mut self.state else { return Ok(None) };

@@ -77,22 +77,12 @@ impl Plan {
         Setup { choice, upstream, read_pools: Arc::new(accounts), goals, node_judges: false }
     }
 
-    /// Every line to and from pools is told there.
-    ///
-    /// # Errors
-    /// When one of the pools speaks Stratum V2: its messages are encrypted, and no lines.
-    pub(super) fn tapped(mut self, frames: Option<Frames>) -> Result<Self, Failure> {
+    /// Every line and message to and from pools is told there.
+    pub(super) fn tapped(mut self, frames: Option<Frames>) -> Self {
         if let Upstream::Pools(pools) = &mut self.upstream {
-            let v2 = pools.accounts.iter().find(|account| account.url.v2.is_some());
-            if let Some(Account { url, .. }) = v2.filter(|_| frames.is_some()) {
-                return Err(Failure::usage(format!(
-                    "--frames writes the lines of Stratum V1, and {url} speaks Stratum V2, whose \
-                     messages are encrypted: leave out one of them"
-                )));
-            }
             pools.frames = frames;
         }
-        Ok(self)
+        self
     }
 
     /// Says what would be done.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use midstate_chain::{Job, Share};
 use midstate_net::{
-    Account, Connection, Dial, DialError, Dialling, EventReceiver, Happened, Link, LinkConfig,
-    LinkEnd, LinkEvent, LinkLimits, LinkState, PoolUrl, Route, events,
+    Account, Connection, Dial, DialError, Dialling, EventReceiver, Frames, Happened, Link,
+    LinkConfig, LinkEnd, LinkEvent, LinkLimits, LinkState, PoolUrl, Route, events,
 };
 use midstate_stratum::{ClientConfig, Remark, ShareOutcome, Verdict};
 use serde_json::{Value, json};
@@ -282,12 +282,21 @@ impl Running {
         accounts: Vec<Account>,
         give_up: Option<u64>,
     ) -> Self {
+        Self::start_tapped(dial, accounts, give_up, None)
+    }
+
+    pub(crate) fn start_tapped(
+        dial: Arc<dyn Dial>,
+        accounts: Vec<Account>,
+        give_up: Option<u64>,
+        frames: Option<Frames>,
+    ) -> Self {
         let give_up = give_up.map(Duration::from_secs);
         let config = LinkConfig {
             accounts,
             give_up,
             limits: LinkLimits::default(),
-            frames: None,
+            frames,
             hash_rate: midstate_net::HashRate::default(),
         };
         let (shares, given) = mpsc::unbounded_channel();

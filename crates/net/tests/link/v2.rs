@@ -1,10 +1,13 @@
 //! A pool of Stratum V2 in a link's list: the same rules as for one of V1.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use midstate_net::{Account, Connection, Dial, DialError, Dialling, PoolUrl, Route, V2Wishes};
+use midstate_net::{
+    Account, Connection, Dial, DialError, Dialling, Direction, Frames, PoolUrl, Route, Said,
+    V2Wishes,
+};
 use midstate_stratum::Verdict;
 use mining_sv2 as mining;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -163,4 +166,40 @@ async fn a_v2_pool_without_a_key_is_worked_for_with_a_warning() {
     running.until(|running| running.pool() == Some("2")).await;
     assert_eq!(running.warnings.len(), 1, "{:?}", running.warnings);
     assert!(running.warnings[0].contains("no authority key"), "{:?}", running.warnings);
+}
+
+#[tokio::test(start_paused = true)]
+async fn frames_are_the_messages_of_both_sides_in_the_clear_and_in_their_order() {
+    let (is_up, _) = watch::channel(true);
+    let mixed: Arc<dyn Dial> = Arc::new(Mixed { is_up, others: Pools::default() });
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&told);
+    let frames = Frames::to(move |frame| sink.lock().unwrap().push(frame));
+    let accounts = vec![v2_account(PUBLIC)];
+    let mut running = Running::start_tapped(mixed, accounts, None, Some(frames));
+    running.until(|running| running.pool() == Some("2")).await;
+    running.shares.send(find_share(running.job.as_ref().unwrap(), 0)).unwrap();
+    running.until(|running| running.verdicts.len() == 1).await;
+    let told = told.lock().unwrap();
+    let mut seen = Vec::new();
+    for frame in told.iter() {
+        assert!(frame.pool.starts_with("stratum2+tcp://v2.example:3333"), "{frame:?}");
+        assert_eq!(&*frame.worker, "me");
+        let Said::Message(message) = &frame.said else { panic!("{frame:?}") };
+        assert_eq!(frame.direction == Direction::Sent, message.is_sent);
+        seen.push((message.is_sent, message.name, message.channel));
+    }
+    let expected = [
+        (true, "Handshake", None),
+        (false, "Handshake", None),
+        (true, "SetupConnection", None),
+        (false, "SetupConnection.Success", None),
+        (true, "OpenStandardMiningChannel", None),
+        (false, "OpenStandardMiningChannel.Success", Some(CHANNEL)),
+        (false, "NewMiningJob", Some(CHANNEL)),
+        (false, "SetNewPrevHash", Some(CHANNEL)),
+        (true, "SubmitSharesStandard", Some(CHANNEL)),
+        (false, "SubmitShares.Success", Some(CHANNEL)),
+    ];
+    assert_eq!(seen, expected);
 }
