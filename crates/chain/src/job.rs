@@ -19,6 +19,9 @@ pub struct Job {
     pub id: String,
     /// Counts the sessions with the pool; a job dies with its session.
     pub session: u64,
+    /// The channel of Stratum V2 that it is for, by the pool's number. Within a session it changes
+    /// nothing; people are told.
+    pub channel: Option<u32>,
     /// Header version as given.
     pub version: u32,
     /// Which bits of the version may be rolled. Bits that are set in `version` are not rolled even

@@ -311,6 +311,7 @@ fn job() -> Job {
     Job {
         id: "1".into(),
         session: 1,
+        channel: None,
         version: 0x2000_4000,
         version_mask: 0x1fff_e000,
         prev_hash: Hash256::of(b"tip"),

@@ -40,6 +40,7 @@ fn job() -> Result<Job, Failure> {
     Ok(Job {
         id: "benchmark".into(),
         session: 0,
+        channel: None,
         version: 0x2000_0000,
         version_mask: BIP320_MASK,
         prev_hash: Hash256::default(),

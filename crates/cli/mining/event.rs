@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 
 use midstate_chain::{Hash256, Job, Verdict};
-use midstate_net::LinkState;
+use midstate_net::{LinkState, Protocol};
 use midstate_stratum::{Remark, ShareOutcome};
 use midstate_work::{BlockLedger, Ledger, Rejects};
 use serde::{Serialize, Serializer};
@@ -55,6 +55,8 @@ impl Event {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct PoolEvent {
     pub(crate) url: String,
+    #[serde(serialize_with = "protocol")]
+    pub(crate) protocol: Protocol,
     #[serde(serialize_with = "state")]
     pub(crate) state: LinkState,
     pub(crate) reason: Option<String>,
@@ -78,6 +80,11 @@ pub(crate) struct RemarkEvent {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct JobEvent {
     pub(crate) pool: String,
+    #[serde(serialize_with = "protocol")]
+    pub(crate) protocol: Protocol,
+    /// The pool's number of the channel, of Stratum V2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) channel: Option<u32>,
     pub(crate) job_id: String,
     pub(crate) height: Option<u32>,
     pub(crate) difficulty: f64,
@@ -92,6 +99,11 @@ pub(crate) struct JobEvent {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct ShareEvent {
     pub(crate) pool: String,
+    #[serde(serialize_with = "protocol")]
+    pub(crate) protocol: Protocol,
+    /// See [`JobEvent::channel`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) channel: Option<u32>,
     pub(crate) job_id: String,
     pub(crate) extranonce2: String,
     pub(crate) ntime: String,
@@ -179,6 +191,8 @@ impl ShareEvent {
     pub(crate) fn example(verdict: Verdict) -> Self {
         Self {
             pool: String::new(),
+            protocol: Protocol::Stratum1,
+            channel: None,
             job_id: String::new(),
             extranonce2: String::new(),
             ntime: String::new(),
@@ -321,9 +335,11 @@ impl RejectCount {
 }
 
 impl JobEvent {
-    pub(crate) fn new(pool: &str, job: &Job) -> Self {
+    pub(crate) fn new(pool: &str, protocol: Protocol, job: &Job) -> Self {
         Self {
             pool: pool.to_owned(),
+            protocol,
+            channel: job.channel,
             job_id: job.id.clone(),
             height: job.height(),
             difficulty: job.share_target.difficulty(),
@@ -335,10 +351,12 @@ impl JobEvent {
 }
 
 impl ShareEvent {
-    pub(crate) fn new(pool: &str, outcome: &ShareOutcome) -> Self {
+    pub(crate) fn new(pool: &str, protocol: Protocol, outcome: &ShareOutcome) -> Self {
         let ShareOutcome { share, verdict, code, reason, advice, latency } = outcome;
         Self {
             pool: pool.to_owned(),
+            protocol,
+            channel: share.job.channel,
             job_id: share.job.id.clone(),
             extranonce2: hex::encode(&share.extranonce2),
             ntime: format!("{:08x}", share.time),
@@ -413,6 +431,15 @@ pub(crate) fn name(verdict: Verdict) -> &'static str {
     }
 }
 
+/// The protocol's name in events.
+pub(crate) fn name_of(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Stratum1 => "stratum1",
+        Protocol::Stratum2 => "stratum2",
+        Protocol::Node => "getblocktemplate",
+    }
+}
+
 // `chain` and `net` know no serde: what their types are called in JSON is our affair.
 
 fn verdict<S: Serializer>(verdict: &Verdict, serializer: S) -> Result<S::Ok, S::Error> {
@@ -424,6 +451,10 @@ fn verdict_or_null<S: Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     verdict.map(name).serialize(serializer)
+}
+
+fn protocol<S: Serializer>(protocol: &Protocol, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(name_of(*protocol))
 }
 
 fn state<S: Serializer>(state: &LinkState, serializer: S) -> Result<S::Ok, S::Error> {

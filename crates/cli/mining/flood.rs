@@ -133,6 +133,8 @@ mod tests {
     fn job(id: u32) -> JobEvent {
         JobEvent {
             pool: "pool".into(),
+            protocol: midstate_net::Protocol::Stratum1,
+            channel: None,
             job_id: id.to_string(),
             height: None,
             difficulty: 1.0,

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use midstate_chain::{Header, Job, Share, Target};
 use midstate_engine::Progress;
+use midstate_net::Protocol;
 
 pub(super) use self::output::{Action, Counts, News, Output, Plan};
 use super::books::{Allowance, Books};
@@ -41,6 +42,7 @@ const THROTTLED_EVERY: Duration = Duration::from_secs(10);
 struct Work {
     job: Arc<Job>,
     pool: Arc<str>,
+    protocol: Protocol,
     /// When it first came, with whatever targets and versions.
     since: Duration,
 }
@@ -488,7 +490,7 @@ impl Miner {
             kernel,
             threads: self.crew.threads(),
             midstates,
-            job: work.map(|work| JobStatus::new(&work.job, age(work))),
+            job: work.map(|work| JobStatus::new(&work.job, work.protocol, age(work))),
             header: self.header.as_ref().map(HeaderStatus::from),
             rates,
             hashes: self.counts.hashes,

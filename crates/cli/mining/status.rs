@@ -2,9 +2,11 @@
 //! The same counts as the summary's.
 
 use midstate_chain::{Header, Job};
+use midstate_net::Protocol;
 use midstate_work::{BlockLedger, Ledger};
 use serde::Serialize;
 
+use super::event::name_of;
 pub(crate) use crate::machine::gauge::Readings;
 
 /// See the [module](self) page.
@@ -61,6 +63,10 @@ pub(crate) enum State {
 /// The job in work.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct JobStatus {
+    /// What its server speaks.
+    pub(crate) protocol: &'static str,
+    /// The pool's number of the channel, of Stratum V2.
+    pub(crate) channel: Option<u32>,
     pub(crate) job_id: String,
     pub(crate) height: Option<u32>,
     pub(crate) difficulty: f64,
@@ -123,8 +129,10 @@ pub(crate) struct BlockCounts {
 }
 
 impl JobStatus {
-    pub(crate) fn new(job: &Job, age: f64) -> Self {
+    pub(crate) fn new(job: &Job, protocol: Protocol, age: f64) -> Self {
         Self {
+            protocol: name_of(protocol),
+            channel: job.channel,
             job_id: job.id.clone(),
             height: job.height(),
             difficulty: job.share_target.difficulty(),

@@ -350,7 +350,7 @@ fn rate(hashes_per_second: Option<f64>) -> String {
     units::rate(hashes_per_second.unwrap_or(0.0))
 }
 
-fn of_pool(PoolEvent { url, state, reason, listed }: &PoolEvent) -> Option<String> {
+fn of_pool(PoolEvent { url, state, reason, listed, .. }: &PoolEvent) -> Option<String> {
     let url = match listed {
         Some(pool) => format!("{url} (redirected by {pool})"),
         None => url.clone(),
@@ -471,6 +471,7 @@ mod tests {
             let reason = Some("why".to_owned());
             of_pool(&PoolEvent {
                 url: url.to_owned(),
+                protocol: midstate_net::Protocol::Stratum1,
                 state: LinkState::Lost,
                 reason,
                 listed: None,

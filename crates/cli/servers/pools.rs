@@ -81,6 +81,10 @@ pub(crate) struct PoolArgs {
     /// Tell a pool of Stratum V2 this hash rate, as 50M, instead of the measured one
     #[arg(long, value_name = "HS", value_parser = values::hash_rate)]
     nominal_hashrate: Option<f64>,
+    /// Send a share to a pool of Stratum V2 only when the share before it on that channel is
+    /// answered, or 10 s old; shares found meanwhile count as throttled. For tests of a pool
+    #[arg(long)]
+    single_submit: bool,
 }
 
 /// The kinds of channels, as the flag names them.
@@ -218,6 +222,7 @@ impl PoolArgs {
             suggest_difficulty,
             channel,
             nominal_hashrate,
+            single_submit,
         } = self;
         values::first_given(&[
             (redirect.is_some(), "--redirect"),
@@ -229,6 +234,7 @@ impl PoolArgs {
             (suggest_difficulty.is_some(), "--suggest-difficulty"),
             (channel.is_some(), "--channel"),
             (nominal_hashrate.is_some(), "--nominal-hashrate"),
+            (*single_submit, "--single-submit"),
         ])
     }
 
@@ -245,6 +251,7 @@ impl PoolArgs {
             suggest_difficulty,
             channel,
             nominal_hashrate,
+            single_submit,
         } = self;
         Terms {
             redirect: if *no_redirect { Some(Redirect::None) } else { *redirect },
@@ -255,6 +262,7 @@ impl PoolArgs {
             suggest_difficulty: *suggest_difficulty,
             channel: channel.map(ChannelKind::from),
             nominal_hash_rate: *nominal_hashrate,
+            single_submit: single_submit.then_some(true),
             ..route.terms()
         }
     }
@@ -373,6 +381,7 @@ fn terms_of(file: &Path, whom: &dyn Display, keys: Keys<'_>) -> Result<Terms, Fa
         // Flags alone have them.
         channel: None,
         nominal_hash_rate: None,
+        single_submit: None,
     })
 }
 

@@ -37,6 +37,7 @@ pub(crate) struct Terms {
     pub(crate) suggest_difficulty: Option<f64>,
     pub(crate) channel: Option<ChannelKind>,
     pub(crate) nominal_hash_rate: Option<f64>,
+    pub(crate) single_submit: Option<bool>,
 }
 
 /// The certificates to trust, as flags or keys name them: one choice, whichever of them makes it.
@@ -100,6 +101,7 @@ impl Terms {
             suggest_difficulty,
             channel,
             nominal_hash_rate,
+            single_submit,
         } = self;
         Self {
             user: user.or(other.user),
@@ -114,6 +116,7 @@ impl Terms {
             suggest_difficulty: suggest_difficulty.or(other.suggest_difficulty),
             channel: channel.or(other.channel),
             nominal_hash_rate: nominal_hash_rate.or(other.nominal_hash_rate),
+            single_submit: single_submit.or(other.single_submit),
         }
     }
 
@@ -135,6 +138,7 @@ impl Terms {
             suggest_difficulty,
             channel,
             nominal_hash_rate,
+            single_submit,
         } = self;
         Self {
             user: both(user, &other.user),
@@ -149,6 +153,7 @@ impl Terms {
             suggest_difficulty: both(suggest_difficulty, &other.suggest_difficulty),
             channel: both(channel, &other.channel),
             nominal_hash_rate: both(nominal_hash_rate, &other.nominal_hash_rate),
+            single_submit: both(single_submit, &other.single_submit),
         }
     }
 
@@ -213,6 +218,7 @@ impl Terms {
         let v2 = V2Wishes {
             channel: self.channel.unwrap_or_default(),
             nominal_hash_rate: self.nominal_hash_rate,
+            single_submit: self.single_submit == Some(true),
         };
         Ok(Account { url: url.clone(), client, route, redirects, v2 })
     }

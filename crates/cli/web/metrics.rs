@@ -113,6 +113,8 @@ fn latency(status: &Status) -> Option<f64> {
 }
 
 fn register_job(registry: &mut Registry, job: &JobStatus) {
+    let info = Info::new([("protocol", job.protocol)]);
+    registry.register("job", "What the server of the job speaks", info);
     if let Some(height) = job.height {
         let help = "Height of the block that is searched";
         registry.register("job_height", help, ConstGauge::new(u64::from(height)));

@@ -26,7 +26,8 @@ let sample = { from: 0, to: 0, at: 0 };
 function draw() {
   drawState();
   if (status === null) return;
-  put('where', [status.url, status.job && 'job ' + status.job.job_id].filter(Boolean).join(', '));
+  put('where', [status.url, status.job && 'job ' + status.job.job_id,
+    status.job && status.job.channel !== null && 'channel ' + status.job.channel].filter(Boolean).join(', '));
   put('uptime', duration(status.seconds));
   put('version', 'midstate ' + status.version);
   drawJoin();

@@ -42,6 +42,7 @@ fn main() {
     let job = Job {
         id: "1".to_owned(),
         session: 0,
+        channel: None,
         version: 0x2000_0000,
         version_mask: BIP320_MASK,
         prev_hash: genesis.hash(),

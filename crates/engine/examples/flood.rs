@@ -111,6 +111,7 @@ fn job() -> Job {
     Job {
         id: String::new(),
         session: 1,
+        channel: None,
         version: 0x2000_0000,
         version_mask: 0x1fff_e000,
         prev_hash: Hash256::ZERO,

@@ -110,6 +110,7 @@ fn job(number: u64) -> Arc<Job> {
     Arc::new(Job {
         id: number.to_string(),
         session: 1,
+        channel: None,
         version: 0x2000_0000,
         version_mask: 0,
         prev_hash: Hash256::of(&number.to_le_bytes()),

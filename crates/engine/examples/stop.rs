@@ -92,6 +92,7 @@ fn job() -> Arc<Job> {
     Arc::new(Job {
         id: "1".into(),
         session: 1,
+        channel: None,
         version: 0x2000_0000,
         version_mask: 0x1fff_e000,
         prev_hash: Hash256::of(b"previous"),

@@ -21,6 +21,7 @@ fn job(id: &str, share_target: Target) -> Arc<Job> {
     Arc::new(Job {
         id: id.into(),
         session: 1,
+        channel: None,
         version: 0x2000_0000,
         version_mask: 0x0000_e000,
         prev_hash: Hash256::of(id.as_bytes()),

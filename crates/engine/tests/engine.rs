@@ -14,6 +14,7 @@ fn job(id: &str, version_mask: u32, share_target: Target) -> Arc<Job> {
     Arc::new(Job {
         id: id.into(),
         session: 1,
+        channel: None,
         version: 0x2000_0000,
         version_mask,
         prev_hash: Hash256::of(id.as_bytes()),

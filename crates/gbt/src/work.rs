@@ -86,6 +86,7 @@ impl Work {
         let job = Job {
             id,
             session: 0,
+            channel: None,
             version: template.version,
             version_mask: payout.version_mask & BIP320_MASK & !template.required_version_bits,
             prev_hash: template.prev_hash,

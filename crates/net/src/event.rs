@@ -83,8 +83,21 @@ pub struct LinkEvent {
     pub url: Arc<str>,
     /// The pool of the list that redirected us there, if that is another one.
     pub listed: Option<Arc<str>>,
+    /// What it speaks.
+    pub protocol: Protocol,
     /// The event itself.
     pub what: Happened,
+}
+
+/// The protocol that a server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// Stratum V1.
+    Stratum1,
+    /// Stratum V2.
+    Stratum2,
+    /// `getblocktemplate` and `submitblock` of a node.
+    Node,
 }
 
 /// An event of a link, without its server.
@@ -207,6 +220,7 @@ mod tests {
         let job = |id: &str, clean| Job {
             id: id.into(),
             session: 0,
+            channel: None,
             version: 0,
             version_mask: 0,
             prev_hash: Hash256::default(),
@@ -225,7 +239,8 @@ mod tests {
             let (sender, mut receiver) = events();
             for (url, job) in [(first, job("a", true)), (second, job("b", false))] {
                 let what = Happened::job(Arc::new(job));
-                sender.send(LinkEvent { url: url.into(), listed: None, what });
+                let protocol = Protocol::Stratum1;
+                sender.send(LinkEvent { url: url.into(), listed: None, protocol, what });
             }
             let event = receiver.recv().await.unwrap();
             assert!(

@@ -38,7 +38,9 @@ mod wire;
 
 pub use blocking::on_a_thread_or_here;
 pub use dial::{Connection, Dial, DialError, Dialler, Dialling, Lookup, Route, Transport};
-pub use event::{EventReceiver, EventSender, Happened, LinkEnd, LinkEvent, LinkState, events};
+pub use event::{
+    EventReceiver, EventSender, Happened, LinkEnd, LinkEvent, LinkState, Protocol, events,
+};
 pub use examine::{Outcome, Stage, Step, examine_node, examine_pool};
 pub use file::{file_rows, read_file, read_text_file, read_up_to, without_os_number};
 pub use frames::{Direction, Frame, Frames, Said};

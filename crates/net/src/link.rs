@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::LinkLimits;
 use crate::dial::{Dial, Dialler};
-use crate::event::{EventSender, Happened, LinkEnd, LinkEvent, LinkState};
+use crate::event::{EventSender, Happened, LinkEnd, LinkEvent, LinkState, Protocol};
 use crate::frames::Frames;
 use crate::hash_rate::HashRate;
 use crate::seat::{Account, Channels, Order, Report, Seat, SeatId, SeatNews};
@@ -451,7 +451,11 @@ impl Link {
         if let Some(seat) = seats.find(|known| known.id == seat) {
             let url = Arc::clone(&seat.name);
             let listed = (seat.name != seat.listed).then(|| Arc::clone(&seat.listed));
-            self.events.send(LinkEvent { url, listed, what });
+            let protocol = match seat.account.url.v2 {
+                None => Protocol::Stratum1,
+                Some(_) => Protocol::Stratum2,
+            };
+            self.events.send(LinkEvent { url, listed, protocol, what });
         }
     }
 

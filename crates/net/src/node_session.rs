@@ -22,7 +22,7 @@ use midstate_stratum::{Remark, ShareOutcome};
 
 use crate::limits::FLUSH;
 use crate::spool::{self, SpoolProblem};
-use crate::{Happened, LinkEnd, LinkEvent, LinkState};
+use crate::{Happened, LinkEnd, LinkEvent, LinkState, Protocol};
 
 /// A node, as people see it.
 #[derive(Debug, Clone)]
@@ -404,7 +404,7 @@ impl NodeSession {
 
     fn say(&mut self, node: usize, what: Happened) {
         let url = Arc::clone(&self.nodes[node].url);
-        self.events.push_back(LinkEvent { url, listed: None, what });
+        self.events.push_back(LinkEvent { url, listed: None, protocol: Protocol::Node, what });
     }
 }
 

@@ -49,6 +49,8 @@ pub struct V2Wishes {
     pub channel: sv2::ChannelKind,
     /// The hash rate to tell the pool, in hashes a second, whatever is measured.
     pub nominal_hash_rate: Option<f64>,
+    /// One share at a time, as [`sv2::ClientConfig::single_submit`] says.
+    pub single_submit: bool,
 }
 
 impl Account {
@@ -71,6 +73,7 @@ impl Account {
             authority,
             kind: self.v2.channel,
             nominal_hash_rate: self.v2.nominal_hash_rate.unwrap_or(plain.nominal_hash_rate),
+            single_submit: self.v2.single_submit,
             version_mask,
             expect_payout,
             limits: sv2::Limits { common: limits, ..sv2::Limits::default() },

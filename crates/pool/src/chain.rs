@@ -110,6 +110,7 @@ impl RegtestChain {
             job: Job {
                 id: String::new(),
                 session: 0,
+                channel: None,
                 version: VERSION,
                 version_mask: BIP320_MASK,
                 prev_hash: self.tip_hash(),

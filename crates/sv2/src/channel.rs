@@ -217,6 +217,7 @@ impl Channel {
         let empty = Job {
             id: id.to_string(),
             session: self.session,
+            channel: Some(self.id),
             version: 0,
             version_mask: self.version_mask,
             prev_hash,

@@ -50,6 +50,10 @@ pub struct ClientConfig {
     /// Hashes a second that we tell the pool until [`Client::set_hash_rate`] knows better: it
     /// chooses the first target by that.
     pub nominal_hash_rate: f64,
+    /// One share at a time on a channel, for testing a pool: the next one goes out when the last is
+    /// answered, or has waited for [`Limits::single`], since a pool may answer many at once. Shares
+    /// that are found meanwhile are throttled; blocks go out at once, where they are no toy.
+    pub single_submit: bool,
     /// The version bits we would roll.
     pub version_mask: u32,
     /// Whom every job has to pay; `None` does not look.
@@ -67,6 +71,7 @@ impl ClientConfig {
             authority: None,
             kind: ChannelKind::default(),
             nominal_hash_rate: 1e7,
+            single_submit: false,
             version_mask: BIP320_MASK,
             expect_payout: None,
             limits: Limits::default(),
@@ -177,7 +182,7 @@ impl Client {
         let common = &config.limits.common;
         let per_second = 1.0 / common.text_interval.as_secs_f64().max(0.001);
         Self {
-            shares: Shares::new(&config.limits),
+            shares: Shares::new(&config.limits, config.single_submit),
             redirects: Window::new(common.redirects, common.redirect_window),
             warnings: Bucket::new(WARNINGS_AT_ONCE, per_second),
             hash_rate: config.nominal_hash_rate,

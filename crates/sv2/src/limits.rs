@@ -20,6 +20,8 @@ pub struct Limits {
     /// Shares without an answer that end a connection, if the oldest is as old as with V1. More
     /// than with V1: a V2 pool may answer many at once.
     pub unanswered: usize,
+    /// How long a share without an answer holds up the next one, where they go one at a time.
+    pub single: Duration,
     /// The limits that both protocols share.
     pub common: midstate_stratum::Limits,
 }
@@ -33,6 +35,7 @@ impl Default for Limits {
             silence: Duration::from_secs(2 * 60 * 60),
             update: Duration::from_secs(30),
             unanswered: 256,
+            single: Duration::from_secs(10),
             common: midstate_stratum::Limits::default(),
         }
     }
@@ -42,7 +45,8 @@ impl Limits {
     /// Each limit as a row, without those that `stratum` lists.
     pub fn rows(&self) -> Vec<LimitRow> {
         // Taken apart by name, so that a limit without a row does not compile.
-        let Self { frame, future_jobs, malformed, silence, update, unanswered, common: _ } = self;
+        let Self { frame, future_jobs, malformed, silence, update, unanswered, single, common: _ } =
+            self;
         vec![
             row(
                 "frame from a pool",
@@ -58,6 +62,7 @@ impl Limits {
                 format!("{unanswered}, the oldest as old as with V1"),
                 "disconnect and try the next pool",
             ),
+            row("wait for the answer, with --single-submit", single, "the next share is sent"),
         ]
     }
 }

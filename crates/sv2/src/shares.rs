@@ -21,6 +21,8 @@ pub(crate) struct Shares {
     last_sequence: u32,
     recent: Recent,
     pace: Bucket,
+    /// How long a share holds up the next one, where they go one at a time.
+    single: Option<Duration>,
     trust: Trust,
     limits: midstate_stratum::Limits,
     outcomes: VecDeque<ShareOutcome>,
@@ -34,7 +36,7 @@ struct Sent {
 }
 
 impl Shares {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits, is_single: bool) -> Self {
         let common =
             midstate_stratum::Limits { unanswered: limits.unanswered, ..limits.common.clone() };
         Self {
@@ -42,6 +44,7 @@ impl Shares {
             last_sequence: 0,
             recent: Recent::new(common.outbox),
             pace: Bucket::new(common.share_rate, f64::from(common.share_rate)),
+            single: is_single.then_some(limits.single),
             trust: Trust::default(),
             limits: common,
             outcomes: VecDeque::new(),
@@ -118,7 +121,9 @@ impl Shares {
                 return Err(Withheld::Void);
             }
         }
-        if self.pending() >= self.limits.outbox {
+        let last = self.unanswered.values().next_back();
+        let is_held_up = |wait| last.is_some_and(|last| now < last.at + wait);
+        if self.pending() >= self.limits.outbox || self.single.is_some_and(is_held_up) {
             return Err(Withheld::Backlog);
         }
         if !self.pace.take(now) {

@@ -220,6 +220,7 @@ fn no_header_is_hashed_twice_when_the_same_work_comes_again() {
         Arc::new(Job {
             id: "1".into(),
             session: 1,
+            channel: None,
             version: 0x2000_0000,
             version_mask,
             prev_hash: Hash256::default(),

@@ -10,6 +10,7 @@ fn job(seed: u8, version_mask: u32, extranonce2_size: usize) -> Arc<Job> {
     Arc::new(Job {
         id: "1".into(),
         session: 1,
+        channel: None,
         version: 0x2000_0000,
         version_mask,
         prev_hash: Hash256::of(b"previous"),

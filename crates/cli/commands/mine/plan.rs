@@ -66,6 +66,7 @@ struct PlannedServer {
     /// The rest is about pools of Stratum V2.
     channel: Option<&'static str>,
     nominal_hashrate: Option<f64>,
+    single_submit: Option<bool>,
 }
 
 impl Plan {
@@ -172,6 +173,7 @@ impl PlannedServer {
                 ChannelKind::Extended => "extended",
             }),
             nominal_hashrate: v2.nominal_hash_rate,
+            single_submit: url.v2.map(|_| v2.single_submit),
             ..Self::at(url, url.tls, route)
         }
     }
@@ -199,6 +201,7 @@ impl PlannedServer {
             suggest_difficulty: None,
             channel: None,
             nominal_hashrate: None,
+            single_submit: None,
         }
     }
 

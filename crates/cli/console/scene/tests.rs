@@ -18,6 +18,8 @@ fn status() -> Status {
         threads: 2,
         midstates: 32,
         job: Some(JobStatus {
+            protocol: "stratum1",
+            channel: None,
             job_id: "6643f2a1".into(),
             height: Some(128),
             difficulty: 0.06,

@@ -15,16 +15,17 @@ use crate::mining::notice::Notice;
 impl Miner {
     /// Something happened on the link.
     pub(in crate::mining) fn handle_link(&mut self, now: Duration, event: LinkEvent) {
-        let LinkEvent { url, listed, what } = event;
+        let LinkEvent { url, listed, protocol, what } = event;
         let listed = listed.map(|pool| pool.to_string());
         match what {
             Happened::State { state, reason } => {
                 self.connections.note(now, &url, state);
-                let event = PoolEvent { url: url.to_string(), state, reason, listed };
+                let url = url.to_string();
+                let event = PoolEvent { url, protocol, state, reason, listed };
                 self.tell_event(Event::Pool(event));
             }
             Happened::Job { job, clean } => {
-                let event = JobEvent { clean, listed, ..JobEvent::new(&url, &job) };
+                let event = JobEvent { clean, listed, ..JobEvent::new(&url, protocol, &job) };
                 self.handle_job(now, url, job, event);
             }
             Happened::Pause => {
@@ -36,7 +37,7 @@ impl Miner {
                 self.books.record_outcome(&outcome);
                 self.intake.settled();
                 let advice = outcome.advice;
-                let event = ShareEvent { listed, ..ShareEvent::new(&url, &outcome) };
+                let event = ShareEvent { listed, ..ShareEvent::new(&url, protocol, &outcome) };
                 self.tell_verdict(now, &outcome.share, event);
                 let (hash, verdict) = (outcome.share.hash, outcome.verdict);
                 let correction = self.judged.pool_says(hash, verdict);
@@ -95,7 +96,7 @@ impl Miner {
         let before = self.work.take().or(self.rested.take());
         let before = before.filter(|before| before.job.same_work_but_versions(&job));
         let since = before.map_or(now, |before| before.since);
-        self.work = Some(Work { job: Arc::clone(&job), pool, since });
+        self.work = Some(Work { job: Arc::clone(&job), pool, protocol: event.protocol, since });
         if let Some(event) = self.flood.job(now, event) {
             self.tell_event(Event::Job(event));
         }

@@ -94,6 +94,7 @@ fn job(id: &str) -> Job {
     Job {
         id: id.into(),
         session: 0,
+        channel: None,
         version: 0x2000_0000,
         version_mask: 0,
         prev_hash: Hash256::default(),
@@ -197,7 +198,7 @@ impl World {
     }
 
     fn link_of(&mut self, url: &str, what: Happened) {
-        let event = LinkEvent { url: url.into(), listed: None, what };
+        let event = LinkEvent { url: url.into(), listed: None, protocol: Protocol::Stratum1, what };
         self.tell(|miner, now| miner.handle_link(now, event));
     }
 

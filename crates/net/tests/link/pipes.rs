@@ -403,7 +403,7 @@ impl Running {
         self.verdicts.iter().filter(|&&(_, came)| came == verdict).count()
     }
 
-    fn take(&mut self, LinkEvent { url, listed, what }: LinkEvent) {
+    fn take(&mut self, LinkEvent { url, listed, what, .. }: LinkEvent) {
         self.urls.push((url.to_string(), listed.map(|listed| listed.to_string())));
         match what {
             Happened::Job { job, .. } => {

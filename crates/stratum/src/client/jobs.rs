@@ -200,6 +200,7 @@ impl Jobs {
         Some(self.remember(Job {
             id: notify.id,
             session: self.session,
+            channel: None,
             version: notify.version,
             version_mask: self.version_mask,
             prev_hash: notify.prev_hash,

@@ -325,6 +325,7 @@ fn i18_a_job_is_announced_as_the_protocol_has_it() {
     let job = Job {
         id: "1f".into(),
         session: 0,
+        channel: None,
         version: 0x2000_0000,
         version_mask: 0,
         prev_hash: Hash256::from_bytes(std::array::from_fn(|at| at as u8)),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use midstate_chain::{Hash256, Share, Target, U256, Verdict};
-use midstate_sv2::Event;
+use midstate_sv2::{ClientConfig, Event};
 use mining_sv2 as mining;
 
 use crate::pool::{CHANNEL, EASY, GROUP, MAINNET, Pair, REGTEST, Sent, UNIX, find, find_share};
@@ -135,6 +135,39 @@ fn one_answer_may_end_many_shares_and_refused_ones_are_not_among_them() {
     assert_eq!(pair.verdicts().len(), 5);
     assert_eq!(pair.client.pending(), 0);
     assert!(pair.warnings()[0].contains("accepted 3 shares"), "{:?}", pair.warnings());
+}
+
+#[test]
+fn with_single_submit_a_share_waits_for_the_answer_to_the_one_before_it() {
+    let config = ClientConfig { single_submit: true, ..ClientConfig::new("bc1q.rig") };
+    let mut pair = Pair::new(config).open();
+    pair.standard_job(1, None);
+    pair.new_block(1, MAINNET);
+    let job = pair.job();
+    pair.submit(find_share(&job, 0));
+    pair.submit(find_share(&job, 1));
+    assert_eq!(shares(&pair.sent).len(), 1);
+    assert_eq!(pair.verdicts()[0].0, Verdict::Throttled, "the books have it");
+    pair.accept(1, 1);
+    pair.submit(find_share(&job, 2));
+    assert_eq!(shares(&pair.sent).len(), 2);
+    pair.refuse(2, "invalid-share");
+    pair.submit(find_share(&job, 3));
+    assert_eq!(shares(&pair.sent).len(), 3, "a refusal is an answer");
+    // A pool that answers ten at once answers none of these.
+    pair.wait(9);
+    pair.submit(find_share(&job, 4));
+    assert_eq!(shares(&pair.sent).len(), 3);
+    pair.wait(1);
+    pair.submit(find_share(&job, 5));
+    assert_eq!(shares(&pair.sent).len(), 4);
+    pair.submit(find_share(&job, 6));
+    assert_eq!(shares(&pair.sent).len(), 4, "one in ten seconds");
+    pair.accept(4, 2);
+    use Verdict::{Accepted, Rejected, Throttled};
+    let verdicts: Vec<_> = pair.verdicts().into_iter().map(|(verdict, _)| verdict).collect();
+    let expected = [Throttled, Accepted, Rejected, Throttled, Throttled, Accepted, Accepted];
+    assert_eq!(verdicts, expected);
 }
 
 #[test]
