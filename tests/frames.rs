@@ -81,6 +81,10 @@ fn frames_stand_between_the_events_on_stdout() {
     let count = |name: &str| events.iter().filter(|event| event["event"] == name).count();
     assert!(count("frame") > 10 && count("share") >= 3);
     assert_eq!(events.last().unwrap()["event"], "summary", "the summary is the last line");
+    for name in ["pool", "job", "share"] {
+        let event = events.iter().find(|event| event["event"] == name).unwrap();
+        assert_eq!((&event["protocol"], event.get("channel")), (&"stratum1".into(), None));
+    }
     let (code, said) = fail(&["mine", "-o", &address, "-u", "me", "--frames", "-"]);
     assert_eq!(code, 2);
     assert!(said.contains("--frames - writes to stdout") && said.contains("--json"), "{said}");

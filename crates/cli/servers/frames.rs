@@ -1,5 +1,6 @@
-//! `--frames`: every line or message to and from pools, into a file or on stdout. A thread of its own writes
-//! the file, so that mining never waits for a disk; a disk that takes no more is told of once.
+//! `--frames`: every line or message to and from pools, into a file or on stdout. A thread of its
+//! own writes the file, so that mining never waits for a disk; a disk that takes no more is told of
+//! once.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
