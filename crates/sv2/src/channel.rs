@@ -175,9 +175,16 @@ impl Channel {
         Ok(self.work_on(new.job, body, tip, new.min_time, true))
     }
 
-    /// Whether the pool still takes shares of this job.
+    /// Whether the pool still takes shares of this job. A number that was used again is another
+    /// job's.
     pub(crate) fn is_live(&self, job: &Job) -> bool {
-        self.live.iter().rev().any(|live| live.session == job.session && live.id == job.id)
+        self.live.iter().rev().any(|live| live.id == job.id && live.same_work(job))
+    }
+
+    /// Whether the headers of this job are among those of a job whose shares count: a share of one
+    /// may then be found again.
+    pub(crate) fn has_headers_of(&self, job: &Job) -> bool {
+        self.live.iter().rev().any(|live| live.same_work_but_versions(job))
     }
 
     /// Whether this channel issued the job, live or not: then it can be named in a submission.

@@ -79,6 +79,21 @@ impl ClientConfig {
     }
 }
 
+/// A share to be sent as it is, right or wrong ([`Client::attempt`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempt<'a> {
+    /// The number of its job.
+    pub job: u32,
+    /// Its nonce.
+    pub nonce: u32,
+    /// Its time.
+    pub time: u32,
+    /// Its version, with the bits that were rolled.
+    pub version: u32,
+    /// Our part of the extranonce, at most 32 bytes; a standard channel has none.
+    pub extranonce: &'a [u8],
+}
+
 /// The facts about a fresh transport that the client cannot know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dialled {
@@ -329,6 +344,22 @@ impl Client {
             connection.output.push_back(Output::Share { sequence, frame });
         }
         self.tell_outcomes();
+    }
+
+    /// Sends a share as it is, neither judged nor in the books: for the tests of pools. Returns its
+    /// sequence number, by which [`Event::Attempted`] tells the answer; `None` without an open
+    /// channel. An attempt that the pool has not answered is forgotten with the connection.
+    pub fn attempt(&mut self, attempt: &Attempt<'_>) -> Option<u32> {
+        let connection = self.connection.as_mut().filter(|connection| !connection.closing)?;
+        let channel = connection.channel.as_ref()?;
+        let sequence = self.shares.attempt();
+        let &Attempt { job, nonce, time, version, extranonce } = attempt;
+        let extranonce = (!channel.is_standard()).then_some(extranonce);
+        let channel = channel.id();
+        let frame =
+            message::submit(&Submit { channel, sequence, job, nonce, time, version, extranonce });
+        connection.output.push_back(Output::Share { sequence, frame });
+        Some(sequence)
     }
 
     /// The hash rate as it is measured, in hashes a second. The pool is told when it is another one
@@ -694,6 +725,9 @@ impl Client {
     fn tell_outcomes(&mut self) {
         while let Some(outcome) = self.shares.poll_outcome() {
             self.events.push_back(Event::Verdict(outcome));
+        }
+        while let Some((sequence, answer)) = self.shares.poll_answer() {
+            self.events.push_back(Event::Attempted { sequence, answer });
         }
     }
 

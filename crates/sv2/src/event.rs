@@ -31,6 +31,13 @@ pub enum Event {
     Difficulty(f64),
     /// The end of a share: exactly one for each that was submitted.
     Verdict(ShareOutcome),
+    /// The pool answered an attempt.
+    Attempted {
+        /// The number that [`Client::attempt`](crate::Client::attempt) returned.
+        sequence: u32,
+        /// Accepted, or refused with this code.
+        answer: Result<(), String>,
+    },
     /// The pool asks to connect elsewhere. Whether to follow is for `stratum::redirect::allowed`
     /// and the caller.
     Redirect {

@@ -25,7 +25,7 @@ mod shares;
 mod trace;
 
 pub use authority::{AuthorityKey, AuthorityKeyError};
-pub use client::{ChannelKind, Client, ClientConfig, Dialled, Progress};
+pub use client::{Attempt, ChannelKind, Client, ClientConfig, Dialled, Progress};
 pub use close::{CertificateError, CloseReason};
 pub use event::Event;
 pub use limits::Limits;

@@ -3,7 +3,7 @@
 //! The pool answers by sequence numbers, and may answer many at once: a success says that all up to
 //! its last number are accepted, but for those that it refused one by one.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use midstate_chain::{Share, Verdict};
@@ -18,6 +18,8 @@ use crate::channel::Channel;
 pub(crate) struct Shares {
     /// By sequence number. They grow, so the first is the oldest.
     unanswered: BTreeMap<u32, Sent>,
+    /// Attempts without an answer, by sequence number, too.
+    attempts: BTreeSet<u32>,
     last_sequence: u32,
     recent: Recent,
     pace: Bucket,
@@ -26,6 +28,7 @@ pub(crate) struct Shares {
     trust: Trust,
     limits: midstate_stratum::Limits,
     outcomes: VecDeque<ShareOutcome>,
+    answers: VecDeque<(u32, Result<(), String>)>,
 }
 
 #[derive(Debug)]
@@ -41,6 +44,7 @@ impl Shares {
             midstate_stratum::Limits { unanswered: limits.unanswered, ..limits.common.clone() };
         Self {
             unanswered: BTreeMap::new(),
+            attempts: BTreeSet::new(),
             last_sequence: 0,
             recent: Recent::new(common.outbox),
             pace: Bucket::new(common.share_rate, f64::from(common.share_rate)),
@@ -48,6 +52,7 @@ impl Shares {
             trust: Trust::default(),
             limits: common,
             outcomes: VecDeque::new(),
+            answers: VecDeque::new(),
         }
     }
 
@@ -65,6 +70,22 @@ impl Shares {
         self.outcomes.pop_front()
     }
 
+    /// The next answer to an attempt.
+    pub(crate) fn poll_answer(&mut self) -> Option<(u32, Result<(), String>)> {
+        self.answers.pop_front()
+    }
+
+    /// The sequence number of an attempt. It is neither judged nor counted, and forgotten with the
+    /// connection.
+    pub(crate) fn attempt(&mut self) -> u32 {
+        if self.attempts.len() >= self.limits.outbox {
+            self.attempts.pop_first();
+        }
+        self.last_sequence += 1;
+        self.attempts.insert(self.last_sequence);
+        self.last_sequence
+    }
+
     /// Judges a share: its sequence number if it is to be sent, and whether it is a block.
     pub(crate) fn take(
         &mut self,
@@ -77,7 +98,9 @@ impl Shares {
                 if self.pending() >= self.limits.outbox.max(1) {
                     self.make_room();
                 }
-                self.recent.insert(share.hash);
+                self.recent.insert(&share.job, share.hash, |job| {
+                    channel.is_some_and(|channel| channel.has_headers_of(job))
+                });
                 self.last_sequence += 1;
                 let sent = Sent { share: share.clone(), is_block, at: now };
                 self.unanswered.insert(self.last_sequence, sent);
@@ -114,11 +137,11 @@ impl Shares {
             if !share.meets_share_target() {
                 return Err(Withheld::TooEasy);
             }
-            if self.recent.contains(&share.hash) {
-                return Err(Withheld::Duplicate);
-            }
             if !channel.is_some_and(|channel| channel.is_live(job)) {
                 return Err(Withheld::Void);
+            }
+            if self.recent.contains(&share.hash) {
+                return Err(Withheld::Duplicate);
             }
         }
         let last = self.unanswered.values().next_back();
@@ -139,7 +162,9 @@ impl Shares {
             None => BTreeMap::new(),
         };
         let accepted = std::mem::replace(&mut self.unanswered, later);
-        let count = accepted.len();
+        let attempts: Vec<_> = self.attempts.extract_if(..=last, |_| true).collect();
+        let count = accepted.len() + attempts.len();
+        self.answers.extend(attempts.into_iter().map(|sequence| (sequence, Ok(()))));
         for (_, Sent { share, at, .. }) in accepted {
             self.trust.accepted(now);
             let outcome = ShareOutcome::new(share, Verdict::Accepted, None);
@@ -159,6 +184,10 @@ impl Shares {
         channel: &Channel,
         newest_since: Duration,
     ) -> Option<CloseReason> {
+        if self.attempts.remove(&sequence) {
+            self.answers.push_back((sequence, Err(code.to_owned())));
+            return None;
+        }
         // Late, doubled or invented answers meet no share.
         let Sent { share, at, .. } = self.unanswered.remove(&sequence)?;
         let cause = cause(code);
@@ -188,6 +217,7 @@ impl Shares {
 
     /// The connection, and with it the channel, is gone: no answer can come any more.
     pub(crate) fn end(&mut self, now: Duration, why: Withheld) {
+        self.attempts.clear();
         for (_, Sent { share, at, .. }) in std::mem::take(&mut self.unanswered) {
             self.outcomes.push_back(why.end(share, now.saturating_sub(at)));
         }

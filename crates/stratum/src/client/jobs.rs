@@ -137,6 +137,13 @@ impl Jobs {
         self.live.iter().rev().any(is_same)
     }
 
+    /// Whether the headers of this job are among those of a job whose shares count: a share of one
+    /// may then be found again.
+    pub(super) fn has_headers_of(&self, job: &Arc<Job>) -> bool {
+        let is_same = |live: &Arc<Job>| Arc::ptr_eq(live, job) || live.same_work_but_versions(job);
+        self.live.iter().rev().any(is_same)
+    }
+
     /// How long ago another job took the place of this one. `None`: it is still the newest.
     pub(super) fn replaced_ago(&self, now: Duration, job: &Job) -> Option<Duration> {
         let is_newest =

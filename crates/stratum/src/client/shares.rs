@@ -115,7 +115,7 @@ impl Shares {
                 if self.pending() >= self.outbox {
                     self.make_room(out);
                 }
-                self.recent.insert(share.hash);
+                self.recent.insert(&share.job, share.hash, |job| jobs.has_headers_of(job));
                 self.queue.push_back(Found { share, is_block, sent_before: None });
             }
             Err(why) => settle(out, share, why, Duration::ZERO),
@@ -149,11 +149,11 @@ impl Shares {
         if !share.meets_share_target() {
             return Err(Withheld::TooEasy);
         }
-        if self.recent.contains(&share.hash) {
-            return Err(Withheld::Duplicate);
-        }
         if !jobs.is_live(&share.job) {
             return Err(Withheld::Void);
+        }
+        if self.recent.contains(&share.hash) {
+            return Err(Withheld::Duplicate);
         }
         if !jobs.target_of(&share.job).is_met_by(&share.hash) {
             return Err(Withheld::Outgrown);

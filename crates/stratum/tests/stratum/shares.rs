@@ -1,8 +1,10 @@
 //! The fate of shares: judged, sent, answered, resent, and each counted exactly once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use midstate_chain::{Job, Share, Target, Verdict};
+use midstate_chain::{Hash256, Job, Share, Target, Verdict};
+use midstate_stratum::rules::Recent;
 use midstate_stratum::{ClientConfig, CloseReason, Limits};
 use serde_json::{Value, json};
 
@@ -179,6 +181,36 @@ fn i2_the_same_share_is_sent_once() {
     mock.submit(&share(&job, 0));
     assert_eq!(mock.verdict().reason.as_deref(), Some("not sent: it was found and sent before"));
     assert!(mock.sent().is_empty());
+}
+
+#[test]
+fn a_share_is_remembered_as_long_as_its_job_counts() {
+    let mut mock = Mock::ready();
+    let old = mock.job("1", PREV, true);
+    mock.submitted(&share(&old, 0));
+    // The same headers under another id, after the first was voided: a share of them is known.
+    let again = mock.job("2", PREV, true);
+    assert!(again.same_work(&old));
+    mock.submitted(&share(&again, 1));
+    mock.submit(&Share { job: again, ..share(&old, 0) });
+    assert_eq!(mock.verdict().reason.as_deref(), Some("not sent: it was found and sent before"));
+    // With the job its shares are forgotten: one more is stale, whether it was sent or not.
+    mock.job("3", OTHER_PREV, true);
+    mock.submit(&share(&old, 0));
+    assert_eq!(mock.verdict().verdict, Verdict::Stale);
+}
+
+#[test]
+fn shares_of_void_jobs_take_no_memory() {
+    let (mut mock, old) = with_job();
+    let new = mock.job("2", OTHER_PREV, true);
+    let mut recent = Recent::new(3);
+    let hash = |nth: u8| Hash256::from_bytes([nth; 32]);
+    (0..3).for_each(|nth| recent.insert(&old, hash(nth), |_| true));
+    recent.insert(&old, hash(3), |_| true);
+    assert_eq!([0, 1, 2, 3].map(|nth| recent.contains(&hash(nth))), [false, true, true, true]);
+    recent.insert(&new, hash(4), |job| Arc::ptr_eq(job, &new));
+    assert_eq!([1, 2, 3, 4].map(|nth| recent.contains(&hash(nth))), [false, false, false, true]);
 }
 
 /// A client with a job that is older than a raise of the difficulty, and the raised target, which

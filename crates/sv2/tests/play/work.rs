@@ -92,6 +92,19 @@ fn a_new_block_voids_all_jobs_but_the_one_it_names() {
 }
 
 #[test]
+fn a_number_that_is_used_again_voids_the_job_that_had_it() {
+    let mut pair = Pair::standard().open();
+    pair.standard_job(1, None);
+    pair.new_block(1, MAINNET);
+    pair.standard_job(2, Some(UNIX + 1));
+    let old = pair.job();
+    pair.standard_job(2, Some(UNIX + 2));
+    pair.submit(find_share(&old, 0));
+    assert!(shares(&pair.sent).is_empty(), "the pool would judge it by the new job");
+    assert_eq!(pair.verdicts()[0].0, Verdict::Stale);
+}
+
+#[test]
 fn a_target_is_frozen_in_a_job_and_holds_for_future_ones() {
     let mut pair = Pair::standard().open();
     pair.standard_job(1, None);
