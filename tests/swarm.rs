@@ -74,6 +74,31 @@ fn a_strangers_pool_is_not_tested_and_the_bounds_hold_at_ones_own() {
     assert!(stderr.contains("expected a whole number from 1 to 10000"), "{stderr}");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_swarm_raises_its_limit_of_descriptors_and_names_the_hard_limit_where_that_is_too_low() {
+    let mut demo = Running::start(&SLOW_POOL);
+    let address = demo.pool_address();
+    let swarm = |limit: &str| {
+        let script = format!(r#"{limit} && exec "$0" "$@""#);
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_midstate")]);
+        command.args(["swarm", "-o", &address, "--workers", "100", "--profile", "steady:0"]);
+        command.args(["--time-limit", "1", "--json"]).output().expect("there is a shell")
+    };
+    let output = swarm("ulimit -Sn 64");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    let events = events(&output.stdout);
+    assert_eq!(number(&events.last().unwrap()["connections"]["opened"]), 100);
+    let output = swarm("ulimit -n 99");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    let words = "100 miners: the hard limit of this process is 99 descriptors (ulimit -Hn), which \
+                 are enough for 35 connections";
+    assert!(stderr.contains(words), "{stderr}");
+}
+
 #[test]
 fn a_pool_that_refuses_every_miner_ends_the_test_with_3() {
     let address = pool(|request, stream| match request["method"].as_str() {
@@ -213,6 +238,52 @@ fn faults_on_purpose_are_told_by_kind_with_the_answers_of_the_pool() {
         assert!(page.contains(words), "{words}");
     }
     assert_eq!(page.matches("<figure>").count(), 3);
+}
+
+#[test]
+fn a_late_share_is_sent_ten_seconds_after_it_was_found_and_its_answer_is_told() {
+    let mut demo = Running::start(&[&SLOW_POOL[..], &["--vardiff"]].concat());
+    let address = demo.pool_address();
+    let arguments = ["swarm", "-o", &address, "--workers", "1", "--profile", "steady:400k"];
+    let more = ["--time-limit", "25", "--fault", "late:1", "--json"];
+    let output = run(&[&arguments[..], &more].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let events = events(&output.stdout);
+    let late = &events.last().expect("there is a summary")["faults"][0];
+    assert_eq!((&late["fault"], number(&late["done"])), (&"late".into(), 1), "{late}");
+    // A block may have come meanwhile.
+    let refused = late["refused"].as_array().unwrap().iter();
+    let refused: u64 = refused
+        .inspect(|row| assert_eq!(row["code"], 21, "{late}"))
+        .map(|row| number(&row["count"]))
+        .sum();
+    assert_eq!(number(&late["accepted"]) + refused, 1, "{late}");
+    let told = events.iter().filter(|event| event["event"] == "fault");
+    let states: Vec<_> = told.map(|event| event["state"].clone()).collect();
+    let [done, answer] = &states[..] else { panic!("{states:?}") };
+    assert_eq!((done, answer == "accepted"), (&"done".into(), refused == 0));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_silent_miner_reads_no_answer_while_the_others_go_on() {
+    let mut demo = Running::start(&SLOW_POOL);
+    let address = demo.pool_address();
+    let arguments = ["swarm", "-o", &address, "--workers", "2", "--profile", "steady:500k"];
+    let more = ["--time-limit", "600", "--fault", "silent:1"];
+    let mut swarm = Running::start(&[&arguments[..], &more].concat());
+    let fault = swarm.wait_for(|event| event["event"] == "fault");
+    assert_eq!((&fault["fault"], &fault["state"]), (&"silent".into(), &"done".into()));
+    for _ in 0..10 {
+        let share = swarm.wait_for(|event| event["event"] == "share");
+        assert_ne!(share["worker"], fault["worker"], "{share}");
+    }
+    swarm.signal("INT");
+    let summary = swarm.wait_for(|event| event["event"] == "summary");
+    let silent = &summary["faults"][0];
+    assert_eq!((number(&silent["done"]), number(&silent["cut_off"])), (1, 0), "{silent}");
+    assert_eq!(number(&summary["connections"]["opened"]), 2);
+    assert_eq!(number(&summary["connections"]["lost"]), 0);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! commands that have thousands of them.
 
 /// Descriptors for all else: files, the runtime, the page.
-const OWN: usize = 64;
+pub(crate) const OWN: usize = 64;
 
 /// Asks the system for as many descriptors as it lets this process have, and says how many
 /// connections they are enough for. `None`: there is no such limit here.

@@ -45,9 +45,10 @@ pub(super) async fn bounds(
     }
     if let Some(places) = descriptors::places().filter(|&places| workers as usize > places) {
         return Err(Failure::usage(format!(
-            "{}: this process may have {places} connections; raise its limit of descriptors \
-             with ulimit -n",
+            "{}: the hard limit of this process is {} descriptors (ulimit -Hn), which are enough \
+             for {places} connections: raise the limit, or take fewer miners",
             units::count(workers, "miner"),
+            places + descriptors::OWN,
         )));
     }
     if args.time_limit > limits.time.as_secs() {

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use midstate_net::{Account, Frames, LinkLimits, Order, Swarm, SwarmConfig, SwarmDialler};
+use midstate_net::{Account, Frames, LinkLimits, Order, Swarm, SwarmConfig, SwarmDialler, Tell};
 use midstate_swarm::expect::Expectation;
 use midstate_swarm::{Allotment, Books, Connections, EARNEST, Event, FaultPlan, Script, State};
 use tokio::sync::mpsc;
@@ -134,8 +134,19 @@ pub(super) async fn run(setup: Setup, out: &mut Output) -> Result<(), Failure> {
     let yard = Yard::new(allotment);
     let (events, mut heard) = mpsc::unbounded_channel();
     let started = Instant::now();
-    let swarm = connections(account, &names, &bounds, started, &yard, events);
-    let swarm = swarm.tapped(setup.frames).with_faults(watch.plan());
+    let user = names.clone();
+    let config = SwarmConfig {
+        account,
+        user: Arc::new(move |worker| user.of(worker)),
+        limits: LinkLimits::default(),
+        connections_a_second: bounds.limits.connections,
+        is_public_allowed: bounds.is_public_allowed,
+        dial: Arc::new(SwarmDialler::default()),
+        started,
+        frames: setup.frames,
+        faults: watch.plan(),
+    };
+    let swarm = Swarm::new(config, told(&yard, events));
     let mut books = Books::new(workers);
     books.expect_faults(watch.kinds().into_iter());
     let crew = Crew::start(&yard, &choice, &swarm.intake())?;
@@ -171,33 +182,16 @@ pub(super) async fn run(setup: Setup, out: &mut Output) -> Result<(), Failure> {
     }
 }
 
-/// The connections of the miners, whose jobs go to the yard and whose events go to `events`.
-fn connections(
-    account: Account,
-    names: &Names,
-    bounds: &Bounds,
-    started: Instant,
-    yard: &Arc<Yard>,
-    events: mpsc::UnboundedSender<Heard>,
-) -> Swarm {
-    let (user, yard) = (names.clone(), Arc::clone(yard));
-    let config = SwarmConfig {
-        account,
-        user: Arc::new(move |worker| user.of(worker)),
-        limits: LinkLimits::default(),
-        connections_a_second: bounds.limits.connections,
-        is_public_allowed: bounds.is_public_allowed,
-        dial: Arc::new(SwarmDialler::default()),
-        started,
-    };
-    let tell = move |at: Duration, worker: u32, event: Event| {
+/// The jobs of the miners go to the yard, and all their events to `events`.
+fn told(yard: &Arc<Yard>, events: mpsc::UnboundedSender<Heard>) -> Tell {
+    let yard = Arc::clone(yard);
+    Arc::new(move |at: Duration, worker: u32, event: Event| {
         if let Event::Job(job) = &event {
             yard.set_job(worker, job.clone());
         }
         // The receiver lives until all miners have left.
         let _ = events.send((at, worker, event));
-    };
-    Swarm::new(config, Arc::new(tell))
+    })
 }
 
 /// How long miners may take to gather: all have to connect first.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use midstate_net::{Order, SharedPlan};
 use midstate_swarm::{
-    Books, Event, Fault, FaultBooks, FaultPlan, Findings, HashCount, SILENCE, Script, State,
+    Books, Code, Event, Fault, FaultBooks, FaultPlan, Findings, HashCount, SILENCE, Script, State,
     Vardiff, is_earnest,
 };
 use serde_json::{Value, json};
@@ -115,8 +115,10 @@ impl Watch {
 /// The faults for programs.
 pub(super) fn faults(books: &FaultBooks) -> Value {
     let kinds = books.kinds().map(|(fault, counts)| {
-        let refused =
-            counts.refused.iter().map(|(code, count)| json!({"code": code, "count": count}));
+        let refused = counts
+            .refused
+            .iter()
+            .map(|(of, count)| json!({"code": of.as_ref().map(code), "count": count}));
         json!({
             "fault": fault.name(), "done": counts.done, "accepted": counts.accepted,
             "refused": refused.collect::<Vec<_>>(), "unanswered": counts.unanswered,
@@ -124,6 +126,14 @@ pub(super) fn faults(books: &FaultBooks) -> Value {
         })
     });
     kinds.collect()
+}
+
+/// A number where the pool speaks V1, a word where it speaks V2.
+pub(super) fn code(code: &Code) -> Value {
+    match code {
+        Code::Number(number) => (*number).into(),
+        Code::Word(word) => word.as_str().into(),
+    }
 }
 
 /// The difficulties for programs.

@@ -154,17 +154,19 @@ pub(super) fn tell(out: &mut Output, names: &Names, at: Duration, worker: u32, e
         Event::Lost { reason } => state("lost", Some(reason)),
         Event::Cut { reason } => state("cut", Some(reason)),
         Event::Fault(news) => {
-            let (fault, what, code) = match *news {
+            let (fault, what, code) = match news {
                 FaultNews::Done(fault) => (fault, "done", None),
                 FaultNews::Unsent(fault) => (fault, "unsent", None),
                 FaultNews::Unanswered(fault) => (fault, "unanswered", None),
                 FaultNews::CutOff(fault) => (fault, "cut_off", None),
                 FaultNews::Answered { fault, answer: Ok(()), .. } => (fault, "accepted", None),
-                FaultNews::Answered { fault, answer: Err(code), .. } => (fault, "refused", code),
+                FaultNews::Answered { fault, answer: Err(code), .. } => {
+                    (fault, "refused", code.as_ref())
+                }
             };
             json!({
                 "event": "fault", "t": t, "worker": worker, "fault": fault.name(), "state": what,
-                "code": code,
+                "code": code.map(watch::code),
             })
         }
         Event::Left => state("left", None),

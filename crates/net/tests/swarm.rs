@@ -63,6 +63,8 @@ async fn a_miner_whose_connection_breaks_while_it_leaves_leaves_all_the_same() {
         is_public_allowed: true,
         dial: Arc::clone(&pool) as Arc<dyn Dial>,
         started: Instant::now(),
+        frames: None,
+        faults: None,
     };
     let tell = move |_: Duration, _: u32, event: Event| drop(told.send(event));
     let mut swarm = Swarm::new(config, Arc::new(tell));

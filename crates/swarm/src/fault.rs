@@ -6,6 +6,7 @@ mod books;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::time::Duration;
 
 use midstate_chain::Job;
@@ -135,6 +136,24 @@ impl Fault {
     }
 }
 
+/// The code of a refusal: a number with Stratum V1, a word with V2.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Code {
+    /// Of V1.
+    Number(i64),
+    /// Of V2, sanitized.
+    Word(String),
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(code) => code.fmt(f),
+            Self::Word(code) => code.fmt(f),
+        }
+    }
+}
+
 /// News of a fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FaultNews {
@@ -147,7 +166,7 @@ pub enum FaultNews {
         /// What.
         fault: Fault,
         /// Accepted, or refused with a code, if it gave one.
-        answer: Result<(), Option<i64>>,
+        answer: Result<(), Option<Code>>,
         /// From sending to the answer.
         latency: Duration,
     },

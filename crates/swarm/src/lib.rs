@@ -3,8 +3,8 @@
 //!
 //! [`Script`] says how many hashes each miner is to have done at any time. The [`Allotment`] hands
 //! the hashing threads the miner that is due next and exactly the hashes that it lacks. A
-//! [`Miner`] is one connection's client of Stratum v1. A [`FaultPlan`] says which shares go wrong
-//! on purpose. The [`Books`] add up the answers of the pool, and [`expect`] judges them.
+//! [`Miner`] is one connection's client, of Stratum V1 or V2. A [`FaultPlan`] says which shares go
+//! wrong on purpose. The [`Books`] add up the answers of the pool, and [`expect`] judges them.
 //!
 //! Neither sockets, threads nor clocks: `net` moves the bytes, the program hashes, and `now` is an
 //! argument everywhere.
@@ -26,10 +26,10 @@ mod search;
 pub use allotment::{Allotment, HashCount, Piece, Turn};
 pub use books::{Books, Connections, Standing, State};
 pub use fault::{
-    EARNEST, Fault, FaultBooks, FaultCounts, FaultError, FaultNews, FaultPlan, is_earnest,
+    Code, EARNEST, Fault, FaultBooks, FaultCounts, FaultError, FaultNews, FaultPlan, is_earnest,
 };
 pub use findings::{Findings, Following, Look, Vardiff};
 pub use latencies::Latencies;
 pub use limits::Limits;
-pub use miner::{Event, Miner, SILENCE};
+pub use miner::{Event, Miner, MinerConfig, SILENCE};
 pub use script::{Group, Script, ScriptError};

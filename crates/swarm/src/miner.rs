@@ -1,5 +1,6 @@
 //! One miner of the swarm: a Stratum client whose events are numbered and timed for the books.
 
+mod session;
 mod wrong;
 
 use std::collections::VecDeque;
@@ -7,17 +8,57 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_chain::{Job, Share};
-use midstate_stratum::{Client, ClientConfig, ClientEvent, Remark, ShareOutcome};
+use midstate_stratum::{ClientConfig, Remark, ShareOutcome};
+use midstate_sv2 as sv2;
 
 use crate::fault::{Fault, FaultNews, is_earnest};
+use session::{News, Session};
 pub use wrong::SILENCE;
 use wrong::Wrong;
 
-/// A miner, over as many connections as it takes. In the shape of
-/// [`Client`]: bytes go in, lines and events come out, and `now` is an argument.
+/// The login and the wishes of a miner, by which it speaks Stratum V1 or V2.
+#[derive(Debug, Clone, PartialEq)]
+pub enum MinerConfig {
+    /// Stratum V1.
+    V1(ClientConfig),
+    /// Stratum V2, with one channel.
+    V2(sv2::ClientConfig),
+}
+
+impl From<ClientConfig> for MinerConfig {
+    fn from(config: ClientConfig) -> Self {
+        Self::V1(config)
+    }
+}
+
+impl From<sv2::ClientConfig> for MinerConfig {
+    fn from(config: sv2::ClientConfig) -> Self {
+        Self::V2(config)
+    }
+}
+
+impl MinerConfig {
+    fn user(&self) -> &str {
+        match self {
+            Self::V1(config) => &config.user,
+            Self::V2(config) => &config.user,
+        }
+    }
+
+    /// How long an answer is waited for.
+    fn patience(&self) -> Duration {
+        match self {
+            Self::V1(config) => config.limits.answer,
+            Self::V2(config) => config.limits.common.answer,
+        }
+    }
+}
+
+/// A miner, over as many connections as it takes. In the shape of the clients: bytes go in, bytes
+/// and events come out, and `now` is an argument.
 #[derive(Debug)]
 pub struct Miner {
-    client: Client,
+    session: Session,
     /// There as soon as something goes wrong on purpose.
     wrong: Option<Box<Wrong>>,
     is_let_in: bool,
@@ -80,10 +121,21 @@ pub enum Event {
 
 impl Miner {
     /// A miner that is not connected.
-    pub fn new(config: ClientConfig) -> Self {
+    pub fn new(config: impl Into<MinerConfig>) -> Self {
+        Self::of(Session::new(config.into(), true), None)
+    }
+
+    /// A miner that may be asked to do something wrong.
+    pub fn with_faults(config: impl Into<MinerConfig>) -> Self {
+        let config = config.into();
+        let wrong = Wrong::new(&config);
+        Self::of(Session::new(config, false), Some(Box::new(wrong)))
+    }
+
+    fn of(session: Session, wrong: Option<Box<Wrong>>) -> Self {
         Self {
-            client: Client::new(config),
-            wrong: None,
+            session,
+            wrong,
             is_let_in: false,
             has_job: false,
             job: None,
@@ -93,23 +145,18 @@ impl Miner {
         }
     }
 
-    /// A miner that may be asked to do something wrong.
-    pub fn with_faults(config: ClientConfig) -> Self {
-        let wrong = Some(Box::new(Wrong::new(&config)));
-        Self { wrong, ..Self::new(config) }
-    }
-
-    /// A connection is open: the handshake is ready to be sent.
-    pub fn handle_connected(&mut self, now: Duration) {
+    /// A connection is open: the handshake is ready to be sent. Stratum V2 needs some facts about
+    /// it.
+    pub fn handle_connected(&mut self, now: Duration, dialled: Option<sv2::Dialled>) {
         self.end = None;
-        self.client.handle_connected(now);
+        self.session.handle_connected(now, dialled);
         self.events.push_back(Event::Connected);
         self.take_events(now);
     }
 
     /// The connection has ended.
     pub fn handle_disconnected(&mut self, now: Duration, reason: &str) {
-        self.client.handle_disconnected(now);
+        self.session.handle_disconnected(now);
         let is_ours = self.wrong.as_mut().is_some_and(|wrong| wrong.handle_disconnected());
         let is_cut = std::mem::take(&mut self.is_cut) || is_ours;
         self.take_events(now);
@@ -124,31 +171,30 @@ impl Miner {
 
     /// Bytes came.
     pub fn handle_bytes(&mut self, now: Duration, bytes: &[u8]) {
-        if let Some(wrong) = &mut self.wrong {
-            wrong.handle_bytes(now, bytes);
-        }
-        self.client.handle_bytes(now, bytes);
+        self.session.handle_bytes(now, bytes);
         self.take_events(now);
     }
 
     /// The time of [`poll_timeout`](Self::poll_timeout) has come.
     pub fn handle_timeout(&mut self, now: Duration) {
         if let Some(wrong) = &mut self.wrong {
-            wrong.handle_timeout(now);
+            wrong.handle_timeout(now, &mut self.session);
         }
-        self.client.handle_timeout(now);
+        self.session.handle_timeout(now);
         self.take_events(now);
     }
 
     /// A share was found.
     pub fn submit(&mut self, now: Duration, share: Share) {
-        let twisted = self.wrong.as_mut().and_then(|wrong| wrong.handle_twisted(now, &share));
+        let session = &mut self.session;
+        let twisted =
+            self.wrong.as_mut().and_then(|wrong| wrong.handle_twisted(now, session, &share));
         match twisted {
             // Its job was of our own making.
             Some(job) => self.events.extend(job.map(|job| Event::Job(Some(job)))),
             None => {
                 self.events.push_back(Event::Found);
-                self.client.submit(now, share);
+                self.session.submit(now, share);
             }
         }
         self.take_events(now);
@@ -161,11 +207,16 @@ impl Miner {
             return self.submit(now, share);
         }
         // A duplicate comes behind the good share.
+        let is_first = fault == Fault::Duplicate;
+        if is_first {
+            self.submit(now, share.clone());
+        }
         let wrong = self.wrong.as_mut().filter(|_| fault.is_of_share());
-        match wrong.map(|wrong| wrong.spoil(now, share.clone(), fault)) {
-            Some(None) => self.take_events(now),
-            Some(Some(share)) => self.submit(now, share),
-            None => self.submit(now, share),
+        let session = &mut self.session;
+        let is_used_up = wrong.is_some_and(|wrong| wrong.spoil(now, session, share.clone(), fault));
+        match is_used_up || is_first {
+            true => self.take_events(now),
+            false => self.submit(now, share),
         }
     }
 
@@ -205,7 +256,7 @@ impl Miner {
 
     /// The end: a share without an answer is unresolved.
     pub fn finish(&mut self, now: Duration) {
-        self.client.finish(now);
+        self.session.finish(now);
         if let Some(wrong) = &mut self.wrong {
             wrong.finish();
         }
@@ -214,11 +265,11 @@ impl Miner {
         self.events.push_back(Event::Left);
     }
 
-    /// The next line to write.
+    /// The next bytes to write.
     pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
         match &mut self.wrong {
-            Some(wrong) => wrong.poll_transmit(&mut self.client),
-            None => self.client.poll_transmit(),
+            Some(wrong) => wrong.poll_transmit(&mut self.session),
+            None => self.session.poll_transmit(),
         }
     }
 
@@ -235,12 +286,12 @@ impl Miner {
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub fn poll_timeout(&self) -> Option<Duration> {
         let wrong = self.wrong.as_ref().and_then(|wrong| wrong.poll_timeout());
-        [self.client.poll_timeout(), wrong].into_iter().flatten().min()
+        [self.session.poll_timeout(), wrong].into_iter().flatten().min()
     }
 
     /// Shares without a verdict, those that went wrong on purpose included.
     pub fn pending(&self) -> usize {
-        self.client.pending() + self.wrong.as_ref().map_or(0, |wrong| wrong.pending())
+        self.session.pending() + self.wrong.as_ref().map_or(0, |wrong| wrong.pending())
     }
 
     /// Whether something may go wrong with a share of this job: the pool has let us in, and the job
@@ -264,47 +315,37 @@ impl Miner {
     }
 
     fn take_events(&mut self, now: Duration) {
-        self.take_client_events(now);
+        while let Some(news) = self.session.poll_news() {
+            self.take(now, news);
+        }
         while let Some(news) = self.wrong.as_mut().and_then(|wrong| wrong.poll_news()) {
             self.tell(news);
         }
     }
 
-    fn take_client_events(&mut self, now: Duration) {
-        while let Some(event) = self.client.poll_event() {
-            let event = match event {
-                ClientEvent::Authorized => {
-                    self.is_let_in = true;
-                    Event::LetIn
-                }
-                ClientEvent::AuthorizationRefused { reason } => Event::Refused { reason },
-                ClientEvent::Job(job) => {
-                    self.has_job = true;
-                    let before = self.job.replace(Arc::clone(&job));
-                    Event::Job(Some(match &mut self.wrong {
-                        Some(wrong) => wrong.handle_job(now, &job, before.as_ref()),
-                        None => job,
-                    }))
-                }
-                ClientEvent::Difficulty(difficulty) => Event::Difficulty(difficulty),
-                ClientEvent::Verdict(outcome) => Event::Verdict(outcome),
-                ClientEvent::Remark(remark) => Event::Remark(remark),
-                ClientEvent::Close(reason) => {
-                    self.end.get_or_insert_with(|| reason.to_string());
-                    continue;
-                }
-                // A test of one pool stays at that pool: it connects again, and nowhere else.
-                ClientEvent::Redirect { host, port, .. } => {
-                    let words = match (host, port) {
-                        (None, None) => "the pool asks to connect again".to_owned(),
-                        _ => "the pool asks to connect elsewhere, which is not followed".to_owned(),
-                    };
-                    self.end.get_or_insert(words);
-                    continue;
-                }
-                _ => continue,
-            };
-            self.events.push_back(event);
+    fn take(&mut self, now: Duration, news: News) {
+        match news {
+            News::LetIn => {
+                self.is_let_in = true;
+                self.events.push_back(Event::LetIn);
+            }
+            News::Job(job) => {
+                self.has_job = true;
+                let before = self.job.replace(Arc::clone(&job));
+                let session = &mut self.session;
+                let job = match &mut self.wrong {
+                    Some(wrong) => wrong.handle_job(now, session, &job, before.as_ref()),
+                    None => job,
+                };
+                self.events.push_back(Event::Job(Some(job)));
+            }
+            News::End(reason) => drop(self.end.get_or_insert(reason)),
+            News::Answer(id, answer) => {
+                self.wrong
+                    .iter_mut()
+                    .for_each(|wrong| wrong.handle_answer(now, id, answer.clone()));
+            }
+            News::Other(event) => self.events.push_back(event),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use midstate_chain::{Bits, Header, Job, Share, Verdict};
 use midstate_pool::{PoolConfig, RegtestPool, SessionId};
 use midstate_stratum::{ClientConfig, Server, ServerConfig, ServerEvent};
-use midstate_swarm::{Books, Event, Fault, FaultCounts, Miner};
+use midstate_swarm::{Books, Code, Event, Fault, FaultCounts, Miner};
 
 const EPOCH: Duration = Duration::from_secs(1_700_000_000);
 const SECOND: Duration = Duration::from_secs(1);
@@ -48,7 +48,7 @@ impl World {
 
     fn connect(&mut self) {
         self.session = Some(self.pool.connect(SocketAddr::from(([127, 0, 0, 1], 1))));
-        self.miner.handle_connected(self.now);
+        self.miner.handle_connected(self.now, None);
         self.exchange();
     }
 
@@ -141,7 +141,11 @@ impl World {
 
 /// So many were done, and all were refused with this code.
 fn refused(done: u64, code: i64) -> FaultCounts {
-    FaultCounts { done, refused: [(Some(code), done)].into(), ..FaultCounts::default() }
+    FaultCounts {
+        done,
+        refused: [(Some(Code::Number(code)), done)].into(),
+        ..FaultCounts::default()
+    }
 }
 
 fn accepted(done: u64) -> FaultCounts {
@@ -333,7 +337,7 @@ fn nothing_goes_wrong_where_blocks_are_worth_money() {
     });
     let mut miner = Miner::with_faults(ClientConfig::new("me"));
     let (mut submitted, mut verdicts, mut faults) = (0, 0, Vec::new());
-    miner.handle_connected(Duration::ZERO);
+    miner.handle_connected(Duration::ZERO, None);
     for round in 0..6 {
         while let Some(line) = miner.poll_transmit() {
             server.handle_bytes(&line);

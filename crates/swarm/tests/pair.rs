@@ -49,7 +49,7 @@ impl World {
     fn connect(&mut self, worker: usize) {
         let (miner, session) = &mut self.miners[worker];
         *session = Some(self.pool.connect(SocketAddr::from(([127, 0, 0, 1], 1))));
-        miner.handle_connected(self.now);
+        miner.handle_connected(self.now, None);
     }
 
     fn disconnect(&mut self, worker: usize) {

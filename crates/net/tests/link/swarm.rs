@@ -29,6 +29,8 @@ impl World {
             is_public_allowed,
             dial: Arc::new(pools.clone()),
             started: Instant::now(),
+            frames: None,
+            faults: None,
         };
         let tell = move |at, worker, event| told.lock().unwrap().push((at, worker, event));
         Self { swarm: Swarm::new(config, Arc::new(tell)), events }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Fault, FaultNews};
+use super::{Code, Fault, FaultNews};
 
 /// Different codes that are kept apart for one kind; a pool may invent others without end.
 const CODES: usize = 16;
@@ -23,7 +23,7 @@ pub struct FaultCounts {
     pub accepted: u64,
     /// Shares that it refused, by its code. Those of an answer without a code, or with one code too
     /// many, are under `None`.
-    pub refused: BTreeMap<Option<i64>, u64>,
+    pub refused: BTreeMap<Option<Code>, u64>,
     /// Shares whose connection ended before an answer came.
     pub unanswered: u64,
     /// Faults that could not be done, as a stale share whose job lasted to the end.
@@ -50,16 +50,16 @@ impl FaultBooks {
 
     /// Books the news of a fault.
     pub fn record(&mut self, news: &FaultNews) {
-        match *news {
-            FaultNews::Done(fault) => self.of_kind(fault).done += 1,
-            FaultNews::Unsent(fault) => self.of_kind(fault).unsent += 1,
-            FaultNews::Unanswered(fault) => self.of_kind(fault).unanswered += 1,
-            FaultNews::CutOff(fault) => self.of_kind(fault).cut_off += 1,
-            FaultNews::Answered { fault, answer: Ok(()), .. } => self.of_kind(fault).accepted += 1,
+        match news {
+            FaultNews::Done(fault) => self.of_kind(*fault).done += 1,
+            FaultNews::Unsent(fault) => self.of_kind(*fault).unsent += 1,
+            FaultNews::Unanswered(fault) => self.of_kind(*fault).unanswered += 1,
+            FaultNews::CutOff(fault) => self.of_kind(*fault).cut_off += 1,
+            FaultNews::Answered { fault, answer: Ok(()), .. } => self.of_kind(*fault).accepted += 1,
             FaultNews::Answered { fault, answer: Err(code), .. } => {
-                let refused = &mut self.of_kind(fault).refused;
-                let has_room = refused.len() < CODES || refused.contains_key(&code);
-                *refused.entry(code.filter(|_| has_room)).or_default() += 1;
+                let refused = &mut self.of_kind(*fault).refused;
+                let has_room = refused.len() < CODES || refused.contains_key(code);
+                *refused.entry(code.clone().filter(|_| has_room)).or_default() += 1;
             }
         }
     }

@@ -112,6 +112,7 @@ fn a_mistake_names_the_word_and_the_forms() {
 }
 
 fn answered(fault: Fault, answer: Result<(), Option<i64>>) -> FaultNews {
+    let answer = answer.map_err(|code| code.map(Code::Number));
     FaultNews::Answered { fault, answer, latency: Duration::ZERO }
 }
 

@@ -1,27 +1,25 @@
-//! What a miner does wrong on purpose: lines of its own beside those of its client, and the pool's
-//! answers to them. The client never hears of the lines, and leaves answers to them alone.
+//! What a miner does wrong on purpose: attempts beside the good shares, and how the pool answers.
 //!
-//! A share that goes wrong is used up by that. The exceptions: the one behind a duplicate, which
-//! goes first and counts as any other; and a share that brings about a wrong time or version. For
-//! these the miner has to hash a job of its own making, so that the wrong share meets the target.
+//! A share that goes wrong is used up by that. The exceptions: the one before a duplicate, which
+//! counts as any other; and a share that brings about a wrong time or version. For these the miner
+//! has to hash a job of its own making, so that the wrong share meets the target.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_chain::{Header, Job, Share};
-use midstate_stratum::{Client, ClientConfig, Submission, read_answer};
+use midstate_stratum::Submission;
 
-use crate::fault::{Fault, FaultNews};
+use super::MinerConfig;
+use super::session::{Attempt, Halves, Session};
+use crate::fault::{Code, Fault, FaultNews};
 
-/// The first number of a request; those of the client count from 1. It fits into 31 bits, which is
-/// all that some pools read.
-const FIRST_ID: u64 = 1 << 30;
 /// How late a late share is.
 const LATENESS: Duration = Duration::from_secs(10);
 /// How long a silence lasts.
 pub const SILENCE: Duration = Duration::from_secs(60);
-/// From the first half of a line to the second.
+/// From the first half of a share to the second.
 const HALF_TIME: Duration = Duration::from_secs(5);
 /// How far the time of a share is ahead that comes from the future. Nodes take two hours.
 const FUTURE: u32 = 3 * 60 * 60;
@@ -29,29 +27,24 @@ const FUTURE: u32 = 3 * 60 * 60;
 const LOW_TRIES: u32 = 64;
 /// Jobs of our own making whose late hits are known.
 const TWISTED: usize = 4;
-/// A job that no pool has.
-const NO_JOB: [&str; 2] = ["deadbeef", "deadbee0"];
+/// A job that no pool has: a name with V1, a number with V2.
+const NO_JOB: [&str; 2] = ["99999999", "99999998"];
 
 /// The wrong things that are under way.
 #[derive(Debug)]
 pub(super) struct Wrong {
+    /// The user that is let in.
     user: String,
-    depth: usize,
-    longest: usize,
     /// How long an answer is waited for.
     patience: Duration,
-    next_id: u64,
     /// Without an answer yet, each with the time of its sending.
     sent: BTreeMap<u64, (Fault, Duration)>,
     /// Shares that wait to be late, or stale.
     held: Vec<Held>,
-    lines: VecDeque<Vec<u8>>,
-    /// The second half of a line, and when it is due. The first half is the last of the lines.
+    /// Bytes that go before all others: those up to the first half of a share, then the second.
+    first: VecDeque<Vec<u8>>,
+    /// The second half of a share, and when it is due. Nothing else goes before it.
     half: Option<(Duration, Vec<u8>)>,
-    /// A second half that is due.
-    rest: Option<Vec<u8>>,
-    /// Lines that come after the second half.
-    behind: VecDeque<Vec<u8>>,
     silent_until: Option<Duration>,
     /// Wrong times and versions that are wished for.
     wished: VecDeque<Fault>,
@@ -59,8 +52,6 @@ pub(super) struct Wrong {
     twisted: VecDeque<(Fault, Arc<Job>, Arc<Job>)>,
     /// The miner hashes the newest of those.
     is_twisted: bool,
-    /// The beginning of a line of the pool; its rest comes.
-    partial: Vec<u8>,
     news: VecDeque<FaultNews>,
 }
 
@@ -73,70 +64,80 @@ struct Held {
 }
 
 impl Wrong {
-    pub(super) fn new(config: &ClientConfig) -> Self {
-        let limits = &config.limits;
+    pub(super) fn new(config: &MinerConfig) -> Self {
         Self {
-            user: config.user.clone(),
-            depth: limits.depth,
-            longest: limits.line,
-            patience: limits.answer,
-            next_id: FIRST_ID,
+            user: config.user().to_owned(),
+            patience: config.patience(),
             sent: BTreeMap::new(),
             held: Vec::new(),
-            lines: VecDeque::new(),
+            first: VecDeque::new(),
             half: None,
-            rest: None,
-            behind: VecDeque::new(),
             silent_until: None,
             wished: VecDeque::new(),
             twisted: VecDeque::new(),
             is_twisted: false,
-            partial: Vec::new(),
             news: VecDeque::new(),
         }
     }
 
-    /// Makes the fault of a share of the present job. The share comes back if it goes to the pool
-    /// as a good one, too.
-    pub(super) fn spoil(&mut self, now: Duration, share: Share, fault: Fault) -> Option<Share> {
-        let good = self.submission(&share);
+    /// Makes the fault of a share of the present job. `false`: the share goes to the pool as a good
+    /// one all the same, and has done so before a duplicate.
+    pub(super) fn spoil(
+        &mut self,
+        now: Duration,
+        session: &mut Session,
+        share: Share,
+        fault: Fault,
+    ) -> bool {
+        let mut attempt = self.attempt(&share);
+        let wrong = &mut attempt.submission;
         match fault {
             Fault::Duplicate => {
-                self.send(now, fault, &good);
-                return Some(share);
+                self.send(now, session, fault, &attempt);
+                return false;
             }
             Fault::BadTime | Fault::BadVersion => {
                 self.wished.push_back(fault);
-                return Some(share);
+                return false;
             }
-            Fault::Stale => self.held.push(Held { fault, share, due: None }),
-            Fault::Late => self.held.push(Held { fault, share, due: Some(now + LATENESS) }),
+            Fault::Stale => {
+                self.held.push(Held { fault, share, due: None });
+                return true;
+            }
+            Fault::Late => {
+                self.held.push(Held { fault, share, due: Some(now + LATENESS) });
+                return true;
+            }
             Fault::Low => match low(&share) {
-                Some(nonce) => self.send(now, fault, &Submission { nonce, ..good }),
-                None => self.tell(FaultNews::Unsent(fault)),
+                Some(nonce) => wrong.nonce = nonce,
+                None => {
+                    self.tell(FaultNews::Unsent(fault));
+                    return true;
+                }
             },
             Fault::BadJob => {
-                let other = NO_JOB.into_iter().find(|id| *id != good.job_id);
-                let job_id = other.unwrap_or_default().to_owned();
-                self.send(now, fault, &Submission { job_id, ..good });
+                let other = NO_JOB.into_iter().find(|id| *id != wrong.job_id);
+                wrong.job_id = other.unwrap_or_default().to_owned();
             }
-            Fault::BadExtranonce => {
-                let mut extranonce2 = good.extranonce2;
-                extranonce2.pop();
-                self.send(now, fault, &Submission { extranonce2, ..good });
+            // A standard channel of V2 has no extranonce.
+            Fault::BadExtranonce if wrong.extranonce2.is_empty() => {
+                self.tell(FaultNews::Unsent(fault));
+                return false;
             }
-            Fault::Unauthorized => {
-                let worker = format!("{}.unknown", self.user);
-                self.send(now, fault, &Submission { worker, ..good });
+            Fault::BadExtranonce => drop(wrong.extranonce2.pop()),
+            Fault::Unauthorized => wrong.worker = format!("{}.unknown", self.user),
+            Fault::HalfLine if self.half.is_none() => {
+                self.send_half(now, session, fault, &attempt);
+                return true;
             }
-            Fault::HalfLine if self.half.is_none() => self.send_half(now, fault, &good),
             // One at a time. The others are acts.
             Fault::HalfLine | Fault::Silent | Fault::Disconnect => {
                 self.tell(FaultNews::Unsent(fault));
-                return Some(share);
+                return false;
             }
         }
-        None
+        self.send(now, session, fault, &attempt);
+        true
     }
 
     /// Nothing is read or written for a while.
@@ -153,11 +154,12 @@ impl Wrong {
     pub(super) fn handle_job(
         &mut self,
         now: Duration,
+        session: &mut Session,
         job: &Arc<Job>,
         before: Option<&Arc<Job>>,
     ) -> Arc<Job> {
         if job.clean {
-            self.send_held(now, |held| held.due.is_none());
+            self.send_held(now, session, |held| held.due.is_none());
         }
         // The search of the pool's job begins anew behind ours. So a job that was hashed before
         // is not twisted: its shares would be found a second time.
@@ -182,6 +184,7 @@ impl Wrong {
     pub(super) fn handle_twisted(
         &mut self,
         now: Duration,
+        session: &mut Session,
         share: &Share,
     ) -> Option<Option<Arc<Job>>> {
         let of_job =
@@ -198,44 +201,33 @@ impl Wrong {
         let rolled = share.version ^ job.version;
         let is_rolled = job.version_mask != 0 || fault == Fault::BadVersion;
         let version_bits = is_rolled.then_some(share.version & (job.version_mask | rolled));
-        let submission = Submission { version_bits, ..self.submission(share) };
-        self.send(now, fault, &submission);
+        let mut attempt = self.attempt(share);
+        attempt.submission.version_bits = version_bits;
+        self.send(now, session, fault, &attempt);
         Some(Some(job))
     }
 
-    /// Bytes of the pool: the answers among them that are to our own lines.
-    pub(super) fn handle_bytes(&mut self, now: Duration, bytes: &[u8]) {
-        for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
-            // The client ends a connection with longer lines.
-            if self.partial.len() + piece.len() > self.longest {
-                self.partial.clear();
-                continue;
-            }
-            self.partial.extend_from_slice(piece);
-            if !piece.ends_with(b"\n") {
-                continue;
-            }
-            let line = std::mem::take(&mut self.partial);
-            if self.sent.is_empty() {
-                continue;
-            }
-            let Some((id, answer)) = read_answer(&line, self.depth) else { continue };
-            if let Some((fault, at)) = self.sent.remove(&id) {
-                let latency = now.saturating_sub(at);
-                self.tell(FaultNews::Answered { fault, answer, latency });
-            }
+    /// The pool answered an attempt.
+    pub(super) fn handle_answer(
+        &mut self,
+        now: Duration,
+        id: u64,
+        answer: Result<(), Option<Code>>,
+    ) {
+        if let Some((fault, at)) = self.sent.remove(&id) {
+            let latency = now.saturating_sub(at);
+            self.tell(FaultNews::Answered { fault, answer, latency });
         }
     }
 
-    pub(super) fn handle_timeout(&mut self, now: Duration) {
+    pub(super) fn handle_timeout(&mut self, now: Duration, session: &mut Session) {
         if self.silent_until.is_some_and(|until| now >= until) {
             self.silent_until = None;
         }
-        if let Some((_, rest)) = self.half.take_if(|(due, _)| now >= *due) {
-            self.rest = Some(rest);
-            self.lines.append(&mut self.behind);
+        if let Some((_, second)) = self.half.take_if(|(due, _)| now >= *due) {
+            self.first.push_back(second);
         }
-        self.send_held(now, |held| held.due.is_some_and(|due| now >= due));
+        self.send_held(now, session, |held| held.due.is_some_and(|due| now >= due));
         let patience = self.patience;
         let overdue = |_: &u64, (_, at): &mut (Fault, Duration)| now >= *at + patience;
         let given_up: Vec<_> = self.sent.extract_if(.., overdue).collect();
@@ -268,10 +260,7 @@ impl Wrong {
         for Held { fault, .. } in std::mem::take(&mut self.held) {
             self.tell(FaultNews::Unsent(fault));
         }
-        self.rest = None;
-        self.lines.clear();
-        self.behind.clear();
-        self.partial.clear();
+        self.first.clear();
         self.is_twisted = false;
     }
 
@@ -283,22 +272,18 @@ impl Wrong {
         }
     }
 
-    /// Lines that wait for their answers.
+    /// Attempts that wait for their answers.
     pub(super) fn pending(&self) -> usize {
         self.sent.len()
     }
 
-    /// The next line, or half of one, among those of the client.
-    pub(super) fn poll_transmit(&mut self, client: &mut Client) -> Option<Vec<u8>> {
+    /// The next bytes to write.
+    pub(super) fn poll_transmit(&mut self, session: &mut Session) -> Option<Vec<u8>> {
         if self.is_silent() {
             return None;
         }
-        if let Some(rest) = self.rest.take() {
-            return Some(rest);
-        }
-        // Between two halves stands no line of the client.
-        let of_client = if self.half.is_none() { client.poll_transmit() } else { None };
-        of_client.or_else(|| self.lines.pop_front())
+        let first = self.first.pop_front();
+        first.or_else(|| if self.half.is_none() { session.poll_transmit() } else { None })
     }
 
     pub(super) fn poll_news(&mut self) -> Option<FaultNews> {
@@ -309,46 +294,46 @@ impl Wrong {
         self.news.push_back(news);
     }
 
-    fn submission(&self, share: &Share) -> Submission {
-        Submission {
+    fn attempt(&self, share: &Share) -> Attempt {
+        let submission = Submission {
             worker: self.user.clone(),
             job_id: share.job.id.clone(),
             extranonce2: share.extranonce2.clone(),
             time: share.time,
             nonce: share.nonce,
             version_bits: (share.job.version_mask != 0).then(|| share.version_bits()),
+        };
+        Attempt { submission, version: share.version }
+    }
+
+    fn send(&mut self, now: Duration, session: &mut Session, fault: Fault, attempt: &Attempt) {
+        let id = session.attempt(attempt);
+        self.expect(now, fault, id);
+    }
+
+    fn send_half(&mut self, now: Duration, session: &mut Session, fault: Fault, attempt: &Attempt) {
+        let halves = session.attempt_in_halves(attempt);
+        self.expect(now, fault, halves.as_ref().map(|halves| halves.id));
+        if let Some(Halves { mut first, second, .. }) = halves {
+            self.first.append(&mut first);
+            self.half = Some((now + HALF_TIME, second));
         }
     }
 
-    fn send(&mut self, now: Duration, fault: Fault, submission: &Submission) {
-        let line = self.number(now, fault, submission);
-        match self.half {
-            Some(_) => self.behind.push_back(line),
-            None => self.lines.push_back(line),
-        }
+    /// The answer to the attempt of that number is waited for.
+    fn expect(&mut self, now: Duration, fault: Fault, id: Option<u64>) {
+        self.tell(match id {
+            Some(_) => FaultNews::Done(fault),
+            None => FaultNews::Unsent(fault),
+        });
+        self.sent.extend(id.map(|id| (id, (fault, now))));
     }
 
-    fn send_half(&mut self, now: Duration, fault: Fault, submission: &Submission) {
-        let mut line = self.number(now, fault, submission);
-        let rest = line.split_off(line.len() / 2);
-        self.lines.push_back(line);
-        self.half = Some((now + HALF_TIME, rest));
-    }
-
-    /// The line of a request that is waited for.
-    fn number(&mut self, now: Duration, fault: Fault, submission: &Submission) -> Vec<u8> {
-        let id = self.next_id;
-        self.next_id += 1;
-        self.sent.insert(id, (fault, now));
-        self.tell(FaultNews::Done(fault));
-        submission.to_line(id)
-    }
-
-    fn send_held(&mut self, now: Duration, is_due: impl Fn(&Held) -> bool) {
+    fn send_held(&mut self, now: Duration, session: &mut Session, is_due: impl Fn(&Held) -> bool) {
         let due: Vec<_> = self.held.extract_if(.., |held| is_due(held)).collect();
         for Held { fault, share, .. } in due {
-            let submission = self.submission(&share);
-            self.send(now, fault, &submission);
+            let attempt = self.attempt(&share);
+            self.send(now, session, fault, &attempt);
         }
     }
 }

@@ -23,7 +23,7 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
     // A class sits at the embedded pool, whose standings are its books.
     ("classroom", &["chain", "limits", "pool", "stratum", "work"]),
     // Its tests play against the embedded pool, without sockets.
-    ("swarm", &["chain", "limits", "stratum", "work", "pool"]),
+    ("swarm", &["chain", "limits", "stratum", "sv2", "work", "pool"]),
     ("net", &["chain", "failover", "limits", "stratum", "sv2", "gbt", "pool", "swarm"]),
     ("economics", &["chain"]),
     ("report", &[]),
