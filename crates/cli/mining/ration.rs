@@ -3,6 +3,9 @@
 //! The rule: one line per cause at once, then at most one in ten seconds with a count of those held
 //! back. It holds for sentences of ours as for those of pools. Answers to the user are no such
 //! sentences, and events for programs are never held back.
+//!
+//! A line is true when it is printed: one that tells how things stand is not printed any more when
+//! they have changed while it had to wait ([`Ration::drop_those`]).
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -26,7 +29,8 @@ pub(crate) struct Ration {
 struct Entry {
     at: Duration,
     held_back: u64,
-    text: String,
+    /// The newest of those that wait, while it is true.
+    waits: Option<String>,
 }
 
 impl Ration {
@@ -35,24 +39,32 @@ impl Ration {
         let (text, more) = without_count(text);
         let cause = cause(text);
         // A cause that was quiet for so long needs no memory.
-        self.causes.retain(|_, told| told.held_back > 0 || now < told.at.saturating_add(PACE));
+        self.causes.retain(|_, told| told.waits.is_some() || now < told.at.saturating_add(PACE));
         let is_full = self.causes.len() >= CAUSES && !self.causes.contains_key(&cause);
         let key = if is_full { String::new() } else { cause };
         if let Some(told) = self.causes.get_mut(&key) {
             told.held_back += 1 + more;
-            text.clone_into(&mut told.text);
+            told.waits = Some(text.to_owned());
             return None;
         }
-        self.causes.insert(key, Entry { at: now, held_back: 0, text: text.to_owned() });
+        self.causes.insert(key, Entry { at: now, held_back: 0, waits: None });
         Some(with_count(text, more))
+    }
+
+    /// Lines that wait and are true no longer: none of them is printed.
+    pub(crate) fn drop_those(&mut self, is_over: impl Fn(&str) -> bool) {
+        for told in self.causes.values_mut() {
+            told.waits.take_if(|text| is_over(text));
+        }
     }
 
     /// The lines that were held back and are due: the newest of each cause, with their count.
     pub(crate) fn due(&mut self, now: Duration) -> Vec<String> {
-        let is_due = |told: &&mut Entry| told.held_back > 0 && now >= told.at.saturating_add(PACE);
-        let due = self.causes.values_mut().filter(is_due).map(|told| {
+        let is_due = |told: &&mut Entry| now >= told.at.saturating_add(PACE);
+        let due = self.causes.values_mut().filter(is_due).filter_map(|told| {
+            let text = told.waits.take()?;
             told.at = now;
-            with_count(&told.text, std::mem::take(&mut told.held_back) - 1)
+            Some(with_count(&text, std::mem::take(&mut told.held_back).saturating_sub(1)))
         });
         let mut due: Vec<_> = due.collect();
         due.sort();

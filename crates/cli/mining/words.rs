@@ -8,8 +8,8 @@ use midstate_economics::units::DAY;
 use midstate_net::LinkState;
 
 use super::event::{
-    BlockEvent, Effort, Event, LeftOutEvent, MinerEvent, MinerNews, PoolEvent, RejectCount,
-    RemarkEvent, ShareEvent, Summary, ThrottledEvent, name,
+    BlockEvent, Effort, Event, JobEvent, LeftOutEvent, MinerEvent, MinerNews, PoolEvent,
+    RejectCount, RemarkEvent, ShareEvent, Summary, ThrottledEvent, name,
 };
 use super::notice::{Notice, ReloadNotice};
 use super::ration::Ration;
@@ -38,6 +38,7 @@ impl Speech {
     /// The sentence about `event`, if there is one and it is due.
     pub(crate) fn of(&mut self, event: &Event, status: &Status) -> Option<Sentence> {
         let now = up(status);
+        self.drop_untrue(event);
         match (event, of(event, status)) {
             (Event::Pool(pool), Some(Sentence::Note(note))) => {
                 self.states.say(now, &pool.url, pool.state, &note).map(Sentence::Note)
@@ -50,6 +51,30 @@ impl Speech {
                 self.texts.say(now, &note).map(Sentence::Note)
             }
             (_, sentence) => sentence,
+        }
+    }
+
+    /// Warnings that had to wait and are true no longer. A warning about a node says how it stands:
+    /// that is over when the node is let in or lost, or gives the next job. One about a block is
+    /// over when that has its verdict. A warning about a pool tells what has happened there.
+    fn drop_untrue(&mut self, event: &Event) {
+        let of_server = |url: &str| format!("warning: {url}: ");
+        match event {
+            Event::Pool(PoolEvent { url, state, .. })
+                if is_node(url) && !matches!(state, LinkState::Connecting) =>
+            {
+                let begin = of_server(url);
+                self.texts.drop_those(|text| text.starts_with(&begin));
+            }
+            Event::Job(JobEvent { pool: url, .. }) if is_node(url) => {
+                let begin = of_server(url);
+                self.texts.drop_those(|text| text.starts_with(&begin));
+            }
+            Event::Block(BlockEvent { hash, .. }) => {
+                let is_about = |text: &str| text.starts_with("warning: ") && text.contains(hash);
+                self.texts.drop_those(is_about);
+            }
+            _ => {}
         }
     }
 
@@ -350,6 +375,10 @@ fn rate(hashes_per_second: Option<f64>) -> String {
     units::rate(hashes_per_second.unwrap_or(0.0))
 }
 
+fn is_node(url: &str) -> bool {
+    url.starts_with("http")
+}
+
 fn of_pool(PoolEvent { url, state, reason, listed, .. }: &PoolEvent) -> Option<String> {
     let url = match listed {
         Some(pool) => format!("{url} (redirected by {pool})"),
@@ -360,7 +389,7 @@ fn of_pool(PoolEvent { url, state, reason, listed, .. }: &PoolEvent) -> Option<S
         LinkState::Connected => "connected to",
         LinkState::Authorized => "authorized at",
         // There is one to a node that answers with an error.
-        LinkState::Lost if url.starts_with("http") => "no work from",
+        LinkState::Lost if is_node(&url) => "no work from",
         LinkState::Lost => "no connection to",
         LinkState::Failover => "going over to",
     };

@@ -1,5 +1,7 @@
 //! Whole runs in virtual time: the world around a miner is played, with exact counts.
 
+mod spoken;
+
 use midstate_chain::{Bits, Hash256, Verdict};
 use midstate_engine::WorkerCount;
 use midstate_net::{Happened, LinkEnd, LinkEvent, LinkState};
@@ -847,27 +849,6 @@ fn a_remark_of_a_pool_is_an_event_for_programs_and_a_sentence_for_people() {
         let said = Speech::default().of(event, &world.miner.status(world.now));
         assert_eq!(said, Some(Sentence::Note(sentence.to_owned())));
     }
-}
-
-#[test]
-fn the_events_of_a_pool_of_stratum_v2_name_protocol_and_channel() {
-    let mut world = world(Goals::default());
-    let url = "stratum2+tcp://pool:1";
-    world.state_of(url, LinkState::Authorized);
-    world.link_of(url, Happened::job(Arc::new(Job { channel: Some(7), ..job("a") })));
-    assert!(world.find());
-    let share = world.sent.pop_front().unwrap();
-    world.link_of(url, Happened::Verdict(ShareOutcome::new(share, Verdict::Accepted, None)));
-    let json: Vec<_> = world.events.iter().map(|of| serde_json::to_value(of).unwrap()).collect();
-    let told: Vec<_> = json.iter().map(|of| (of["protocol"].as_str(), &of["channel"])).collect();
-    let (no_channel, seven) = (serde_json::Value::Null, serde_json::json!(7));
-    let expected = [&no_channel, &seven, &seven].map(|channel| (Some("stratum2"), channel));
-    assert_eq!(told, expected);
-    let status = serde_json::to_value(world.miner.status(world.now)).unwrap();
-    assert_eq!(
-        (&status["job"]["protocol"], &status["job"]["channel"]),
-        (&"stratum2".into(), &seven)
-    );
 }
 
 #[test]
