@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use midstate_chain::Hash256;
+use midstate_chain::{Hash256, is_printable};
 use midstate_gbt::spool::{EXTENSION, REFUSED_EXTENSION, SpoolError, SpooledBlock, cure};
 
 use crate::file::without_os_number;
@@ -24,7 +24,9 @@ pub enum SpoolProblem {
     #[error(
         "the block spool {} cannot be read ({}): blocks that an earlier run left there are not \
          sent; {}name another directory",
-        path.display(), plain(error), cure(error)
+        shown(path),
+        plain(error),
+        cure(error)
     )]
     Directory {
         /// The directory.
@@ -36,7 +38,8 @@ pub enum SpoolProblem {
     #[error(
         "a file of the block spool cannot be read and is left alone: {}: {}; let this user read \
          it, or move it away",
-        path.display(), plain(error)
+        shown(path),
+        plain(error)
     )]
     Unreadable {
         /// The file.
@@ -44,10 +47,24 @@ pub enum SpoolProblem {
         /// The system's error.
         error: io::Error,
     },
+    /// Something that is called as a block is, and is no plain file.
+    #[error(
+        "the block spool has something that is no file of a block, and is left alone: {} is \
+         {what}; {cure}",
+        shown(path)
+    )]
+    NoFile {
+        /// Where.
+        path: PathBuf,
+        /// The thing that is there.
+        what: String,
+        /// What to do.
+        cure: &'static str,
+    },
     /// A file that looks like a block is none.
     #[error(
         "a file of the block spool is no block and is left alone: {}: {error}; move it away",
-        path.display()
+        shown(path)
     )]
     NoBlock {
         /// The file.
@@ -55,6 +72,11 @@ pub enum SpoolProblem {
         /// The fault.
         error: SpoolError,
     },
+}
+
+/// A path without letters that could steer a terminal.
+fn shown(path: &Path) -> String {
+    path.display().to_string().chars().filter(|letter| is_printable(*letter)).collect()
 }
 
 /// The system's words as a part of a sentence of ours.
@@ -120,9 +142,21 @@ impl Spool {
         })
     }
 
+    /// What stands in the place of the directory, if that is none.
+    fn no_directory(&self) -> Option<String> {
+        match fs::metadata(&self.directory) {
+            Ok(there) if there.is_dir() => None,
+            Ok(there) => {
+                Some(format!("it is {}, no directory", kind(there.file_type()).unwrap_or("a file")))
+            }
+            Err(_) => no_file(&self.directory).map(|(what, _)| format!("it is {what}")),
+        }
+    }
+
     /// The error with the directory.
     fn named(&self, error: &io::Error) -> io::Error {
-        io::Error::new(error.kind(), format!("{}: {}", self.directory.display(), plain(error)))
+        let words = self.no_directory().unwrap_or_else(|| plain(error));
+        io::Error::new(error.kind(), format!("{}: {words}", shown(&self.directory)))
     }
 
     /// The blocks that an earlier run left with the ages of their files, and what is wrong with the
@@ -130,6 +164,9 @@ impl Spool {
     pub fn read(&self) -> (Vec<(SpooledBlock, Duration)>, Vec<SpoolProblem>) {
         let (mut blocks, mut problems) = (Vec::new(), Vec::new());
         let unreadable = |error| SpoolProblem::Directory { path: self.directory.clone(), error };
+        if let Some(words) = self.no_directory() {
+            return (blocks, vec![unreadable(io::Error::other(words))]);
+        }
         let entries = match fs::read_dir(&self.directory) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return (blocks, problems),
@@ -190,6 +227,9 @@ impl Spool {
 }
 
 fn read(path: PathBuf) -> Result<(SpooledBlock, Duration), SpoolProblem> {
+    if let Some((what, cure)) = no_file(&path) {
+        return Err(SpoolProblem::NoFile { path, what, cure });
+    }
     let content = match read_bounded(&path) {
         Ok(content) => content,
         Err(error) => return Err(SpoolProblem::Unreadable { path, error }),
@@ -201,24 +241,65 @@ fn read(path: PathBuf) -> Result<(SpooledBlock, Duration), SpoolProblem> {
     }
 }
 
+/// Something that is no file to read a block from, nor a link to one, and the cure. A link to a
+/// file is as good as the file.
+fn no_file(path: &Path) -> Option<(String, &'static str)> {
+    const AWAY: &str = "move it away, or delete it";
+    let own = fs::symlink_metadata(path).ok()?.file_type();
+    let there = fs::metadata(path);
+    let kind = there.as_ref().ok().and_then(|there| kind(there.file_type()));
+    if !own.is_symlink() {
+        return kind.map(|kind| (kind.to_owned(), AWAY));
+    }
+    let to = fs::read_link(path).map_or_else(|_| "?".to_owned(), |to| shown(&to));
+    match (there.map_err(|error| error.kind()), kind) {
+        (Ok(_), Some(kind)) => Some((format!("a symbolic link to {to}, which is {kind}"), AWAY)),
+        (Err(io::ErrorKind::NotFound), _) => Some((
+            format!("a symbolic link to {to}, which is not there"),
+            "bring that back if it is a block, or delete the link",
+        )),
+        // Too many links, or one to itself; what this user may not look at is told as unreadable.
+        (Err(error), _) if error != io::ErrorKind::PermissionDenied => {
+            Some((format!("a symbolic link to {to}, which leads nowhere"), "delete the link"))
+        }
+        _ => None,
+    }
+}
+
+/// What it is, if no plain file.
+fn kind(file: fs::FileType) -> Option<&'static str> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+
+        if file.is_fifo() {
+            return Some("a named pipe");
+        }
+        if file.is_socket() {
+            return Some("a socket");
+        }
+        if file.is_block_device() || file.is_char_device() {
+            return Some("a device");
+        }
+    }
+    file.is_dir().then_some("a directory")
+}
+
 /// The time since a file was written; none where that is not known, or in the future.
 fn age(path: &Path) -> Duration {
     let written = fs::metadata(path).and_then(|metadata| metadata.modified());
     written.ok().and_then(|at| at.elapsed().ok()).unwrap_or_default()
 }
 
-/// A file may be a link to a device, and as long as the disk is.
+/// A file may be as long as the disk is.
 fn read_bounded(path: &Path) -> io::Result<String> {
-    let is_plain = fs::metadata(path)?.is_file();
-    let mut content = String::new();
-    if is_plain {
-        File::open(path)?.take(MAX_FILE + 1).read_to_string(&mut content)?;
+    let mut content = Vec::new();
+    File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > MAX_FILE {
+        return Err(io::Error::other("a block has at most 8 MiB, and this file has more"));
     }
-    if !is_plain || content.len() as u64 > MAX_FILE {
-        let words = "a block is a plain file of at most 8 MiB, and this is none";
-        return Err(io::Error::other(words));
-    }
-    Ok(content)
+    // What is no text is no hex.
+    Ok(String::from_utf8_lossy(&content).into_owned())
 }
 
 /// Without this a crash may forget the rename. Windows has no such call and needs none.
@@ -276,7 +357,7 @@ mod tests {
         assert!(words.starts_with("the block spool ") && words.contains("are not sent"), "{words}");
         for words in [words, removed] {
             assert!(words.contains(&file.display().to_string()), "{words}");
-            assert!(words.contains("not a directory") && !words.contains("os error"), "{words}");
+            assert!(words.contains("it is a file, no directory"), "{words}");
         }
     }
 
@@ -293,7 +374,71 @@ mod tests {
         fs::remove_dir_all(&directory).unwrap();
         assert_eq!(blocks, []);
         assert_eq!(problems.len(), 2);
-        assert!(problems.iter().all(|it| it.to_string().contains("8 MiB")), "{problems:?}");
+        let told = in_words(&problems).join("\n");
+        assert!(told.contains("at most 8 MiB"), "{told}");
+        assert!(told.contains("is a symbolic link to /dev/zero, which is a device"), "{told}");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn rule_5_what_lies_in_the_spool_and_is_no_file_is_told_as_what_it_is() {
+        use std::os::unix::fs::symlink;
+
+        let name = format!("midstate-no-files-{}", std::process::id());
+        let (base, file) = (std::env::temp_dir().join(name), format!("{:064x}.{EXTENSION}", 1));
+        let told = |make: &dyn Fn(&Path) -> io::Result<()>| {
+            fs::create_dir_all(&base).unwrap();
+            make(&base.join(&file)).unwrap();
+            let (blocks, problems) = Spool::new(base.clone()).read();
+            fs::remove_dir_all(&base).unwrap();
+            assert_eq!(blocks, []);
+            in_words(&problems).join("\n")
+        };
+        let gone = base.join("gone");
+        for (words, make) in [
+            (
+                "is a directory; move it away, or delete it",
+                &(|path: &Path| fs::create_dir(path)) as &dyn Fn(&Path) -> io::Result<()>,
+            ),
+            (
+                "gone, which is not there; bring that back if it is a block, or delete the link",
+                &|path: &Path| symlink(&gone, path),
+            ),
+            ("which is a directory; move it away", &|path: &Path| symlink("/tmp", path)),
+            ("leads nowhere; delete the link", &|path: &Path| symlink(path, path)),
+            ("is a socket; move it away", &|path: &Path| {
+                std::os::unix::net::UnixListener::bind(path).map(drop)
+            }),
+            // A block that somebody wrote as bytes.
+            ("its content is no block in hex", &|path: &Path| fs::write(path, [0, 0xff, 0xfe])),
+        ] {
+            let told = told(make);
+            assert!(told.contains(words), "{words:?} is not in: {told}");
+            assert!(!told.contains("cannot be read"), "{told}");
+        }
+        // A link to a file is as good as the file.
+        let told = told(&|path: &Path| {
+            fs::write(path.with_extension("there"), "junk")?;
+            symlink(path.with_extension("there"), path)
+        });
+        assert!(told.contains("its content is no block in hex"), "{told}");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn rule_5_a_spool_that_is_a_link_to_nowhere_is_told_of_before_a_block_is_lost() {
+        let directory = std::env::temp_dir().join(format!("midstate-link-{}", std::process::id()));
+        std::os::unix::fs::symlink("/nonexistent/disk", &directory).unwrap();
+        let spool = Spool::new(directory.clone());
+        let (_, problems) = spool.read();
+        let hash = format!("{:064x}", 7).parse().unwrap();
+        let block = SpooledBlock { hash, height: 1, prev_hash: hash, hex: String::new() };
+        let written = spool.write(&block).unwrap_err().to_string();
+        fs::remove_file(&directory).unwrap();
+        for told in [in_words(&problems).join("\n"), written] {
+            let words = "it is a symbolic link to /nonexistent/disk, which is not there";
+            assert!(told.contains(words), "{told}");
+        }
     }
 
     #[test]
