@@ -33,7 +33,6 @@ pub use self::config::{Config, LongPolling};
 use self::event::Events;
 pub use self::event::{Fatal, NodeEvent, NodeNews, NodeState, NotSent, Request};
 use self::node::{Node, Phase};
-pub use self::supply::in_words as refusal_in_words;
 use self::supply::{Candidate, Standstill};
 use crate::limits::{CALL_TIMEOUT, HURRY, POLL, SLOW};
 use crate::rpc::{Answer, BlockVerdict, Call, ChainInfo, HeaderInfo, NoAnswer, RpcError, code};

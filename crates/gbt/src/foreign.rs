@@ -10,7 +10,21 @@ use crate::rpc::{Answer, printable};
 
 /// The body's first words are cut at this many characters.
 const MAX_SHOWN: usize = 80;
+/// Bytes of the body in which a complaint is looked for.
+const KEPT: usize = 1024;
 const OTHER_PORT: &str = "is this a Bitcoin Core RPC port?";
+const NEVER_EMPTY: &str = "Bitcoin Core never answers so: look at the proxy or web server in front \
+                           of the node, or at the port";
+const RECODED: &str = "Bitcoin Core sends none: look at the proxy or web server that changes its \
+                       answers";
+/// Words of servers that were spoken to in plain text and speak TLS.
+const SAYS_TLS: [&str; 5] = [
+    "to HTTPS port",
+    "to an HTTPS server",
+    "SSL-enabled server port",
+    "HTTPS scheme",
+    "host and port requires TLS",
+];
 
 /// The headers of an answer that describe its body.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,6 +61,12 @@ impl Foreign {
         let (what, cure) = what_came(answer);
         Self { status: answer.status, what, cure }
     }
+
+    /// Whether the call may have reached the node all the same: a server in between may have
+    /// swallowed the answer. A 503 is Core's own word for a call that it did not take.
+    pub(crate) fn may_have_arrived(&self) -> bool {
+        matches!(self.status, 200..=299 | 500..=502 | 504..=599)
+    }
 }
 
 fn what_came(answer: &Answer) -> (String, &'static str) {
@@ -54,6 +74,10 @@ fn what_came(answer: &Answer) -> (String, &'static str) {
     if let (300..=399, Some(location)) = (*status, &headers.location) {
         let what = format!("a redirect to {}", shown_location(location));
         return (what, "if the node answers there, give that address as its URL");
+    }
+    if wants_tls(body) {
+        let what = format!("the complaint that it wants TLS: {}", first_words(body));
+        return (what, "write https:// in the node's URL");
     }
     if let Some(encoding) = encoding(headers, body) {
         return (
@@ -66,7 +90,17 @@ fn what_came(answer: &Answer) -> (String, &'static str) {
         _ => "no content type".to_owned(),
     };
     if body.trim_ascii().is_empty() {
-        return (format!("an empty body ({kind})"), cure_for_status(*status));
+        let cure = match status {
+            200..=299 => NEVER_EMPTY,
+            status => cure_for_status(*status),
+        };
+        return (format!("an empty body ({kind})"), cure);
+    }
+    if let Some(mark) = byte_order_mark(body) {
+        return (
+            format!("a body that begins with the byte order mark of {mark} ({kind})"),
+            RECODED,
+        );
     }
     let shape = shape(body);
     let what = match std::str::from_utf8(body.get(..4 * MAX_SHOWN).unwrap_or(body)) {
@@ -84,10 +118,27 @@ fn cure_for_status(status: u16) -> &'static str {
             "the web server in front of the node takes no body as long as a block: raise its limit \
              (nginx: client_max_body_size 20m)"
         }
+        407 | 511 => {
+            "a proxy or a log-in page of the network stands between us and the node: log in there, \
+             or go around it"
+        }
         429 => "the web server in front of the node limits the calls: lift that limit for miners",
         502..=504 => "is bitcoind running behind it, and not overloaded?",
         _ => OTHER_PORT,
     }
+}
+
+/// Whether a server says that its port speaks TLS: nginx, Apache and Go do so in plain text.
+fn wants_tls(body: &[u8]) -> bool {
+    let begin = String::from_utf8_lossy(body.get(..KEPT).unwrap_or(body));
+    SAYS_TLS.iter().any(|words| begin.contains(words))
+}
+
+/// The encoding that a byte order mark names. JSON has none (RFC 8259).
+fn byte_order_mark(body: &[u8]) -> Option<&'static str> {
+    let known: [(&[u8], &str); 3] =
+        [(b"\xef\xbb\xbf", "UTF-8"), (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16")];
+    known.iter().find(|(mark, _)| body.starts_with(mark)).map(|(_, name)| *name)
 }
 
 /// The name of a compression, by the header or by the first bytes.

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod causes;
 pub mod client;
 pub mod conf;
 mod foreign;
@@ -20,7 +21,8 @@ mod template;
 mod work;
 
 pub use address::{Address, AddressError};
-pub use client::{Client, refusal_in_words};
+pub use causes::{cause, refusal_in_words};
+pub use client::Client;
 pub use lateness::{Lateness, NOT_BEST};
 pub use recurring::Recurring;
 pub use template::{Room, Template, TemplateError, Transaction};

@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::causes;
 use crate::foreign::shown;
 pub use crate::foreign::{Foreign, Headers};
 use crate::limits::MAX_WORDS;
@@ -211,25 +212,26 @@ pub(crate) mod code {
     pub(crate) const METHOD_NOT_FOUND: i64 = -32601;
 }
 
-fn cure(code: i64, message: &str) -> &'static str {
-    match code {
-        code::NOT_CONNECTED if message.contains("Shutting down") => "; it is on its way out",
+fn cure(code: i64, message: &str) -> String {
+    let cure = match code {
+        code::NOT_CONNECTED if message.contains("Shutting down") => "it is on its way out",
         code::NOT_CONNECTED => {
-            "; it gives no work without peers: check its network, or use -chain=regtest, which \
-             needs none"
+            "it gives no work without peers: check its network, or use -chain=regtest, which needs \
+             none"
         }
         code::IN_INITIAL_DOWNLOAD => {
-            "; it is still downloading the chain: no work comes before it has caught up \
-             (bitcoin-cli getblockchaininfo shows how far it is)"
+            "it is still downloading the chain: no work comes before it has caught up (bitcoin-cli \
+             getblockchaininfo shows how far it is)"
         }
-        code::IN_WARMUP => "; it is starting, and answers in a while",
-        code::METHOD_NOT_FOUND => "; is this a Bitcoin Core node?",
+        code::IN_WARMUP => "it is starting, and answers in a while",
+        code::METHOD_NOT_FOUND => "is this a Bitcoin Core node?",
         // Of a template that the node makes: it would refuse the block itself.
         _ if message.contains("time-too-new") => {
-            "; the chain's tip is too far ahead of the node's clock; check both clocks"
+            "the chain's tip is too far ahead of the node's clock; check both clocks"
         }
-        _ => "",
-    }
+        _ => causes::cause_within(message).unwrap_or_default(),
+    };
+    if cure.is_empty() { String::new() } else { format!("; {cure}") }
 }
 
 impl Answer {

@@ -165,7 +165,7 @@ fn odd_answers() -> Vec<(Answer, Vec<&'static str>)> {
         // A letter of another encoding in the midst of text.
         (typed(500, "text/plain", b"Erreur interne: r\xe9essayez"), vec!["Erreur interne: r"]),
         (answer(200, ""), vec!["an empty body", "no content type"]),
-        (answer(204, " \r\n"), vec!["204", "an empty body"]),
+        (answer(204, " \r\n"), vec!["204", "an empty body", "never answers so"]),
         (redirect(301, "https://node.lan/rpc"), vec!["301", "redirect to https://node.lan/rpc"]),
         (redirect(302, "http://me:hunter2@h/?key=hunter2"), vec!["redirect to http://h/"]),
         (redirect(307, "/login"), vec!["307", "redirect to /login"]),
@@ -190,7 +190,24 @@ fn odd_answers() -> Vec<(Answer, Vec<&'static str>)> {
         (json(r#"{"result":{"chain":17,"blocks":1}}"#), vec!["17", "chain (text)"]),
         (json(r#"{"result":{"blocks":1}}"#), vec!["chain (text)"]),
         (json(r#"{"result":{"chain":"main","blocks":-1}}"#), vec!["-1", "blocks (a number)"]),
-        (json("\u{feff}{}"), vec!["text that is not JSON"]),
+        (json("\u{feff}{}"), vec!["byte order mark of UTF-8", "look at the proxy"]),
+        (typed(200, "application/json", b"\xff\xfe{\0}\0"), vec!["byte order mark of UTF-16"]),
+        (typed(400, "text/plain", b"Client sent an HTTP request to an HTTPS server.\n"), {
+            vec!["400", "wants TLS", "Client sent an HTTP request", "write https://"]
+        }),
+        (typed(400, "text/html", b"<h1>400</h1>The plain HTTP request was sent to HTTPS port"), {
+            vec!["wants TLS", "write https://"]
+        }),
+        (
+            typed(
+                400,
+                "text/html",
+                b"<p>You're speaking plain HTTP to an SSL-enabled server port.",
+            ),
+            { vec!["wants TLS", "write https://"] },
+        ),
+        (typed(407, "text/html", b""), vec!["407", "a proxy or a log-in page"]),
+        (typed(511, "text/html", b"<title>Log in"), vec!["511", "log in there"]),
         (json(&format!("<{}", "\u{1b}[2J".repeat(9_999))), vec!["a web page"]),
     ]
 }

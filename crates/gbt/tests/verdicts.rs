@@ -286,3 +286,24 @@ fn rule_10_a_duplicate_is_accepted_if_the_chain_has_it_and_nothing_is_called_a_r
     world.pass(30);
     assert_eq!(world.verdicts(), [Verdict::Unresolved]);
 }
+
+#[test]
+fn rule_21_an_answer_of_another_server_to_a_block_is_told_as_what_came() {
+    for (status, body, words) in [
+        (204, "", "no verdict on block"),
+        (200, "", "which the node may have: HTTP status 200 with an empty body"),
+        (200, "<html>", "which the node may have: HTTP status 200 with a web page"),
+        (502, "<html>", "which the node may have: HTTP status 502"),
+        // These are known not to have passed it on.
+        (413, "<html>", "has not reached the node: HTTP status 413"),
+        (503, "Work queue depth exceeded", "has not reached the node: HTTP status 503"),
+    ] {
+        let mut world = World::new(vec![Core::new()]);
+        world.settle();
+        world.cores[0].say(&Said::Http(status, body));
+        world.mine();
+        world.pass(2);
+        let told = world.warnings();
+        assert!(told.iter().any(|text| text.contains(words)), "{status} {body:?}: {told:?}");
+    }
+}

@@ -16,7 +16,7 @@ use midstate_gbt::client::{
 };
 use midstate_gbt::rpc::{Answer, NoAnswer};
 use midstate_gbt::spool::{SpooledBlock, cure};
-use midstate_gbt::{Client, EXTRANONCE2_SIZE, Recurring, Work};
+use midstate_gbt::{Client, EXTRANONCE2_SIZE, Recurring, Work, cause, refusal_in_words};
 use midstate_pool::{Pool, PoolTemplate};
 use midstate_stratum::{Remark, ShareOutcome};
 
@@ -358,8 +358,10 @@ impl NodeSession {
     fn handle_outcome(&mut self, node: usize, outcome: BlockOutcome) {
         let BlockOutcome { hash, height, verdict, was, reason, latency, replayed } = outcome;
         if let Some(share) = self.waiting.remove(&hash) {
-            self.settle(node, share, verdict, reason, latency);
-        } else if replayed {
+            return self.settle(node, share, verdict, reason, latency);
+        }
+        let reason = reason.map(|reason| refusal_in_words(&reason));
+        if replayed {
             let words = match verdict {
                 Verdict::Accepted => "is accepted".to_owned(),
                 _ => reason.unwrap_or_else(|| "has no verdict yet".to_owned()),
@@ -381,8 +383,9 @@ impl NodeSession {
         reason: Option<String>,
         latency: Duration,
     ) {
+        let advice = reason.as_deref().and_then(cause);
         let outcome = ShareOutcome::new(share, verdict, reason);
-        self.say(node, Happened::Verdict(ShareOutcome { latency, ..outcome }));
+        self.say(node, Happened::Verdict(ShareOutcome { latency, advice, ..outcome }));
     }
 
     fn warn_of_skew(&mut self, node: usize) {

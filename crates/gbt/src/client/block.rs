@@ -334,9 +334,13 @@ impl SpooledBlock {
 
     /// It was sent. Whether it has arrived is known, or it is not.
     pub(super) fn not_answered(&self, error: &RpcError) -> String {
+        let hash = self.hash;
         match error {
             RpcError::Unreachable(why) if why.may_have_arrived() => {
-                format!("no answer to block {}, which the node may have: {why}", self.hash)
+                format!("no answer to block {hash}, which the node may have: {why}")
+            }
+            RpcError::Foreign(foreign) if foreign.may_have_arrived() => {
+                format!("no verdict on block {hash}, which the node may have: {foreign}")
             }
             _ => self.not_arrived(error),
         }

@@ -25,12 +25,10 @@ use midstate_chain::{Hash256, Verdict};
 use super::block::{Block, Delivery, Place, Standing, Trouble, pause};
 use super::node::Vain;
 use super::{Events, NodeNews};
+use crate::causes::{self, NO_PARENT};
 use crate::limits::{BURIED, KEPT, MAX_ASKED, MAX_BLOCKS, MAX_GONE, TELL_AGAIN};
 use crate::rpc::{BlockVerdict, Call, HeaderInfo, RpcError, code};
 use crate::spool::SpooledBlock;
-
-/// A node's answer to a block whose parent it lacks.
-const NO_PARENT: &str = "prev-blk-not-found";
 
 /// Blocks of this run, counted; replayed ones are not.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -449,15 +447,13 @@ impl Blocks {
             Ok(BlockVerdict::Duplicate) => block.taken(now, node, attempt, Place::Unsaid),
             Ok(BlockVerdict::Inconclusive) => block.taken(now, node, attempt, Place::Beside),
             Ok(BlockVerdict::Refused(_)) if follows => block.follow(now, node),
-            Ok(BlockVerdict::Refused(reason)) => match passing(&reason) {
-                Some(cause) => {
-                    let words = format!("the node says {reason}: {cause}");
-                    block.troubles[node].words = Some(words.clone());
-                    told = Some(words);
-                    block.send_later(now, node, tip)
-                }
-                None => Delivery::Refused(reason),
-            },
+            Ok(BlockVerdict::Refused(reason)) if causes::may_pass(&reason) => {
+                let words = format!("the node says {}", causes::refusal_in_words(&reason));
+                block.troubles[node].words = Some(words.clone());
+                told = Some(words);
+                block.send_later(now, node, tip)
+            }
+            Ok(BlockVerdict::Refused(reason)) => Delivery::Refused(reason),
             Err(RpcError::Node { code: code::DESERIALIZATION, message }) => {
                 Delivery::Refused(message)
             }
@@ -674,14 +670,5 @@ impl Ledger {
             Standing::Missing => return,
         };
         *count = count.saturating_add_signed(by);
-    }
-}
-
-/// Why time may lift a refusal, if it may.
-pub(super) fn passing(reason: &str) -> Option<&'static str> {
-    match reason {
-        NO_PARENT => Some("it does not have the block before it"),
-        "time-too-new" => Some("its time is too far ahead of the node's clock; check both clocks"),
-        _ => None,
     }
 }

@@ -12,7 +12,7 @@ use midstate_chain::Hash256;
 use midstate_failover::Failure;
 
 use super::{Client, Fatal, Given, NodeNews, NodeState, Purpose, blocks};
-use crate::lateness::CONTRADICTION;
+use crate::causes::refusal_in_words;
 use crate::limits::{
     CALL_TIMEOUT, HURRY, MAX_BLOCKS, MAX_JOB_AGE, POLL, RECHECK, REFRESH, SLOW, STANDSTILL,
 };
@@ -64,18 +64,6 @@ impl Standstill {
 /// The trouble of a node that refuses our proposal.
 fn refusal(reason: &str) -> String {
     format!("the node would refuse our block: {reason}")
-}
-
-/// The node's reason to refuse a proposal, with the cause where it is known.
-pub fn in_words(reason: &str) -> String {
-    let cause = match reason {
-        NOT_BEST => Some(CONTRADICTION),
-        _ => blocks::passing(reason),
-    };
-    match cause {
-        Some(cause) => format!("{reason}: {cause}"),
-        None => reason.to_owned(),
-    }
 }
 
 impl Client {
@@ -319,7 +307,7 @@ impl Client {
         match verdict {
             Ok(BlockVerdict::Refused(reason)) if reason == NOT_BEST => {}
             Ok(BlockVerdict::Refused(reason)) => {
-                node.refused_for = Some(refusal(&in_words(&reason)))
+                node.refused_for = Some(refusal(&refusal_in_words(&reason)))
             }
             // It is mined at unchecked where it does not say yes or no.
             Ok(_) | Err(RpcError::Node { .. } | RpcError::Malformed(_)) => {
@@ -387,7 +375,7 @@ impl Client {
         }
         match verdict {
             Ok(BlockVerdict::Refused(reason)) => {
-                self.handle_refusal(now, index, &candidate, &in_words(&reason));
+                self.handle_refusal(now, index, &candidate, &refusal_in_words(&reason));
             }
             Ok(BlockVerdict::Unknown(text)) => {
                 self.mine_unchecked(now, index, candidate, format!("the node says {text}"));

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use midstate_chain::Verdict;
 use midstate_gbt::client::Config;
-use midstate_net::{Happened, LinkEnd};
+use midstate_net::{Happened, LinkEnd, LinkEvent};
 use midstate_stratum::ShareOutcome;
 use world::{Trouble, World, config};
 
@@ -420,4 +420,21 @@ fn every_share_has_exactly_one_verdict_whatever_happens_to_the_nodes() {
         }
         assert_eq!(given, verdicts);
     }
+}
+
+#[test]
+fn rule_25_a_refused_block_comes_with_the_cause_of_the_nodes_word() {
+    let mut world = World::new(&["a"], None);
+    world.settle();
+    world.nodes[0].refuses = Some("bad-cb-amount");
+    world.mine();
+    world.pass(1);
+    let outcome = |event: &LinkEvent| match &event.what {
+        Happened::Verdict(outcome) => Some((outcome.reason.clone(), outcome.advice)),
+        _ => None,
+    };
+    let (reason, advice) = world.events.iter().find_map(outcome).unwrap();
+    // The word alone, for programs.
+    assert_eq!(reason.as_deref(), Some("bad-cb-amount"));
+    assert!(advice.unwrap().contains("takes more than reward and fees"), "{advice:?}");
 }
