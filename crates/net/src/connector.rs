@@ -77,6 +77,15 @@ impl Connector {
         !self.0.first.get().is_empty()
     }
 
+    /// The beginning of the first answer on the connection that was opened last; nothing of it if
+    /// the server has answered before, as these may be its words.
+    pub(crate) fn first(&self) -> Vec<u8> {
+        match self.0.spoke_http.load(Ordering::Relaxed) {
+            true => Vec::new(),
+            false => self.0.first.get(),
+        }
+    }
+
     /// An answer came.
     pub(crate) fn heard_http(&self) {
         self.0.spoke_http.store(true, Ordering::Relaxed);
@@ -84,10 +93,10 @@ impl Connector {
 
     /// A sentence that names the server's protocol if that is not HTTP; a guess if it said nothing.
     pub(crate) fn explain(&self, reason: String) -> String {
-        let (first, to) = (self.0.first.get(), self.0.url.endpoint());
         if self.0.spoke_http.load(Ordering::Relaxed) {
             return reason;
         }
+        let (first, to) = (self.0.first.get(), self.0.url.endpoint());
         let layer = Layer::inside(self.0.url.tls);
         if first.is_empty() {
             return format!("{reason}; {}", foreign::guess(to.asked(layer)));

@@ -88,7 +88,7 @@ pub(crate) struct Asked<'a> {
 }
 
 /// The first words of protocols whose servers speak first, or answer what they do not know.
-const GREETINGS: [(&[u8], &str); 17] = [
+const GREETINGS: [(&[u8], &str); 27] = [
     (b"SSH-", "SSH"),
     (b"220", "SMTP or FTP"),
     (b"554", "SMTP"),
@@ -106,6 +106,16 @@ const GREETINGS: [(&[u8], &str); 17] = [
     (b"NOTICE ", "IRC"),
     (b"\xff\xfb", "telnet"),
     (b"\xff\xfd", "telnet"),
+    (b"\x05\xff", "a SOCKS proxy, as Tor's"),
+    (b"\x05\x00", "a SOCKS proxy, as Tor's"),
+    (b"\xff\0\0\0\0\0\0\0\x01\x7f", "ZeroMQ, as of -zmqpub ports"),
+    (b"\x13BitTorrent protocol", "BitTorrent"),
+    (b"E\0\0\0", "PostgreSQL"),
+    (b"200 ", "NNTP"),
+    (b"<?xml", "XMPP"),
+    (b"<html", "a web page without HTTP"),
+    (b"<HTML", "a web page without HTTP"),
+    (b"<!DOCTYPE", "a web page without HTTP"),
 ];
 
 /// The first bytes of every message between Bitcoin nodes (Core's `chainparams.cpp`).
@@ -117,6 +127,9 @@ const MAGICS: [([u8; 4], &str); 5] = [
     ([0xfa, 0xbf, 0xb5, 0xda], "regtest"),
 ];
 
+/// The cure where a server speaks HTTP of another version.
+pub(crate) const ONLY_HTTP_1: &str = "Bitcoin Core speaks HTTP/1.1: write the node's own RPC port, \
+                                      or have the proxy in front of it answer in HTTP/1.1";
 /// Ports where Bitcoin nodes talk to each other, and the RPC port beside each.
 const P2P_PORTS: [(u16, u16); 5] =
     [(8333, 8332), (18333, 18332), (48333, 48332), (38333, 38332), (18444, 18443)];
@@ -129,8 +142,10 @@ pub(crate) fn spoken(first: &[u8]) -> Option<Spoken> {
     let begins = |with: &[u8]| first.starts_with(with);
     let spoken = match text.first().or(first.first())? {
         b'{' | b'[' => Spoken::JsonLines,
-        _ if begins(b"HTTP/") => {
-            let about_tls = ["HTTPS port", "HTTPS server", "https://"].map(str::as_bytes);
+        _ if begins(b"PRI * HTTP/2") => Spoken::Http2,
+        _ if first.get(..5).is_some_and(|word| word.eq_ignore_ascii_case(b"HTTP/")) => {
+            let about_tls =
+                ["HTTPS port", "HTTPS server", "https://", "requires TLS"].map(str::as_bytes);
             let says = |words: &[u8]| first.windows(words.len()).any(|window| window == words);
             if about_tls.into_iter().any(says) { Spoken::HttpAboutTls } else { Spoken::Http }
         }
@@ -164,6 +179,11 @@ fn by_table(first: &[u8]) -> Spoken {
 }
 
 impl Spoken {
+    /// Whether it begins as an answer in HTTP/1 does.
+    pub(crate) fn is_http(self) -> bool {
+        matches!(self, Self::Http | Self::HttpAboutTls)
+    }
+
     /// Whether it cannot become what was asked for, so that there is no need to wait for more.
     pub(crate) fn is_certain(self) -> bool {
         !matches!(self, Self::JsonLines | Self::Unknown | Self::StratumV2 | Self::Encrypted)
@@ -227,7 +247,13 @@ fn cure(spoken: Spoken, asked: Asked<'_>) -> String {
             "write https://{at} with --address ADDR if a node is behind it; a pool's Stratum port \
              is another one"
         ),
-        (Spoken::Http | Spoken::Http2, _) => format!(
+        (Spoken::Http2, Wanted::Http) => ONLY_HTTP_1.to_owned(),
+        // Below TLS it spoke without.
+        (Spoken::Http, Wanted::Http) => format!("write http://{at}"),
+        (Spoken::Http2, Wanted::Stratum) => format!(
+            "a pool's Stratum port is another than that of its web page: {stratum}://HOST:PORT"
+        ),
+        (Spoken::Http, Wanted::Stratum) => format!(
             "write {}://{at} with --address ADDR if it is a Bitcoin node; a pool's Stratum port \
              is another than that of its web page",
             // Below TLS it spoke without.
@@ -446,6 +472,12 @@ mod tests {
             (b"J\0\0\0\x0a8.0.36\0", Spoken::Named("MySQL")),
             (b"RFB 003.008\n", Spoken::Named("VNC")),
             (b"\xff\xfd\x18", Spoken::Named("telnet")),
+            (b"\x05\xff", Spoken::Named("a SOCKS proxy, as Tor's")),
+            (b"\xff\0\0\0\0\0\0\0\x01\x7f\x03", Spoken::Named("ZeroMQ, as of -zmqpub ports")),
+            (b"E\0\0\0\x8fSFATAL\0", Spoken::Named("PostgreSQL")),
+            (b"<html><body>", Spoken::Named("a web page without HTTP")),
+            (b"PRI * HTTP/2.0\r\n", Spoken::Http2),
+            (b"http/1.1 200 OK", Spoken::Http),
             (b"\xf9\xbe\xb4\xd9version", Spoken::Bitcoin("main")),
             (b"\x1c\x16\x3f\x28version", Spoken::Bitcoin("testnet4")),
             (b"\x0a\x03\xcf\x40version", Spoken::Bitcoin("signet")),
@@ -478,6 +510,8 @@ mod tests {
             (b"hello", within, "stratum+tls://HOST:PORT", "tcp://"),
             (b"hello", node_below, "https://HOST:PORT", "http://"),
             (b"hello", node_within, "https://HOST:PORT", "http://"),
+            // A node's port without TLS; a pool is not spoken of.
+            (b"HTTP/1.1 400 Bad", node_below, "write http://h:3333", "--address"),
             (b"HTTP/1.1 400 Bad", within, "https://h:3333", "http://"),
             (b"{\"id\":1}", node_within, "stratum+tls://h:3333", "tcp://"),
             // There, nothing is behind TLS.

@@ -23,6 +23,7 @@ use tokio::time::{Instant, timeout};
 use crate::blocking::on_a_thread;
 use crate::connector::{ConnectError, Connector};
 use crate::file::without_os_number;
+use crate::foreign::{self, Spoken};
 use crate::tls_words::broken_by_tls;
 use crate::{NodeUrl, Route, cookie};
 
@@ -181,6 +182,11 @@ impl RpcClient {
         if is(error, |error| has_too_long_a_head(error) || has_a_bad_head(error).is_some()) {
             return NoAnswer::Broken(words);
         }
+        if is(error, hyper::Error::is_parse)
+            && let Some(words) = bad_first_line(&self.connector.first())
+        {
+            return NoAnswer::Broken(words);
+        }
         let words = self.connector.explain(words);
         match is(error, hyper::Error::is_parse) {
             true => NoAnswer::NotHttp(words),
@@ -284,6 +290,22 @@ fn has_a_bad_head(error: &hyper::Error) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// The fault in the first line of an answer that begins as HTTP does; `None` for any other.
+fn bad_first_line(first: &[u8]) -> Option<String> {
+    let version = first.get(..7).filter(|_| foreign::spoken(first).is_some_and(Spoken::is_http))?;
+    let line = foreign::shown(first);
+    Some(match version {
+        b"HTTP/1." => format!(
+            "the server speaks HTTP, but the first line of its answer cannot be read: {line}; look \
+             at the proxy or web server in front of the node"
+        ),
+        _ => format!(
+            "the server answers in another version of HTTP: {line}; {}",
+            foreign::ONLY_HTTP_1
+        ),
+    })
 }
 
 /// How much of an answer has come.
@@ -415,6 +437,34 @@ mod tests {
             let error = answered_within(answer.to_owned(), limit).await;
             let told = error.to_string();
             assert!(told.starts_with(words), "{answer:?}: {told}");
+        }
+    }
+
+    #[tokio::test]
+    async fn rule_26_an_answer_whose_first_line_is_no_http_1_is_told_with_that_line() {
+        for (answer, words, cure) in [
+            (
+                "HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+                "another version of HTTP: \"HTTP/2.0 200 OK\"; Bitcoin Core speaks HTTP/1.1",
+                "the node's own RPC port",
+            ),
+            (
+                "HTTP/1.1 403 Forb\u{1b}[31m\r\nContent-Length: 0\r\n\r\n",
+                "the first line of its answer cannot be read: \"HTTP/1.1 403 Forb.[31m\"",
+                "look at the proxy",
+            ),
+            ("HTTP/1.1 20 OK\r\n\r\n", "cannot be read: \"HTTP/1.1 20 OK\"", "the proxy"),
+            (
+                "http/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+                "HTTP: \"http/1.1 200 OK\"",
+                "the node's own RPC port",
+            ),
+            ("\0\0\u{12}\u{4}\0\0\0\0\0\0\u{3}\0\0\0d", "it looks like HTTP/2", "HTTP/1.1"),
+            ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "it looks like HTTP/2", "HTTP/1.1"),
+        ] {
+            let told = answered(answer.to_owned()).await.to_string();
+            assert!(told.contains(words) && told.contains(cure), "{answer:?}: {told}");
+            assert!(!told.contains("--address") && !told.contains('\u{1b}'), "{told}");
         }
     }
 }
