@@ -193,10 +193,11 @@ fn rule_20_a_node_left_for_its_proposals_serves_when_it_takes_one_and_not_when_i
             // Its trouble is the newest reason; a tip that has moved is none.
             world.cores[0].refuse_proposals = Some("bad-cb-amount");
             world.pass(11);
-            assert_eq!(trouble(&world), "the node would refuse our block: bad-cb-amount");
+            let words = "the node would refuse our block: bad-cb-amount: its coinbase takes more";
+            assert!(trouble(&world).starts_with(words), "{}", trouble(&world));
             world.cores[0].refuse_proposals = Some(NOT_BEST);
             world.pass(11);
-            assert_eq!(trouble(&world), "the node would refuse our block: bad-cb-amount");
+            assert!(trouble(&world).starts_with(words), "{}", trouble(&world));
             // Nor does it serve when it cannot be reached.
             world.cores[0].refuse_proposals = None;
             world.cores[0].cuts = Some("proposal");

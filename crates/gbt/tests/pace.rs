@@ -259,7 +259,7 @@ fn rule_25_a_refused_template_ends_the_work_on_its_tip_only_if_the_tip_is_new() 
     // Another reason is news.
     world.cores[0].refuse_proposals = Some("bad-cb-amount");
     world.pass(10);
-    assert_eq!(warnings(&world, "bad-cb-amount; not mining it"), 1);
+    assert_eq!(warnings(&world, "bad-cb-amount: its coinbase"), 1);
     world.cores[0].refuse_proposals = None;
     world.pass(5);
     assert_eq!(world.job.clone().unwrap().height(), Some(2));
