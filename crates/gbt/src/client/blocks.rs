@@ -17,6 +17,8 @@
 //! - a node is asked about a few blocks at a time;
 //! - of 64 blocks the oldest with a verdict makes room; while 64 have none, no more are found.
 
+mod doubts;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -26,7 +28,7 @@ use super::block::{Block, Delivery, Place, Standing, Trouble, pause};
 use super::node::Vain;
 use super::{Events, NodeNews};
 use crate::causes::{self, NO_PARENT};
-use crate::limits::{BURIED, KEPT, MAX_ASKED, MAX_BLOCKS, MAX_GONE, TELL_AGAIN};
+use crate::limits::{BURIED, KEPT, MAX_BLOCKS, MAX_GONE, TELL_AGAIN};
 use crate::rpc::{BlockVerdict, Call, HeaderInfo, RpcError, code};
 use crate::spool::SpooledBlock;
 
@@ -182,67 +184,6 @@ impl Blocks {
         }
     }
 
-    /// Asks a node anew about all the blocks it had.
-    pub(super) fn recheck(&mut self, now: Duration, node: usize) {
-        self.recheck_those(now, node, |_| true);
-    }
-
-    /// The same for those that may be let go of, up to a height.
-    pub(super) fn recheck_old(&mut self, now: Duration, node: usize, up_to: u32) {
-        let is_old = |block: &Block| block.spooled.height <= up_to && block.is_old(now);
-        self.recheck_those(now, node, is_old);
-    }
-
-    /// The node has not answered to this block for long: whether it has the block is asked.
-    pub(super) fn ask_about(&mut self, now: Duration, node: usize, hash: Hash256) {
-        let mut blocks = self.blocks.iter_mut();
-        if let Some(block) = blocks.find(|block| block.spooled.hash == hash)
-            && let Delivery::UnderWay { attempt } = block.deliveries[node]
-        {
-            block.deliveries[node] = Delivery::Due { at: now, attempt, ask: true };
-        }
-    }
-
-    /// Whether a block of ours on this tip is on its way to the node, or about to be.
-    pub(super) fn is_coming(&self, now: Duration, node: usize, tip: Hash256) -> bool {
-        let mut blocks = self.blocks.iter().filter(|block| block.spooled.prev_hash == tip);
-        blocks.any(|block| block.deliveries[node] == Delivery::Held || block.is_busy(node, now))
-    }
-
-    /// The same for the blocks on a tip, which does not move to them.
-    pub(super) fn recheck_on(&mut self, now: Duration, node: usize, tip: Hash256) {
-        self.recheck_those(now, node, |block| block.spooled.prev_hash == tip);
-    }
-
-    /// The same when the node has a new tip that is no block of ours: the highest block that it had
-    /// tells whether the chain was reorganised under it.
-    pub(super) fn recheck_highest(&mut self, now: Duration, node: usize, tip: Hash256) {
-        if self.origin(tip).is_none() {
-            self.recheck_after_absence(now, node, u32::MAX);
-        }
-    }
-
-    /// The same when the node was away and offers work at this height: it may have forgotten the
-    /// blocks from there on, and the highest below tells of all others.
-    pub(super) fn recheck_after_absence(&mut self, now: Duration, node: usize, height: u32) {
-        let had = |block: &&Block| {
-            block.deliveries[node] == Delivery::Taken && block.spooled.height < height
-        };
-        let highest = self.blocks.iter().filter(had).map(|block| block.spooled.height).max();
-        self.recheck_those(now, node, |block| {
-            block.spooled.height >= height || Some(block.spooled.height) == highest
-        });
-    }
-
-    fn recheck_those(&mut self, now: Duration, node: usize, which: impl Fn(&Block) -> bool) {
-        for block in &mut self.blocks {
-            let has_it = matches!(block.deliveries[node], Delivery::Taken | Delivery::Stored);
-            if has_it && which(block) {
-                block.deliveries[node] = Delivery::Due { at: now, attempt: 0, ask: true };
-            }
-        }
-    }
-
     /// The next call that is due.
     pub(super) fn poll_call(
         &mut self,
@@ -268,39 +209,6 @@ impl Blocks {
             }
         }
         None
-    }
-
-    /// Whether a block that is sent again has to wait for an answer about the block of ours before
-    /// it, without which the node cannot take it, or a question for the answers to others. A new
-    /// block never waits.
-    fn waits_for_others(&self, block: &Block, node: usize, now: Duration) -> bool {
-        match block.deliveries[node] {
-            Delivery::Due { ask: true, .. } => {
-                let is_under_way =
-                    |it: &&Block| matches!(it.deliveries[node], Delivery::UnderWay { .. });
-                self.blocks.iter().filter(is_under_way).count() >= MAX_ASKED
-            }
-            Delivery::Due { ask: false, .. } if !block.is_new(node) => {
-                self.find(block.spooled.prev_hash).is_some_and(|it| it.is_busy(node, now))
-            }
-            _ => false,
-        }
-    }
-
-    /// The node lacks the block before this one: whether that is ours and on its way. If the node
-    /// said that it has it, it is asked once whether it still does.
-    fn brings_parent(&mut self, now: Duration, node: usize, hash: Hash256) -> bool {
-        let Some(block) = self.find(hash) else { return false };
-        let (prev_hash, is_new) = (block.spooled.prev_hash, block.is_new(node));
-        let mut blocks = self.blocks.iter_mut();
-        let Some(parent) = blocks.find(|block| block.spooled.hash == prev_hash) else {
-            return false;
-        };
-        let delivery = &mut parent.deliveries[node];
-        if is_new && matches!(delivery, Delivery::Taken | Delivery::Stored) {
-            *delivery = Delivery::Due { at: now, attempt: 0, ask: true };
-        }
-        parent.is_busy(node, now)
     }
 
     /// When the next block goes to a node.
@@ -352,21 +260,6 @@ impl Blocks {
             Some(standing) => standing == Standing::Missing && block.is_open(),
         };
         self.of_this_run().filter(is_unjudged).count() >= MAX_BLOCKS
-    }
-
-    /// The node is back: what waited for it waits no longer.
-    pub(super) fn hurry(&mut self, now: Duration, node: usize) {
-        for block in &mut self.blocks {
-            if let Delivery::Due { at, .. } = &mut block.deliveries[node] {
-                *at = now.min(*at);
-            }
-        }
-    }
-
-    /// Whether this node has yet to say something to a block of ours on this tip.
-    pub(super) fn is_unanswered(&self, now: Duration, node: usize, tip: Hash256) -> bool {
-        let mut blocks = self.blocks.iter().filter(|block| block.spooled.prev_hash == tip);
-        blocks.any(|block| block.is_unanswered(node, now))
     }
 
     /// The node cannot be reached: what was due there is due later, when it is asked again.
