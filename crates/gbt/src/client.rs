@@ -258,6 +258,7 @@ impl Client {
                 };
                 let tip = self.tip_height();
                 self.blocks.handle_header(now, node, hash, header, tip, &mut self.events);
+                self.look_after_question(now, node);
             }
         }
         self.drive(now);

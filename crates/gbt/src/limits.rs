@@ -58,6 +58,7 @@ limits! {
     // Core writes its chain to disk every 50 to 70 minutes, and forgets the rest in a crash.
     pub(crate) KEPT: Duration = s(70 * 60), "age of such a block", "likewise";
     pub(crate) MAX_ASKED: usize = 4, "questions about blocks at a time", "further ones wait";
+    pub(crate) LOST_AGAIN: Duration = s(10), "since it was asked about all blocks", "asked again";
     pub(crate) MAX_GONE: usize = 64, "blocks let go of and remembered", "the oldest is forgotten";
     // Calls that wait at the node for the next tip.
     pub(crate) FIRST_SECONDS: Duration = s(5), "a run without waits", "room is looked for";

@@ -5,6 +5,39 @@ use std::time::Duration;
 
 use crate::limits::TELL_AGAIN;
 
+/// Words of one matter that a peer may change each time: the same ones are told once until all has
+/// gone well, and no two within a minute.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Changing(Option<Said>);
+
+#[derive(Debug, Clone)]
+struct Said {
+    words: String,
+    at: Duration,
+    /// All has gone well since: the same words would be news.
+    is_over: bool,
+}
+
+impl Changing {
+    /// Whether these are to be told now, which then they are.
+    pub(crate) fn is_news(&mut self, now: Duration, words: &str) -> bool {
+        let is_news =
+            |said: &Said| (said.is_over || said.words != words) && now >= said.at + TELL_AGAIN;
+        let is_news = self.0.as_ref().is_none_or(is_news);
+        if is_news {
+            self.0 = Some(Said { words: words.to_owned(), at: now, is_over: false });
+        }
+        is_news
+    }
+
+    /// It went well.
+    pub(crate) fn is_over(&mut self) {
+        if let Some(said) = &mut self.0 {
+            said.is_over = true;
+        }
+    }
+}
+
 /// Something that may happen again and again, and what is told of it.
 #[derive(Debug, Default)]
 pub struct Recurring(Option<Told>);

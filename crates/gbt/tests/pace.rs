@@ -256,14 +256,46 @@ fn rule_25_a_refused_template_ends_the_work_on_its_tip_only_if_the_tip_is_new() 
     world.cores[0].foreign_block();
     world.pass(5);
     assert_eq!(world.job, None);
-    // Another reason is news.
+    // Another reason is news, a minute later.
     world.cores[0].refuse_proposals = Some("bad-cb-amount");
-    world.pass(10);
+    world.pass(60);
     assert_eq!(warnings(&world, "bad-cb-amount: its coinbase"), 1);
     world.cores[0].refuse_proposals = None;
     world.pass(5);
     assert_eq!(world.job.clone().unwrap().height(), Some(2));
 }
+
+#[test]
+fn rule_4_words_about_a_proposal_that_change_each_time_are_told_once_a_minute() {
+    // Neither yes nor no, an error, and a refusal.
+    for (say, words) in [
+        (
+            (|core, number| core.proposal_says = Some(json!({ "x": number })))
+                as fn(&mut Core, usize),
+            "mining it unchecked",
+        ),
+        (|core, number| core.proposal_http = Some((500, ERRORS[number % 2])), "unchecked"),
+        (|core, number| core.refuse_proposals = Some(["bad-a", "bad-b"][number % 2]), "not mining"),
+    ] {
+        let mut world = World::with(never(1), vec![Core::new()]);
+        world.settle();
+        for number in 0..90 {
+            say(&mut world.cores[0], number);
+            world.cores[0].foreign_block();
+            world.pass(5);
+            if world.job.is_some() {
+                world.mine();
+            }
+        }
+        let told = warnings(&world, words);
+        assert!((2..=8).contains(&told), "{told} in 450 s: {:?}", world.warnings());
+    }
+}
+
+const ERRORS: [&str; 2] = [
+    r#"{"result":null,"error":{"code":-1,"message":"one"},"id":1}"#,
+    r#"{"result":null,"error":{"code":-1,"message":"two"},"id":1}"#,
+];
 
 #[test]
 fn rule_24_a_block_waits_a_second_for_the_nodes_word_on_its_chain() {

@@ -9,6 +9,9 @@ use crate::limits::{BLOCK_RETRIES, BURIED, MATTERS, VAIN_RETRIES};
 use crate::rpc::RpcError;
 use crate::spool::SpooledBlock;
 
+/// The words for a block that a node has beside its best chain.
+const BESIDE: &str = "inconclusive: stored by the node, but another block came first";
+
 /// A verdict on a block, for the `block` event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlockOutcome {
@@ -62,6 +65,17 @@ pub(super) struct Trouble {
     pub(super) lost: bool,
     /// The node has answered to the block, whatever it said.
     pub(super) heard: bool,
+    /// It said last that it lacks the block before this one.
+    pub(super) lacks_parent: bool,
+    /// So it was asked whether it has that one, which is ours.
+    pub(super) asked_for_parent: bool,
+}
+
+impl Trouble {
+    /// Where the node has the block, if its word is enough.
+    pub(super) fn known_place(&self) -> Option<Place> {
+        self.took.filter(|_| !self.lost)
+    }
 }
 
 /// Where a node that has the block has it.
@@ -116,10 +130,14 @@ impl Block {
         attempt: usize,
         place: Place,
     ) -> Delivery {
-        self.troubles[node].took = Some(place);
-        match self.troubles[node].lost || place == Place::Unsaid {
-            true => Delivery::Due { at: now, attempt: attempt + 1, ask: true },
-            false => place.into(),
+        let trouble = &mut self.troubles[node];
+        (trouble.lacks_parent, trouble.asked_for_parent) = (false, false);
+        match trouble.lost || place == Place::Unsaid {
+            true => {
+                trouble.took = Some(place);
+                Delivery::Due { at: now, attempt: attempt + 1, ask: true }
+            }
+            false => self.found(node, place),
         }
     }
 
@@ -159,7 +177,7 @@ impl Block {
         let trouble = &mut self.troubles[node];
         trouble.words = Some(words);
         trouble.vain += 1;
-        match self.matters(now, tip) {
+        match self.matters(now, node, tip) {
             true => Delivery::Due { at: now, attempt: self.troubles[node].vain, ask: true },
             false => Delivery::Spent,
         }
@@ -185,6 +203,11 @@ impl Block {
     /// The same of one of an earlier run: it was not sent to the node in this one.
     pub(super) fn is_new_at(&self, node: usize) -> bool {
         !self.troubles[node].heard
+    }
+
+    /// The node has it, as far as is known.
+    pub(super) fn is_had(&self, node: usize) -> bool {
+        matches!(self.deliveries[node], Delivery::Taken | Delivery::Stored)
     }
 
     /// The node is being told or asked about it, or about to be.
@@ -222,7 +245,7 @@ impl Block {
     fn due_later(&self, now: Duration, node: usize, tip: Option<u32>) -> Delivery {
         let attempt = self.troubles[node].vain;
         let pause = VAIN_RETRIES[attempt.clamp(1, VAIN_RETRIES.len()) - 1];
-        match self.matters(now, tip) {
+        match self.matters(now, node, tip) {
             true => Delivery::Due { at: now + Duration::from_secs(pause), attempt, ask: false },
             false => Delivery::Spent,
         }
@@ -239,11 +262,11 @@ impl Block {
         others.any(|(_, trouble)| trouble.took == Some(Place::Chain))
     }
 
-    /// Whether the block may still come into the chain: some hours long, and until others have
-    /// buried its place.
-    fn matters(&self, now: Duration, tip: Option<u32>) -> bool {
+    /// Whether the block may still come into this node's chain: some hours long, and until others
+    /// have buried its place. A chain that another node has may come to this one at any depth.
+    fn matters(&self, now: Duration, node: usize, tip: Option<u32>) -> bool {
         let is_passed = tip.is_some_and(|tip| self.spooled.height + BURIED <= tip + 1);
-        !is_passed && now < self.found_at + MATTERS
+        (!is_passed || self.is_elsewhere(node)) && now < self.found_at + MATTERS
     }
 
     /// Whether the node may still say something that counts.
@@ -263,14 +286,31 @@ impl Block {
         is_judged && !self.deliveries.iter().any(Delivery::is_begun)
     }
 
-    /// Why it has no verdict, for people.
-    pub(super) fn why_unresolved(&self) -> String {
-        let words = self.troubles.iter().find_map(|trouble| trouble.words.as_deref());
+    /// The node whose words tell best why it has no verdict: the one that gave its job, if that has
+    /// said something.
+    pub(super) fn witness(&self) -> usize {
+        let nodes = std::iter::once(self.origin).chain(0..self.deliveries.len());
+        nodes.into_iter().find(|&node| self.words_of(node).is_some()).unwrap_or(self.origin)
+    }
+
+    /// Why this node has given no verdict, for people.
+    pub(super) fn why_unresolved(&self, node: usize) -> String {
         let place = match self.is_on_disk {
             true => "it stays in the spool",
             false => "it is not in the spool, and thus lost",
         };
-        format!("{}; {place}", words.unwrap_or("no node has answered"))
+        let words = self.words_of(node);
+        format!("{}; {place}", words.as_deref().unwrap_or("the node has not answered"))
+    }
+
+    fn words_of(&self, node: usize) -> Option<String> {
+        let words = match &self.deliveries[node] {
+            Delivery::Barred => "the node is on another chain",
+            Delivery::Stored => BESIDE,
+            Delivery::Refused(reason) => return Some(format!("the node refuses it: {reason}")),
+            _ => return self.troubles[node].words.clone(),
+        };
+        Some(words.to_owned())
     }
 
     /// How it stands, the node that says so, and the node's words. `None` while a node that may
@@ -280,17 +320,20 @@ impl Block {
         if let Some(node) = deliveries().position(|delivery| *delivery == Delivery::Taken) {
             return Some((Standing::Accepted, node, None));
         }
-        let missing = |node: usize| Some((Standing::Missing, node, Some(self.why_unresolved())));
+        let missing =
+            |node: usize| Some((Standing::Missing, node, Some(self.why_unresolved(node))));
         // One node's word does not count against that of another, which is only asked once more,
         // unless that one cannot be asked.
         let is_asked = |(delivery, trouble): (&Delivery, &Trouble)| {
-            delivery.is_begun() && trouble.took == Some(Place::Chain) && !trouble.lost
+            delivery.is_begun() && trouble.known_place() == Some(Place::Chain)
         };
+        let is_being_asked = deliveries().zip(&self.troubles).any(is_asked);
         let is_taken_back = self.standing == Some(Standing::Accepted)
             && deliveries().any(|delivery| *delivery == Delivery::Stored)
-            && !deliveries().zip(&self.troubles).any(is_asked);
+            && !is_being_asked;
         if self.is_open() && !is_taken_back {
-            return missing(self.troubles.iter().position(|trouble| trouble.lost)?);
+            let node = self.troubles.iter().position(|trouble| trouble.lost);
+            return missing(node.filter(|_| !is_being_asked)?);
         }
         if let Some(node) = deliveries().position(|delivery| *delivery == Delivery::Stored) {
             let reason = match self.standing {
@@ -300,7 +343,7 @@ impl Block {
                 Some(Standing::Accepted) => {
                     "no longer in the best chain: a reorganisation took another branch"
                 }
-                _ => "inconclusive: stored by the node, but another block came first",
+                _ => BESIDE,
             };
             return Some((Standing::Overtaken, node, Some(reason.to_owned())));
         }
@@ -349,7 +392,7 @@ impl SpooledBlock {
 
 impl Delivery {
     /// Whether the node may still say something that counts.
-    fn is_open(&self) -> bool {
+    pub(super) fn is_open(&self) -> bool {
         matches!(self, Self::Held | Self::Due { .. } | Self::UnderWay { .. })
     }
 

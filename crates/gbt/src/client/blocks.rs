@@ -12,6 +12,8 @@
 //! - a node that was away, and a block of an earlier run, are asked about first, so that nothing is
 //!   sent twice without need;
 //! - a block that is sent again goes behind the block of ours that it builds on;
+//! - what a node had and is not known to have now is asked for and offered again: after a restart,
+//!   when it lacks the parent of a block of ours, and when its chain goes back;
 //! - the file stays until the block is 6 deep and 70 minutes old, and into the next run: a node
 //!   that crashes may forget what it had accepted since it last wrote to its disk;
 //! - a node is asked about a few blocks at a time;
@@ -28,7 +30,8 @@ use super::block::{Block, Delivery, Place, Standing, Trouble, pause};
 use super::node::Vain;
 use super::{Events, NodeNews};
 use crate::causes::{self, NO_PARENT};
-use crate::limits::{BURIED, KEPT, MAX_BLOCKS, MAX_GONE, TELL_AGAIN};
+use crate::limits::{BURIED, KEPT, MAX_BLOCKS, MAX_GONE};
+use crate::recurring::Changing;
 use crate::rpc::{BlockVerdict, Call, HeaderInfo, RpcError, code};
 use crate::spool::SpooledBlock;
 
@@ -65,10 +68,12 @@ pub(super) struct Blocks {
     ledger: Ledger,
     /// A block of this run was refused since last asked.
     refusal: bool,
-    /// One per node: the last words that were no verdict, so that each is told once.
-    told: Vec<Option<Told>>,
+    /// One per node: its words that were no verdict.
+    told: Vec<Changing>,
     /// One per node: blocks do not reach it, and that has been told.
     away: Vec<bool>,
+    /// One per node: when it was last asked about all blocks since it lacked one that it had.
+    lost: Vec<Option<Duration>>,
     /// The latest ones that were let go of. The spool may have been read before their files went.
     gone: VecDeque<Hash256>,
     /// A node, and the count of the blocks of earlier runs that were in a chain when it was first
@@ -76,20 +81,13 @@ pub(super) struct Blocks {
     known: Option<(usize, usize)>,
 }
 
-/// Words of a node that were no verdict.
-#[derive(Debug, Clone)]
-struct Told {
-    words: String,
-    at: Duration,
-    /// The node has taken a block since: the same words would be news.
-    is_over: bool,
-}
-
 impl Blocks {
     pub(super) fn new(nodes: usize) -> Self {
         let (blocks, ledger, gone) = (Vec::new(), Ledger::default(), VecDeque::new());
-        let (barred, told, away) = (vec![false; nodes], vec![None; nodes], vec![false; nodes]);
-        Self { barred, blocks, ledger, refusal: false, told, away, gone, known: None }
+        let (barred, away) = (vec![false; nodes], vec![false; nodes]);
+        let told = vec![Changing::default(); nodes];
+        let lost = vec![None; nodes];
+        Self { barred, blocks, ledger, refusal: false, told, away, lost, gone, known: None }
     }
 
     pub(super) fn ledger(&self) -> Ledger {
@@ -129,6 +127,10 @@ impl Blocks {
 
     fn find(&self, hash: Hash256) -> Option<&Block> {
         self.blocks.iter().find(|block| block.spooled.hash == hash)
+    }
+
+    fn find_mut(&mut self, hash: Hash256) -> Option<&mut Block> {
+        self.blocks.iter_mut().find(|block| block.spooled.hash == hash)
     }
 
     /// Whether a block of ours builds on this one.
@@ -289,7 +291,7 @@ impl Blocks {
     pub(super) fn bar(&mut self, node: usize) {
         self.barred[node] = true;
         for block in &mut self.blocks {
-            if !matches!(block.deliveries[node], Delivery::Taken | Delivery::Stored) {
+            if !block.is_had(node) {
                 block.deliveries[node] = Delivery::Barred;
             }
         }
@@ -339,12 +341,15 @@ impl Blocks {
             Ok(BlockVerdict::Accepted) => block.taken(now, node, attempt, Place::Chain),
             Ok(BlockVerdict::Duplicate) => block.taken(now, node, attempt, Place::Unsaid),
             Ok(BlockVerdict::Inconclusive) => block.taken(now, node, attempt, Place::Beside),
-            Ok(BlockVerdict::Refused(_)) if follows => block.follow(now, node),
             Ok(BlockVerdict::Refused(reason)) if causes::may_pass(&reason) => {
                 let words = format!("the node says {}", causes::refusal_in_words(&reason));
                 block.troubles[node].words = Some(words.clone());
-                told = Some(words);
-                block.send_later(now, node, tip)
+                if follows {
+                    block.follow(now, node)
+                } else {
+                    told = Some(words);
+                    block.send_later(now, node, tip)
+                }
             }
             Ok(BlockVerdict::Refused(reason)) => Delivery::Refused(reason),
             Err(RpcError::Node { code: code::DESERIALIZATION, message }) => {
@@ -371,14 +376,13 @@ impl Blocks {
         let (is_kept, is_taken) = (block.is_open(), block.deliveries[node] == Delivery::Taken);
         match told {
             Some(words) => self.tell(now, node, hash, words, is_kept, events),
-            None if is_taken => self.told[node].iter_mut().for_each(|told| told.is_over = true),
+            None if is_taken => self.told[node].is_over(),
             None => {}
         }
         self.settle(now, hash, events);
     }
 
-    /// A node's word that is no verdict: the same one once until the node takes a block, and no
-    /// two of them within a minute.
+    /// Tells a node's word that is no verdict.
     fn tell(
         &mut self,
         now: Duration,
@@ -388,16 +392,13 @@ impl Blocks {
         is_kept: bool,
         events: &mut Events,
     ) {
-        let is_news =
-            |told: &Told| (told.is_over || told.words != words) && now >= told.at + TELL_AGAIN;
-        if self.told[node].as_ref().is_none_or(is_news) {
+        if self.told[node].is_news(now, &words) {
             let next = match is_kept {
                 true => "it is kept, and sent again with growing pauses",
                 false => "it is kept, and not sent again in this run: it is too old to matter",
             };
             let message = format!("block {hash} has no verdict: {words}; {next}");
             events.push(node, NodeNews::Warning(message));
-            self.told[node] = Some(Told { words, at: now, is_over: false });
         }
     }
 
@@ -436,8 +437,14 @@ impl Blocks {
         let known = header.map(|info| info.filter(|info| info.transactions > 0));
         let buried = |confirmations: i64| confirmations >= i64::from(BURIED);
         let lost = tip.is_some_and(|tip| block.spooled.height + BURIED <= tip + 1);
-        let was_accepted = block.standing == Some(Standing::Accepted);
+        let had = block.troubles[node].known_place();
         let may_go = block.is_old(now);
+        // The chain was reorganised, or the node forgot some of it.
+        let is_lost = match &known {
+            Ok(Some(info)) => info.confirmations < 1 && had == Some(Place::Chain),
+            Ok(None) => had.is_some(),
+            Err(_) => false,
+        };
         let mut done = false;
         block.deliveries[node] = match known {
             Ok(Some(info)) if info.confirmations >= 1 => {
@@ -457,10 +464,8 @@ impl Blocks {
             }
         };
         self.settle(now, hash, events);
-        let mut blocks = self.blocks.iter().filter(|block| block.spooled.hash == hash);
-        if was_accepted && blocks.any(|block| block.standing != Some(Standing::Accepted)) {
-            // The chain was reorganised, or the node forgot some of it.
-            self.recheck(now, node);
+        if is_lost {
+            self.recheck_after_loss(now, node);
         }
         if done {
             self.let_go(hash);
@@ -476,14 +481,15 @@ impl Blocks {
         };
         let (mut replayed, mut first) = (0, None);
         for block in self.blocks.drain(..).filter(is_unjudged) {
-            let reason = block.why_unresolved();
+            let node = block.witness();
+            let reason = block.why_unresolved(node);
             if block.replayed {
                 replayed += 1;
-                first.get_or_insert((block.origin, reason));
+                first.get_or_insert((node, reason));
                 continue;
             }
             let outcome = block.outcome(Verdict::Unresolved, None, Some(reason), Duration::ZERO);
-            events.push(block.origin, NodeNews::Block(outcome));
+            events.push(node, NodeNews::Block(outcome));
         }
         if let Some((node, reason)) = first {
             let words = match replayed {

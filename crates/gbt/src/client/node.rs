@@ -8,6 +8,7 @@ use crate::Lateness;
 use crate::limits::{
     ASK_AGAIN, LEFT_BEHIND, LONGPOLL_REST, MAX_BREAKS, NODE_RETRIES, PATIENCE, SURE_FOR,
 };
+use crate::recurring::Changing;
 use crate::rpc::{Answer, RpcError};
 
 #[derive(Debug)]
@@ -48,6 +49,8 @@ pub(super) struct Node {
     /// A connection broke: it may have been restarted since, and have forgotten what it had not
     /// yet written to disk.
     pub(super) doubtful: bool,
+    /// That of its last template.
+    pub(super) tip: Option<Hash256>,
     /// Gave work before.
     pub(super) was_connected: bool,
     /// Our payout script on its chain.
@@ -55,8 +58,9 @@ pub(super) struct Node {
     pub(super) waiting: Waiting,
     /// Last reason reported, so that each is said once.
     said: Option<String>,
-    /// Last reason why proposals stay unchecked, for the same.
-    pub(super) unchecked_for: Option<String>,
+    /// Reasons why proposals stay unchecked, and why they are refused, for the same.
+    pub(super) unchecked: Changing,
+    pub(super) refusals_told: Changing,
     /// Its answers to proposals that came too late.
     pub(super) lateness: Lateness,
     /// That they do was told.
@@ -160,11 +164,13 @@ impl Node {
             held: None,
             failures: 0,
             doubtful: false,
+            tip: None,
             was_connected: false,
             script: Vec::new(),
             waiting: Waiting::default(),
             said: None,
-            unchecked_for: None,
+            unchecked: Changing::default(),
+            refusals_told: Changing::default(),
             lateness: Lateness::default(),
             lateness_told: false,
         }

@@ -84,6 +84,10 @@ impl Client {
             is_back = true;
         }
         if is_back {
+            // It may have been restarted. Of a node that gives work, the next template tells.
+            if !self.failover.is_wanted(index) {
+                self.blocks.recheck_after_absence(now, index, u32::MAX);
+            }
             self.blocks.hurry(now, index);
         }
         if let Some(template) = self.nodes[index].held.take() {
@@ -223,6 +227,8 @@ impl Client {
             let is_wanted = self.failover.is_wanted(index);
             if is_wanted && !std::mem::replace(&mut node.was_wanted, is_wanted) {
                 node.wake_at = Some(now);
+                // It may have been restarted while nothing was asked of it.
+                node.doubtful = true;
             }
             node.was_wanted = is_wanted;
         }

@@ -44,12 +44,19 @@ pub(super) struct Standstill {
     since: Duration,
     /// Blocks on this tip after which it did not move.
     count: u32,
+    /// They are older ones, which the node had or should have had.
+    is_for_old: bool,
 }
 
 impl Standstill {
     pub(super) fn begin(&mut self, now: Duration, tip: Hash256) {
         let count = if self.tip == Some(tip) { self.count } else { 0 };
-        *self = Self { tip: Some(tip), since: now, count };
+        *self = Self { tip: Some(tip), since: now, count, is_for_old: false };
+    }
+
+    /// Whether this tip is mined on in spite of a block of ours on it.
+    fn is_over(&self, tip: Hash256) -> bool {
+        self.tip == Some(tip) && self.count > 0
     }
 
     /// When the tip is mined on again: soon if the node has said something to the block, and a
@@ -94,6 +101,41 @@ impl Client {
         let is_waited_for = self.is_tip(tip) || self.solved_tip == Some(tip);
         if !is_waited_for && self.blocks.is_coming(now, self.active, tip) {
             self.wait_for_tip(now, tip);
+            self.standstill.is_for_old = true;
+        }
+    }
+
+    /// Whether the wait for older blocks of ours is over, as the node has them beside its chain or
+    /// refuses them.
+    fn waits_in_vain(&self, now: Duration) -> bool {
+        let for_old = self.solved_tip.filter(|_| self.standstill.is_for_old);
+        for_old.is_some_and(|tip| !self.blocks.has_on(now, self.active, tip))
+    }
+
+    /// A question about a block was answered.
+    pub(super) fn look_after_question(&mut self, now: Duration, index: usize) {
+        if index == self.active && self.waits_in_vain(now) {
+            self.ask_by(now);
+        }
+    }
+
+    /// A template tells which of our blocks the node can have: none on the template's height or
+    /// above. Those that it had are asked for, and those that waited for its tip are sent.
+    fn look_for_ours(&mut self, now: Duration, index: usize, template: &Template) {
+        let tip = template.prev_hash;
+        let node = &mut self.nodes[index];
+        let is_new = node.tip.replace(tip) != Some(tip);
+        if std::mem::take(&mut node.doubtful) {
+            self.blocks.recheck_after_absence(now, index, template.height);
+            // It was away, and could not move.
+            if index == self.active && self.solved_tip == Some(tip) {
+                self.standstill.begin(now, tip);
+            }
+        } else if is_new {
+            self.blocks.recheck_from(now, index, template.height);
+        }
+        if is_new {
+            self.blocks.hurry_on(now, index, tip);
         }
     }
 
@@ -159,13 +201,7 @@ impl Client {
             };
         }
         self.nodes[index].is_silent = false;
-        if std::mem::take(&mut self.nodes[index].doubtful) {
-            self.blocks.recheck_after_absence(now, index, template.height);
-            // It was away, and could not move.
-            if index == self.active && self.solved_tip == Some(template.prev_hash) {
-                self.standstill.begin(now, template.prev_hash);
-            }
-        }
+        self.look_for_ours(now, index, &template);
         self.blocks.built_upon(now, index, template.prev_hash, &mut self.events);
         if self.finishing {
             return;
@@ -188,11 +224,12 @@ impl Client {
         }
         self.wait_for_ours(now, template.prev_hash);
         self.plan_next(now, &template);
-        let stands_still = self.stands_still(now, template.prev_hash);
+        let is_for_none = self.solved_tip == Some(template.prev_hash) && self.waits_in_vain(now);
+        let stands_still = !is_for_none && self.stands_still(now, template.prev_hash);
         if stands_still {
             self.end_standstill(now, template.prev_hash);
         }
-        if stands_still || self.is_news(&template) {
+        if is_for_none || stands_still || self.is_news(&template) {
             self.propose(now, template);
         } else if self.candidate.is_none() {
             // The job at hand is right.
@@ -381,7 +418,7 @@ impl Client {
                 self.mine_unchecked(now, index, candidate, format!("the node says {text}"));
             }
             Ok(_) => {
-                node.unchecked_for = None;
+                node.unchecked.is_over();
                 if let Some(work) = candidate.work {
                     self.adopt(now, index, work);
                 }
@@ -405,7 +442,7 @@ impl Client {
             self.events.push(index, NodeNews::Pause);
         }
         let trouble = refusal(reason);
-        if self.nodes[index].refused_for.as_ref() != Some(&trouble) {
+        if self.nodes[index].refusals_told.is_news(now, &trouble) {
             let words = format!(
                 "the node would refuse our block at height {height}: {reason}; not mining it"
             );
@@ -425,13 +462,12 @@ impl Client {
         Candidate { work, height, .. }: Candidate,
         reason: String,
     ) {
-        if self.nodes[index].unchecked_for.as_ref() != Some(&reason) {
+        if self.nodes[index].unchecked.is_news(now, &reason) {
             let words = format!(
                 "our block at height {height} could not be checked ({reason}); mining it unchecked"
             );
             self.events.push(index, NodeNews::Warning(words));
         }
-        self.nodes[index].unchecked_for = Some(reason);
         if let Some(work) = work {
             self.adopt(now, index, work);
         }
@@ -441,6 +477,7 @@ impl Client {
     fn adopt(&mut self, now: Duration, node: usize, work: Work) {
         let giver = &mut self.nodes[node];
         (giver.refused_for, giver.fails_checks, giver.failures) = (None, false, 0);
+        giver.refusals_told.is_over();
         self.serves(now, node);
         self.works.retain(|old| Arc::strong_count(old.work.job()) > 1);
         if let Some(height) = blocks::buried_below(work.template().height) {
@@ -467,8 +504,15 @@ impl Client {
         self.held = false;
         let Some(Given { node, work }) = self.works.last() else { return };
         let template = work.template();
-        if self.solved_tip == Some(template.prev_hash) {
+        let tip = template.prev_hash;
+        if self.solved_tip == Some(tip) {
             return;
+        }
+        // It is from a time when the node had forgotten a block of ours on this tip.
+        if !self.standstill.is_over(tip) && self.blocks.has_on(now, self.active, tip) {
+            self.wait_for_tip(now, tip);
+            self.standstill.is_for_old = true;
+            return self.ask_by(now);
         }
         let what = NodeNews::Job {
             job: Arc::clone(work.job()),

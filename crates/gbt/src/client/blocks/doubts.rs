@@ -6,12 +6,42 @@ use midstate_chain::Hash256;
 
 use super::Blocks;
 use crate::client::block::{Block, Delivery};
-use crate::limits::MAX_ASKED;
+use crate::limits::{LOST_AGAIN, MAX_ASKED};
 
 impl Blocks {
     /// Asks a node anew about all the blocks it had.
     pub(in crate::client) fn recheck(&mut self, now: Duration, node: usize) {
         self.recheck_those(now, node, |_| true);
+    }
+
+    /// The same when the node turns out to lack a block that it had: it may lack any other. Where
+    /// that comes again soon, as two nodes in turn may answer there, the highest one tells.
+    pub(super) fn recheck_after_loss(&mut self, now: Duration, node: usize) {
+        if self.lost[node].is_some_and(|before| now < before + LOST_AGAIN) {
+            return self.recheck_after_absence(now, node, u32::MAX);
+        }
+        self.lost[node] = Some(now);
+        self.recheck(now, node);
+    }
+
+    /// The same when the node offers work at this height on a tip that is new to it: it has no
+    /// block of ours from there on in its chain.
+    pub(in crate::client) fn recheck_from(&mut self, now: Duration, node: usize, height: u32) {
+        self.recheck_those(now, node, |block| {
+            block.spooled.height >= height && block.deliveries[node] == Delivery::Taken
+        });
+    }
+
+    /// The node has this block: what lacked it there waits no longer.
+    pub(in crate::client) fn hurry_on(&mut self, now: Duration, node: usize, tip: Hash256) {
+        for block in &mut self.blocks {
+            if block.spooled.prev_hash == tip
+                && block.troubles[node].lacks_parent
+                && let Delivery::Due { at, .. } = &mut block.deliveries[node]
+            {
+                *at = now.min(*at);
+            }
+        }
     }
 
     /// The same for those that may be let go of, up to a height.
@@ -66,18 +96,25 @@ impl Blocks {
         });
     }
 
-    fn recheck_those(&mut self, now: Duration, node: usize, which: impl Fn(&Block) -> bool) {
-        for block in &mut self.blocks {
-            let has_it = matches!(block.deliveries[node], Delivery::Taken | Delivery::Stored);
-            if has_it && which(block) {
-                block.deliveries[node] = Delivery::Due { at: now, attempt: 0, ask: true };
+    fn recheck_those(&mut self, at: Duration, node: usize, which: impl Fn(&Block) -> bool) {
+        for block in self.blocks.iter_mut().filter(|block| block.is_had(node)) {
+            if which(block) {
+                block.deliveries[node] = Delivery::Due { at, attempt: 0, ask: true };
             }
         }
     }
 
+    /// Whether the node has a block of ours on this tip, or is about to get it.
+    pub(in crate::client) fn has_on(&self, now: Duration, node: usize, tip: Hash256) -> bool {
+        let mut blocks = self.blocks.iter().filter(|block| block.spooled.prev_hash == tip);
+        self.is_coming(now, node, tip)
+            || blocks.any(|block| block.deliveries[node] == Delivery::Taken)
+    }
+
     /// Whether a block that is sent again has to wait for an answer about the block of ours before
-    /// it, without which the node cannot take it, or a question for the answers to others. A new
-    /// block never waits.
+    /// it, without which the node cannot take it, or a question for the answers to others. A block
+    /// that lacked the one before it waits until the node has that one, however long. A new block
+    /// never waits.
     pub(super) fn waits_for_others(&self, block: &Block, node: usize, now: Duration) -> bool {
         match block.deliveries[node] {
             Delivery::Due { ask: true, .. } => {
@@ -86,26 +123,31 @@ impl Blocks {
                 self.blocks.iter().filter(is_under_way).count() >= MAX_ASKED
             }
             Delivery::Due { ask: false, .. } if !block.is_new(node) => {
-                self.find(block.spooled.prev_hash).is_some_and(|it| it.is_busy(node, now))
+                self.find(block.spooled.prev_hash).is_some_and(|it| {
+                    it.is_busy(node, now)
+                        || block.troubles[node].lacks_parent && it.deliveries[node].is_open()
+                })
             }
             _ => false,
         }
     }
 
-    /// The node lacks the block before this one: whether that is ours and on its way. If the node
-    /// said that it has it, it is asked once whether it still does.
+    /// The node lacks the block before this one: whether that is ours, and comes first. If the node
+    /// said that it has it, it is asked whether it still does, and once more after each pause.
     pub(super) fn brings_parent(&mut self, now: Duration, node: usize, hash: Hash256) -> bool {
-        let Some(block) = self.find(hash) else { return false };
-        let (prev_hash, is_new) = (block.spooled.prev_hash, block.is_new(node));
-        let mut blocks = self.blocks.iter_mut();
-        let Some(parent) = blocks.find(|block| block.spooled.hash == prev_hash) else {
-            return false;
-        };
-        let delivery = &mut parent.deliveries[node];
-        if is_new && matches!(delivery, Delivery::Taken | Delivery::Stored) {
-            *delivery = Delivery::Due { at: now, attempt: 0, ask: true };
+        let Some(block) = self.find_mut(hash) else { return false };
+        let (prev_hash, trouble) = (block.spooled.prev_hash, &mut block.troubles[node]);
+        trouble.lacks_parent = true;
+        let was_asked = std::mem::take(&mut trouble.asked_for_parent);
+        let Some(parent) = self.find_mut(prev_hash) else { return false };
+        if !parent.is_had(node) {
+            return parent.deliveries[node].is_open();
         }
-        parent.is_busy(node, now)
+        if !was_asked {
+            parent.deliveries[node] = Delivery::Due { at: now, attempt: 0, ask: true };
+            self.find_mut(hash).expect("it is there").troubles[node].asked_for_parent = true;
+        }
+        !was_asked
     }
 
     /// The node is back: what waited for it waits no longer.
