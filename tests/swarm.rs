@@ -264,6 +264,42 @@ fn a_late_share_is_sent_ten_seconds_after_it_was_found_and_its_answer_is_told() 
     assert_eq!((done, answer == "accepted"), (&"done".into(), refused == 0));
 }
 
+#[test]
+fn flags_and_faults_of_the_other_protocol_are_refused_with_the_reason() {
+    let swarm = |url: &str, more: &[&str]| {
+        let (code, stderr) = fail(&[&["swarm", "-o", url][..], more].concat());
+        assert_eq!(code, 2, "{stderr}");
+        stderr
+    };
+    let [v1, v2] = ["127.0.0.1:1", "stratum2+tcp://127.0.0.1:1"];
+    for (url, more, words) in [
+        (
+            v2,
+            ["--fault", "low:1,unauthorized:1"],
+            "--fault unauthorized: a share of Stratum V2 names no user",
+        ),
+        (
+            v2,
+            ["--fault", "bad-extranonce:1"],
+            "--fault bad-extranonce: a share on a standard channel has no extranonce: add \
+             --channel extended",
+        ),
+        (
+            v2,
+            ["--suggest-difficulty", "1"],
+            "--suggest-difficulty is for pools of Stratum V1, and the pool of --url speaks V2",
+        ),
+        (
+            v1,
+            ["--channel", "extended"],
+            "--channel is for pools of Stratum V2, and the pool of --url speaks V1",
+        ),
+    ] {
+        let stderr = swarm(url, &more);
+        assert!(stderr.contains(words), "{stderr}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_silent_miner_reads_no_answer_while_the_others_go_on() {

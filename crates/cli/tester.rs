@@ -2,6 +2,7 @@
 //! script decides, and books that are compared with the answers of the pool.
 
 mod guard;
+mod nominal;
 mod page;
 mod run;
 mod view;
@@ -14,12 +15,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_net::{Account, PoolAddress, PoolUrl, Redirects, read_text_file};
-use midstate_swarm::{FaultPlan, Limits, Script, expect};
+use midstate_sv2::ChannelKind;
+use midstate_swarm::{Fault, FaultPlan, Limits, Script, expect};
 
 use crate::console::{self, ViewArgs};
 use crate::machine::choose::{HashArgs, choose};
 use crate::servers::frames::FramesArgs;
-use crate::servers::pools::RouteArgs;
+use crate::servers::pools::{Channel, RouteArgs};
 use crate::servers::terms::Terms;
 use crate::shell::exit::Failure;
 use crate::shell::output::Output;
@@ -35,7 +37,8 @@ const NUMBER: &str = "{n}";
   midstate demo --listen 127.0.0.1:3333 --threads 1 --max-hashrate 1000
   midstate swarm -o 127.0.0.1:3333 --workers 100 --profile steady:50k")]
 pub(crate) struct Args {
-    /// The pool to test, stratum+tcp://HOST:PORT, stratum+tls://HOST:PORT or HOST:PORT
+    /// The pool to test, stratum+tcp://HOST:PORT, stratum+tls://HOST:PORT, HOST:PORT, or
+    /// stratum2+tcp://HOST:PORT/AUTHORITYKEY for Stratum V2
     #[arg(short = 'o', long, value_name = "URL", required = true)]
     url: PoolAddress,
     /// Number of miners, each with its own connection, user name and search
@@ -77,6 +80,14 @@ pub(crate) struct Args {
     /// Ask the pool for shares of this difficulty; few pools obey
     #[arg(long, value_name = "D", value_parser = values::positive)]
     suggest_difficulty: Option<f64>,
+    /// The channel of each miner at a pool of Stratum V2: a job is a header (standard), or a
+    /// coinbase with a part of the extranonce for us (extended) [default: standard]
+    #[arg(long, value_name = "KIND", hide_possible_values = true)]
+    channel: Option<Channel>,
+    /// Tell a pool of Stratum V2 this hash rate of each miner, as 50M, instead of what the script
+    /// asks for
+    #[arg(long, value_name = "HS", value_parser = values::hash_rate)]
+    nominal_hashrate: Option<f64>,
     /// Judge the test by these conditions, with commas between them, and exit with code 6 if one is
     /// not met: p99<50ms,lost=0,disconnects=0 and others
     #[arg(long, value_name = "CONDITIONS")]
@@ -87,8 +98,8 @@ pub(crate) struct Args {
     goal: Option<f64>,
     /// Faults to be done on purpose, KIND:COUNT, KIND:PERCENT% of the shares or KIND:COUNT/TIME,
     /// with commas between them: stale, duplicate, low, bad-job, bad-extranonce, bad-time,
-    /// bad-version, unauthorized, late, silent, half-line, disconnect. None where blocks are worth
-    /// money
+    /// bad-version, unauthorized, late, silent, half-line or half-frame, disconnect. None where
+    /// blocks are worth money
     #[arg(long, value_name = "FAULTS", value_delimiter = ',')]
     fault: Vec<String>,
     /// Write a report with plots to this file
@@ -145,12 +156,7 @@ impl Args {
                  --user-pattern",
             ));
         }
-        if url.v2.is_some() {
-            return Err(Failure::usage(format!(
-                "{url}: the miners of a swarm speak Stratum V1 today; a single one speaks V2: \
-                 midstate mine -o {url}"
-            )));
-        }
+        self.check_protocol(url.v2.is_some())?;
         // The longest name: if it can be sent, all can.
         let longest = Names(self.user_pattern.clone()).of(workers - 1);
         let terms = Terms {
@@ -158,6 +164,8 @@ impl Args {
             pass: self.pass.clone().or(login.password.clone()),
             any_user: Some(true),
             suggest_difficulty: self.suggest_difficulty,
+            channel: self.channel.map(ChannelKind::from),
+            nominal_hash_rate: self.nominal_hashrate,
             ..self.route.terms()
         };
         let mut account = terms.account(url, self.version_mask)?;
@@ -168,12 +176,49 @@ impl Args {
         Ok(account)
     }
 
+    /// Whether the flags are about the protocol that the pool speaks.
+    fn check_protocol(&self, is_v2: bool) -> Result<(), Failure> {
+        let foreign = if is_v2 {
+            values::first_given(&[
+                (self.pass.is_some(), "--pass"),
+                (self.suggest_difficulty.is_some(), "--suggest-difficulty"),
+            ])
+        } else {
+            values::first_given(&[
+                (self.channel.is_some(), "--channel"),
+                (self.nominal_hashrate.is_some(), "--nominal-hashrate"),
+            ])
+        };
+        let (theirs, ours) = if is_v2 { ("V1", "V2") } else { ("V2", "V1") };
+        match foreign {
+            None => Ok(()),
+            Some(flag) => Err(Failure::usage(format!(
+                "{flag} is for pools of Stratum {theirs}, and the pool of --url speaks {ours}: \
+                 leave it out"
+            ))),
+        }
+    }
+
     fn faults(&self) -> Result<Option<FaultPlan>, Failure> {
         if self.fault.is_empty() {
             return Ok(None);
         }
         let plan = FaultPlan::parse(&self.fault.join(","), self.seed);
-        plan.map(Some).map_err(|error| Failure::usage(format!("--fault {error}")))
+        let plan = plan.map_err(|error| Failure::usage(format!("--fault {error}")))?;
+        let lacks = |fault: &Fault| match (self.url.url.v2, fault) {
+            (Some(_), Fault::Unauthorized) => {
+                Some("a share of Stratum V2 names no user: its channel was opened for one")
+            }
+            (Some(_), Fault::BadExtranonce) if self.channel != Some(Channel::Extended) => {
+                Some("a share on a standard channel has no extranonce: add --channel extended")
+            }
+            _ => None,
+        };
+        let lacking = plan.kinds().find_map(|fault| Some((fault, lacks(&fault)?)));
+        match lacking {
+            Some((fault, why)) => Err(Failure::usage(format!("--fault {}: {why}", fault.name()))),
+            None => Ok(Some(plan)),
+        }
     }
 
     fn profile_in_words(&self) -> String {

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::guard::Bounds;
+use super::nominal::Nominal;
 use super::page::{self, Report};
 use super::view::{Glance, View};
 use super::watch::Watch;
@@ -95,6 +96,7 @@ struct Test<'a> {
     yard: Arc<Yard>,
     books: Books,
     watch: Watch,
+    nominal: Nominal,
     swarm: Swarm,
     started: Instant,
     phase: Phase,
@@ -134,6 +136,7 @@ pub(super) async fn run(setup: Setup, out: &mut Output) -> Result<(), Failure> {
     let yard = Yard::new(allotment);
     let (events, mut heard) = mpsc::unbounded_channel();
     let started = Instant::now();
+    let nominal = Nominal::new(&account, &script);
     let user = names.clone();
     let config = SwarmConfig {
         account,
@@ -160,6 +163,7 @@ pub(super) async fn run(setup: Setup, out: &mut Output) -> Result<(), Failure> {
         yard,
         books,
         watch,
+        nominal,
         swarm,
         started,
         phase: Phase::Gathering { until: gathering(&bounds, workers) },
@@ -320,6 +324,8 @@ impl Test<'_> {
     fn tick(&mut self) {
         let now = self.now();
         self.join_and_leave();
+        let rates = self.nominal.orders(self.yard.now(), &self.script);
+        rates.into_iter().for_each(|rate| self.swarm.order(rate));
         if self.phase == Phase::Running {
             self.watch.look(self.yard.now(), || self.yard.total());
             let left = self.length.saturating_sub(self.yard.now());

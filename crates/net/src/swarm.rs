@@ -45,7 +45,7 @@ pub struct SwarmConfig {
 }
 
 /// An order to a swarm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Order {
     /// This miner connects, and connects again whenever its connection ends.
     Join(u32),
@@ -53,6 +53,8 @@ pub enum Order {
     Leave(u32),
     /// This miner does something wrong.
     Act(u32, Fault),
+    /// This miner tells its pool so many hashes a second from now on, if that speaks Stratum V2.
+    Rate(u32, f64),
 }
 
 /// Told each event of each miner, with its time; called by the miner's task, and must not block.
@@ -82,6 +84,7 @@ pub struct Intake(Arc<Mutex<Vec<Option<mpsc::UnboundedSender<Task>>>>>);
 enum Task {
     Share(Found),
     Act(Fault),
+    Rate(f64),
 }
 
 /// A share, and when it was found. In a box: a channel keeps room for 32 of them.
@@ -98,7 +101,7 @@ impl Intake {
     pub fn submit(&self, worker: u32, share: Share, found: Instant) -> Result<(), Box<Share>> {
         match self.send(worker, Task::Share(Box::new((share, found)))) {
             Err(Task::Share(found)) => Err(Box::new(found.0)),
-            Err(Task::Act(_)) | Ok(()) => Ok(()),
+            Err(Task::Act(_) | Task::Rate(_)) | Ok(()) => Ok(()),
         }
     }
 
@@ -157,8 +160,9 @@ impl Swarm {
                 let linger = self.site.config.limits.linger;
                 let _ = leave.map(|leave| leave.send(linger));
             }
-            // A miner that has left does nothing wrong any more.
+            // A miner that has left does nothing any more.
             Order::Act(worker, fault) => drop(self.site.intake.send(worker, Task::Act(fault))),
+            Order::Rate(worker, rate) => drop(self.site.intake.send(worker, Task::Rate(rate))),
         }
     }
 

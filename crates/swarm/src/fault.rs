@@ -23,6 +23,8 @@ const MOST: usize = 64;
 const MOST_A_SECOND: u32 = 1000;
 /// From one act of a count to the next, on average.
 const PAUSE: Duration = Duration::from_secs(5);
+/// Another name of [`Fault::HalfLine`]: Stratum V2 has frames.
+const HALF_FRAME: &str = "half-frame";
 /// What the draws of this room are for.
 const FAULTS: u64 = 2;
 
@@ -50,7 +52,7 @@ pub enum Fault {
     Late,
     /// Nothing is read and nothing is written for a minute.
     Silent,
-    /// Half of a share's line is sent, and the rest five seconds later.
+    /// Half of a share's line or frame is sent, and the rest five seconds later.
     HalfLine,
     /// The connection is cut without a word.
     Disconnect,
@@ -348,6 +350,7 @@ pub(crate) fn rows() -> Vec<LimitRow> {
 
 fn read(word: &str) -> Result<(Fault, Often), String> {
     let (name, often) = word.split_once(':').unwrap_or((word, ""));
+    let name = if name == HALF_FRAME { Fault::HalfLine.name() } else { name };
     let fault = Fault::all().find(|fault| fault.name() == name).ok_or_else(|| {
         let known: Vec<_> = Fault::all().map(Fault::name).collect();
         format!("`{name}` is no kind of fault; there are {}", known.join(", "))

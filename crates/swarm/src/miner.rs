@@ -157,8 +157,9 @@ impl Miner {
     /// The connection has ended.
     pub fn handle_disconnected(&mut self, now: Duration, reason: &str) {
         self.session.handle_disconnected(now);
-        let is_ours = self.wrong.as_mut().is_some_and(|wrong| wrong.handle_disconnected());
-        let is_cut = std::mem::take(&mut self.is_cut) || is_ours;
+        let is_cut = std::mem::take(&mut self.is_cut);
+        let is_ours = self.wrong.as_mut().is_some_and(|wrong| wrong.handle_disconnected(is_cut));
+        let is_cut = is_cut || is_ours;
         self.take_events(now);
         self.is_let_in = false;
         self.drop_job();
@@ -242,6 +243,22 @@ impl Miner {
             _ => self.tell(FaultNews::Unsent(fault)),
         }
         self.take_events(now);
+    }
+
+    /// The hash rate that a pool of Stratum V2 is told, in hashes a second.
+    pub fn set_hash_rate(&mut self, now: Duration, hash_rate: f64) {
+        self.session.set_hash_rate(now, hash_rate);
+    }
+
+    /// Keeps the messages of Stratum V2 for [`poll_trace`](Self::poll_trace) from now on, which the
+    /// caller has to empty. The lines of V1 are those of the wire.
+    pub fn set_traced(&mut self) {
+        self.session.set_traced();
+    }
+
+    /// The next message of Stratum V2, either way.
+    pub fn poll_trace(&mut self) -> Option<sv2::TracedFrame> {
+        self.session.poll_trace()
     }
 
     /// Whether nothing may be read for now.

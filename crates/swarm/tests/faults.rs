@@ -293,6 +293,27 @@ fn a_disconnect_is_no_lost_connection_and_the_miner_comes_back() {
 }
 
 #[test]
+fn a_disconnect_of_ours_is_not_laid_to_the_pool_that_waits_for_half_a_line() {
+    let mut world = World::new(1.0);
+    world.wrong(Fault::HalfLine);
+    world.miner.act(world.now, Fault::Disconnect);
+    world.exchange();
+    let half = world.counts(Fault::HalfLine);
+    assert_eq!((half.done, half.cut_off, half.unanswered, world.cut), (1, 0, 1, 1));
+}
+
+/// On regtest half of all hashes are blocks, and a pool takes a block whatever its share target.
+#[test]
+fn a_low_share_is_no_block() {
+    let mut world = World::new(DIFFICULTY / 8.0);
+    for _ in 0..30 {
+        world.wrong(Fault::Low);
+    }
+    let low = world.counts(Fault::Low);
+    assert_eq!((low.done, low.accepted), (30, 0), "{low:?}");
+}
+
+#[test]
 fn wrong_shares_without_an_answer_are_told_when_the_connection_ends() {
     let mut world = World::new(1.0);
     let share = world.find();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use midstate_chain::Verdict;
 use midstate_stratum::ClientConfig;
-use midstate_swarm::{Event, FaultPlan, Miner};
+use midstate_swarm::{Event, FaultPlan, Miner, MinerConfig};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 
@@ -17,6 +17,7 @@ use crate::Account;
 use crate::backoff::Backoff;
 use crate::dial::is_private;
 use crate::foreign::{self, Layer};
+use crate::protocol::dialled;
 use crate::seat::in_words;
 use crate::wire::{Exchanged, Wire};
 
@@ -50,14 +51,24 @@ impl Post {
         let (sender, tasks) = mpsc::unbounded_channel();
         site.intake.set(worker, Some(sender));
         let config = &site.config;
-        let client = ClientConfig { user: (config.user)(worker), ..config.account.client.clone() };
+        let user = (config.user)(worker);
+        let client = ClientConfig { user, ..config.account.client.clone() };
+        let account = Account { client, ..config.account.clone() };
+        let speaks = match account.url.v2 {
+            None => MinerConfig::V1(account.client),
+            Some(_) => MinerConfig::V2(account.v2_config()),
+        };
+        let mut miner = match config.faults {
+            Some(_) => Miner::with_faults(speaks),
+            None => Miner::new(speaks),
+        };
+        if config.frames.is_some() {
+            miner.set_traced();
+        }
         Self {
             site: Arc::clone(site),
             worker,
-            miner: match config.faults {
-                Some(_) => Miner::with_faults(client),
-                None => Miner::new(client),
-            },
+            miner,
             tasks,
             backoff: Backoff::new(&config.limits),
             had_work: false,
@@ -119,9 +130,11 @@ impl Post {
             self.event(Event::Unreached { reason });
             return Ending::Final;
         }
-        self.miner.handle_connected(self.now(), None);
+        let dialled = url.v2.is_some().then(|| dialled(url));
+        self.miner.handle_connected(self.now(), dialled);
         self.forward();
-        let tap = config.frames.as_ref().map(|frames| {
+        // What passes the wire of V2 is encrypted: there the miner tells its messages.
+        let tap = config.frames.as_ref().filter(|_| url.v2.is_none()).map(|frames| {
             let user = (config.user)(self.worker);
             frames.tap(url, &user, &config.account.client.password)
         });
@@ -132,7 +145,8 @@ impl Post {
             None => Ending::Ordered,
             Some(reason) => {
                 let asked = url.endpoint().asked(Layer::inside(url.tls));
-                let reason = match foreign::sentence(&wire.first(), asked) {
+                let foreign = foreign::sentence(&wire.first(), asked).filter(|_| url.v2.is_none());
+                let reason = match foreign {
                     // A server may repeat what we sent.
                     Some(foreign) => config.account.client.hide_password(&foreign),
                     None => reason,
@@ -251,6 +265,7 @@ impl Post {
         let now = self.now();
         match task {
             Task::Act(fault) => self.miner.act(now, fault),
+            Task::Rate(rate) => self.miner.set_hash_rate(now, rate),
             Task::Share(found) => {
                 let (share, found) = *found;
                 let plan =
@@ -266,8 +281,14 @@ impl Post {
         }
     }
 
-    /// Passes the miner's events on.
+    /// Passes the miner's events on, and the messages that are told.
     fn forward(&mut self) {
+        let config = &self.site.config;
+        while let Some(frames) = &config.frames
+            && let Some(message) = self.miner.poll_trace()
+        {
+            frames.tell(&config.account.url, &(config.user)(self.worker), message);
+        }
         while let Some(event) = self.miner.poll_event() {
             match &event {
                 Event::Job(Some(_)) => self.had_work = true,

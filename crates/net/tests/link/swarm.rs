@@ -4,14 +4,30 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use midstate_chain::{Job, Share};
-use midstate_net::{LinkLimits, Order, Swarm, SwarmConfig};
+use midstate_net::{Account, Dial, Direction, Frames, LinkLimits, Order, Said, Swarm, SwarmConfig};
 use midstate_stratum::Verdict;
 use midstate_swarm::Event;
 use tokio::time::{Instant, sleep};
 
 use crate::pipes::{Mood, Pools, account};
+use crate::v2::{Mixed, v2_account};
+use crate::v2_pool::PUBLIC;
 
-/// A swarm at the pool "one", and all its events.
+fn config(account: Account, dial: Arc<dyn Dial>) -> SwarmConfig {
+    SwarmConfig {
+        account,
+        user: Arc::new(|worker| format!("w{worker}")),
+        limits: LinkLimits::default(),
+        connections_a_second: 100,
+        is_public_allowed: true,
+        dial,
+        started: Instant::now(),
+        frames: None,
+        faults: None,
+    }
+}
+
+/// A swarm, and all its events.
 struct World {
     swarm: Swarm,
     events: Arc<Mutex<Vec<(Duration, u32, Event)>>>,
@@ -19,25 +35,33 @@ struct World {
 
 impl World {
     fn new(pools: &Pools, connections_a_second: u32, is_public_allowed: bool) -> Self {
-        let events = Arc::new(Mutex::new(Vec::new()));
-        let told = Arc::clone(&events);
         let config = SwarmConfig {
-            account: account("one:3333"),
-            user: Arc::new(|worker| format!("w{worker}")),
-            limits: LinkLimits::default(),
             connections_a_second,
             is_public_allowed,
-            dial: Arc::new(pools.clone()),
-            started: Instant::now(),
-            frames: None,
-            faults: None,
+            ..config(account("one:3333"), Arc::new(pools.clone()))
         };
+        Self::of(config)
+    }
+
+    fn of(config: SwarmConfig) -> Self {
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&events);
         let tell = move |at, worker, event| told.lock().unwrap().push((at, worker, event));
         Self { swarm: Swarm::new(config, Arc::new(tell)), events }
     }
 
     fn count(&self, which: impl Fn(&Event) -> bool) -> usize {
         self.events.lock().unwrap().iter().filter(|(_, _, event)| which(event)).count()
+    }
+
+    /// The newest job of that miner.
+    fn job_of(&self, worker: u32) -> Arc<Job> {
+        let events = self.events.lock().unwrap();
+        let job = |(_, of, event): &(Duration, u32, Event)| match event {
+            Event::Job(job) if *of == worker => job.clone(),
+            _ => None,
+        };
+        events.iter().rev().find_map(job).unwrap()
     }
 
     fn job(&self) -> Option<Arc<Job>> {
@@ -154,4 +178,46 @@ async fn every_share_has_one_verdict_and_is_timed_until_it_is_written() {
         |event: &Event| matches!(event, Event::Verdict(of) if of.verdict == Verdict::Unresolved);
     assert_eq!(events.iter().filter(|(_, _, event)| unresolved(event)).count(), 1);
     assert!(matches!(events.last(), Some((_, 0, Event::Left))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn miners_speak_v2_each_with_a_channel_for_its_user_and_its_rate() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&told);
+    let frames = Frames::to(move |frame| sink.lock().unwrap().push(frame));
+    let config = config(v2_account(PUBLIC), Arc::new(Mixed::up()));
+    let mut world = World::of(SwarmConfig { frames: Some(frames), ..config });
+    for worker in 0..3 {
+        world.swarm.order(Order::Join(worker));
+        world.swarm.order(Order::Rate(worker, 1e6 * f64::from(worker + 1)));
+    }
+    sleep(SECOND).await;
+    assert_eq!(world.count(|event| *event == Event::LetIn), 3);
+    let intake = world.swarm.intake();
+    for worker in 0..3 {
+        assert!(intake.submit(worker, share(&world.job_of(worker)), Instant::now()).is_ok());
+    }
+    sleep(SECOND).await;
+    let accepted =
+        |event: &Event| matches!(event, Event::Verdict(of) if of.verdict == Verdict::Accepted);
+    assert_eq!(
+        (world.count(accepted), world.count(|event| matches!(event, Event::Sent(_)))),
+        (3, 3)
+    );
+    world.swarm.end().await;
+    let told = told.lock().unwrap();
+    let mut opened: Vec<_> = told
+        .iter()
+        .filter_map(|frame| match &frame.said {
+            Said::Message(of) if of.name == "OpenStandardMiningChannel" => {
+                assert_eq!(frame.direction, Direction::Sent);
+                let fields = serde_json::to_value(&of.fields).unwrap();
+                assert_eq!(fields["user_identity"].as_str(), Some(&*frame.worker));
+                fields["nominal_hash_rate"].as_f64()
+            }
+            _ => None,
+        })
+        .collect();
+    opened.sort_by(f64::total_cmp);
+    assert_eq!(opened, [1e6, 2e6, 3e6]);
 }

@@ -17,9 +17,16 @@ use crate::pipes::{Mood, Pools, Running, account};
 use crate::v2_pool::{CHANNEL, EASY, MAINNET, PUBLIC, Pool, Sent, find_share};
 
 /// `v2.example` speaks V2 while it is up; the others are pools of V1.
-struct Mixed {
+pub(crate) struct Mixed {
     is_up: watch::Sender<bool>,
     others: Pools,
+}
+
+impl Mixed {
+    /// `v2.example` alone.
+    pub(crate) fn up() -> Self {
+        Self { is_up: watch::channel(true).0, others: Pools::default() }
+    }
 }
 
 impl Dial for Mixed {
@@ -113,7 +120,7 @@ fn reply(pool: &mut Pool, mut message: Sent) -> Vec<u8> {
     }
 }
 
-fn v2_account(key: &str) -> Account {
+pub(crate) fn v2_account(key: &str) -> Account {
     let url = format!("stratum2+tcp://v2.example:3333/{key}");
     Account { v2: V2Wishes::default(), ..account(&url) }
 }

@@ -103,6 +103,27 @@ impl Session {
         }
     }
 
+    /// The hash rate to tell the pool, in hashes a second. V1 has no word for it.
+    pub(super) fn set_hash_rate(&mut self, now: Duration, hash_rate: f64) {
+        if let Self::V2(client) = self {
+            client.set_hash_rate(now, hash_rate);
+        }
+    }
+
+    /// Keeps the messages of V2 for [`poll_trace`](Self::poll_trace).
+    pub(super) fn set_traced(&mut self) {
+        if let Self::V2(client) = self {
+            client.set_traced();
+        }
+    }
+
+    pub(super) fn poll_trace(&mut self) -> Option<sv2::TracedFrame> {
+        match self {
+            Self::V1(_) => None,
+            Self::V2(client) => client.poll_trace(),
+        }
+    }
+
     /// The next bytes to write: a line, or a frame.
     pub(super) fn poll_transmit(&mut self) -> Option<Vec<u8>> {
         match self {

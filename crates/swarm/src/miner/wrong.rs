@@ -241,11 +241,12 @@ impl Wrong {
         [self.silent_until, half, held, answer].into_iter().flatten().min()
     }
 
-    /// The connection has ended. Whether that can come from a fault.
-    pub(super) fn handle_disconnected(&mut self) -> bool {
+    /// The connection has ended, by a fault of ours if `is_cut`. Whether another fault can have
+    /// brought it about.
+    pub(super) fn handle_disconnected(&mut self, is_cut: bool) -> bool {
         let silent = self.silent_until.map(|_| Fault::Silent);
         let half = self.half.as_ref().map(|_| Fault::HalfLine);
-        let cut_off: Vec<_> = silent.into_iter().chain(half).collect();
+        let cut_off: Vec<_> = silent.into_iter().chain(half).filter(|_| !is_cut).collect();
         cut_off.iter().for_each(|&fault| self.tell(FaultNews::CutOff(fault)));
         self.forget();
         !cut_off.is_empty()
@@ -338,12 +339,13 @@ impl Wrong {
     }
 }
 
-/// A nonce near that of the share whose hash misses the target.
+/// A nonce near that of the share whose hash misses the target, and is no block: a pool may take
+/// any block, and on regtest every other hash is one.
 fn low(share: &Share) -> Option<u32> {
-    let header = share.header();
+    let (header, job) = (share.header(), &share.job);
     let misses = |nonce: &u32| {
         let hash = Header { nonce: *nonce, ..header }.hash();
-        !share.job.submit_target().is_met_by(&hash)
+        ![job.submit_target(), job.network_target].iter().any(|target| target.is_met_by(&hash))
     };
     (1..=LOW_TRIES).map(|more| share.nonce.wrapping_add(more)).find(misses)
 }
