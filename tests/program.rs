@@ -167,6 +167,12 @@ impl Running {
         url.strip_prefix("stratum+tcp://").expect("it is a TCP pool").to_owned()
     }
 
+    /// Where the embedded pool of a `demo` listens for Stratum V2, as a URL with its key.
+    pub(crate) fn pool_v2_url(&mut self) -> String {
+        let event = self.wait_for(|event| event["event"] == "listening");
+        event["url"].as_str().expect("it has a url").to_owned()
+    }
+
     /// Sends a signal by name, as `kill` takes it.
     pub(crate) fn signal(&self, name: &str) {
         self.signal_times(name, 1);

@@ -44,6 +44,7 @@ mod servers;
 mod service;
 mod signals;
 mod solo;
+mod stratum2;
 mod streams;
 mod swarm;
 mod switch;

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use midstate_classroom::{Class, ClassStatus, HitsError, JoinError, Report, Verdict, Work};
 use midstate_net::Backend;
 use midstate_pool::{EmbeddedPoolEvent, Seats, SessionId};
+use midstate_sv2::Authority;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -256,6 +257,19 @@ impl<B: Backend + Seats> Room<B> {
 impl<B: Backend + Seats> Backend for Room<B> {
     fn connect(&mut self, from: SocketAddr) -> SessionId {
         self.backend.connect(from)
+    }
+
+    fn connect_v2(
+        &mut self,
+        from: SocketAddr,
+        authority: Authority,
+        entropy: [u8; 32],
+    ) -> SessionId {
+        self.backend.connect_v2(from, authority, entropy)
+    }
+
+    fn unfinished_frame(&self, id: SessionId) -> Option<u64> {
+        self.backend.unfinished_frame(id)
     }
 
     fn disconnect(&mut self, id: SessionId) {

@@ -18,6 +18,7 @@ use midstate_pool::{
     Pool, PoolConfig, RegtestPool, VardiffConfig, WorkerStats, least_earnest_difficulty,
 };
 use midstate_stratum::{ClientConfig, Remark};
+use midstate_sv2::Authority;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
@@ -51,6 +52,7 @@ const WORKER: &str = "demo";
 #[command(after_help = "Examples:
   midstate demo --blocks 3 --json --out blocks.hex
   midstate demo --listen 0.0.0.0:3333 --web 8080
+  midstate demo --listen-sv2 127.0.0.1:34255
   midstate demo --node http://127.0.0.1:18443 \
                 --address bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080")]
 pub(crate) struct Args {
@@ -60,6 +62,10 @@ pub(crate) struct Args {
     /// Address at which other miners can join the pool [default: a free loopback port]
     #[arg(long, value_name = "ADDR:PORT", value_parser = values::parse_address)]
     listen: Option<SocketAddr>,
+    /// Address at which miners of Stratum V2 can join the same pool; its URL with the pool's
+    /// authority key is printed
+    #[arg(long, value_name = "ADDR:PORT", value_parser = values::parse_address)]
+    listen_sv2: Option<SocketAddr>,
     /// Difficulty of shares and blocks: 1 is 4.3 billion hashes [default: a block every 3 s on
     /// this machine]
     #[arg(long, value_name = "D", value_parser = values::positive)]
@@ -272,7 +278,14 @@ async fn serve<B: Backend>(
     let limits = ServerLimits::default();
     let sessions = descriptors::places().map_or(limits.sessions, |most| most.min(limits.sessions));
     let limits = ServerLimits { sessions, ..limits };
-    let server = PoolServer::new(pool, listener, events).with_limits(limits).spawn()?;
+    let server = PoolServer::new(pool, listener, events).with_limits(limits);
+    let v2 = listen_sv2(args).await?;
+    let key = v2.as_ref().map(|(_, authority)| authority.key());
+    let server = match v2 {
+        Some((listener, authority)) => server.with_v2(listener, authority),
+        None => server,
+    };
+    let server = server.spawn()?;
     let address = server.address();
     let (share, hashes) =
         (units::difficulty(config.share_difficulty), hashes_a_share(config.share_difficulty));
@@ -285,6 +298,11 @@ async fn serve<B: Backend>(
              a share every {seconds} s"
         ),
     });
+    if let (Some(address), Some(key)) = (server.v2_address(), key) {
+        let url = format!("stratum2+tcp://{address}/{key}");
+        out.event(&serde_json::json!({ "event": "listening", "url": url }));
+        out.note(format!("the same pool by Stratum V2 on {url}"));
+    }
     if !at_node && config.vardiff.is_some() {
         out.note(format!("blocks have difficulty {share}: about {hashes} a block"));
     // Below two hashes a share is the easier of the two.
@@ -328,6 +346,18 @@ async fn serve<B: Backend>(
     visitors::tell_late(news, out);
     outcome(end)?;
     Ok(pool)
+}
+
+/// The port of Stratum V2, if one is wanted, and a new key by which the pool proves who it is.
+async fn listen_sv2(args: &Args) -> Result<Option<(TcpListener, Authority)>, anyhow::Error> {
+    let Some(address) = args.listen_sv2 else { return Ok(None) };
+    let listener = TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}; take a free port with --listen-sv2 {}:0", address.ip())
+    })?;
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).context("the system gives no random numbers")?;
+    let authority = Authority::from_secret(secret);
+    Ok(Some((listener, authority.context("32 bytes that are no secret key were drawn")?)))
 }
 
 /// The standings at the end: for programs every name, for people the guests.

@@ -25,6 +25,7 @@ pub(super) fn print_limits(protocol: &Limits, link: &LinkLimits, out: &mut Outpu
         ("answers of a node, and patience with it", node_rows()),
         ("files of the user", file_rows()),
         ("miners at the embedded pool", ServerLimits::default().rows()),
+        ("those of Stratum V2", midstate_sv2::ServerLimits::default().rows()),
         ("memory that these miners may fill", PoolBounds::default().rows()),
         ("a swarm at a pool", midstate_swarm::Limits::rows()),
         ("requests of a browser", web::limits()),

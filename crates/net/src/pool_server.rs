@@ -1,6 +1,6 @@
-//! The embedded pool on a TCP port: one task owns the pool, one small task per connection moves
-//! bytes. A [`Backend`] gives the pool its work: a chain in memory, or a node. Used by
-//! `midstate demo` and by tests.
+//! The embedded pool on a TCP port, and on another one for Stratum V2: one task owns the pool, one
+//! small task per connection moves bytes. A [`Backend`] gives the pool its work: a chain in memory,
+//! or a node. Used by `midstate demo` and by tests.
 //!
 //! A miner may send as fast as it likes. The next bytes of a connection are read when the answers
 //! to the bytes before have been written, so that a miner which reads its answers keeps its
@@ -18,6 +18,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use midstate_pool::{EmbeddedPoolEvent, Pool, PoolTemplate, RegtestPool, SessionId};
 use midstate_stratum::Server;
+use midstate_sv2::Authority;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -35,6 +36,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub trait Backend: Send + 'static {
     /// A miner connected from there.
     fn connect(&mut self, from: SocketAddr) -> SessionId;
+    /// A miner connected from there, at the port of Stratum V2; see [`Pool::connect_v2`].
+    fn connect_v2(
+        &mut self,
+        from: SocketAddr,
+        authority: Authority,
+        entropy: [u8; 32],
+    ) -> SessionId;
+    /// The number of the frame that has come in part by this connection of Stratum V2, if one has.
+    fn unfinished_frame(&self, id: SessionId) -> Option<u64>;
     /// A miner is gone.
     fn disconnect(&mut self, id: SessionId);
     /// Whether this miner can mine.
@@ -57,6 +67,19 @@ pub trait Backend: Send + 'static {
 impl Backend for RegtestPool {
     fn connect(&mut self, from: SocketAddr) -> SessionId {
         self.connect(from)
+    }
+
+    fn connect_v2(
+        &mut self,
+        from: SocketAddr,
+        authority: Authority,
+        entropy: [u8; 32],
+    ) -> SessionId {
+        self.connect_v2(from, authority, entropy)
+    }
+
+    fn unfinished_frame(&self, id: SessionId) -> Option<u64> {
+        self.pool().unfinished_frame(id)
     }
 
     fn disconnect(&mut self, id: SessionId) {
@@ -101,6 +124,19 @@ pub struct NodePool {
 impl Backend for NodePool {
     fn connect(&mut self, from: SocketAddr) -> SessionId {
         self.pool.connect(from)
+    }
+
+    fn connect_v2(
+        &mut self,
+        from: SocketAddr,
+        authority: Authority,
+        entropy: [u8; 32],
+    ) -> SessionId {
+        self.pool.connect_v2(from, authority, entropy)
+    }
+
+    fn unfinished_frame(&self, id: SessionId) -> Option<u64> {
+        self.pool.unfinished_frame(id)
     }
 
     fn disconnect(&mut self, id: SessionId) {
@@ -175,6 +211,7 @@ impl Listen for TcpListener {
 pub struct PoolServer<B, L = TcpListener> {
     pool: B,
     listener: L,
+    v2: Option<(L, Authority)>,
     events: mpsc::UnboundedSender<EmbeddedPoolEvent>,
     limits: ServerLimits,
 }
@@ -182,6 +219,7 @@ pub struct PoolServer<B, L = TcpListener> {
 /// A running pool server.
 pub struct ServerHandle<B> {
     address: SocketAddr,
+    v2_address: Option<SocketAddr>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<B>,
 }
@@ -193,6 +231,8 @@ struct Outbound {
     /// The bytes read last are handled, and their answers are among the lines: when those are
     /// written, the next bytes may be read.
     is_answer: bool,
+    /// Of Stratum V2: the frame that has come in part, when they are handled.
+    unfinished: Option<u64>,
 }
 
 /// From a connection to the pool's task.
@@ -204,6 +244,15 @@ enum Inbound {
     /// It has had the time to be let in.
     Due(SessionId),
     Gone(SessionId),
+}
+
+/// The way in for connections.
+struct Hall {
+    inbound: mpsc::Sender<Inbound>,
+    /// One for each open socket, which may outlast its session while it writes.
+    places: Arc<Semaphore>,
+    /// One for each connection that is told that every place is taken.
+    doors: Arc<Semaphore>,
 }
 
 /// A connection, as the pool's task sees it.
@@ -230,7 +279,14 @@ impl PoolServer<RegtestPool> {
 impl<B: Backend, L: Listen> PoolServer<B, L> {
     /// Serves `pool` on `listener`; what happens goes to `events`.
     pub fn new(pool: B, listener: L, events: mpsc::UnboundedSender<EmbeddedPoolEvent>) -> Self {
-        Self { pool, listener, events, limits: ServerLimits::default() }
+        Self { pool, listener, v2: None, events, limits: ServerLimits::default() }
+    }
+
+    /// The same with another listener for Stratum V2, where the authority proves who the pool is.
+    #[must_use]
+    pub fn with_v2(mut self, listener: L, authority: Authority) -> Self {
+        self.v2 = Some((listener, authority));
+        self
     }
 
     /// The same within other limits.
@@ -246,39 +302,26 @@ impl<B: Backend, L: Listen> PoolServer<B, L> {
     /// When the listener's address cannot be read.
     pub fn spawn(self) -> io::Result<ServerHandle<B>> {
         let address = self.listener.address()?;
+        let v2_address = self.v2.as_ref().map(|(listener, _)| listener.address()).transpose()?;
         let (stop, stopped) = oneshot::channel();
-        Ok(ServerHandle { address, stop, task: tokio::spawn(self.serve(stopped)) })
+        Ok(ServerHandle { address, v2_address, stop, task: tokio::spawn(self.serve(stopped)) })
     }
 
     async fn serve(mut self, mut stopped: oneshot::Receiver<()>) -> B {
         let (inbound, mut inbox) = mpsc::channel(self.limits.inbox);
         let mut peers: HashMap<SessionId, Peer> = HashMap::new();
-        // One for each open socket, which may outlast its session while it writes.
-        let places = Arc::new(Semaphore::new(self.limits.sessions));
-        let doors = Arc::new(Semaphore::new(self.limits.turned_away));
-        let mut accept_from = Instant::now();
+        let hall = Hall::new(inbound, &self.limits);
+        let [mut accept_from, mut accept_v2_from] = [Instant::now(); 2];
         loop {
             let jobs = self.pool.jobs();
             let touched = tokio::select! {
-                (stream, peer) = accept(&mut self.listener, &mut accept_from) => {
-                    match Arc::clone(&places).try_acquire_owned() {
-                        Ok(place) => {
-                            let id = self.pool.connect(peer);
-                            tracing::debug!(%peer, ?id, "connected");
-                            let (outbox, lines) = mpsc::channel(1);
-                            peers.insert(id, Peer { outbox, is_writing: false, is_asking: false });
-                            let (inbound, limits) = (inbound.clone(), self.limits.clone());
-                            tokio::spawn(async move {
-                                serve_connection(stream, id, inbound, lines, limits).await;
-                                drop(place);
-                            });
-                            Some(id)
-                        }
-                        Err(_) => {
-                            self.turn_away(stream, peer, &doors);
-                            continue;
-                        }
-                    }
+                arrived = accept(&mut self.listener, &mut accept_from) => {
+                    let id = self.welcome(arrived, None, &hall, &mut peers);
+                    if id.is_none() { continue } else { id }
+                }
+                (arrived, authority) = accept_v2(&mut self.v2, &mut accept_v2_from) => {
+                    let id = self.welcome(arrived, Some(authority), &hall, &mut peers);
+                    if id.is_none() { continue } else { id }
                 }
                 Some(message) = inbox.recv() => Some(self.handle(message, &mut peers)),
                 () = self.pool.renew() => None,
@@ -289,12 +332,12 @@ impl<B: Backend, L: Listen> PoolServer<B, L> {
             match touched.filter(|_| jobs.is_some() && jobs == self.pool.jobs()) {
                 Some(id) => {
                     if let Some(peer) = peers.get_mut(&id) {
-                        peer.hand_over(|| self.pool.poll_transmit(id));
+                        peer.hand_over(id, &mut self.pool);
                     }
                 }
                 None => {
                     for (&id, peer) in &mut peers {
-                        peer.hand_over(|| self.pool.poll_transmit(id));
+                        peer.hand_over(id, &mut self.pool);
                     }
                 }
             }
@@ -319,13 +362,43 @@ impl<B: Backend, L: Listen> PoolServer<B, L> {
         self.pool
     }
 
-    /// Tells a miner that there is no place for it. A few at a time: who connects in great numbers
-    /// costs no more than that.
-    fn turn_away(&self, stream: L::Stream, peer: SocketAddr, doors: &Arc<Semaphore>) {
+    /// Lets a connection in, if there is a place for it. With an authority it is one of Stratum V2.
+    fn welcome(
+        &mut self,
+        (stream, from): (L::Stream, SocketAddr),
+        authority: Option<Authority>,
+        hall: &Hall,
+        peers: &mut HashMap<SessionId, Peer>,
+    ) -> Option<SessionId> {
+        let Ok(place) = Arc::clone(&hall.places).try_acquire_owned() else {
+            let words = authority.is_none();
+            self.turn_away(stream, from, words, &hall.doors);
+            return None;
+        };
+        let is_v2 = authority.is_some();
+        let id = match authority {
+            None => self.pool.connect(from),
+            Some(authority) => self.pool.connect_v2(from, authority, entropy()),
+        };
+        tracing::debug!(%from, ?id, is_v2, "connected");
+        let (outbox, lines) = mpsc::channel(1);
+        peers.insert(id, Peer { outbox, is_writing: false, is_asking: false });
+        let (inbound, limits) = (hall.inbound.clone(), self.limits.clone());
+        tokio::spawn(async move {
+            let unfinished = if is_v2 { Unfinished::frame() } else { Unfinished::line() };
+            serve_connection(stream, id, inbound, lines, limits, unfinished).await;
+            drop(place);
+        });
+        Some(id)
+    }
+
+    /// Tells a miner that there is no place for it, if its protocol has words for that. A few at a
+    /// time: who connects in great numbers costs no more than that.
+    fn turn_away(&self, stream: L::Stream, peer: SocketAddr, words: bool, doors: &Arc<Semaphore>) {
         tracing::debug!(%peer, "turned away, every place is taken");
         let (places, patience) = (self.limits.sessions, self.limits.farewell);
         let _ = self.events.send(EmbeddedPoolEvent::Full { places, from: peer });
-        if let Ok(door) = Arc::clone(doors).try_acquire_owned() {
+        if words && let Ok(door) = Arc::clone(doors).try_acquire_owned() {
             tokio::spawn(async move {
                 let words = format!("this pool is full: it has places for {places} miners");
                 let _ = timeout(patience, say_farewell(stream, &Server::farewell(&words))).await;
@@ -368,17 +441,26 @@ impl<B: Backend, L: Listen> PoolServer<B, L> {
 
 impl Peer {
     /// Gives the connection its lines, if it has written those before.
-    fn hand_over(&mut self, next_line: impl FnMut() -> Option<Vec<u8>>) {
+    fn hand_over(&mut self, id: SessionId, pool: &mut impl Backend) {
         if self.is_writing {
             return;
         }
-        let lines = std::iter::from_fn(next_line).flatten().collect::<Vec<u8>>();
+        let lines = std::iter::from_fn(|| pool.poll_transmit(id)).flatten().collect::<Vec<u8>>();
         if lines.is_empty() && !self.is_asking {
             return;
         }
-        let outbound = Outbound { lines, is_answer: std::mem::take(&mut self.is_asking) };
+        let is_answer = std::mem::take(&mut self.is_asking);
+        let outbound = Outbound { lines, is_answer, unfinished: pool.unfinished_frame(id) };
         // A connection that has ended says so by itself.
         self.is_writing = self.outbox.try_send(outbound).is_ok();
+    }
+}
+
+impl Hall {
+    fn new(inbound: mpsc::Sender<Inbound>, limits: &ServerLimits) -> Self {
+        let [places, doors] =
+            [limits.sessions, limits.turned_away].map(|count| Arc::new(Semaphore::new(count)));
+        Self { inbound, places, doors }
     }
 }
 
@@ -386,6 +468,11 @@ impl<B: Backend> ServerHandle<B> {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it listens for Stratum V2.
+    pub fn v2_address(&self) -> Option<SocketAddr> {
+        self.v2_address
     }
 
     /// Stops serving and hands the pool back, with all that it knows.
@@ -411,6 +498,24 @@ async fn accept<L: Listen>(listener: &mut L, from: &mut Instant) -> (L::Stream, 
     }
 }
 
+/// The same at the port of Stratum V2, if there is one; with the authority there.
+async fn accept_v2<L: Listen>(
+    v2: &mut Option<(L, Authority)>,
+    from: &mut Instant,
+) -> ((L::Stream, SocketAddr), Authority) {
+    match v2 {
+        Some((listener, authority)) => (accept(listener, from).await, *authority),
+        None => std::future::pending().await,
+    }
+}
+
+/// Random bytes for a handshake.
+fn entropy() -> [u8; 32] {
+    let mut entropy = [0; 32];
+    getrandom::fill(&mut entropy).expect("the system has random bytes");
+    entropy
+}
+
 /// Writes the last words, and reads until the miner hangs up: a connection that is closed with
 /// unread bytes is reset, and takes the words with it.
 async fn say_farewell(stream: impl AsyncRead + AsyncWrite, words: &[u8]) -> io::Result<()> {
@@ -429,12 +534,12 @@ async fn serve_connection(
     inbound: mpsc::Sender<Inbound>,
     mut outbox: mpsc::Receiver<Outbound>,
     limits: ServerLimits,
+    mut unfinished: Unfinished,
 ) {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let mut buffer = vec![0; READ];
     let mut let_in_due = pin!(sleep(limits.let_in));
     let mut is_due = false;
-    let mut unfinished = Unfinished::default();
     // Whether the bytes read last are still being handled, or their answers being written.
     let mut is_asking = false;
     loop {
@@ -453,13 +558,13 @@ async fn serve_connection(
                 }
             },
             outbound = outbox.recv() => match outbound {
-                Some(Outbound { lines, is_answer }) => {
+                Some(Outbound { lines, is_answer, unfinished: frame }) => {
                     if write(&mut writer, &lines, limits.write).await.is_err() {
                         break;
                     }
                     if is_answer {
                         is_asking = false;
-                        unfinished.read_on();
+                        unfinished.read_on(frame);
                     }
                     Inbound::Written(id)
                 }
@@ -473,26 +578,44 @@ async fn serve_connection(
     let _ = inbound.send(Inbound::Gone(id)).await;
 }
 
-/// A line that was begun and not ended.
-#[derive(Default)]
+/// A line or a frame that was begun and not ended.
 struct Unfinished {
     since: Option<Instant>,
     /// Nothing is read since then.
     paused: Option<Instant>,
+    /// Of Stratum V2: the number of the frame. Only the pool sees where frames end.
+    frame: Option<Option<u64>>,
 }
 
 impl Unfinished {
-    fn read(&mut self, bytes: &[u8]) {
-        let now = Instant::now();
-        let ended = bytes.iter().rposition(|&byte| byte == b'\n');
-        let behind = &bytes[ended.map_or(0, |at| at + 1)..];
-        let before = self.since.filter(|_| ended.is_none());
-        self.since = before.or((!behind.trim_ascii().is_empty()).then_some(now));
-        self.paused = Some(now);
+    fn line() -> Self {
+        Self { since: None, paused: None, frame: None }
     }
 
+    fn frame() -> Self {
+        Self { frame: Some(None), ..Self::line() }
+    }
+
+    fn read(&mut self, bytes: &[u8]) {
+        let now = Instant::now();
+        self.paused = Some(now);
+        if self.frame.is_none() {
+            let ended = bytes.iter().rposition(|&byte| byte == b'\n');
+            let behind = &bytes[ended.map_or(0, |at| at + 1)..];
+            let before = self.since.filter(|_| ended.is_none());
+            self.since = before.or((!behind.trim_ascii().is_empty()).then_some(now));
+        }
+    }
+
+    /// The bytes read last are handled and answered: of which `frame` has come in part, if one has.
     /// The time in which nothing was read is not the miner's.
-    fn read_on(&mut self) {
+    fn read_on(&mut self, frame: Option<u64>) {
+        if let Some(before) = &mut self.frame
+            && *before != frame
+        {
+            *before = frame;
+            self.since = frame.and(self.paused);
+        }
         let pause = self.paused.take().map_or(Duration::ZERO, |paused| paused.elapsed());
         self.since = self.since.map(|since| since + pause);
     }
@@ -538,6 +661,14 @@ mod tests {
             let id = self.pool.connect(from);
             self.speech = Some((id, vec![b'\n'; 64 << 20]));
             id
+        }
+
+        fn connect_v2(&mut self, from: SocketAddr, _: Authority, _: [u8; 32]) -> SessionId {
+            self.connect(from)
+        }
+
+        fn unfinished_frame(&self, _: SessionId) -> Option<u64> {
+            None
         }
 
         fn disconnect(&mut self, id: SessionId) {

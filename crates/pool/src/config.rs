@@ -25,6 +25,8 @@ pub struct PoolConfig {
     pub host_password: Option<String>,
     /// The limits of a line and of a session.
     pub limits: Limits,
+    /// The limits of a connection of Stratum V2.
+    pub v2_limits: midstate_sv2::ServerLimits,
     /// The limits of the pool's memory.
     pub bounds: PoolBounds,
 }
@@ -39,6 +41,7 @@ impl PoolConfig {
             first_extranonce1,
             host_password: None,
             limits: Limits::default(),
+            v2_limits: midstate_sv2::ServerLimits::default(),
             bounds: PoolBounds::default(),
         }
     }
@@ -52,6 +55,8 @@ pub struct PoolBounds {
     /// Accepted shares that one session may have on one tip: the pool remembers each, so that none
     /// counts twice.
     pub shares_on_a_tip: usize,
+    /// Channels of Stratum V2, of all connections together.
+    pub channels: usize,
     /// Names in the standings. One more takes the place of the name that has done least, whose
     /// counts move to [`Pool::others`](crate::Pool::others).
     pub names: usize,
@@ -59,7 +64,7 @@ pub struct PoolBounds {
 
 impl Default for PoolBounds {
     fn default() -> Self {
-        Self { jobs: 10, shares_on_a_tip: 8192, names: 1024 }
+        Self { jobs: 10, shares_on_a_tip: 8192, channels: 10_000, names: 1024 }
     }
 }
 
@@ -67,10 +72,11 @@ impl PoolBounds {
     /// Each bound as a row.
     pub fn rows(&self) -> Vec<LimitRow> {
         // Taken apart by name, so that a bound without a row does not compile.
-        let Self { jobs, shares_on_a_tip, names } = self;
+        let Self { jobs, shares_on_a_tip, channels, names } = self;
         vec![
             row("open jobs", jobs, "the oldest is void, its shares are stale"),
             row("shares of a session on one tip", shares_on_a_tip, "refused with code 20"),
+            row("channels of all connections", channels, "a further one is not opened"),
             row("names in the standings", names, "the least active joins the further workers"),
         ]
     }

@@ -2,8 +2,39 @@
 //! `sha2` crate's. Called for every share; shares no code with the miner's side on purpose.
 
 use midstate_chain::{Hash256, Header, Job};
-use midstate_stratum::{Reject, Submission};
+use midstate_stratum::Submission;
 use sha2::{Digest, Sha256};
+
+use crate::refusal::Refusal;
+
+/// A share as a miner claims it, by whatever protocol.
+pub(crate) struct Claim {
+    /// The job that it claims to belong to.
+    pub(crate) job: String,
+    pub(crate) extranonce2: Vec<u8>,
+    pub(crate) time: u32,
+    pub(crate) nonce: u32,
+    pub(crate) version: Version,
+}
+
+/// The header's version, as a protocol tells it.
+pub(crate) enum Version {
+    /// By the bits that were rolled, if any.
+    Rolled(Option<u32>),
+    Whole(u32),
+}
+
+impl From<&Submission> for Claim {
+    fn from(of: &Submission) -> Self {
+        Self {
+            job: of.job_id.clone(),
+            extranonce2: of.extranonce2.clone(),
+            time: of.time,
+            nonce: of.nonce,
+            version: Version::Rolled(of.version_bits),
+        }
+    }
+}
 
 /// A submission, recomputed.
 pub(crate) struct Judged {
@@ -13,36 +44,35 @@ pub(crate) struct Judged {
     pub(crate) coinbase: Vec<u8>,
 }
 
-/// Rebuilds the header that `submission` claims to have solved in `job`. `version_mask` is what was
-/// negotiated with the session (0: nothing), `min_time..=max_time` what the header may say.
+/// Rebuilds the header that `claim` says to have solved in `job`. `version_mask` is what was
+/// negotiated with the session (0: nothing), `times` what the header may say.
 pub(crate) fn recompute(
     job: &Job,
     extranonce1: &[u8],
     version_mask: u32,
     times: std::ops::RangeInclusive<u32>,
-    submission: &Submission,
-) -> Result<Judged, Reject> {
-    if submission.extranonce2.len() != job.extranonce2_size {
-        let (came, expected) = (submission.extranonce2.len(), job.extranonce2_size);
-        return Err(Reject::other(format!("extranonce2 has {came} bytes, expected {expected}")));
+    claim: &Claim,
+) -> Result<Judged, Refusal> {
+    let (came, expected) = (claim.extranonce2.len(), job.extranonce2_size);
+    if came != expected {
+        return Err(Refusal::ExtranonceSize { came, expected });
     }
-    if !times.contains(&submission.time) {
-        let (low, high) = times.into_inner();
-        let came = submission.time;
-        return Err(Reject::other(format!("ntime {came:08x} is not from {low:08x} to {high:08x}")));
+    if !times.contains(&claim.time) {
+        return Err(Refusal::Time { came: claim.time, allowed: times });
     }
-    let version = match submission.version_bits {
-        Some(bits) if bits & !version_mask != 0 => {
-            return Err(Reject::other(format!(
-                "version bits {bits:08x} outside the mask {version_mask:08x}"
-            )));
-        }
-        Some(bits) => job.version & !version_mask | bits,
-        None => job.version,
+    let mask = version_mask;
+    let version = match claim.version {
+        Version::Rolled(None) => job.version,
+        Version::Rolled(Some(bits)) if bits & !mask == 0 => job.version & !mask | bits,
+        Version::Rolled(Some(bits)) => return Err(Refusal::VersionBits { bits, mask }),
+        Version::Whole(version) => match (version ^ job.version) & !mask {
+            0 => version,
+            bits => return Err(Refusal::VersionBits { bits, mask }),
+        },
     };
 
     let coinbase =
-        [&job.coinbase_prefix, extranonce1, &submission.extranonce2, &job.coinbase_suffix].concat();
+        [&job.coinbase_prefix, extranonce1, &claim.extranonce2, &job.coinbase_suffix].concat();
     let mut root = sha256d(&[&coinbase]);
     for sibling in &job.branch {
         root = sha256d(&[&root, sibling.as_bytes()]);
@@ -51,9 +81,9 @@ pub(crate) fn recompute(
         &version.to_le_bytes(),
         job.prev_hash.as_bytes().as_slice(),
         &root,
-        &submission.time.to_le_bytes(),
+        &claim.time.to_le_bytes(),
         &job.bits.to_consensus().to_le_bytes(),
-        &submission.nonce.to_le_bytes(),
+        &claim.nonce.to_le_bytes(),
     ]
     .concat();
     let bytes: [u8; Header::LEN] = bytes.try_into().expect("the fields of a header make 80 bytes");
@@ -89,8 +119,8 @@ mod tests {
             nonce: 0,
             version_bits: bits,
         };
-        let judged = recompute(&job, &[0; 4], mask, TIME..=TIME, &submission);
-        judged.map(|judged| judged.header.version).map_err(|reject| reject.text)
+        let judged = recompute(&job, &[0; 4], mask, TIME..=TIME, &(&submission).into());
+        judged.map(|judged| judged.header.version).map_err(|refusal| refusal.reject().text)
     }
 
     #[test]

@@ -10,8 +10,10 @@ use midstate_stratum::{Reject, Server, ServerConfig, ServerEvent, Submission};
 
 use crate::config::PoolConfig;
 use crate::event::{EmbeddedPoolEvent, Label, Miner, SessionId, WorkerStats};
-use crate::judge::{self, Judged};
-use crate::session::{Door, Issued, Session};
+use crate::judge::{self, Claim, Judged};
+use crate::line::Line;
+use crate::refusal::Refusal;
+use crate::session::{Door, Session, Terms};
 use crate::vardiff::Vardiff;
 
 /// Bytes of extranonce1, which tells the sessions apart.
@@ -23,7 +25,7 @@ pub(crate) const EXTRANONCE_SIZE: usize = EXTRANONCE1_SIZE + EXTRANONCE2_SIZE;
 /// How many seconds a header's time may run ahead of the clock (Core's `MAX_FUTURE_BLOCK_TIME`).
 pub(crate) const MAX_FUTURE: u32 = 2 * 60 * 60;
 /// Jobs that a session may have open for each open template: its difficulty may change meanwhile.
-const JOBS_OF_A_TEMPLATE: usize = 4;
+pub(crate) const JOBS_OF_A_TEMPLATE: usize = 4;
 
 /// A block to be mined, as a job and what else the finished block needs.
 #[derive(Debug, Clone)]
@@ -51,18 +53,21 @@ pub struct Accepted {
 /// The pool. Bytes in by [`handle_bytes`](Self::handle_bytes), bytes out by
 /// [`poll_transmit`](Self::poll_transmit).
 pub struct Pool {
-    config: PoolConfig,
+    pub(crate) config: PoolConfig,
     block_target: Target,
-    sessions: BTreeMap<SessionId, Session>,
+    /// Also the channels of the lines.
+    pub(crate) sessions: BTreeMap<SessionId, Session>,
+    /// The connections of Stratum V2.
+    pub(crate) lines: BTreeMap<SessionId, Line>,
     next_session: u32,
     next_job: u64,
     /// Newest last; all build on the same block.
-    jobs: VecDeque<PoolTemplate>,
+    pub(crate) jobs: VecDeque<PoolTemplate>,
     /// The jobs that the last block voided, until the next template comes.
     solved: Vec<String>,
     standings: BTreeMap<Label, WorkerStats>,
     others: WorkerStats,
-    events: VecDeque<EmbeddedPoolEvent>,
+    pub(crate) events: VecDeque<EmbeddedPoolEvent>,
 }
 
 impl Pool {
@@ -83,6 +88,7 @@ impl Pool {
             block_target: Target::from_difficulty(config.block_difficulty)?,
             config,
             sessions: BTreeMap::new(),
+            lines: BTreeMap::new(),
             next_session: 1,
             next_job: 1,
             jobs: VecDeque::new(),
@@ -112,21 +118,26 @@ impl Pool {
     /// [`poll_job`](Self::poll_job), its shares brought with [`submit`](Self::submit).
     pub fn seat(&mut self, now: Duration, worker: &str, from: SocketAddr) -> SessionId {
         let (id, extranonce1) = self.next_session();
-        let mut session = Session::new(Door::Seat { job: None }, from, extranonce1);
+        let session = Session::new(Door::Seat { job: None }, from, extranonce1);
+        self.join(id, session, worker);
+        self.subscribe(now, id);
+        id
+    }
+
+    /// Lets a session in that has one worker, by whatever door.
+    pub(crate) fn join(&mut self, id: SessionId, mut session: Session, worker: &str) {
         session.workers.insert(worker.to_owned(), WorkerStats::default());
-        let miner = session.miner(id, worker.to_owned());
+        let (miner, from) = (session.miner(id, worker.to_owned()), session.from);
         self.sessions.insert(id, session);
         self.standing(&miner);
         self.events.push_back(EmbeddedPoolEvent::Joined { miner, from });
-        self.subscribe(now, id);
-        id
     }
 
     /// The newest job of a seat, if it was not taken yet. With the seat's extranonce1 and targets.
     pub fn poll_job(&mut self, id: SessionId) -> Option<Arc<Job>> {
         match &mut self.sessions.get_mut(&id)?.door {
             Door::Seat { job } => job.take(),
-            Door::Stratum(_) => None,
+            Door::Stratum(_) | Door::Channel(_) => None,
         }
     }
 
@@ -140,18 +151,21 @@ impl Pool {
         id: SessionId,
         submission: Submission,
     ) -> Result<Accepted, Reject> {
-        let judged = self.judge(now, id, &submission);
+        let judged = self.judge(now, id, &(&submission).into());
         self.book(now, id, submission.worker, judged)
     }
 
-    fn next_session(&mut self) -> (SessionId, Vec<u8>) {
+    pub(crate) fn next_session(&mut self) -> (SessionId, Vec<u8>) {
         let id = SessionId(self.next_session);
         self.next_session += 1;
         (id, self.config.first_extranonce1.wrapping_add(id.0).to_be_bytes().to_vec())
     }
 
-    /// A miner is gone.
+    /// A miner is gone, with all its channels.
     pub fn disconnect(&mut self, id: SessionId) {
+        if let Some(line) = self.lines.remove(&id) {
+            return line.channels.into_values().for_each(|channel| self.disconnect(channel));
+        }
         let Some(mut session) = self.sessions.remove(&id) else { return };
         for (worker, stats) in std::mem::take(&mut session.workers) {
             let (miner, from) = (session.miner(id, worker), session.from);
@@ -161,6 +175,9 @@ impl Pool {
 
     /// Bytes from a miner, cut anyhow.
     pub fn handle_bytes(&mut self, now: Duration, id: SessionId, bytes: &[u8]) {
+        if self.lines.contains_key(&id) {
+            return self.handle_line_bytes(now, id, bytes);
+        }
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let Door::Stratum(server) = &mut session.door else { return };
         server.handle_bytes(bytes);
@@ -172,7 +189,7 @@ impl Pool {
     fn server(&mut self, id: SessionId) -> Option<&mut Server> {
         match &mut self.sessions.get_mut(&id)?.door {
             Door::Stratum(server) => Some(server),
-            Door::Seat { .. } => None,
+            Door::Seat { .. } | Door::Channel(_) => None,
         }
     }
 
@@ -210,34 +227,51 @@ impl Pool {
         template.job.clean = clean;
         self.next_job += 1;
         self.jobs.push_back(template);
-        let ids: Vec<_> = self.sessions.keys().copied().collect();
+        let is_single = |session: &Session| !self.has_group(session);
+        let singles = self.sessions.iter().filter(|(_, session)| is_single(session));
+        let ids: Vec<_> = singles.map(|(&id, _)| id).collect();
         ids.into_iter().for_each(|id| self.issue(id, clean));
+        self.issue_to_groups(clean);
     }
 
     /// Gives a session that has subscribed a job of the newest template.
-    fn issue(&mut self, id: SessionId, clean: bool) {
+    pub(crate) fn issue(&mut self, id: SessionId, clean: bool) {
         let Some(template) = self.jobs.back() else { return };
-        let block = self.block_target(&template.job).difficulty();
-        let Some(session) = self.sessions.get_mut(&id).filter(|it| it.is_subscribed) else {
-            return;
-        };
-        let difficulty = match &session.vardiff {
+        let Some(session) = self.sessions.get(&id).filter(|it| it.is_subscribed) else { return };
+        if let Door::Channel(address) = session.door {
+            return self.issue_to_channel(id, address, clean);
+        }
+        let (difficulty, most) = (self.difficulty(session, template), self.most_issued());
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session
+                .issue(template, clean, difficulty, most)
+                .expect("all difficulties lie between those that the pool was made with");
+        }
+    }
+
+    /// Jobs that a session may have open.
+    pub(crate) fn most_issued(&self) -> usize {
+        self.config.bounds.jobs * JOBS_OF_A_TEMPLATE
+    }
+
+    /// How difficult the shares of a session's next job shall be.
+    pub(crate) fn difficulty(&self, session: &Session, template: &PoolTemplate) -> f64 {
+        match &session.vardiff {
             None => self.config.share_difficulty,
             // No harder than a block: a share stands for all hashes that its difficulty says.
-            Some(vardiff) => vardiff.difficulty().min(block),
-        };
-        let most = self.config.bounds.jobs * JOBS_OF_A_TEMPLATE;
-        session
-            .issue(template, clean, difficulty, most)
-            .expect("all difficulties lie between those that the pool was made with");
+            Some(vardiff) => {
+                vardiff.difficulty().min(self.block_target(&template.job).difficulty())
+            }
+        }
     }
 
     /// A session whose difficulty is to be another one gets a job with it.
-    fn follow(&mut self, id: SessionId) {
+    pub(crate) fn follow(&mut self, id: SessionId) {
         let Some(session) = self.sessions.get(&id) else { return };
-        let (Some(vardiff), Some(open)) = (&session.vardiff, self.jobs.back()) else { return };
-        let most = self.block_target(&open.job).difficulty();
-        if session.difficulty() != Some(vardiff.difficulty().min(most)) {
+        let Some(open) = self.jobs.back() else { return };
+        let terms = session.terms(self.difficulty(session, open));
+        let difficulty = terms.ok().map(|terms| terms.difficulty);
+        if session.is_subscribed && session.difficulty() != difficulty {
             self.issue(id, false);
         }
     }
@@ -254,7 +288,7 @@ impl Pool {
     }
 
     /// A hash that meets it is a block.
-    fn block_target(&self, job: &Job) -> Target {
+    pub(crate) fn block_target(&self, job: &Job) -> Target {
         match job.has_toy_blocks() {
             // The harder of the two: by regtest's own target every second hash is a block.
             true => job.network_target.min(self.block_target),
@@ -276,7 +310,10 @@ impl Pool {
 
     /// The next line to send to this session.
     pub fn poll_transmit(&mut self, id: SessionId) -> Option<Vec<u8>> {
-        self.server(id)?.poll_transmit()
+        match self.lines.get_mut(&id) {
+            Some(line) => line.server.poll_transmit(),
+            None => self.server(id)?.poll_transmit(),
+        }
     }
 
     /// The next thing to tell.
@@ -284,13 +321,17 @@ impl Pool {
         self.events.pop_front()
     }
 
-    /// Whether this session can mine: it has subscribed, and a worker of it was let in.
+    /// Whether this session can mine: it has subscribed, and a worker of it was let in. A
+    /// connection of Stratum V2: it may open channels.
     pub fn is_let_in(&self, id: SessionId) -> bool {
+        if let Some(line) = self.lines.get(&id) {
+            return line.server.is_set_up();
+        }
         let can_mine = |session: &Session| session.is_subscribed && !session.workers.is_empty();
         self.sessions.get(&id).is_some_and(can_mine)
     }
 
-    /// Sessions at present.
+    /// Sessions at present: connections of Stratum V1, channels of V2, and seats.
     pub fn sessions(&self) -> usize {
         self.sessions.len()
     }
@@ -314,9 +355,9 @@ impl Pool {
                 self.handle_authorized(id, user, &password);
             }
             ServerEvent::Submit { ticket, submission } => {
-                let judged = self.judge(now, id, &submission);
+                let judged = self.judge(now, id, &(&submission).into());
                 // The answer goes before the next job.
-                let answer = judged.as_ref().map(drop).map_err(|refused| refused.reject.clone());
+                let answer = judged.as_ref().map(drop).map_err(|refused| refused.why.reject());
                 if let Some(server) = self.server(id) {
                     server.answer(ticket, answer);
                 }
@@ -378,7 +419,7 @@ impl Pool {
     }
 
     /// Books what became of a share, and does what follows from it.
-    fn book(
+    pub(crate) fn book(
         &mut self,
         now: Duration,
         id: SessionId,
@@ -390,9 +431,10 @@ impl Pool {
         let stats = session.workers.entry(worker).or_default();
         let Judgement { hash, difficulty, work, block } = match judged {
             Ok(judgement) => judgement,
-            Err(Refused { hash, reject }) => {
+            Err(Refused { hash, why }) => {
                 stats.rejected += 1;
                 self.standing(&miner).rejected += 1;
+                let reject = why.reject();
                 let (work, rejected) = (0, Some(reject.clone()));
                 self.events.push_back(EmbeddedPoolEvent::Share { miner, hash, work, rejected });
                 return Err(reject);
@@ -424,30 +466,21 @@ impl Pool {
     }
 
     /// Accepts a share, or refuses it and leaves everything as it was.
-    fn judge(
+    pub(crate) fn judge(
         &mut self,
         now: Duration,
         id: SessionId,
-        submission: &Submission,
+        claim: &Claim,
     ) -> Result<Judgement, Refused> {
-        let without_hash = |reject| Refused { hash: None, reject };
-        let session =
-            self.sessions.get(&id).ok_or_else(|| without_hash(Reject::not_subscribed()))?;
-        let job_id = &submission.job_id;
-        let issued = session.issued.iter().find(|issued| issued.id == *job_id);
+        let without_hash = |why| Refused { hash: None, why };
+        let session = self.sessions.get(&id).ok_or_else(|| without_hash(Refusal::NoSession))?;
+        let issued = session.issued.iter().find(|issued| issued.id == claim.job);
         let open = issued.and_then(|issued| {
             let template = self.jobs.iter().find(|open| open.job.id == issued.template)?;
-            Some((issued, template))
+            Some((issued.terms, template))
         });
-        let (&Issued { target: share_target, difficulty, .. }, template) =
-            open.ok_or_else(|| {
-                // Of one template a session may have several jobs.
-                let template = job_id.split_once('.').map_or(&**job_id, |(template, _)| template);
-                without_hash(match self.solved.iter().any(|solved| solved == template) {
-                    true => Reject::solved(),
-                    false => Reject::stale(),
-                })
-            })?;
+        let (Terms { difficulty, target: share_target }, template) =
+            open.ok_or_else(|| without_hash(self.why_void(session, &claim.job)))?;
         let PoolTemplate { job, height, min_time, transactions } = template;
         let latest = u32::try_from(now.as_secs()).unwrap_or(u32::MAX).saturating_add(MAX_FUTURE);
         let Judged { header, hash, coinbase } = judge::recompute(
@@ -455,26 +488,23 @@ impl Pool {
             &session.extranonce1,
             session.version_mask(),
             *min_time..=latest,
-            submission,
+            claim,
         )
         .map_err(without_hash)?;
-        let with_hash = |reject| Refused { hash: Some(hash), reject };
+        let with_hash = |why| Refused { hash: Some(hash), why };
         let block_target = self.block_target(job);
         // A block is a share whatever the share difficulty, so that none is ever refused.
         if !block_target.max(share_target).is_met_by(&hash) {
-            return Err(with_hash(Reject::low_difficulty()));
+            return Err(with_hash(Refusal::LowDifficulty));
         }
         if session.seen.contains(&hash) {
-            return Err(with_hash(Reject::duplicate()));
+            return Err(with_hash(Refusal::Duplicate));
         }
         let is_block = block_target.is_met_by(&hash);
         let most = self.config.bounds.shares_on_a_tip;
         // A block ends the tip, and with it the need to remember.
         if !is_block && session.seen.len() >= most {
-            return Err(with_hash(Reject::other(format!(
-                "this session has {most} shares on one tip, and the pool remembers no more: \
-                 ask for a higher difficulty"
-            ))));
+            return Err(with_hash(Refusal::Crowded(most)));
         }
         let block = is_block.then(|| {
             let coinbase = with_witness(&coinbase).expect("a coinbase is longer than 8 bytes");
@@ -485,6 +515,22 @@ impl Pool {
             session.seen.insert(hash);
         });
         Ok(Judgement { hash, difficulty, work, block })
+    }
+
+    /// Why a job that is not open has no shares.
+    fn why_void(&self, session: &Session, job: &str) -> Refusal {
+        if let Door::Channel(address) = session.door {
+            let line = self.lines.get(&address.line);
+            let number = job.parse().ok();
+            let was_issued = line.zip(number).is_some_and(|(line, it)| line.server.has_issued(it));
+            return if was_issued { Refusal::Stale } else { Refusal::UnknownJob };
+        }
+        // Of one template a session may have several jobs.
+        let template = job.split_once('.').map_or(job, |(template, _)| template);
+        match self.solved.iter().any(|solved| solved == template) {
+            true => Refusal::Solved,
+            false => Refusal::Stale,
+        }
     }
 
     /// The line of the standings that a miner's shares count in. A new name may push out the one
@@ -504,18 +550,18 @@ impl Pool {
 }
 
 /// An accepted share.
-struct Judgement {
+pub(crate) struct Judgement {
     hash: Hash256,
     /// Of its job's shares, and the hashes that it stands for.
-    difficulty: f64,
+    pub(crate) difficulty: f64,
     work: u64,
     /// Height, header and bytes, if it is a block.
     block: Option<(u32, Header, Vec<u8>)>,
 }
 
 /// A refused share.
-struct Refused {
+pub(crate) struct Refused {
     /// The header's hash, if there was a header to hash.
     hash: Option<Hash256>,
-    reject: Reject,
+    pub(crate) why: Refusal,
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use midstate_chain::{CoinbaseError, DifficultyError, Job, Target};
 use midstate_stratum::{Reject, Submission};
+use midstate_sv2::Authority;
 
 use crate::pace::{Pace, PaceConfig};
 use crate::pool::MAX_FUTURE;
@@ -107,6 +108,16 @@ impl RegtestPool {
     /// A miner connected from there.
     pub fn connect(&mut self, from: SocketAddr) -> SessionId {
         self.pool.connect(from)
+    }
+
+    /// A miner connected from there, at the port of Stratum V2; see [`Pool::connect_v2`].
+    pub fn connect_v2(
+        &mut self,
+        from: SocketAddr,
+        authority: Authority,
+        entropy: [u8; 32],
+    ) -> SessionId {
+        self.pool.connect_v2(from, authority, entropy)
     }
 
     /// Lets a miner in that has no Stratum connection; see [`Pool::seat`].

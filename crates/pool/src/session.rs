@@ -27,8 +27,12 @@ pub(crate) struct Session {
     pub(crate) seen: HashSet<Hash256>,
     /// What its difficulty follows, if it follows something.
     pub(crate) vardiff: Option<Vardiff>,
+    /// No share may be easier, by the miner's own wish.
+    pub(crate) max_target: Target,
     /// The jobs that it was given, newest last. A share is judged by its own job's difficulty.
     pub(crate) issued: VecDeque<Issued>,
+    /// Counts its jobs of the newest template, from 0.
+    number: u64,
     /// The difficulty that it was told last.
     told: Option<f64>,
 }
@@ -40,18 +44,36 @@ pub(crate) enum Door {
     /// By the program that runs the pool: see [`Pool::seat`](crate::Pool::seat). The newest job
     /// waits here until it is taken.
     Seat { job: Option<Arc<Job>> },
+    /// By a channel of a Stratum V2 connection, which the pool keeps apart.
+    Channel(Address),
 }
+
+/// Where a channel is found.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Address {
+    /// The connection.
+    pub(crate) line: SessionId,
+    /// The channel's number there.
+    pub(crate) number: u32,
+}
+
+/// The bits of the version that BIP323 leaves to miners, as Stratum V2 has it; those of BIP320 are
+/// among them.
+const BIP323_MASK: u32 = 0x1fff_ffe0;
 
 /// A job as a session was given it.
 pub(crate) struct Issued {
     pub(crate) id: String,
     /// The template that it is of.
     pub(crate) template: String,
-    /// Counts the session's jobs of it, from 0.
-    number: u64,
-    /// Of its shares.
-    pub(crate) target: Target,
+    pub(crate) terms: Terms,
+}
+
+/// What the shares of a job have to meet, as a difficulty and as a target.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
     pub(crate) difficulty: f64,
+    pub(crate) target: Target,
 }
 
 impl Session {
@@ -65,7 +87,9 @@ impl Session {
             hosts: HashSet::new(),
             seen: HashSet::new(),
             vardiff: None,
+            max_target: Target::MAX,
             issued: VecDeque::new(),
+            number: 0,
             told: None,
         }
     }
@@ -76,8 +100,33 @@ impl Session {
         self.issued.clear();
     }
 
+    /// The terms of a job whose shares shall be so difficult.
+    pub(crate) fn terms(&self, difficulty: f64) -> Result<Terms, DifficultyError> {
+        let target = Target::from_difficulty(difficulty)?;
+        Ok(match self.max_target {
+            harder if harder < target => Terms { difficulty: harder.difficulty(), target: harder },
+            _ => Terms { difficulty, target },
+        })
+    }
+
+    /// Notes a job that it is given; of those given before, as many as `most` stay open. Whether
+    /// its difficulty is another one than the session was told.
+    pub(crate) fn record(
+        &mut self,
+        template: &PoolTemplate,
+        id: String,
+        terms: Terms,
+        most: usize,
+    ) -> bool {
+        if self.issued.len() >= most {
+            self.issued.pop_front();
+        }
+        self.issued.push_back(Issued { id, template: template.job.id.clone(), terms });
+        self.told.replace(terms.difficulty) != Some(terms.difficulty)
+    }
+
     /// Gives it a job of this template, with shares of this difficulty; of those given before, as
-    /// many as `most` stay open.
+    /// many as `most` stay open. A channel gets its jobs by its connection.
     pub(crate) fn issue(
         &mut self,
         template: &PoolTemplate,
@@ -85,24 +134,20 @@ impl Session {
         difficulty: f64,
         most: usize,
     ) -> Result<(), DifficultyError> {
-        let target = Target::from_difficulty(difficulty)?;
+        let terms = self.terms(difficulty)?;
         let name = &template.job.id;
         // Difficulty belongs to a job, so that another one is another job.
-        let before = self.issued.back().filter(|issued| issued.template == *name);
-        let number = before.map_or(0, |issued| issued.number + 1);
-        let id = if number == 0 { name.clone() } else { format!("{name}.{number}") };
-        if self.issued.len() >= most {
-            self.issued.pop_front();
-        }
-        let template_id = name.clone();
-        let issued = Issued { id: id.clone(), template: template_id, number, target, difficulty };
-        self.issued.push_back(issued);
-        let is_new = self.told.replace(difficulty) != Some(difficulty);
-        let job = Job { id, clean, share_target: target, ..template.job.clone() };
+        self.number = match self.issued.back() {
+            Some(issued) if issued.template == *name => self.number + 1,
+            _ => 0,
+        };
+        let id = if self.number == 0 { name.clone() } else { format!("{name}.{}", self.number) };
+        let is_new = self.record(template, id.clone(), terms, most);
+        let job = Job { id, clean, share_target: terms.target, ..template.job.clone() };
         match &mut self.door {
             Door::Stratum(server) => {
                 if is_new {
-                    server.set_difficulty(difficulty);
+                    server.set_difficulty(terms.difficulty);
                 }
                 server.notify(&job);
             }
@@ -112,6 +157,7 @@ impl Session {
                 let extranonce1 = self.extranonce1.clone();
                 *waiting = Some(Arc::new(Job { clean, extranonce1, ..job }));
             }
+            Door::Channel(_) => {}
         }
         Ok(())
     }
@@ -139,6 +185,7 @@ impl Session {
         match &self.door {
             Door::Stratum(server) => server.version_mask(),
             Door::Seat { .. } => BIP320_MASK,
+            Door::Channel(_) => BIP323_MASK,
         }
     }
 

@@ -1,9 +1,14 @@
-//! The key by which a pool proves who it is, as it stands in a URL.
+//! The key by which a pool proves who it is: its public half, as it stands in a URL, and both
+//! halves, as a pool has them.
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use midstate_chain::Hash256;
+use noise_sv2::Responder;
+use rand_chacha::ChaCha20Rng;
+use secp256k1::{Keypair, Secp256k1, SecretKey};
 
 /// The version of the key in the text, little-endian.
 const VERSION: [u8; 2] = [1, 0];
@@ -79,6 +84,47 @@ impl fmt::Display for AuthorityKey {
         let checksum = Hash256::of(&payload);
         let bytes = [&payload[..], &checksum.as_bytes()[..CHECKSUM]].concat();
         f.write_str(&bs58::encode(bytes).into_string())
+    }
+}
+
+/// A pool's authority key with its secret half, which signs a certificate for each connection.
+#[derive(Clone, Copy)]
+pub struct Authority {
+    secret: [u8; 32],
+    key: AuthorityKey,
+}
+
+impl Authority {
+    /// A certificate is valid so many seconds before the handshake: a miner's clock may be slow...
+    pub(crate) const BEFORE: u32 = 60 * 60;
+    /// ...and for so long from then on, since it may be fast, too.
+    const VALIDITY: Duration = Duration::from_secs(25 * 60 * 60);
+
+    /// From 32 secret bytes, drawn at random. `None` for the few values that are no key, with which
+    /// no random source will ever come.
+    pub fn from_secret(secret: [u8; 32]) -> Option<Self> {
+        let key = SecretKey::from_slice(&secret).ok()?;
+        let pair = Keypair::from_secret_key(&Secp256k1::signing_only(), &key);
+        let key = AuthorityKey(pair.x_only_public_key().0.serialize());
+        Some(Self { secret, key })
+    }
+
+    /// The public half, for the URL.
+    pub fn key(&self) -> AuthorityKey {
+        self.key
+    }
+
+    /// The server's side of a handshake.
+    pub(crate) fn responder(&self, random: &mut ChaCha20Rng) -> Box<Responder> {
+        let (public, validity) = (self.key.as_bytes(), Self::VALIDITY);
+        Responder::from_authority_kp_with_rng(public, &self.secret, validity, random)
+            .expect("the public half was made of the secret one")
+    }
+}
+
+impl fmt::Debug for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authority").field("key", &self.key).finish_non_exhaustive()
     }
 }
 

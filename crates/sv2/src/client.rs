@@ -460,12 +460,12 @@ impl Client {
     fn handle_received(&mut self, now: Duration, received: Received) {
         if let Some(trace) = &mut self.trace {
             trace.push_back(match &received {
-                Received::Secured => TracedFrame::handshake(false, HANDSHAKE),
+                Received::Secured(_) => TracedFrame::handshake(false, HANDSHAKE),
                 Received::Frame(frame) => TracedFrame::new(false, frame),
             });
         }
         match received {
-            Received::Secured => {
+            Received::Secured(_) => {
                 let is_standard = self.wanted() == ChannelKind::Standard;
                 let firmware = self.config.firmware.clone();
                 let Some(connection) = &mut self.connection else { return };

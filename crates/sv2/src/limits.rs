@@ -1,4 +1,5 @@
-//! Every limit of the V2 client in one place, beside those that it shares with V1.
+//! Every limit of V2 in one place, beside those that it shares with V1: those of the client on a
+//! pool, and those of the server on a miner.
 
 use std::time::Duration;
 
@@ -63,6 +64,49 @@ impl Limits {
                 "disconnect and try the next pool",
             ),
             row("wait for the answer, with --single-submit", single, "the next share is sent"),
+        ]
+    }
+}
+
+/// The limits on a V2 miner, when we are the server. All are inclusive.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServerLimits {
+    /// Bytes of a frame's payload. The largest message of a miner, SetupConnection, has 1,292.
+    pub frame: usize,
+    /// Malformed messages on one connection that end it.
+    pub malformed: usize,
+    /// Channels open at a time on one connection.
+    pub channels: usize,
+    /// Answers that wait for a miner to read them. Of jobs, only the newest waits.
+    pub outbox: usize,
+    /// Bytes of a user name.
+    pub user: usize,
+}
+
+impl Default for ServerLimits {
+    fn default() -> Self {
+        let v1 = midstate_stratum::Limits::default();
+        Self {
+            frame: v1.request_line,
+            malformed: v1.malformed_lines,
+            channels: 2048,
+            outbox: v1.server_outbox,
+            user: v1.user,
+        }
+    }
+}
+
+impl ServerLimits {
+    /// Each limit as a row.
+    pub fn rows(&self) -> Vec<LimitRow> {
+        // Taken apart by name, so that a limit without a row does not compile.
+        let Self { frame, malformed, channels, outbox, user } = self;
+        vec![
+            row("frame from a miner", format!("{frame} bytes"), "disconnect"),
+            row("malformed messages of a miner", malformed, "the last of them disconnects"),
+            row("channels on one connection", channels, "a further one is not opened"),
+            row("answers a miner has not read", outbox, "disconnect"),
+            row("user name of a channel", format!("{user} bytes"), "the channel is not opened"),
         ]
     }
 }

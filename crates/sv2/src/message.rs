@@ -11,7 +11,7 @@ use mining_sv2 as mining;
 use crate::secure::Frame;
 
 /// A flag of SetupConnection: we want our jobs with their merkle root, not by group.
-const REQUIRES_STANDARD_JOBS: u32 = 1 << 0;
+pub(crate) const REQUIRES_STANDARD_JOBS: u32 = 1 << 0;
 /// A flag of SetupConnection.Success: the version must not be rolled.
 const REQUIRES_FIXED_VERSION: u32 = 1 << 0;
 /// A flag of SetupConnection.Success: no standard channels.
@@ -123,8 +123,8 @@ pub(crate) struct NewPrevHash {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{name}: its fields do not fit its {length} bytes")]
 pub(crate) struct Malformed {
-    name: &'static str,
-    length: usize,
+    pub(crate) name: &'static str,
+    pub(crate) length: usize,
 }
 
 /// Reads the payload of `frame` as the message type given.
@@ -135,6 +135,7 @@ macro_rules! read {
             .map_err(|_| Malformed { name: $name, length })?
     }};
 }
+pub(crate) use read;
 
 impl Message {
     /// Reads a frame.
@@ -386,21 +387,21 @@ pub(crate) fn submit(share: &Submit<'_>) -> Frame {
 /// A CPU takes any target: the pool's choice is by our hash rate.
 const ANY_TARGET: [u8; 32] = [0xff; 32];
 
-fn frame<T: Serialize + GetSize>(kind: u8, is_for_channel: bool, message: T) -> Frame {
+pub(crate) fn frame<T: Serialize + GetSize>(kind: u8, is_for_channel: bool, message: T) -> Frame {
     let payload = binary_sv2::to_bytes(message).expect("a message of ours has an encoding");
     Frame { extension: 0, is_for_channel, kind, payload }
 }
 
 /// Texts of ours are checked before a connection is made.
-fn short(text: &str) -> Str0255<'_> {
+pub(crate) fn short(text: &str) -> Str0255<'_> {
     text.try_into().expect("at most 255 bytes")
 }
 
 /// Text of the pool, not yet sanitized. Anything that is no UTF-8 is shown as a question mark.
-fn text(bytes: &Str0255<'_>) -> String {
+pub(crate) fn text(bytes: &Str0255<'_>) -> String {
     String::from_utf8_lossy(bytes.as_bytes()).into_owned()
 }
 
-fn target(bytes: [u8; 32]) -> Target {
+pub(crate) fn target(bytes: [u8; 32]) -> Target {
     Target::from_number(U256::from_le_bytes(bytes))
 }

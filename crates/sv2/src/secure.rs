@@ -7,13 +7,13 @@
 use std::fmt;
 
 use noise_sv2::{
-    AEAD_MAC_LEN, INITIATOR_EXPECTED_HANDSHAKE_MESSAGE_SIZE, Initiator, NoiseDecryptor,
-    NoiseEncryptor, NoiseEngine,
+    AEAD_MAC_LEN, ELLSWIFT_ENCODING_SIZE, INITIATOR_EXPECTED_HANDSHAKE_MESSAGE_SIZE, Initiator,
+    NoiseDecryptor, NoiseEncryptor, NoiseEngine, Responder,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use crate::{AuthorityKey, CertificateError, CloseReason};
+use crate::{Authority, AuthorityKey, CertificateError, CloseReason};
 
 /// Bytes of the server's part of the handshake.
 pub(crate) const HANDSHAKE: usize = INITIATOR_EXPECTED_HANDSHAKE_MESSAGE_SIZE;
@@ -39,8 +39,8 @@ pub(crate) struct Frame {
 /// The next thing that the bytes held.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Received {
-    /// The handshake is through.
-    Secured,
+    /// The handshake is through; a server sends these bytes first, a client none.
+    Secured(Vec<u8>),
     Frame(Frame),
 }
 
@@ -55,6 +55,8 @@ pub(crate) struct Secure {
 enum State {
     /// The server's answer is awaited.
     Shaking(Box<Initiator>),
+    /// A miner's first bytes are awaited; with the randomness for the answer.
+    Listening(Box<Responder>, ChaCha20Rng),
     Open {
         seal: NoiseEncryptor,
         open: NoiseDecryptor,
@@ -88,6 +90,18 @@ impl Secure {
         Ok((hello.to_vec(), Self { state: State::Shaking(initiator), input: Vec::new(), limit }))
     }
 
+    /// The server's side: waits for a miner. `limit` bounds a frame's payload.
+    pub(crate) fn listen(authority: &Authority, entropy: [u8; 32], limit: usize) -> Self {
+        let mut random = ChaCha20Rng::from_seed(entropy);
+        let responder = authority.responder(&mut random);
+        Self { state: State::Listening(responder, random), input: Vec::new(), limit }
+    }
+
+    /// The bytes that came and are not used yet.
+    pub(crate) fn unread(&self) -> &[u8] {
+        &self.input
+    }
+
     /// Bytes came.
     pub(crate) fn receive(&mut self, bytes: &[u8]) {
         self.input.extend_from_slice(bytes);
@@ -98,10 +112,12 @@ impl Secure {
         !self.input.is_empty() || matches!(self.state, State::Open { header: Some(_), .. })
     }
 
-    /// The next thing that came whole. `unix` is the date that a certificate is judged by.
+    /// The next thing that came whole. `unix` is the date that a certificate is judged by, or
+    /// carries.
     pub(crate) fn next(&mut self, unix: u32) -> Result<Option<Received>, CloseReason> {
         let next = match &mut self.state {
             State::Shaking(_) => self.finish_handshake(unix),
+            State::Listening(..) => self.answer_handshake(unix),
             State::Open { .. } => self.next_frame(),
             State::Broken => Ok(None),
         };
@@ -125,7 +141,20 @@ impl Secure {
         })?;
         let (seal, open) = NoiseEngine::into_split(engine);
         self.state = State::Open { seal, open, header: None };
-        Ok(Some(Received::Secured))
+        Ok(Some(Received::Secured(Vec::new())))
+    }
+
+    fn answer_handshake(&mut self, unix: u32) -> Result<Option<Received>, CloseReason> {
+        let Some(hello) = self.take(ELLSWIFT_ENCODING_SIZE) else { return Ok(None) };
+        let State::Listening(responder, random) = &mut self.state else { return Ok(None) };
+        let hello = hello.try_into().expect("taken by that size");
+        let from = unix.saturating_sub(Authority::BEFORE);
+        let (answer, engine) = responder
+            .step_1_with_now_rng(hello, from, random)
+            .map_err(|_| CloseReason::Handshake)?;
+        let (seal, open) = NoiseEngine::into_split(engine);
+        self.state = State::Open { seal, open, header: None };
+        Ok(Some(Received::Secured(answer.to_vec())))
     }
 
     fn next_frame(&mut self) -> Result<Option<Received>, CloseReason> {
@@ -198,6 +227,7 @@ impl fmt::Debug for Secure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.state {
             State::Shaking(_) => "shaking",
+            State::Listening(..) => "listening",
             State::Open { .. } => "open",
             State::Broken => "broken",
         };

@@ -18,7 +18,7 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
     ("failover", &["limits"]),
     ("gbt", &["chain", "failover", "limits"]),
     // The exception to "rooms on one floor": the embedded pool speaks the server's side of Stratum.
-    ("pool", &["chain", "limits", "stratum"]),
+    ("pool", &["chain", "limits", "stratum", "sv2"]),
     ("engine", &["chain", "work", "sha256d"]),
     // A class sits at the embedded pool, whose standings are its books.
     ("classroom", &["chain", "limits", "pool", "stratum", "work"]),

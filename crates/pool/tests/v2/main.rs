@@ -1,0 +1,7 @@
+//! The pool's side of Stratum V2, through the public door: a miner in memory, virtual time.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod channels;
+mod limits;
+mod miner;
+mod shares;
