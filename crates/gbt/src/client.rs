@@ -15,6 +15,7 @@ mod blocks;
 mod config;
 mod event;
 mod node;
+mod refusals;
 mod sources;
 mod supply;
 mod waiting;
@@ -33,8 +34,9 @@ pub use self::config::{Config, LongPolling};
 use self::event::Events;
 pub use self::event::{Fatal, NodeEvent, NodeNews, NodeState, NotSent, Request};
 use self::node::{Node, Phase};
+use self::refusals::Rest;
 use self::supply::{Candidate, Standstill};
-use crate::limits::{CALL_TIMEOUT, HURRY, POLL, SLOW};
+use crate::limits::{CALL_TIMEOUT, HURRY, SLOW};
 use crate::rpc::{Answer, BlockVerdict, Call, ChainInfo, HeaderInfo, NoAnswer, RpcError, code};
 use crate::spool::{SpooledBlock, cure};
 use crate::{Recurring, Work};
@@ -97,6 +99,8 @@ pub struct Client {
     held: bool,
     /// Nothing is handed out before.
     pace_until: Duration,
+    /// Nothing of some work is handed out before.
+    rest: Option<Rest>,
     /// A block of ours builds on this tip: more on the same tip would only compete with it.
     solved_tip: Option<Hash256>,
     /// The same, and since when it is waited for to move.
@@ -137,6 +141,7 @@ impl Client {
             works: Vec::new(),
             held: false,
             pace_until: Duration::ZERO,
+            rest: None,
             solved_tip: None,
             standstill: Standstill::default(),
             full_told: false,
@@ -177,7 +182,7 @@ impl Client {
         let wanted = (0..self.nodes.len()).filter(|&index| self.failover.is_wanted(index));
         let asked = wanted.map(|index| &self.nodes[index]).filter(|node| !node.waits());
         let fetching = asked.filter_map(|node| node.wake_at).min();
-        let held = self.held.then_some(self.pace_until).filter(|_| !self.blocks.is_full());
+        let held = self.held.then(|| self.offer_at()).filter(|_| !self.blocks.is_full());
         let wanted = [
             fetching,
             held,
@@ -243,11 +248,16 @@ impl Client {
             }
             Purpose::Submit(hash) => {
                 let verdict = outcome.and_then(|answer| BlockVerdict::from_answer(&answer));
-                if verdict == Ok(BlockVerdict::Accepted) {
-                    self.failover.accepted(node);
-                }
                 let tip = self.tip_height();
+                let is_accepted = verdict == Ok(BlockVerdict::Accepted);
+                let refusal = refusals::is_for_good(&verdict).map(str::to_owned);
+                let found_on = self.blocks.found_on(hash);
                 self.blocks.handle_submitted(now, node, hash, verdict, tip, &mut self.events);
+                match refusal.zip(found_on) {
+                    Some((why, tip)) => self.handle_refused(now, node, tip, &why),
+                    None if is_accepted => self.handle_accepted(node),
+                    None => {}
+                }
                 self.look_back_at_way(now, node, sent_at);
                 self.look_after_block(now, node);
             }
@@ -421,12 +431,12 @@ impl Client {
     /// Does what is due.
     fn drive(&mut self, now: Duration) {
         self.give_up_waiting(now);
-        if self.blocks.take_refusal() {
-            // Our block was no good, so the tip is free again. But what made it bad may still be
-            // there, and on regtest the next one is a millisecond away: no hurry.
+        if let Some(tip) = self.blocks.take_refusal()
+            && self.solved_tip == Some(tip)
+        {
+            // Our block was no good, so the tip is free again.
             self.solved_tip = None;
             self.held = true;
-            self.pace_until = self.pace_until.max(now + POLL);
             self.nodes[self.active].wake_at = Some(now);
         }
         if !self.finishing {

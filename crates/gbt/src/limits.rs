@@ -43,6 +43,8 @@ limits! {
     // Trouble, and the way back.
     pub(crate) NODE_RETRIES: [u64; 4] = [1, 2, 5, 10], "waits after failures", "asked again";
     pub(crate) RECHECK: Duration = s(10), "a healthy node not mined at", "asked again";
+    pub(crate) REFUSED: u32 = 3, "our blocks in a row it does not take", "it has failed";
+    pub(crate) REFUSED_PAUSES: [u64; 4] = [5, 10, 20, 30], "pauses after those", "mined at again";
     // Which chain it is on.
     pub(crate) SURE_FOR: Duration = ms(100), "its word on its chain", "asked for before a block";
     pub(crate) PATIENCE: Duration = s(1), "the wait for that word", "the block is sent anyhow";

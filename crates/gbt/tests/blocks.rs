@@ -516,7 +516,7 @@ fn rule_16_the_last_64_blocks_that_were_let_go_of_are_known() {
             }
         }
         world.job = None;
-        world.pass(6);
+        world.pass(31);
     }
     assert_eq!(world.sent.len(), 65);
     // The spool was read before their files were renamed.

@@ -128,7 +128,8 @@ fn rule_21_no_answer_to_a_block_stops_work_silently() {
         assert!((15..=21).contains(&found), "{says}: {found}");
         let each = world.sent.len() / found;
         assert!(each <= 6, "{says}: {found} blocks were sent {} times", world.sent.len());
-        assert_eq!(world.warnings().len(), 1, "{says}: {:?}", world.warnings());
+        assert_eq!(world.warnings().len(), 2, "{says}: {:?}", world.warnings());
+        assert!(world.warnings()[1].contains("took none of our last 3 blocks"));
         // And all is well again.
         world.cores[0].submit_says = None;
         world.pass(130);

@@ -303,6 +303,15 @@ impl Block {
         format!("{}; {place}", words.as_deref().unwrap_or("the node has not answered"))
     }
 
+    /// Why the node's tip does not move to it.
+    pub(super) fn why_not_tip(&self, node: usize) -> String {
+        let unsaid = match self.troubles[node].took {
+            Some(_) => "it says that it has the block, and its tip does not move to it",
+            None => "it has not answered; is it overloaded, or short of RPC threads?",
+        };
+        self.words_of(node).unwrap_or_else(|| unsaid.to_owned())
+    }
+
     fn words_of(&self, node: usize) -> Option<String> {
         let words = match &self.deliveries[node] {
             Delivery::Barred => "the node is on another chain",

@@ -28,6 +28,7 @@ use midstate_chain::{Hash256, Verdict};
 
 use super::block::{Block, Delivery, Place, Standing, Trouble, pause};
 use super::node::Vain;
+use super::refusals::is_for_good;
 use super::{Events, NodeNews};
 use crate::causes::{self, NO_PARENT};
 use crate::limits::{BURIED, KEPT, MAX_BLOCKS, MAX_GONE};
@@ -66,8 +67,8 @@ pub(super) struct Blocks {
     barred: Vec<bool>,
     blocks: Vec<Block>,
     ledger: Ledger,
-    /// A block of this run was refused since last asked.
-    refusal: bool,
+    /// The tip of a block of this run that was refused by all since last asked.
+    refusal: Option<Hash256>,
     /// One per node: its words that were no verdict.
     told: Vec<Changing>,
     /// One per node: blocks do not reach it, and that has been told.
@@ -87,7 +88,7 @@ impl Blocks {
         let (barred, away) = (vec![false; nodes], vec![false; nodes]);
         let told = vec![Changing::default(); nodes];
         let lost = vec![None; nodes];
-        Self { barred, blocks, ledger, refusal: false, told, away, lost, gone, known: None }
+        Self { barred, blocks, ledger, refusal: None, told, away, lost, gone, known: None }
     }
 
     pub(super) fn ledger(&self) -> Ledger {
@@ -312,8 +313,23 @@ impl Blocks {
         self.of_this_run().all(Block::is_settled)
     }
 
-    pub(super) fn take_refusal(&mut self) -> bool {
-        std::mem::take(&mut self.refusal)
+    pub(super) fn take_refusal(&mut self) -> Option<Hash256> {
+        self.refusal.take()
+    }
+
+    /// The tip on which this block of this run was found.
+    pub(super) fn found_on(&self, hash: Hash256) -> Option<Hash256> {
+        self.find(hash).filter(|block| !block.replayed).map(|block| block.spooled.prev_hash)
+    }
+
+    /// Why a tip does not move to a block of this run at this node, if no refusal says so.
+    pub(super) fn why_not_on(&self, node: usize, tip: Hash256) -> Option<String> {
+        let on_tip = || self.of_this_run().filter(|block| block.spooled.prev_hash == tip);
+        let is_refused = |block: &Block| matches!(block.deliveries[node], Delivery::Refused(_));
+        match on_tip().any(is_refused) {
+            true => None,
+            false => on_tip().last().map(|block| block.why_not_tip(node)),
+        }
     }
 
     /// `submitblock` was answered, or not.
@@ -328,6 +344,7 @@ impl Blocks {
     ) {
         let lacks_parent = verdict == Ok(BlockVerdict::Refused(NO_PARENT.to_owned()));
         let follows = lacks_parent && self.brings_parent(now, node, hash);
+        let refusal = is_for_good(&verdict).map(str::to_owned);
         let Some(block) = self.blocks.iter_mut().find(|block| block.spooled.hash == hash) else {
             return;
         };
@@ -380,6 +397,30 @@ impl Blocks {
             None => {}
         }
         self.settle(now, hash, events);
+        if let Some(why) = refusal {
+            self.tell_refusal(now, node, hash, &why, events);
+        }
+    }
+
+    /// Tells that one node refuses a block that is still another one's to take, or was taken there.
+    fn tell_refusal(
+        &mut self,
+        now: Duration,
+        node: usize,
+        hash: Hash256,
+        why: &str,
+        events: &mut Events,
+    ) {
+        let Some(standing) = self.find(hash).map(|block| block.standing) else { return };
+        if self.told[node].is_news(now, why) {
+            let others = match standing {
+                Some(Standing::Accepted) => "another node has it",
+                _ => "another node may take it",
+            };
+            let words = causes::refusal_in_words(why);
+            let words = format!("the node refuses block {hash}: {words}; {others}");
+            events.push(node, NodeNews::Warning(words));
+        }
     }
 
     /// Tells a node's word that is no verdict.
@@ -553,7 +594,9 @@ impl Blocks {
         let outcome = block.outcome(standing.into(), was, reason, latency);
         events.push(node, NodeNews::Block(outcome));
         if standing == Standing::Rejected {
-            self.refusal |= !block.replayed;
+            if !block.replayed {
+                self.refusal = Some(block.spooled.prev_hash);
+            }
             self.let_go(hash);
             events.push(node, NodeNews::Unspool { hash, refused: true });
         }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use midstate_chain::Hash256;
 
+use super::refusals::Refusals;
 use crate::Lateness;
 use crate::limits::{
     ASK_AGAIN, LEFT_BEHIND, LONGPOLL_REST, MAX_BREAKS, NODE_RETRIES, PATIENCE, SURE_FOR,
@@ -38,6 +39,8 @@ pub(super) struct Node {
     pub(super) heard_at: Duration,
     /// That it does not answer was told, and it has given no work since.
     pub(super) is_silent: bool,
+    /// The blocks in a row that it has not taken.
+    pub(super) refusals: Refusals,
     /// Why it refused our proposal, until it takes one.
     pub(super) refused_for: Option<String>,
     /// It did not take our last proposal: to give templates is not enough to give work.
@@ -49,6 +52,8 @@ pub(super) struct Node {
     /// A connection broke: it may have been restarted since, and have forgotten what it had not
     /// yet written to disk.
     pub(super) doubtful: bool,
+    /// Templates in a row on a tip that is behind that of the node that gives the work.
+    pub(super) behind: u32,
     /// That of its last template.
     pub(super) tip: Option<Hash256>,
     /// Gave work before.
@@ -159,11 +164,13 @@ impl Node {
             vain: None,
             heard_at: now,
             is_silent: false,
+            refusals: Refusals::default(),
             refused_for: None,
             fails_checks: false,
             held: None,
             failures: 0,
             doubtful: false,
+            behind: 0,
             tip: None,
             was_connected: false,
             script: Vec::new(),
@@ -253,7 +260,8 @@ impl Node {
 
     /// Why it gives no work, as it was told last. `None` while it does.
     pub(super) fn trouble(&self) -> Option<&str> {
-        self.said.as_deref().or(self.refused_for.as_deref())
+        let said = self.said.as_deref().or(self.refused_for.as_deref());
+        said.or_else(|| self.refusals.trouble())
     }
 }
 

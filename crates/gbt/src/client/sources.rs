@@ -240,6 +240,10 @@ impl Client {
 
     fn activate(&mut self, now: Duration, index: usize) {
         let reason = match index < self.active {
+            true if self.failover.owes(index) => {
+                "it has given work without trouble, so that our blocks are tried there again"
+                    .to_owned()
+            }
             true => "it has answered again for long enough".to_owned(),
             false => self.troubles_above(index),
         };

@@ -137,6 +137,7 @@ impl Client {
         if is_new {
             self.blocks.hurry_on(now, index, tip);
         }
+        self.look_at_refusals(now, index, tip, is_new);
     }
 
     /// Whether our block on this tip has come to nothing: the node has had it for a while, and
@@ -149,6 +150,7 @@ impl Client {
     /// The tip is mined on again.
     fn end_standstill(&mut self, now: Duration, tip: Hash256) {
         let answered = !self.blocks.is_unanswered(now, self.active, tip);
+        let why = self.blocks.why_not_on(self.active, tip);
         // It may have said yes. Does it have the block?
         self.blocks.recheck_on(now, self.active, tip);
         self.solved_tip = None;
@@ -161,6 +163,9 @@ impl Client {
             let words =
                 format!("{words}: it still offers work on the block before it; mining that work");
             self.events.push(self.active, NodeNews::Warning(words));
+        }
+        if let Some(words) = why {
+            self.takes_none(now, self.active, &words);
         }
     }
 
@@ -210,7 +215,10 @@ impl Client {
             self.nodes[index].wake_at = Some(now + RECHECK);
             return self.check(now, index, template);
         }
-        if !self.is_behind(index, &template) {
+        if self.is_behind(index, &template) {
+            self.stays_behind(now, index);
+        } else {
+            self.nodes[index].behind = 0;
             self.failover.job(index);
             if index != self.active {
                 self.serves(now, index);
@@ -252,6 +260,15 @@ impl Client {
     fn is_behind(&self, index: usize, template: &Template) -> bool {
         let is_served = self.failover.active() == Some(self.active) && index != self.active;
         is_served && self.tip_height().is_some_and(|height| template.height <= height)
+    }
+
+    /// The node's work would be for nothing. One that stays so is not returned to.
+    fn stays_behind(&mut self, now: Duration, index: usize) {
+        let node = &mut self.nodes[index];
+        node.behind += 1;
+        if node.behind > 1 {
+            self.failover.failed(now, index, Failure::Passing);
+        }
     }
 
     /// When to ask for the next template, and how to be told sooner.
@@ -494,7 +511,7 @@ impl Client {
     /// Hands out the newest work when it is time, unless a block of ours is already on its way to
     /// the same tip, or too many are on their way.
     pub(super) fn offer(&mut self, now: Duration) {
-        if !self.held || now < self.pace_until {
+        if !self.held || now < self.offer_at() {
             return;
         }
         if self.blocks.is_full() {

@@ -31,6 +31,8 @@ const FAULTS: &[Fault] = &[
     Fault { name: "rule 20: both of two nodes come and go", play: both_come_and_go },
     Fault { name: "rule 21: answers that say nothing", play: strange_answers },
     Fault { name: "rule 24: a node of another chain takes the place", play: swapped },
+    Fault { name: "i8: a node forgets our blocks, seen or unseen", play: forgets },
+    Fault { name: "rule 2: the first of two nodes takes no block", play: takes_none },
 ];
 
 #[test]
@@ -210,5 +212,56 @@ fn swapped(seed: u64) {
     world.pass(200);
     assert_eq!(world.servers[first].core.seen("submitblock"), 0);
     assert_eq!(world.servers[first].core.seen("proposal"), 0);
+    world.check(20);
+}
+
+/// A node alone, so that no block comes back but from us.
+fn forgets(seed: u64) {
+    let mut world = World::new(seed);
+    let server = world.server(Core::new(), 16);
+    world.miner(&[server], LongPolling::Auto);
+    for _ in 0..12 {
+        let up = world.random(30);
+        world.pass(up);
+        let how = world.random(4);
+        let kept = world.random(1 + world.servers[server].core.height() as u64) as usize;
+        let core = &mut world.servers[server].core;
+        // What is buried deep is on its disk.
+        let kept = kept.max(core.height().saturating_sub(20));
+        for hash in core.best.split_off(1 + kept) {
+            core.blocks.remove(&hash);
+        }
+        world.servers[server].is_down = how == 2;
+        if how > 0 {
+            world.break_connections(server);
+        }
+        let down = world.random(20);
+        world.pass(if how == 2 { down } else { 0 });
+        world.servers[server].is_down = false;
+    }
+    world.check(20);
+    let (height, found) = (world.servers[server].core.height(), world.miners[0].found);
+    assert_eq!(height, found, "a block of ours beside a block of ours");
+}
+
+/// They do not relay: the second one has nothing but our blocks.
+fn takes_none(seed: u64) {
+    let mut world = World::new(seed);
+    let answers = [json!("bad-cb-height"), json!("inconclusive"), json!(null), json!({"x": 1})];
+    let answer = answers[world.random(5) as usize].clone();
+    world.relays = false;
+    let first = world.server(Core { submit_says: Some(answer), ..Core::new() }, 16);
+    let second = world.server(Core::new(), 4);
+    world.miner(&[first, second], LongPolling::Auto);
+    world.pass(120);
+    let active = world
+        .events(0)
+        .filter(|event| matches!(event.what, NodeNews::Node { state: NodeState::Active, .. }));
+    let active: Vec<_> = active.map(|event| event.node).collect();
+    assert_eq!(active, [1]);
+    let before = world.servers[second].core.height();
+    let up = 60 + world.random(60);
+    world.pass(up);
+    assert!(world.servers[second].core.height() >= before + 10);
     world.check(20);
 }

@@ -75,6 +75,8 @@ pub(crate) struct World {
     pub(crate) miners: Vec<Miner>,
     /// Each miner takes so many times longer for a block.
     pub(crate) pace: u32,
+    /// Nodes tell each other of their blocks.
+    pub(crate) relays: bool,
     state: u64,
 }
 
@@ -82,7 +84,7 @@ impl World {
     pub(crate) fn new(seed: u64) -> Self {
         let state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let now = Duration::from_secs(1000);
-        Self { now, servers: Vec::new(), miners: Vec::new(), pace: 1, state }
+        Self { now, servers: Vec::new(), miners: Vec::new(), pace: 1, relays: true, state }
     }
 
     /// From 1 to `below`.
@@ -228,6 +230,9 @@ impl World {
 
     /// Nodes of one chain that are up tell each other of their blocks. Whether there was news.
     fn relay(&mut self) -> bool {
+        if !self.relays {
+            return false;
+        }
         let up: Vec<_> = (0..self.servers.len()).filter(|&at| !self.servers[at].is_down).collect();
         let height = |world: &Self, at: usize| world.servers[at].core.height();
         let Some(&best) = up.iter().max_by_key(|&&at| height(self, at)) else { return false };

@@ -1,0 +1,168 @@
+//! Blocks that a node does not take, in a row, and the consequences.
+//!
+//! **Rule: a node that takes none of our blocks is not mined at while another one is there.** Its
+//! words do not matter, nor whether it refuses a block, says yes to it and does not have it, or
+//! says nothing: only a block that it takes ends the row. After [`REFUSED`] blocks in a row the
+//! user is told once, and the node counts as one that fails. Where there is no other node, mining
+//! goes on after pauses that grow.
+//!
+//! A refused block says something about the tip, too: the same tip is not mined on for some
+//! seconds, as on regtest the next block is a millisecond away. Another tip is mined on at once.
+
+use std::time::Duration;
+
+use midstate_chain::Hash256;
+use midstate_failover::Failure;
+
+use super::{Client, Given, NodeNews};
+use crate::causes;
+use crate::limits::{POLL, REFUSED, REFUSED_PAUSES};
+use crate::rpc::{BlockVerdict, RpcError, code};
+
+/// The parent of the block is invalid by now. That may be luck: somebody has taken the tip back.
+const TIP_TAKEN_BACK: &str = "bad-prevblk";
+
+/// The row at one node.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    count: u32,
+    /// What was told of it, once the row is long enough.
+    told: Option<String>,
+    /// It said yes to a block, and no template of another tip has come since.
+    has_promised: bool,
+    /// The tip and the words of a refusal that counts if the node still gives work on that tip.
+    on_trial: Option<(Hash256, String)>,
+}
+
+impl Refusals {
+    /// That the node takes no block, once that was told.
+    pub(super) fn trouble(&self) -> Option<&str> {
+        self.told.as_deref()
+    }
+}
+
+/// Work that is not hashed before a time.
+#[derive(Debug)]
+pub(super) struct Rest {
+    node: usize,
+    /// `None`: all work of the node.
+    tip: Option<Hash256>,
+    until: Duration,
+}
+
+/// The words of a refusal that is for good.
+pub(super) fn is_for_good(verdict: &Result<BlockVerdict, RpcError>) -> Option<&str> {
+    match verdict {
+        Ok(BlockVerdict::Refused(reason)) if !causes::may_pass(reason) => Some(reason),
+        Err(RpcError::Node { code: code::DESERIALIZATION, message }) => Some(message),
+        _ => None,
+    }
+}
+
+impl Client {
+    /// The node has refused a block of ours on this tip for good.
+    pub(super) fn handle_refused(&mut self, now: Duration, index: usize, tip: Hash256, why: &str) {
+        match why == TIP_TAKEN_BACK {
+            true => self.nodes[index].refusals.on_trial = Some((tip, why.to_owned())),
+            false => self.takes_none(now, index, &in_words(why)),
+        }
+        if index == self.active {
+            let (tip, pause) = match self.nodes[index].refusals.count.checked_sub(REFUSED) {
+                None => (Some(tip), POLL),
+                Some(more) => {
+                    let pause = REFUSED_PAUSES[(more as usize).min(REFUSED_PAUSES.len() - 1)];
+                    (None, Duration::from_secs(pause))
+                }
+            };
+            self.rest = Some(Rest { node: index, tip, until: now + pause });
+        }
+    }
+
+    /// The node has said yes to a block of ours. One that gives the work has yet to build on it.
+    pub(super) fn handle_accepted(&mut self, index: usize) {
+        self.nodes[index].refusals.has_promised = true;
+        if index != self.active {
+            self.takes_blocks(index);
+        }
+    }
+
+    /// The node's template is on this tip, which may be another one than before.
+    pub(super) fn look_at_refusals(
+        &mut self,
+        now: Duration,
+        index: usize,
+        tip: Hash256,
+        has_moved: bool,
+    ) {
+        let refusals = &mut self.nodes[index].refusals;
+        let on_trial = refusals.on_trial.take().filter(|(refused_on, _)| *refused_on == tip);
+        if has_moved && (refusals.has_promised || self.blocks.origin(tip).is_some()) {
+            self.takes_blocks(index);
+        }
+        if let Some((_, why)) = on_trial {
+            self.takes_none(now, index, &in_words(&why));
+        }
+    }
+
+    fn takes_blocks(&mut self, index: usize) {
+        self.nodes[index].refusals = Refusals::default();
+        self.failover.accepted(index);
+    }
+
+    /// The node has not taken a block of ours.
+    pub(super) fn takes_none(&mut self, now: Duration, index: usize, words: &str) {
+        let is_alone = self.nodes.len() == 1;
+        let refusals = &mut self.nodes[index].refusals;
+        refusals.has_promised = false;
+        refusals.count += 1;
+        if refusals.count < REFUSED {
+            return;
+        }
+        if refusals.told.is_none() {
+            let then = match index == self.active {
+                true if is_alone => {
+                    "no other node is on the list; the pauses before our next blocks grow"
+                }
+                true => "it counts as a node that fails",
+                false => "the other nodes get our blocks all the same",
+            };
+            let trouble =
+                format!("the node took none of our last {REFUSED} blocks; its last words: {words}");
+            self.events.push(index, NodeNews::Warning(format!("{trouble}; {then}")));
+            refusals.told = Some(trouble);
+        }
+        if self.failover.is_wanted(index) {
+            let how = match index == self.active {
+                true => Failure::Worthless,
+                // It is not returned to while it goes on so.
+                false => Failure::Passing,
+            };
+            self.failover.failed(now, index, how);
+            // It goes on to give work, which is better than none.
+            self.nodes[index].wake_at = Some(now);
+        }
+    }
+
+    /// When the newest work may be handed out.
+    pub(super) fn offer_at(&self) -> Duration {
+        let applies = |rest: &&Rest| {
+            self.works.last().is_some_and(|Given { node, work }| {
+                let is_on = |tip| work.template().prev_hash == tip;
+                *node == rest.node && rest.tip.is_none_or(is_on)
+            })
+        };
+        let rest = self.rest.as_ref().filter(applies);
+        rest.map_or(self.pace_until, |rest| self.pace_until.max(rest.until))
+    }
+}
+
+/// The node's reason with a likely cause.
+fn in_words(why: &str) -> String {
+    match causes::cause(why) {
+        Some(_) => causes::refusal_in_words(why),
+        None => format!(
+            "{why}; likely cause: the node judges blocks by other rules than those of its \
+             templates, or something between us changes blocks on their way"
+        ),
+    }
+}
