@@ -32,6 +32,9 @@ pub(crate) struct Trouble {
     /// The pool's own words before it let us in, and when it said them last: a pool that is full
     /// says so, and hangs up. The same words again and again do not all come here.
     said: Option<(Duration, String)>,
+    /// The last warning since it let us in, while it has sent no work: of a job that cannot be
+    /// mined, perhaps.
+    warned: Option<String>,
 }
 
 /// So long a pool's words stand for those of the next connections, too.
@@ -39,7 +42,7 @@ const WORDS_HOLD: Duration = Duration::from_secs(30);
 
 impl Trouble {
     pub(crate) fn new(now: Duration) -> Self {
-        Self { since: now, stage: None, last: None, said: None }
+        Self { since: now, stage: None, last: None, said: None, warned: None }
     }
 
     /// A seat told something.
@@ -51,6 +54,12 @@ impl Trouble {
             SeatNews::Happened(Happened::Remark(Remark::Message { text })) => {
                 if self.stage < Some(Stage::LetIn) {
                     self.said = Some((now, text.clone()));
+                }
+                return;
+            }
+            SeatNews::Happened(Happened::Remark(Remark::Warning { text })) => {
+                if self.stage == Some(Stage::LetIn) {
+                    self.warned = Some(text.clone());
                 }
                 return;
             }
@@ -80,6 +89,7 @@ impl Trouble {
         }
         if self.stage != Some(stage) {
             (self.stage, self.since) = (Some(stage), now);
+            self.warned = None;
         }
     }
 
@@ -101,7 +111,13 @@ impl Trouble {
             Stage::Connected => {
                 format!("it took our connection and has said nothing useful for {seconds} s")
             }
-            Stage::LetIn => format!("it let us in but has sent no work for {seconds} s"),
+            Stage::LetIn => match &self.warned {
+                None => format!("it let us in but has sent no work for {seconds} s"),
+                Some(warning) => format!(
+                    "it let us in but has sent no work that can be done for {seconds} s; the last \
+                     warning: {warning}"
+                ),
+            },
             Stage::Working => "it has not yet worked without trouble for long enough".to_owned(),
         }
     }
@@ -162,6 +178,30 @@ mod tests {
             trouble.note(seconds(4), &news);
         }
         assert_eq!(words(&trouble), "hung up");
+    }
+
+    #[test]
+    fn rule_5_the_reason_has_the_warning_about_work_that_cannot_be_done() {
+        let seconds = Duration::from_secs;
+        let state = |state| SeatNews::Happened(Happened::State { state, reason: None });
+        let warn = |text: &str| SeatNews::Happened(Happened::warning(text));
+        let words = |trouble: &Trouble, now| trouble.words(seconds(now), seconds(10));
+        let mut trouble = Trouble::new(seconds(0));
+        for news in
+            [state(LinkState::Connected), warn("not encrypted"), state(LinkState::Authorized)]
+        {
+            trouble.note(seconds(1), &news);
+        }
+        assert_eq!(words(&trouble, 11), "it let us in but has sent no work for 10 s");
+        trouble.note(seconds(2), &warn("refused a job: coinb1 is no hex"));
+        let told = words(&trouble, 11);
+        assert!(told.contains("no work that can be done for 10 s"), "{told}");
+        assert!(told.ends_with("the last warning: refused a job: coinb1 is no hex"), "{told}");
+        // Of the next connection it says nothing.
+        trouble.note(seconds(12), &SeatNews::Failed(Failure::Passing, "hung up".to_owned()));
+        trouble.note(seconds(12), &state(LinkState::Connected));
+        trouble.note(seconds(12), &state(LinkState::Authorized));
+        assert_eq!(words(&trouble, 30), "it let us in but has sent no work for 18 s");
     }
 
     #[test]
