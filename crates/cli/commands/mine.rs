@@ -130,8 +130,9 @@ impl FromStr for Server {
 }
 
 /// The URLs of both kinds of servers.
-const EITHER: &str = "stratum+tcp://HOST:PORT or stratum+tls://HOST:PORT for a pool, \
-                      http://HOST:PORT or https://HOST:PORT for a node";
+const EITHER: &str = "stratum+tcp://HOST:PORT, stratum+tls://HOST:PORT or \
+                      stratum2+tcp://HOST:PORT/AUTHORITYKEY for a pool, http://HOST:PORT or \
+                      https://HOST:PORT for a node";
 
 pub(crate) fn run(mut args: Args, out: &mut Output) -> Result<(), Failure> {
     if args.print_limits {

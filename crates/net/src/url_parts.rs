@@ -63,8 +63,11 @@ pub enum WrongPart {
     /// `stratum+tcp:host:port`.
     #[error("the URL has no // behind its scheme and colon")]
     Slashes,
-    /// Two URLs with a comma between them.
-    #[error("the URL has a comma: name each server with an -o of its own, the best one first")]
+    /// Two URLs with a comma or a semicolon between them.
+    #[error(
+        "the URL has a comma or a semicolon: name each server with an -o of its own, the best one \
+         first"
+    )]
     Comma,
     /// An IPv6 address without brackets.
     #[error("the host in the URL has several colons: write an IPv6 address in brackets, [::1]")]
@@ -149,11 +152,16 @@ impl<'a> Parts<'a> {
         let (login, rest) = split_login(rest)?;
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, rest) = rest.split_at(end);
-        if text.contains(',') && login.is_none_or(|login| !login.contains(',')) {
+        let is_list = |text: &str| text.contains([',', ';']);
+        if is_list(authority) || text.contains(',') && login.is_none_or(|login| !is_list(login)) {
             return Err(WrongPart::Comma);
         }
         let behind_scheme = authority.split_once(':').filter(|(word, _)| KNOWN.contains(word));
-        if scheme.is_none() && behind_scheme.is_some_and(|(_, rest)| rest.contains(':')) {
+        let lacks_slashes = |(_, port): (&str, &str)| {
+            port.contains(':')
+                || port.is_empty() && rest.starts_with('/') && !rest.starts_with("//")
+        };
+        if scheme.is_none() && behind_scheme.is_some_and(lacks_slashes) {
             return Err(WrongPart::Slashes);
         }
         if scheme.is_none() && login.is_none() && rest.starts_with("//") {
@@ -379,6 +387,10 @@ mod tests {
             ("http:127.0.0.1:8332", WrongPart::Slashes),
             ("x://a:1,x://b:2", WrongPart::Comma),
             ("a:1,b:2", WrongPart::Comma),
+            ("a:1;b:2", WrongPart::Comma),
+            ("x://a:1;", WrongPart::Comma),
+            ("http:/127.0.0.1:8332", WrongPart::Slashes),
+            ("stratum+tcp:/h:1", WrongPart::Slashes),
             ("x://127.0.0.1.:1", WrongPart::Ipv4),
             ("x://256.256.256.256:1", WrongPart::Ipv4),
             ("x://1.2.3:1", WrongPart::Ipv4),
@@ -398,6 +410,8 @@ mod tests {
         // A password may hold a comma; a name may begin with a number or end in a dot.
         for text in [
             "x://me:a,b@h:1",
+            "x://me:a;b@h:1",
+            "http:8332/",
             "x://1pool.example:1",
             "x://pool.example.:1",
             "tcp:1",

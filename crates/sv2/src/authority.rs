@@ -27,13 +27,13 @@ pub enum AuthorityKeyError {
     #[error("holds characters that Base58 does not have")]
     Base58,
     /// Too short or too long.
-    #[error("has {0} bytes, expected were 38: two of version, 32 of key, four of checksum")]
+    #[error("has {0} bytes instead of 38: two of version, 32 of key, four of checksum")]
     Length(usize),
     /// The version is not 1.
-    #[error("has version {0}, expected was 1")]
+    #[error("has version {0} instead of 1")]
     Version(u16),
     /// A typing mistake, most likely.
-    #[error("its checksum is wrong: a character is mistyped or missing")]
+    #[error("has a wrong checksum: a character is mistyped or missing")]
     Checksum,
     /// No point of the curve has that coordinate.
     #[error("is no key: no point of the curve has this coordinate")]
