@@ -181,6 +181,7 @@ impl Problem {
                     | CloseReason::Silent(_)
                     | CloseReason::LineUnfinished(_)
             ),
+            Self::ClosedV2(reason) => !pool_v2::is_explained(reason),
             _ => false,
         }
     }

@@ -46,6 +46,8 @@ pub(crate) enum Spoken {
 pub(crate) enum Wanted {
     /// A pool.
     Stratum,
+    /// A pool of Stratum V2.
+    StratumV2,
     /// A node's RPC port.
     Http,
 }
@@ -190,6 +192,16 @@ impl Spoken {
     }
 }
 
+/// Whether these bytes are no part of the answer of a Stratum V2 server, which is as good as
+/// random: another protocol, or text.
+pub(crate) fn is_no_noise(first: &[u8]) -> bool {
+    let is_readable = |byte: &&u8| matches!(byte, b' '..=b'~' | b'\t'..=b'\r');
+    let readable = first.iter().filter(is_readable).count();
+    let is_text = first.len() >= 8 && readable * 10 >= first.len() * 9;
+    let is_named = spoken(first).is_some_and(Spoken::is_certain);
+    !(first.len() >= 64 && is_random(first)) && (is_named || is_text)
+}
+
 /// A sentence that names the protocol of a server which does not speak the one asked for, with the
 /// cure; `None` where the bytes are as they should be.
 pub(crate) fn sentence(first: &[u8], asked: Asked<'_>) -> Option<String> {
@@ -203,10 +215,13 @@ pub(crate) fn sentence(first: &[u8], asked: Asked<'_>) -> Option<String> {
         (_, Wanted::Http) if matches!(spoken, Spoken::Http | Spoken::HttpAboutTls) => {
             return None;
         }
+        (_, Wanted::StratumV2) if first.len() >= 64 && is_random(first) => return None,
         (_, Wanted::Stratum) => "Stratum",
+        (_, Wanted::StratumV2) => "Stratum V2",
         (_, Wanted::Http) => "HTTP",
     };
     let what = match spoken {
+        Spoken::JsonLines if wanted == Wanted::StratumV2 => "it looks like Stratum V1".to_owned(),
         Spoken::JsonLines if layer == Layer::InTls => "it looks like Stratum".to_owned(),
         Spoken::JsonLines => "it looks like Stratum in plain text".to_owned(),
         Spoken::Http => "it looks like HTTP, a web server's or a node's".to_owned(),
@@ -242,18 +257,22 @@ fn cure(spoken: Spoken, asked: Asked<'_>) -> String {
         (Spoken::JsonLines, _) if layer == Layer::InTls => format!("write stratum+tls://{at}"),
         (Spoken::JsonLines, _) => format!("write stratum+tcp://{at}"),
         (Spoken::Tls, Wanted::Stratum) => format!("write stratum+tls://{at}"),
+        (Spoken::Tls, Wanted::StratumV2) => format!(
+            "Stratum V2 has an encryption of its own; a pool of Stratum V1 with TLS is \
+             stratum+tls://{at}"
+        ),
         (Spoken::Tls | Spoken::HttpAboutTls, Wanted::Http) => format!("write https://{at}"),
-        (Spoken::HttpAboutTls, Wanted::Stratum) => format!(
+        (Spoken::HttpAboutTls, Wanted::Stratum | Wanted::StratumV2) => format!(
             "write https://{at} with --address ADDR if a node is behind it; a pool's Stratum port \
              is another one"
         ),
         (Spoken::Http2, Wanted::Http) => ONLY_HTTP_1.to_owned(),
         // Below TLS it spoke without.
         (Spoken::Http, Wanted::Http) => format!("write http://{at}"),
-        (Spoken::Http2, Wanted::Stratum) => format!(
+        (Spoken::Http2, Wanted::Stratum | Wanted::StratumV2) => format!(
             "a pool's Stratum port is another than that of its web page: {stratum}://HOST:PORT"
         ),
-        (Spoken::Http, Wanted::Stratum) => format!(
+        (Spoken::Http, Wanted::Stratum | Wanted::StratumV2) => format!(
             "write {}://{at} with --address ADDR if it is a Bitcoin node; a pool's Stratum port \
              is another than that of its web page",
             // Below TLS it spoke without.
@@ -268,6 +287,9 @@ fn cure(spoken: Spoken, asked: Asked<'_>) -> String {
         }
         (Spoken::Named(_) | Spoken::Unknown, Wanted::Stratum) => {
             format!("write the pool's Stratum port: {stratum}://HOST:PORT")
+        }
+        (Spoken::Named(_) | Spoken::Unknown, Wanted::StratumV2) => {
+            "write the pool's Stratum V2 port: stratum2+tcp://HOST:PORT/KEY".to_owned()
         }
         (Spoken::Named(_) | Spoken::Unknown, Wanted::Http) => {
             format!("write the node's RPC port: {http}://HOST:PORT")
@@ -286,7 +308,7 @@ pub(crate) fn guess(asked: Asked<'_>) -> String {
     }
     let is_rpc = P2P_PORTS.iter().any(|(_, rpc)| *rpc == port);
     match wanted {
-        Wanted::Stratum if is_rpc => format!(
+        Wanted::Stratum | Wanted::StratumV2 if is_rpc => format!(
             "port {port} is a Bitcoin node's RPC port; write http://{at} with --address ADDR"
         ),
         Wanted::Stratum if V2_PORTS.contains(&port) => {
@@ -299,6 +321,9 @@ pub(crate) fn guess(asked: Asked<'_>) -> String {
             "is it a port of Stratum V1? If it wants TLS, write stratum+tls://{at}; a Bitcoin \
              node is http://{at}"
         ),
+        Wanted::StratumV2 => {
+            format!("is it a port of Stratum V2? A pool of Stratum V1 is stratum+tcp://{at}")
+        }
         Wanted::Http if tls => format!("is it a port with TLS? If it has none, write http://{at}"),
         Wanted::Http => format!("is it an RPC port? If it wants TLS, write https://{at}"),
     }
@@ -555,6 +580,39 @@ mod tests {
         }
         assert!((0..300).all(|length| shown(&random(length)).len() <= SHOWN));
         assert!(shown(&[b'a'; 300]).len() <= SHOWN);
+    }
+
+    #[test]
+    fn rule_8_what_is_no_stratum_v2_is_named_and_what_may_be_is_waited_for() {
+        let asked = asked(Wanted::StratumV2, false, 3333);
+        for (first, words) in [
+            (
+                &b"{\"id\":1,\"result\":true}\n"[..],
+                ["like Stratum V1", "write stratum+tcp://h:3333"],
+            ),
+            (b"HTTP/1.1 400 Bad", ["like HTTP", "http://h:3333 with --address"]),
+            (b"\x15\x03\x01\0\x02\x02\x46", ["like TLS", "stratum+tls://h:3333"]),
+            (b"SSH-2.0-OpenSSH_9.6\r\n", ["like SSH", "stratum2+tcp://HOST:PORT/KEY"]),
+            (b"Welcome!\r\nlogin: ", ["unknown", "\"Welcome!\""]),
+            (b"\xf9\xbe\xb4\xd9version\0", ["other nodes (main)", "RPC port"]),
+        ] {
+            assert!(is_no_noise(first), "{}", first.escape_ascii());
+            let sentence = sentence(first, asked).unwrap();
+            assert!(sentence.contains("does not speak Stratum V2"), "{sentence}");
+            for word in words {
+                assert!(sentence.contains(word), "{word:?} is not in: {sentence}");
+            }
+        }
+        // Its answer, whole or the beginning of it, whatever bytes it has.
+        assert!((1..=234).all(|length| !is_no_noise(&random(length))));
+        for start in [&b"{"[..], b"220", b"A\n", b"\x05\xff", b"E\0\0\0"] {
+            let answer = [start, &random(230)].concat();
+            assert!(!is_no_noise(&answer), "{}", start.escape_ascii());
+        }
+        for start in [&b""[..], b"{", b"220", b"\x15\x03\x03"] {
+            assert_eq!(sentence(&[start, &random(230)].concat(), asked), None);
+        }
+        assert!(guess(asked).contains("stratum+tcp://h:3333"));
     }
 
     #[test]

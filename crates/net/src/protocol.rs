@@ -132,6 +132,14 @@ impl Client {
         }
     }
 
+    /// Whether the server of a V2 pool has yet to show that it speaks V2.
+    pub(crate) fn awaits_noise(&self) -> bool {
+        match self {
+            Self::V1(_) => false,
+            Self::V2(client) => client.progress() == sv2::Progress::Handshake,
+        }
+    }
+
     pub(crate) fn pending(&self) -> usize {
         match self {
             Self::V1(client) => client.pending(),

@@ -348,8 +348,9 @@ impl Seat {
     /// How a connection ended, with what the server speaks if that is not Stratum. A server that
     /// never spoke Stratum and closed without a word is guessed at, unless TLS told the cause.
     fn explained(&mut self, ending: Ending, first: &[u8]) -> Ending {
-        // Its bytes look like noise, and its client says itself when they are something else.
-        if self.target.v2.is_some() {
+        // After the handshake its bytes say nothing.
+        if self.target.v2.is_some() && !self.client.awaits_noise() {
+            self.spoke_stratum = true;
             return ending;
         }
         let asked = self.target.endpoint().asked(Layer::inside(self.target.tls));
@@ -410,8 +411,12 @@ impl Seat {
                 exchanged = wire.exchange() => match exchanged {
                     Ok(Exchanged::Received(bytes)) => {
                         self.client.handle_bytes(self.started.elapsed(), &bytes);
-                        let is_v1 = self.target.v2.is_none();
-                        if is_v1 && foreign::spoken(&wire.first()).is_some_and(Spoken::is_certain) {
+                        let first = wire.first();
+                        let is_foreign = match self.target.v2 {
+                            None => foreign::spoken(&first).is_some_and(Spoken::is_certain),
+                            Some(_) => self.client.awaits_noise() && foreign::is_no_noise(&first),
+                        };
+                        if is_foreign {
                             return Ending::failed("another protocol".to_owned());
                         }
                     }

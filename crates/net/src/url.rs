@@ -55,7 +55,8 @@ impl PoolUrl {
     }
 
     pub(crate) fn endpoint(&self) -> Endpoint<'_> {
-        Endpoint { host: &self.host, port: self.port, url: self, wanted: Wanted::Stratum }
+        let wanted = if self.v2.is_some() { Wanted::StratumV2 } else { Wanted::Stratum };
+        Endpoint { host: &self.host, port: self.port, url: self, wanted }
     }
 }
 

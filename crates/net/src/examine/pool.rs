@@ -168,7 +168,12 @@ impl Examination<'_> {
 }
 
 /// The problem, judged by all that came over the connection.
-fn explained(problem: Problem, account: &Account, first: &[u8], said: Option<String>) -> Problem {
+pub(super) fn explained(
+    problem: Problem,
+    account: &Account,
+    first: &[u8],
+    said: Option<String>,
+) -> Problem {
     let url = &account.url;
     let asked = url.endpoint().asked(Layer::inside(url.tls));
     if let Some(words) = foreign::sentence(first, asked) {

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_chain::Job;
-use midstate_sv2::{CloseReason, Event, Progress};
+use midstate_sv2::{Client, ClientConfig, CloseReason, Event, Progress};
 use tokio::time::{Instant, sleep};
 
-use super::pool::{FIRST_JOB, may_follow, words};
+use super::pool::{FIRST_JOB, explained, may_follow, words};
 use super::{Examination, Outcome, Problem, Stage};
 use crate::Account;
 use crate::dial::Dialler;
+use crate::foreign;
 use crate::protocol::dialled;
 use crate::wire::{Exchanged, Wire};
 
@@ -24,10 +25,23 @@ impl Examination<'_> {
         let (url, route) = (&account.url, &account.route);
         let stream = self.reach(url.endpoint(), route, dialler, Stage::Noise).await?;
         let mut wire = Wire::new(Box::new(stream));
-        let config = account.v2_config();
-        let is_verified = config.authority.is_some();
-        let user = config.user.clone();
-        let (mut client, started) = (midstate_sv2::Client::new(config), Instant::now());
+        let mut client = Client::new(account.v2_config());
+        let spoken = self.speak_v2(account, &mut client, &mut wire).await;
+        spoken.map_err(|problem| match client.progress() {
+            Progress::Handshake => explained(problem, account, &wire.first(), None),
+            _ => problem,
+        })
+    }
+
+    async fn speak_v2(
+        &mut self,
+        account: &Account,
+        client: &mut Client,
+        wire: &mut Wire,
+    ) -> Result<Arc<Job>, Problem> {
+        let (url, started) = (&account.url, Instant::now());
+        let ClientConfig { authority, user, .. } = account.v2_config();
+        let is_verified = authority.is_some();
         client.handle_connected(started.elapsed(), dialled(url));
         let mut seen = Progress::Handshake;
         loop {
@@ -90,6 +104,10 @@ impl Examination<'_> {
                 exchanged = wire.exchange() => match exchanged {
                     Ok(Exchanged::Received(bytes)) => {
                         client.handle_bytes(started.elapsed(), &bytes);
+                        let is_awaited = client.progress() == Progress::Handshake;
+                        if is_awaited && foreign::is_no_noise(&wire.first()) {
+                            return Err(Problem::OtherProtocol("another protocol".to_owned()));
+                        }
                     }
                     Ok(Exchanged::Sent) => {}
                     Err(error) => return Err(Problem::Broken(error)),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::pipes::{account, notify};
+use crate::pipes::{Running, account, notify};
 
 /// How a pool takes a request that it does not know.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -121,4 +121,43 @@ async fn the_doctor_knocks_a_few_times_at_a_pool_that_always_hangs_up() {
     assert!(words.contains("without a word"), "{words}");
     let connections = connections.load(Ordering::Relaxed);
     assert!((2..=5).contains(&connections), "{connections}");
+}
+
+/// A server that says this at once and stays; `None`: one that closes without a word.
+async fn says(words: Option<&'static [u8]>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut open = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            if let Some(words) = words {
+                stream.write_all(words).await.unwrap();
+                open.push(stream);
+            }
+        }
+    });
+    address.to_string()
+}
+
+#[tokio::test]
+async fn rule_8_at_a_v2_url_the_doctor_and_the_miner_name_the_other_protocol() {
+    for (words, told) in [
+        (Some(&b"{\"id\":null,\"error\":[20,\"?\",null]}\n"[..]), "it looks like Stratum V1"),
+        (Some(b"HTTP/1.1 400 Bad Request\r\n"), "it looks like HTTP"),
+        (Some(b"\x15\x03\x01\0\x02\x02\x46"), "it looks like TLS"),
+        (Some(b"SSH-2.0-OpenSSH_9.6\r\n"), "it looks like SSH"),
+        (None, "without a word; is it a port of Stratum V2?"),
+    ] {
+        let host = says(words).await;
+        let account = account(&format!("stratum2+tcp://{host}"));
+        let mut last = None;
+        let dialler = Dialler::default();
+        let job = examine_pool(&account, &dialler, |step| last = Some(step.outcome)).await;
+        assert!(job.is_none());
+        let Some(Outcome::Explained(doctor)) = last else { panic!("{last:?}") };
+        assert!(doctor.contains(told) && doctor.contains("://"), "{doctor}");
+        let mut running = Running::start_by(Arc::new(dialler), vec![account], None);
+        running.until(|running| !running.lost.is_empty()).await;
+        assert!(running.lost[0].contains(told), "{:?}", running.lost);
+    }
 }
