@@ -1,6 +1,7 @@
 //! `cargo xtask chaos --seeds N`: the faults of `crates/stratum/tests/chaos`, those of nodes in
 //! `crates/gbt/tests/chaos`, the useless pools of `crates/net/tests/link/trust.rs` and the miners
-//! of `crates/net/tests/chaos` at the embedded pool, each over N seeds, built for speed.
+//! of `crates/net/tests/chaos` at the embedded pool, and our own two sides of Stratum V2 in
+//! `crates/pool/tests/v2/chaos.rs`, each over N seeds, built for speed.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -16,6 +17,7 @@ pub(crate) fn run(root: &Path, seeds: &str) -> anyhow::Result<ExitCode> {
         ["--package", "midstate-gbt", "--test", "chaos", "--", ""],
         ["--package", "midstate-net", "--test", "link", "--", "trust::no_pool_that_takes_no_work"],
         ["--package", "midstate-net", "--test", "chaos", "--", ""],
+        ["--package", "midstate-pool", "--test", "v2", "--", "chaos"],
     ];
     for suite in suites {
         let status = Command::new(env!("CARGO"))
