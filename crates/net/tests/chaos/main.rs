@@ -1,4 +1,4 @@
-//! Chaos at the embedded pool's server: miners that send fast, lines that stall and lines that cut
+//! Chaos at the embedded pool's server: miners of V1 and V2 that send fast, lines that stall and lines that cut
 //! anywhere, in virtual time over pipes. `CHAOS_SEEDS` sets the number of seeds; `cargo xtask chaos
 //! --seeds N` sets it, and builds for speed.
 //!
@@ -7,6 +7,8 @@
 //! that the miners know to be accepted are those that the pool counts, and its chain is as long as
 //! its blocks. A miner that takes not a byte is hung up on, and the others do not notice.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod v2;
 
 use std::io;
 use std::net::SocketAddr;
@@ -93,21 +95,31 @@ async fn play(mut rng: Rng) -> Outcome {
     let start = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let pool = RegtestPool::new(config, Vec::new(), start).unwrap();
     let (connect, pipes) = mpsc::unbounded_channel();
+    let (connect_v2, pipes_v2) = mpsc::unbounded_channel();
     let (events, mut told) = mpsc::unbounded_channel();
     let drained = tokio::spawn(async move { while told.recv().await.is_some() {} });
-    let server = PoolServer::new(pool, Pipes(pipes), events).spawn().unwrap();
+    let server = PoolServer::new(pool, Pipes(pipes), events);
+    let server = server.with_v2(Pipes(pipes_v2), v2::authority()).spawn().unwrap();
 
     // Pipes hold from less than a line to many answers.
-    let plug = |rng: &mut Rng| {
+    let plug = |rng: &mut Rng, connect: &mpsc::UnboundedSender<_>| {
         let (ours, theirs) = duplex(1 << rng.u32(4..16));
         connect.send(theirs).unwrap();
         ours
     };
-    let readers: Vec<_> = (0..rng.usize(1..5))
-        .map(|_| tokio::spawn(Miner::play(plug(&mut rng), rng.fork())))
+    let mut readers: Vec<_> = (0..rng.usize(1..5))
+        .map(|_| tokio::spawn(Miner::play(plug(&mut rng, &connect), rng.fork())))
         .collect();
-    let dead: Vec<_> =
-        (0..rng.usize(0..3)).map(|_| tokio::spawn(play_dead(plug(&mut rng)))).collect();
+    readers.extend(
+        (0..rng.usize(1..4))
+            .map(|_| tokio::spawn(v2::Miner::play(plug(&mut rng, &connect_v2), rng.fork()))),
+    );
+    let mut dead: Vec<_> =
+        (0..rng.usize(0..3)).map(|_| tokio::spawn(play_dead(plug(&mut rng, &connect)))).collect();
+    dead.extend(
+        (0..rng.usize(0..2))
+            .map(|_| tokio::spawn(v2::Miner::play_dead(plug(&mut rng, &connect_v2), rng.fork()))),
+    );
 
     let mut outcome = Outcome { hung_up: dead.len() as u64, ..Outcome::default() };
     for reader in readers {
@@ -119,8 +131,11 @@ async fn play(mut rng: Rng) -> Outcome {
     let pool = server.stop().await.unwrap();
     drained.await.unwrap();
     let sum = |count: fn(&WorkerStats) -> u64| pool.pool().standings().values().map(count).sum();
-    let (accepted, blocks): (u64, u64) = (sum(|stats| stats.accepted), sum(|stats| stats.blocks));
+    // What the dead found is known to the pool alone.
+    let mine = pool.pool().standings().iter().filter(|(label, _)| label.worker == "me");
+    let accepted: u64 = mine.map(|(_, stats)| stats.accepted).sum();
     assert_eq!(accepted, outcome.accepted, "pool and miners count alike");
+    let blocks: u64 = sum(|stats| stats.blocks);
     assert_eq!(blocks, u64::from(pool.chain().height()));
     outcome
 }

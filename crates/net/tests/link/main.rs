@@ -8,6 +8,7 @@ mod names;
 mod nodes;
 mod pipes;
 mod pool_server;
+mod pool_v2;
 mod socks;
 mod swarm;
 mod tls;
