@@ -1,6 +1,6 @@
-//! Chaos at the embedded pool's server: miners of V1 and V2 that send fast, lines that stall and lines that cut
-//! anywhere, in virtual time over pipes. `CHAOS_SEEDS` sets the number of seeds; `cargo xtask chaos
-//! --seeds N` sets it, and builds for speed.
+//! Chaos at the embedded pool's server: miners of V1 and V2 that send fast, lines that stall and
+//! lines that cut anywhere, in virtual time over pipes. `CHAOS_SEEDS` sets the number of seeds;
+//! `cargo xtask chaos --seeds N` sets it, and builds for speed.
 //!
 //! In every run: each request of a miner that reads has exactly one answer, in order, whatever its
 //! line did for less than the ten seconds of the limits; its connection is never ended; the shares

@@ -1,9 +1,9 @@
 //! Chaos between our own client and our own pool over Stratum V2, in virtual time: lines that break
 //! in many ways, and strangers at the same pool that send what nobody should.
 //!
-//! Every fault is played over several seeds, at moments that the seed chooses; then the line is good
-//! again and each client must come back to work. In every run: each share that was found has exactly
-//! one verdict; the pool counts none twice; a share that the pool accepted is accepted or
+//! Every fault is played over several seeds, at moments that the seed chooses; then the line is
+//! good again and each client must come back to work. In every run: each share that was found has
+//! exactly one verdict; the pool counts none twice; a share that the pool accepted is accepted or
 //! unresolved in the client's books, one that it refused is refused or unresolved, and one that it
 //! never got is neither; the pool's sums are those of its events, and its chain is as long as its
 //! blocks. No honest connection ends where the line only was slow or strangers misbehaved.
@@ -30,7 +30,7 @@ enum Fault {
     Cut,
     /// The miner leaves by its own wish, and comes back.
     Left,
-    /// Bytes take up to two seconds: the handshake, its answer, the setup and so on take fifteen at most.
+    /// Bytes take up to two seconds: the six ways of the opening have fifteen.
     Delayed,
     /// Bytes come one by one, or all at once.
     Pieces,
@@ -285,8 +285,7 @@ impl World {
             }
         }
         hall.hear();
-        let closed = |event: &EmbeddedPoolEvent| matches!(event, EmbeddedPoolEvent::Close { session, .. } if Some(*session) == miner.id);
-        let mut is_over = hall.events.iter().any(closed);
+        let mut is_over = miner.id.is_some_and(|id| was_closed(hall, id));
         while let Some(event) = miner.client.poll_event() {
             match event {
                 Event::Job(job) => {
@@ -375,11 +374,6 @@ impl World {
     /// A stranger does its worst, if the fault is one of strangers.
     fn play_stranger(&mut self) {
         let Self { hall, strangers, rng, .. } = self;
-        let hear = |stranger: &Miner, hall: &Hall| {
-            hall.events.iter().any(|event| {
-                matches!(event, EmbeddedPoolEvent::Close { session, .. } if *session == stranger.id)
-            })
-        };
         if self.fault == Fault::Garbage {
             let stranger = Miner::silent(hall);
             let garbage: Vec<u8> = (0..rng.usize(..500)).map(|_| rng.u8(..)).collect();
@@ -438,7 +432,7 @@ impl World {
             }
         }
         hall.hear();
-        if hear(stranger, hall) {
+        if was_closed(hall, stranger.id) {
             hall.pool.disconnect(stranger.id);
             strangers.remove(number);
         } else if self.fault != Fault::Channels {
@@ -515,6 +509,11 @@ impl World {
         }
         sum
     }
+}
+
+fn was_closed(hall: &Hall, id: SessionId) -> bool {
+    let is_it = |event: &EmbeddedPoolEvent| matches!(event, EmbeddedPoolEvent::Close { session, .. } if *session == id);
+    hall.events.iter().any(is_it)
 }
 
 impl Honest {
