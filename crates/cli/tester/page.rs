@@ -69,8 +69,11 @@ fn numbers(report: &Report<'_>) -> Table {
     row(
         "hashes",
         format!(
-            "{} asked, {} done, {} without a job, {} late",
-            total.asked, total.done, total.idle, total.late
+            "{} asked, {} done, {} without a job, {}",
+            total.asked,
+            total.done,
+            total.idle,
+            summary.late_in_words()
         ),
     );
     row(

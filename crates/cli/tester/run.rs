@@ -266,7 +266,8 @@ impl Test<'_> {
         watch.findings.finish(end, total.asked, total.done);
         let vardiff = watch.vardiff(end);
         let ran = started.elapsed();
-        let summary = Summary::new(&books, &yard, ran, self.length, &vardiff, &wanted.expected);
+        let times = [ran, self.length];
+        let summary = Summary::new(&books, &yard, &watch, times, &vardiff, &wanted.expected);
         words::tell_miners(out, &names, &books, &yard, &watch, end);
         words::tell_summary(out, &summary, &books, &vardiff, self.why.words());
         if let Some(path) = wanted.html {

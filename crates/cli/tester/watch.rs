@@ -26,6 +26,8 @@ pub(super) struct Watch {
     /// When the script began.
     begun: Option<Duration>,
     next_look: Duration,
+    /// The most hashes that were late at one look.
+    late_at_worst: u64,
     /// The difficulty of a network where nothing may go wrong.
     earnest: Option<f64>,
 }
@@ -38,6 +40,7 @@ impl Watch {
             goal,
             begun: None,
             next_look: LOOK,
+            late_at_worst: 0,
             earnest: None,
         }
     }
@@ -77,10 +80,17 @@ impl Watch {
     /// Once a second of the script.
     pub(super) fn look(&mut self, at: Duration, total: impl FnOnce() -> HashCount) {
         if at >= self.next_look {
-            let HashCount { asked, done, .. } = total();
+            let HashCount { asked, done, late, .. } = total();
             self.findings.look(at, asked, done);
+            self.late_at_worst = self.late_at_worst.max(late);
             self.next_look = at + LOOK;
         }
+    }
+
+    /// The most hashes that were late at one time: they were made up for later, so that meanwhile
+    /// the rate was not the script's.
+    pub(super) fn late_at_worst(&self) -> u64 {
+        self.late_at_worst
     }
 
     /// The acts that are due, `left` before the end of the script.

@@ -250,6 +250,7 @@ pub(super) struct Summary {
     length: f64,
     workers: usize,
     hashes: HashCount,
+    late_at_worst: u64,
     orphans: u64,
     shares: Ledger,
     answers: Latencies,
@@ -264,8 +265,8 @@ impl Summary {
     pub(super) fn new(
         books: &Books,
         yard: &Yard,
-        ran: Duration,
-        planned: Duration,
+        watch: &Watch,
+        [ran, planned]: [Duration; 2],
         vardiff: &Vardiff,
         expected: &[Expectation],
     ) -> Self {
@@ -275,6 +276,7 @@ impl Summary {
             length: yard.now().min(planned).as_secs_f64(),
             workers: books.miners().len(),
             hashes: yard.total(),
+            late_at_worst: watch.late_at_worst(),
             orphans: yard.orphans(),
             shares: *books.shares(),
             answers: books.answers().clone(),
@@ -283,6 +285,16 @@ impl Summary {
             connections: books.connections(),
             rejects: rejects.into_iter().map(|(why, count)| (why.to_owned(), count)).collect(),
             judgements: expect::judge(expected, |quantity| measured(books, vardiff, quantity)),
+        }
+    }
+
+    /// `0 late at the end, 5000 at worst`.
+    pub(super) fn late_in_words(&self) -> String {
+        match self.hashes.late {
+            late if late < self.late_at_worst => {
+                format!("{late} late at the end, {} at worst", self.late_at_worst)
+            }
+            late => format!("{late} late"),
         }
     }
 
@@ -362,6 +374,7 @@ pub(super) fn tell_summary(
     out.last_event(&json!({
         "event": "summary", "seconds": seconds, "script_seconds": length, "workers": workers,
         "hashes": hashes(total), "shares": shares(&summary.shares),
+        "late_at_worst": summary.late_at_worst,
         "expected_shares": total.expected_shares, "withheld": total.withheld,
         "orphans": orphans, "rejects": kinds, "answers_ms": latencies(&summary.answers),
         "own_ms": latencies(&summary.own), "spread_ms": latencies(&summary.spreads),
@@ -369,11 +382,12 @@ pub(super) fn tell_summary(
         "faults": watch::faults(books.faults()), "vardiff": watch::vardiff(vardiff),
         "reason": reason,
     }));
-    let HashCount { asked, done, idle, late, expected_shares, withheld } = *total;
+    let HashCount { asked, done, idle, expected_shares, withheld, .. } = *total;
     let part = if asked > 0 { done as f64 / asked as f64 * 100.0 } else { 100.0 };
     out.line(format!(
         "hashes       {asked} asked in {length:.1} s, {done} done ({part:.4} %), {idle} without a \
-         job, {late} late"
+         job, {}",
+        summary.late_in_words()
     ));
     let ledger = &summary.shares;
     out.line(format!(
