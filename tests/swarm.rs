@@ -323,6 +323,51 @@ fn a_silent_miner_reads_no_answer_while_the_others_go_on() {
 }
 
 #[test]
+fn a_swarm_at_a_v2_pool_keeps_its_books_and_has_its_faults_refused_by_word() {
+    let mut demo = Running::start(&[&SLOW_POOL[..], &["--listen-sv2", "127.0.0.1:0"]].concat());
+    let url = demo.pool_v2_url();
+    let wrong = [
+        ("stale", "stale-share"),
+        ("duplicate", "duplicate-share"),
+        ("low", "difficulty-too-low"),
+        ("bad-job", "invalid-job-id"),
+        ("bad-extranonce", "bad-extranonce-size"),
+        ("bad-time", "invalid-share"),
+        ("bad-version", "invalid-non-rollable-version-bit"),
+    ];
+    let faults = wrong.map(|(kind, _)| format!("{kind}:5")).join(",");
+    let faults = format!("{faults},late:1,half-frame:1,disconnect:1");
+    let arguments = ["swarm", "-o", &url, "--workers", "1", "--channel", "extended"];
+    let more = ["--profile", "steady:1500k", "--time-limit", "25", "--fault", &faults];
+    let expected = ["--expect", "let-through=0,disconnects=0,lost=0", "--json"];
+    let output = run(&[&arguments[..], &more, &expected].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let events = events(&output.stdout);
+    let summary = events.last().expect("there is a summary");
+    assert_eq!(number(&summary["connections"]["opened"]), 2);
+    for (kind, code) in wrong {
+        let faults = summary["faults"].as_array().unwrap();
+        let fault = faults.iter().find(|fault| fault["fault"] == kind).unwrap();
+        let (done, unanswered) = (number(&fault["done"]), number(&fault["unanswered"]));
+        assert!(done >= 1 && number(&fault["accepted"]) == 0, "{fault}");
+        // Every share is a block here, and voids the job of those behind it. The disconnect may
+        // come before an answer.
+        let refused = fault["refused"].as_array().unwrap();
+        let refused = refused.iter().inspect(|row| {
+            assert!(row["code"] == code || row["code"] == "stale-share", "{fault}");
+        });
+        let refused: u64 = refused.map(|row| number(&row["count"])).sum();
+        assert_eq!(refused + unanswered, done, "{fault}");
+    }
+    // Good shares and odd ones are on both books.
+    demo.signal("INT");
+    let row = demo.wait_for(|event| event["event"] == "worker" && event["own"] == false);
+    let odd = summary["faults"].as_array().unwrap().iter().map(|fault| number(&fault["accepted"]));
+    let good = number(&summary["shares"]["accepted"]);
+    assert_eq!(number(&row["accepted"]), good + odd.sum::<u64>(), "{row} {summary}");
+}
+
+#[test]
 fn a_mistake_in_a_fault_is_told_before_the_run() {
     let (code, stderr) = fail(&["swarm", "-o", "127.0.0.1:1", "--fault", "low:1%,duplicate"]);
     assert_eq!(code, 2, "{stderr}");

@@ -38,10 +38,11 @@ impl From<sv2::ClientConfig> for MinerConfig {
 }
 
 impl MinerConfig {
-    fn user(&self) -> &str {
+    /// The user that each share names; with V2 the channel has it.
+    fn user_of_shares(&self) -> Option<&str> {
         match self {
-            Self::V1(config) => &config.user,
-            Self::V2(config) => &config.user,
+            Self::V1(config) => Some(&config.user),
+            Self::V2(_) => None,
         }
     }
 

@@ -33,8 +33,8 @@ const NO_JOB: [&str; 2] = ["99999999", "99999998"];
 /// The wrong things that are under way.
 #[derive(Debug)]
 pub(super) struct Wrong {
-    /// The user that is let in.
-    user: String,
+    /// The user that is let in, if shares name one.
+    user: Option<String>,
     /// How long an answer is waited for.
     patience: Duration,
     /// Without an answer yet, each with the time of its sending.
@@ -66,7 +66,7 @@ struct Held {
 impl Wrong {
     pub(super) fn new(config: &MinerConfig) -> Self {
         Self {
-            user: config.user().to_owned(),
+            user: config.user_of_shares().map(str::to_owned),
             patience: config.patience(),
             sent: BTreeMap::new(),
             held: Vec::new(),
@@ -119,19 +119,21 @@ impl Wrong {
                 let other = NO_JOB.into_iter().find(|id| *id != wrong.job_id);
                 wrong.job_id = other.unwrap_or_default().to_owned();
             }
-            // A standard channel of V2 has no extranonce.
-            Fault::BadExtranonce if wrong.extranonce2.is_empty() => {
-                self.tell(FaultNews::Unsent(fault));
-                return false;
+            Fault::BadExtranonce if !wrong.extranonce2.is_empty() => {
+                wrong.extranonce2.pop();
             }
-            Fault::BadExtranonce => drop(wrong.extranonce2.pop()),
-            Fault::Unauthorized => wrong.worker = format!("{}.unknown", self.user),
+            Fault::Unauthorized if self.user.is_some() => wrong.worker += ".unknown",
             Fault::HalfLine if self.half.is_none() => {
                 self.send_half(now, session, fault, &attempt);
                 return true;
             }
-            // One at a time. The others are acts.
-            Fault::HalfLine | Fault::Silent | Fault::Disconnect => {
+            // A share of V2 names no user, and on a standard channel it has no extranonce. Halves
+            // go one at a time. The others are acts.
+            Fault::BadExtranonce
+            | Fault::Unauthorized
+            | Fault::HalfLine
+            | Fault::Silent
+            | Fault::Disconnect => {
                 self.tell(FaultNews::Unsent(fault));
                 return false;
             }
@@ -297,7 +299,7 @@ impl Wrong {
 
     fn attempt(&self, share: &Share) -> Attempt {
         let submission = Submission {
-            worker: self.user.clone(),
+            worker: self.user.clone().unwrap_or_default(),
             job_id: share.job.id.clone(),
             extranonce2: share.extranonce2.clone(),
             time: share.time,
