@@ -29,7 +29,7 @@ pub(crate) struct Trouble {
     stage: Option<Stage>,
     /// How far the last one had come, and why it ended.
     last: Option<(Stage, String)>,
-    /// The pool's own words before it let us in, and when it said them last: a pool that is full
+    /// The pool's own words before it sent work, and when it said them last: a pool that is full
     /// says so, and hangs up. The same words again and again do not all come here.
     said: Option<(Duration, String)>,
     /// The last warning since it let us in, while it has sent no work: of a job that cannot be
@@ -52,7 +52,7 @@ impl Trouble {
                 Stage::Connecting
             }
             SeatNews::Happened(Happened::Remark(Remark::Message { text })) => {
-                if self.stage < Some(Stage::LetIn) {
+                if self.stage <= Some(Stage::LetIn) {
                     self.said = Some((now, text.clone()));
                 }
                 return;
@@ -108,17 +108,27 @@ impl Trouble {
         let seconds = lasted.as_secs();
         match stage {
             Stage::Connecting => format!("there is no connection to it yet, after {seconds} s"),
-            Stage::Connected => {
-                format!("it took our connection and has said nothing useful for {seconds} s")
-            }
+            Stage::Connected => self.quoting(format!(
+                "it took our connection and has said nothing useful for {seconds} s"
+            )),
             Stage::LetIn => match &self.warned {
-                None => format!("it let us in but has sent no work for {seconds} s"),
+                None => self.quoting(format!("it let us in but has sent no work for {seconds} s")),
                 Some(warning) => format!(
                     "it let us in but has sent no work that can be done for {seconds} s; the last \
                      warning: {warning}"
                 ),
             },
             Stage::Working => "it has not yet worked without trouble for long enough".to_owned(),
+        }
+    }
+}
+
+impl Trouble {
+    /// The trouble of a stage with the pool's words in it.
+    fn quoting(&self, trouble: String) -> String {
+        match self.said.as_ref().filter(|said| said.0 >= self.since) {
+            Some((_, said)) => format!("{trouble}; it said: {said}"),
+            None => trouble,
         }
     }
 }
@@ -193,6 +203,10 @@ mod tests {
             trouble.note(seconds(1), &news);
         }
         assert_eq!(words(&trouble, 11), "it let us in but has sent no work for 10 s");
+        let says = SeatNews::Happened(Happened::Remark(Remark::message("no bitcoind, wait")));
+        trouble.note(seconds(2), &says);
+        let told = words(&trouble, 11);
+        assert_eq!(told, "it let us in but has sent no work for 10 s; it said: no bitcoind, wait");
         trouble.note(seconds(2), &warn("refused a job: coinb1 is no hex"));
         let told = words(&trouble, 11);
         assert!(told.contains("no work that can be done for 10 s"), "{told}");
@@ -202,6 +216,11 @@ mod tests {
         trouble.note(seconds(12), &state(LinkState::Connected));
         trouble.note(seconds(12), &state(LinkState::Authorized));
         assert_eq!(words(&trouble, 30), "it let us in but has sent no work for 18 s");
+        trouble.note(seconds(31), &SeatNews::Failed(Failure::Passing, "hung up".to_owned()));
+        trouble.note(seconds(32), &state(LinkState::Connected));
+        trouble.note(seconds(32), &says);
+        let told = words(&trouble, 52);
+        assert!(told.ends_with("nothing useful for 20 s; it said: no bitcoind, wait"), "{told}");
     }
 
     #[test]

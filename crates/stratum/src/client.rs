@@ -133,6 +133,9 @@ impl Client {
         (self.doubt, self.spoke_stratum) = (None, false);
         self.shares.disconnected(&self.output);
         self.output.drop_lines();
+        if let Some(words) = self.handshake.take_refusal() {
+            self.output.message(now, &words);
+        }
         if let Some(words) = self.handshake.ended(now, &self.config) {
             self.output.warn(now, &words);
         }
@@ -400,8 +403,9 @@ impl Client {
             Ok(subscription) => subscription,
             Err(NoSubscription::Refused(reason)) => {
                 let reason = self.output.clean(&reason);
-                if !self.handshake.retry(&self.config, &mut self.output) {
-                    self.close(CloseReason::SubscriptionRefused(reason));
+                match self.handshake.retry(&self.config, &mut self.output) {
+                    true => self.handshake.turned_down(&reason),
+                    false => self.close(CloseReason::SubscriptionRefused(reason)),
                 }
                 return;
             }

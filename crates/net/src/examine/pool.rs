@@ -53,9 +53,9 @@ impl Examination<'_> {
         loop {
             let job = self.speak(account, &mut client, started, &mut wire).await;
             let Err(problem) = job else { return job };
-            let problem = explained(problem, account, &wire.first(), self.said.clone());
             client.handle_disconnected(started.elapsed());
             self.pass_on(&mut client);
+            let problem = explained(problem, account, &wire.first(), self.said.clone());
             // As `mine` does, without its pauses: perhaps the pool hangs up at a request that is no
             // necessity.
             let is_hang_up = match &problem {
@@ -73,9 +73,23 @@ impl Examination<'_> {
     fn pass_on(&mut self, client: &mut Client) {
         while let Some(event) = client.poll_event() {
             if let ClientEvent::Remark(remark) = event {
-                self.tell(Outcome::Doubtful(words(remark)));
+                self.remark(remark, true);
             }
         }
+    }
+
+    /// Tells a remark once, however often the pool hangs up. Returns it in words.
+    fn remark(&mut self, remark: Remark, is_before_admission: bool) -> String {
+        match &remark {
+            Remark::Message { text } if is_before_admission => self.said = Some(text.clone()),
+            _ => {}
+        }
+        let words = words(remark);
+        if self.told_last.as_ref() != Some(&words) {
+            self.tell(Outcome::Doubtful(words.clone()));
+            self.told_last = Some(words.clone());
+        }
+        words
     }
 
     /// The handshake, up to the first job and our admission, whichever comes first.
@@ -119,16 +133,7 @@ impl Examination<'_> {
                     }
                     ClientEvent::Remark(remark) => {
                         let is_ours = matches!(remark, Remark::Warning { .. });
-                        match &remark {
-                            Remark::Message { text } if !let_in => self.said = Some(text.clone()),
-                            _ => {}
-                        }
-                        let words = words(remark);
-                        // Told once, however often the pool hangs up.
-                        if self.told_last.as_ref() != Some(&words) {
-                            self.tell(Outcome::Doubtful(words.clone()));
-                            self.told_last = Some(words.clone());
-                        }
+                        let words = self.remark(remark, !let_in);
                         last = is_ours.then_some(words).or(last);
                     }
                     _ => {}

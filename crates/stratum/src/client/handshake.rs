@@ -27,6 +27,8 @@ pub(super) struct Handshake {
     is_late: bool,
     /// The pool's name for the session, to ask for it again.
     session_id: Option<String>,
+    /// The pool's words for refusing the subscription that was asked for before the present one.
+    turned_down: Option<String>,
     courtesies: Courtesies,
     /// When the connection began.
     since: Duration,
@@ -121,6 +123,7 @@ impl Handshake {
     /// Writes all requests at once; pools answer in order or not.
     pub(super) fn start(&mut self, now: Duration, config: &ClientConfig, out: &mut Output) {
         self.asked.clear();
+        self.turned_down = None;
         self.greeting = Greeting::default();
         (self.is_late, self.since) = (false, now);
         (self.subscribed, self.authorized, self.explained, self.rolling) =
@@ -198,8 +201,18 @@ impl Handshake {
         self.rolling
     }
 
+    /// The pool refused a subscription with these words.
+    pub(super) fn turned_down(&mut self, words: &str) {
+        self.turned_down = Some(words.to_owned());
+    }
+
+    /// Its words, if the connection ended before the pool answered to another question.
+    pub(super) fn take_refusal(&mut self) -> Option<String> {
+        self.turned_down.take().filter(|_| !self.explained)
+    }
+
     pub(super) fn subscribed(&mut self, session_id: Option<String>) {
-        self.subscribed = true;
+        (self.subscribed, self.turned_down) = (true, None);
         self.session_id = session_id;
     }
 

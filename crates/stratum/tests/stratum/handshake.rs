@@ -1,7 +1,7 @@
 //! Configure, subscribe, authorize and the courtesies, with every answer seen in the wild.
 
 use midstate_chain::Verdict;
-use midstate_stratum::{Client, ClientConfig, ClientEvent, CloseReason, ConfigError};
+use midstate_stratum::{Client, ClientConfig, ClientEvent, CloseReason, ConfigError, Remark};
 use serde_json::{Value, json};
 
 use crate::mock::{EASY, HARD_BITS, Mock, PREV, asked, config, methods, notify_params, share};
@@ -110,6 +110,30 @@ fn n2_refused_subscriptions_are_asked_again_with_less_then_given_up() {
             false => matches!(closed, Some(CloseReason::SubscriptionRefused(_))),
         };
         assert!(is_right, "{refusal}: two are a no: {closed:?}");
+    }
+}
+
+#[test]
+fn rule_5_a_pool_that_refuses_the_subscription_and_hangs_up_is_told_by_its_words() {
+    let messages = |mock: &mut Mock| {
+        let text = |event| match event {
+            ClientEvent::Remark(Remark::Message { text }) => Some(text),
+            _ => None,
+        };
+        mock.events().into_iter().filter_map(text).collect::<Vec<_>>()
+    };
+    let refusal = r#"{"id":ID,"result":null,"error":[20,"full house",null]}"#;
+    let mut mock = subscribe_with(refusal);
+    mock.disconnect();
+    assert_eq!(messages(&mut mock), ["full house"]);
+    // A pool that takes the second question has nothing to say about the first, and a refusal
+    // that we close for is told as the reason.
+    for answer in [refusal, r#"{"id":ID,"result":[[],"00000001",4],"error":null}"#] {
+        let mut mock = subscribe_with(refusal);
+        let again = mock.sent()[0]["id"].to_string();
+        mock.line(&answer.replace("ID", &again));
+        mock.disconnect();
+        assert_eq!(messages(&mut mock), [""; 0], "{answer}");
     }
 }
 
