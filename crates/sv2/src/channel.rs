@@ -23,8 +23,8 @@ pub(crate) struct Channel {
     size: usize,
     /// The version bits that may be rolled where a job allows it.
     version_mask: u32,
-    /// Jobs for a block to come, oldest first.
-    future: VecDeque<(u32, Body)>,
+    /// Jobs for a block to come, oldest first. Those of a group are the same ones in each channel.
+    future: VecDeque<(u32, Arc<Body>)>,
     tip: Option<Tip>,
     /// The jobs whose shares count, newest last.
     live: VecDeque<Arc<Job>>,
@@ -69,6 +69,7 @@ impl Channel {
         opened: Opened,
         session: u64,
         version_mask: u32,
+        live_limit: usize,
         limits: &Limits,
     ) -> Result<Self, String> {
         let size = usize::from(opened.size.unwrap_or(0));
@@ -94,7 +95,7 @@ impl Channel {
             tip: None,
             live: VecDeque::new(),
             future_limit: limits.future_jobs.max(1),
-            live_limit: limits.common.jobs.max(1),
+            live_limit,
         })
     }
 
@@ -102,9 +103,9 @@ impl Channel {
         self.id
     }
 
-    /// Whether a message to that channel number is for this one.
-    pub(crate) fn is_addressed(&self, channel: u32) -> bool {
-        channel == self.id || channel == self.group
+    /// Whether a message to that number is for this one among others.
+    pub(crate) fn is_in_group(&self, group: u32) -> bool {
+        group == self.group
     }
 
     pub(crate) fn is_standard(&self) -> bool {
@@ -136,22 +137,22 @@ impl Channel {
     /// A job was announced: the one to work on, if it is for the present block.
     pub(crate) fn announce(
         &mut self,
-        job: NewJob,
+        job: &NewJob,
         limits: &Limits,
     ) -> Result<Option<Arc<Job>>, Unusable> {
-        self.check(&job.body, limits)?;
+        self.check(job, limits)?;
         match (job.min_time, self.tip) {
             (Some(time), Some(tip)) => {
                 // The pool recycled the number: it would judge the old job's shares by the new one.
                 self.live.retain(|live| live.id != job.job.to_string());
-                Ok(Some(self.work_on(job.job, job.body, tip, time, false)))
+                Ok(Some(self.work_on(job.job, &job.body, tip, time, false)))
             }
             (time, _) => {
                 self.future.retain(|(id, _)| *id != job.job);
                 if self.future.len() == self.future_limit {
                     self.future.pop_front();
                 }
-                self.future.push_back((job.job, job.body));
+                self.future.push_back((job.job, Arc::clone(&job.body)));
                 // The pool forgot that the first job of a channel is a future one; the
                 // SetNewPrevHash that follows makes it good.
                 match time {
@@ -172,7 +173,7 @@ impl Channel {
         let future = std::mem::take(&mut self.future);
         let body = future.into_iter().find(|(id, _)| *id == new.job).map(|(_, body)| body);
         let body = body.ok_or(Unusable::NoSuchJob(new.job))?;
-        Ok(self.work_on(new.job, body, tip, new.min_time, true))
+        Ok(self.work_on(new.job, &body, tip, new.min_time, true))
     }
 
     /// Whether the pool still takes shares of this job. A number that was used again is another
@@ -197,11 +198,13 @@ impl Channel {
         self.live.back().is_some_and(|live| live.session == job.session && live.id == job.id)
     }
 
-    fn check(&self, body: &Body, limits: &Limits) -> Result<(), Unusable> {
-        let Body::Extended { branch, coinbase_prefix, coinbase_suffix, .. } = body else {
+    /// An extended job of the group is one for its standard channels, too: their whole extranonce is
+    /// the pool's part (specification, 5.2.3).
+    fn check(&self, job: &NewJob, limits: &Limits) -> Result<(), Unusable> {
+        let Body::Extended { branch, coinbase_prefix, coinbase_suffix, .. } = &*job.body else {
             return if self.is_standard() { Ok(()) } else { Err(Unusable::Kind) };
         };
-        if self.is_standard() {
+        if self.is_standard() && job.channel == self.id {
             return Err(Unusable::Kind);
         }
         let (got, limit) = (branch.len(), limits.common.branches);
@@ -219,7 +222,7 @@ impl Channel {
         Ok(())
     }
 
-    fn work_on(&mut self, id: u32, body: Body, tip: Tip, time: u32, clean: bool) -> Arc<Job> {
+    fn work_on(&mut self, id: u32, body: &Body, tip: Tip, time: u32, clean: bool) -> Arc<Job> {
         let Tip { prev_hash, bits, network_target } = tip;
         let empty = Job {
             id: id.to_string(),
@@ -240,17 +243,17 @@ impl Channel {
             clean,
         };
         let job = Arc::new(match body {
-            Body::Standard { version, merkle_root } => {
+            &Body::Standard { version, merkle_root } => {
                 Job { version, branch: vec![merkle_root], ..empty }
             }
             Body::Extended { version, may_roll, branch, coinbase_prefix, coinbase_suffix } => Job {
-                version,
-                version_mask: if may_roll { self.version_mask } else { 0 },
-                coinbase_prefix,
+                version: *version,
+                version_mask: if *may_roll { self.version_mask } else { 0 },
+                coinbase_prefix: coinbase_prefix.clone(),
                 extranonce1: self.prefix.clone(),
                 extranonce2_size: self.size,
-                coinbase_suffix,
-                branch,
+                coinbase_suffix: coinbase_suffix.clone(),
+                branch: branch.clone(),
                 ..empty
             },
         });

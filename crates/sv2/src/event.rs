@@ -12,7 +12,7 @@ use crate::{ChannelKind, CloseReason};
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
-    /// The channel is open: the pool took us in.
+    /// A channel is open: the pool took us in.
     Opened {
         /// The pool's number for it.
         channel: u32,
@@ -24,10 +24,17 @@ pub enum Event {
         /// The pool's error code, with our guess of the cause.
         reason: String,
     },
-    /// The newest job, the only one worth work. [`Job::clean`] says that all earlier ones are void;
-    /// the target is frozen in it. A caller that polls slowly misses jobs, never the newest.
+    /// A channel that was open is no more, while others are. Its jobs are void, and its shares have
+    /// their ends.
+    Ended {
+        /// The pool's number for it.
+        channel: u32,
+    },
+    /// The newest job of its [channel](Job::channel), the only one of that channel worth work.
+    /// [`Job::clean`] says that all earlier ones are void; the target is frozen in it. A caller that
+    /// polls slowly misses jobs, never the newest of a channel.
     Job(Arc<Job>),
-    /// The channel's difficulty changed; jobs after this one carry it.
+    /// A channel's difficulty changed; its jobs after this one carry it.
     Difficulty(f64),
     /// The end of a share: exactly one for each that was submitted.
     Verdict(ShareOutcome),

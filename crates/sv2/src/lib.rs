@@ -9,7 +9,7 @@
 //! The caller is `pool`, which gives it work and judges the shares.
 //!
 //! The layers, from the wire up: encrypted frames (`secure`), the messages in them (`message`),
-//! the jobs of a channel (`channel`), and the book of shares (`shares`); `trace` spells frames for
+//! the jobs of a channel (`channel`), its book of shares (`shares`), and all channels (`channels`); `trace` spells frames for
 //! people. The Noise cryptography and
 //! the layouts of messages are those of the reference crates; decisions and limits are ours.
 //!
@@ -18,6 +18,7 @@
 
 mod authority;
 mod channel;
+mod channels;
 mod client;
 mod close;
 mod event;

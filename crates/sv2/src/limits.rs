@@ -23,6 +23,12 @@ pub struct Limits {
     pub unanswered: usize,
     /// How long a share without an answer holds up the next one, where they go one at a time.
     pub single: Duration,
+    /// Channels that are asked for at a time.
+    pub opening: usize,
+    /// Before a channel that the pool closed or refused is asked for again, the first time.
+    pub reopen_first: Duration,
+    /// The longest of these pauses.
+    pub reopen_cap: Duration,
     /// The limits that both protocols share.
     pub common: midstate_stratum::Limits,
 }
@@ -37,6 +43,9 @@ impl Default for Limits {
             update: Duration::from_secs(30),
             unanswered: 256,
             single: Duration::from_secs(10),
+            opening: 64,
+            reopen_first: Duration::from_secs(1),
+            reopen_cap: Duration::from_secs(60),
             common: midstate_stratum::Limits::default(),
         }
     }
@@ -46,8 +55,19 @@ impl Limits {
     /// Each limit as a row, without those that `stratum` lists.
     pub fn rows(&self) -> Vec<LimitRow> {
         // Taken apart by name, so that a limit without a row does not compile.
-        let Self { frame, future_jobs, malformed, silence, update, unanswered, single, common: _ } =
-            self;
+        let Self {
+            frame,
+            future_jobs,
+            malformed,
+            silence,
+            update,
+            unanswered,
+            single,
+            opening,
+            reopen_first,
+            reopen_cap,
+            common: _,
+        } = self;
         vec![
             row(
                 "frame from a pool",
@@ -59,11 +79,18 @@ impl Limits {
             row("silence of a V2 pool", silence, "disconnect and back off"),
             row("time between two nominal hash rates", update, "the next one waits"),
             row(
-                "unanswered shares at a V2 pool",
+                "unanswered shares on a V2 channel",
                 format!("{unanswered}, the oldest as old as with V1"),
                 "disconnect and try the next pool",
             ),
             row("wait for the answer, with --single-submit", single, "the next share is sent"),
+            row("channels that are asked for at a time", opening, "the next ones wait"),
+            row(
+                "first wait after a channel is closed",
+                reopen_first,
+                "doubled with each further one",
+            ),
+            row("any wait after a channel is closed", reopen_cap, "not doubled further"),
         ]
     }
 }

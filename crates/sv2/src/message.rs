@@ -3,6 +3,8 @@
 //! Layouts are those of the crates `common_messages_sv2` and `mining_sv2`. Source: specification,
 //! 3.6 and 5.3.
 
+use std::sync::Arc;
+
 use binary_sv2::{GetSize, Serialize, Str0255};
 use common_messages_sv2 as common;
 use midstate_chain::{Bits, Hash256, Target, U256};
@@ -29,6 +31,7 @@ pub(crate) enum Message {
     },
     Opened(Opened),
     OpenRefused {
+        request: u32,
         code: String,
     },
     Job(NewJob),
@@ -74,6 +77,8 @@ pub(crate) enum Message {
 /// A channel that was opened.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Opened {
+    /// Our number of the request.
+    pub(crate) request: u32,
     pub(crate) channel: u32,
     pub(crate) group: u32,
     pub(crate) target: Target,
@@ -89,7 +94,7 @@ pub(crate) struct NewJob {
     pub(crate) job: u32,
     /// `None`: for the block after a SetNewPrevHash that is to come.
     pub(crate) min_time: Option<u32>,
-    pub(crate) body: Body,
+    pub(crate) body: Arc<Body>,
 }
 
 /// The content of a job.
@@ -169,6 +174,7 @@ impl Message {
                     mining::OpenStandardMiningChannelSuccess
                 );
                 Self::Opened(Opened {
+                    request: m.request_id,
                     channel: m.channel_id,
                     group: m.group_channel_id,
                     target: target(*m.target.as_array()),
@@ -183,6 +189,7 @@ impl Message {
                     mining::OpenExtendedMiningChannelSuccess
                 );
                 Self::Opened(Opened {
+                    request: m.request_id,
                     channel: m.channel_id,
                     group: m.group_channel_id,
                     target: target(*m.target.as_array()),
@@ -192,7 +199,7 @@ impl Message {
             }
             mining::MESSAGE_TYPE_OPEN_MINING_CHANNEL_ERROR => {
                 let m = read!(frame, "OpenMiningChannel.Error", mining::OpenMiningChannelError);
-                Self::OpenRefused { code: text(&m.error_code) }
+                Self::OpenRefused { request: m.request_id, code: text(&m.error_code) }
             }
             mining::MESSAGE_TYPE_NEW_MINING_JOB => {
                 let m = read!(frame, "NewMiningJob", mining::NewMiningJob);
@@ -201,7 +208,7 @@ impl Message {
                     channel: m.channel_id,
                     job: m.job_id,
                     min_time: m.min_ntime.into_inner(),
-                    body: Body::Standard { version: m.version, merkle_root },
+                    body: Arc::new(Body::Standard { version: m.version, merkle_root }),
                 })
             }
             mining::MESSAGE_TYPE_NEW_EXTENDED_MINING_JOB => {
@@ -211,13 +218,13 @@ impl Message {
                     channel: m.channel_id,
                     job: m.job_id,
                     min_time: m.min_ntime.as_ref().copied(),
-                    body: Body::Extended {
+                    body: Arc::new(Body::Extended {
                         version: m.version,
                         may_roll: m.version_rolling_allowed,
                         branch: branch.map(|hash| Hash256::from_bytes(*hash.as_array())).collect(),
                         coinbase_prefix: m.coinbase_tx_prefix.as_bytes().to_vec(),
                         coinbase_suffix: m.coinbase_tx_suffix.as_bytes().to_vec(),
-                    },
+                    }),
                 })
             }
             mining::MESSAGE_TYPE_MINING_SET_NEW_PREV_HASH => {
@@ -301,12 +308,12 @@ pub(crate) fn setup_connection(of: &Introduction<'_>) -> Frame {
     )
 }
 
-pub(crate) fn open_standard(user: &str, hash_rate: f32) -> Frame {
+pub(crate) fn open_standard(request: u32, user: &str, hash_rate: f32) -> Frame {
     frame(
         mining::MESSAGE_TYPE_OPEN_STANDARD_MINING_CHANNEL,
         false,
         mining::OpenStandardMiningChannel {
-            request_id: 1,
+            request_id: request,
             user_identity: short(user),
             nominal_hash_rate: hash_rate,
             max_target: (&ANY_TARGET).into(),
@@ -314,12 +321,17 @@ pub(crate) fn open_standard(user: &str, hash_rate: f32) -> Frame {
     )
 }
 
-pub(crate) fn open_extended(user: &str, hash_rate: f32, min_extranonce_size: u16) -> Frame {
+pub(crate) fn open_extended(
+    request: u32,
+    user: &str,
+    hash_rate: f32,
+    min_extranonce_size: u16,
+) -> Frame {
     frame(
         mining::MESSAGE_TYPE_OPEN_EXTENDED_MINING_CHANNEL,
         false,
         mining::OpenExtendedMiningChannel {
-            request_id: 1,
+            request_id: request,
             user_identity: short(user),
             nominal_hash_rate: hash_rate,
             max_target: (&ANY_TARGET).into(),

@@ -47,8 +47,9 @@ pub(crate) enum Received {
 /// One encrypted connection.
 pub(crate) struct Secure {
     state: State,
-    /// Bytes that came and are not used yet: less than a frame and one read.
+    /// Bytes that came and are not used yet, behind those that are: less than a frame and one read.
     input: Vec<u8>,
+    used: usize,
     limit: usize,
 }
 
@@ -87,29 +88,32 @@ impl Secure {
         };
         let mut initiator = initiator.map_err(|_| CertificateError::Authority)?;
         let hello = initiator.step_0().map_err(|_| CloseReason::Handshake)?;
-        Ok((hello.to_vec(), Self { state: State::Shaking(initiator), input: Vec::new(), limit }))
+        let state = State::Shaking(initiator);
+        Ok((hello.to_vec(), Self { state, input: Vec::new(), used: 0, limit }))
     }
 
     /// The server's side: waits for a miner. `limit` bounds a frame's payload.
     pub(crate) fn listen(authority: &Authority, entropy: [u8; 32], limit: usize) -> Self {
         let mut random = ChaCha20Rng::from_seed(entropy);
         let responder = authority.responder(&mut random);
-        Self { state: State::Listening(responder, random), input: Vec::new(), limit }
+        Self { state: State::Listening(responder, random), input: Vec::new(), used: 0, limit }
     }
 
     /// The bytes that came and are not used yet.
     pub(crate) fn unread(&self) -> &[u8] {
-        &self.input
+        &self.input[self.used..]
     }
 
     /// Bytes came.
     pub(crate) fn receive(&mut self, bytes: &[u8]) {
+        // Once a read, and not once a frame.
+        self.input.drain(..std::mem::take(&mut self.used));
         self.input.extend_from_slice(bytes);
     }
 
     /// Whether a frame, or the handshake's answer, has come in part.
     pub(crate) fn is_partial(&self) -> bool {
-        !self.input.is_empty() || matches!(self.state, State::Open { header: Some(_), .. })
+        self.input.len() > self.used || matches!(self.state, State::Open { header: Some(_), .. })
     }
 
     /// The next thing that came whole. `unix` is the date that a certificate is judged by, or
@@ -122,7 +126,7 @@ impl Secure {
             State::Broken => Ok(None),
         };
         if next.is_err() {
-            (self.state, self.input) = (State::Broken, Vec::new());
+            (self.state, self.input, self.used) = (State::Broken, Vec::new(), 0);
         }
         next
     }
@@ -215,11 +219,9 @@ impl Secure {
     }
 
     fn take(&mut self, count: usize) -> Option<Vec<u8>> {
-        if self.input.len() < count {
-            return None;
-        }
-        let rest = self.input.split_off(count);
-        Some(std::mem::replace(&mut self.input, rest))
+        let taken = self.input.get(self.used..self.used + count)?.to_vec();
+        self.used += count;
+        Some(taken)
     }
 }
 

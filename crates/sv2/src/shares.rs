@@ -1,9 +1,9 @@
-//! The book of shares, as that of V1 is: each share has exactly one end.
+//! The book of a channel's shares, as that of V1 is: each share has exactly one end.
 //!
 //! The pool answers by sequence numbers, and may answer many at once: a success says that all up to
 //! its last number are accepted, but for those that it refused one by one.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use midstate_chain::{Share, Verdict};
@@ -13,7 +13,7 @@ use midstate_stratum::{CloseReason, ShareOutcome};
 use crate::Limits;
 use crate::channel::Channel;
 
-/// Shares without a verdict, all of them sent on this connection.
+/// Shares without a verdict, all of them sent on this channel.
 #[derive(Debug)]
 pub(crate) struct Shares {
     /// By sequence number. They grow, so the first is the oldest.
@@ -22,13 +22,21 @@ pub(crate) struct Shares {
     attempts: BTreeSet<u32>,
     last_sequence: u32,
     recent: Recent,
-    pace: Bucket,
     /// How long a share holds up the next one, where they go one at a time.
     single: Option<Duration>,
     trust: Trust,
     limits: midstate_stratum::Limits,
-    outcomes: VecDeque<ShareOutcome>,
-    answers: VecDeque<(u32, Result<(), String>)>,
+}
+
+/// The limit of shares a second, which all channels share.
+#[derive(Debug)]
+pub(crate) struct Pace(Bucket);
+
+impl Pace {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let rate = limits.common.share_rate;
+        Self(Bucket::new(rate, f64::from(rate)))
+    }
 }
 
 #[derive(Debug)]
@@ -39,40 +47,25 @@ struct Sent {
 }
 
 impl Shares {
-    pub(crate) fn new(limits: &Limits, is_single: bool) -> Self {
+    /// A channel opens: a trial begins, and numbers begin anew.
+    pub(crate) fn new(now: Duration, limits: &Limits, is_single: bool) -> Self {
         let common =
             midstate_stratum::Limits { unanswered: limits.unanswered, ..limits.common.clone() };
+        let mut trust = Trust::default();
+        trust.start(now);
         Self {
             unanswered: BTreeMap::new(),
             attempts: BTreeSet::new(),
             last_sequence: 0,
             recent: Recent::new(common.outbox),
-            pace: Bucket::new(common.share_rate, f64::from(common.share_rate)),
             single: is_single.then_some(limits.single),
-            trust: Trust::default(),
+            trust,
             limits: common,
-            outcomes: VecDeque::new(),
-            answers: VecDeque::new(),
         }
-    }
-
-    /// A channel opens: a trial begins, and numbers begin anew.
-    pub(crate) fn opened(&mut self, now: Duration) {
-        self.trust.start(now);
-        self.last_sequence = 0;
     }
 
     pub(crate) fn pending(&self) -> usize {
         self.unanswered.len()
-    }
-
-    pub(crate) fn poll_outcome(&mut self) -> Option<ShareOutcome> {
-        self.outcomes.pop_front()
-    }
-
-    /// The next answer to an attempt.
-    pub(crate) fn poll_answer(&mut self) -> Option<(u32, Result<(), String>)> {
-        self.answers.pop_front()
     }
 
     /// The sequence number of an attempt. It is neither judged nor counted, and forgotten with the
@@ -86,31 +79,37 @@ impl Shares {
         self.last_sequence
     }
 
-    /// Judges a share: its sequence number if it is to be sent, and whether it is a block.
+    /// SubmitShares.Success: the attempts that it ends.
+    pub(crate) fn attempts_accepted(&mut self, last: u32) -> Vec<u32> {
+        self.attempts.extract_if(..=last, |_| true).collect()
+    }
+
+    /// SubmitShares.Error: whether it ends an attempt.
+    pub(crate) fn attempt_refused(&mut self, sequence: u32) -> bool {
+        self.attempts.remove(&sequence)
+    }
+
+    /// Judges a share of `channel`: its sequence number if it is to be sent, and the end of another
+    /// one or of itself.
     pub(crate) fn take(
         &mut self,
         now: Duration,
         share: &Share,
-        channel: Option<&Channel>,
-    ) -> Option<u32> {
-        match self.judge(now, share, channel) {
+        channel: &Channel,
+        pace: &mut Pace,
+    ) -> (Option<u32>, Option<ShareOutcome>) {
+        match self.judge(now, share, channel, pace) {
             Ok(is_block) => {
-                if self.pending() >= self.limits.outbox.max(1) {
-                    self.make_room();
-                }
-                self.recent.insert(&share.job, share.hash, |job| {
-                    channel.is_some_and(|channel| channel.has_headers_of(job))
-                });
+                let is_full = self.pending() >= self.limits.outbox.max(1);
+                let displaced = is_full.then(|| self.make_room()).flatten();
+                self.recent.insert(&share.job, share.hash, |job| channel.has_headers_of(job));
                 self.last_sequence += 1;
                 let sent = Sent { share: share.clone(), is_block, at: now };
                 self.unanswered.insert(self.last_sequence, sent);
                 self.trust.sent(now);
-                Some(self.last_sequence)
+                (Some(self.last_sequence), displaced)
             }
-            Err(why) => {
-                self.outcomes.push_back(why.end(share.clone(), Duration::ZERO));
-                None
-            }
+            Err(why) => (None, Some(why.end(share.clone(), Duration::ZERO))),
         }
     }
 
@@ -120,16 +119,12 @@ impl Shares {
         &mut self,
         now: Duration,
         share: &Share,
-        channel: Option<&Channel>,
+        channel: &Channel,
+        pace: &mut Pace,
     ) -> Result<bool, Withheld> {
         let job = &share.job;
         rules::check(share)?;
         let is_block = share.is_block();
-        let issued = channel.is_some_and(|channel| channel.issued(job));
-        if !issued {
-            // A job is a number of its channel, and a new channel has numbers of its own.
-            return Err(if is_block { Withheld::SessionLost } else { Withheld::Void });
-        }
         if is_block && !job.has_toy_blocks() {
             return Ok(true);
         }
@@ -137,7 +132,7 @@ impl Shares {
             if !share.meets_share_target() {
                 return Err(Withheld::TooEasy);
             }
-            if !channel.is_some_and(|channel| channel.is_live(job)) {
+            if !channel.is_live(job) {
                 return Err(Withheld::Void);
             }
             if self.recent.contains(&share.hash) {
@@ -149,33 +144,31 @@ impl Shares {
         if self.pending() >= self.limits.outbox || self.single.is_some_and(is_held_up) {
             return Err(Withheld::Backlog);
         }
-        if !self.pace.take(now) {
+        if !pace.0.take(now) {
             return Err(Withheld::Rate);
         }
         Ok(is_block)
     }
 
-    /// SubmitShares.Success: how many shares it ends.
-    pub(crate) fn accepted(&mut self, now: Duration, last: u32) -> usize {
+    /// SubmitShares.Success: the shares that it ends.
+    pub(crate) fn accepted(&mut self, now: Duration, last: u32) -> Vec<ShareOutcome> {
         let later = match last.checked_add(1) {
             Some(next) => self.unanswered.split_off(&next),
             None => BTreeMap::new(),
         };
         let accepted = std::mem::replace(&mut self.unanswered, later);
-        let attempts: Vec<_> = self.attempts.extract_if(..=last, |_| true).collect();
-        let count = accepted.len() + attempts.len();
-        self.answers.extend(attempts.into_iter().map(|sequence| (sequence, Ok(()))));
-        for (_, Sent { share, at, .. }) in accepted {
+        if !accepted.is_empty() {
             self.trust.accepted(now);
-            let outcome = ShareOutcome::new(share, Verdict::Accepted, None);
-            let latency = now.saturating_sub(at);
-            self.outcomes.push_back(ShareOutcome { latency, ..outcome });
         }
-        count
+        let ended = accepted.into_values().map(|Sent { share, at, .. }| {
+            let outcome = ShareOutcome::new(share, Verdict::Accepted, None);
+            ShareOutcome { latency: now.saturating_sub(at), ..outcome }
+        });
+        ended.collect()
     }
 
-    /// SubmitShares.Error. `newest_since`: when the newest job came. Why to leave the pool, if
-    /// this refusal is one too many.
+    /// SubmitShares.Error. `newest_since`: when the newest job came. The end of the share, and why
+    /// to leave the pool, if this refusal is one too many.
     pub(crate) fn refused(
         &mut self,
         now: Duration,
@@ -183,11 +176,7 @@ impl Shares {
         code: &str,
         channel: &Channel,
         newest_since: Duration,
-    ) -> Option<CloseReason> {
-        if self.attempts.remove(&sequence) {
-            self.answers.push_back((sequence, Err(code.to_owned())));
-            return None;
-        }
+    ) -> Option<(ShareOutcome, Option<CloseReason>)> {
         // Late, doubled or invented answers meet no share.
         let Sent { share, at, .. } = self.unanswered.remove(&sequence)?;
         let cause = cause(code);
@@ -195,8 +184,7 @@ impl Shares {
         let distrust = self.trust.refused(now, cause, replaced, code, &self.limits);
         let outcome = ShareOutcome::new(share, Verdict::Rejected, Some(code.to_owned()));
         let (advice, latency) = (advice(code), now.saturating_sub(at));
-        self.outcomes.push_back(ShareOutcome { advice, latency, ..outcome });
-        distrust
+        Some((ShareOutcome { advice, latency, ..outcome }, distrust))
     }
 
     /// Why to leave the pool: it answers nothing.
@@ -215,30 +203,31 @@ impl Shares {
         (self.unanswered.values().next().map(|sent| sent.at), self.unanswered.len())
     }
 
-    /// The connection, and with it the channel, is gone: no answer can come any more.
-    pub(crate) fn end(&mut self, now: Duration, why: Withheld) {
-        self.attempts.clear();
-        for (_, Sent { share, at, .. }) in std::mem::take(&mut self.unanswered) {
-            self.outcomes.push_back(why.end(share, now.saturating_sub(at)));
-        }
-    }
-
-    /// Ends a share that comes after the end.
-    pub(crate) fn refuse_late(&mut self, share: Share) {
-        self.outcomes.push_back(Withheld::Finished.end(share, Duration::ZERO));
+    /// The channel is gone: no answer can come any more.
+    pub(crate) fn end(&mut self, now: Duration, why: Withheld) -> Vec<ShareOutcome> {
+        let left = std::mem::take(&mut self.unanswered).into_values();
+        left.map(|Sent { share, at, .. }| why.end(share, now.saturating_sub(at))).collect()
     }
 
     /// The oldest share makes way, a block only if there is nothing else. Its answer will meet
     /// nothing.
-    fn make_room(&mut self) {
+    fn make_room(&mut self) -> Option<ShareOutcome> {
         let share = self.unanswered.iter().find(|(_, sent)| !sent.is_block).map(|(&id, _)| id);
         let oldest = self.unanswered.keys().next().copied();
-        if let Some(Sent { share, .. }) =
-            share.or(oldest).and_then(|id| self.unanswered.remove(&id))
-        {
-            self.outcomes.push_back(Withheld::Displaced.end(share, Duration::ZERO));
-        }
+        let Sent { share, .. } = share.or(oldest).and_then(|id| self.unanswered.remove(&id))?;
+        Some(Withheld::Displaced.end(share, Duration::ZERO))
     }
+}
+
+/// The end of a share whose channel is gone. A job is a number of its channel, and a new channel has
+/// numbers of its own.
+pub(crate) fn without_channel(share: Share) -> ShareOutcome {
+    let why = match rules::check(&share) {
+        Err(why) => why,
+        Ok(()) if share.is_block() => Withheld::SessionLost,
+        Ok(()) => Withheld::Void,
+    };
+    why.end(share, Duration::ZERO)
 }
 
 /// The cause that an error code names (specification, 5.3.14, and the codes that pools use).

@@ -37,6 +37,8 @@ pub enum Withheld {
         "sent before the connection broke; the pool no longer allows the version bits it rolled"
     )]
     BitsLost,
+    #[error("sent before the pool closed its channel")]
+    ChannelClosed,
     #[error("sent, and the pool did not answer")]
     NoAnswer,
     #[error("no answer before the end")]
@@ -53,6 +55,7 @@ impl Withheld {
             Self::Displaced
             | Self::SessionLost
             | Self::BitsLost
+            | Self::ChannelClosed
             | Self::NoAnswer
             | Self::Finished => Verdict::Unresolved,
         }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that unwraps says what failed")]
 
 mod accord;
+mod channels;
 mod faults;
 mod pool;
 mod work;
