@@ -1,4 +1,5 @@
 //! The desk: it hands out the headers of the newest job to workers, and books what they bring back.
+//! Where jobs of several channels are on it at a time, the channels take turns.
 //! It has no threads and does not hash. The workers are the threads of
 //! [`Engine`](crate::Engine) or anything else that hashes, as a GPU or a browser.
 //!
@@ -11,23 +12,27 @@
 //! A nonce is booked once, and handed out again only if the piece it was in came back without it.
 
 mod assignment;
+mod bench;
 mod piece;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use midstate_chain::{Header, Job, Share, Target};
 use midstate_work::{Claim, Cut};
 
 use crate::slot::Slot;
 use assignment::Assignment;
+use bench::Bench;
 pub use piece::{BookError, Finding, Piece};
 
 /// Where workers claim headers of the newest job and book what they have hashed.
 pub struct Desk {
-    slot: Slot<Assignment>,
-    /// The newest there ever was: a job that is taken away may come back.
-    latest: Mutex<Option<Arc<Assignment>>>,
+    slot: Slot<Bench>,
+    /// The newest there ever were, one of each channel: a job that is taken away may come back.
+    latest: Mutex<Vec<Arc<Assignment>>>,
+    /// Claims of units since the start, by which channels take turns.
+    turns: Arc<AtomicU64>,
     cut: Cut,
     /// Hashes handed out, and how many may be.
     claimed: AtomicU64,
@@ -80,10 +85,10 @@ pub struct WorkerCount {
 /// A worker hashes, as long as this lives; see [`Desk::set_on_busy`].
 pub struct AtWork(Arc<Desk>);
 
-/// The job that was on the desk at one epoch.
+/// The jobs that were on the desk at one epoch.
 pub(crate) struct Task {
     epoch: u64,
-    assignment: Arc<Assignment>,
+    bench: Arc<Bench>,
 }
 
 /// For the side that steers.
@@ -95,6 +100,7 @@ impl Desk {
         Arc::new(Self {
             slot: Slot::new(),
             latest: Mutex::default(),
+            turns: Arc::default(),
             cut,
             claimed: AtomicU64::new(0),
             allowance: AtomicU64::new(u64::MAX),
@@ -129,21 +135,46 @@ impl Desk {
     /// [`Job::same_work`]), the search goes on where it stood: a pool that comes back may send the
     /// job that it left with.
     pub fn set_job(&self, job: Option<Arc<Job>>) {
-        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = job.map(|job| Assignment::new(job, self.cut.clone(), latest.as_deref()));
-        let next = next.map(Arc::new);
+        let mut latest = self.latest();
+        let next = job.map(|job| self.assignment(job, &latest));
         if let Some(next) = &next {
-            *latest = Some(Arc::clone(next));
+            *latest = vec![Arc::clone(next)];
         }
-        self.slot.replace(|_| next);
+        self.slot.replace(|_| next.map(|next| self.bench(vec![next])));
     }
 
-    /// Tells how many seconds ago the present work first came. Headers may run ahead of the job's
-    /// time by that much, when nothing else is left to change. It never becomes less.
+    /// Gives all workers a new job beside those of other [channels](Job::channel); of its own
+    /// channel it takes the place. They are searched in turns, so that each gets its part of the
+    /// hashes, unless all of it is handed out.
+    pub fn add_job(&self, job: Arc<Job>) {
+        let mut latest = self.latest();
+        let next = self.assignment(job, &latest);
+        bench::put(&mut latest, Arc::clone(&next));
+        self.slot.replace(|present| {
+            let mut jobs = present.map(|bench| bench.jobs().to_vec()).unwrap_or_default();
+            bench::put(&mut jobs, next);
+            Some(self.bench(jobs))
+        });
+    }
+
+    /// Takes the job of one channel away.
+    pub fn remove_job(&self, channel: Option<u32>) {
+        let of_others = |of: &Arc<Assignment>| of.space.job().channel != channel;
+        self.latest().retain(of_others);
+        self.slot.replace(|present| {
+            let mut jobs = present?.jobs().to_vec();
+            jobs.retain(of_others);
+            (!jobs.is_empty()).then(|| self.bench(jobs))
+        });
+    }
+
+    /// Tells how many seconds ago the present work first came, of several jobs the youngest.
+    /// Headers may run ahead of a job's time by that much, when nothing else is left to change. It
+    /// never becomes less.
     pub fn set_elapsed(&self, seconds: u32) {
         self.slot.replace(|current| {
             let current = current?;
-            current.search.set_elapsed(seconds);
+            current.jobs().iter().for_each(|of| of.search.set_elapsed(seconds));
             Some(Arc::clone(current))
         });
     }
@@ -163,18 +194,23 @@ impl Desk {
 
     /// Where the search stands.
     pub fn progress(&self) -> Progress {
-        let Some(assignment) = self.slot.get() else { return Progress::Idle };
-        match assignment.peek() {
-            Claim::Unit(_) => Progress::Searching,
-            Claim::NotYet => Progress::WaitingForTime,
-            Claim::Exhausted => Progress::Exhausted,
+        let Some(bench) = self.slot.get() else { return Progress::Idle };
+        let mut progress = Progress::Exhausted;
+        for assignment in bench.jobs() {
+            match assignment.peek() {
+                Claim::Unit(_) => return Progress::Searching,
+                Claim::NotYet => progress = Progress::WaitingForTime,
+                Claim::Exhausted => {}
+            }
         }
+        progress
     }
 
     /// The header that is handed out next, for people to watch the search by. `None` when there is
     /// nothing to hash now.
     pub fn next_header(&self) -> Option<Header> {
-        let assignment = self.slot.get()?;
+        let bench = self.slot.get()?;
+        let assignment = bench.at_turn();
         let Claim::Unit(unit) = assignment.peek() else { return None };
         let header = *assignment.space.page(unit.page).headers.first()?;
         Some(Header { nonce: unit.nonces.start as u32, ..header })
@@ -206,10 +242,10 @@ impl Desk {
         self.slot.wait_past(epoch)
     }
 
-    /// The present job; waits while there is none. `None` once the desk is closed.
+    /// The present jobs; waits while there is none. `None` once the desk is closed.
     pub(crate) fn wait(&self) -> Option<Task> {
-        let (epoch, assignment) = self.slot.wait()?;
-        Some(Task { epoch, assignment })
+        let (epoch, bench) = self.slot.wait()?;
+        Some(Task { epoch, bench })
     }
 
     /// Whether there is a job.
@@ -234,6 +270,21 @@ impl Desk {
         }
     }
 
+    fn latest(&self) -> MutexGuard<'_, Vec<Arc<Assignment>>> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A job as it is searched: from the start, or from where the search of the same work stands.
+    fn assignment(&self, job: Arc<Job>, latest: &[Arc<Assignment>]) -> Arc<Assignment> {
+        let is_same = |of: &&Arc<Assignment>| of.space.job().same_work_but_versions(&job);
+        let before = latest.iter().find(is_same).map(Arc::as_ref);
+        Arc::new(Assignment::new(Arc::clone(&job), self.cut.clone(), before))
+    }
+
+    fn bench(&self, jobs: Vec<Arc<Assignment>>) -> Arc<Bench> {
+        Arc::new(Bench::new(jobs, Arc::clone(&self.turns)))
+    }
+
     /// How many hashes may still be claimed.
     fn left(&self) -> u64 {
         let claimed = self.claimed.load(Ordering::Relaxed);
@@ -253,9 +304,9 @@ impl Worker {
     /// [allowance](Desk::set_allowance) ends.
     pub fn claim_many(self: &Arc<Self>, hashes: u64) -> Vec<Piece> {
         let (mut pieces, mut left) = (Vec::new(), hashes);
-        let Some(assignment) = self.desk.slot.take_up() else { return pieces };
+        let Some(bench) = self.desk.slot.take_up() else { return pieces };
         while left > 0
-            && let Some(piece) = Piece::claim(self, &assignment, left)
+            && let Some(piece) = bench.claim(self, left)
         {
             left = left.saturating_sub(piece.hashes());
             pieces.push(piece);
@@ -302,11 +353,11 @@ impl Task {
 
     /// Takes the next unit.
     pub(crate) fn claim(&self, worker: &Arc<Worker>) -> Option<Piece> {
-        Piece::claim(worker, &self.assignment, 0)
+        self.bench.claim(worker, 0)
     }
 
     /// A step of the search for pairs, if it is due: shorter than a unit, and nobody waits for it.
     pub(crate) fn look_for_a_pair(&self) {
-        self.assignment.look_for_a_pair();
+        self.bench.at_turn().look_for_a_pair();
     }
 }

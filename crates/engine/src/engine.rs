@@ -107,6 +107,16 @@ impl Engine {
         self.desk().set_job(job);
     }
 
+    /// [`Desk::add_job`].
+    pub fn add_job(&self, job: Arc<Job>) {
+        self.desk().add_job(job);
+    }
+
+    /// [`Desk::remove_job`].
+    pub fn remove_job(&self, channel: Option<u32>) {
+        self.desk().remove_job(channel);
+    }
+
     /// [`Desk::set_elapsed`].
     pub fn set_elapsed(&self, seconds: u32) {
         self.desk().set_elapsed(seconds);
@@ -234,7 +244,7 @@ impl Crew {
             };
             at_work.get_or_insert_with(|| worker.at_work());
             let page = match prepared.take() {
-                Some(page) if page.name == piece.page_name() => prepared.insert(page),
+                Some(page) if page.is_of(&piece) => prepared.insert(page),
                 _ => prepared.insert(PreparedPage::new(&piece)),
             };
             self.scan(piece, page);
@@ -254,6 +264,7 @@ impl Crew {
 
 /// A page as the kernel takes it.
 struct PreparedPage {
+    job: Arc<Job>,
     name: PageName,
     page: Page,
     work: Work,
@@ -265,6 +276,10 @@ impl PreparedPage {
         let midstates: Vec<_> = page.headers.iter().map(Header::midstate).collect();
         let work = Work::new(&midstates, page.headers[0].tail(), &piece.target().to_le_bytes())
             .expect("a page has between 1 and Work::MAX_MIDSTATES headers");
-        Self { name, page, work }
+        Self { job: Arc::clone(piece.job()), name, page, work }
+    }
+
+    fn is_of(&self, piece: &Piece) -> bool {
+        self.name == piece.page_name() && Arc::ptr_eq(&self.job, piece.job())
     }
 }

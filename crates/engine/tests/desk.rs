@@ -394,3 +394,84 @@ fn i2_i3_i4_threads_and_other_workers_share_one_desk() {
     assert!(calls.windows(2).all(|pair| pair[0] != pair[1]), "{calls:?}");
     assert_eq!((calls.first(), calls.last()), (Some(&true), Some(&false)));
 }
+
+/// A job of a channel, as hard as it can be.
+fn job_of(channel: u32, id: &str) -> Arc<Job> {
+    let mut job = Job::clone(&job(id, Target::DIFFICULTY_1));
+    (job.session, job.channel) = (channel.into(), Some(channel));
+    Arc::new(job)
+}
+
+/// Claims and finishes that many units, and counts them by channel.
+fn work_off(worker: &Arc<Worker>, units: usize) -> Vec<(u32, usize)> {
+    let mut counts = std::collections::BTreeMap::new();
+    for piece in std::iter::from_fn(|| worker.claim()).take(units) {
+        *counts.entry(piece.job().channel.unwrap()).or_default() += 1;
+        piece.finish(&[]).unwrap();
+    }
+    counts.into_iter().collect()
+}
+
+#[test]
+fn jobs_of_several_channels_take_turns_and_each_is_searched_once() {
+    let (desk, _) = desk();
+    let worker = desk.worker();
+    desk.set_job(Some(job_of(1, "a")));
+    desk.add_job(job_of(2, "b"));
+    desk.add_job(job_of(3, "c"));
+    // In turns of sixteen.
+    assert_eq!(work_off(&worker, 96), [(1, 32), (2, 32), (3, 32)]);
+    // The rest of a channel whose job is replaced is not searched; the others go on where they are.
+    desk.add_job(job_of(2, "other"));
+    // Of each job there are 4,000 headers, 20 a unit.
+    let rest = work_off(&worker, usize::MAX);
+    assert_eq!(rest, [(1, 168), (2, 200), (3, 168)], "every header once");
+    assert_eq!(desk.progress(), Progress::WaitingForTime);
+    assert_eq!(desk.hashes(), (3 * 200 + 32) * 20);
+    // The same job again has nothing new.
+    desk.add_job(job_of(3, "c"));
+    assert_eq!(work_off(&worker, 1), []);
+    desk.set_elapsed(1);
+    assert_eq!(work_off(&worker, usize::MAX), [(1, 200), (2, 200), (3, 200)]);
+}
+
+#[test]
+fn a_channel_that_is_taken_away_is_searched_no_more_and_one_job_alone_takes_all_places() {
+    let (desk, _) = desk();
+    let worker = desk.worker();
+    desk.add_job(job_of(1, "a"));
+    desk.add_job(job_of(2, "b"));
+    let held = worker.claim().unwrap();
+    assert!(held.is_wanted());
+    desk.remove_job(held.job().channel);
+    assert!(!held.is_wanted());
+    drop(held);
+    assert_eq!(work_off(&worker, 40), [(2, 40)]);
+    desk.set_job(Some(job_of(3, "c")));
+    assert_eq!(work_off(&worker, 40), [(3, 40)]);
+    desk.remove_job(Some(3));
+    assert_eq!(desk.progress(), Progress::Idle);
+    assert!(worker.claim().is_none());
+}
+
+#[test]
+fn threads_hash_the_jobs_of_all_channels_and_keep_their_pages_apart() {
+    let channels = 5;
+    let (sender, found) = mpsc::channel();
+    let config = Config { kernel: Kernel::SCALAR, threads: 2, cut: cut() };
+    let mut engine = Engine::start(config, move |share: Share| {
+        // The hash is that of the header of this very job.
+        assert_eq!(share.header().hash(), share.hash);
+        let _ = sender.send((share.job.channel.unwrap(), share.version, share.nonce));
+    });
+    for channel in 1..=channels {
+        let mut job = Job::clone(&job_of(channel, &channel.to_string()));
+        job.share_target = Target::MAX;
+        engine.add_job(Arc::new(job));
+    }
+    let mut seen = HashSet::new();
+    while seen.len() < ALL as usize * channels as usize {
+        assert!(seen.insert(found.recv_timeout(Duration::from_secs(60)).unwrap()), "twice");
+    }
+    engine.stop();
+}

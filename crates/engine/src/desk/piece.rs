@@ -120,7 +120,8 @@ impl Piece {
     /// dropped: if the work comes again, the rest of it is handed out again.
     pub fn is_wanted(&self) -> bool {
         let present = self.worker.desk.slot.take_up();
-        present.is_some_and(|present| Arc::ptr_eq(&present.search, &self.assignment.search))
+        let is_it = |of: &Arc<Assignment>| Arc::ptr_eq(&of.search, &self.assignment.search);
+        present.is_some_and(|present| present.jobs().iter().any(is_it))
     }
 
     /// The nonces up to `until` are hashed with every header of the page, and these are their hits.
