@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 
 /// A queue of events. It closes when all senders are dropped.
 ///
-/// It does not grow under a flood: a job takes the place of one that was not yet read (the newest
-/// wins, S6), texts are paced where they arise, states by the back-off, and verdicts by their
+/// It does not grow under a flood: a job takes the place of one of its channel that was not yet read
+/// (the newest wins, S6), texts are paced where they arise, states by the back-off, and verdicts by their
 /// shares.
 pub fn events() -> (EventSender, EventReceiver) {
     let (tickets, taken) = mpsc::unbounded_channel();
@@ -38,13 +38,13 @@ impl EventSender {
     /// Puts an event into the queue. Nobody reading any more means that the program is on its way
     /// out; the event is dropped then.
     pub fn send(&self, mut event: LinkEvent) {
-        let is_job = |event: &LinkEvent| matches!(event.what, Happened::Job { .. });
         let mut queue = lock(&self.queue);
-        let replaced = is_job(&event)
-            .then(|| queue.iter().rposition(is_job).and_then(|at| queue.remove(at)))
-            .flatten();
-        if let Some(older) = &replaced {
-            keep_clean(older, &mut event);
+        let replaced = queue.iter().rposition(|older| gives_way(older, &event));
+        if let Some(at) = replaced
+            && let Some(older) = queue.remove(at)
+        {
+            keep_clean(&older, &mut event);
+            keep_alone(&older, queue.iter_mut().skip(at).chain([&mut event]));
         }
         queue.push_back(event);
         if replaced.is_none() && self.tickets.send(()).is_err() {
@@ -53,8 +53,29 @@ impl EventSender {
     }
 }
 
-/// A job that nobody has read yet makes way for a newer one of the same server. If it voided the
-/// jobs before it, the newer one does.
+/// A job that nobody has read yet makes way for a newer one of the same channel, or for one that is
+/// alone.
+fn gives_way(older: &LinkEvent, newer: &LinkEvent) -> bool {
+    match (&older.what, &newer.what) {
+        (Happened::Job { job: older, .. }, Happened::Job { job: newer, beside, .. }) => {
+            !beside || older.channel == newer.channel
+        }
+        _ => false,
+    }
+}
+
+/// If the older job ended those of all other channels, the next job that is read does.
+fn keep_alone<'a>(older: &LinkEvent, mut later: impl Iterator<Item = &'a mut LinkEvent>) {
+    if let Happened::Job { beside: false, .. } = older.what {
+        let next = later.find_map(|event| match &mut event.what {
+            Happened::Job { beside, .. } => Some(beside),
+            _ => None,
+        });
+        next.into_iter().for_each(|beside| *beside = false);
+    }
+}
+
+/// If the job that was not read voided the jobs before it, the newer one of the same server does.
 fn keep_clean(older: &LinkEvent, newer: &mut LinkEvent) {
     if let (Happened::Job { clean: true, .. }, Happened::Job { clean, .. }) =
         (&older.what, &mut newer.what)
@@ -110,12 +131,19 @@ pub enum Happened {
         /// Why, if there is a why.
         reason: Option<String>,
     },
-    /// New work; the newest job is the one to hash.
+    /// New work; the newest job is the one to hash, or of each [channel](Job::channel) the newest.
     Job {
         /// The work.
         job: Arc<Job>,
         /// All earlier jobs of this server are void, by this job or by one that it replaced unread.
         clean: bool,
+        /// The jobs of the server's other channels go on. Else this is the only one.
+        beside: bool,
+    },
+    /// A channel of Stratum V2 is closed: its job is void, and those of other channels go on.
+    ChannelEnded {
+        /// The pool's number.
+        channel: u32,
     },
     /// Hash nothing until the next job: whatever is found in the present one is worthless.
     Pause,
@@ -139,9 +167,14 @@ pub enum Happened {
 }
 
 impl Happened {
-    /// New work.
+    /// New work, and no other.
     pub fn job(job: Arc<Job>) -> Self {
-        Self::Job { clean: job.clean, job }
+        Self::Job { clean: job.clean, job, beside: false }
+    }
+
+    /// New work beside that of other channels.
+    pub fn job_beside(job: Arc<Job>) -> Self {
+        Self::Job { clean: job.clean, job, beside: true }
     }
 
     /// Changes every text in it.
@@ -156,6 +189,7 @@ impl Happened {
             | Self::Revised { .. }
             | Self::Remark(_)
             | Self::Job { .. }
+            | Self::ChannelEnded { .. }
             | Self::Pause => {}
         }
     }
@@ -215,12 +249,11 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
-    async fn the_clean_flag_of_a_job_that_is_replaced_in_the_queue_is_kept() {
-        let job = |id: &str, clean| Job {
+    fn job(id: &str, channel: Option<u32>, clean: bool) -> Arc<Job> {
+        Arc::new(Job {
             id: id.into(),
             session: 0,
-            channel: None,
+            channel,
             version: 0,
             version_mask: 0,
             prev_hash: Hash256::default(),
@@ -234,17 +267,43 @@ mod tests {
             share_target: Target::MAX,
             network_target: Target::MAX,
             clean,
-        };
+        })
+    }
+
+    fn send(sender: &EventSender, url: &str, what: Happened) {
+        let protocol = Protocol::Stratum2;
+        sender.send(LinkEvent { url: url.into(), listed: None, protocol, what });
+    }
+
+    #[tokio::test]
+    async fn a_job_replaces_one_of_its_channel_and_one_that_is_alone_the_newest() {
+        let (sender, mut receiver) = events();
+        send(&sender, "one", Happened::job(job("a1", Some(1), true)));
+        send(&sender, "one", Happened::job_beside(job("b1", Some(2), true)));
+        send(&sender, "one", Happened::job_beside(job("c1", Some(3), true)));
+        // The first one said that no others go on; the next one in the queue has to.
+        send(&sender, "one", Happened::job_beside(job("a2", Some(1), false)));
+        send(&sender, "one", Happened::job_beside(job("c2", Some(3), false)));
+        drop(sender);
+        let mut told = Vec::new();
+        while let Some(event) = receiver.recv().await {
+            let Happened::Job { job, clean, beside } = event.what else { panic!() };
+            told.push((job.id.clone(), clean, beside));
+        }
+        let expected = [("b1", true, false), ("a2", true, true), ("c2", true, true)];
+        assert_eq!(told, expected.map(|(id, clean, beside)| (id.to_owned(), clean, beside)));
+    }
+
+    #[tokio::test]
+    async fn the_clean_flag_of_a_job_that_is_replaced_in_the_queue_is_kept() {
         for (first, second, clean) in [("one", "one", true), ("one", "two", false)] {
             let (sender, mut receiver) = events();
-            for (url, job) in [(first, job("a", true)), (second, job("b", false))] {
-                let what = Happened::job(Arc::new(job));
-                let protocol = Protocol::Stratum1;
-                sender.send(LinkEvent { url: url.into(), listed: None, protocol, what });
+            for (url, job) in [(first, job("a", None, true)), (second, job("b", None, false))] {
+                send(&sender, url, Happened::job(job));
             }
             let event = receiver.recv().await.unwrap();
             assert!(
-                matches!(&event.what, Happened::Job { job, clean: kept }
+                matches!(&event.what, Happened::Job { job, clean: kept, .. }
                     if job.id == "b" && *kept == clean),
                 "{event:?}"
             );

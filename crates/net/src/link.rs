@@ -28,6 +28,8 @@ use crate::trouble::Trouble;
 const REPORTS: usize = 64;
 /// Jobs handed out whose pool is remembered; nobody hashes an older one.
 const ISSUED: usize = 256;
+/// The same of each channel, where there are many.
+const ISSUED_A_CHANNEL: usize = 8;
 
 /// Which pools, in which order, and how patient.
 #[derive(Debug, Clone)]
@@ -84,8 +86,8 @@ struct SeatHandle {
     under_way: HashMap<Hash256, Vec<Share>>,
     orders: watch::Sender<Order>,
     shares: mpsc::UnboundedSender<Share>,
-    /// The newest job of its present connection.
-    job: Option<Arc<Job>>,
+    /// The newest job of its present connection, or of each channel of it.
+    jobs: Vec<Arc<Job>>,
 }
 
 impl Link {
@@ -201,9 +203,16 @@ impl Link {
             SeatNews::Job(job) => {
                 let Some(rank) = rank else { return };
                 self.failover.job(rank);
-                self.seats[rank].job = Some(Arc::clone(&job));
+                let beside = self.seats[rank].take_job(&job);
                 if self.active == Some(id) {
-                    self.issue(id, job);
+                    self.issue(id, job, beside);
+                }
+            }
+            SeatNews::ChannelEnded(channel) => {
+                let Some(rank) = rank else { return };
+                self.seats[rank].jobs.retain(|job| job.channel != Some(channel));
+                if self.active == Some(id) {
+                    self.tell(id, Happened::ChannelEnded { channel });
                 }
             }
             SeatNews::Healthy => {
@@ -213,7 +222,7 @@ impl Link {
             }
             SeatNews::Failed(how, reason) => {
                 if let Some(rank) = rank {
-                    self.seats[rank].job = None;
+                    self.seats[rank].jobs.clear();
                     self.failover.failed(now, rank, how);
                     if how == Failure::Worthless {
                         let then = match self.seats.len() {
@@ -253,7 +262,7 @@ impl Link {
                 seat.trouble = Trouble::new(now);
             }
             if changed && order == Order::Rest {
-                seat.job = None;
+                seat.jobs.clear();
             }
         }
     }
@@ -276,15 +285,15 @@ impl Link {
             return;
         }
         let moved = self.active.is_some() || rank != Some(0);
-        let (id, job) = (seat.id, seat.job.clone());
+        let (id, jobs) = (seat.id, seat.jobs.clone());
         let reason = self.why_moving_to(rank.expect("there is a seat"), has_failed);
         self.active = Some(id);
         if moved {
             let state = LinkState::Failover;
             self.tell(id, Happened::State { state, reason: Some(reason) });
         }
-        if let Some(job) = job {
-            self.issue(id, job);
+        for (place, job) in jobs.into_iter().enumerate() {
+            self.issue(id, job, place > 0);
         }
     }
 
@@ -318,12 +327,14 @@ impl Link {
 
     /// Hands a job of the active pool out. Only these have shares: a pool that is not worked for
     /// could otherwise crowd out the jobs that are being hashed, with as many of its own.
-    fn issue(&mut self, id: SeatId, job: Arc<Job>) {
-        if self.issued.len() == ISSUED {
+    fn issue(&mut self, id: SeatId, job: Arc<Job>, beside: bool) {
+        let channels = self.seats.iter().map(|seat| seat.account.v2.channels).max();
+        let limit = ISSUED.max(ISSUED_A_CHANNEL * channels.unwrap_or_default());
+        while self.issued.len() >= limit {
             self.issued.pop_front();
         }
         self.issued.push_back((Arc::downgrade(&job), id));
-        self.tell(id, Happened::job(job));
+        self.tell(id, if beside { Happened::job_beside(job) } else { Happened::job(job) });
     }
 
     /// Brings a share to the pool that its job came from.
@@ -387,7 +398,8 @@ impl Link {
         let listed: Arc<str> = account.url.to_string().into();
         let (name, trouble) = (Arc::clone(&listed), Trouble::new(self.now()));
         let under_way = HashMap::new();
-        SeatHandle { id, listed, name, trouble, under_way, account, orders, shares, job: None }
+        let jobs = Vec::new();
+        SeatHandle { id, listed, name, trouble, under_way, account, orders, shares, jobs }
     }
 
     /// A seat panicked: a bug, which must not end the mining (S14). Its pool gets a new seat, and
@@ -465,6 +477,15 @@ impl Link {
 }
 
 impl SeatHandle {
+    /// Keeps the newest job of a channel; whether those of other channels go on beside it.
+    fn take_job(&mut self, job: &Arc<Job>) -> bool {
+        match self.jobs.iter_mut().find(|of| of.channel == job.channel) {
+            Some(of) => *of = Arc::clone(job),
+            None => self.jobs.push(Arc::clone(job)),
+        }
+        self.jobs.len() > 1
+    }
+
     /// Keeps the books of what the seat tells.
     fn note(&mut self, now: Duration, what: &SeatNews) {
         match what {

@@ -26,6 +26,8 @@ pub(crate) enum News {
         reason: String,
     },
     Job(Arc<Job>),
+    /// A channel of V2 is closed, and others are open.
+    ChannelEnded(u32),
     Verdict(ShareOutcome),
     Remark(Remark),
     Redirect {
@@ -195,6 +197,7 @@ fn of_v2(event: sv2::Event) -> Option<News> {
         sv2::Event::Opened { .. } => News::LetIn,
         sv2::Event::Refused { reason } => News::Refused { reason },
         sv2::Event::Job(job) => News::Job(job),
+        sv2::Event::Ended { channel } => News::ChannelEnded(channel),
         sv2::Event::Verdict(outcome) => News::Verdict(outcome),
         sv2::Event::Remark(remark) => News::Remark(remark),
         sv2::Event::Redirect { host, port, wait } => News::Redirect { host, port, wait },

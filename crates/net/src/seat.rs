@@ -45,8 +45,10 @@ pub struct Account {
 /// Our wishes at a pool of Stratum V2, beside those that both protocols have.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct V2Wishes {
-    /// The channel to open.
+    /// The channels to open.
     pub channel: sv2::ChannelKind,
+    /// How many of them; 0 counts as 1.
+    pub channels: usize,
     /// The hash rate to tell the pool, in hashes a second, whatever is measured.
     pub nominal_hash_rate: Option<f64>,
     /// One share at a time, as [`sv2::ClientConfig::single_submit`] says.
@@ -72,6 +74,7 @@ impl Account {
             firmware: user_agent,
             authority,
             kind: self.v2.channel,
+            channels: self.v2.channels,
             nominal_hash_rate: self.v2.nominal_hash_rate.unwrap_or(plain.nominal_hash_rate),
             single_submit: self.v2.single_submit,
             version_mask,
@@ -126,6 +129,8 @@ pub(crate) enum SeatNews {
     Happened(Happened),
     /// For whoever mines, if this is the pool to work for.
     Job(Arc<Job>),
+    /// A channel of Stratum V2 is closed, and its job void; others are open.
+    ChannelEnded(u32),
     /// It let us in and sent a job.
     Healthy,
     /// It accepted a share, the first of this session.
@@ -510,6 +515,8 @@ impl Seat {
         let mut ending = None;
         while let Some(news) = self.client.poll_news() {
             match news {
+                // Further channels.
+                News::LetIn if progress.let_in => {}
                 News::LetIn => {
                     self.tell_state(LinkState::Authorized, None).await;
                     progress.let_in = true;
@@ -522,6 +529,9 @@ impl Seat {
                     if is_first {
                         self.tell_health(progress).await;
                     }
+                }
+                News::ChannelEnded(channel) => {
+                    self.report(SeatNews::ChannelEnded(channel)).await;
                 }
                 News::Verdict(outcome) => {
                     progress.refused |= outcome.verdict == Verdict::Rejected;

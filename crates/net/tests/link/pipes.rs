@@ -250,6 +250,8 @@ pub(crate) struct Running {
     started: Instant,
     /// The newest job, from the pool to work for.
     pub(crate) job: Option<Arc<Job>>,
+    /// All jobs to hash, one of each channel.
+    pub(crate) jobs: Vec<Arc<Job>>,
     pub(crate) verdicts: Vec<(String, Verdict)>,
     pub(crate) warnings: Vec<String>,
     /// Why connections were lost or did not come about.
@@ -312,6 +314,7 @@ impl Running {
             task: tokio::spawn(link.run()),
             started: Instant::now(),
             job: None,
+            jobs: Vec::new(),
             verdicts: Vec::new(),
             warnings: Vec::new(),
             lost: Vec::new(),
@@ -406,11 +409,19 @@ impl Running {
     fn take(&mut self, LinkEvent { url, listed, what, .. }: LinkEvent) {
         self.urls.push((url.to_string(), listed.map(|listed| listed.to_string())));
         match what {
-            Happened::Job { job, .. } => {
+            Happened::Job { job, beside, .. } => {
                 assert!(url.contains(&job.id), "{url} sends its own jobs");
+                self.jobs.retain(|of| beside && of.channel != job.channel);
+                self.jobs.push(Arc::clone(&job));
                 self.job = Some(job);
             }
-            Happened::Pause => self.job = None,
+            Happened::ChannelEnded { channel } => {
+                self.jobs.retain(|of| of.channel != Some(channel));
+            }
+            Happened::Pause => {
+                self.job = None;
+                self.jobs.clear();
+            }
             Happened::Verdict(ShareOutcome { share, verdict, .. }) => {
                 let seen = (share.hash.to_string(), verdict);
                 assert!(!self.verdicts.iter().any(|(hash, _)| *hash == seen.0), "one verdict each");

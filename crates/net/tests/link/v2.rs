@@ -51,6 +51,9 @@ impl Dial for Mixed {
     }
 }
 
+/// The pool closes this channel at its first share.
+const DOOMED: u32 = CHANNEL + 2;
+
 /// A good pool, until the miner hangs up.
 async fn serve(mut stream: DuplexStream) -> io::Result<()> {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as u32;
@@ -76,24 +79,27 @@ fn reply(pool: &mut Pool, mut message: Sent) -> Vec<u8> {
             common_messages_sv2::SetupConnectionSuccess { used_version: 2, flags: 0 },
         ),
         mining::MESSAGE_TYPE_OPEN_STANDARD_MINING_CHANNEL => {
+            let ask: mining::OpenStandardMiningChannel<'_> =
+                binary_sv2::from_bytes(&mut message.payload).unwrap();
+            let channel = CHANNEL + ask.request_id - 1;
             let opened = mining::OpenStandardMiningChannelSuccess {
-                request_id: 1,
-                channel_id: CHANNEL,
+                request_id: ask.request_id,
+                channel_id: channel,
                 target: (&EASY).into(),
                 extranonce_prefix: binary_sv2::B032::new(&[1, 2, 3, 4]).unwrap(),
                 group_channel_id: 0,
             };
-            let root = [3; 32];
+            let root = [channel as u8; 32];
             // Its number is in the pool's name, as the harness wants it.
             let job = mining::NewMiningJob {
-                channel_id: CHANNEL,
+                channel_id: channel,
                 job_id: 2,
                 min_ntime: binary_sv2::Sv2Option::new(None),
                 version: 0x2000_0000,
                 merkle_root: (&root).into(),
             };
             let block = mining::SetNewPrevHash {
-                channel_id: CHANNEL,
+                channel_id: channel,
                 job_id: 2,
                 prev_hash: (&[0x11; 32]).into(),
                 min_ntime: 1_700_000_000,
@@ -109,12 +115,18 @@ fn reply(pool: &mut Pool, mut message: Sent) -> Vec<u8> {
             let share: mining::SubmitSharesStandard =
                 binary_sv2::from_bytes(&mut message.payload).unwrap();
             let accepted = mining::SubmitSharesSuccess {
-                channel_id: CHANNEL,
+                channel_id: share.channel_id,
                 last_sequence_number: share.sequence_number,
                 new_submits_accepted_count: 1,
                 new_shares_sum: 1,
             };
-            pool.say(mining::MESSAGE_TYPE_SUBMIT_SHARES_SUCCESS, accepted)
+            let mut answer = pool.say(mining::MESSAGE_TYPE_SUBMIT_SHARES_SUCCESS, accepted);
+            if share.channel_id == DOOMED {
+                let reason_code = "enough".try_into().unwrap();
+                let close = mining::CloseChannel { channel_id: DOOMED, reason_code };
+                answer.append(&mut pool.say(mining::MESSAGE_TYPE_CLOSE_CHANNEL, close));
+            }
+            answer
         }
         _ => Vec::new(),
     }
@@ -209,4 +221,43 @@ async fn frames_are_the_messages_of_both_sides_in_the_clear_and_in_their_order()
         (false, "SubmitShares.Success", Some(CHANNEL)),
     ];
     assert_eq!(seen, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn jobs_of_several_channels_stand_beside_each_other_and_move_together() {
+    let others = Pools::default();
+    others.set("one.example", Mood::Good);
+    let (is_up, _) = watch::channel(true);
+    let mixed = Arc::new(Mixed { is_up, others });
+    let account_of_three =
+        Account { v2: V2Wishes { channels: 3, ..V2Wishes::default() }, ..v2_account(PUBLIC) };
+    let accounts = vec![account_of_three, account("one.example:3333")];
+    let mut running = Running::start_by(Arc::clone(&mixed) as Arc<dyn Dial>, accounts, None);
+    let channels = |running: &Running| -> Vec<Option<u32>> {
+        running.jobs.iter().map(|job| job.channel).collect()
+    };
+    let all = [CHANNEL, CHANNEL + 1, DOOMED].map(Some);
+    running.until(|running| channels(running) == all).await;
+    for place in 0..2 {
+        running.shares.send(find_share(&running.jobs[place], 0)).unwrap();
+    }
+    running.until(|running| running.verdicts.len() == 2).await;
+    // The pool closes one of them, which is opened again under another number.
+    running.shares.send(find_share(&running.jobs[2], 0)).unwrap();
+    running.until(|running| channels(running) == all[..2]).await;
+    running.until(|running| running.jobs.len() == 3).await;
+    assert_eq!(channels(&running)[2], Some(DOOMED + 1));
+    assert!(running.verdicts.iter().all(|&(_, verdict)| verdict == Verdict::Accepted));
+
+    mixed.is_up.send_replace(false);
+    running.until(|running| running.pool() == Some("one.example")).await;
+    assert_eq!(channels(&running), [None], "no job of another pool is hashed");
+    mixed.is_up.send_replace(true);
+    running.until(|running| channels(running) == all).await;
+    let shares: Vec<_> = running.jobs[..2].iter().map(|job| find_share(job, 1)).collect();
+    for share in shares {
+        running.shares.send(share).unwrap();
+    }
+    running.until(|running| running.verdicts.len() == 5).await;
+    assert_eq!(running.count(Verdict::Accepted), 5);
 }

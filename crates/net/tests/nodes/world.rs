@@ -346,6 +346,7 @@ impl World {
                     }
                     Happened::Job { job, .. } => format!("job {}", job.height().unwrap()),
                     Happened::Pause => "pause".to_owned(),
+                    Happened::ChannelEnded { channel } => format!("channel {channel} ended"),
                     Happened::Verdict(ShareOutcome { verdict, reason, .. }) => {
                         format!("{verdict:?} {}", reason.unwrap_or_default())
                     }
