@@ -28,6 +28,7 @@ mod stopwatch;
 mod toy_blocks;
 mod view;
 pub(crate) mod words;
+mod works;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -15,9 +15,10 @@ pub(super) struct Intake {
 }
 
 impl Intake {
-    /// Where blocks are a toy, it lets no more than `blocks` of them through.
-    pub(super) fn new(blocks: Option<u64>) -> Self {
-        Self { toy_blocks: ToyBlocks::new(blocks), backlog: Backlog::default() }
+    /// Where blocks are a toy, it lets no more than `blocks` of them through. Shares wait for the
+    /// answers of so many channels.
+    pub(super) fn new(blocks: Option<u64>, channels: usize) -> Self {
+        Self { toy_blocks: ToyBlocks::new(blocks), backlog: Backlog::new(channels) }
     }
 
     /// Whether to hand this share on. Called on hashing threads.

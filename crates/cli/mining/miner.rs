@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use midstate_chain::{Header, Job, Share, Target};
 use midstate_engine::Progress;
-use midstate_net::Protocol;
 
 pub(super) use self::output::{Action, Counts, News, Output, Plan};
 use super::books::{Allowance, Books};
@@ -30,6 +29,7 @@ use super::notice::{Notice, ReloadNotice};
 use super::overdue::Overdue;
 use super::reload::{List, Reload};
 use super::status::{HeaderStatus, JobStatus, State, Status};
+use super::works::{Work, Works};
 use super::{Command, Goals, Reason, Rig, TICK};
 use crate::machine::gauge::Readings;
 
@@ -37,15 +37,6 @@ use crate::machine::gauge::Readings;
 const RATE_EVERY: Duration = Duration::from_secs(10);
 /// How often throttled shares are an event, at most.
 const THROTTLED_EVERY: Duration = Duration::from_secs(10);
-
-/// The work that is being hashed.
-struct Work {
-    job: Arc<Job>,
-    pool: Arc<str>,
-    protocol: Protocol,
-    /// When it first came, with whatever targets and versions.
-    since: Duration,
-}
 
 #[derive(Debug)]
 enum Stage {
@@ -71,9 +62,7 @@ pub(super) struct Miner {
     counts: Counts,
     books: Books,
     allowance: Option<Allowance>,
-    work: Option<Work>,
-    /// The work that was hashed when the last pause began.
-    rested: Option<Work>,
+    works: Works,
     /// When the block interval that the last block began is over.
     next_block_from: Duration,
     /// A header about to be hashed.
@@ -111,8 +100,7 @@ impl Miner {
             },
             books: Books::new(),
             allowance: rig.max_rate.map(Allowance::new),
-            work: None,
-            rested: None,
+            works: Works::default(),
             next_block_from: Duration::ZERO,
             header: None,
             readings: Readings::default(),
@@ -220,10 +208,10 @@ impl Miner {
             let granted = allowance.grant(now, hashes, TICK);
             self.act(Action::Allow(granted));
         }
-        if let Some(Work { since, .. }) = &self.work
+        if let Some(since) = self.works.youngest_since()
             && progress != Progress::Searching
         {
-            let elapsed = now.saturating_sub(*since).as_secs();
+            let elapsed = now.saturating_sub(since).as_secs();
             self.act(Action::Elapsed(u32::try_from(elapsed).unwrap_or(u32::MAX)));
         }
         let notices = self.crew.look(&self.counts.threads);
@@ -369,7 +357,7 @@ impl Miner {
     /// Tells of the shares that were throttled since the last time.
     fn tell_throttled(&mut self, now: Duration) {
         self.throttled_told = Some(now);
-        let work = self.work.as_ref();
+        let work = self.works.newest();
         let throttled = ThrottledEvent {
             difficulty: work.map(|work| work.job.share_target.difficulty()),
             absurdly_low: work.is_some_and(|work| work.job.submit_target() > self.plan.easiest),
@@ -474,11 +462,12 @@ impl Miner {
     pub(super) fn status(&self, now: Duration) -> Status {
         let (rates, state) = (self.books.rates(), self.state());
         // A rate that is as good as none gives no time worth telling.
-        let wait = |target: Target| {
+        let wait = |target: fn(&Job) -> Target| {
             let rate = rates.hps_10s_overall.filter(|&rate| rate >= 1.0)?;
-            (state == State::Mining).then(|| target.expected_hashes_f64() / rate)
+            let hashes = self.works.expected_hashes(target)?;
+            (state == State::Mining).then_some(hashes / rate)
         };
-        let work = self.work.as_ref();
+        let work = self.works.newest();
         let age = |work: &Work| now.saturating_sub(work.since).as_secs_f64();
         let server = work.map(|work| &work.pool).or(self.connections.last());
         let Rig { kernel, midstates, .. } = self.plan.rig;
@@ -491,6 +480,7 @@ impl Miner {
             threads: self.crew.threads(),
             midstates,
             job: work.map(|work| JobStatus::new(&work.job, work.protocol, age(work))),
+            jobs: self.works.count(),
             header: self.header.as_ref().map(HeaderStatus::from),
             rates,
             hashes: self.counts.hashes,
@@ -500,17 +490,17 @@ impl Miner {
             best_difficulty: self.books.best_difficulty,
             readings: self.readings,
             latency_ms: self.books.latency.map(|latency| latency.as_secs_f64() * 1e3),
-            seconds_to_share: work.and_then(|work| wait(work.job.submit_target())),
-            seconds_to_block: work.and_then(|work| wait(work.job.block_target())),
+            seconds_to_share: wait(Job::submit_target),
+            seconds_to_block: wait(Job::block_target),
             seconds_of_interval: self.next_block_from.saturating_sub(now).as_secs_f64(),
         }
     }
 
     fn state(&self) -> State {
-        match &self.work {
+        match self.works.is_empty() {
             _ if self.crew.rests() => State::Paused,
-            Some(_) if self.counts.progress == Progress::Searching => State::Mining,
-            None if !self.connections.any_lets_us_in() => State::Connecting,
+            false if self.counts.progress == Progress::Searching => State::Mining,
+            true if !self.connections.any_lets_us_in() => State::Connecting,
             _ => State::Waiting,
         }
     }

@@ -63,7 +63,7 @@ pub(crate) async fn run(
     let (block_interval, hash_rate) = (upstream.block_interval(), upstream.hash_rate());
     let rig = Rig::of(&choice);
     let plan = Plan { rig, goals, gives_up, block_interval, node_judges, share_rate, easiest };
-    let intake = Arc::new(Intake::new(goals.blocks));
+    let intake = Arc::new(Intake::new(goals.blocks, upstream.channels()));
     let (engine, hashing, found) = start_engine(&choice, &intake);
     engine.set_easiest_target(easiest);
     let link = tokio::spawn(upstream.run(shares, events, stopped, reloaded));
@@ -264,6 +264,8 @@ impl Driver<'_> {
     fn act(&mut self, action: Action) {
         match action {
             Action::Hash(job) => self.engine.set_job(job),
+            Action::HashBeside(job) => self.engine.add_job(job),
+            Action::Leave(channel) => self.engine.remove_job(Some(channel)),
             Action::Threads(threads) => {
                 let outcome = self.engine.set_threads(threads).map_err(|error| error.to_string());
                 self.count();

@@ -23,7 +23,10 @@ pub(crate) struct Status {
     /// Hashing threads, those of a pause included.
     pub(crate) threads: usize,
     pub(crate) midstates: usize,
+    /// The newest.
     pub(crate) job: Option<JobStatus>,
+    /// How many are hashed in turns: one, or one of each channel of Stratum V2.
+    pub(crate) jobs: usize,
     /// A header that is about to be hashed, sampled a few times a second.
     pub(crate) header: Option<HeaderStatus>,
     #[serde(flatten)]

@@ -78,7 +78,12 @@ pub(crate) struct PoolArgs {
     /// with a part of the extranonce for us (extended) [default: standard]
     #[arg(long, value_name = "KIND", hide_possible_values = true)]
     channel: Option<Channel>,
-    /// Tell a pool of Stratum V2 this hash rate, as 50M, instead of the measured one
+    /// Open so many channels at a pool of Stratum V2, over one connection: each has its own jobs,
+    /// target and shares, and they are hashed in turns [default: 1]
+    #[arg(long, value_name = "N", value_parser = values::channels)]
+    channels: Option<usize>,
+    /// Tell a pool of Stratum V2 this hash rate, as 50M, instead of the measured one. Several
+    /// channels have equal parts of it
     #[arg(long, value_name = "HS", value_parser = values::hash_rate)]
     nominal_hashrate: Option<f64>,
     /// Send a share to a pool of Stratum V2 only when the share before it on that channel is
@@ -221,6 +226,7 @@ impl PoolArgs {
             any_user,
             suggest_difficulty,
             channel,
+            channels,
             nominal_hashrate,
             single_submit,
         } = self;
@@ -233,6 +239,7 @@ impl PoolArgs {
             (*any_user, "--any-user"),
             (suggest_difficulty.is_some(), "--suggest-difficulty"),
             (channel.is_some(), "--channel"),
+            (channels.is_some(), "--channels"),
             (nominal_hashrate.is_some(), "--nominal-hashrate"),
             (*single_submit, "--single-submit"),
         ])
@@ -250,6 +257,7 @@ impl PoolArgs {
             any_user,
             suggest_difficulty,
             channel,
+            channels,
             nominal_hashrate,
             single_submit,
         } = self;
@@ -261,6 +269,7 @@ impl PoolArgs {
             any_user: any_user.then_some(true),
             suggest_difficulty: *suggest_difficulty,
             channel: channel.map(ChannelKind::from),
+            channels: *channels,
             nominal_hash_rate: *nominal_hashrate,
             single_submit: single_submit.then_some(true),
             ..route.terms()
@@ -380,6 +389,7 @@ fn terms_of(file: &Path, whom: &dyn Display, keys: Keys<'_>) -> Result<Terms, Fa
         suggest_difficulty: keys.suggest_difficulty,
         // Flags alone have them.
         channel: None,
+        channels: None,
         nominal_hash_rate: None,
         single_submit: None,
     })

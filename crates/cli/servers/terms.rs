@@ -36,6 +36,7 @@ pub(crate) struct Terms {
     pub(crate) any_user: Option<bool>,
     pub(crate) suggest_difficulty: Option<f64>,
     pub(crate) channel: Option<ChannelKind>,
+    pub(crate) channels: Option<usize>,
     pub(crate) nominal_hash_rate: Option<f64>,
     pub(crate) single_submit: Option<bool>,
 }
@@ -100,6 +101,7 @@ impl Terms {
             any_user,
             suggest_difficulty,
             channel,
+            channels,
             nominal_hash_rate,
             single_submit,
         } = self;
@@ -115,6 +117,7 @@ impl Terms {
             any_user: any_user.or(other.any_user),
             suggest_difficulty: suggest_difficulty.or(other.suggest_difficulty),
             channel: channel.or(other.channel),
+            channels: channels.or(other.channels),
             nominal_hash_rate: nominal_hash_rate.or(other.nominal_hash_rate),
             single_submit: single_submit.or(other.single_submit),
         }
@@ -137,6 +140,7 @@ impl Terms {
             any_user,
             suggest_difficulty,
             channel,
+            channels,
             nominal_hash_rate,
             single_submit,
         } = self;
@@ -152,6 +156,7 @@ impl Terms {
             any_user: both(any_user, &other.any_user),
             suggest_difficulty: both(suggest_difficulty, &other.suggest_difficulty),
             channel: both(channel, &other.channel),
+            channels: both(channels, &other.channels),
             nominal_hash_rate: both(nominal_hash_rate, &other.nominal_hash_rate),
             single_submit: both(single_submit, &other.single_submit),
         }
@@ -217,6 +222,7 @@ impl Terms {
         };
         let v2 = V2Wishes {
             channel: self.channel.unwrap_or_default(),
+            channels: self.channels.unwrap_or(1),
             nominal_hash_rate: self.nominal_hash_rate,
             single_submit: self.single_submit == Some(true),
         };

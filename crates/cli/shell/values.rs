@@ -56,6 +56,11 @@ where
     }
 }
 
+/// Channels on one connection.
+pub(crate) fn channels(text: &str) -> Result<usize, String> {
+    whole(1..=10_000, 100)(text)
+}
+
 /// The longest time that a flag takes, in seconds: 31 years.
 const LONGEST: u64 = 1_000_000_000;
 

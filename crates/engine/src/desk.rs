@@ -26,6 +26,9 @@ use assignment::Assignment;
 use bench::Bench;
 pub use piece::{BookError, Finding, Piece};
 
+/// Channels whose search is remembered while another job is hashed alone.
+const REMEMBERED: usize = 4096;
+
 /// Where workers claim headers of the newest job and book what they have hashed.
 pub struct Desk {
     slot: Slot<Bench>,
@@ -138,7 +141,10 @@ impl Desk {
         let mut latest = self.latest();
         let next = job.map(|job| self.assignment(job, &latest));
         if let Some(next) = &next {
-            *latest = vec![Arc::clone(next)];
+            bench::put(&mut latest, Arc::clone(next));
+            // Channels of connections that are gone.
+            let many = latest.len().saturating_sub(REMEMBERED);
+            latest.drain(..many);
         }
         self.slot.replace(|_| next.map(|next| self.bench(vec![next])));
     }

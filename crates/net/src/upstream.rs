@@ -54,6 +54,17 @@ impl Upstream {
         }
     }
 
+    /// Channels at the pool that has most, 1 at nodes and pools of Stratum V1.
+    pub fn channels(&self) -> usize {
+        match self {
+            Self::Pools(link) => {
+                let of_v2 = link.accounts.iter().filter(|account| account.url.v2.is_some());
+                of_v2.map(|account| account.v2.channels).max().unwrap_or(1).max(1)
+            }
+            Self::Nodes(_) => 1,
+        }
+    }
+
     /// Runs the link until it ends: it sends `shares`, tells `events`, ends after `stop`, and takes
     /// its pools anew from `reloads`.
     pub async fn run(

@@ -65,6 +65,7 @@ struct PlannedServer {
     suggest_difficulty: Option<f64>,
     /// The rest is about pools of Stratum V2.
     channel: Option<&'static str>,
+    channels: Option<usize>,
     nominal_hashrate: Option<f64>,
     single_submit: Option<bool>,
 }
@@ -172,6 +173,7 @@ impl PlannedServer {
                 ChannelKind::Standard => "standard",
                 ChannelKind::Extended => "extended",
             }),
+            channels: url.v2.map(|_| v2.channels),
             nominal_hashrate: v2.nominal_hash_rate,
             single_submit: url.v2.map(|_| v2.single_submit),
             ..Self::at(url, url.tls, route)
@@ -200,6 +202,7 @@ impl PlannedServer {
             payout_strict: None,
             suggest_difficulty: None,
             channel: None,
+            channels: None,
             nominal_hashrate: None,
             single_submit: None,
         }

@@ -195,6 +195,10 @@ fn job(status: &Status) -> Option<Row> {
     let JobStatus { job_id, height, difficulty, network_difficulty, age, .. } =
         status.job.as_ref()?;
     let height = height.map_or(String::new(), |height| format!("height {height}, "));
+    let height = match status.jobs {
+        0 | 1 => height,
+        jobs => format!("{}, the newest: {height}", units::count(jobs, "channel")),
+    };
     let [difficulty, network] = [*difficulty, *network_difficulty].map(units::difficulty);
     let age = units::duration(Duration::from_secs_f64(*age));
     Some(row(

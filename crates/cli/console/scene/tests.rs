@@ -27,6 +27,7 @@ fn status() -> Status {
             target: "00".repeat(32),
             age: 4.25,
         }),
+        jobs: 1,
         header: None,
         rates: Rates {
             hps_10s: Some(86.4e6),

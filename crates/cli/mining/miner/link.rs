@@ -24,12 +24,18 @@ impl Miner {
                 let event = PoolEvent { url, protocol, state, reason, listed };
                 self.tell_event(Event::Pool(event));
             }
-            Happened::Job { job, clean } => {
+            Happened::Job { job, clean, beside } => {
                 let event = JobEvent { clean, listed, ..JobEvent::new(&url, protocol, &job) };
-                self.handle_job(now, url, job, event);
+                let work = Work { job, pool: url, protocol, since: now };
+                self.handle_job(now, work, beside, event);
+            }
+            Happened::ChannelEnded { channel } => {
+                self.works.remove(channel);
+                self.header = None;
+                self.act(Action::Leave(channel));
             }
             Happened::Pause => {
-                self.rested = self.work.take();
+                self.works.rest();
                 self.header = None;
                 self.act(Action::Hash(None));
             }
@@ -88,15 +94,15 @@ impl Miner {
         }
     }
 
-    fn handle_job(&mut self, now: Duration, pool: Arc<str>, job: Arc<Job>, event: JobEvent) {
+    fn handle_job(&mut self, now: Duration, work: Work, beside: bool, event: JobEvent) {
+        let job = Arc::clone(&work.job);
         self.intake.open(&job);
-        self.act(Action::Hash(Some(Arc::clone(&job))));
+        self.act(match beside {
+            false => Action::Hash(Some(Arc::clone(&job))),
+            true => Action::HashBeside(Arc::clone(&job)),
+        });
         self.header = None;
-        // The engine goes on with work that it had, and so does the time by which it may be ahead.
-        let before = self.work.take().or(self.rested.take());
-        let before = before.filter(|before| before.job.same_work_but_versions(&job));
-        let since = before.map_or(now, |before| before.since);
-        self.work = Some(Work { job: Arc::clone(&job), pool, protocol: event.protocol, since });
+        self.works.put(work, beside);
         if let Some(event) = self.flood.job(now, event) {
             self.tell_event(Event::Job(event));
         }

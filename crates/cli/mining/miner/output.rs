@@ -21,8 +21,12 @@ pub(in crate::mining) enum Output {
 /// Something to do.
 #[derive(Debug)]
 pub(in crate::mining) enum Action {
-    /// Hash this job, or none.
+    /// Hash this job alone, or none.
     Hash(Option<Arc<Job>>),
+    /// Hash this job beside those of other channels.
+    HashBeside(Arc<Job>),
+    /// Hash the job of this channel no more.
+    Leave(u32),
     /// Hash with so many threads. Answered by [`handle_threads`](super::Miner::handle_threads).
     Threads(usize),
     /// The present work first came so many seconds ago.

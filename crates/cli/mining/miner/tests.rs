@@ -4,7 +4,7 @@ mod spoken;
 
 use midstate_chain::{Bits, Hash256, Verdict};
 use midstate_engine::WorkerCount;
-use midstate_net::{Happened, LinkEnd, LinkEvent, LinkState};
+use midstate_net::{Happened, LinkEnd, LinkEvent, LinkState, Protocol};
 
 use midstate_stratum::{Remark, ShareOutcome};
 
@@ -66,7 +66,7 @@ fn plan(goals: Goals, rig: Rig) -> Plan {
 }
 
 fn world_of(plan: Plan) -> World {
-    let intake = Arc::new(Intake::new(plan.goals.blocks));
+    let intake = Arc::new(Intake::new(plan.goals.blocks, 1));
     let mut world = World {
         miner: Miner::new(plan, Arc::clone(&intake)),
         intake,
@@ -157,6 +157,11 @@ impl World {
                 self.job = job;
                 "hash"
             }
+            Action::HashBeside(job) => {
+                self.job = Some(job);
+                "hash beside"
+            }
+            Action::Leave(_) => "leave",
             Action::Threads(threads) => {
                 if self.threads.is_ok() {
                     self.hashing = threads;
@@ -653,7 +658,7 @@ fn rule_22_there_is_a_summary_on_every_path() {
 
 #[test]
 fn rule_22_threads_that_cannot_be_started_end_with_a_summary() {
-    let intake = Arc::new(Intake::new(None));
+    let intake = Arc::new(Intake::new(None, 1));
     let plan = plan(Goals::default(), rig());
     let mut world = World { miner: Miner::new(plan, intake), ..world(Goals::default()) };
     world.actions.clear();
@@ -849,6 +854,38 @@ fn a_remark_of_a_pool_is_an_event_for_programs_and_a_sentence_for_people() {
         let said = Speech::default().of(event, &world.miner.status(world.now));
         assert_eq!(said, Some(Sentence::Note(sentence.to_owned())));
     }
+}
+
+#[test]
+fn jobs_of_several_channels_are_hashed_beside_each_other_until_one_is_alone() {
+    let mut world = world(Goals::default());
+    let job = |channel, id: &str| {
+        Arc::new(Job { session: channel, channel: u32::try_from(channel).ok(), ..job(id) })
+    };
+    world.state_of("one", LinkState::Authorized);
+    world.link(Happened::job(job(1, "a")));
+    world.link(Happened::job_beside(job(2, "b")));
+    let hard =
+        Job { share_target: Target::from_difficulty(1.0).unwrap(), ..(*job(2, "c")).clone() };
+    world.link(Happened::job_beside(Arc::new(hard)));
+    let status = |world: &World| {
+        let status = world.miner.status(world.now);
+        (status.jobs, status.job.map(|job| job.job_id))
+    };
+    assert_eq!(status(&world), (2, Some("c".to_owned())));
+    // Every second hash is for the easy channel: a share takes twice the hashes of that one.
+    let easy = job(1, "a").submit_target().expected_hashes_f64();
+    let expected = world.miner.works.expected_hashes(Job::submit_target).unwrap();
+    assert!((expected / easy - 2.0).abs() < 1e-6, "{expected} and {easy}");
+    world.link(Happened::ChannelEnded { channel: 2 });
+    assert_eq!(status(&world), (1, Some("a".to_owned())));
+    world.link(Happened::job_beside(job(3, "d")));
+    world.link(Happened::Pause);
+    assert_eq!(status(&world), (0, None));
+    world.link_of("two", Happened::job(job(1, "e")));
+    assert_eq!(status(&world), (1, Some("e".to_owned())), "of another pool");
+    let hashed = ["hash", "hash beside", "leave"].map(|action| world.asked(action));
+    assert_eq!(hashed, [3, 3, 1]);
 }
 
 #[test]
