@@ -29,8 +29,8 @@ impl Works {
     /// A job came; those of other channels go on if it is `beside` them. The engine goes on with
     /// work that it had, and so does the time by which headers may be ahead.
     pub(super) fn put(&mut self, work: Work, beside: bool) {
-        let known = self.present.iter().chain(&self.rested);
-        let before = known.filter(|of| of.job.same_work_but_versions(&work.job)).last();
+        let mut known = self.present.iter().chain(&self.rested);
+        let before = known.rfind(|of| of.job.same_work_but_versions(&work.job));
         let since = before.map_or(work.since, |before| before.since);
         self.present.retain(|of| beside && of.job.channel != work.job.channel);
         self.present.push(Work { since, ..work });

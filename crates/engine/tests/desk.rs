@@ -406,8 +406,8 @@ fn job_of(channel: u32, id: &str) -> Arc<Job> {
 fn work_off(worker: &Arc<Worker>, units: usize) -> Vec<(u32, usize)> {
     let mut counts = std::collections::BTreeMap::new();
     for piece in std::iter::from_fn(|| worker.claim()).take(units) {
-        *counts.entry(piece.job().channel.unwrap()).or_default() += 1;
-        piece.finish(&[]).unwrap();
+        *counts.entry(piece.job().channel.expect("of a channel")).or_default() += 1;
+        piece.finish(&[]).expect("it is held");
     }
     counts.into_iter().collect()
 }
@@ -441,7 +441,7 @@ fn a_channel_that_is_taken_away_is_searched_no_more_and_one_job_alone_takes_all_
     let worker = desk.worker();
     desk.add_job(job_of(1, "a"));
     desk.add_job(job_of(2, "b"));
-    let held = worker.claim().unwrap();
+    let held = worker.claim().expect("there is work");
     assert!(held.is_wanted());
     desk.remove_job(held.job().channel);
     assert!(!held.is_wanted());
@@ -462,7 +462,7 @@ fn threads_hash_the_jobs_of_all_channels_and_keep_their_pages_apart() {
     let mut engine = Engine::start(config, move |share: Share| {
         // The hash is that of the header of this very job.
         assert_eq!(share.header().hash(), share.hash);
-        let _ = sender.send((share.job.channel.unwrap(), share.version, share.nonce));
+        let _ = sender.send((share.job.channel.expect("of a channel"), share.version, share.nonce));
     });
     for channel in 1..=channels {
         let mut job = Job::clone(&job_of(channel, &channel.to_string()));
@@ -471,7 +471,10 @@ fn threads_hash_the_jobs_of_all_channels_and_keep_their_pages_apart() {
     }
     let mut seen = HashSet::new();
     while seen.len() < ALL as usize * channels as usize {
-        assert!(seen.insert(found.recv_timeout(Duration::from_secs(60)).unwrap()), "twice");
+        assert!(
+            seen.insert(found.recv_timeout(Duration::from_secs(60)).expect("they hash")),
+            "twice"
+        );
     }
     engine.stop();
 }

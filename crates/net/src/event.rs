@@ -10,9 +10,9 @@ use tokio::sync::mpsc;
 
 /// A queue of events. It closes when all senders are dropped.
 ///
-/// It does not grow under a flood: a job takes the place of one of its channel that was not yet read
-/// (the newest wins, S6), texts are paced where they arise, states by the back-off, and verdicts by their
-/// shares.
+/// It does not grow under a flood: a job takes the place of one of its channel that was not yet
+/// read (the newest wins, S6), texts are paced where they arise, states by the back-off, and
+/// verdicts by their shares.
 pub fn events() -> (EventSender, EventReceiver) {
     let (tickets, taken) = mpsc::unbounded_channel();
     let queue = Arc::new(Mutex::new(VecDeque::new()));

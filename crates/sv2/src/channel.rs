@@ -198,8 +198,8 @@ impl Channel {
         self.live.back().is_some_and(|live| live.session == job.session && live.id == job.id)
     }
 
-    /// An extended job of the group is one for its standard channels, too: their whole extranonce is
-    /// the pool's part (specification, 5.2.3).
+    /// An extended job of the group is one for its standard channels, too: their whole extranonce
+    /// is the pool's part (specification, 5.2.3).
     fn check(&self, job: &NewJob, limits: &Limits) -> Result<(), Unusable> {
         let Body::Extended { branch, coinbase_prefix, coinbase_suffix, .. } = &*job.body else {
             return if self.is_standard() { Ok(()) } else { Err(Unusable::Kind) };

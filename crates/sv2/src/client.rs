@@ -180,8 +180,8 @@ impl Client {
         }
     }
 
-    /// The transport is gone, whoever closed it. The channels went with it: shares without an answer
-    /// are unresolved, since no later connection can ask about them.
+    /// The transport is gone, whoever closed it. The channels went with it: shares without an
+    /// answer are unresolved, since no later connection can ask about them.
     pub fn handle_disconnected(&mut self, now: Duration) {
         self.end_connection(now, Withheld::SessionLost);
     }
@@ -282,7 +282,8 @@ impl Client {
 
     /// Sends a share as it is, neither judged nor in the books: for the tests of pools. Returns its
     /// sequence number, by which [`Event::Attempted`] tells the answer; `None` without an open
-    /// channel. Of several channels it is the first. An attempt that the pool has not answered is forgotten with the connection.
+    /// channel. Of several channels it is the first. An attempt that the pool has not answered is
+    /// forgotten with the connection.
     pub fn attempt(&mut self, attempt: &Attempt<'_>) -> Option<u32> {
         let connection = self.connection.as_mut().filter(|connection| !connection.closing)?;
         let open = connection.channels.iter_mut().next()?;

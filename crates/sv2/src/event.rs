@@ -31,8 +31,8 @@ pub enum Event {
         channel: u32,
     },
     /// The newest job of its [channel](Job::channel), the only one of that channel worth work.
-    /// [`Job::clean`] says that all earlier ones are void; the target is frozen in it. A caller that
-    /// polls slowly misses jobs, never the newest of a channel.
+    /// [`Job::clean`] says that all earlier ones are void; the target is frozen in it. A caller
+    /// that polls slowly misses jobs, never the newest of a channel.
     Job(Arc<Job>),
     /// A channel's difficulty changed; its jobs after this one carry it.
     Difficulty(f64),

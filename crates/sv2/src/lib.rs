@@ -9,9 +9,9 @@
 //! The caller is `pool`, which gives it work and judges the shares.
 //!
 //! The layers, from the wire up: encrypted frames (`secure`), the messages in them (`message`),
-//! the jobs of a channel (`channel`), its book of shares (`shares`), and all channels (`channels`); `trace` spells frames for
-//! people. The Noise cryptography and
-//! the layouts of messages are those of the reference crates; decisions and limits are ours.
+//! the jobs of a channel (`channel`), its book of shares (`shares`), and all channels (`channels`);
+//! `trace` spells frames for people. The Noise cryptography and the layouts of messages are those
+//! of the reference crates; decisions and limits are ours.
 //!
 //! Source: the Stratum V2 specification, chapters 3 (overview), 4 (security), 5 (mining).
 #![forbid(unsafe_code)]

@@ -219,8 +219,8 @@ impl Shares {
     }
 }
 
-/// The end of a share whose channel is gone. A job is a number of its channel, and a new channel has
-/// numbers of its own.
+/// The end of a share whose channel is gone. A job is a number of its channel, and a new channel
+/// has numbers of its own.
 pub(crate) fn without_channel(share: Share) -> ShareOutcome {
     let why = match rules::check(&share) {
         Err(why) => why,

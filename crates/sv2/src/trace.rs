@@ -83,11 +83,15 @@ impl TracedFrame {
     }
 
     pub(crate) fn new(is_sent: bool, frame: &Frame) -> Self {
-        let Frame { extension, kind, ref payload, .. } = *frame;
+        Self::decode(is_sent, frame.extension, frame.kind, &frame.payload)
+    }
+
+    /// A message of this extension and type.
+    pub fn decode(is_sent: bool, extension: u16, kind: u8, payload: &[u8]) -> Self {
         let known = (extension == 0).then(|| layout(kind)).flatten();
         let (name, fields) = known.unwrap_or(("Unknown", &[]));
         let mut values = Vec::new();
-        let mut rest = &payload[..];
+        let mut rest = payload;
         if known.is_none() {
             values.push(("type", Value::Number(kind.into())));
         }

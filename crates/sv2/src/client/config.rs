@@ -28,9 +28,9 @@ pub struct ClientConfig {
     pub authority: Option<AuthorityKey>,
     /// The channels to open. An expected payout wants extended ones, and gets them.
     pub kind: ChannelKind,
-    /// How many channels to open, each with jobs, a target and a book of shares of its own; 0 counts
-    /// as 1. All are opened for the same user. With several, standard channels take their jobs by
-    /// group.
+    /// How many channels to open, each with jobs, a target and a book of shares of its own; 0
+    /// counts as 1. All are opened for the same user. With several, standard channels take their
+    /// jobs by group.
     pub channels: usize,
     /// Hashes a second of all channels together, which we tell the pool until
     /// [`Client::set_hash_rate`](crate::Client::set_hash_rate) knows better: it chooses the first
