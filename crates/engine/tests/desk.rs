@@ -419,7 +419,7 @@ fn jobs_of_several_channels_take_turns_and_each_is_searched_once() {
     desk.set_job(Some(job_of(1, "a")));
     desk.add_job(job_of(2, "b"));
     desk.add_job(job_of(3, "c"));
-    // In turns of sixteen.
+    // In turns of eight.
     assert_eq!(work_off(&worker, 96), [(1, 32), (2, 32), (3, 32)]);
     // The rest of a channel whose job is replaced is not searched; the others go on where they are.
     desk.add_job(job_of(2, "other"));

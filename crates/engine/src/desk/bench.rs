@@ -8,7 +8,7 @@ use super::{Assignment, Piece, Worker};
 /// Units of one channel that are claimed before it is the next one's turn. A turn lasts some
 /// milliseconds: preparing a page, which each thread does once a turn, takes a twentieth of the
 /// time of a unit.
-const UNITS_A_TURN: u64 = 16;
+const UNITS_A_TURN: u64 = 8;
 
 /// Jobs of different channels.
 pub(super) struct Bench {
