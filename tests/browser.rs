@@ -4,6 +4,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -43,7 +44,11 @@ impl Browser {
             .flat_map(|name| std::env::split_paths(&path).map(move |folder| folder.join(name)));
         let program = programs.into_iter().find(|program| program.is_file());
         let program = program.unwrap_or_else(|| panic!("none of {NAMES:?} is in PATH"));
-        let profile = std::env::temp_dir().join(format!("midstate-{name}-{}", std::process::id()));
+        // Two browsers with one profile are one.
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let profile = format!("midstate-{name}-{}-{number}", std::process::id());
+        let profile = std::env::temp_dir().join(profile);
         // The browser reads from 3 and writes to 4; only a shell moves pipes there.
         let mut child = Command::new("sh")
             .args(["-c", r#"exec "$0" "$@" 3<&0 4>&1 </dev/null >/dev/null 2>/dev/null"#])

@@ -12,19 +12,21 @@ use serde_json::{Value, json};
 use crate::browser::Browser;
 use crate::devices::{Device, Tally, events, post, send};
 use crate::program::Running;
+#[cfg(unix)]
+use crate::terminal::Terminal;
 
 /// A class that is open.
-struct Class {
-    program: Running,
+pub(crate) struct Class {
+    pub(crate) program: Running,
     /// Where devices knock.
-    door: String,
-    code: String,
+    pub(crate) door: String,
+    pub(crate) code: String,
     /// Where miners connect.
-    stratum: String,
+    pub(crate) stratum: String,
 }
 
 impl Class {
-    fn start(more: &[&str]) -> Self {
+    pub(crate) fn start(more: &[&str]) -> Self {
         let always =
             ["class", "--door", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--max-hashrate", "500k"];
         Self::of(Running::start(&[&always[..], more].concat()))
@@ -38,7 +40,7 @@ impl Class {
         Self { program, door, code: text(&opened["code"]), stratum: text(&opened["stratum"][0]) }
     }
 
-    fn join(&self, name: &str) -> Device {
+    pub(crate) fn join(&self, name: &str) -> Device {
         Device::join(&self.door, &self.code, name).unwrap()
     }
 }
@@ -63,7 +65,7 @@ fn guess(address: &str, user: &str) {
 
 #[test]
 fn devices_a_miner_and_a_plain_client_mine_together_and_all_books_agree_to_the_share() {
-    let mut class = Class::start(&["--pace", "2", "--blocks", "8", "--name", "Room 12"]);
+    let mut class = Class::start(&["--pace", "4", "--blocks", "8", "--name", "Room 12"]);
     let page = events(&class.door, "/class/events").unwrap();
     let page = std::thread::spawn(move || page.map(|(_, state)| state).collect::<Vec<_>>());
 
@@ -80,11 +82,12 @@ fn devices_a_miner_and_a_plain_client_mine_together_and_all_books_agree_to_the_s
     });
 
     let (standings, left) = (RefCell::new(Vec::new()), RefCell::new(Vec::new()));
-    let own_blocks = RefCell::new(Vec::new());
+    let (own_blocks, retargets) = (RefCell::new(Vec::new()), RefCell::new(Vec::new()));
     let summary = class.program.wait_for(|event| {
         match event["event"].as_str() {
             Some("standing") => standings.borrow_mut().push(event.clone()),
             Some("miner") if event["state"] == "left" => left.borrow_mut().push(event.clone()),
+            Some("retarget") => retargets.borrow_mut().push(event.clone()),
             // Whatever it told of times and tries would be this machine's alone.
             Some("block") => own_blocks.borrow_mut().push(event["seconds"].clone()),
             _ => {}
@@ -154,6 +157,20 @@ fn devices_a_miner_and_a_plain_client_mine_together_and_all_books_agree_to_the_s
     assert_eq!(blocks.iter().sum::<u64>(), found);
     assert!(blocks.is_sorted_by(|a, b| a >= b), "{blocks:?}");
     assert_eq!(last["waits"].as_array().unwrap().len() as u64, found);
+    // So it has all retargets, as the events have them.
+    let (retargets, history) = (retargets.into_inner(), last["difficulties"].as_array().unwrap());
+    assert!(history.len() > 2 && retargets.len() >= history.len() - 1, "{retargets:?}");
+    for (event, points) in retargets.iter().zip(history.windows(2)) {
+        assert_eq!((&event["before"], &event["difficulty"]), (&points[0][1], &points[1][1]));
+        let (seconds, mut height) = (points[1][0].as_f64().unwrap(), 1);
+        let mut found = 0.0;
+        for wait in last["waits"].as_array().unwrap() {
+            found += wait[0].as_f64().unwrap();
+            height += u64::from(found <= seconds + 0.01);
+        }
+        assert_eq!(event["height"], height, "{event}: {last}");
+        assert!(event["reason"] == "blocks" || event["reason"] == "time", "{event}");
+    }
     let retarget = last["difficulties"][1][0].as_f64().unwrap();
     let second: f64 = (0..2).map(|block| last["waits"][block][0].as_f64().unwrap()).sum();
     assert!(retarget < second + 0.5, "after two blocks at the latest: {retarget}, {second}");
@@ -376,4 +393,74 @@ fn one_address_cannot_take_every_place_at_the_door() {
         Device::join(&class.door, &class.code, "Ada").ok()
     });
     assert!(joined.is_some());
+}
+
+#[test]
+#[cfg(unix)]
+fn the_teacher_replaces_a_name_in_the_terminal_and_its_shares_stay_counted() {
+    let arguments = ["class", "--door", "127.0.0.1:0", "--max-hashrate", "500k", "--pace", "1000"];
+    let terminal = Terminal::start(&arguments, &[]);
+    let (mut door, mut code) = (String::new(), String::new());
+    terminal.wait_for("the way in", |screen| {
+        let lines = screen.contents();
+        let value = |label: &str| {
+            let line = lines.lines().find(|line| line.starts_with(label))?;
+            Some(line[label.len()..].trim().to_owned())
+        };
+        if let Some((url, digits)) = value("join with a browser at").zip(value("code ")) {
+            door = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
+            code = digits.replace(' ', "");
+        }
+        lines.contains("the class's page")
+    });
+    let device = Device::join(&door, &code, "Rude").unwrap();
+    let mut stream = device.events().unwrap();
+    let first = work(&mut stream);
+    let (hit, nonce) = find(&first);
+    let body = json!({"piece": 1, "done": 0, "hits": [[hit, nonce]]}).to_string();
+    assert_eq!(device.post(&body).unwrap().1["verdicts"][0]["verdict"], "accepted");
+    let on_screen = |what: &str| {
+        terminal.wait_for(what, |screen| screen.contents().contains(what));
+    };
+    terminal.press("names\n");
+    on_screen("  Rude");
+    terminal.press("hide Rude\n");
+    on_screen("Rude is shown as guest from now on");
+    let you = stream.find(|(name, you)| name == "you" && you["name"] == "guest").unwrap().1;
+    assert_eq!((&you["shares"], &you["here"]), (&json!(1), &json!(true)));
+    terminal.press("rename guest to Bo Peep\n");
+    on_screen("guest is shown as Bo Peep from now on");
+    let state = events(&door, "/class/events").unwrap().next().unwrap().1;
+    assert!(state["rows"].as_array().unwrap().iter().any(|row| row["name"] == "Bo Peep"));
+    assert!(!state.to_string().contains("Rude"), "{state}");
+    terminal.press("hide nobody\n");
+    on_screen("nobody is called nobody");
+    terminal.press("what\n");
+    on_screen("type names, hide NAME");
+    // Over the network nobody can: there is no such request.
+    let (status, _) = post(&door, &format!("/rename?device={}", device.token), "{}").unwrap();
+    assert_eq!(status, 404);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn at_one_address_of_the_network_the_class_s_page_is_still_at_this_machine_s_own() {
+    let arguments = ["class", "--door", "127.0.0.2:0", "--max-hashrate", "500k"];
+    let mut program = Running::start(&arguments);
+    let opened = program.wait_for(|event| event["event"] == "class");
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let (url, page) = (text(&opened["urls"][0]), text(&opened["page"]));
+    let door = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let (own, _) = page.trim_start_matches("http://").split_once('/').unwrap();
+    assert!(door.starts_with("127.0.0.2:") && own.starts_with("127.0.0.1:"), "{opened}");
+    assert_eq!(opened["urls"].as_array().unwrap().len(), 1, "devices are told the door alone");
+    let device = Device::join(&door, opened["code"].as_str().unwrap(), "Ada").unwrap();
+    let state = events(own, "/class/events").unwrap().find(|(_, state)| state["devices"] == 1);
+    let (_, state) = state.unwrap();
+    assert!(state["rows"].as_array().unwrap().iter().any(|row| row["name"] == *device.name));
+    let get = |path: &str| {
+        let head = format!("GET {path} HTTP/1.1\r\nHost: {own}\r\nConnection: close\r\n\r\n");
+        send(own, &head).unwrap().0
+    };
+    assert_eq!((get("/class"), get("/class/class.js"), get("/look.css")), (200, 200, 200));
 }

@@ -3,6 +3,11 @@
 //! pages, in the events and in the pool's books. What is asked of the door without a browser is
 //! tested elsewhere.
 
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::Value;
 
 use crate::browser::Browser;
@@ -277,3 +282,177 @@ fn both_pages_fit_their_screens_with_letters_of_14_pixels_at_least() {
     assert_eq!(device.0.evaluate(nameless), 0);
     class.end();
 }
+
+/// The filter of a school's network between a device and the class: it hangs up on requests for
+/// these paths as long as it is on.
+struct Filter {
+    address: SocketAddr,
+    is_on: Arc<AtomicBool>,
+}
+
+impl Filter {
+    fn start(class: &Class, blocked: &'static [&'static str]) -> Self {
+        let door: String = class.url().trim_start_matches("http://").trim_matches('/').to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (address, is_on) = (listener.local_addr().unwrap(), Arc::new(AtomicBool::new(true)));
+        let switch = Arc::clone(&is_on);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let (door, switch) = (door.clone(), Arc::clone(&switch));
+                std::thread::spawn(move || {
+                    // A browser that has left, or a class that has ended, hears no more.
+                    let _ = pass(&stream, &door, |path| {
+                        !blocked.contains(&path) || !switch.load(Ordering::Relaxed)
+                    });
+                });
+            }
+        });
+        Self { address, is_on }
+    }
+
+    fn open(&self, class: &Class, place: &str) -> Device {
+        let mut browser = Browser::start(place);
+        browser.open(&format!("http://{}/#{}", self.address, class.code()), PHONE);
+        browser.wait_until("document.readyState === 'complete'");
+        Device(browser)
+    }
+}
+
+/// One request there, and all that comes of it back.
+fn pass(
+    mut browser: &TcpStream,
+    door: &str,
+    is_let_through: impl Fn(&str) -> bool,
+) -> std::io::Result<()> {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") && (&mut browser).read(&mut byte)? == 1 {
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8_lossy(&head).into_owned();
+    let Some((first, others)) = head.split_once("\r\n") else { return Ok(()) };
+    if !is_let_through(first.split(' ').nth(1).unwrap_or_default()) {
+        return Ok(());
+    }
+    // A connection for each request, so that none slips through.
+    let others = others.replace("Connection: keep-alive", "Connection: close");
+    let mut class = TcpStream::connect(door)?;
+    write!(class, "{first}\r\n{others}")?;
+    let (mut body, mut there) = (browser.try_clone()?, class.try_clone()?);
+    std::thread::spawn(move || drop(std::io::copy(&mut body, &mut there)));
+    let mut back = browser.try_clone()?;
+    std::io::copy(&mut class, &mut back)?;
+    browser.shutdown(std::net::Shutdown::Both)
+}
+
+#[test]
+#[ignore = "needs chromium"]
+fn a_device_whose_worker_does_not_load_says_so_and_what_to_do_and_goes_on_when_it_loads() {
+    let class = Class::start(&[]);
+    let filter = Filter::start(&class, &["/worker.js"]);
+    let mut ada = filter.open(&class, "filtered");
+    ada.fill("name", "Ada");
+    ada.press("start");
+    ada.0.wait_until("document.body.dataset.state === 'ended'");
+    let words = ada.0.text("lost");
+    assert!(words.contains("worker.js") && words.contains("Load the page again"), "{words}");
+    // It is not in the way of others, and works when the filter is gone.
+    filter.is_on.store(false, Ordering::Relaxed);
+    ada.0.reload();
+    ada.0.wait_until("document.getElementById('start').textContent === 'Go on as Ada'");
+    ada.press("start");
+    ada.wait_for_shares(0);
+
+    // A filter that lets it through at the second try costs a second.
+    filter.is_on.store(true, Ordering::Relaxed);
+    let mut bo = filter.open(&class, "filtered-for-a-moment");
+    bo.fill("name", "Bo");
+    bo.press("start");
+    bo.0.wait_until("loads > 0");
+    filter.is_on.store(false, Ordering::Relaxed);
+    bo.wait_for_shares(0);
+    let rows = class.end();
+    assert_eq!(row(&rows, "Bo")["rejected"], 0, "{rows:?}");
+}
+
+#[test]
+#[ignore = "needs chromium"]
+fn a_device_without_the_module_hashes_with_the_script() {
+    let class = Class::start(&[]);
+    let filter = Filter::start(&class, &["/kernel.wasm"]);
+    let mut ada = filter.open(&class, "without-module");
+    ada.join("Ada");
+    ada.wait_for_shares(0);
+    assert_eq!(ada.0.evaluate("desk.kernel"), "script");
+    class.end();
+}
+
+#[test]
+#[ignore = "needs chromium"]
+fn names_of_twenty_wide_letters_stay_in_their_columns_and_cards() {
+    let class = Class::start(&["--pace", "3"]);
+    let name = "W".repeat(20);
+    let mut device = Device::open(&class, "wide", PHONE);
+    device.join(&name);
+    let mut page = class.page(PROJECTORS[0]);
+    page.wait_until(&format!("now.last !== null && now.rows.some(row => row.name === '{name}')"));
+    // All of the class has such names, wherever a name is shown.
+    for names in [2, 30, 45, 200] {
+        let fill = format!(
+            "(() => {{
+                const wide = now.rows.find(row => row.name === '{name}');
+                now.rows = Array.from({{ length: {names} }}, (_, i) => ({{ ...wide, here: true,
+                    hps: 1e6 * (i + 1), error: 0.1, blocks: 100 + i }}));
+                now.last.name = '{name}';
+                now.nearest = {{ name: '{name}', fraction: 0.931 }};
+                heardAt = performance.now() + 1e6;
+                draw();
+            }})()"
+        );
+        for size in PROJECTORS {
+            page.resize(size);
+            page.evaluate(&fill);
+            let outside = page.evaluate(OUTSIDE);
+            assert_eq!(outside, serde_json::json!([]), "{names} names at {size:?}");
+        }
+    }
+    let outside = device.0.evaluate("document.documentElement.scrollWidth > innerWidth");
+    assert_eq!(outside, false, "the device's own page");
+    assert_eq!(page.complaints, [""; 0]);
+    class.end();
+}
+
+/// The elements that stick out of the screen, or of the card that they are in.
+const OUTSIDE: &str = "(() => {
+    const out = [];
+    for (const element of document.querySelectorAll('body *')) {
+        const box = element.getBoundingClientRect();
+        if (box.width === 0 || element.closest('svg') !== null) continue;
+        const card = element.closest('section') ?? document.documentElement;
+        const { left, right, top, bottom } = card.getBoundingClientRect();
+        const is_out = box.left < left - 1 || box.right > right + 1
+            || box.top < top - 1 || box.bottom > Math.min(bottom, innerHeight) + 1;
+        // What is cut off by a box around it does not stick out.
+        const is_cut = (inner => {
+            for (let box = inner.parentElement; box !== card; box = box.parentElement) {
+                if (box === null) return false;
+                if (getComputedStyle(box).overflow !== 'visible') return true;
+            }
+            return false;
+        })(element);
+        if (is_out && !is_cut) out.push([element.tagName, element.className, element.id].join());
+    }
+    const cells = [...document.querySelectorAll('#names li')];
+    for (const cell of cells) {
+        const parts = [...cell.children].filter(part => part.getClientRects().length > 0);
+        const boxes = parts.map(part => part.getBoundingClientRect());
+        boxes.slice(1).forEach((box, i) => {
+            if (boxes[i].right > box.left + 1) out.push('overlap in ' + cell.textContent);
+        });
+        const { right } = cell.getBoundingClientRect();
+        if (boxes.some(box => box.right > right + 1)) {
+            out.push('wider than its column: ' + cell.textContent);
+        }
+    }
+    return [...new Set(out)].slice(0, 5);
+})()";

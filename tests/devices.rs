@@ -111,6 +111,17 @@ impl Device {
     /// Mines at this rate until it is to stop or its stream has ended for good. Hits that could not
     /// be sent are sent again, as they were.
     pub(crate) fn mine(&self, kernel: Kernel, hps: f64, stop: &AtomicBool) -> Tally {
+        self.mine_and_tell(kernel, hps, stop, &|| {})
+    }
+
+    /// The same; calls back for each share that was accepted.
+    pub(crate) fn mine_and_tell(
+        &self,
+        kernel: Kernel,
+        hps: f64,
+        stop: &AtomicBool,
+        on_accepted: &dyn Fn(),
+    ) -> Tally {
         let inbox = Arc::new(Mutex::new(Inbox::default()));
         let reader = {
             let (inbox, device) = (Arc::clone(&inbox), self.clone());
@@ -154,7 +165,7 @@ impl Device {
             let done = (end - piece.first) * piece.midstates;
             for hits in hits.chunks(16).chain(hits.is_empty().then_some(&[][..])) {
                 let body = json!({"piece": piece.number, "done": done, "hits": hits});
-                self.bring(&body.to_string(), stop, &mut tally);
+                self.bring(&body.to_string(), stop, &mut tally, on_accepted);
             }
         }
         // The reader ends with its stream, which the class ends; a test does not wait for that.
@@ -163,7 +174,7 @@ impl Device {
     }
 
     /// Posts hits until there is an answer, and counts the verdicts.
-    fn bring(&self, body: &str, stop: &AtomicBool, tally: &mut Tally) {
+    fn bring(&self, body: &str, stop: &AtomicBool, tally: &mut Tally, on_accepted: &dyn Fn()) {
         let begun = Instant::now();
         let answer = loop {
             match self.post(body) {
@@ -177,7 +188,10 @@ impl Device {
         tally.slowest = tally.slowest.max(begun.elapsed().as_secs_f64());
         for verdict in answer["verdicts"].as_array().into_iter().flatten() {
             match verdict["verdict"].as_str() {
-                Some("accepted") => tally.accepted += 1,
+                Some("accepted") => {
+                    tally.accepted += 1;
+                    on_accepted();
+                }
                 Some("stale") => tally.stale += 1,
                 _ => tally.rejected += 1,
             }

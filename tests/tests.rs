@@ -6,6 +6,7 @@ mod bitcoind;
 mod browser;
 mod browser_kernels;
 mod class;
+mod class_node;
 mod class_pages;
 mod classroom;
 mod coins;

@@ -8,5 +8,6 @@ pub(crate) mod grind;
 pub(crate) mod help;
 mod limits;
 pub(crate) mod mine;
+mod node_side;
 pub(crate) mod outcome;
 mod visitors;

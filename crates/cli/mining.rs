@@ -37,7 +37,7 @@ use midstate_chain::{Hash256, Verdict};
 use serde::Serialize;
 
 pub(crate) use self::end::{End, Missed, MissedGoal};
-use self::event::MinerEvent;
+use self::event::{MinerEvent, RenamedEvent, RetargetEvent};
 pub(crate) use self::reload::ListError;
 pub(crate) use self::rig::Rig;
 pub(crate) use self::run::{Setup, run};
@@ -68,6 +68,18 @@ pub(crate) enum Reason {
     Error,
 }
 
+/// Where it is decided whether a share of ours is a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BlockJudge {
+    /// By the target in its header.
+    Header,
+    /// So, and then by a node behind the pool, whose word comes by [`PoolNews::Judged`].
+    Node,
+    /// By a pool in this program, whose blocks are harder than their headers say. Its word comes by
+    /// [`PoolNews::OwnBlock`].
+    Pool,
+}
+
 /// A request from a view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Command {
@@ -90,8 +102,20 @@ pub(crate) enum PoolNews {
     Judged { node: Arc<str>, hash: Hash256, height: u32, verdict: Verdict, reason: Option<String> },
     /// A miner was turned away: all so many places are taken.
     Full { places: usize },
+    /// A block of ours has a verdict of the node behind the pool, or another one than before.
+    OwnBlock {
+        node: Arc<str>,
+        hash: Hash256,
+        height: u32,
+        verdict: Verdict,
+        reason: Option<String>,
+    },
     /// The difficulty of blocks has followed the rate of all miners.
-    Retarget { difficulty: f64, before: f64 },
+    Retarget(RetargetEvent),
+    /// The teacher of a class has another name shown for a miner.
+    Renamed(RenamedEvent),
+    /// An answer to a line that was typed.
+    Said(String),
     /// All miners together have found the blocks that were asked for: mining ends.
     Enough,
     /// The pool has lost its work for good: mining ends.

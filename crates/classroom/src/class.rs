@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use midstate_pool::{EmbeddedPoolEvent, Pool, Seats};
+use midstate_pool::{EmbeddedPoolEvent, Label, Miner, Pool, Seats};
 use midstate_stratum::Reject;
 use serde::Serialize;
 
@@ -164,21 +164,44 @@ impl Class {
         }
         self.admission.record_joined(now, from.ip(), &self.limits);
         self.make_room();
-        let name = self.new_name(pool.pool(), wish);
+        let name = self.new_name(pool.pool(), wish, None);
         let seat = pool.seat(now, &name, from);
         self.devices.insert(token, Device::new(now, name.clone(), seat, &self.limits));
         Ok(name)
     }
 
     /// The name that a new device wishes for, cleaned, or the next that is like it and free: that
-    /// of no device, and of no row in the pool's books.
-    fn new_name(&self, pool: &Pool, wish: &str) -> String {
+    /// of no device, and of no row in the pool's books. Its own is free for `but`.
+    pub(crate) fn new_name(&self, pool: &Pool, wish: &str, but: Option<&Label>) -> String {
         let labels = pool.standings().keys().filter(|label| label.is_device);
         let names = labels.map(|label| &label.worker);
         let names = names.chain(self.devices.values().map(|device| &device.name));
-        let taken: HashSet<_> = names.chain([&self.teacher]).map(|name| name::key(name)).collect();
+        let names = names.chain(self.record.new_names());
+        let mut taken: HashSet<_> =
+            names.chain([&self.teacher]).map(|name| name::key(name)).collect();
+        if let Some(own) = but.filter(|label| label.is_device) {
+            taken.remove(&name::key(&own.worker));
+        }
         let most = self.limits.name;
         name::unique(&name::clean(wish, most), most, |key| taken.contains(key))
+    }
+
+    pub(crate) fn record(&self) -> &Record {
+        &self.record
+    }
+
+    pub(crate) fn record_mut(&mut self) -> &mut Record {
+        &mut self.record
+    }
+
+    /// Whether the teacher has another name shown for a miner.
+    pub fn is_renamed(&self, miner: &Miner) -> bool {
+        self.record.is_renamed(&miner.label())
+    }
+
+    /// The name that is shown for a miner.
+    pub fn shown_name(&self, miner: &Miner) -> String {
+        self.record.shown(&miner.label())
     }
 
     /// Devices with a seat at the pool.

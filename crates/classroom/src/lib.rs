@@ -15,9 +15,11 @@ mod device;
 mod limits;
 mod name;
 mod record;
+mod rename;
 mod status;
 
 pub use class::{Class, HitsError, JoinError, Report, Verdict};
 pub use device::Work;
 pub use limits::ClassLimits;
+pub use rename::{Named, RenameError, Renamed};
 pub use status::{ClassStatus, Kind, Last, Row, You};

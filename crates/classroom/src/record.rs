@@ -8,6 +8,7 @@ use midstate_chain::{Hash256, Target, U256};
 use midstate_pool::{EmbeddedPoolEvent, Label, Miner, Pool};
 
 use crate::limits::ClassLimits;
+use crate::rename::Named;
 use crate::status::{ClassStatus, Kind, Last, Nearest, Row};
 
 /// Seconds of shares that a rate is estimated from.
@@ -24,6 +25,9 @@ pub(crate) struct Record {
     /// How the teacher's machine is called.
     teacher: String,
     lines: BTreeMap<Label, Line>,
+    next_number: u32,
+    /// Names that are shown instead of a label's own, since the teacher wants it so.
+    renamed: BTreeMap<Label, String>,
     all: Rate,
     /// Of a block, now.
     difficulty: f64,
@@ -33,13 +37,30 @@ pub(crate) struct Record {
     expected_blocks: f64,
     waits: VecDeque<(f64, Option<f64>)>,
     difficulties: VecDeque<(f64, f64)>,
-    nearest: Option<Nearest>,
-    last: Option<Last>,
+    nearest: Option<Miss>,
+    last: Option<Block>,
+}
+
+/// The best share that was no block.
+struct Miss {
+    finder: Label,
+    /// The part of the difficulty that a block needs.
+    fraction: f64,
+}
+
+/// The newest block.
+struct Block {
+    finder: Label,
+    height: u32,
+    seconds: f64,
+    hash: Hash256,
 }
 
 /// What the pool's books do not have of a name.
 #[derive(Default)]
 struct Line {
+    /// By which the teacher may call it.
+    number: u32,
     /// Its sessions that are connected.
     sessions: u32,
     /// Whether it was here when the class ended; `None` before that.
@@ -76,6 +97,8 @@ impl Record {
             limits,
             teacher,
             lines: BTreeMap::new(),
+            next_number: 0,
+            renamed: BTreeMap::new(),
             all: Rate::default(),
             difficulty,
             last_at: now,
@@ -113,9 +136,8 @@ impl Record {
                 let seconds = now.saturating_sub(self.last_at).as_secs_f64();
                 let wait = (seconds, self.expected(now));
                 push(&mut self.waits, self.limits.waits, wait);
-                let (name, kind) = (self.shown_name(miner), kind(miner));
-                let (height, hash) = (*height, header.hash().to_string());
-                self.last = Some(Last { height, name, kind, seconds, hash });
+                let (finder, height, hash) = (miner.label(), *height, header.hash());
+                self.last = Some(Block { finder, height, seconds, hash });
                 self.nearest = None;
                 self.found += 1;
                 self.height = height + 1;
@@ -126,8 +148,46 @@ impl Record {
                 let seconds = now.saturating_sub(self.started).as_secs_f64();
                 push(&mut self.difficulties, self.limits.retargets, (seconds, *difficulty));
             }
-            EmbeddedPoolEvent::Full { .. } | EmbeddedPoolEvent::Close { .. } => {}
+            // Its wait was one all the same.
+            EmbeddedPoolEvent::Unchained { hash, has_counted: true, .. } => {
+                self.found = self.found.saturating_sub(1);
+                self.last.take_if(|last| last.hash == *hash);
+            }
+            EmbeddedPoolEvent::Unchained { has_counted: false, .. }
+            | EmbeddedPoolEvent::Full { .. }
+            | EmbeddedPoolEvent::Close { .. } => {}
         }
+    }
+
+    /// All who have a row, as the teacher may call them.
+    pub(crate) fn named(&self, pool: &Pool) -> Vec<Named> {
+        let named = pool.standings().keys().map(|label| {
+            let line = self.lines.get(label);
+            Named {
+                number: line.map_or(0, |line| line.number),
+                name: self.shown(label),
+                kind: kind_of(label),
+                here: line.is_some_and(|line| line.sessions > 0),
+                label: label.clone(),
+            }
+        });
+        named.collect()
+    }
+
+    /// Shows another name from now on.
+    pub(crate) fn rename(&mut self, pool: &Pool, label: Label, name: String) {
+        // As many as there are rows, however often the teacher does that.
+        self.renamed.retain(|label, _| pool.standings().contains_key(label));
+        self.renamed.insert(label, name);
+    }
+
+    pub(crate) fn is_renamed(&self, label: &Label) -> bool {
+        self.renamed.contains_key(label)
+    }
+
+    /// Names that are shown and are no label's own.
+    pub(crate) fn new_names(&self) -> impl Iterator<Item = &String> {
+        self.renamed.values()
     }
 
     /// The class ends, and whoever is here leaves with it. The teacher's machine may have done so
@@ -145,7 +205,7 @@ impl Record {
         let fraction = reached / self.difficulty;
         let before = self.nearest.as_ref().map_or(0.0, |nearest| nearest.fraction);
         if fraction < 1.0 && fraction > before {
-            self.nearest = Some(Nearest { name: self.shown_name(miner), fraction });
+            self.nearest = Some(Miss { finder: miner.label(), fraction });
         }
         let line = self.line(miner);
         line.best = Some(line.best.unwrap_or(0.0).max(reached));
@@ -153,17 +213,18 @@ impl Record {
     }
 
     fn line(&mut self, miner: &Miner) -> &mut Line {
-        self.lines.entry(miner.label()).or_default()
+        self.lines.entry(miner.label()).or_insert_with(|| {
+            self.next_number += 1;
+            Line { number: self.next_number, ..Line::default() }
+        })
     }
 
-    fn shown_name(&self, miner: &Miner) -> String {
-        self.shown(&miner.label())
-    }
-
-    fn shown(&self, label: &Label) -> String {
-        match label.is_host {
-            true => self.teacher.clone(),
-            false => crate::name::clean(&label.worker, self.limits.name),
+    /// The name that is shown.
+    pub(crate) fn shown(&self, label: &Label) -> String {
+        match self.renamed.get(label) {
+            _ if label.is_host => self.teacher.clone(),
+            Some(name) => name.clone(),
+            None => crate::name::clean(&label.worker, self.limits.name),
         }
     }
 
@@ -208,7 +269,8 @@ impl Record {
             error: estimate.map(|(_, error)| error),
             devices: here(Kind::Device),
             miners: here(Kind::Miner),
-            height: self.height,
+            // A node's chain may grow without the class.
+            height: pool.height().unwrap_or(self.height),
             difficulty: self.difficulty,
             expected: self.expected(now),
             since: now.saturating_sub(self.last_at).as_secs_f64(),
@@ -216,8 +278,18 @@ impl Record {
             expected_blocks: self.expected_blocks,
             waits: self.waits.iter().copied().collect(),
             difficulties: self.difficulties.iter().copied().collect(),
-            nearest: self.nearest.clone(),
-            last: self.last.clone(),
+            nearest: self.nearest.as_ref().map(|nearest| Nearest {
+                name: self.shown(&nearest.finder),
+                fraction: nearest.fraction,
+            }),
+            last: self.last.as_ref().map(|last| Last {
+                height: last.height,
+                name: self.shown(&last.finder),
+                kind: kind_of(&last.finder),
+                seconds: last.seconds,
+                hash: last.hash.to_string(),
+                device: last.finder.is_device.then(|| last.finder.worker.clone()),
+            }),
         }
     }
 
@@ -234,6 +306,7 @@ impl Record {
         Row {
             name: Some(self.shown(label)),
             kind: Some(kind_of(label)),
+            device: label.is_device.then(|| label.worker.clone()),
             here: line.is_some_and(|line| line.stayed.unwrap_or(line.sessions > 0)),
             blocks: stats.blocks,
             shares: stats.accepted,
@@ -253,6 +326,7 @@ impl Row {
         Self {
             name: None,
             kind: None,
+            device: None,
             here: false,
             blocks: 0,
             shares: 0,
@@ -294,10 +368,6 @@ impl Rate {
         let elapsed = now.saturating_sub(self.since?).as_secs_f64().clamp(1.0, WINDOW as f64);
         (shares >= ENOUGH).then(|| (work / elapsed, f64::sqrt(squares) / work))
     }
-}
-
-fn kind(miner: &Miner) -> Kind {
-    kind_of(&miner.label())
 }
 
 fn kind_of(label: &Label) -> Kind {

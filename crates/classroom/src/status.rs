@@ -21,6 +21,9 @@ pub struct Row {
     pub name: Option<String>,
     /// How it mines; null likewise.
     pub kind: Option<Kind>,
+    /// The name by which a device has joined; the teacher may have it shown under another one.
+    #[serde(skip)]
+    pub(crate) device: Option<String>,
     /// Whether it is connected; when the class is over, whether it was until then.
     pub here: bool,
     /// Shares that were blocks.
@@ -56,6 +59,9 @@ pub struct Last {
     pub seconds: f64,
     /// Its hash.
     pub hash: String,
+    /// As in [`Row`].
+    #[serde(skip)]
+    pub(crate) device: Option<String>,
 }
 
 /// The best share that was no block.
@@ -157,11 +163,11 @@ pub struct You {
 }
 
 impl ClassStatus {
-    /// How each device stands, by its name.
+    /// How each device stands, by the name by which it has joined.
     pub fn devices(&self) -> impl Iterator<Item = (&str, You)> {
         let rows = self.rows.iter().enumerate();
-        rows.filter(|(_, row)| row.kind == Some(Kind::Device)).filter_map(|(index, row)| {
-            let name = row.name.as_deref()?;
+        rows.filter_map(|(index, row)| {
+            let name = row.device.as_deref()?;
             Some((name, self.of_row(index, row, name)))
         })
     }
@@ -170,7 +176,7 @@ impl ClassStatus {
         let last = self.last.as_ref().map(|last| LastForDevice {
             height: last.height,
             name: last.name.clone(),
-            you: last.kind == Kind::Device && last.name == name,
+            you: last.device.as_deref() == Some(name),
             seconds: last.seconds,
         });
         let class = Surroundings {

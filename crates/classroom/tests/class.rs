@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use midstate_classroom::{
-    Class, ClassLimits, ClassStatus, HitsError, JoinError, Kind, Report, Verdict, Work,
+    Class, ClassLimits, ClassStatus, HitsError, JoinError, Kind, RenameError, Report, Verdict, Work,
 };
 use midstate_pool::{PoolConfig, RegtestPool};
 
@@ -240,4 +240,50 @@ fn every_limit_has_its_row() {
     let rows = ClassLimits::default().rows();
     assert_eq!(rows.len(), 18);
     assert!(rows.iter().all(|row| row.name.contains(' ') && !row.over.is_empty()), "{rows:?}");
+}
+
+#[test]
+fn the_teacher_gives_names_and_shares_and_blocks_stay_counted() {
+    let mut room = Room::open(patient());
+    for (name, token) in [("Rude", "a"), ("Bo", "b")] {
+        room.join(at(0), name, token).unwrap();
+    }
+    let work = room.work("a");
+    room.report(at(1), "a", &guess(&work, 0..16)).unwrap();
+    let before = room.status(at(1));
+    let hide = |room: &mut Room, who: &str| room.class.rename(room.pool.pool(), who, None);
+    let renamed = hide(&mut room, "rude").unwrap();
+    assert_eq!((&*renamed.before, &*renamed.name), ("Rude", "guest"));
+    let after = room.status(at(1));
+    assert_eq!(after.rows[0].name.as_deref(), Some("guest"));
+    for (before, after) in before.rows.iter().zip(&after.rows) {
+        let counted = |row: &midstate_classroom::Row| (row.shares, row.blocks, row.work, row.stale);
+        assert_eq!(counted(before), counted(after));
+    }
+    // Nowhere is it called otherwise, nor does anybody else get that name.
+    let shown = serde_json::to_string(&after).unwrap();
+    assert!(!shown.contains("Rude"), "{shown}");
+    let you: Vec<_> = after.devices().map(|(joined, you)| (joined, you.row.name)).collect();
+    assert_eq!(you[0], ("Rude", Some("guest".to_owned())), "its own page knows who it is");
+    assert_eq!(room.join(at(2), "", "c").unwrap(), "guest 2");
+    assert_eq!(room.join(at(2), "rude", "d").unwrap(), "rude 2", "its old name stays taken");
+    // It goes on as before, and so does what it finds.
+    room.report(at(3), "a", &guess(&work, 16..32)).unwrap();
+    let later = room.status(at(3));
+    assert!(later.rows[0].shares >= after.rows[0].shares);
+    assert_eq!(later.rows[0].name.as_deref(), Some("guest"));
+    // By number as well, to any name that is free, or back.
+    let pool = room.pool.pool();
+    let number = room.class.find(pool, "guest").unwrap().number;
+    let named = |room: &mut Room, wish: &str| {
+        let who = format!("#{number}");
+        room.class.rename(room.pool.pool(), &who, Some(wish)).unwrap().name
+    };
+    assert_eq!(named(&mut room, "bo"), "bo 2");
+    assert_eq!(named(&mut room, " A\u{202e}da \n"), "Ada");
+    assert_eq!(named(&mut room, "Rude"), "Rude");
+    for nobody in ["Zoe", "#99", "#", ""] {
+        let error = hide(&mut room, nobody).unwrap_err();
+        assert_eq!(error, RenameError::Nobody(nobody.to_owned()), "{nobody}");
+    }
 }

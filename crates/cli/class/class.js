@@ -55,10 +55,11 @@ function drawSum() {
 
 function drawNext() {
   const since = now.since + (now.over ? 0 : (performance.now() - heardAt) / 1000);
-  put('height', grouped(now.height));
+  put('height', now.height > 0 ? grouped(now.height) : '?');
   put('since', duration(since));
-  put('expected', now.expected === null ? 'too few shares to tell how long it takes'
-    : 'on average this class needs ' + duration(now.expected));
+  put('expected', now.node === false ? 'The node gives no work. A block that is found now waits for it.'
+    : now.expected === null ? 'too few shares to tell how long it takes'
+      : 'on average this class needs ' + duration(now.expected));
   put('nearest', now.nearest === null ? ''
     : 'nearest miss: ' + now.nearest.name + ', ' + percent(now.nearest.fraction) + ' of the difficulty');
 }
@@ -203,7 +204,8 @@ function frame(id, margin) {
 
 const label = (x, y, text, anchor) => shape('text', { x, y, 'text-anchor': anchor }, text);
 
-// How often which wait came, and how often chance makes it come: waits have no memory.
+// How often which wait came, and how often chance makes it come: waits have no memory. Bars are half a
+// mean wide; the last one, which stands apart, has all longer waits.
 function drawWaits() {
   const seconds = now.waits.map(([wait]) => wait);
   put('found', grouped(now.found) + ' found, ' + now.expected_blocks.toFixed(1) + ' expected');
@@ -212,24 +214,29 @@ function drawWaits() {
   const known = now.waits.map(([, expected]) => expected).filter(Boolean);
   const mean = known.length > 0 ? known.reduce((a, b) => a + b) / known.length : now.pace;
   const bins = Array(10).fill(0);
-  for (const wait of seconds) bins[Math.min(Math.floor(2 * wait / mean), bins.length - 1)] += 1;
+  const rest = bins.length - 1;
+  for (const wait of seconds) bins[Math.min(Math.floor(2 * wait / mean), rest)] += 1;
   const curve = x => seconds.length / 2 * Math.exp(-x / 2);
   const most = Math.max(...bins, curve(0), 1);
-  const x = bin => left + (right - left) * bin / bins.length;
+  // A gap sets the last bar apart.
+  const x = bin => left + (right - left) * (bin >= rest ? bin + 0.4 : bin) / (bins.length + 0.4);
+  const longer = y => 'M' + x(rest) + ' ' + y + 'H' + x(rest + 1);
   const y = value => bottom - (bottom - top) * value / most;
   svg.append(
     shape('path', {
       class: 'bars',
-      d: bins.map((value, i) => 'M' + (x(i) + 1) + ' ' + bottom + 'V' + y(value) + 'H' + (x(i + 1) - 1) + 'V' + bottom + 'z').join(''),
+      d: bins.map((value, i) => 'M' + (x(i) + 1) + ' ' + bottom + 'V' + y(value) + 'H' + (x(i) + x(1) - left - 1) + 'V' + bottom + 'z').join(''),
     }),
     shape('path', {
       class: 'curve',
-      d: 'M' + Array.from({ length: 41 }, (_, i) => x(i / 4) + ' ' + y(curve(i / 4))).join('L'),
+      d: 'M' + Array.from({ length: 4 * rest }, (_, i) => x(i / 4) + ' ' + y(curve(i / 4))).join('L')
+        + longer(y(seconds.length * Math.exp(-rest / 2))),
     }),
     label(left - 3, top + 5, grouped(Math.round(most)), 'end'),
     label(left - 3, bottom, '0', 'end'),
     label(left, top - 4, 'blocks', 'start'),
-    ...[0, 2, 4].map(times => label(x(2 * times), bottom + 16 * unit, grouped(Math.round(times * mean)) + '\u00a0s', 'middle')));
+    ...[0, 1, 2, 3].map(times => label(x(2 * times), bottom + 16 * unit, grouped(Math.round(times * mean)) + '\u00a0s', 'middle')),
+    label(right, bottom + 16 * unit, 'longer', 'end'));
 }
 
 function drawDifficulties() {

@@ -137,7 +137,9 @@ const REASONS = {
   dropped: 'The class has dropped this device: what it sent made no sense, or was too much. '
     + 'Load the page again to join anew.',
   'bad-request': 'The class did not understand this page. Load the page again.',
-  unloaded: 'This browser starts no worker for this page. Try another browser.',
+  unloaded: 'A part of this page did not load, so that this device cannot hash: worker.js, or a file that it '
+    + 'needs. A filter of the network or an extension of the browser may hold it back. Load the page again, or '
+    + 'try another browser.',
   wrong: 'This browser computes a known hash wrongly. Try another browser.',
   crashed: 'This browser has stopped hashing. Load the page again.',
 };
@@ -249,8 +251,12 @@ function listen() {
     deliver();
   });
   on('you', news => {
+    // A block counts when the class says so: where its chain is a node's, that has the last word.
+    const { last } = news.class;
+    const isNew = you !== null && last !== null && last.you && last.height > (you.class.last?.height ?? 0);
     you = news;
     draw();
+    if (isNew) celebrate(last.height);
     if (news.over) finish('over', reason('over'));
   });
   on('end', ({ why, words }) => finish(why === 'over' ? 'over' : 'ended', reason(why, words)));
@@ -366,9 +372,6 @@ function take(report, answer, said) {
   }
   reportOf(report.piece).told = report.done;
   toldAt = performance.now();
-  for (const verdict of said?.verdicts ?? []) {
-    if (verdict.verdict === 'accepted' && verdict.block) celebrate(verdict.height);
-  }
   return true;
 }
 

@@ -2,6 +2,7 @@
 //! a body has a kilobyte and a few seconds.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,20 +68,21 @@ pub(crate) fn limits() -> Vec<LimitRow> {
     ]
 }
 
-/// Serves until `stop` is dropped or used, then says goodbye.
+/// Serves until `stop` is dropped or used, then says goodbye. The class's page is told to be at
+/// `page`.
 pub(super) async fn serve(
     listener: TcpListener,
     desk: Desk,
     most: usize,
+    page: SocketAddr,
     stop: oneshot::Receiver<()>,
 ) {
     // A school may be behind one address; one machine alone is not to keep all others out.
     let bounds = Bounds { connections: most, of_an_address: most / 4 * 3 };
-    let port = listener.local_addr().map_or(0, |address| address.port());
-    serve_router(listener, router(desk, port), bounds, stop).await;
+    serve_router(listener, router(desk, page), bounds, stop).await;
 }
 
-fn router(desk: Desk, port: u16) -> Router {
+fn router(desk: Desk, page: SocketAddr) -> Router {
     let file = |&(path, media_type, bytes): &(&'static str, &'static str, &'static [u8])| {
         (path, get(move || async move { text(media_type, bytes) }))
     };
@@ -94,7 +96,7 @@ fn router(desk: Desk, port: u16) -> Router {
         .route("/hits", post(hits))
         .route("/machines.json", get(|| async { text("application/json", machines_json()) }))
         .merge(
-            class.layer(from_fn(move |peer, request, next| only_here(port, peer, request, next))),
+            class.layer(from_fn(move |peer, request, next| only_here(page, peer, request, next))),
         );
     for (path, route) in OF_DEVICES.iter().map(file) {
         router = router.route(path, route);
@@ -122,13 +124,13 @@ async fn guarded(request: Request, next: Next) -> Response {
 }
 
 async fn only_here(
-    port: u16,
+    page: SocketAddr,
     Extension(Peer(peer)): Extension<Peer>,
     request: Request,
     next: Next,
 ) -> Response {
     let (head, body) = request.into_parts();
-    match admit_here(&head, peer, port) {
+    match admit_here(&head, peer, page) {
         Ok(()) => next.run(Request::from_parts(head, body)).await,
         Err(refusal) => of_refusal(refusal),
     }

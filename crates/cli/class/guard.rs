@@ -15,9 +15,9 @@ use axum::http::uri::Authority;
 pub(super) enum Refusal {
     Host,
     Origin,
-    /// The page is for this machine, at this port.
+    /// The page is for this machine, at this address.
     NotHere {
-        port: u16,
+        page: SocketAddr,
     },
 }
 
@@ -29,11 +29,11 @@ impl Refusal {
                 "this door does not go by that name: use the address that was told".to_owned(),
             ),
             Self::Origin => ("origin", "this door serves its own pages alone".to_owned()),
-            Self::NotHere { port } => (
+            Self::NotHere { page } => (
                 "not-here",
                 format!(
                     "the class's page is for the machine that runs the class: open \
-                     http://127.0.0.1:{port}/class there"
+                     http://{page}/class there"
                 ),
             ),
         };
@@ -62,16 +62,20 @@ pub(super) fn admit(request: &Parts) -> Result<(), Refusal> {
     if is_own && (is_same || is_page) { Ok(()) } else { Err(Refusal::Origin) }
 }
 
-/// Lets a request in that comes from this machine, under a name that only this machine has. The
-/// door is at `port`.
-pub(super) fn admit_here(request: &Parts, peer: SocketAddr, port: u16) -> Result<(), Refusal> {
+/// Lets a request in that comes from this machine, under a name that only this machine has, as
+/// it does at `page`.
+pub(super) fn admit_here(
+    request: &Parts,
+    peer: SocketAddr,
+    page: SocketAddr,
+) -> Result<(), Refusal> {
     let is_here = |name: &Authority| {
         name.host() == "localhost" || address(name).is_some_and(|ip| ip.is_loopback())
     };
     let named = host(&request.headers).is_some_and(|host| is_here(&host));
     match peer.ip().to_canonical().is_loopback() && named {
         true => Ok(()),
-        false => Err(Refusal::NotHere { port }),
+        false => Err(Refusal::NotHere { page }),
     }
 }
 
@@ -149,17 +153,18 @@ mod tests {
 
     #[test]
     fn s10_the_classs_page_is_for_this_machine_alone() {
+        let page: SocketAddr = "127.0.0.1:8080".parse().unwrap();
         let here = |host: &str, peer: &str| {
             admit_here(
                 &head("/class", &[("host", host)]),
                 SocketAddr::new(peer.parse().unwrap(), 9),
-                8080,
+                page,
             )
         };
         assert_eq!(here("127.0.0.1:8080", "127.0.0.1"), Ok(()));
         assert_eq!(here("localhost:8080", "::1"), Ok(()));
         assert_eq!(here("[::1]:8080", "::ffff:127.0.0.1"), Ok(()));
-        let refused = Err(Refusal::NotHere { port: 8080 });
+        let refused = Err(Refusal::NotHere { page });
         assert_eq!(here("127.0.0.1:8080", "192.168.1.9"), refused);
         assert_eq!(here("192.168.1.5:8080", "127.0.0.1"), refused);
     }

@@ -16,10 +16,12 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::console::{Order, Reply};
 use super::facts::Facts;
 
-/// How often everybody is shown how things stand.
-const SHOWN_EVERY: Duration = Duration::from_secs(1);
+/// How often everybody is shown how things stand: so nothing that is shown is older than a second,
+/// the way to the browser included.
+const SHOWN_EVERY: Duration = Duration::from_millis(900);
 /// Not more often than this, however fast blocks come.
 const SHOWN_AT_MOST: Duration = Duration::from_millis(200);
 
@@ -57,6 +59,11 @@ pub(super) enum Ask {
         report: Result<Report, String>,
         answer: oneshot::Sender<Result<Vec<Verdict>, HitsError>>,
     },
+    /// A line that the teacher has typed.
+    Order {
+        order: Order,
+        answer: oneshot::Sender<Reply>,
+    },
     /// The class is over.
     End,
 }
@@ -79,6 +86,8 @@ pub(crate) struct Room<B> {
     backend: B,
     class: Class,
     facts: Arc<Facts>,
+    /// Whether the node behind the pool gives work, if there is one.
+    node: Option<watch::Receiver<bool>>,
     asks: mpsc::UnboundedReceiver<Ask>,
     streams: HashMap<String, Shown>,
     next_stream: u64,
@@ -108,6 +117,7 @@ struct Shot<'a> {
     facts: &'a Facts,
     #[serde(flatten)]
     status: &'a ClassStatus,
+    node: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -122,6 +132,13 @@ impl Desk {
     pub(crate) fn end(&self) {
         let _ = self.asks.send(Ask::End);
     }
+
+    /// The teacher has typed a line. `None` when the room has closed.
+    pub(super) async fn order(&self, order: Order) -> Option<Reply> {
+        let (answer, answered) = oneshot::channel();
+        self.asks.send(Ask::Order { order, answer }).ok()?;
+        answered.await.ok()
+    }
 }
 
 impl<B: Backend + Seats> Room<B> {
@@ -134,6 +151,7 @@ impl<B: Backend + Seats> Room<B> {
             backend,
             class,
             facts: Arc::new(facts),
+            node: None,
             asks: inbox,
             streams: HashMap::new(),
             next_stream: 0,
@@ -142,6 +160,11 @@ impl<B: Backend + Seats> Room<B> {
             last_show: now,
         };
         (room, Desk { asks, class: class_sheet })
+    }
+
+    /// The same, of a pool at a node that gives work or does not.
+    pub(crate) fn at_node(self, node: Option<watch::Receiver<bool>>) -> Self {
+        Self { node, ..self }
     }
 
     /// The pool.
@@ -174,6 +197,11 @@ impl<B: Backend + Seats> Room<B> {
             }
             Ask::Report { from, token, report, answer } => {
                 let _ = answer.send(self.report(now, from, &token, report));
+            }
+            Ask::Order { order, answer } => {
+                let reply = order.follow(&mut self.class, self.backend.pool());
+                let _ = answer.send(reply);
+                self.next_show = Instant::now();
             }
             Ask::End => {
                 self.class.end(&mut self.backend);
@@ -248,7 +276,8 @@ impl<B: Backend + Seats> Room<B> {
             }
         }
         if self.shown.receiver_count() > 0 {
-            let shot = json(&Shot { facts: &self.facts, status: &status });
+            let node = self.node.as_ref().map(|node| *node.borrow());
+            let shot = json(&Shot { facts: &self.facts, status: &status, node });
             self.shown.send_replace(Some(shot));
         }
     }
@@ -302,6 +331,12 @@ impl<B: Backend + Seats> Backend for Room<B> {
                 *stats = *sum;
             }
             self.class.handle_event(now(), self.backend.pool(), &event);
+            // Outside of the books nobody is called by a name that the teacher has hidden.
+            if let Some(miner) = event.miner_mut()
+                && self.class.is_renamed(miner)
+            {
+                miner.worker = self.class.shown_name(miner);
+            }
             if matches!(event, EmbeddedPoolEvent::Block { .. }) {
                 self.next_show = self.next_show.min(self.last_show + SHOWN_AT_MOST);
             }
@@ -324,8 +359,10 @@ impl<B: Backend + Seats> Backend for Room<B> {
             }
         };
         tokio::select! {
-            Some(ask) = self.asks.recv() => self.handle(ask),
+            // The pool first: what the node has said when the class ends still counts.
+            biased;
             () = self.backend.renew() => {}
+            Some(ask) = self.asks.recv() => self.handle(ask),
             () = sleep_until(self.next_show) => self.show(),
             () = silence => self.class.handle_timeout(now(), &mut self.backend),
         }

@@ -9,23 +9,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use midstate_classroom::{Class, ClassLimits};
+use midstate_chain::Network;
+use midstate_classroom::{Class, ClassLimits, Renamed};
 use midstate_economics::hardware;
 use midstate_net::{
-    Account, PoolServer, PoolUrl, Redirects, Route, ServerLimits, Upstream, V2Wishes,
+    Account, Backend, NodeUrl, PacedNodePool, PoolServer, PoolUrl, Redirects, Route, ServerLimits,
+    Upstream, V2Wishes,
 };
-use midstate_pool::{PaceConfig, PoolConfig, RegtestPool, VardiffConfig};
+use midstate_pool::{PaceConfig, PacedPool, PoolConfig, RegtestPool, Seats, VardiffConfig};
 use midstate_stratum::ClientConfig;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::class::facts::{self, Facts, Reference};
-use crate::class::{Door, Room};
-use crate::commands::outcome::{outcome, with_summary};
+use crate::class::{Door, Room, Said, listen_to_teacher};
+use crate::commands::node_side::{self, Judged, NodeNews, NodeSide, PoolEnd};
+use crate::commands::outcome::{of_link, outcome, with_summary};
 use crate::commands::visitors;
 use crate::machine::choose::{Choice, MEASURING, MiningArgs};
-use crate::mining::{self, Goals, Rig, Setup, Views};
-use crate::servers::pools::Pools;
+use crate::mining::event::RenamedEvent;
+use crate::mining::{self, BlockJudge, Goals, PoolNews, Rig, Setup, Views};
+use crate::servers::node::NodeArgs;
+use crate::servers::pools::{Pools, RouteArgs};
 use crate::shell::descriptors;
 use crate::shell::exit::Failure;
 use crate::shell::output::Output;
@@ -46,7 +51,9 @@ const REFERENCE: &str = "Antminer S23 Hyd";
 #[derive(clap::Args, Debug)]
 #[command(mut_arg("threads", |threads| threads.help(THREADS)), after_help = "Examples:
   midstate class --minutes 45
-  midstate class --pace 30 --listen 0.0.0.0:3333 --name physics")]
+  midstate class --pace 30 --listen 0.0.0.0:3333 --name physics
+  midstate class --node http://127.0.0.1:18443 \
+                 --address bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080")]
 pub(crate) struct Args {
     /// Mean time between two blocks, in seconds: the difficulty follows the rate of the class
     #[arg(long, value_name = "SECS", default_value = "15", value_parser = values::patience)]
@@ -66,6 +73,14 @@ pub(crate) struct Args {
     /// A title for the class's page
     #[arg(long, value_name = "TEXT", default_value = "Our class")]
     name: String,
+    /// Mine on the chain of this regtest node instead of a chain in memory. A block counts when the
+    /// node has taken it; --pace decides how hard it is, and not the node
+    #[arg(long, value_name = "URL", requires = "address")]
+    node: Option<NodeUrl>,
+    #[command(flatten)]
+    route: RouteArgs,
+    #[command(flatten)]
+    solo: NodeArgs,
     #[command(flatten)]
     mining: MiningArgs,
 }
@@ -75,6 +90,14 @@ const THREADS: &str = "Hashing threads of this machine, which serves all others 
 
 pub(crate) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
     let mut args = args;
+    if args.node.is_none()
+        && let Some(flag) = args.solo.given().or(args.route.given())
+    {
+        return Err(Failure::usage(format!(
+            "{flag} is for a node, and this class has a chain of its own: leave the flag out, or \
+             add --node URL"
+        )));
+    }
     // This machine serves all others, and is to win no more than its share: it mines with one
     // thread, unless more are asked for.
     args.mining.hash.threads = args.mining.hash.threads.or(NonZeroUsize::new(1));
@@ -90,38 +113,106 @@ async fn class(args: Args, choice: Choice, out: &mut Output) -> Result<(), Failu
     getrandom::fill(&mut random).context("the system gives no random numbers")?;
     let (salt, rest) = random.split_at(4);
     let (password, digits) = rest.split_at(8);
-    let code = code(u64::from_be_bytes(digits.try_into()?));
-
-    let door = open_door(args.door).await?;
-    let stratum = args.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
-    let stratum = TcpListener::bind(stratum).await.with_context(|| {
-        format!("cannot listen on {stratum}; take a free port with --listen {}:0", stratum.ip())
-    })?;
-
-    let pool_address = stratum.local_addr()?;
     let config = PoolConfig {
         host_password: Some(hex::encode(password)),
         vardiff: Some(VardiffConfig::default()),
         ..PoolConfig::new(1.0, u32::from_be_bytes(salt.try_into()?))
     };
     let password = config.host_password.clone().unwrap_or_default();
-    let (pace, now) = (args.pace as f64, PoolServer::now());
-    let pace = PaceConfig::new(pace);
+    let (pace, now) = (PaceConfig::new(args.pace as f64), PoolServer::now());
     // By this machine alone; devices that join are followed soon enough.
     let difficulty = pace.first_difficulty(choice.measure(MEASURING)?.median);
-    let pool = RegtestPool::new(config, TAG.to_vec(), now)
-        .and_then(|pool| pool.with_pace(pace, difficulty, now))
-        .map_err(|error| Failure::usage(format!("--pace: {error}")))?;
-    let block = (pool.chain().height() + 1, pool.block_difficulty());
+    let lesson = Lesson { code: code(u64::from_be_bytes(digits.try_into()?)), password, now };
+    match args.node.clone() {
+        None => {
+            let pool = RegtestPool::new(config, TAG.to_vec(), now)
+                .and_then(|pool| pool.with_pace(pace, difficulty, now))
+                .map_err(|error| Failure::usage(format!("--pace: {error}")))?;
+            let block = (pool.chain().height() + 1, pool.block_difficulty());
+            let (room, end) = hold(&args, choice, lesson, pool, block, None, out).await?;
+            end::tell_standings(&room.status(), out);
+            end::tell_proof(room.backend().chain(), out);
+            end
+        }
+        Some(url) => {
+            let pool = PacedPool::new(config, pace, difficulty)
+                .map_err(|error| Failure::usage(format!("--pace: {error}")))?;
+            let block = (0, pool.block_difficulty());
+            let solo = args.solo.clone().on(Network::Regtest).map_err(|chain| {
+                Failure::usage(format!(
+                    "--chain {chain}: a class mines at a node of regtest, where the class alone \
+                     decides how hard a block is; leave --chain out"
+                ))
+            })?;
+            let (judged, verdicts) = mpsc::unbounded_channel();
+            let (here, node_is_here) = watch::channel(false);
+            let hear = move |news| match news {
+                // A room that has closed has no use for it.
+                NodeNews::Judged(Judged { hash, verdict, reason, .. }) => {
+                    let _ = judged.send((hash, verdict, reason));
+                }
+                NodeNews::Here(is_here) => drop(here.send_replace(is_here)),
+            };
+            let name = Arc::from(url.to_string());
+            let link = node_side::link(url, &solo, &args.route, out)?;
+            let (node, PoolEnd { blocks, templates }) = NodeSide::start(link, hear);
+            let pool = PacedNodePool { pool, templates, blocks, verdicts };
+            let node = AtNode { node, name, is_here: node_is_here };
+            let (room, end) = hold(&args, choice, lesson, pool, block, Some(node), out).await?;
+            end::tell_standings(&room.status(), out);
+            end::tell_waiting(room.backend().pool.waiting(), out);
+            end
+        }
+    }
+}
+
+/// What is drawn and measured once.
+struct Lesson {
+    code: String,
+    /// By which the pool knows this machine's miner.
+    password: String,
+    /// When it begins.
+    now: Duration,
+}
+
+/// The node whose chain the class mines.
+struct AtNode {
+    node: NodeSide,
+    name: Arc<str>,
+    /// Whether it gives work.
+    is_here: watch::Receiver<bool>,
+}
+
+/// Opens the door, mines until the class ends, and closes the door. The room as it was then, and
+/// how mining ended.
+async fn hold<B: Backend + Seats>(
+    args: &Args,
+    choice: Choice,
+    Lesson { code, password, now }: Lesson,
+    pool: B,
+    block: (u32, f64),
+    at_node: Option<AtNode>,
+    out: &mut Output,
+) -> Result<(Room<B>, Result<(), Failure>), Failure> {
+    let door = open_door(args.door).await?;
+    let stratum = args.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
+    let stratum = TcpListener::bind(stratum).await.with_context(|| {
+        format!("cannot listen on {stratum}; take a free port with --listen {}:0", stratum.ip())
+    })?;
     let class = Class::new(now, code.clone(), TEACHER, block, ClassLimits::default());
-    let facts = facts(&args, &code, door.local_addr()?, pool_address);
+    let facts = facts(args, &code, door.local_addr()?, stratum.local_addr()?);
     let (room, desk) = Room::new(pool, class, facts.clone());
+    let room = room.at_node(at_node.as_ref().map(|at| at.is_here.clone()));
 
     let (events, pool_events) = mpsc::unbounded_channel();
     let (miners, mut news) = mpsc::unbounded_channel();
     let told = tokio::spawn(visitors::tell(
         pool_events,
-        visitors::Listeners { enough: args.blocks, ..visitors::Listeners::new(miners) },
+        visitors::Listeners {
+            enough: args.blocks,
+            judge: at_node.as_ref().map(|at| Arc::clone(&at.name)),
+            ..visitors::Listeners::new(miners.clone())
+        },
     ));
     // Devices have most of the descriptors, miners the rest.
     let places = descriptors::places().unwrap_or(usize::MAX);
@@ -130,13 +221,35 @@ async fn class(args: Args, choice: Choice, out: &mut Output) -> Result<(), Failu
     let sessions = limits.sessions.min(places - connections);
     let limits = ServerLimits { sessions, ..limits };
     let server = PoolServer::new(room, stratum, events).with_limits(limits).spawn()?;
-    let door = Door::open(door, desk.clone(), connections)?;
-    end::say_welcome(&facts, door.address(), out);
+    let door = Door::open(door, desk.clone(), connections).await?;
+    end::say_welcome(&facts, door.page(), out);
+    if let Some(at) = &at_node {
+        end::say_node(&at.name, args.listen.is_some(), out);
+    }
+    let heard = miners.clone();
+    listen_to_teacher(desk.clone(), move |said| {
+        // Mining that has ended is told no more.
+        let _ = heard.send(match said {
+            Said::Line(line) => PoolNews::Said(line),
+            Said::Renamed(Renamed { before, name }) => {
+                PoolNews::Renamed(RenamedEvent { before, name })
+            }
+        });
+    });
 
-    let setup = setup(&args, choice, server.address(), password);
+    let setup = setup(args, choice, server.address(), password);
     let views = Views::new(end::Bulletin::new(out));
     let (keys, commands) = mpsc::unbounded_channel();
-    let mined = mining::run(setup, views, commands, &mut news).await;
+    let mining = mining::run(setup, views, commands, &mut news);
+    let (mined, node) = match at_node {
+        None => (outcome(mining.await), None),
+        Some(AtNode { mut node, .. }) => {
+            let mined = node.attend(mining, &miners).await;
+            // The last blocks count if the node takes them.
+            let (end, verdicts) = node.stop().await?;
+            (outcome(mined?).and(of_link(end)), Some(verdicts))
+        }
+    };
     drop(keys);
 
     // Devices learn of the end while the door is still open.
@@ -146,8 +259,10 @@ async fn class(args: Args, choice: Choice, out: &mut Output) -> Result<(), Failu
     let room = server.stop().await.context("the pool stopped early")?;
     told.await?;
     visitors::tell_late(&mut news, out);
-    end::tell_standings(&room, out);
-    outcome(mined)
+    if let Some(verdicts) = node {
+        verdicts.tell(out);
+    }
+    Ok((room, mined))
 }
 
 /// A code of six digits, each as likely as any other.
@@ -210,7 +325,11 @@ fn setup(args: &Args, choice: Choice, pool: SocketAddr, password: String) -> Set
         upstream: Upstream::Pools(Box::new(link)),
         read_pools: Arc::new(|| None),
         goals: Goals { time, ..Goals::default() },
-        node_judges: false,
+        // A regtest node's headers make every second hash a block: the pool asks for more.
+        block_judge: match args.node {
+            Some(_) => BlockJudge::Pool,
+            None => BlockJudge::Header,
+        },
     }
 }
 

@@ -5,31 +5,30 @@
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
 use std::sync::Arc;
 
 use anyhow::Context;
-use midstate_chain::{BIP320_MASK, Target, Verdict};
+use midstate_chain::Target;
 use midstate_net::{
-    Account, Backend, EventReceiver, Happened, NodeLink, NodePool, NodeUrl, PoolServer, PoolUrl,
-    Redirects, Route, ServerLimits, Upstream, V2Wishes,
+    Account, Backend, NodePool, NodeUrl, PoolServer, PoolUrl, Redirects, Route, ServerLimits,
+    Upstream, V2Wishes,
 };
 use midstate_pool::{
     Pool, PoolConfig, RegtestPool, VardiffConfig, WorkerStats, least_earnest_difficulty,
 };
-use midstate_stratum::{ClientConfig, Remark};
+use midstate_stratum::ClientConfig;
 use midstate_sv2::Authority;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
+use crate::commands::node_side::{self, Judged, NodeNews, NodeSide, PoolEnd};
 use crate::commands::outcome::{of_link, outcome, with_summary};
 use crate::commands::visitors;
 use crate::console::{self, ViewArgs};
 use crate::machine::choose::{Choice, MEASURING, MiningArgs, available_threads};
-use crate::mining::{self, Goals, PoolNews, Rig, Setup};
+use crate::mining::{self, BlockJudge, Goals, PoolNews, Rig, Setup};
 use crate::servers::node::NodeArgs;
 use crate::servers::pools::{Pools, RouteArgs};
-use crate::servers::terms::node_login;
 use crate::shell::descriptors;
 use crate::shell::exit::Failure;
 use crate::shell::output::Output;
@@ -186,56 +185,33 @@ async fn at_node(
     page: Option<&Page>,
     out: &mut Output,
 ) -> Result<(), Failure> {
-    let login = node_login(None, None, Some(&url))?;
-    let way = args.route.terms();
-    let link = args.solo.link(vec![url], |_| login.clone(), &way, BIP320_MASK, out)?;
-    let (blocks, solved) = mpsc::unbounded_channel();
-    let (work, templates) = mpsc::unbounded_channel();
-    let (node_events, told) = midstate_net::events();
-    let (stop, stopped) = oneshot::channel();
-    let mut link = tokio::spawn(NodeLink::for_pool(link, solved, work, node_events, stopped).run());
     let (miners, mut news) = mpsc::unbounded_channel();
-    let verdicts = tokio::spawn(count_verdicts(told, miners.clone()));
+    let heard = miners.clone();
+    let hear = move |news| {
+        if let NodeNews::Judged(Judged { node, hash, height, verdict, reason }) = news {
+            match &reason {
+                Some(reason) => tracing::warn!(height, %hash, "block: {reason}"),
+                None => tracing::info!(height, %hash, "block accepted"),
+            }
+            // Mining that has ended hears of it late.
+            let _ = heard.send(PoolNews::Judged { node, hash, height, verdict, reason });
+        }
+    };
+    let link = node_side::link(url, &args.solo, &args.route, out)?;
+    let (mut node, PoolEnd { blocks, templates }) = NodeSide::start(link, hear);
 
     let pool = Pool::new(config.clone())
         .map_err(|error| Failure::usage(format!("--difficulty: {error}")))?;
     let pool = NodePool { pool, templates };
     let listeners = Listeners { page, miners: miners.clone(), node: Some(blocks) };
-    let mut end = None;
-    let pool = {
-        let mut served = pin!(serve(args, choice, pool, &config, listeners, &mut news, out));
-        loop {
-            tokio::select! {
-                pool = &mut served => break pool,
-                // The link ends by itself only when the node cannot be mined at. Then mining ends
-                // in its usual way, with the summary.
-                ended = &mut link, if end.is_none() => {
-                    end = Some(ended?);
-                    let _ = miners.send(PoolNews::Failed);
-                }
-            }
-        }
-    };
+    let served = serve(args, choice, pool, &config, listeners, &mut news, out);
+    let pool = node.attend(served, &miners).await;
     // Also when that failed: the link waits for the blocks on their way to the disk.
-    let _ = stop.send(());
-    let end = match end {
-        Some(end) => end,
-        None => link.await?,
-    };
-    let pool = pool?;
-    let verdicts = verdicts.await?;
+    let (end, verdicts) = node.stop().await?;
+    let pool = pool??;
     visitors::tell_late(&mut news, out);
     tell_workers(&pool.pool, out);
-    let Verdicts { accepted, rejected, other } = verdicts;
-    out.event(&serde_json::json!({
-        "event": "node", "accepted": accepted, "rejected": rejected, "other": other,
-    }));
-    let judged = format!(
-        "the node took {}, refused {rejected}, and had another one first {}",
-        units::count(accepted, "block"),
-        units::count(other, "time"),
-    );
-    out.message(2, judged);
+    verdicts.tell(out);
     of_link(end)
 }
 
@@ -332,8 +308,8 @@ async fn serve<B: Backend>(
     let goals = Goals { blocks: Some(args.blocks), ..Goals::default() };
     let (link, _) = Pools::new(vec![account]).into_parts();
     let upstream = Upstream::Pools(Box::new(link));
-    let node_judges = at_node;
-    let setup = Setup { choice, upstream, read_pools: Arc::new(|| None), goals, node_judges };
+    let block_judge = if at_node { BlockJudge::Node } else { BlockJudge::Header };
+    let setup = Setup { choice, upstream, read_pools: Arc::new(|| None), goals, block_judge };
     let (mut views, commands) = console::views(&args.view, Some(view_side), out);
     if let Some(page) = page {
         page.pool_listens(address);
@@ -396,45 +372,6 @@ fn standing(
         stats.rejected
     );
     (event, words)
-}
-
-/// A node's verdicts on the pool's blocks.
-#[derive(Debug, Default)]
-struct Verdicts {
-    accepted: u64,
-    rejected: u64,
-    other: u64,
-}
-
-/// Counts the verdicts until the link ends, passes them on to our own mining, and says what goes
-/// wrong.
-async fn count_verdicts(
-    mut events: EventReceiver,
-    miners: mpsc::UnboundedSender<PoolNews>,
-) -> Verdicts {
-    let mut verdicts = Verdicts::default();
-    while let Some(event) = events.recv().await {
-        match event.what {
-            Happened::Revised { hash, height, verdict, reason, .. } => {
-                match verdict {
-                    Verdict::Accepted => verdicts.accepted += 1,
-                    Verdict::Rejected => verdicts.rejected += 1,
-                    _ => verdicts.other += 1,
-                }
-                match &reason {
-                    Some(reason) => tracing::warn!(height, %hash, "block: {reason}"),
-                    None => tracing::info!(height, %hash, "block accepted"),
-                }
-                let node = event.url;
-                let _ = miners.send(PoolNews::Judged { node, hash, height, verdict, reason });
-            }
-            Happened::Remark(Remark::Warning { text }) => tracing::warn!("{text}"),
-            Happened::Remark(remark) => tracing::info!("{}", remark.sentence(&event.url)),
-            Happened::State { reason: Some(reason), .. } => tracing::warn!("{reason}"),
-            _ => {}
-        }
-    }
-    verdicts
 }
 
 /// The difficulty at which a block takes [`PACE`] seconds.

@@ -2,13 +2,17 @@
 //! do to those who watch our mining, blocks to the node. What happens to our own shares comes back
 //! by our own client. Used by `demo` and `class`.
 
+use std::sync::Arc;
+
 use midstate_chain::Verdict;
-use midstate_pool::EmbeddedPoolEvent;
+use midstate_pool::{EmbeddedPoolEvent, RetargetReason};
 use tokio::sync::mpsc;
 
 use crate::console;
 use crate::mining::PoolNews;
-use crate::mining::event::{BlockEvent, Event, MinerEvent, MinerNews};
+use crate::mining::event::{
+    BlockEvent, Event, MinerEvent, MinerNews, RetargetCause, RetargetEvent,
+};
 use crate::mining::words::{Sentence, of_late};
 use crate::shell::output::Output;
 use crate::web::PoolSide;
@@ -20,6 +24,8 @@ pub(super) struct Listeners {
     pub(super) miners: mpsc::UnboundedSender<PoolNews>,
     /// Blocks, raw.
     pub(super) node: Option<mpsc::UnboundedSender<Vec<u8>>>,
+    /// The node whose word our own mining has on its blocks from here, and from nowhere else.
+    pub(super) judge: Option<Arc<str>>,
     /// Our own mining is told when all miners together have found so many blocks.
     pub(super) enough: Option<u64>,
 }
@@ -27,7 +33,7 @@ pub(super) struct Listeners {
 impl Listeners {
     /// Our own mining alone.
     pub(super) fn new(miners: mpsc::UnboundedSender<PoolNews>) -> Self {
-        Self { page: None, view: None, miners, node: None, enough: None }
+        Self { page: None, view: None, miners, node: None, judge: None, enough: None }
     }
 }
 
@@ -46,8 +52,16 @@ pub(super) async fn tell(mut events: mpsc::UnboundedReceiver<EmbeddedPoolEvent>,
         if let EmbeddedPoolEvent::Full { places, .. } = event {
             let _ = to.miners.send(PoolNews::Full { places });
         }
-        if let EmbeddedPoolEvent::Retarget { difficulty, before } = event {
-            let _ = to.miners.send(PoolNews::Retarget { difficulty, before });
+        if let EmbeddedPoolEvent::Retarget { difficulty, before, height, reason } = event {
+            let reason = match reason {
+                RetargetReason::Blocks => RetargetCause::Blocks,
+                RetargetReason::Time => RetargetCause::Time,
+            };
+            let retarget = RetargetEvent { before, difficulty, height, reason };
+            let _ = to.miners.send(PoolNews::Retarget(retarget));
+        }
+        if let Some(news) = to.judge.as_ref().and_then(|node| of_our_block(node, &event)) {
+            let _ = to.miners.send(news);
         }
         if let Some(news) = of_a_guest(&event) {
             let _ = to.miners.send(PoolNews::Miner(news));
@@ -74,9 +88,15 @@ pub(super) fn tell_late(news: &mut mpsc::UnboundedReceiver<PoolNews>, out: &mut 
                 let change = [Verdict::Accepted, verdict];
                 Event::Block(BlockEvent::revised(&node, &hash, height, change, reason))
             }
+            PoolNews::OwnBlock { node, hash, height, verdict, reason } => {
+                let change = [Verdict::Unresolved, verdict];
+                Event::Block(BlockEvent::of_our_pool(&node, &hash, height, change, reason))
+            }
+            PoolNews::Retarget(retarget) => Event::Retarget(retarget),
+            PoolNews::Renamed(renamed) => Event::Renamed(renamed),
             PoolNews::Judged { .. }
             | PoolNews::Full { .. }
-            | PoolNews::Retarget { .. }
+            | PoolNews::Said(_)
             | PoolNews::Enough
             | PoolNews::Failed => {
                 continue;
@@ -91,12 +111,34 @@ pub(super) fn tell_late(news: &mut mpsc::UnboundedReceiver<PoolNews>, out: &mut 
     }
 }
 
+/// A node's word on a block of our own.
+fn of_our_block(node: &Arc<str>, event: &EmbeddedPoolEvent) -> Option<PoolNews> {
+    let node = Arc::clone(node);
+    match event {
+        EmbeddedPoolEvent::Block { miner, height, header, .. } if miner.is_host => {
+            let (hash, height, verdict) = (header.hash(), *height, Verdict::Accepted);
+            Some(PoolNews::OwnBlock { node, hash, height, verdict, reason: None })
+        }
+        EmbeddedPoolEvent::Unchained { miner, height, hash, verdict, reason, .. }
+            if miner.is_host =>
+        {
+            let (hash, height, verdict, reason) = (*hash, *height, *verdict, reason.clone());
+            Some(PoolNews::OwnBlock { node, hash, height, verdict, reason })
+        }
+        _ => None,
+    }
+}
+
 /// The news about a guest; none about our own miner, whatever name a guest gives itself.
 fn of_a_guest(event: &EmbeddedPoolEvent) -> Option<MinerEvent> {
     let (miner, news) = match event {
         EmbeddedPoolEvent::Joined { miner, from } => (miner, MinerNews::Joined { address: *from }),
         EmbeddedPoolEvent::Block { miner, height, header, .. } => {
             (miner, MinerNews::Block { height: *height, hash: header.hash().to_string() })
+        }
+        EmbeddedPoolEvent::Unchained { miner, height, hash, verdict, reason, .. } => {
+            let (hash, reason) = (hash.to_string(), reason.clone());
+            (miner, MinerNews::Refused { height: *height, hash, verdict: *verdict, reason })
         }
         EmbeddedPoolEvent::Left { miner, from, stats } => {
             let &midstate_pool::WorkerStats { accepted, rejected, blocks, work: _ } = stats;

@@ -26,6 +26,8 @@ pub(crate) enum Event {
     Block(BlockEvent),
     Rate(RateEvent),
     Miner(MinerEvent),
+    Retarget(RetargetEvent),
+    Renamed(RenamedEvent),
     Throttled(ThrottledEvent),
     #[serde(rename = "left_out")]
     LeftOut(LeftOutEvent),
@@ -44,6 +46,8 @@ impl Event {
             Self::Block(_) => "block",
             Self::Rate(_) => "rate",
             Self::Miner(_) => "miner",
+            Self::Retarget(_) => "retarget",
+            Self::Renamed(_) => "renamed",
             Self::Throttled(_) => "throttled",
             Self::LeftOut(_) => "left_out",
             Self::Summary(_) => "summary",
@@ -247,6 +251,15 @@ pub(crate) enum MinerNews {
         height: u32,
         hash: String,
     },
+    /// A block of its is not in the chain of the node behind the pool.
+    Refused {
+        height: u32,
+        hash: String,
+        // A field of that name hides the function.
+        #[serde(serialize_with = "self::verdict")]
+        verdict: Verdict,
+        reason: Option<String>,
+    },
     /// Its connection has ended, over which so many shares came.
     Left {
         address: SocketAddr,
@@ -254,6 +267,31 @@ pub(crate) enum MinerNews {
         rejected: u64,
         blocks: u64,
     },
+}
+
+/// The difficulty of blocks at the pool in this program is another one.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct RetargetEvent {
+    pub(crate) before: f64,
+    pub(crate) difficulty: f64,
+    /// Of the first block that is to be that hard.
+    pub(crate) height: u32,
+    pub(crate) reason: RetargetCause,
+}
+
+/// Why it came now: its blocks were found, or were not for long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RetargetCause {
+    Blocks,
+    Time,
+}
+
+/// A miner of a class is shown under another name.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct RenamedEvent {
+    pub(crate) before: String,
+    pub(crate) name: String,
 }
 
 /// How it all ended.
@@ -409,6 +447,20 @@ impl BlockEvent {
             was: Some(of_block(was)),
             effort: None,
         }
+    }
+
+    /// As [`revised`](Self::revised), of a block that was told as a share. That a node accepts it
+    /// is the first word of it, and no other one than before.
+    pub(crate) fn of_our_pool(
+        node: &str,
+        hash: &Hash256,
+        height: u32,
+        [was, verdict]: [Verdict; 2],
+        reason: Option<String>,
+    ) -> Self {
+        let block = Self::revised(node, hash, height, [was, verdict], reason);
+        let is_first = was == Verdict::Unresolved && verdict == Verdict::Accepted;
+        Self { was: block.was.filter(|_| !is_first), ..block }
     }
 }
 

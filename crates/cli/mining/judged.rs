@@ -40,6 +40,11 @@ impl Judged {
         self.0.push_back(Block { hash, pool: None, node: None, told: Verdict::Unresolved });
     }
 
+    /// Whether it remembers a block.
+    pub(super) fn knows(&self, hash: Hash256) -> bool {
+        self.0.iter().any(|block| block.hash == hash)
+    }
+
     /// The pool's answer to a block. The verdict to replace and the node's word, if that came
     /// before and is another one.
     pub(super) fn pool_says(&mut self, hash: Hash256, verdict: Verdict) -> Option<(Verdict, Word)> {

@@ -21,7 +21,9 @@ use super::books::{Allowance, Books};
 use super::connections::Connections;
 use super::crew::{Crew, SensorNews};
 use super::end::{End, LinkResult, Missed, MissedGoal};
-use super::event::{Event, MinerEvent, RateEvent, RejectCount, Summary, ThrottledEvent};
+use super::event::{
+    Event, MinerEvent, RateEvent, RejectCount, RenamedEvent, RetargetEvent, Summary, ThrottledEvent,
+};
 use super::flood::Flood;
 use super::intake::Intake;
 use super::judged::Judged;
@@ -30,7 +32,7 @@ use super::overdue::Overdue;
 use super::reload::{List, Reload};
 use super::status::{HeaderStatus, JobStatus, State, Status};
 use super::works::{Work, Works};
-use super::{Command, Goals, Reason, Rig, TICK};
+use super::{BlockJudge, Command, Goals, Reason, Rig, TICK};
 use crate::machine::gauge::Readings;
 
 /// How often the rate is an event.
@@ -187,7 +189,7 @@ impl Miner {
         self.books.record_found(&share);
         if share.is_block() {
             self.next_block_from = now.saturating_add(self.plan.block_interval);
-            if self.plan.node_judges {
+            if self.plan.block_judge == BlockJudge::Node {
                 self.judged.found(share.hash);
             }
             if share.job.has_toy_blocks() {
@@ -294,8 +296,18 @@ impl Miner {
     }
 
     /// The pool in this program has changed the difficulty of blocks.
-    pub(super) fn handle_retarget(&mut self, difficulty: f64, before: f64) {
-        self.notice([Notice::Retarget { difficulty, before }]);
+    pub(super) fn handle_retarget(&mut self, retarget: RetargetEvent) {
+        self.tell_event(Event::Retarget(retarget));
+    }
+
+    /// A miner of the class in this program is shown under another name.
+    pub(super) fn handle_renamed(&mut self, renamed: RenamedEvent) {
+        self.tell_event(Event::Renamed(renamed));
+    }
+
+    /// A line that was typed has an answer.
+    pub(super) fn handle_said(&mut self, line: String) {
+        self.notice([Notice::Said(line)]);
     }
 
     /// All miners at the pool in this program have found blocks enough.

@@ -26,8 +26,8 @@ pub(crate) enum Notice {
     SensorLost(&'static str),
     /// The pool in this program turned a miner away.
     PoolFull { places: usize },
-    /// The pool in this program has changed the difficulty of blocks.
-    Retarget { difficulty: f64, before: f64 },
+    /// An answer to a line that was typed.
+    Said(String),
     /// Threads cannot be started.
     NoThread { error: String },
     /// A hashing thread ended by a bug and was replaced; its last hashes are lost.

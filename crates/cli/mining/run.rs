@@ -19,7 +19,7 @@ use super::miner::{Action, Counts, Miner, News, Output, Plan};
 use super::reload::{List, ListError};
 use super::stopwatch::Stopwatch;
 use super::view::{View, Views};
-use super::{Command, Goals, PoolNews, Rig};
+use super::{BlockJudge, Command, Goals, PoolNews, Rig};
 use crate::machine::choose::Choice;
 use crate::machine::gauge::Readings;
 use crate::machine::sensors;
@@ -34,8 +34,7 @@ pub(crate) struct Setup {
     pub(crate) upstream: Upstream,
     pub(crate) read_pools: ReadPools,
     pub(crate) goals: Goals,
-    /// Whether a node behind the pool has the last word on blocks; it comes by [`PoolNews`].
-    pub(crate) node_judges: bool,
+    pub(crate) block_judge: BlockJudge,
 }
 
 /// Mines until a goal is met, Ctrl-C, or the link ends. The summary is the last event on every
@@ -47,7 +46,7 @@ pub(crate) async fn run(
     commands: mpsc::UnboundedReceiver<Command>,
     pool_news: &mut mpsc::UnboundedReceiver<PoolNews>,
 ) -> End {
-    let Setup { mut choice, upstream, read_pools, goals, node_judges } = setup;
+    let Setup { mut choice, upstream, read_pools, goals, block_judge } = setup;
     let (outbox, shares) = mpsc::unbounded_channel();
     let (events, link_events) = midstate_net::events();
     let (stop, stopped) = oneshot::channel();
@@ -62,7 +61,7 @@ pub(crate) async fn run(
     let easiest = choice.easiest_target(share_rate);
     let (block_interval, hash_rate) = (upstream.block_interval(), upstream.hash_rate());
     let rig = Rig::of(&choice);
-    let plan = Plan { rig, goals, gives_up, block_interval, node_judges, share_rate, easiest };
+    let plan = Plan { rig, goals, gives_up, block_interval, block_judge, share_rate, easiest };
     let intake = Arc::new(Intake::new(goals.blocks, upstream.channels()));
     let (engine, hashing, found) = start_engine(&choice, &intake);
     engine.set_easiest_target(easiest);
@@ -235,7 +234,12 @@ impl Driver<'_> {
                 miner.handle_judged(now, &node, hash, Word { verdict, height, reason });
             }
             PoolNews::Full { places } => miner.handle_full(places),
-            PoolNews::Retarget { difficulty, before } => miner.handle_retarget(difficulty, before),
+            PoolNews::OwnBlock { node, hash, height, verdict, reason } => {
+                miner.handle_own_block(now, &node, hash, Word { verdict, height, reason });
+            }
+            PoolNews::Retarget(retarget) => miner.handle_retarget(retarget),
+            PoolNews::Renamed(renamed) => miner.handle_renamed(renamed),
+            PoolNews::Said(line) => miner.handle_said(line),
             PoolNews::Enough => miner.handle_enough(),
             PoolNews::Failed => miner.handle_pool_failure(),
         });

@@ -91,7 +91,8 @@ impl Standings {
                     worker.has_left = true;
                 }
             }
-            EmbeddedPoolEvent::Full { .. }
+            EmbeddedPoolEvent::Unchained { .. }
+            | EmbeddedPoolEvent::Full { .. }
             | EmbeddedPoolEvent::Retarget { .. }
             | EmbeddedPoolEvent::Close { .. } => {}
         }

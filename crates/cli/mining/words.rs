@@ -9,7 +9,8 @@ use midstate_net::LinkState;
 
 use super::event::{
     BlockEvent, Effort, Event, JobEvent, LeftOutEvent, MinerEvent, MinerNews, PoolEvent,
-    RejectCount, RemarkEvent, ShareEvent, Summary, ThrottledEvent, name,
+    RejectCount, RemarkEvent, RenamedEvent, RetargetEvent, ShareEvent, Summary, ThrottledEvent,
+    name,
 };
 use super::notice::{Notice, ReloadNotice};
 use super::ration::Ration;
@@ -114,6 +115,10 @@ fn of(event: &Event, status: &Status) -> Option<Sentence> {
         Event::Share(share) => of_share(share, status).map(Sentence::Result),
         Event::Block(block) => of_block(block, status).map(Sentence::Result),
         Event::Miner(miner) => Some(of_miner(miner)),
+        Event::Retarget(retarget) => Some(Sentence::Note(of_retarget(retarget))),
+        Event::Renamed(RenamedEvent { before, name }) => {
+            Some(Sentence::Note(format!("{before} is shown as {name} from now on")))
+        }
         Event::Throttled(throttled) => Some(Sentence::Note(of_throttled(throttled))),
         Event::LeftOut(left_out) => of_left_out(left_out).map(Sentence::Note),
         Event::Job(_) | Event::Rate(_) | Event::Summary(_) => None,
@@ -124,7 +129,8 @@ fn of(event: &Event, status: &Status) -> Option<Sentence> {
 pub(crate) fn of_late(event: &Event) -> Option<Sentence> {
     match event {
         Event::Miner(miner) => Some(of_miner(miner)),
-        Event::Block(block) => of_revised(block).map(Sentence::Result),
+        Event::Block(block) => of_revised(block).or_else(|| of_ours(block)).map(Sentence::Result),
+        Event::Retarget(retarget) => Some(Sentence::Note(of_retarget(retarget))),
         _ => None,
     }
 }
@@ -165,11 +171,7 @@ fn of_notice(notice: &Notice) -> String {
             "warning: a miner was turned away: all {} of this pool are taken",
             units::count(*places as u64, "place"),
         ),
-        Notice::Retarget { difficulty, before } => format!(
-            "a block has difficulty {} from now on, {:.3} times that before",
-            units::difficulty(*difficulty),
-            difficulty / before,
-        ),
+        Notice::Said(line) => line.clone(),
         Notice::NoThread { error } => format!("warning: no other thread: {error}"),
         Notice::ThreadReplaced { index, lost } => format!(
             "warning: hashing thread {index} ended by a bug in this program and was started anew; \
@@ -186,6 +188,15 @@ fn of_notice(notice: &Notice) -> String {
         Notice::ThreadGoesOn { index } => format!("hashing thread {index} goes on"),
         Notice::Reload(notice) => of_reload(notice),
     }
+}
+
+fn of_retarget(retarget: &RetargetEvent) -> String {
+    let &RetargetEvent { before, difficulty, height, .. } = retarget;
+    format!(
+        "from block {height} on a block has difficulty {}, {:.3} times that before",
+        units::difficulty(difficulty),
+        difficulty / before,
+    )
 }
 
 fn of_reload(notice: &ReloadNotice) -> String {
@@ -439,6 +450,13 @@ fn of_revised(block: &BlockEvent) -> Option<String> {
     Some(format!("block {} {hash} is {}: {reason}", height_of(block), name(*verdict)))
 }
 
+/// A block of which there is no more to tell.
+fn of_ours(block: &BlockEvent) -> Option<String> {
+    let (hash, height) = (&block.hash, height_of(block));
+    let is_ours = block.verdict == Verdict::Accepted;
+    is_ours.then(|| format!("block {height:<4} {hash}  found by this machine"))
+}
+
 fn height_of(block: &BlockEvent) -> String {
     block.height.map_or_else(|| "?".to_owned(), |height| height.to_string())
 }
@@ -450,8 +468,7 @@ fn of_block(block: &BlockEvent, status: &Status) -> Option<String> {
     let (hash, height) = (&block.hash, height_of(block));
     // How long and how many tries it took, against what was to be expected.
     let Some(Effort { seconds, hashes, expected_hashes }) = block.effort else {
-        let is_ours = block.verdict == Verdict::Accepted;
-        return is_ours.then(|| format!("block {height:<4} {hash}  found by this machine"));
+        return of_ours(block);
     };
     let left = status.seconds_of_interval;
     let standstill = match left >= STANDSTILL && status.job.is_none() {
@@ -479,6 +496,13 @@ fn of_miner(MinerEvent { worker, session, news, .. }: &MinerEvent) -> Sentence {
         }
         MinerNews::Block { height, hash } => {
             Sentence::Result(format!("block {height:<4} {hash}  found by {worker}"))
+        }
+        MinerNews::Refused { height, hash, verdict, reason } => {
+            let reason = reason.as_deref().unwrap_or("the node gives no reason");
+            let verdict = name(*verdict);
+            Sentence::Result(format!(
+                "block {height:<4} {hash}  of {worker} does not count, it is {verdict}: {reason}"
+            ))
         }
         MinerNews::Left { accepted, blocks, .. } => {
             let [shares, blocks] = [(*accepted, "share"), (*blocks, "block")]

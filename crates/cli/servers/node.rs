@@ -98,6 +98,17 @@ impl NodeArgs {
         ours.or_else(|| entry.given())
     }
 
+    /// The same at nodes of this chain alone.
+    ///
+    /// # Errors
+    /// With the chain that was asked for, if it is another one.
+    pub(crate) fn on(self, chain: Network) -> Result<Self, Network> {
+        match self.entry.chain {
+            Some(other) if other != chain => Err(other),
+            _ => Ok(Self { entry: EntryArgs { chain: Some(chain), ..self.entry }, ..self }),
+        }
+    }
+
     /// The link's configuration. Without URLs: the local node. `login` is that given for a node by
     /// `-u` and `-p`.
     pub(crate) fn link(

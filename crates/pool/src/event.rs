@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use midstate_chain::{Hash256, Header};
+use midstate_chain::{Hash256, Header, Verdict};
 use midstate_stratum::Reject;
 
 /// A session: a Stratum connection, or a [seat](crate::Pool::seat).
@@ -71,6 +71,22 @@ pub enum EmbeddedPoolEvent {
         /// The whole block, witness included.
         raw: Vec<u8>,
     },
+    /// The node behind a [`PacedPool`](crate::PacedPool) does not have a block in its chain: the
+    /// block does not count, or not any more.
+    Unchained {
+        /// The miner that found it.
+        miner: Miner,
+        /// Its height.
+        height: u32,
+        /// Its hash.
+        hash: Hash256,
+        /// The node's verdict, which is not that it accepts the block.
+        verdict: Verdict,
+        /// The node's words.
+        reason: Option<String>,
+        /// Whether it was told as a [`Block`](Self::Block) before.
+        has_counted: bool,
+    },
     /// The difficulty of blocks has followed the rate of all sessions; see
     /// [`RegtestPool::with_pace`](crate::RegtestPool::with_pace).
     Retarget {
@@ -78,6 +94,10 @@ pub enum EmbeddedPoolEvent {
         difficulty: f64,
         /// The one before.
         before: f64,
+        /// Of the first block that is to be that hard.
+        height: u32,
+        /// Why it came now.
+        reason: RetargetReason,
     },
     /// A miner was turned away: every place is taken.
     Full {
@@ -95,6 +115,15 @@ pub enum EmbeddedPoolEvent {
     },
 }
 
+/// Why the difficulty of blocks has changed when it did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetargetReason {
+    /// The blocks of the period were found.
+    Blocks,
+    /// They were not found for several times the planned time.
+    Time,
+}
+
 /// Shares of a worker: all its sessions together, or one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct WorkerStats {
@@ -106,6 +135,20 @@ pub struct WorkerStats {
     pub rejected: u64,
     /// The hashes that the accepted shares stand for: by their targets, not by what anybody says.
     pub work: u64,
+}
+
+impl EmbeddedPoolEvent {
+    /// The miner that it is about.
+    pub fn miner_mut(&mut self) -> Option<&mut Miner> {
+        match self {
+            Self::Joined { miner, .. }
+            | Self::Left { miner, .. }
+            | Self::Share { miner, .. }
+            | Self::Block { miner, .. }
+            | Self::Unchained { miner, .. } => Some(miner),
+            Self::Retarget { .. } | Self::Full { .. } | Self::Close { .. } => None,
+        }
+    }
 }
 
 impl Miner {
@@ -133,5 +176,12 @@ impl WorkerStats {
         self.accepted += other.accepted;
         self.rejected += other.rejected;
         self.work = self.work.saturating_add(other.work);
+    }
+
+    pub(crate) fn count_block(&mut self, counts: bool) {
+        self.blocks = match counts {
+            true => self.blocks + 1,
+            false => self.blocks.saturating_sub(1),
+        };
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! [`Pool`] is the pool proper: sessions, jobs, and a judge that trusts nobody. [`RegtestChain`] is
 //! a chain in memory that gives it templates and takes its blocks; [`RegtestPool`] is the two
-//! together. A node can stand in for the chain.
+//! together. A node can stand in for the chain; [`PacedPool`] is then a pool with a pace of its
+//! own.
 //!
 //! The judge recomputes every share with the `sha2` crate, never with midstate's own kernels: what
 //! the pool accepts was checked by somebody else's code.
@@ -16,6 +17,7 @@ mod event;
 mod judge;
 mod line;
 mod pace;
+mod paced;
 mod pool;
 mod refusal;
 mod regtest;
@@ -25,8 +27,9 @@ mod vardiff;
 
 pub use chain::{Block, BlockError, RegtestChain};
 pub use config::{PoolBounds, PoolConfig};
-pub use event::{EmbeddedPoolEvent, Label, Miner, SessionId, WorkerStats};
+pub use event::{EmbeddedPoolEvent, Label, Miner, RetargetReason, SessionId, WorkerStats};
 pub use pace::{PaceConfig, least_earnest_difficulty};
+pub use paced::PacedPool;
 pub use pool::{Accepted, Pool, PoolTemplate};
 pub use regtest::{RegtestPool, StartError};
 pub use seats::Seats;

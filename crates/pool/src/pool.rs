@@ -67,6 +67,8 @@ pub struct Pool {
     solved: Vec<String>,
     standings: BTreeMap<Label, WorkerStats>,
     others: WorkerStats,
+    /// A block counts when [`count_block`](Self::count_block) says so.
+    blocks_wait: bool,
     pub(crate) events: VecDeque<EmbeddedPoolEvent>,
 }
 
@@ -95,8 +97,23 @@ impl Pool {
             solved: Vec::new(),
             standings: BTreeMap::new(),
             others: WorkerStats::default(),
+            blocks_wait: false,
             events: VecDeque::new(),
         })
+    }
+
+    /// The same, with blocks that count in the books only when [`count_block`](Self::count_block)
+    /// says so.
+    pub(crate) fn with_waiting_blocks(self) -> Self {
+        Self { blocks_wait: true, ..self }
+    }
+
+    /// A block of this miner counts, or does not any more.
+    pub(crate) fn count_block(&mut self, miner: &Miner, counts: bool) {
+        let session = self.sessions.get_mut(&miner.session);
+        let of_session = session.and_then(|session| session.workers.get_mut(&miner.worker));
+        of_session.into_iter().for_each(|stats| stats.count_block(counts));
+        self.standing(miner).count_block(counts);
     }
 
     /// A miner connected from there.
@@ -321,6 +338,11 @@ impl Pool {
         self.events.pop_front()
     }
 
+    /// Height of the block that the newest job is for; `None` without a job.
+    pub fn height(&self) -> Option<u32> {
+        self.jobs.back().map(|open| open.height)
+    }
+
     /// Whether this session can mine: it has subscribed, and a worker of it was let in. A
     /// connection of Stratum V2: it may open channels.
     pub fn is_let_in(&self, id: SessionId) -> bool {
@@ -440,7 +462,8 @@ impl Pool {
                 return Err(reject);
             }
         };
-        let share = WorkerStats { blocks: block.is_some().into(), accepted: 1, rejected: 0, work };
+        let blocks = u64::from(block.is_some() && !self.blocks_wait);
+        let share = WorkerStats { blocks, accepted: 1, rejected: 0, work };
         stats.add(share);
         if let Some(vardiff) = &mut session.vardiff {
             vardiff.record(now, difficulty);

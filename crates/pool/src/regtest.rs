@@ -11,7 +11,9 @@ use midstate_sv2::Authority;
 
 use crate::pace::{Pace, PaceConfig};
 use crate::pool::MAX_FUTURE;
-use crate::{Accepted, EmbeddedPoolEvent, Pool, PoolConfig, RegtestChain, SessionId};
+use crate::{
+    Accepted, EmbeddedPoolEvent, Pool, PoolConfig, RegtestChain, RetargetReason, SessionId,
+};
 
 /// Without a new tip, a fresh job every so often: its time moves on.
 const REFRESH: Duration = Duration::from_secs(30);
@@ -87,12 +89,15 @@ impl RegtestPool {
     }
 
     /// The difficulty of blocks is another one from the next template on.
-    fn retarget(&mut self, difficulty: f64) {
+    fn retarget(&mut self, difficulty: f64, reason: RetargetReason) {
         let before = self.block_difficulty();
         self.set_difficulty(difficulty)
             .expect("a pace keeps to difficulties between the first one and the easiest");
-        let difficulty = self.block_difficulty();
-        self.events.push_back(EmbeddedPoolEvent::Retarget { difficulty, before });
+        let (difficulty, height) = (self.block_difficulty(), self.chain.height() + 1);
+        if difficulty != before {
+            let retarget = EmbeddedPoolEvent::Retarget { difficulty, before, height, reason };
+            self.events.push_back(retarget);
+        }
     }
 
     /// The chain so far.
@@ -179,7 +184,9 @@ impl RegtestPool {
                 _ => {}
             }
             self.events.push_back(event);
-            retarget.into_iter().for_each(|difficulty| self.retarget(difficulty));
+            if let Some(difficulty) = retarget {
+                self.retarget(difficulty, RetargetReason::Blocks);
+            }
         }
         if is_tip_new {
             self.renew(now);
@@ -199,7 +206,7 @@ impl RegtestPool {
         self.settle(now);
         let retarget = self.pace.as_mut().and_then(|pace| pace.handle_timeout(now));
         if let Some(difficulty) = retarget {
-            self.retarget(difficulty);
+            self.retarget(difficulty, RetargetReason::Time);
         }
         if now >= self.refresh_at || retarget.is_some() {
             self.renew(now);

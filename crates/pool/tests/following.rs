@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use midstate_chain::{Hash256, Header, Job, Target};
 use midstate_pool::{
-    EmbeddedPoolEvent, Miner, PaceConfig, Pool, PoolConfig, RegtestPool, SessionId, VardiffConfig,
+    EmbeddedPoolEvent, Miner, PaceConfig, Pool, PoolConfig, RegtestPool, RetargetReason, SessionId,
+    VardiffConfig,
 };
 use midstate_stratum::Submission;
 use serde_json::{Value, json};
@@ -260,7 +261,10 @@ fn block_difficulty_follows_the_counted_rate_every_six_blocks() {
     let retargets: Vec<_> = events(&mut pool)
         .into_iter()
         .filter_map(|event| match event {
-            EmbeddedPoolEvent::Retarget { difficulty, before } => Some((difficulty, before)),
+            EmbeddedPoolEvent::Retarget { difficulty, before, height, reason } => {
+                assert_eq!((height, reason), (7, RetargetReason::Blocks));
+                Some((difficulty, before))
+            }
             _ => None,
         })
         .collect();

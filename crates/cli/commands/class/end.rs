@@ -5,9 +5,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use midstate_classroom::{ClassStatus, Kind, Row};
-use midstate_pool::RegtestPool;
+use midstate_pool::RegtestChain;
 
-use crate::class::Room;
 use crate::class::facts::{self, Facts};
 use crate::mining::event::{BlockEvent, Event, RejectCount};
 use crate::mining::notice::Notice;
@@ -62,8 +61,8 @@ impl View for Bulletin<'_> {
 }
 
 /// How to join, and where the class's page is.
-pub(super) fn say_welcome(facts: &Facts, door: SocketAddr, out: &mut Output) {
-    let page = format!("http://127.0.0.1:{}/class", door.port());
+pub(super) fn say_welcome(facts: &Facts, page: SocketAddr, out: &mut Output) {
+    let page = format!("http://{page}/class");
     let Facts { name, code, urls, stratum, pace, .. } = facts;
     out.event(&serde_json::json!({
         "event": "class", "name": name, "code": code, "urls": urls, "page": page,
@@ -83,31 +82,61 @@ pub(super) fn say_welcome(facts: &Facts, door: SocketAddr, out: &mut Output) {
         out.line(format!("miners join by          midstate mine -o {address} -u NAME"));
     }
     out.line(format!("the class's page        {page}  (on this machine alone)"));
+    if out.is_seen() {
+        out.line("a name on it is rude?   type: hide NAME (other lines are told by: help)");
+    }
+}
+
+/// Whose chain it is, and what that means for miners that judge by headers.
+pub(super) fn say_node(node: &str, is_listening: bool, out: &mut Output) {
+    out.line(format!("the chain is that of    {node}  (a block counts when this node takes it)"));
+    if is_listening {
+        out.note(
+            "by the headers of regtest every second hash is a block: the programs of miners that \
+             join by Stratum may call each share a block. The class's page counts those that are \
+             hard enough for the class",
+        );
+    }
 }
 
 /// The standings at the end: for programs every row, for people too.
-pub(super) fn tell_standings(room: &Room<RegtestPool>, out: &mut Output) {
-    let ClassStatus { rows, others, found, expected_blocks, hps, seconds, .. } = room.status();
-    for (index, row) in rows.iter().chain(&others).enumerate() {
+pub(super) fn tell_standings(status: &ClassStatus, out: &mut Output) {
+    let ClassStatus { rows, others, found, expected_blocks, hps, seconds, .. } = status;
+    for (index, row) in rows.iter().chain(others).enumerate() {
         let place = row.name.is_some().then_some(index + 1);
         out.event(&Standing { event: "standing", place, row });
     }
     out.line(format!(
         "{} in {}, {expected_blocks:.1} expected by the counted work{}",
-        units::count(found, "block"),
-        units::duration(Duration::from_secs_f64(seconds)),
+        units::count(*found, "block"),
+        units::duration(Duration::from_secs_f64(*seconds)),
         hps.map(|hps| format!("; {}H/s at the end", units::si(hps))).unwrap_or_default(),
     ));
     for (index, row) in rows.iter().enumerate() {
         out.line(line(index + 1, row));
     }
     if let Some(others) = others {
-        out.line(line(rows.len() + 1, &others));
+        out.line(line(rows.len() + 1, others));
     }
-    if let Some(tip) = room.backend().chain().blocks().last() {
+}
+
+/// That all of it was checked, on a chain of the class's own.
+pub(super) fn tell_proof(chain: &RegtestChain, out: &mut Output) {
+    if let Some(tip) = chain.blocks().last() {
         out.line(format!(
             "proved: every share was hashed again by the pool with the sha2 crate; tip {}",
             tip.hash
+        ));
+    }
+}
+
+/// The blocks that a node has no word on.
+pub(super) fn tell_waiting(waiting: usize, out: &mut Output) {
+    if waiting > 0 {
+        out.line(format!(
+            "{} without a verdict of the node, which count for nobody: the next start of mine, \
+             demo or class at this node sends them once more",
+            units::count(waiting as u64, "block"),
         ));
     }
 }

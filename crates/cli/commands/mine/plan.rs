@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::machine::choose::{Choice, MEASURING};
 use crate::machine::sensors::Watch;
-use crate::mining::{Goals, ListError, Setup};
+use crate::mining::{BlockJudge, Goals, ListError, Setup};
 use crate::servers::pools::Reloader;
 use crate::shell::exit::Failure;
 use crate::shell::output::Output;
@@ -76,7 +76,8 @@ impl Plan {
         let Self { choice, upstream, reloader, goals } = self;
         let in_words = |failure: Failure| ListError::File(failure.to_string());
         let accounts = move || Some(reloader.accounts()?.map_err(in_words));
-        Setup { choice, upstream, read_pools: Arc::new(accounts), goals, node_judges: false }
+        let block_judge = BlockJudge::Header;
+        Setup { choice, upstream, read_pools: Arc::new(accounts), goals, block_judge }
     }
 
     /// Every line and message to and from pools is told there.

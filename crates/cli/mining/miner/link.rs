@@ -3,14 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use midstate_chain::{Hash256, Job, Share, Verdict};
+use midstate_chain::{Hash256, Job, Share, Target, U256, Verdict};
 use midstate_economics::units::YEAR;
 use midstate_net::{Happened, LinkEvent};
 
 use super::{Action, Miner, Work};
+use crate::mining::BlockJudge;
 use crate::mining::event::{BlockEvent, Event, JobEvent, PoolEvent, RemarkEvent, ShareEvent};
 use crate::mining::judged::Word;
 use crate::mining::notice::Notice;
+
+/// No hash meets it.
+const NO_BLOCK: Target = Target::from_number(U256::ONE);
 
 impl Miner {
     /// Something happened on the link.
@@ -26,6 +30,13 @@ impl Miner {
             }
             Happened::Job { job, clean, beside } => {
                 let event = JobEvent { clean, listed, ..JobEvent::new(&url, protocol, &job) };
+                let job = match self.plan.block_judge {
+                    // No share is a block by its header.
+                    BlockJudge::Pool => {
+                        Arc::new(Job { network_target: NO_BLOCK, ..(*job).clone() })
+                    }
+                    BlockJudge::Header | BlockJudge::Node => job,
+                };
                 let work = Work { job, pool: url, protocol, since: now };
                 self.handle_job(now, work, beside, event);
             }
@@ -73,6 +84,28 @@ impl Miner {
     ) {
         let correction = self.judged.node_says(hash, word);
         self.correct(node, &hash, correction);
+        self.look_at_goals(now);
+    }
+
+    /// The node behind the pool has judged a block of ours, which its header does not tell from a
+    /// share.
+    pub(in crate::mining) fn handle_own_block(
+        &mut self,
+        now: Duration,
+        node: &Arc<str>,
+        hash: Hash256,
+        word: Word,
+    ) {
+        if !self.judged.knows(hash) {
+            self.judged.found(hash);
+            self.judged.pool_says(hash, Verdict::Unresolved);
+            self.books.blocks.record(Verdict::Unresolved);
+        }
+        let Some((was, word)) = self.judged.node_says(hash, word) else { return };
+        self.books.blocks.revise(was, word.verdict);
+        let Word { verdict, height, reason } = word;
+        let block = BlockEvent::of_our_pool(node, &hash, height, [was, verdict], reason);
+        self.tell_event(Event::Block(block));
         self.look_at_goals(now);
     }
 

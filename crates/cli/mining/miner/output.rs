@@ -9,7 +9,7 @@ use midstate_net::Account;
 
 use crate::mining::event::{Event, RejectCount};
 use crate::mining::notice::Notice;
-use crate::mining::{Goals, Rig};
+use crate::mining::{BlockJudge, Goals, Rig};
 
 /// Something to do, or to tell.
 #[derive(Debug)]
@@ -79,8 +79,8 @@ pub(in crate::mining) struct Plan {
     pub(in crate::mining) gives_up: bool,
     /// Least time between two blocks at a node.
     pub(in crate::mining) block_interval: Duration,
-    /// Whether a node behind the pool has the last word on blocks.
-    pub(in crate::mining) node_judges: bool,
+    /// Where it is decided whether a share is a block.
+    pub(in crate::mining) block_judge: BlockJudge,
     /// Shares that are sent in a second.
     pub(in crate::mining) share_rate: u32,
     /// Easier hits are not looked for.

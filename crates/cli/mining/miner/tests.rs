@@ -10,6 +10,7 @@ use midstate_net::{Happened, LinkEnd, LinkEvent, LinkState, Protocol};
 use midstate_stratum::{Remark, ShareOutcome};
 
 use super::*;
+use crate::mining::BlockJudge;
 use crate::mining::end::LinkPanic;
 use crate::mining::event::{LeftOutEvent, MinerNews, ThrottledEvent};
 use crate::mining::judged::Word;
@@ -60,7 +61,7 @@ fn plan(goals: Goals, rig: Rig) -> Plan {
         goals,
         gives_up: false,
         block_interval: Duration::ZERO,
-        node_judges: false,
+        block_judge: BlockJudge::Header,
         share_rate: 20,
         easiest: Target::MAX,
     }
@@ -385,7 +386,7 @@ fn rule_21_a_block_without_a_verdict_does_not_hold_up_a_goal_of_blocks_for_ever(
 fn rule_10_a_block_behind_a_pool_counts_when_the_node_has_it() {
     let goals = Goals { blocks: Some(2), ..Goals::default() };
     for node_is_first in [false, true] {
-        let mut world = world_of(Plan { node_judges: true, ..plan(goals, rig()) });
+        let mut world = world_of(Plan { block_judge: BlockJudge::Node, ..plan(goals, rig()) });
         let mut verdicts = vec![Verdict::Accepted, Verdict::Rejected, Verdict::Accepted];
         while let Some(verdict) = verdicts.pop() {
             assert!(world.miner.is_mining(), "{} to come", verdicts.len());
