@@ -512,8 +512,8 @@ impl World {
 }
 
 fn was_closed(hall: &Hall, id: SessionId) -> bool {
-    let is_it = |event: &EmbeddedPoolEvent| matches!(event, EmbeddedPoolEvent::Close { session, .. } if *session == id);
-    hall.events.iter().any(is_it)
+    use EmbeddedPoolEvent::Close;
+    hall.events.iter().any(|event| matches!(event, Close { session, .. } if *session == id))
 }
 
 impl Honest {

@@ -6,3 +6,5 @@ mod chaos;
 mod limits;
 mod miner;
 mod shares;
+#[expect(dead_code, reason = "some of it is for the example of the program")]
+mod wire;
