@@ -1,9 +1,9 @@
-//! Many channels of Stratum V2 at the embedded pool:
-//! `cargo run --release --example channels -- PROGRAM CHANNELS CONNECTIONS MINUTES` starts `midstate
-//! demo --listen-sv2` of that program, opens so many channels on one connection and so many
-//! connections with one channel each, mines on all of them at once, slowly, and compares each name's
-//! answers with the pool's books at the end. Prints what it cost, and exits with 1 if a share is
-//! missing, if the books differ, or if the pool's memory grew. Linux alone, for the cost.
+//! Many channels of Stratum V2 at the embedded pool: `cargo run --release --example channels --
+//! PROGRAM CHANNELS CONNECTIONS MINUTES` starts `midstate demo --listen-sv2` of that program, opens
+//! so many channels on one connection and so many connections with one channel each, mines on all
+//! of them at once, slowly, and compares each name's answers with the pool's books at the end.
+//! Prints what it cost, and exits with 1 if a share is missing, if the books differ, or if the
+//! pool's memory grew. Linux alone, for the cost.
 #![expect(clippy::unwrap_used, reason = "a run that cannot go on has failed")]
 
 #[path = "../crates/pool/tests/v2/wire.rs"]

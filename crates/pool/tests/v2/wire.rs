@@ -1,6 +1,6 @@
-//! A miner's side of a Stratum V2 connection that does as it is told, bytes in and bytes out, written
-//! from the specification and apart from the code of `midstate-sv2`. Used by the tests of the pool,
-//! and by `examples/channels.rs` of the program.
+//! A miner's side of a Stratum V2 connection that does as it is told, bytes in and bytes out,
+//! written from the specification and apart from the code of `midstate-sv2`. Used by the tests of
+//! the pool, and by `examples/channels.rs` of the program.
 
 use std::collections::BTreeMap;
 
