@@ -36,7 +36,7 @@ pub use self::event::{Fatal, NodeEvent, NodeNews, NodeState, NotSent, Request};
 use self::node::{Node, Phase};
 use self::refusals::Rest;
 use self::supply::{Candidate, Standstill};
-use crate::limits::{CALL_TIMEOUT, HURRY, SLOW};
+use crate::limits::{CALL_TIMEOUT, HURRY, POLL, SLOW};
 use crate::rpc::{Answer, BlockVerdict, Call, ChainInfo, HeaderInfo, NoAnswer, RpcError, code};
 use crate::spool::{SpooledBlock, cure};
 use crate::{Recurring, Work};
@@ -466,6 +466,19 @@ impl Client {
             };
             self.call(now, node, call, purpose, CALL_TIMEOUT);
         }
+        self.forget_none(now);
+    }
+
+    /// No node that is wanted is left without a call and without a time for one: the work of a run
+    /// would end there without a word.
+    fn forget_none(&mut self, now: Duration) {
+        for index in 0..self.nodes.len() {
+            let node = &mut self.nodes[index];
+            if self.failover.is_wanted(index) && !self.finishing && node.is_forgotten() {
+                debug_assert!(false, "node {index} is forgotten: {node:?}");
+                node.wake_at = Some(now + POLL);
+            }
+        }
     }
 
     fn call(
@@ -538,7 +551,9 @@ impl Client {
     fn ask_for_chains(&mut self, now: Duration) {
         for index in 0..self.nodes.len() {
             let node = &self.nodes[index];
-            let is_doubted = node.doubted && node.phase == Phase::Ready && !self.finishing;
+            // A template that is held waits for that word whatever the phase.
+            let waits_for_word = node.phase == Phase::Ready || node.held.is_some();
+            let is_doubted = node.doubted && waits_for_word && !self.finishing;
             let has_due = !node.is_foreign
                 && !node.may_submit(now)
                 && self.blocks.due_at(index).is_some_and(|at| at <= now);

@@ -130,3 +130,26 @@ fn a_node_that_refuses_us_does_not_hold_up_the_end() {
         assert!(world.client.is_settled(), "{trouble:?}");
     }
 }
+
+#[test]
+fn rule_21_a_template_that_comes_over_a_new_connection_after_a_wait_broke_is_used() {
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    assert_eq!(world.cores[0].longpolls.len(), 1);
+    // The next template is being made when the wait breaks, and comes over a new connection.
+    world.cores[0].hangs_at = vec!["getblocktemplate"];
+    world.pass(6);
+    let (id, _) = world.hanging.pop().expect("a template is asked for");
+    world.cores[0].hangs_at.clear();
+    world.stop(0);
+    world.cores[0].trouble = None;
+    world.client.handle_connected(world.now, 0);
+    world.cores[0].foreign_block();
+    let template = support::result(&world.cores[0].template());
+    world.client.handle_answer(world.now, id, Ok(template));
+    world.settle();
+    assert_eq!(world.job.clone().unwrap().height(), Some(2), "{:?}", world.events.last());
+    let asked = world.cores[0].seen("getblocktemplate");
+    world.pass(40);
+    assert!(world.cores[0].seen("getblocktemplate") > asked, "it is asked on");
+}

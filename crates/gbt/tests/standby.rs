@@ -304,3 +304,28 @@ fn rule_5_the_reason_of_a_block_that_no_node_judged_is_what_became_of_it() {
     let (node, reason) = last.unwrap();
     assert!(node == 1 && reason.contains("inconclusive"), "{node}: {reason}");
 }
+
+#[test]
+fn rule_21_blocks_whose_chain_no_node_has_any_more_hold_up_no_work() {
+    // So many that we have let go of the first ones.
+    let mut world = polling(1);
+    world.settle();
+    for _ in 0..80 {
+        world.mine();
+    }
+    forget(&mut world, 0, 0);
+    for _ in 0..90 {
+        world.pass(1);
+        if world.job.is_some() {
+            world.mine();
+        }
+    }
+    let height = world.cores[0].height();
+    assert!(height >= 60, "height {height}: {:?}", world.warnings());
+    assert!(world.client.ledger().accepted as usize >= height);
+    // Their files are kept, or laid aside as evidence; one was found as the pause began.
+    assert!(world.spool.len() <= 65, "{}", world.spool.len());
+    let before = world.cores[0].seen("submitblock");
+    world.pass(300);
+    assert!(world.cores[0].seen("submitblock") - before <= 70, "each once more at most");
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use midstate_chain::{Hash256, Verdict};
 
-use crate::limits::{BLOCK_RETRIES, BURIED, MATTERS, VAIN_RETRIES};
+use crate::limits::{BLOCK_RETRIES, BURIED, MATTERS, STRANDED, VAIN_RETRIES};
 use crate::rpc::RpcError;
 use crate::spool::SpooledBlock;
 
@@ -249,6 +249,23 @@ impl Block {
             true => Delivery::Due { at: now + Duration::from_secs(pause), attempt, ask: false },
             false => Delivery::Spent,
         }
+    }
+
+    /// Whether the blocks that build on it wait for it at this node. They do not where the node has
+    /// said neither yes nor no to it, and may have it.
+    pub(super) fn comes_first(&self, node: usize) -> bool {
+        let Trouble { vain, lost, lacks_parent, .. } = self.troubles[node];
+        match self.deliveries[node] {
+            Delivery::Held | Delivery::UnderWay { .. } => true,
+            Delivery::Due { .. } => vain == 0 || lost || lacks_parent,
+            _ => false,
+        }
+    }
+
+    /// Whether the node has said for a while that it lacks the block before this one.
+    pub(super) fn is_stranded(&self, node: usize) -> bool {
+        let Trouble { lacks_parent, vain, .. } = self.troubles[node];
+        lacks_parent && vain >= STRANDED
     }
 
     /// Whether it was found so long ago that the node has written it to its disk.

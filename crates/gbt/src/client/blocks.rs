@@ -17,7 +17,8 @@
 //! - the file stays until the block is 6 deep and 70 minutes old, and into the next run: a node
 //!   that crashes may forget what it had accepted since it last wrote to its disk;
 //! - a node is asked about a few blocks at a time;
-//! - of 64 blocks the oldest with a verdict makes room; while 64 have none, no more are found.
+//! - of 64 blocks the oldest with a verdict makes room; while 64 have none, no more are found. Those
+//!   of a chain whose beginning no node has, nor we, do not count.
 
 mod doubts;
 
@@ -199,7 +200,7 @@ impl Blocks {
                 if let Delivery::Due { at, attempt, ask } = block.deliveries[node]
                     && at <= now
                     && may_submit(node)
-                    && !self.waits_for_others(block, node, now)
+                    && !self.waits_for_others(block, node)
                 {
                     let (hash, hex) = (block.spooled.hash, &block.hex);
                     let call = match ask {
@@ -217,7 +218,7 @@ impl Blocks {
     /// When the next block goes to a node.
     pub(super) fn due_at(&self, node: usize) -> Option<Duration> {
         let due = |block: &Block| match block.deliveries[node] {
-            Delivery::Due { at, .. } if !self.waits_for_others(block, node, at) => Some(at),
+            Delivery::Due { at, .. } if !self.waits_for_others(block, node) => Some(at),
             _ => None,
         };
         self.blocks.iter().filter_map(due).min()
@@ -230,10 +231,12 @@ impl Blocks {
     /// Rule 16: a node that gives easy work and never buries a block fills neither our memory nor
     /// the disk. The oldest block with a verdict makes room for a new one.
     fn make_room(&mut self, events: &mut Events) {
-        let is_spent = |block: &&Block| block.standing.is_some() && !block.is_open();
         if self.of_this_run().count() < MAX_BLOCKS || self.let_go_of_the_oldest(events) {
             return;
         }
+        let is_spent = |block: &&Block| {
+            block.standing.is_some() && !block.is_open() || self.is_stranded(block)
+        };
         let spent = self.of_this_run().find(is_spent);
         if let Some((hash, node)) = spent.map(|block| (block.spooled.hash, block.origin)) {
             self.let_go(hash);
@@ -259,6 +262,7 @@ impl Blocks {
     /// So many blocks of this run have no verdict that no more may be found: none is ever lost.
     pub(super) fn is_full(&self) -> bool {
         let is_unjudged = |block: &&Block| match block.standing {
+            _ if self.is_stranded(block) => false,
             None => true,
             Some(standing) => standing == Standing::Missing && block.is_open(),
         };

@@ -188,6 +188,11 @@ impl Node {
         self.busy || (self.phase != Phase::Ready && self.identifying.is_some())
     }
 
+    /// Whether nothing is awaited from it, and nothing will be asked.
+    pub(super) fn is_forgotten(&self) -> bool {
+        !self.busy && self.identifying.is_none() && self.wake_at.is_none()
+    }
+
     /// Its chain is being asked for.
     pub(super) fn identify(&mut self, now: Duration) {
         self.identifying = Some(now);

@@ -111,11 +111,10 @@ impl Blocks {
             || blocks.any(|block| block.deliveries[node] == Delivery::Taken)
     }
 
-    /// Whether a block that is sent again has to wait for an answer about the block of ours before
-    /// it, without which the node cannot take it, or a question for the answers to others. A block
-    /// that lacked the one before it waits until the node has that one, however long. A new block
-    /// never waits.
-    pub(super) fn waits_for_others(&self, block: &Block, node: usize, now: Duration) -> bool {
+    /// Whether a block that is sent again has to wait until the node has the block of ours before
+    /// it, without which it cannot take this one, or a question for the answers to others. A new
+    /// block never waits. The time does not count, so that no block is due and waits all the same.
+    pub(super) fn waits_for_others(&self, block: &Block, node: usize) -> bool {
         match block.deliveries[node] {
             Delivery::Due { ask: true, .. } => {
                 let is_under_way =
@@ -123,13 +122,27 @@ impl Blocks {
                 self.blocks.iter().filter(is_under_way).count() >= MAX_ASKED
             }
             Delivery::Due { ask: false, .. } if !block.is_new(node) => {
-                self.find(block.spooled.prev_hash).is_some_and(|it| {
-                    it.is_busy(node, now)
-                        || block.troubles[node].lacks_parent && it.deliveries[node].is_open()
-                })
+                self.find(block.spooled.prev_hash).is_some_and(|it| it.comes_first(node))
             }
             _ => false,
         }
+    }
+
+    /// Whether no node can take the block: each lacks the block before it, or before one of ours
+    /// that it builds on, and has said so for a while. We do not have that one, either.
+    pub(super) fn is_stranded(&self, block: &Block) -> bool {
+        let is_open = |&node: &usize| block.deliveries[node].is_open();
+        let mut open = (0..self.barred.len()).filter(is_open).peekable();
+        open.peek().is_some() && open.all(|node| self.first_missing(block, node).is_stranded(node))
+    }
+
+    /// The oldest block of ours below this one that the node does not have.
+    fn first_missing<'a>(&'a self, block: &'a Block, node: usize) -> &'a Block {
+        let below = |block: &&Block| {
+            let below = self.find(block.spooled.prev_hash)?;
+            below.deliveries[node].is_open().then_some(below)
+        };
+        std::iter::successors(Some(block), below).last().expect("the block itself")
     }
 
     /// The node lacks the block before this one: whether that is ours, and comes first. If the node
