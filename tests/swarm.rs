@@ -115,6 +115,23 @@ fn a_pool_that_refuses_every_miner_ends_the_test_with_3() {
 }
 
 #[test]
+fn a_server_that_does_not_speak_v2_is_named() {
+    use std::io::Read;
+    // It greets, and hangs up on the answer.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.write_all(b"SSH-2.0-OpenSSH_9.6\r\n");
+            let _ = stream.read(&mut [0; 64]);
+        }
+    });
+    let (code, stderr) = fail(&["swarm", "-o", &format!("stratum2+tcp://{address}")]);
+    assert_eq!(code, 5, "{stderr}");
+    assert!(stderr.contains("no miner was given a job: ") && stderr.contains("SSH"), "{stderr}");
+}
+
+#[test]
 fn a_pool_that_is_not_there_ends_the_test_with_5_and_the_reason() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (code, stderr) = fail(&["swarm", "-o", &free.to_string(), "--workers", "3"]);

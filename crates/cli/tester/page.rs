@@ -256,13 +256,13 @@ fn miners(report: &Report<'_>) -> Table {
         ("lost", true),
         ("p99", true),
         ("difficulty", true),
-        ("settled within", true),
+        ("time to settle", true),
     ]);
     let settled = |worker: u32| {
         let goal = vardiff.goal?;
         let followings = watch.findings.followings(worker, *end, goal);
         let times: Option<Vec<_>> = followings.iter().map(|one| one.settled).collect();
-        Some(times.map_or("not".to_owned(), |times| {
+        Some(times.map_or("never".to_owned(), |times| {
             times.into_iter().max().map_or("-".to_owned(), units::duration)
         }))
     };

@@ -100,7 +100,8 @@ pub enum Event {
     Found,
     /// A share was written to the socket so long after it was found.
     Sent(Duration),
-    /// The end of a share: exactly one for each that was found.
+    /// The end of a share: exactly one for each that was found. Without a latency where a fault of
+    /// ours held the share or its answer back.
     Verdict(ShareOutcome),
     /// The connection has ended.
     Lost {
@@ -251,6 +252,11 @@ impl Miner {
         self.session.set_hash_rate(now, hash_rate);
     }
 
+    /// Whether a server of Stratum V2 has yet to show that it speaks V2.
+    pub fn awaits_noise(&self) -> bool {
+        self.session.awaits_noise()
+    }
+
     /// Keeps the messages of Stratum V2 for [`poll_trace`](Self::poll_trace) from now on, which the
     /// caller has to empty. The lines of V1 are those of the wire.
     pub fn set_traced(&mut self) {
@@ -362,6 +368,13 @@ impl Miner {
                 self.wrong
                     .iter_mut()
                     .for_each(|wrong| wrong.handle_answer(now, id, answer.clone()));
+            }
+            News::Other(Event::Verdict(outcome)) => {
+                let found = now.saturating_sub(outcome.latency);
+                let is_ours = self.wrong.as_ref().is_some_and(|wrong| wrong.has_held_back(found));
+                // The time of an answer is the pool's.
+                let latency = if is_ours { Duration::ZERO } else { outcome.latency };
+                self.events.push_back(Event::Verdict(ShareOutcome { latency, ..outcome }));
             }
             News::Other(event) => self.events.push_back(event),
         }

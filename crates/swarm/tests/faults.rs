@@ -315,6 +315,7 @@ fn half_a_line_or_frame_holds_all_others_back_until_its_rest_comes() {
         let counts = world.counts(Fault::HalfLine);
         assert_eq!((counts.done, counts.accepted, counts.unsent), (1, 1, 1), "one at a time");
         assert_eq!(world.shares(), (3, 3));
+        assert_eq!(world.books.answers().count(), 0, "the pool has taken no time");
         let code = speaks.code(23, "difficulty-too-low");
         assert_eq!(world.counts(Fault::Low), refused(1, code));
     }
@@ -330,6 +331,7 @@ fn a_silent_miner_neither_reads_nor_writes_for_a_minute() {
         assert_eq!(world.shares(), (1, 0));
         world.wait(SECOND);
         assert_eq!(world.shares(), (1, 1));
+        assert_eq!(world.books.answers().count(), 0, "the pool has taken no time");
         assert_eq!(world.counts(Fault::Silent).done, 1);
     }
 }

@@ -145,7 +145,9 @@ impl Post {
             None => Ending::Ordered,
             Some(reason) => {
                 let asked = url.endpoint().asked(Layer::inside(url.tls));
-                let foreign = foreign::sentence(&wire.first(), asked).filter(|_| url.v2.is_none());
+                // After the handshake of V2 its bytes say nothing.
+                let has_spoken = url.v2.is_some() && !self.miner.awaits_noise();
+                let foreign = foreign::sentence(&wire.first(), asked).filter(|_| !has_spoken);
                 let reason = match foreign {
                     // A server may repeat what we sent.
                     Some(foreign) => config.account.client.hide_password(&foreign),

@@ -139,6 +139,14 @@ impl Session {
         }
     }
 
+    /// Whether a server of V2 has yet to show that it speaks V2.
+    pub(super) fn awaits_noise(&self) -> bool {
+        match self {
+            Self::V1(_) => false,
+            Self::V2(client) => client.progress() == sv2::Progress::Handshake,
+        }
+    }
+
     /// Good shares without a verdict.
     pub(super) fn pending(&self) -> usize {
         match self {

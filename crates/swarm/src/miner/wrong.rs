@@ -46,6 +46,8 @@ pub(super) struct Wrong {
     /// The second half of a share, and when it is due. Nothing else goes before it.
     half: Option<(Duration, Vec<u8>)>,
     silent_until: Option<Duration>,
+    /// Until when shares or answers are held back, or were the last time.
+    held_back_until: Duration,
     /// Wrong times and versions that are wished for.
     wished: VecDeque<Fault>,
     /// Jobs of our own making, the newest last, with the pool's job.
@@ -73,6 +75,7 @@ impl Wrong {
             first: VecDeque::new(),
             half: None,
             silent_until: None,
+            held_back_until: Duration::ZERO,
             wished: VecDeque::new(),
             twisted: VecDeque::new(),
             is_twisted: false,
@@ -145,7 +148,14 @@ impl Wrong {
     /// Nothing is read or written for a while.
     pub(super) fn fall_silent(&mut self, now: Duration) {
         self.silent_until = Some(now + SILENCE);
+        self.held_back_until = now + SILENCE;
         self.tell(FaultNews::Done(Fault::Silent));
+    }
+
+    /// Whether a fault of ours has held back a share that was found then, or its answer, which has
+    /// come now.
+    pub(super) fn has_held_back(&self, found: Duration) -> bool {
+        found < self.held_back_until
     }
 
     pub(super) fn is_silent(&self) -> bool {
@@ -320,6 +330,7 @@ impl Wrong {
         if let Some(Halves { mut first, second, .. }) = halves {
             self.first.append(&mut first);
             self.half = Some((now + HALF_TIME, second));
+            self.held_back_until = self.held_back_until.max(now + HALF_TIME);
         }
     }
 
