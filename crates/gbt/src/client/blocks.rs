@@ -17,8 +17,8 @@
 //! - the file stays until the block is 6 deep and 70 minutes old, and into the next run: a node
 //!   that crashes may forget what it had accepted since it last wrote to its disk;
 //! - a node is asked about a few blocks at a time;
-//! - of 64 blocks the oldest with a verdict makes room; while 64 have none, no more are found. Those
-//!   of a chain whose beginning no node has, nor we, do not count.
+//! - of 64 blocks the oldest with a verdict makes room; while 64 have none, no more are found.
+//!   Those of a chain whose beginning no node has, nor we, do not count.
 
 mod doubts;
 
