@@ -90,12 +90,14 @@ pub(super) fn with_count(text: &str, held_back: u64) -> String {
 }
 
 /// Sentences that differ in numbers only have one cause. The id of a job is such a number, and may
-/// have letters: a word with a digit in it counts as one.
+/// have letters: a word with a digit in it counts as one. So does a byte in hex, which may have
+/// none: the first bytes of a server whose answers are encrypted are others each time.
 pub(super) fn cause(text: &str) -> String {
     let mut cause = String::new();
     for part in text.split_inclusive(|symbol: char| !symbol.is_alphanumeric()) {
         let word = part.trim_end_matches(|symbol: char| !symbol.is_alphanumeric());
-        let is_number = word.contains(|symbol: char| symbol.is_ascii_digit());
+        let is_byte = word.len() == 2 && word.bytes().all(|byte| matches!(byte, b'a'..=b'f'));
+        let is_number = is_byte || word.contains(|symbol: char| symbol.is_ascii_digit());
         cause.push_str(if is_number { "0" } else { word });
         cause.push_str(&part[word.len()..]);
     }
@@ -160,6 +162,13 @@ mod tests {
                 "job z14: pays nobody (5 more held back)",
             ]
         );
+    }
+
+    #[test]
+    fn rule_4_bytes_that_are_others_each_time_are_one_cause() {
+        let told = |bytes: &str| cause(&format!("its first bytes are {bytes}; write KEY"));
+        assert_eq!(told("df 2a 08 c7 a9"), told("b2 71 fe ad 30"));
+        assert_ne!(cause("a bad share"), cause("a low share"));
     }
 
     #[test]

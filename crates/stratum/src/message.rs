@@ -290,11 +290,17 @@ pub(crate) fn refuse(id: &Value, code: i64, text: &str) -> Vec<u8> {
     line(&json!({"id": id, "result": null, "error": [code, text, null]}))
 }
 
-/// Whether an id can be sent back: a number, a short text or null. Others come from no known peer
-/// and could be of any size.
+/// Whether an id can be sent back as it came: a number, a short text or null. Others come from no
+/// known peer and could be of any size, and a number beyond 64 bits would come back as another one.
 pub(crate) fn is_echoable(id: &Value) -> bool {
+    const EXACT: f64 = (1_u64 << 53) as f64;
     match id {
-        Value::Null | Value::Number(_) => true,
+        Value::Null => true,
+        Value::Number(number) => {
+            number.is_i64()
+                || number.is_u64()
+                || number.as_f64().is_some_and(|number| number.abs() < EXACT)
+        }
         Value::String(text) => text.len() <= 64 && !text.contains(char::is_control),
         _ => false,
     }

@@ -326,7 +326,7 @@ impl Server {
 
     fn handle_call(&mut self, Call { id, method, params }: Call) {
         if !message::is_echoable(&id) {
-            let reason = "an id must be a number, a text of at most 64 bytes or null";
+            let reason = "an id must be a number of 64 bits, a text of at most 64 bytes or null";
             return self.refuse(&Value::Null, &Reject::other(reason));
         }
         match method.as_str() {
@@ -412,8 +412,9 @@ impl Server {
     fn handle_authorize(&mut self, id: Value, params: &[Value]) {
         let user = params.first().and_then(Value::as_str).unwrap_or_default();
         let limit = self.config.limits.user;
-        if user.is_empty() || user.len() > limit || !user.chars().all(is_printable) {
-            let text = format!("a worker is 1 to {limit} printable bytes");
+        let is_readable = user.chars().all(is_printable) && !user.trim().is_empty();
+        if !is_readable || user.len() > limit {
+            let text = format!("a worker is 1 to {limit} printable bytes, and not blanks alone");
             return self.refuse(&id, &Reject { text, ..Reject::unauthorized() });
         }
         let user = user.to_owned();
@@ -499,6 +500,10 @@ impl Server {
     fn close(&mut self, reason: CloseReason) {
         if !self.is_closing {
             self.is_closing = true;
+            // A miner that does not read would not read this either.
+            if !matches!(reason, CloseReason::NotRead(_)) {
+                self.refuse(&Value::Null, &Reject::other(sanitize(&reason.to_string(), 256)));
+            }
             self.events.push_back(ServerEvent::Close(reason));
         }
     }

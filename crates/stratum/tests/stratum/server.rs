@@ -151,7 +151,8 @@ fn authorize_is_the_pools_to_answer_even_before_subscribe() {
         assert_eq!(error(&sent(&mut server)), (24, "unauthorized worker".into()));
     }
     let long = format!(r#"["{}"]"#, "x".repeat(192));
-    for params in ["[]", "[null]", "[7,8]", r#"["a\nb","x"]"#, r#"["",""]"#, &long, "{}"] {
+    let blank = r#"["  ","x"]"#;
+    for params in ["[]", "[null]", "[7,8]", r#"["a\nb","x"]"#, r#"["",""]"#, blank, &long, "{}"] {
         let mut server = server();
         let line = format!(r#"{{"id":2,"method":"mining.authorize","params":{params}}}"#);
         assert_eq!(error(&say(&mut server, &line)).0, 24, "{params}");
@@ -522,4 +523,35 @@ fn a_worker_that_asks_again_and_again_is_one_worker() {
     let answers = say(&mut server, r#"{"id":4,"method":"mining.authorize","params":["other"]}"#);
     assert_eq!(answers, [Value::Null; 0], "the pool decides");
     assert!(matches!(events(&mut server)[..], [ServerEvent::Authorize { .. }]));
+}
+
+#[test]
+fn rule_13_a_miner_that_is_hung_up_on_is_told_why() {
+    let mut server = open();
+    let answers = say(&mut server, &"x".repeat(Limits::default().request_line + 1));
+    let (code, words) = error(&answers);
+    assert_eq!(code, 20);
+    assert!(words.starts_with("a line of at least ") && words.contains("the limit is"), "{words}");
+    assert!(matches!(events(&mut server)[..], [ServerEvent::Close(_)]));
+    let mut server = open();
+    let answers = (0..100).flat_map(|_| say(&mut server, "{")).collect::<Vec<_>>();
+    let (_, words) = error(&answers[answers.len() - 1..]);
+    assert!(words.contains("malformed lines came, the last one: "), "{words}");
+}
+
+#[test]
+fn an_id_comes_back_as_it_came_or_is_refused() {
+    for (id, comes_back) in [
+        ("18446744073709551615", true),
+        ("-9223372036854775808", true),
+        ("1.5", true),
+        ("123456789012345678901234567890", false),
+        ("1e300", false),
+    ] {
+        let mut server = server();
+        let line = format!(r#"{{"id":{id},"method":"mining.subscribe","params":[]}}"#);
+        let [answer] = &say(&mut server, &line)[..] else { panic!("one answer to {id}") };
+        assert_eq!(answer["error"].is_null(), comes_back, "{answer}");
+        assert_eq!(answer["id"].to_string() == id, comes_back, "{answer}");
+    }
 }
