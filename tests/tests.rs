@@ -47,11 +47,15 @@ mod signals;
 mod solo;
 mod stratum2;
 mod streams;
+mod sv2_pool;
 mod swarm;
 mod switch;
 mod terminal;
 mod threads;
 mod tls_front;
 mod troubles;
+#[expect(dead_code, reason = "most of it is for the tests of the client")]
+#[path = "../crates/sv2/tests/play/pool.rs"]
+mod v2_pool;
 mod visitors;
 mod web;

@@ -9,6 +9,7 @@ mod bitcoind;
 mod cache;
 mod chaos;
 mod cross;
+mod debian;
 mod flood;
 mod instructions;
 mod kernels;
@@ -18,6 +19,7 @@ mod mutants;
 mod order;
 mod program;
 mod soak;
+mod sv2_pool;
 mod tidy;
 mod torture;
 mod wasm;
@@ -62,6 +64,9 @@ usage: cargo xtask <command>
              repository and test it in Node and Chromium; --write puts it there first,
              --bench tells its rate beside the native kernel's
   bitcoind   print the path of a bitcoind for the tests, building one if there is none
+  sv2-pool [--cached]
+             print the path of the Stratum V2 reference implementation's pool for the
+             tests, building one if there is none; --cached builds none
   help       print this
 ";
 
@@ -97,6 +102,8 @@ fn main() -> ExitCode {
         ["wasm", "--write"] => repository().and_then(|root| wasm::run(&root, true)),
         ["wasm", "--bench"] => repository().and_then(|root| wasm::bench(&root)),
         ["bitcoind"] => bitcoind::run(),
+        ["sv2-pool"] => sv2_pool::run(true),
+        ["sv2-pool", "--cached"] => sv2_pool::run(false),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             return ExitCode::SUCCESS;

@@ -14,7 +14,7 @@ use rand_chacha::rand_core::SeedableRng;
 
 /// A pair of keys, Base58Check: the public one with two bytes of version.
 pub(crate) const PUBLIC: &str = "9auqWEzQDVyd2oe1JVGFLMLHZtCo2FFqZwtKA5gd9xbuEu7PH72";
-const SECRET: &str = "mkDLTBBRxdBv998612qipDYoTK3YUrqLe8uWw7gu3iXbSrn2n";
+pub(crate) const SECRET: &str = "mkDLTBBRxdBv998612qipDYoTK3YUrqLe8uWw7gu3iXbSrn2n";
 
 /// The date of the tests.
 pub(crate) const UNIX: u32 = 1_796_000_000;

