@@ -24,7 +24,7 @@ use template_distribution_sv2 as templates;
 
 use crate::port::Port;
 use crate::program::{Directory, PATIENCE, events, midstate};
-use crate::v2_pool::{PUBLIC, Pool as Server, SECRET};
+use crate::v2_pool::{PUBLIC, Pool, SECRET};
 
 /// Where `cargo xtask sv2-pool` puts it.
 const HOME: &str = "pool_sv2-0.7.0";
@@ -33,7 +33,7 @@ const HOME: &str = "pool_sv2-0.7.0";
 const BITS: u32 = 0x1d00_ffff;
 
 /// The pool and its provider of templates; both end when dropped.
-struct Pool {
+struct PoolSv2 {
     child: Child,
     port: Port,
     blocks: Arc<AtomicU32>,
@@ -50,7 +50,7 @@ fn find() -> Option<PathBuf> {
     program.is_file().then_some(program)
 }
 
-impl Pool {
+impl PoolSv2 {
     /// A pool that answers so many shares of a channel at once.
     fn start(name: &str, batch: u32, bits: u32) -> Self {
         let program = find()
@@ -101,7 +101,7 @@ impl Pool {
     }
 }
 
-impl Drop for Pool {
+impl Drop for PoolSv2 {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -116,7 +116,7 @@ fn provide(blocks: Arc<AtomicU32>, bits: u32) -> SocketAddr {
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let provider = Provider {
-                server: Server::new(Duration::from_secs(3600)),
+                server: Pool::new(Duration::from_secs(3600)),
                 prev_hash: Hash256::of(b"a tip"),
                 bits,
                 blocks: Arc::clone(&blocks),
@@ -129,7 +129,7 @@ fn provide(blocks: Arc<AtomicU32>, bits: u32) -> SocketAddr {
 }
 
 struct Provider {
-    server: Server,
+    server: Pool,
     prev_hash: Hash256,
     bits: u32,
     blocks: Arc<AtomicU32>,
@@ -244,7 +244,7 @@ fn accepted(events: &[Value], unanswered: u64) -> Vec<u64> {
 #[test]
 #[ignore = "needs pool_sv2"]
 fn the_real_pool_takes_every_share_of_a_standard_and_of_an_extended_channel() {
-    let pool = Pool::start("sv2-pool-one", 1, BITS);
+    let pool = PoolSv2::start("sv2-pool-one", 1, BITS);
     for kind in ["standard", "extended"] {
         let events = pool.mine(100, "500k", &["--channel", kind]);
         // The last ones may be on their way when mining ends.
@@ -257,7 +257,7 @@ fn the_real_pool_takes_every_share_of_a_standard_and_of_an_extended_channel() {
 #[test]
 #[ignore = "needs pool_sv2"]
 fn the_real_pool_answers_in_batches_and_none_is_lost_but_the_last_ones() {
-    let pool = Pool::start("sv2-pool-batch", 10, BITS);
+    let pool = PoolSv2::start("sv2-pool-batch", 10, BITS);
     let channels = accepted(&pool.mine(100, "500k", &[]), 9);
     assert_eq!(channels.len() % 10, 0, "they are accepted by tens");
 }
@@ -265,7 +265,7 @@ fn the_real_pool_answers_in_batches_and_none_is_lost_but_the_last_ones() {
 #[test]
 #[ignore = "needs pool_sv2"]
 fn the_real_pool_takes_shares_of_many_channels_on_one_connection() {
-    let pool = Pool::start("sv2-pool-many", 1, BITS);
+    let pool = PoolSv2::start("sv2-pool-many", 1, BITS);
     for kind in ["standard", "extended"] {
         let events = pool.mine(200, "2G", &["--channel", kind, "--channels", "50"]);
         let channels = accepted(&events, 0);
@@ -279,7 +279,7 @@ fn the_real_pool_takes_shares_of_many_channels_on_one_connection() {
 fn blocks_that_are_found_at_the_real_pool_reach_its_provider_of_templates() {
     // Every second hash is a block: each accepted share is one, and the next job is another
     // block's.
-    let pool = Pool::start("sv2-pool-blocks", 1, 0x207f_ffff);
+    let pool = PoolSv2::start("sv2-pool-blocks", 1, 0x207f_ffff);
     let events = pool.mine(3, "500k", &["--single-submit"]);
     let shares = &events.last().unwrap()["shares"];
     assert!(shares["accepted"].as_u64() >= Some(3), "{shares}");
