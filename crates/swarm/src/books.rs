@@ -32,7 +32,7 @@ pub struct Standing {
     pub state: State,
     /// Its shares.
     pub shares: Ledger,
-    /// From sending a share to its answer.
+    /// From sending a share to its answer, in coarse steps.
     pub answers: Latencies,
     /// Its connections.
     pub connections: Connections,
@@ -89,7 +89,8 @@ struct Tip {
 impl Books {
     /// Empty books for so many miners.
     pub fn new(miners: u32) -> Self {
-        Self { miners: vec![Standing::default(); miners as usize], ..Self::default() }
+        let miner = Standing { answers: Latencies::coarse(), ..Standing::default() };
+        Self { miners: vec![miner; miners as usize], ..Self::default() }
     }
 
     /// Books an event.
