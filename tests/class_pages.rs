@@ -377,6 +377,23 @@ fn a_device_whose_worker_does_not_load_says_so_and_what_to_do_and_goes_on_when_i
 
 #[test]
 #[ignore = "needs chromium"]
+fn the_button_can_be_pressed_when_the_page_is_there_and_not_before() {
+    let class = Class::start(&[]);
+    let filter = Filter::start(&class, &["/device.js"]);
+    let mut ada = filter.open(&class, "half-loaded");
+    let button = "[document.getElementById('start').disabled, \
+                  document.getElementById('start').textContent]";
+    assert_eq!(ada.0.evaluate(button), serde_json::json!([true, "Loading"]));
+    filter.is_on.store(false, Ordering::Relaxed);
+    ada.0.reload();
+    ada.0.wait_until("!document.getElementById('start').disabled");
+    assert_eq!(ada.0.evaluate(button), serde_json::json!([false, "Start"]));
+    ada.join("Ada");
+    class.end();
+}
+
+#[test]
+#[ignore = "needs chromium"]
 fn a_device_without_the_module_hashes_with_the_script() {
     let class = Class::start(&[]);
     let filter = Filter::start(&class, &["/kernel.wasm"]);

@@ -414,6 +414,8 @@ function offer(known, name) {
   byId('code').required = known === null;
   byId('name').value = name;
   put('start', known === null ? 'Start' : 'Go on as ' + known.name);
+  // It was pressed in vain before this script was there.
+  byId('start').disabled = false;
 }
 
 function loadMachines() {
