@@ -445,6 +445,11 @@ const OUTSIDE: &str = "(() => {
     for (const element of document.querySelectorAll('body *')) {
         const box = element.getBoundingClientRect();
         if (box.width === 0 || element.closest('svg') !== null) continue;
+        // Its letters are wider than it is, and nothing cuts them off.
+        const spills = element.clientWidth > 0 && element.scrollWidth > element.clientWidth + 1;
+        if (spills && getComputedStyle(element).overflowX === 'visible') {
+            out.push(['spills', element.tagName, element.className, element.id].join());
+        }
         const card = element.closest('section') ?? document.documentElement;
         const { left, right, top, bottom } = card.getBoundingClientRect();
         const is_out = box.left < left - 1 || box.right > right + 1

@@ -359,12 +359,13 @@ impl<B: Backend + Seats> Backend for Room<B> {
             }
         };
         tokio::select! {
-            // The pool first: what the node has said when the class ends still counts.
+            // The pool first: what the node has said when the class ends still counts. Requests last:
+            // however many come, the pages stay current.
             biased;
             () = self.backend.renew() => {}
-            Some(ask) = self.asks.recv() => self.handle(ask),
             () = sleep_until(self.next_show) => self.show(),
             () = silence => self.class.handle_timeout(now(), &mut self.backend),
+            Some(ask) = self.asks.recv() => self.handle(ask),
         }
     }
 }

@@ -60,11 +60,13 @@ pub struct PoolBounds {
     /// Names in the standings. One more takes the place of the name that has done least, whose
     /// counts move to [`Pool::others`](crate::Pool::others).
     pub names: usize,
+    /// Blocks of a [`PacedPool`](crate::PacedPool) whose verdict may still come, or be replaced.
+    pub judged_blocks: usize,
 }
 
 impl Default for PoolBounds {
     fn default() -> Self {
-        Self { jobs: 10, shares_on_a_tip: 8192, channels: 10_000, names: 1024 }
+        Self { jobs: 10, shares_on_a_tip: 8192, channels: 10_000, names: 1024, judged_blocks: 64 }
     }
 }
 
@@ -72,12 +74,13 @@ impl PoolBounds {
     /// Each bound as a row.
     pub fn rows(&self) -> Vec<LimitRow> {
         // Taken apart by name, so that a bound without a row does not compile.
-        let Self { jobs, shares_on_a_tip, channels, names } = self;
+        let Self { jobs, shares_on_a_tip, channels, names, judged_blocks } = self;
         vec![
             row("open jobs", jobs, "the oldest is void, its shares are stale"),
             row("shares of a session on one tip", shares_on_a_tip, "refused with code 20"),
             row("channels of all connections", channels, "a further one is not opened"),
             row("names in the standings", names, "the least active joins the further workers"),
+            row("blocks of a class at a node", judged_blocks, "the oldest keeps its last verdict"),
         ]
     }
 }

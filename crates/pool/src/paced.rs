@@ -21,10 +21,6 @@ use crate::{
     SessionId,
 };
 
-/// Blocks that are remembered, in case that the node has something to say about them. The oldest
-/// make room for new ones.
-const MOST_FOUND: usize = 64;
-
 /// Every hash has it.
 const EVERY_HASH: f64 = 1e-30;
 
@@ -37,6 +33,7 @@ pub struct PacedPool {
     /// The newest one.
     template: Option<PoolTemplate>,
     found: VecDeque<Found>,
+    most_found: usize,
     /// To go to the node.
     blocks: VecDeque<Vec<u8>>,
     events: VecDeque<EmbeddedPoolEvent>,
@@ -67,6 +64,7 @@ impl PacedPool {
         // The jobs' own target says how hard a block is, though it may be a toy.
         let config = PoolConfig { block_difficulty: EVERY_HASH, ..config };
         Ok(Self {
+            most_found: config.bounds.judged_blocks,
             pool: Pool::new(config)?.with_waiting_blocks(),
             pace: Pace::new(pace, difficulty),
             difficulty,
@@ -196,7 +194,7 @@ impl PacedPool {
         while let Some(event) = self.pool.poll_event() {
             match event {
                 EmbeddedPoolEvent::Block { miner, height, header, raw } => {
-                    if self.found.len() >= MOST_FOUND {
+                    if self.found.len() >= self.most_found {
                         self.found.pop_front();
                     }
                     self.blocks.push_back(raw.clone());

@@ -83,10 +83,11 @@ fn submit(pool: &mut Pool, id: SessionId, job: &str, nonce: u32) -> Value {
 
 #[test]
 fn every_bound_has_its_row() {
-    let bounds = PoolBounds { jobs: 3, shares_on_a_tip: 4, channels: 6, names: 5 };
+    let bounds =
+        PoolBounds { jobs: 3, shares_on_a_tip: 4, channels: 6, names: 5, judged_blocks: 7 };
     let rows = bounds.rows();
     let numbers: Vec<_> = rows.iter().map(|row| &*row.value).collect();
-    assert_eq!(numbers, ["3", "4", "6", "5"]);
+    assert_eq!(numbers, ["3", "4", "6", "5", "7"]);
     assert!(rows.iter().all(|row| row.name.contains(' ') && row.over.contains(' ')), "{rows:?}");
     assert_eq!((Pool::EXTRANONCE_SIZE, Pool::EXTRANONCE2_SIZE), (8, 4));
 }
