@@ -359,8 +359,8 @@ impl<B: Backend + Seats> Backend for Room<B> {
             }
         };
         tokio::select! {
-            // The pool first: what the node has said when the class ends still counts. Requests last:
-            // however many come, the pages stay current.
+            // The pool first: what the node has said when the class ends still counts. Requests
+            // last: however many come, the pages stay current.
             biased;
             () = self.backend.renew() => {}
             () = sleep_until(self.next_show) => self.show(),
