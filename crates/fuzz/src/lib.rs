@@ -1,10 +1,12 @@
-//! The part that the targets share: a Stratum client, and the pool that the fuzzer speaks for.
+//! The part that the targets share: a Stratum client, and the pool that the fuzzer speaks for. Of
+//! Stratum V2, `v2`.
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "libfuzzer")]
 pub use libfuzzer_sys;
 #[cfg(not(feature = "libfuzzer"))]
 pub mod replay;
+pub mod v2;
 
 use std::sync::Arc;
 use std::time::Duration;

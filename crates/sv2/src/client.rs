@@ -344,7 +344,8 @@ impl Client {
     /// When to call [`handle_timeout`](Self::handle_timeout), unless something happens before.
     pub fn poll_timeout(&self) -> Option<Duration> {
         let deadlines = self.deadlines().into_iter().map(|(at, _)| at);
-        let channels = self.connection.iter().map(|connection| &connection.channels);
+        let connection = self.connection.iter().filter(|connection| !connection.closing);
+        let channels = connection.map(|connection| &connection.channels);
         let opening = channels.clone().filter_map(|of| of.deadline(&self.config.limits));
         let open = channels.flat_map(Channels::iter);
         let silence = open.filter_map(|open| open.shares.silence_deadline());

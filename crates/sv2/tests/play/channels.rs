@@ -333,7 +333,7 @@ fn a_request_without_an_answer_is_made_again_while_another_channel_is_open() {
 
 #[test]
 fn a_number_that_is_given_twice_ends_the_connection() {
-    let mut pair = connected(2);
+    let mut pair = connected(3);
     open(&mut pair, 1);
     let message = mining::OpenStandardMiningChannelSuccess {
         request_id: 2,
@@ -344,6 +344,7 @@ fn a_number_that_is_given_twice_ends_the_connection() {
     };
     pair.say(mining::MESSAGE_TYPE_OPEN_STANDARD_MINING_CHANNEL_SUCCESS, message);
     assert!(pair.closed().unwrap().contains("opened channel 101 twice"), "{:?}", pair.closed());
+    assert_eq!(pair.client.poll_timeout(), None, "the third request has no answer to wait for");
 }
 
 #[test]
