@@ -127,8 +127,8 @@ fn the_developers_commands_exist() {
     for page in pages() {
         let text = std::fs::read_to_string(&page).unwrap();
         for rest in text.split("cargo xtask ").skip(1) {
-            let name: String =
-                rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect();
+            let is_of_name = |c: &char| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '-';
+            let name: String = rest.chars().take_while(is_of_name).collect();
             let known = name == "help" || tasks.contains(&format!("\"{name}\""));
             assert!(known, "{}: cargo xtask {name}", page.display());
             seen.insert(name);
