@@ -265,6 +265,18 @@ fn a_flag_that_means_nothing_for_the_server_is_an_error_that_names_it() {
         check(&[&["doctor", "http://127.0.0.1:1"][..], flag].concat(), 2, &[flag[0], "for pools"]);
         check(&[&["doctor"][..], flag].concat(), 2, &[flag[0], "no URL is given"]);
     }
+    let v2 = ["mine", "-o", "stratum2+tcp://a.example:1", "-u", "me", "--dry-run"];
+    let of_v2: [&[&str]; 3] =
+        [&["--channel", "extended"], &["--nominal-hashrate", "5T"], &["--single-submit"]];
+    for flag in of_v2 {
+        let words = [flag[0], "is for pools of Stratum V2, and every pool speaks V1"];
+        check(&[&pool[..], flag].concat(), 2, &words);
+        check(&[&pool[..], &v2[1..3], flag].concat(), 0, &[]);
+    }
+    let flag = ["--suggest-difficulty", "1"];
+    check(&[&v2[..], &flag].concat(), 2, &[flag[0], "Stratum V1, and every pool speaks V2"]);
+    let pin = ["--tls-pin", &"00".repeat(32)];
+    check(&[&v2[..], &pin].concat(), 2, &["the key behind the last / of its URL"]);
     for flag in [&["--cert", "/nope"][..], &["--tls-pin", "zz"], &["--proxy", "socks5://a:1"]] {
         check(&[&["demo"][..], flag].concat(), 2, &[flag[0], "add --node URL"]);
     }

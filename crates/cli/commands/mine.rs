@@ -241,6 +241,16 @@ impl Args {
         let (way, version_mask) = (self.way.terms(), self.version_mask);
         let flags = pools::Flags { urls, users, passwords, pass_flag, way, version_mask };
         let mut pools = Pools::merged(flags, config)?;
+        let mut speak_v2 = pools.link.accounts.iter().map(|account| account.url.v2.is_some());
+        match (speak_v2.clone().any(|v2| v2), speak_v2.all(|v2| v2)) {
+            (false, _) => {
+                no_flag_of("pools of Stratum V2", self.way.given_of_v2(), "every pool speaks V1")?;
+            }
+            (_, true) => {
+                no_flag_of("pools of Stratum V1", self.way.given_of_v1(), "every pool speaks V2")?;
+            }
+            _ => {}
+        }
         pools.link.give_up = self.give_up().or(pools.link.give_up);
         pools.set_return_after(self.return_after);
         let (link, reloader) = pools.into_parts();

@@ -222,7 +222,7 @@ impl EntryArgs {
         route: &Terms,
         files: &Files,
     ) -> Result<NodeAccess, Failure> {
-        let route = route.route(&url, (!url.tls).then_some("https://"))?;
+        let route = route.route(&url, (!url.tls).then_some("use https://"))?;
         let sources = LoginSources {
             cookie_file: self.rpccookiefile.clone(),
             flags: login,

@@ -245,6 +245,21 @@ impl PoolArgs {
         ])
     }
 
+    /// The first flag that is given of those that speak of Stratum V2.
+    pub(crate) fn given_of_v2(&self) -> Option<&'static str> {
+        values::first_given(&[
+            (self.channel.is_some(), "--channel"),
+            (self.channels.is_some(), "--channels"),
+            (self.nominal_hashrate.is_some(), "--nominal-hashrate"),
+            (self.single_submit, "--single-submit"),
+        ])
+    }
+
+    /// The same for Stratum V1.
+    pub(crate) fn given_of_v1(&self) -> Option<&'static str> {
+        self.suggest_difficulty.map(|_| "--suggest-difficulty")
+    }
+
     /// The same as a value that can be merged.
     pub(crate) fn terms(&self) -> Terms {
         let Self {

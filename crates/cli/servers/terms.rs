@@ -176,8 +176,8 @@ impl Terms {
     ) -> Result<Route, Failure> {
         let trust = self.trust.as_ref().map_or(Ok(Trust::System), TrustTerms::read)?;
         match without_tls {
-            Some(scheme) if trust != Trust::System => Err(Failure::usage(format!(
-                "--cert, --tls-pin and --tls-insecure need TLS, and {url} has none: use {scheme}"
+            Some(cure) if trust != Trust::System => Err(Failure::usage(format!(
+                "--cert, --tls-pin and --tls-insecure need TLS, and {url} has none: {cure}"
             ))),
             _ => Ok(Route { trust, proxy: self.proxy.clone() }),
         }
@@ -185,7 +185,11 @@ impl Terms {
 
     /// An account at a pool.
     pub(crate) fn account(&self, url: &PoolUrl, version_mask: u32) -> Result<Account, Failure> {
-        let route = self.route(url, (!url.tls).then_some("stratum+tls://"))?;
+        let cure = match url.v2 {
+            None => "use stratum+tls://",
+            Some(_) => "a pool of Stratum V2 proves itself by the key behind the last / of its URL",
+        };
+        let route = self.route(url, (!url.tls).then_some(cure))?;
         let strict = self.payout_strict.unwrap_or_default();
         if strict && self.expect_payout.is_none() {
             return Err(Failure::usage(format!(

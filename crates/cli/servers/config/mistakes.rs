@@ -121,6 +121,10 @@ fn suggest(error: &toml::de::Error, text: &str) -> Option<String> {
         return None;
     }
     let key = error.span().and_then(|span: Range<usize>| text.get(span))?;
+    if matches!(key, "node" | "nodes" | "server" | "servers") {
+        let words = "\na pool stands in a table [[pool]]; a node is named by -o http://HOST:PORT";
+        return Some(words.to_owned());
+    }
     let known = error.message().split('`').skip(3).step_by(2);
     let (likeness, nearest) = known
         .map(|known| (strsim::jaro_winkler(key, known), known))
@@ -149,6 +153,7 @@ mod tests {
             ("threads = 0", ["1 | threads = 0", "expected a whole number from 1 to 4096"]),
             ("[[pool]]\nurl = 'a:1'\nredirect = 'all'", ["line 3", "expected one of `none`"]),
             ("threads = ", ["line 1", "TOML parse error"]),
+            ("[[node]]\nurl = 'http://a:1'", ["in a table [[pool]]", "-o http://HOST:PORT"]),
         ] {
             let error = error(text);
             for word in words {
