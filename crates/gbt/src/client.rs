@@ -34,7 +34,6 @@ pub use self::config::{Config, LongPolling};
 use self::event::Events;
 pub use self::event::{Fatal, NodeEvent, NodeNews, NodeState, NotSent, Request};
 use self::node::{Node, Phase};
-use self::refusals::Rest;
 use self::supply::{Candidate, Standstill};
 use crate::limits::{CALL_TIMEOUT, HURRY, POLL, SLOW};
 use crate::rpc::{Answer, BlockVerdict, Call, ChainInfo, HeaderInfo, NoAnswer, RpcError, code};
@@ -99,8 +98,6 @@ pub struct Client {
     held: bool,
     /// Nothing is handed out before.
     pace_until: Duration,
-    /// Nothing of some work is handed out before.
-    rest: Option<Rest>,
     /// A block of ours builds on this tip: more on the same tip would only compete with it.
     solved_tip: Option<Hash256>,
     /// The same, and since when it is waited for to move.
@@ -141,7 +138,6 @@ impl Client {
             works: Vec::new(),
             held: false,
             pace_until: Duration::ZERO,
-            rest: None,
             solved_tip: None,
             standstill: Standstill::default(),
             full_told: false,
@@ -254,7 +250,9 @@ impl Client {
                 let found_on = self.blocks.found_on(hash);
                 self.blocks.handle_submitted(now, node, hash, verdict, tip, &mut self.events);
                 match refusal.zip(found_on) {
-                    Some((why, tip)) => self.handle_refused(now, node, tip, &why),
+                    Some((why, (tip, origin))) => {
+                        self.handle_refused(now, node, tip, &why, origin == node);
+                    }
                     None if is_accepted => self.handle_accepted(node),
                     None => {}
                 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use midstate_chain::{Hash256, Verdict};
 
+use crate::causes::refusal_in_words;
 use crate::limits::{BLOCK_RETRIES, BURIED, MATTERS, STRANDED, VAIN_RETRIES};
 use crate::rpc::RpcError;
 use crate::spool::SpooledBlock;
@@ -333,7 +334,10 @@ impl Block {
         let words = match &self.deliveries[node] {
             Delivery::Barred => "the node is on another chain",
             Delivery::Stored => BESIDE,
-            Delivery::Refused(reason) => return Some(format!("the node refuses it: {reason}")),
+            Delivery::Refused(reason) => {
+                let reason = refusal_in_words(reason);
+                return Some(format!("the node refuses it: {reason}"));
+            }
             _ => return self.troubles[node].words.clone(),
         };
         Some(words.to_owned())

@@ -29,7 +29,7 @@ use midstate_chain::{Hash256, Verdict};
 
 use super::block::{Block, Delivery, Place, Standing, Trouble, pause};
 use super::node::Vain;
-use super::refusals::is_for_good;
+use super::refusals::{NotTaken, is_for_good};
 use super::{Events, NodeNews};
 use crate::causes::{self, NO_PARENT};
 use crate::limits::{BURIED, KEPT, MAX_BLOCKS, MAX_GONE};
@@ -321,19 +321,22 @@ impl Blocks {
         self.refusal.take()
     }
 
-    /// The tip on which this block of this run was found.
-    pub(super) fn found_on(&self, hash: Hash256) -> Option<Hash256> {
-        self.find(hash).filter(|block| !block.replayed).map(|block| block.spooled.prev_hash)
+    /// The tip on which this block of this run was found, and the node that gave its job.
+    pub(super) fn found_on(&self, hash: Hash256) -> Option<(Hash256, usize)> {
+        let block = self.find(hash).filter(|block| !block.replayed)?;
+        Some((block.spooled.prev_hash, block.origin))
     }
 
-    /// Why a tip does not move to a block of this run at this node, if no refusal says so.
-    pub(super) fn why_not_on(&self, node: usize, tip: Hash256) -> Option<String> {
+    /// Why a tip does not move to a block of this run at this node, and whether another node has
+    /// such a block in its chain.
+    pub(super) fn why_not_on(&self, node: usize, tip: Hash256) -> Option<NotTaken> {
         let on_tip = || self.of_this_run().filter(|block| block.spooled.prev_hash == tip);
         let is_refused = |block: &Block| matches!(block.deliveries[node], Delivery::Refused(_));
-        match on_tip().any(is_refused) {
-            true => None,
-            false => on_tip().last().map(|block| block.why_not_tip(node)),
-        }
+        on_tip().last().map(|block| NotTaken {
+            words: block.why_not_tip(node),
+            is_counted: on_tip().any(is_refused),
+            is_elsewhere: on_tip().any(|block| block.is_elsewhere(node)),
+        })
     }
 
     /// `submitblock` was answered, or not.

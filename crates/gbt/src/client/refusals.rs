@@ -3,8 +3,9 @@
 //! **Rule: a node that takes none of our blocks is not mined at while another one is there.** Its
 //! words do not matter, nor whether it refuses a block, says yes to it and does not have it, or
 //! says nothing: only a block that it takes ends the row. After [`REFUSED`] blocks in a row the
-//! user is told once, and the node counts as one that fails. Where there is no other node, mining
-//! goes on after pauses that grow.
+//! user is told once, and the node counts as one that fails; after one, if another node has that
+//! block in its chain, as further blocks would only compete with it. Where there is no other node,
+//! mining goes on after pauses that grow.
 //!
 //! A refused block says something about the tip, too: the same tip is not mined on for some
 //! seconds, as on regtest the next block is a millisecond away. Another tip is mined on at once.
@@ -30,6 +31,8 @@ pub(super) struct Refusals {
     told: Option<String>,
     /// It said yes to a block, and no template of another tip has come since.
     has_promised: bool,
+    /// Its work is not hashed for a while.
+    rest: Option<Rest>,
     /// The tip and the words of a refusal that counts if the node still gives work on that tip.
     on_trial: Option<(Hash256, String)>,
 }
@@ -41,10 +44,19 @@ impl Refusals {
     }
 }
 
-/// Work that is not hashed before a time.
+/// A block of ours that a node's tip does not move to.
 #[derive(Debug)]
-pub(super) struct Rest {
-    node: usize,
+pub(super) struct NotTaken {
+    pub(super) words: String,
+    /// It was refused, and is in the row.
+    pub(super) is_counted: bool,
+    /// Another node has it in its chain.
+    pub(super) is_elsewhere: bool,
+}
+
+/// Work of a node that is not hashed before a time.
+#[derive(Debug)]
+struct Rest {
     /// `None`: all work of the node.
     tip: Option<Hash256>,
     until: Duration,
@@ -60,22 +72,33 @@ pub(super) fn is_for_good(verdict: &Result<BlockVerdict, RpcError>) -> Option<&s
 }
 
 impl Client {
-    /// The node has refused a block of ours on this tip for good.
-    pub(super) fn handle_refused(&mut self, now: Duration, index: usize, tip: Hash256, why: &str) {
+    /// The node has refused a block of ours on this tip for good. `is_its`: it gave the job.
+    pub(super) fn handle_refused(
+        &mut self,
+        now: Duration,
+        index: usize,
+        tip: Hash256,
+        why: &str,
+        is_its: bool,
+    ) {
         match why == TIP_TAKEN_BACK {
             true => self.nodes[index].refusals.on_trial = Some((tip, why.to_owned())),
-            false => self.takes_none(now, index, &in_words(why)),
-        }
-        if index == self.active {
-            let (tip, pause) = match self.nodes[index].refusals.count.checked_sub(REFUSED) {
-                None => (Some(tip), POLL),
-                Some(more) => {
-                    let pause = REFUSED_PAUSES[(more as usize).min(REFUSED_PAUSES.len() - 1)];
-                    (None, Duration::from_secs(pause))
+            false => {
+                self.takes_none(index, &in_words(why), false);
+                if is_its || index != self.active {
+                    self.leave(now, index);
                 }
-            };
-            self.rest = Some(Rest { node: index, tip, until: now + pause });
+            }
         }
+        let refusals = &mut self.nodes[index].refusals;
+        let (tip, pause) = match refusals.count.checked_sub(REFUSED) {
+            None => (Some(tip), POLL),
+            Some(more) => {
+                let pause = REFUSED_PAUSES[(more as usize).min(REFUSED_PAUSES.len() - 1)];
+                (None, Duration::from_secs(pause))
+            }
+        };
+        refusals.rest = Some(Rest { tip, until: now + pause });
     }
 
     /// The node has said yes to a block of ours. One that gives the work has yet to build on it.
@@ -100,7 +123,21 @@ impl Client {
             self.takes_blocks(index);
         }
         if let Some((_, why)) = on_trial {
-            self.takes_none(now, index, &in_words(&why));
+            self.takes_none(index, &in_words(&why), false);
+            self.leave(now, index);
+        }
+    }
+
+    /// The tip of the node that gives the work has not moved to our block on it.
+    pub(super) fn handle_not_taken(&mut self, now: Duration, tip: Hash256, why: &NotTaken) {
+        if why.is_elsewhere {
+            // Until the other node gives work.
+            let rest = Rest { tip: Some(tip), until: now + POLL };
+            self.nodes[self.active].refusals.rest = Some(rest);
+        }
+        if why.is_elsewhere || !why.is_counted {
+            self.takes_none(self.active, &why.words, why.is_elsewhere);
+            self.leave(now, self.active);
         }
     }
 
@@ -110,12 +147,12 @@ impl Client {
     }
 
     /// The node has not taken a block of ours.
-    pub(super) fn takes_none(&mut self, now: Duration, index: usize, words: &str) {
+    fn takes_none(&mut self, index: usize, words: &str, is_elsewhere: bool) {
         let is_alone = self.nodes.len() == 1;
         let refusals = &mut self.nodes[index].refusals;
         refusals.has_promised = false;
         refusals.count += 1;
-        if refusals.count < REFUSED {
+        if refusals.count < REFUSED && !is_elsewhere {
             return;
         }
         if refusals.told.is_none() {
@@ -126,12 +163,19 @@ impl Client {
                 true => "it counts as a node that fails",
                 false => "the other nodes get our blocks all the same",
             };
-            let trouble =
-                format!("the node took none of our last {REFUSED} blocks; its last words: {words}");
+            let what = match is_elsewhere {
+                true => "the node does not take our block, which another node has".to_owned(),
+                false => format!("the node took none of our last {REFUSED} blocks"),
+            };
+            let trouble = format!("{what}; its last words: {words}");
             self.events.push(index, NodeNews::Warning(format!("{trouble}; {then}")));
             refusals.told = Some(trouble);
         }
-        if self.failover.is_wanted(index) {
+    }
+
+    /// A node of which it was told that it takes no block counts as one that fails.
+    fn leave(&mut self, now: Duration, index: usize) {
+        if self.nodes[index].refusals.told.is_some() && self.failover.is_wanted(index) {
             let how = match index == self.active {
                 true => Failure::Worthless,
                 // It is not returned to while it goes on so.
@@ -145,13 +189,11 @@ impl Client {
 
     /// When the newest work may be handed out.
     pub(super) fn offer_at(&self) -> Duration {
-        let applies = |rest: &&Rest| {
-            self.works.last().is_some_and(|Given { node, work }| {
-                let is_on = |tip| work.template().prev_hash == tip;
-                *node == rest.node && rest.tip.is_none_or(is_on)
-            })
-        };
-        let rest = self.rest.as_ref().filter(applies);
+        let rest = self.works.last().and_then(|Given { node, work }| {
+            let is_on = |tip| work.template().prev_hash == tip;
+            let rest = self.nodes[*node].refusals.rest.as_ref();
+            rest.filter(|rest| rest.tip.is_none_or(is_on))
+        });
         rest.map_or(self.pace_until, |rest| self.pace_until.max(rest.until))
     }
 }

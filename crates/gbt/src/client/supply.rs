@@ -164,8 +164,8 @@ impl Client {
                 format!("{words}: it still offers work on the block before it; mining that work");
             self.events.push(self.active, NodeNews::Warning(words));
         }
-        if let Some(words) = why {
-            self.takes_none(now, self.active, &words);
+        if let Some(why) = why {
+            self.handle_not_taken(now, tip, &why);
         }
     }
 
