@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use midstate_chain::{Hash256, Network, Share};
+use midstate_gbt::EXTRANONCE2_SIZE;
 use midstate_gbt::client::{Config, Request};
 use midstate_gbt::rpc::{Answer, NoAnswer};
 use midstate_gbt::spool::SpooledBlock;
-use midstate_pool::PoolTemplate;
+use midstate_pool::{Pool, PoolTemplate};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, sleep};
@@ -121,7 +122,7 @@ impl NodeLink {
         events: EventSender,
         stop: oneshot::Receiver<()>,
     ) -> Self {
-        config.client.extranonce1 = Vec::new();
+        config.client.extranonce1 = vec![0; Pool::EXTRANONCE_SIZE - EXTRANONCE2_SIZE];
         Self::link(config, Inbox::Blocks(blocks), Some(templates), events, stop)
     }
 

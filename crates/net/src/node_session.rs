@@ -16,8 +16,8 @@ use midstate_gbt::client::{
 };
 use midstate_gbt::rpc::{Answer, NoAnswer};
 use midstate_gbt::spool::{SpooledBlock, cure};
-use midstate_gbt::{Client, EXTRANONCE2_SIZE, Recurring, Work, cause, refusal_in_words};
-use midstate_pool::{Pool, PoolTemplate};
+use midstate_gbt::{Client, Recurring, Work, cause, refusal_in_words};
+use midstate_pool::PoolTemplate;
 use midstate_stratum::{Remark, ShareOutcome};
 
 use crate::limits::FLUSH;
@@ -421,7 +421,7 @@ fn further_unremoved(count: u64) -> String {
 /// A node's work as a pool wants it: the whole extranonce is the pool's, to share out to sessions.
 fn pool_template(work: &Work) -> PoolTemplate {
     let mut job = Job::clone(work.job());
-    job.extranonce2_size = Pool::EXTRANONCE2_SIZE;
+    job.extranonce1 = Vec::new();
     let template = work.template();
     PoolTemplate {
         height: template.height,
@@ -430,6 +430,3 @@ fn pool_template(work: &Work) -> PoolTemplate {
         job,
     }
 }
-
-// The pool fills exactly the room that a template leaves.
-const _: () = assert!(Pool::EXTRANONCE_SIZE == EXTRANONCE2_SIZE);

@@ -10,7 +10,7 @@ use midstate_chain::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::pool::{EXTRANONCE_SIZE, EXTRANONCE2_SIZE, MAX_FUTURE, PoolTemplate};
+use crate::pool::{CHANNEL_EXTRANONCE_SIZE, EXTRANONCE_SIZE, MAX_FUTURE, PoolTemplate};
 
 /// Version bits of BIP9, none signalled.
 const VERSION: u32 = 0x2000_0000;
@@ -116,7 +116,7 @@ impl RegtestChain {
                 prev_hash: self.tip_hash(),
                 coinbase_prefix: parts.prefix,
                 extranonce1: Vec::new(),
-                extranonce2_size: EXTRANONCE2_SIZE,
+                extranonce2_size: CHANNEL_EXTRANONCE_SIZE,
                 coinbase_suffix: parts.suffix,
                 branch: Vec::new(),
                 bits,

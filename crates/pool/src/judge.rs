@@ -5,6 +5,7 @@ use midstate_chain::{Hash256, Header, Job};
 use midstate_stratum::Submission;
 use sha2::{Digest, Sha256};
 
+use crate::pool::PADDING;
 use crate::refusal::Refusal;
 
 /// A share as a miner claims it, by whatever protocol.
@@ -12,6 +13,8 @@ pub(crate) struct Claim {
     /// The job that it claims to belong to.
     pub(crate) job: String,
     pub(crate) extranonce2: Vec<u8>,
+    /// Zeros behind it, which are not the miner's.
+    pub(crate) padding: usize,
     pub(crate) time: u32,
     pub(crate) nonce: u32,
     pub(crate) version: Version,
@@ -29,6 +32,7 @@ impl From<&Submission> for Claim {
         Self {
             job: of.job_id.clone(),
             extranonce2: of.extranonce2.clone(),
+            padding: PADDING,
             time: of.time,
             nonce: of.nonce,
             version: Version::Rolled(of.version_bits),
@@ -53,7 +57,7 @@ pub(crate) fn recompute(
     times: std::ops::RangeInclusive<u32>,
     claim: &Claim,
 ) -> Result<Judged, Refusal> {
-    let (came, expected) = (claim.extranonce2.len(), job.extranonce2_size);
+    let (came, expected) = (claim.extranonce2.len(), job.extranonce2_size - claim.padding);
     if came != expected {
         return Err(Refusal::ExtranonceSize { came, expected });
     }
@@ -71,8 +75,9 @@ pub(crate) fn recompute(
         },
     };
 
-    let coinbase =
-        [&job.coinbase_prefix, extranonce1, &claim.extranonce2, &job.coinbase_suffix].concat();
+    let padding = vec![0; claim.padding];
+    let extranonce = [extranonce1, &claim.extranonce2, &padding].concat();
+    let coinbase = [&job.coinbase_prefix[..], &extranonce, &job.coinbase_suffix].concat();
     let mut root = sha256d(&[&coinbase]);
     for sibling in &job.branch {
         root = sha256d(&[&root, sibling.as_bytes()]);

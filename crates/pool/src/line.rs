@@ -13,7 +13,7 @@ use midstate_sv2::{
 
 use crate::event::{EmbeddedPoolEvent, SessionId};
 use crate::judge::{Claim, Version};
-use crate::pool::{EXTRANONCE2_SIZE, Pool};
+use crate::pool::{CHANNEL_EXTRANONCE_SIZE, Pool};
 use crate::session::{Address, Door, Session};
 use crate::vardiff::{Vardiff, VardiffConfig};
 
@@ -95,7 +95,7 @@ impl Pool {
         id: SessionId,
         opening: &Opening,
     ) -> Result<(), Refusal> {
-        if opening.min_extranonce_size > EXTRANONCE2_SIZE {
+        if opening.min_extranonce_size > CHANNEL_EXTRANONCE_SIZE {
             return Err(Refusal::ExtranonceSize);
         }
         let open: usize = self.lines.values().map(|line| line.channels.len()).sum();
@@ -122,7 +122,8 @@ impl Pool {
             (None, None) => self.config.share_difficulty,
         };
         let terms = session.terms(first).map_err(|_| Refusal::MaxTarget)?;
-        let grant = Grant { extranonce1, extranonce2_size: EXTRANONCE2_SIZE, target: terms.target };
+        let extranonce2_size = CHANNEL_EXTRANONCE_SIZE;
+        let grant = Grant { extranonce1, extranonce2_size, target: terms.target };
         let Some(line) = self.lines.get_mut(&id) else { return Ok(()) };
         let number = line.server.open(opening, &grant);
         line.channels.insert(number, channel);
@@ -181,9 +182,12 @@ impl Pool {
         let channel = self.lines.get(&id).and_then(|line| line.channels.get(&ticket.channel));
         let Some(&channel) = channel else { return };
         let Submission { job, time, nonce, version, extranonce } = submission;
+        // All of a standard channel's extranonce is the pool's.
+        let padding = if extranonce.is_none() { CHANNEL_EXTRANONCE_SIZE } else { 0 };
         let claim = Claim {
             job: job.to_string(),
-            extranonce2: extranonce.unwrap_or_else(|| vec![0; EXTRANONCE2_SIZE]),
+            extranonce2: extranonce.unwrap_or_default(),
+            padding,
             time,
             nonce,
             version: Version::Whole(version),

@@ -18,10 +18,15 @@ use crate::vardiff::Vardiff;
 
 /// Bytes of extranonce1, which tells the sessions apart.
 const EXTRANONCE1_SIZE: usize = 4;
-/// Bytes of extranonce that a miner may turn.
+/// Bytes of extranonce that a miner of V1 may turn.
 pub(crate) const EXTRANONCE2_SIZE: usize = 4;
-/// Both: the room that a template's coinbase must leave.
-pub(crate) const EXTRANONCE_SIZE: usize = EXTRANONCE1_SIZE + EXTRANONCE2_SIZE;
+/// The same on a channel of V2: a proxy shares them out to the miners behind it. For a miner of V1
+/// those that it does not turn are zero.
+pub(crate) const CHANNEL_EXTRANONCE_SIZE: usize = 12;
+/// All of them: the room that a template's coinbase must leave.
+pub(crate) const EXTRANONCE_SIZE: usize = EXTRANONCE1_SIZE + CHANNEL_EXTRANONCE_SIZE;
+/// The zeros.
+pub(crate) const PADDING: usize = CHANNEL_EXTRANONCE_SIZE - EXTRANONCE2_SIZE;
 /// How many seconds a header's time may run ahead of the clock (Core's `MAX_FUTURE_BLOCK_TIME`).
 pub(crate) const MAX_FUTURE: u32 = 2 * 60 * 60;
 /// Jobs that a session may have open for each open template: its difficulty may change meanwhile.
@@ -30,8 +35,9 @@ pub(crate) const JOBS_OF_A_TEMPLATE: usize = 4;
 /// A block to be mined, as a job and what else the finished block needs.
 #[derive(Debug, Clone)]
 pub struct PoolTemplate {
-    /// The job, without extranonce1. The pool fills in the id; each session has a share target of
-    /// its own. The coinbase leaves room for [`Pool::EXTRANONCE_SIZE`] bytes.
+    /// The job, without extranonce1. The pool fills in the id and the size of extranonce2; each
+    /// session has a share target of its own. The coinbase leaves room for
+    /// [`Pool::EXTRANONCE_SIZE`] bytes.
     pub job: Job,
     /// Height of the block.
     pub height: u32,
@@ -75,7 +81,7 @@ pub struct Pool {
 impl Pool {
     /// Bytes that a template's coinbase must leave free.
     pub const EXTRANONCE_SIZE: usize = EXTRANONCE_SIZE;
-    /// Bytes of those that belong to the miner.
+    /// Bytes of those that belong to a miner of V1, or to a seat.
     pub const EXTRANONCE2_SIZE: usize = EXTRANONCE2_SIZE;
 
     /// A pool without work.
@@ -242,6 +248,7 @@ impl Pool {
         self.solved.clear();
         template.job.id = format!("{:x}", self.next_job);
         template.job.clean = clean;
+        template.job.extranonce2_size = CHANNEL_EXTRANONCE_SIZE;
         self.next_job += 1;
         self.jobs.push_back(template);
         let is_single = |session: &Session| !self.has_group(session);

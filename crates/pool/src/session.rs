@@ -9,7 +9,7 @@ use midstate_chain::{BIP320_MASK, DifficultyError, Hash256, Job, Target};
 use midstate_stratum::Server;
 
 use crate::event::{Miner, SessionId, WorkerStats};
-use crate::pool::PoolTemplate;
+use crate::pool::{EXTRANONCE2_SIZE, PADDING, PoolTemplate};
 use crate::vardiff::Vardiff;
 
 pub(crate) struct Session {
@@ -143,7 +143,9 @@ impl Session {
         };
         let id = if self.number == 0 { name.clone() } else { format!("{name}.{}", self.number) };
         let is_new = self.record(template, id.clone(), terms, most);
-        let job = Job { id, clean, share_target: terms.target, ..template.job.clone() };
+        let mut job = Job { id, clean, share_target: terms.target, ..template.job.clone() };
+        job.extranonce2_size = EXTRANONCE2_SIZE;
+        job.coinbase_suffix.splice(..0, [0; PADDING]);
         match &mut self.door {
             Door::Stratum(server) => {
                 if is_new {

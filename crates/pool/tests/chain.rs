@@ -73,7 +73,7 @@ fn times_from_above_the_median_to_two_hours_ahead_are_taken() {
 
 #[test]
 fn a_tag_that_leaves_no_room_is_refused_before_the_first_block() {
-    // 6 bytes for the largest height, 8 of extranonce, 100 in all.
-    assert!(RegtestChain::new(vec![b'x'; 86]).is_ok());
-    assert!(RegtestChain::new(vec![b'x'; 87]).is_err());
+    // 6 bytes for the largest height, 16 of extranonce, 100 in all.
+    assert!(RegtestChain::new(vec![b'x'; 78]).is_ok());
+    assert!(RegtestChain::new(vec![b'x'; 79]).is_err());
 }

@@ -24,13 +24,13 @@ fn a_channel_opens_with_a_future_job_and_its_block_and_with_an_extranonce_of_its
         let channel = miner.open(&mut hall, "rig");
         let opened = mining::MESSAGE_TYPE_OPEN_STANDARD_MINING_CHANNEL_SUCCESS;
         assert_eq!(miner.kinds(), [opened, NEW_JOB, NEW_BLOCK]);
-        assert_eq!(miner.channels[&channel].prefix.len(), 8, "the whole of it");
+        assert_eq!(miner.channels[&channel].prefix.len(), 16, "the whole of it");
         if flags == 0 {
             let channel = miner.open_extended(&mut hall, "rig");
             let opened = mining::MESSAGE_TYPE_OPEN_EXTENDED_MINING_CHANNEL_SUCCESS;
             assert_eq!(miner.kinds(), [opened, NEW_EXTENDED_JOB, NEW_BLOCK]);
             let channel = &miner.channels[&channel];
-            assert_eq!((channel.prefix.len(), channel.size), (4, Some(4)));
+            assert_eq!((channel.prefix.len(), channel.size), (4, Some(12)));
         }
         assert!(!miner.channels.contains_key(&miner.group), "the group is no channel");
         prefixes.extend(miner.channels.values().map(|channel| channel.prefix[..4].to_vec()));
@@ -108,7 +108,7 @@ fn a_channel_that_cannot_be_opened_is_refused_with_its_code() {
         miner.ask(&mut hall, user, rate, max_target);
         assert_eq!((miner.last(), miner.last_code(4).as_str()), (REFUSED, code), "{user:?}");
     }
-    miner.ask_extended(&mut hall, "rig", 5);
+    miner.ask_extended(&mut hall, "rig", 13);
     assert_eq!(miner.last_code(4), "min-extranonce-size-too-large");
     assert_eq!(miner.heard.last().unwrap().payload[..4], u32::to_le_bytes(78));
     miner.open(&mut hall, "rig");
