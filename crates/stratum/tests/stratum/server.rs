@@ -552,6 +552,7 @@ fn an_id_comes_back_as_it_came_or_is_refused() {
         let line = format!(r#"{{"id":{id},"method":"mining.subscribe","params":[]}}"#);
         let [answer] = &say(&mut server, &line)[..] else { panic!("one answer to {id}") };
         assert_eq!(answer["error"].is_null(), comes_back, "{answer}");
-        assert_eq!(answer["id"].to_string() == id, comes_back, "{answer}");
+        let came = answer["id"].to_string();
+        assert_eq!(came == id, comes_back, "{answer}");
     }
 }
