@@ -97,9 +97,10 @@ pub(crate) enum Distrust {
     )]
     OtherName(String),
     #[error(
-        "the server's certificate is signed by no authority that is trusted here, perhaps by \
-         itself (SHA-256 {0}): if its operator confirms it, use --tls-pin, or --cert with the \
-         authority's or the server's own certificate"
+        "the server's certificate (SHA-256 {0}) is signed by no authority that is trusted here: \
+         perhaps by itself, or the server does not send the certificates in between; if its \
+         operator confirms it, use --tls-pin, or --cert with the authority's or the server's own \
+         certificate"
     )]
     UnknownAuthority(Pin),
     #[error(
