@@ -5,12 +5,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use midstate_classroom::{ClassStatus, Kind, Row};
+use midstate_net::LinkState;
 use midstate_pool::RegtestChain;
 
 use crate::class::facts::{self, Facts};
-use crate::mining::event::{BlockEvent, Event, RejectCount};
+use crate::mining::event::{BlockEvent, Event, PoolEvent, RejectCount};
 use crate::mining::notice::Notice;
 use crate::mining::status::Status;
+use crate::mining::words::Sentence;
 use crate::mining::{Lines, View};
 use crate::shell::output::Output;
 use crate::shell::units;
@@ -35,7 +37,16 @@ impl View for Bulletin<'_> {
             let block = BlockEvent { effort: None, ..block.clone() };
             return self.lines.event(&Event::Block(block), status);
         }
-        let is_ours_alone = matches!(event, Event::Share(_) | Event::Rate(_) | Event::Job(_));
+        if matches!(event, Event::Summary(_)) && !self.is_json {
+            self.lines.say(Sentence::Result("this machine alone:".to_owned()));
+        }
+        let is_ours_alone = matches!(
+            event,
+            Event::Share(_)
+                | Event::Rate(_)
+                | Event::Job(_)
+                | Event::Pool(PoolEvent { state: LinkState::Authorized, .. })
+        );
         if self.is_json || !is_ours_alone {
             self.lines.event(event, status);
         }
