@@ -139,6 +139,10 @@ impl Answer {
             (None, Value::String(reason)) if is_readable(reason) => {
                 Err(Refusal { reason: Some(reason.clone()), code: None })
             }
+            (None, Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+                let reason = format!("the answer is {}, neither true nor an error", self.result);
+                Err(Refusal { reason: Some(reason), code: None })
+            }
             (None, _) => Err(Refusal::default()),
         }
     }
