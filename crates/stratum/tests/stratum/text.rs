@@ -118,3 +118,19 @@ fn limits_have_a_page_with_a_consequence_each() {
     assert_eq!(value("line from a pool"), Some("524288 bytes"));
     assert_eq!(value("malformed lines"), Some("8 in 60 s"));
 }
+
+#[test]
+fn rule_2_an_answer_that_is_neither_yes_nor_no_is_shown_as_the_reason() {
+    for (answer, shown) in [
+        (json!(1), "1"),
+        (json!([true]), "[true]"),
+        (json!({"status": "OK"}), r#"{"status":"OK"}"#),
+    ] {
+        let mut mock = Mock::ready();
+        let job = mock.job("job", PREV, true);
+        let request = mock.submitted(&share(&job, 0));
+        mock.answer(&request["id"], answer);
+        let reason = mock.verdict().reason.unwrap();
+        assert_eq!(reason, format!("the answer is {shown}, neither true nor an error"));
+    }
+}
