@@ -5,5 +5,6 @@
 mod accord;
 mod channels;
 mod faults;
+mod judge;
 mod pool;
 mod work;
