@@ -1,5 +1,6 @@
-//! The client before a foreign judge: the server's side of channels of the reference implementation,
-//! in process. It makes the jobs out of templates and judges the client's shares by its own rules.
+//! The client before a foreign judge: the server's side of channels of the reference
+//! implementation, in process. It makes the jobs out of templates and judges the client's shares by
+//! its own rules.
 
 use bitcoin::{Amount, ScriptBuf, Target, TxOut};
 use channels_sv2::extranonce_manager::ExtranonceAllocator;
