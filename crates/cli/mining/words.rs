@@ -538,6 +538,22 @@ mod tests {
     }
 
     #[test]
+    fn a_refused_block_of_a_guest_is_told_with_the_node_s_words() {
+        let news = |reason: Option<&str>| {
+            let (hash, reason) = ("00ab".to_owned(), reason.map(str::to_owned));
+            let news = MinerNews::Refused { height: 7, hash, verdict: Verdict::Rejected, reason };
+            let worker = "Ada".to_owned();
+            match of_miner(&MinerEvent { worker, session: 2, device: true, news }) {
+                Sentence::Result(line) => line,
+                Sentence::Note(note) => panic!("{note}"),
+            }
+        };
+        let line = "block 7    00ab  of Ada does not count, it is rejected: high-hash";
+        assert_eq!(news(Some("high-hash")), line);
+        assert!(news(None).ends_with("the node gives no reason"));
+    }
+
+    #[test]
     fn a_verdict_that_comes_when_mining_has_ended_is_told() {
         let change = [Verdict::Accepted, Verdict::Rejected];
         let reason = Some("high-hash".to_owned());

@@ -421,6 +421,47 @@ fn rule_10_a_block_behind_a_pool_counts_when_the_node_has_it() {
 }
 
 #[test]
+fn where_the_pool_s_blocks_are_harder_than_headers_say_a_block_is_one_by_the_node_s_word_alone() {
+    let judge = BlockJudge::Pool;
+    let mut world = world_of(Plan { block_judge: judge, ..plan(Goals::default(), rig()) });
+    world.start(toy_job("a"));
+    for _ in 0..3 {
+        assert!(world.find(), "by the header every share is a block, and none is held back for it");
+    }
+    let hash = world.sent.back().unwrap().hash;
+    for _ in 0..3 {
+        world.answer(Verdict::Accepted);
+    }
+    let blocks = |world: &World| -> Vec<_> {
+        let blocks = world.events.iter().filter_map(|event| match event {
+            Event::Block(block) => Some((block.was, block.verdict, block.reason.clone())),
+            _ => None,
+        });
+        blocks.collect()
+    };
+    assert_eq!((world.shares_told(), blocks(&world)), (3, Vec::new()));
+    let mut say = |world: &mut World, verdict, reason: Option<&str>| {
+        let word = Word { verdict, height: 7, reason: reason.map(str::to_owned) };
+        world.tell(|miner, now| miner.handle_own_block(now, &"node".into(), hash, word));
+    };
+    say(&mut world, Verdict::Accepted, None);
+    say(&mut world, Verdict::Accepted, None);
+    say(&mut world, Verdict::Unresolved, Some("not in the best chain"));
+    say(&mut world, Verdict::Accepted, None);
+    let reason = Some("not in the best chain".to_owned());
+    let told = [
+        (None, Verdict::Accepted, None),
+        (Some(Verdict::Accepted), Verdict::Unresolved, reason),
+        (None, Verdict::Accepted, None),
+    ];
+    assert_eq!(blocks(&world), told);
+    world.tell(|miner, _| miner.handle_interrupt());
+    let (summary, _) = world.over();
+    let counts = (summary.blocks.found, summary.blocks.accepted, summary.shares.accepted);
+    assert_eq!(counts, (1, 1, 3));
+}
+
+#[test]
 fn rule_10_a_goal_of_blocks_that_the_chain_takes_back_in_the_end_is_missed() {
     let mut world = world(Goals { blocks: Some(1), ..Goals::default() });
     world.start(toy_job("a"));
