@@ -440,7 +440,7 @@ fn where_the_pool_s_blocks_are_harder_than_headers_say_a_block_is_one_by_the_nod
         blocks.collect()
     };
     assert_eq!((world.shares_told(), blocks(&world)), (3, Vec::new()));
-    let mut say = |world: &mut World, verdict, reason: Option<&str>| {
+    let say = |world: &mut World, verdict, reason: Option<&str>| {
         let word = Word { verdict, height: 7, reason: reason.map(str::to_owned) };
         world.tell(|miner, now| miner.handle_own_block(now, &"node".into(), hash, word));
     };
