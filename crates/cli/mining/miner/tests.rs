@@ -1,9 +1,8 @@
 //! Whole runs in virtual time: the world around a miner is played, with exact counts.
 
 mod channels;
-mod spoken;
-
 mod judged;
+mod spoken;
 
 use midstate_chain::{Bits, Hash256, Verdict};
 use midstate_engine::WorkerCount;
