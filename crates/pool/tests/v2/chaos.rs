@@ -285,7 +285,7 @@ impl World {
             }
         }
         hall.hear();
-        let mut is_over = miner.id.is_some_and(|id| was_closed(hall, id));
+        let mut is_over = miner.id.is_some_and(|id| hall.closing.contains(&id));
         while let Some(event) = miner.client.poll_event() {
             match event {
                 Event::Job(job) => {
@@ -432,7 +432,7 @@ impl World {
             }
         }
         hall.hear();
-        if was_closed(hall, stranger.id) {
+        if hall.closing.contains(&stranger.id) {
             hall.pool.disconnect(stranger.id);
             strangers.remove(number);
         } else if self.fault != Fault::Channels {
@@ -509,11 +509,6 @@ impl World {
         }
         sum
     }
-}
-
-fn was_closed(hall: &Hall, id: SessionId) -> bool {
-    use EmbeddedPoolEvent::Close;
-    hall.events.iter().any(|event| matches!(event, Close { session, .. } if *session == id))
 }
 
 impl Honest {

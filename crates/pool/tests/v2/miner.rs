@@ -24,13 +24,15 @@ pub(crate) struct Hall {
     pub(crate) pool: RegtestPool,
     pub(crate) now: Duration,
     pub(crate) events: Vec<EmbeddedPoolEvent>,
+    /// The sessions that it wants to be closed.
+    pub(crate) closing: Vec<SessionId>,
 }
 
 impl Hall {
     pub(crate) fn new(config: PoolConfig) -> Self {
         let now = Duration::from_secs(UNIX);
         let pool = RegtestPool::new(config, Vec::new(), now).unwrap();
-        Self { pool, now, events: Vec::new() }
+        Self { pool, now, events: Vec::new(), closing: Vec::new() }
     }
 
     /// Shares of four hashes on average, blocks of a million.
@@ -45,7 +47,12 @@ impl Hall {
     }
 
     pub(crate) fn hear(&mut self) {
-        self.events.extend(std::iter::from_fn(|| self.pool.poll_event()));
+        while let Some(event) = self.pool.poll_event() {
+            if let EmbeddedPoolEvent::Close { session, .. } = event {
+                self.closing.push(session);
+            }
+            self.events.push(event);
+        }
     }
 
     pub(crate) fn stats(&self) -> WorkerStats {
