@@ -244,7 +244,7 @@ impl Client {
             }
             Purpose::Submit(hash) => {
                 let verdict = outcome.and_then(|answer| BlockVerdict::from_answer(&answer));
-                let tip = self.tip_height();
+                let tip = self.tip_height_at(node);
                 let is_accepted = verdict == Ok(BlockVerdict::Accepted);
                 let refusal = refusals::is_for_good(&verdict).map(str::to_owned);
                 let found_on = self.blocks.found_on(hash);
@@ -264,7 +264,7 @@ impl Client {
                     Err(RpcError::Node { code: code::INVALID_ADDRESS_OR_KEY, .. }) => Ok(None),
                     other => other.map(Some),
                 };
-                let tip = self.tip_height();
+                let tip = self.tip_height_at(node);
                 self.blocks.handle_header(now, node, hash, header, tip, &mut self.events);
                 self.look_after_question(now, node);
             }

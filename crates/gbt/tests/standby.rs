@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use midstate_chain::Verdict;
 use midstate_gbt::client::{Config, LongPolling, NodeNews, NodeState};
+use midstate_gbt::rpc::Call;
 use serde_json::json;
 use support::{Core, Said, World, config};
 
@@ -328,4 +329,43 @@ fn rule_21_blocks_whose_chain_no_node_has_any_more_hold_up_no_work() {
     let before = world.cores[0].seen("submitblock");
     world.pass(300);
     assert!(world.cores[0].seen("submitblock") - before <= 70, "each once more at most");
+}
+
+#[test]
+fn i8_a_node_that_is_killed_while_it_gets_our_blocks_again_gets_them_once_more() {
+    // Once more unseen, too, where its tip tells.
+    let seen = [1, 2, 5, 12, 19].map(|at| (at, true));
+    for (after, is_seen) in seen.into_iter().chain([2, 5, 12, 19].map(|at| (at, false))) {
+        let mut world = polling(1);
+        world.settle();
+        for _ in 0..20 {
+            world.mine();
+        }
+        forget(&mut world, 0, 0);
+        world.events.clear();
+        world.now += Duration::from_secs(6);
+        world.client.handle_timeout(world.now);
+        let mut sent = 0;
+        while let Some(request) = world.client.poll_request() {
+            if std::mem::take(&mut world.cores[0].fresh) {
+                world.client.handle_connected(world.now, 0);
+            }
+            let answer = world.cores[0].answer(request.id, &request.call).expect("an answer");
+            sent += usize::from(matches!(request.call, Call::Submit { .. }));
+            world.client.handle_answer(world.now, request.id, answer);
+            if sent == after {
+                break;
+            }
+        }
+        forget(&mut world, 0, 0);
+        if is_seen {
+            world.stop(0);
+            world.pass(3);
+            world.cores[0].trouble = None;
+        }
+        world.pass(40);
+        assert_eq!(world.cores[0].height(), 20, "after {after}: {:?}", world.warnings());
+        assert!(jobs(&world).iter().all(|&height| height == 21), "{after}: {:?}", jobs(&world));
+        assert_eq!(world.client.ledger().accepted, 20, "after {after}");
+    }
 }

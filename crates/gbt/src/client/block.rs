@@ -252,6 +252,17 @@ impl Block {
         }
     }
 
+    /// That the node did not have the block although it said so is explained otherwise.
+    pub(super) fn forgive(&mut self, now: Duration, node: usize) {
+        let trouble = &mut self.troubles[node];
+        if std::mem::take(&mut trouble.lost) {
+            trouble.vain = 0;
+            if let Delivery::Due { at, .. } = &mut self.deliveries[node] {
+                *at = now.min(*at);
+            }
+        }
+    }
+
     /// Whether the blocks that build on it wait for it at this node. They do not where the node has
     /// said neither yes nor no to it, and may have it.
     pub(super) fn comes_first(&self, node: usize) -> bool {

@@ -56,6 +56,8 @@ pub(super) struct Node {
     pub(super) behind: u32,
     /// That of its last template.
     pub(super) tip: Option<Hash256>,
+    /// The height of that tip, unless the node may have been restarted since.
+    pub(super) height: Option<u32>,
     /// Gave work before.
     pub(super) was_connected: bool,
     /// Our payout script on its chain.
@@ -170,6 +172,7 @@ impl Node {
             held: None,
             failures: 0,
             doubtful: false,
+            height: None,
             behind: 0,
             tip: None,
             was_connected: false,
@@ -258,6 +261,7 @@ impl Node {
     pub(super) fn distrust(&mut self) {
         self.sure_at = None;
         self.held = None;
+        self.height = None;
         if self.phase == Phase::Ready {
             self.phase = Phase::New;
         }

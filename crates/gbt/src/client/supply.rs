@@ -125,6 +125,7 @@ impl Client {
         let tip = template.prev_hash;
         let node = &mut self.nodes[index];
         let is_new = node.tip.replace(tip) != Some(tip);
+        node.height = template.height.checked_sub(1);
         if std::mem::take(&mut node.doubtful) {
             self.blocks.recheck_after_absence(now, index, template.height);
             // It was away, and could not move.
@@ -556,6 +557,16 @@ impl Client {
         let Some(Candidate { call, .. }) = self.candidate.take() else { return false };
         self.withdraw(call);
         true
+    }
+
+    /// Height of a node's tip, as far as is known; of a node that is asked for no work, that of the
+    /// node that gives it. What a node had before it may have been restarted is not known.
+    pub(super) fn tip_height_at(&self, index: usize) -> Option<u32> {
+        let node = &self.nodes[index];
+        match node.height {
+            None if !self.failover.is_wanted(index) => self.nodes[self.active].height,
+            height => height,
+        }
     }
 
     /// Height of the tip we build on.

@@ -30,6 +30,14 @@ impl Blocks {
         self.recheck_those(now, node, |block| {
             block.spooled.height >= height && block.deliveries[node] == Delivery::Taken
         });
+        self.forgive(now, node, height);
+    }
+
+    /// The node has gone back, so that its word on the blocks from this height on was no lie: those
+    /// that it said to have and had not when it was asked are sent again at once.
+    fn forgive(&mut self, now: Duration, node: usize, height: u32) {
+        let lost = |block: &&mut Block| block.spooled.height >= height;
+        self.blocks.iter_mut().filter(lost).for_each(|block| block.forgive(now, node));
     }
 
     /// The node has this block: what lacked it there waits no longer.
@@ -94,6 +102,7 @@ impl Blocks {
         self.recheck_those(now, node, |block| {
             block.spooled.height >= height || Some(block.spooled.height) == highest
         });
+        self.forgive(now, node, height);
     }
 
     fn recheck_those(&mut self, at: Duration, node: usize, which: impl Fn(&Block) -> bool) {
