@@ -292,7 +292,7 @@ impl Client {
                 }
             }
             Err(error) => {
-                if index == self.active && node.wake_at.is_some() {
+                if index == self.active {
                     node.wake_at = node.wake_at.map(|at| at.min(now + POLL));
                 }
                 self.cannot_be_asked(now, index, &error);
