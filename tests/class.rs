@@ -89,7 +89,9 @@ fn devices_a_miner_and_a_plain_client_mine_together_and_all_books_agree_to_the_s
             Some("miner") if event["state"] == "left" => left.borrow_mut().push(event.clone()),
             Some("retarget") => retargets.borrow_mut().push(event.clone()),
             // Whatever it told of times and tries would be this machine's alone.
-            Some("block") => own_blocks.borrow_mut().push(event["seconds"].clone()),
+            Some("block") if event["verdict"] == "accepted" => {
+                own_blocks.borrow_mut().push(event["seconds"].clone());
+            }
             _ => {}
         }
         event["event"] == "summary"

@@ -117,7 +117,7 @@ fn provide(blocks: Arc<AtomicU32>, bits: u32) -> SocketAddr {
         for stream in listener.incoming() {
             let provider = Provider {
                 server: Pool::new(Duration::from_secs(3600)),
-                prev_hash: Hash256::of(b"a tip"),
+                tips: vec![Hash256::of(b"a tip")],
                 bits,
                 blocks: Arc::clone(&blocks),
             };
@@ -130,7 +130,8 @@ fn provide(blocks: Arc<AtomicU32>, bits: u32) -> SocketAddr {
 
 struct Provider {
     server: Pool,
-    prev_hash: Hash256,
+    /// The tips so far: the template of that number, from 1, is on top of it.
+    tips: Vec<Hash256>,
     bits: u32,
     blocks: Arc<AtomicU32>,
 }
@@ -160,9 +161,10 @@ impl Provider {
                 let solution: templates::SubmitSolution<'_> =
                     binary_sv2::from_bytes(&mut payload).unwrap();
                 let coinbase = without_witness(solution.coinbase_tx.as_bytes()).unwrap();
+                let number = usize::try_from(solution.template_id).unwrap();
                 let header = Header {
                     version: solution.version,
-                    prev_hash: self.prev_hash,
+                    prev_hash: self.tips[number - 1],
                     merkle_root: Hash256::of(&coinbase),
                     time: solution.header_timestamp,
                     bits: Bits::from_consensus(self.bits),
@@ -170,8 +172,12 @@ impl Provider {
                 };
                 let target = header.bits.to_target().unwrap();
                 assert!(target.is_met_by(&header.hash()), "a solution that solves nothing");
-                self.prev_hash = header.hash();
                 self.blocks.fetch_add(1, Ordering::Relaxed);
+                // The pool may find another one before it has the next template.
+                if number < self.tips.len() {
+                    return Vec::new();
+                }
+                self.tips.push(header.hash());
                 self.template()
             }
             _ => Vec::new(),
@@ -180,7 +186,7 @@ impl Provider {
 
     /// The next template, and that it is the one to work on.
     fn template(&mut self) -> Vec<u8> {
-        let id = u64::from(self.blocks.load(Ordering::Relaxed)) + 1;
+        let id = self.tips.len() as u64;
         // The height, as a script pushes it (BIP 34), far from the numbers that have an opcode.
         let height = (1000 + id as u16).to_le_bytes();
         let script = [2, height[0], height[1]];
@@ -198,7 +204,7 @@ impl Provider {
             merkle_path: Seq0255::new(vec![]).unwrap(),
         };
         let mut said = self.server.say(templates::MESSAGE_TYPE_NEW_TEMPLATE, template);
-        let prev_hash = *self.prev_hash.as_bytes();
+        let prev_hash = *self.tips.last().unwrap().as_bytes();
         let target = Bits::from_consensus(self.bits).to_target().unwrap().to_le_bytes();
         let block = templates::SetNewPrevHash {
             template_id: id,

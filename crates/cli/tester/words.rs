@@ -152,7 +152,7 @@ pub(super) fn tell(out: &mut Output, names: &Names, at: Duration, worker: u32, e
         Event::Unreached { reason } => state("unreached", Some(reason)),
         Event::Refused { reason } => state("refused", Some(reason)),
         Event::Lost { reason } => state("lost", Some(reason)),
-        Event::Cut { reason } => state("cut", Some(reason)),
+        Event::Cut { reason, .. } => state("cut", Some(reason)),
         Event::Fault(news) => {
             let (fault, what, code) = match news {
                 FaultNews::Done(fault) => (fault, "done", None),
@@ -337,7 +337,7 @@ fn measured(books: &Books, vardiff: &Vardiff, quantity: Quantity) -> Option<Amou
         Quantity::Job => time(&spreads, spreads.max()),
         Quantity::Accepted => Some(Amount::Count(books.shares().accepted())),
         Quantity::Refused => Some(Amount::Count(books.shares().rejected())),
-        Quantity::Lost => Some(Amount::Count(books.shares().unresolved())),
+        Quantity::Lost => Some(Amount::Count(books.lost())),
         Quantity::Disconnects => Some(Amount::Count(books.connections().lost)),
         Quantity::LetThrough => Some(Amount::Count(books.faults().let_through())),
         // One that has not settled has no time to settle.

@@ -23,6 +23,8 @@ pub struct Books {
     connections: Connections,
     tips: Tips,
     faults: FaultBooks,
+    /// Shares without an answer whose connection was cut on purpose.
+    cut_short: u64,
 }
 
 /// The books of one miner.
@@ -87,6 +89,11 @@ struct Tip {
 }
 
 impl Books {
+    /// Good shares that never had an answer, but for those whose connection a fault of ours ended.
+    pub fn lost(&self) -> u64 {
+        self.shares().unresolved().saturating_sub(self.cut_short)
+    }
+
     /// Empty books for so many miners.
     pub fn new(miners: u32) -> Self {
         let miner = Standing { answers: Latencies::coarse(), ..Standing::default() };
@@ -113,7 +120,10 @@ impl Books {
                 miner.state = State::Offline;
                 both(|of| of.lost += 1, miner, &mut self.connections);
             }
-            Event::Cut { .. } => miner.state = State::Offline,
+            Event::Cut { unanswered, .. } => {
+                miner.state = State::Offline;
+                self.cut_short += unanswered;
+            }
             Event::Fault(news) => self.faults.record(news),
             Event::Left => miner.state = State::Absent,
             Event::Job(Some(job)) => {

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use midstate_chain::{Job, Share};
+use midstate_chain::{Job, Share, Verdict};
 use midstate_stratum::{ClientConfig, Remark, ShareOutcome};
 use midstate_sv2 as sv2;
 
@@ -112,6 +112,9 @@ pub enum Event {
     Cut {
         /// Why.
         reason: String,
+        /// Good shares that had no answer by then and never will: of Stratum V2, where a share
+        /// belongs to its connection.
+        unanswered: u64,
     },
     /// News of a fault.
     Fault(FaultNews),
@@ -162,12 +165,15 @@ impl Miner {
         let is_cut = std::mem::take(&mut self.is_cut);
         let is_ours = self.wrong.as_mut().is_some_and(|wrong| wrong.handle_disconnected(is_cut));
         let is_cut = is_cut || is_ours;
+        let before = self.events.len();
         self.take_events(now);
+        let is_open = |event: &&Event| matches!(event, Event::Verdict(of) if of.verdict == Verdict::Unresolved);
+        let unanswered = self.events.iter().skip(before).filter(is_open).count() as u64;
         self.is_let_in = false;
         self.drop_job();
         let reason = reason.to_owned();
         self.events.push_back(match is_cut {
-            true => Event::Cut { reason },
+            true => Event::Cut { reason, unanswered },
             false => Event::Lost { reason },
         });
     }
