@@ -350,10 +350,13 @@ fn has_scheme_or_none(before: &str) -> bool {
     scheme.is_empty() || is_scheme(scheme)
 }
 
-/// Whether nothing stands behind a colon but digits, and no more of them than a port has.
+/// Whether this is a host with or without a port, of as many digits as a port has: then no part of it
+/// can be a password. A host in brackets may have colons.
 fn is_plain(before: &str, rest: &str) -> bool {
-    let port = rest.rsplit_once(':').map_or("", |(_, port)| port).trim_end_matches('/');
-    has_scheme_or_none(before) && port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit())
+    let (host, port) = rest.trim_end_matches('/').rsplit_once(':').unwrap_or((rest, ""));
+    let is_port = port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit());
+    let is_v6 = host.starts_with('[') && host.ends_with(']');
+    has_scheme_or_none(before) && is_port && (is_v6 || !host.contains(':') && host.is_ascii())
 }
 
 #[cfg(test)]
@@ -453,6 +456,25 @@ mod tests {
             ("me:hunter2://h:1", ".."),
         ] {
             assert_eq!(without_login(text), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn rule_7_a_login_whose_at_is_missing_or_another_is_not_shown() {
+        for text in [
+            "stratum+tcp://w:PW:127.0.0.1:3333",
+            "w:PW:pool.example:3333",
+            "stratum+tcp://w:PW%40127.0.0.1:3333",
+            "stratum+tcp://w:PW 127.0.0.1:3333",
+            "w:PW\u{ff20}127.0.0.1:3333",
+            "http://w:PW:127.0.0.1:8332",
+            "socks5://u:PW:127.0.0.1:9050",
+            "socks5://u:PW%4127.0.0.1:9050",
+        ] {
+            assert!(!without_login(text).contains("PW"), "{text}: {}", without_login(text));
+        }
+        for text in ["127.0.0.1:33333", "stratum+tcp://[::1]:3333", "pool.example:1/"] {
+            assert_eq!(without_login(text), text);
         }
     }
 }
