@@ -369,3 +369,27 @@ fn i8_a_node_that_is_killed_while_it_gets_our_blocks_again_gets_them_once_more()
         assert_eq!(world.client.ledger().accepted, 20, "after {after}");
     }
 }
+
+#[test]
+fn rule_23_blocks_behind_one_that_a_standby_does_not_take_wait_with_it_and_come_with_the_next_one()
+{
+    for says in [json!("time-too-new"), json!(true)] {
+        let mut world = polling(2);
+        world.settle();
+        world.cores[1].say(&Said::Result(says.clone()));
+        for _ in 0..24 {
+            world.mine();
+            world.pass(1);
+        }
+        let sent = calls(&world, 1);
+        assert!(sent < 24 * 12, "{says}: {sent} calls while it takes none");
+        world.cores[1].say(&Said::Nothing);
+        for _ in 0..3 {
+            world.mine();
+            world.pass(1);
+        }
+        assert_eq!(world.cores[1].height(), 27, "{says}: {:?}", world.warnings());
+        let sent = calls(&world, 1) - sent;
+        assert!(sent < 27 * 8, "{says}: {sent} calls when it takes them again");
+    }
+}

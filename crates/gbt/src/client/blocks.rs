@@ -36,6 +36,7 @@ use crate::limits::{BURIED, KEPT, MAX_BLOCKS, MAX_GONE};
 use crate::recurring::Changing;
 use crate::rpc::{BlockVerdict, Call, HeaderInfo, RpcError, code};
 use crate::spool::SpooledBlock;
+use doubts::Parent;
 
 /// Blocks of this run, counted; replayed ones are not.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -350,7 +351,10 @@ impl Blocks {
         events: &mut Events,
     ) {
         let lacks_parent = verdict == Ok(BlockVerdict::Refused(NO_PARENT.to_owned()));
-        let follows = lacks_parent && self.brings_parent(now, node, hash);
+        let parent = match lacks_parent {
+            true => self.brings_parent(now, node, hash),
+            false => Parent::Elsewhere,
+        };
         let refusal = is_for_good(&verdict).map(str::to_owned);
         let Some(block) = self.blocks.iter_mut().find(|block| block.spooled.hash == hash) else {
             return;
@@ -368,11 +372,13 @@ impl Blocks {
             Ok(BlockVerdict::Refused(reason)) if causes::may_pass(&reason) => {
                 let words = format!("the node says {}", causes::refusal_in_words(&reason));
                 block.troubles[node].words = Some(words.clone());
-                if follows {
-                    block.follow(now, node)
-                } else {
-                    told = Some(words);
-                    block.send_later(now, node, tip)
+                match parent {
+                    Parent::First => block.follow(now, node),
+                    Parent::Paused => block.send_later(now, node, tip),
+                    Parent::Elsewhere => {
+                        told = Some(words);
+                        block.send_later(now, node, tip)
+                    }
                 }
             }
             Ok(BlockVerdict::Refused(reason)) => Delivery::Refused(reason),
@@ -400,7 +406,10 @@ impl Blocks {
         let (is_kept, is_taken) = (block.is_open(), block.deliveries[node] == Delivery::Taken);
         match told {
             Some(words) => self.tell(now, node, hash, words, is_kept, events),
-            None if is_taken => self.told[node].is_over(),
+            None if is_taken => {
+                self.told[node].is_over();
+                self.hurry_on(now, node, hash);
+            }
             None => {}
         }
         self.settle(now, hash, events);

@@ -8,6 +8,17 @@ use super::Blocks;
 use crate::client::block::{Block, Delivery};
 use crate::limits::{LOST_AGAIN, MAX_ASKED};
 
+/// The block before one of ours, at a node that lacks it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Parent {
+    /// Ours: it is sent or asked about first, and this one right behind it.
+    First,
+    /// Ours: the node did not take it, and gets it again after a pause. So does this one.
+    Paused,
+    /// None of ours, or none that we can bring.
+    Elsewhere,
+}
+
 impl Blocks {
     /// Asks a node anew about all the blocks it had.
     pub(in crate::client) fn recheck(&mut self, now: Duration, node: usize) {
@@ -40,11 +51,10 @@ impl Blocks {
         self.blocks.iter_mut().filter(lost).for_each(|block| block.forgive(now, node));
     }
 
-    /// The node has this block: what lacked it there waits no longer.
+    /// The node has this block: what lacked it there, or was not taken before, waits no longer.
     pub(in crate::client) fn hurry_on(&mut self, now: Duration, node: usize, tip: Hash256) {
         for block in &mut self.blocks {
             if block.spooled.prev_hash == tip
-                && block.troubles[node].lacks_parent
                 && let Delivery::Due { at, .. } = &mut block.deliveries[node]
             {
                 *at = now.min(*at);
@@ -154,22 +164,42 @@ impl Blocks {
         std::iter::successors(Some(block), below).last().expect("the block itself")
     }
 
-    /// The node lacks the block before this one: whether that is ours, and comes first. If the node
-    /// said that it has it, it is asked whether it still does, and once more after each pause.
-    pub(super) fn brings_parent(&mut self, now: Duration, node: usize, hash: Hash256) -> bool {
-        let Some(block) = self.find_mut(hash) else { return false };
+    /// The node lacks the block before this one: how that one stands there. If the node said that
+    /// it has it, it is asked whether it still does, and once more after each pause.
+    pub(super) fn brings_parent(&mut self, now: Duration, node: usize, hash: Hash256) -> Parent {
+        let Some(block) = self.find_mut(hash) else { return Parent::Elsewhere };
         let (prev_hash, trouble) = (block.spooled.prev_hash, &mut block.troubles[node]);
         trouble.lacks_parent = true;
         let was_asked = std::mem::take(&mut trouble.asked_for_parent);
-        let Some(parent) = self.find_mut(prev_hash) else { return false };
+        let Some(parent) = self.find_mut(prev_hash) else { return Parent::Elsewhere };
         if !parent.is_had(node) {
-            return parent.deliveries[node].is_open();
+            return match (parent.comes_first(node), parent.deliveries[node].is_open()) {
+                (true, _) => Parent::First,
+                (false, true) => {
+                    self.hurry_first(now, node, hash);
+                    Parent::Paused
+                }
+                (false, false) => Parent::Elsewhere,
+            };
         }
         if !was_asked {
             parent.deliveries[node] = Delivery::Due { at: now, attempt: 0, ask: true };
             self.find_mut(hash).expect("it is there").troubles[node].asked_for_parent = true;
         }
-        !was_asked
+        if was_asked { Parent::Elsewhere } else { Parent::First }
+    }
+
+    /// What a node did not take for a while, it may take now: a new block whose chain it lacks is
+    /// the occasion to try the first of that chain again.
+    fn hurry_first(&mut self, now: Duration, node: usize, hash: Hash256) {
+        let Some(block) = self.find(hash).filter(|block| block.is_new(node)) else { return };
+        let first = self.first_missing(block, node).spooled.hash;
+        if first != hash
+            && let Some(first) = self.find_mut(first)
+            && let Delivery::Due { at, .. } = &mut first.deliveries[node]
+        {
+            *at = now.min(*at);
+        }
     }
 
     /// The node is back: what waited for it waits no longer.
