@@ -350,8 +350,8 @@ fn has_scheme_or_none(before: &str) -> bool {
     scheme.is_empty() || is_scheme(scheme)
 }
 
-/// Whether this is a host with or without a port, of as many digits as a port has: then no part of it
-/// can be a password. A host in brackets may have colons.
+/// Whether this is a host with or without a port, of as many digits as a port has: then no part of
+/// it can be a password. A host in brackets may have colons.
 fn is_plain(before: &str, rest: &str) -> bool {
     let (host, port) = rest.trim_end_matches('/').rsplit_once(':').unwrap_or((rest, ""));
     let is_port = port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit());

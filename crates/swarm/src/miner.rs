@@ -167,7 +167,10 @@ impl Miner {
         let is_cut = is_cut || is_ours;
         let before = self.events.len();
         self.take_events(now);
-        let is_open = |event: &&Event| matches!(event, Event::Verdict(of) if of.verdict == Verdict::Unresolved);
+        let is_open = |event: &&Event| match event {
+            Event::Verdict(outcome) => outcome.verdict == Verdict::Unresolved,
+            _ => false,
+        };
         let unanswered = self.events.iter().skip(before).filter(is_open).count() as u64;
         self.is_let_in = false;
         self.drop_job();
