@@ -110,7 +110,7 @@ fn rule_22_a_full_disk_loses_no_share_on_its_way() {
         let file = std::fs::File::create(directory.0.join("out")).unwrap();
         let mine = ["mine", "-o", &address, "-u", "me", "--shares", "1000000", "-v", "--plain"];
         let program = midstate(&[&mine, &QUICK[..], &["--max-hashrate", "300k"], more].concat());
-        let limited = r#"trap '' XFSZ && ulimit -f 1 && exec "$0" "$@""#;
+        let limited = r#"trap '' XFSZ && ulimit -f 2 && exec "$0" "$@""#;
         let output = Command::new("sh")
             .args(["-c", limited])
             .arg(program.get_program())
