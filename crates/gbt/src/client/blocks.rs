@@ -408,7 +408,7 @@ impl Blocks {
             Some(words) => self.tell(now, node, hash, words, is_kept, events),
             None if is_taken => {
                 self.told[node].is_over();
-                self.hurry_on(now, node, hash);
+                self.follow_up(now, node, hash);
             }
             None => {}
         }

@@ -190,7 +190,8 @@ fn strange_answers(seed: u64) {
         world.pass(60);
         assert!(world.miners[0].jobs > jobs, "no work");
         let submitted = world.servers[server].core.seen("submitblock") - submitted;
-        assert!(submitted <= 60, "{submitted} submissions in a minute");
+        // Some ten blocks wait at a time, each with pauses of its own: one a second, and some more.
+        assert!(submitted <= 90, "{submitted} submissions in a minute");
         world.servers[server].core.submit_says = None;
         let pause = world.random(30);
         world.pass(pause);

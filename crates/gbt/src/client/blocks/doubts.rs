@@ -51,12 +51,22 @@ impl Blocks {
         self.blocks.iter_mut().filter(lost).for_each(|block| block.forgive(now, node));
     }
 
-    /// The node has this block: what lacked it there, or was not taken before, waits no longer.
+    /// The node has this block: what lacked it there waits no longer.
     pub(in crate::client) fn hurry_on(&mut self, now: Duration, node: usize, tip: Hash256) {
-        for block in &mut self.blocks {
-            if block.spooled.prev_hash == tip
-                && let Delivery::Due { at, .. } = &mut block.deliveries[node]
-            {
+        self.hurry_those(now, node, |block| {
+            block.spooled.prev_hash == tip && block.troubles[node].lacks_parent
+        });
+    }
+
+    /// The node has just taken this block: what builds on it follows, whatever the node said to it
+    /// before.
+    pub(super) fn follow_up(&mut self, now: Duration, node: usize, hash: Hash256) {
+        self.hurry_those(now, node, |block| block.spooled.prev_hash == hash);
+    }
+
+    fn hurry_those(&mut self, now: Duration, node: usize, which: impl Fn(&Block) -> bool) {
+        for block in self.blocks.iter_mut().filter(|block| which(block)) {
+            if let Delivery::Due { at, .. } = &mut block.deliveries[node] {
                 *at = now.min(*at);
             }
         }
@@ -204,11 +214,7 @@ impl Blocks {
 
     /// The node is back: what waited for it waits no longer.
     pub(in crate::client) fn hurry(&mut self, now: Duration, node: usize) {
-        for block in &mut self.blocks {
-            if let Delivery::Due { at, .. } = &mut block.deliveries[node] {
-                *at = now.min(*at);
-            }
-        }
+        self.hurry_those(now, node, |_| true);
     }
 
     /// Whether this node has yet to say something to a block of ours on this tip.
