@@ -243,10 +243,9 @@ impl Crew {
                 return;
             };
             at_work.get_or_insert_with(|| worker.at_work());
-            let page = match prepared.take() {
-                Some(page) if page.is_of(&piece) => prepared.insert(page),
-                _ => prepared.insert(PreparedPage::new(&piece)),
-            };
+            // It stays where it is: a page is kilobytes, and a unit may be a single hash.
+            prepared.take_if(|page| !page.is_of(&piece));
+            let page = prepared.get_or_insert_with(|| PreparedPage::new(&piece));
             self.scan(piece, page);
             if is_newest() {
                 task.look_for_a_pair();
