@@ -249,12 +249,10 @@ impl Client {
                 let refusal = refusals::is_for_good(&verdict).map(str::to_owned);
                 let found_on = self.blocks.found_on(hash);
                 self.blocks.handle_submitted(now, node, hash, verdict, tip, &mut self.events);
-                match refusal.zip(found_on) {
-                    Some((why, (tip, origin))) => {
-                        self.handle_refused(now, node, tip, &why, origin == node);
-                    }
-                    None if is_accepted => self.handle_accepted(node),
-                    None => {}
+                if let Some((why, on)) = refusal.zip(found_on) {
+                    self.handle_refused(now, node, &why, on);
+                } else if is_accepted {
+                    self.handle_accepted(node);
                 }
                 self.look_back_at_way(now, node, sent_at);
                 self.look_after_block(now, node);
@@ -264,8 +262,12 @@ impl Client {
                     Err(RpcError::Node { code: code::INVALID_ADDRESS_OR_KEY, .. }) => Ok(None),
                     other => other.map(Some),
                 };
-                let tip = self.tip_height_at(node);
-                self.blocks.handle_header(now, node, hash, header, tip, &mut self.events);
+                let (tip, found_on) = (self.tip_height_at(node), self.blocks.found_on(hash));
+                let refusal =
+                    self.blocks.handle_header(now, node, hash, header, tip, &mut self.events);
+                if let Some((why, on)) = refusal.zip(found_on) {
+                    self.handle_refused(now, node, &why, on);
+                }
                 self.look_after_question(now, node);
             }
         }

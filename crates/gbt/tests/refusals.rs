@@ -124,6 +124,19 @@ fn rule_2_at_a_node_alone_the_pauses_grow_and_end_with_a_block_that_it_takes() {
 }
 
 #[test]
+fn rule_2_a_refusal_that_comes_late_is_no_reason_for_another_pause() {
+    let mut world = polling(1);
+    world.cores[0].say(&Said::Result(json!(true)));
+    let unclear = mine_on(&mut world, 100).len();
+    assert!(unclear >= 10, "{unclear}");
+    // Each of those is sent again in its own time, and refused now.
+    world.cores[0].say(&Said::Result(json!("bad-cb-height")));
+    let found = mine_on(&mut world, 300);
+    assert!(found.windows(2).all(|pair| pair[1] - pair[0] <= 30), "{found:?}");
+    assert_eq!(world.client.ledger().rejected as usize, unclear + found.len());
+}
+
+#[test]
 fn rule_2_two_refused_blocks_in_a_row_have_no_consequence_but_a_pause() {
     let mut world = polling(1);
     for _ in 0..5 {

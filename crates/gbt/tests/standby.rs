@@ -393,3 +393,41 @@ fn rule_23_blocks_behind_one_that_a_standby_does_not_take_wait_with_it_and_come_
         assert!(sent < 27 * 8, "{says}: {sent} calls when it takes them again");
     }
 }
+
+#[test]
+fn i8_a_standby_that_refused_one_block_gets_it_again_when_it_lacks_it_for_the_next() {
+    for says in [Said::Result(json!("rejected")), Said::Error(-22, "Block decode failed")] {
+        let mut world = polling(2);
+        world.settle();
+        for nth in 0..12 {
+            world.cores[1].say(if nth == 2 { &says } else { &Said::Nothing });
+            world.mine();
+            world.pass(1);
+        }
+        let sent = calls(&world, 1);
+        assert!(sent < 12 * 8, "{says:?}: {sent} calls");
+        assert_eq!(world.cores[1].height(), 12, "{says:?}: {:?}", world.warnings());
+        world.stop(0);
+        world.pass(20);
+        world.mine();
+        assert_eq!(world.cores[1].height(), 13, "our own chain goes on: {says:?}");
+        assert_eq!(world.verdicts(), [Verdict::Accepted; 13]);
+    }
+}
+
+#[test]
+fn rule_23_a_standby_that_refuses_one_block_for_ever_costs_a_few_calls_a_block() {
+    let mut world = polling(2);
+    world.settle();
+    world.cores[1].say(&Said::Result(json!("rejected")));
+    let hash = world.mine();
+    world.cores[1].refused = Some(hash.to_string().parse().unwrap());
+    world.cores[1].say(&Said::Nothing);
+    for _ in 0..30 {
+        world.mine();
+        world.pass(2);
+    }
+    let sent = calls(&world, 1);
+    assert!(sent < 30 * 10, "{sent} calls");
+    assert_eq!(world.verdicts(), [Verdict::Accepted; 31]);
+}

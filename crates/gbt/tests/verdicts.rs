@@ -307,3 +307,26 @@ fn rule_21_an_answer_of_another_server_to_a_block_is_told_as_what_came() {
         assert!(told.iter().any(|text| text.contains(words)), "{status} {body:?}: {told:?}");
     }
 }
+
+#[test]
+fn rule_21_a_word_that_core_does_not_have_is_a_refusal_if_the_node_does_not_have_the_block() {
+    for word in ["OK", "accepted", "null", "Inconclusive", "a word that nobody knows"] {
+        let mut world = World::new(vec![Core::new()]);
+        world.settle();
+        world.cores[0].says_yes = Some(word);
+        for _ in 0..5 {
+            world.mine();
+            world.pass(1);
+        }
+        assert_eq!(world.cores[0].height(), 5);
+        assert_eq!(world.verdicts(), [Verdict::Accepted; 5], "{word}");
+        assert_eq!(world.warnings(), [""; 0], "{word}");
+        // With that word, and no block.
+        world.cores[0].say(&Said::Result(json!(word)));
+        let hash = world.mine();
+        world.pass(1);
+        let (verdict, reason) = standing(&world, hash).unwrap();
+        assert_eq!((verdict, reason.as_deref()), (Verdict::Rejected, Some(word)));
+        assert!(!world.spool.contains_key(&hash.to_string()));
+    }
+}

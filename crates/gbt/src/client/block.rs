@@ -70,6 +70,8 @@ pub(super) struct Trouble {
     pub(super) lacks_parent: bool,
     /// So it was asked whether it has that one, which is ours.
     pub(super) asked_for_parent: bool,
+    /// It answered with a word that Core does not have: a refusal, unless it has the block.
+    pub(super) refusal: Option<String>,
 }
 
 impl Trouble {
@@ -260,6 +262,14 @@ impl Block {
             if let Delivery::Due { at, .. } = &mut self.deliveries[node] {
                 *at = now.min(*at);
             }
+        }
+    }
+
+    /// The node lacks it for a block that builds on it. If it refused it for good, and another node
+    /// has it in its chain, it gets it again after a pause: nodes of one chain agree in the end.
+    pub(super) fn reconsider(&mut self, now: Duration, node: usize) {
+        if matches!(self.deliveries[node], Delivery::Refused(_)) && self.is_elsewhere(node) {
+            self.deliveries[node] = self.send_later(now, node, None);
         }
     }
 

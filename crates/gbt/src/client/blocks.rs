@@ -2,8 +2,10 @@
 //!
 //! - nothing is sent before the spool has it (or has refused it);
 //! - every node gets it, and again after 0, 1, 2, 5, then every 10 seconds, until it takes it or
-//!   refuses it for good; what was refused for good is never sent again;
-//! - only a reason of BIP22 that time cannot lift is a refusal; an error, or an answer that says
+//!   refuses it for good; what was refused for good is not sent again, but to a node that lacks it
+//!   for a later block while another node has it in its chain;
+//! - only a reason of BIP22 that time cannot lift is a refusal, and a word that Core does not have
+//!   is one only if the node does not have the block; an error, or an answer that says
 //!   neither yes nor no, keeps the block, which is sent again with growing pauses while it can
 //!   matter;
 //! - a node's "yes" holds while it has the block: it is asked when its tip does not move, when
@@ -29,7 +31,7 @@ use midstate_chain::{Hash256, Verdict};
 
 use super::block::{Block, Delivery, Place, Standing, Trouble, pause};
 use super::node::Vain;
-use super::refusals::{NotTaken, is_for_good};
+use super::refusals::{FoundOn, NotTaken, is_for_good};
 use super::{Events, NodeNews};
 use crate::causes::{self, NO_PARENT};
 use crate::limits::{BURIED, KEPT, MAX_BLOCKS, MAX_GONE};
@@ -322,10 +324,10 @@ impl Blocks {
         self.refusal.take()
     }
 
-    /// The tip on which this block of this run was found, and the node that gave its job.
-    pub(super) fn found_on(&self, hash: Hash256) -> Option<(Hash256, usize)> {
+    /// The work of which this block was found, if that was in this run.
+    pub(super) fn found_on(&self, hash: Hash256) -> Option<FoundOn> {
         let block = self.find(hash).filter(|block| !block.replayed)?;
-        Some((block.spooled.prev_hash, block.origin))
+        Some(FoundOn { tip: block.spooled.prev_hash, node: block.origin, at: block.found_at })
     }
 
     /// Why a tip does not move to a block of this run at this node, and whether another node has
@@ -380,6 +382,10 @@ impl Blocks {
                         block.send_later(now, node, tip)
                     }
                 }
+            }
+            Ok(BlockVerdict::Refused(reason)) if causes::cause(&reason).is_none() => {
+                block.troubles[node].refusal = Some(reason);
+                Delivery::Due { at: now, attempt, ask: true }
             }
             Ok(BlockVerdict::Refused(reason)) => Delivery::Refused(reason),
             Err(RpcError::Node { code: code::DESERIALIZATION, message }) => {
@@ -475,7 +481,8 @@ impl Blocks {
         }
     }
 
-    /// `getblockheader` was answered: `None` when the node does not know the block.
+    /// `getblockheader` was answered: `None` when the node does not know the block. The word with
+    /// which the node refused it, if that is certain now.
     pub(super) fn handle_header(
         &mut self,
         now: Duration,
@@ -484,12 +491,9 @@ impl Blocks {
         header: Result<Option<HeaderInfo>, RpcError>,
         tip: Option<u32>,
         events: &mut Events,
-    ) {
-        let Some(at) = self.blocks.iter().position(|block| block.spooled.hash == hash) else {
-            return;
-        };
-        let block = &mut self.blocks[at];
-        let Delivery::UnderWay { attempt } = block.deliveries[node] else { return };
+    ) -> Option<String> {
+        let block = self.blocks.iter_mut().find(|block| block.spooled.hash == hash)?;
+        let Delivery::UnderWay { attempt } = block.deliveries[node] else { return None };
         // With the header alone the node lacks what we have.
         let known = header.map(|info| info.filter(|info| info.transactions > 0));
         let buried = |confirmations: i64| confirmations >= i64::from(BURIED);
@@ -502,8 +506,14 @@ impl Blocks {
             Ok(None) => had.is_some(),
             Err(_) => false,
         };
+        let refusal = match &known {
+            Ok(Some(_)) => None,
+            Err(error) if error.may_pass() => None,
+            Ok(None) | Err(_) => block.troubles[node].refusal.take(),
+        };
         let mut done = false;
         block.deliveries[node] = match known {
+            _ if let Some(reason) = &refusal => Delivery::Refused(reason.clone()),
             Ok(Some(info)) if info.confirmations >= 1 => {
                 done = may_go && buried(info.confirmations);
                 block.found(node, Place::Chain)
@@ -528,6 +538,10 @@ impl Blocks {
             self.let_go(hash);
             events.push(node, NodeNews::Unspool { hash, refused: false });
         }
+        if let Some(why) = &refusal {
+            self.tell_refusal(now, node, hash, why, events);
+        }
+        refusal
     }
 
     /// Blocks that no node has judged stay in the spool for the next run.

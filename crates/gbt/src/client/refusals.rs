@@ -27,7 +27,7 @@ const TIP_TAKEN_BACK: &str = "bad-prevblk";
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
     count: u32,
-    /// What was told of it, once the row is long enough.
+    /// The warning about it, once the row is long enough.
     told: Option<String>,
     /// It said yes to a block, and no template of another tip has come since.
     has_promised: bool,
@@ -54,45 +54,60 @@ pub(super) struct NotTaken {
     pub(super) is_elsewhere: bool,
 }
 
+/// The work of which a block of ours was found.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FoundOn {
+    pub(super) tip: Hash256,
+    /// The node that gave it.
+    pub(super) node: usize,
+    pub(super) at: Duration,
+}
+
 /// Work of a node that is not hashed before a time.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Rest {
     /// `None`: all work of the node.
     tip: Option<Hash256>,
     until: Duration,
 }
 
-/// The words of a refusal that is for good.
+impl Rest {
+    fn is_on(self, tip: Hash256) -> bool {
+        self.tip.is_none_or(|it| it == tip)
+    }
+}
+
+/// The words of a refusal that is for good. After a word that Core does not have, the node is asked
+/// first whether it has the block.
 pub(super) fn is_for_good(verdict: &Result<BlockVerdict, RpcError>) -> Option<&str> {
     match verdict {
-        Ok(BlockVerdict::Refused(reason)) if !causes::may_pass(reason) => Some(reason),
+        Ok(BlockVerdict::Refused(reason)) if !causes::may_pass(reason) => {
+            causes::cause(reason).map(|_| reason.as_str())
+        }
         Err(RpcError::Node { code: code::DESERIALIZATION, message }) => Some(message),
         _ => None,
     }
 }
 
 impl Client {
-    /// The node has refused a block of ours on this tip for good. `is_its`: it gave the job.
-    pub(super) fn handle_refused(
-        &mut self,
-        now: Duration,
-        index: usize,
-        tip: Hash256,
-        why: &str,
-        is_its: bool,
-    ) {
+    /// The node has refused a block of ours for good. One that was found before the last rest
+    /// ended, and was refused only now, is no reason for another.
+    pub(super) fn handle_refused(&mut self, now: Duration, index: usize, why: &str, on: FoundOn) {
         match why == TIP_TAKEN_BACK {
-            true => self.nodes[index].refusals.on_trial = Some((tip, why.to_owned())),
+            true => self.nodes[index].refusals.on_trial = Some((on.tip, why.to_owned())),
             false => {
                 self.takes_none(index, &in_words(why), false);
-                if is_its || index != self.active {
+                if on.node == index || index != self.active {
                     self.leave(now, index);
                 }
             }
         }
         let refusals = &mut self.nodes[index].refusals;
+        if refusals.rest.is_some_and(|rest| rest.is_on(on.tip) && on.at < rest.until) {
+            return;
+        }
         let (tip, pause) = match refusals.count.checked_sub(REFUSED) {
-            None => (Some(tip), POLL),
+            None => (Some(on.tip), POLL),
             Some(more) => {
                 let pause = REFUSED_PAUSES[(more as usize).min(REFUSED_PAUSES.len() - 1)];
                 (None, Duration::from_secs(pause))
@@ -190,9 +205,8 @@ impl Client {
     /// When the newest work may be handed out.
     pub(super) fn offer_at(&self) -> Duration {
         let rest = self.works.last().and_then(|Given { node, work }| {
-            let is_on = |tip| work.template().prev_hash == tip;
-            let rest = self.nodes[*node].refusals.rest.as_ref();
-            rest.filter(|rest| rest.tip.is_none_or(is_on))
+            let rest = self.nodes[*node].refusals.rest;
+            rest.filter(|rest| rest.is_on(work.template().prev_hash))
         });
         rest.map_or(self.pace_until, |rest| self.pace_until.max(rest.until))
     }

@@ -68,6 +68,10 @@ pub(crate) struct Core {
     pub(crate) moves_at_proposals: bool,
     /// Answers to submissions instead of a judgement.
     pub(crate) refuse_blocks: Option<&'static str>,
+    /// Its word for a block that it takes, instead of null.
+    pub(crate) says_yes: Option<&'static str>,
+    /// This one block is refused, whenever it comes.
+    pub(crate) refused: Option<BlockHash>,
     /// Takes a block, but the answer is lost.
     pub(crate) mute_submit: bool,
     /// The result of every submission, which is forgotten.
@@ -93,6 +97,8 @@ pub(crate) struct Core {
     pub(crate) template_extras: Value,
     /// Calls seen, by method ("proposal" apart).
     pub(crate) seen: HashMap<&'static str, usize>,
+    /// How often each block came, by its hex.
+    pub(crate) submitted: HashMap<Arc<str>, usize>,
     pub(crate) longpolls: Vec<(u64, BlockHash)>,
     /// It knows `waitforblockheight`, and never answers it: the limits of these calls, in ms.
     pub(crate) waits: bool,
@@ -116,6 +122,8 @@ impl Core {
             proposal_http: None,
             moves_at_proposals: false,
             refuse_blocks: None,
+            says_yes: None,
+            refused: None,
             mute_submit: false,
             submit_says: None,
             submit_fails: None,
@@ -128,6 +136,7 @@ impl Core {
             cuts: None,
             template_extras: json!({}),
             seen: HashMap::new(),
+            submitted: HashMap::new(),
             longpolls: Vec::new(),
             waits: false,
             limits: Vec::new(),
@@ -239,6 +248,9 @@ impl Core {
     pub(crate) fn answer(&mut self, id: u64, call: &Call) -> Option<Result<Answer, NoAnswer>> {
         let name = name(call);
         *self.seen.entry(name).or_default() += 1;
+        if let Call::Submit { block } = call {
+            *self.submitted.entry(Arc::clone(block)).or_default() += 1;
+        }
         // A body must be the JSON that Core reads.
         let body: Value = serde_json::from_slice(&call.body(id)).unwrap();
         assert_eq!(body["method"], call.method());
@@ -309,7 +321,9 @@ impl Core {
                 let answer = match (&self.submit_says, self.refuse_blocks) {
                     (Some(says), _) => says.clone(),
                     (None, Some(reason)) => json!(reason),
-                    (None, None) => json!(self.submit(deserialize_hex(block).unwrap())),
+                    (None, None) => {
+                        json!(self.submit(deserialize_hex(block).unwrap()).or(self.says_yes))
+                    }
                 };
                 if self.mute_submit {
                     return Some(Err(NoAnswer::Broken("connection reset".to_owned())));
@@ -350,6 +364,9 @@ impl Core {
     /// `submitblock`.
     fn submit(&mut self, block: Block) -> Option<&'static str> {
         let hash = block.block_hash();
+        if self.refused == Some(hash) {
+            return Some("rejected");
+        }
         if self.blocks.contains_key(&hash) {
             return Some("duplicate");
         }

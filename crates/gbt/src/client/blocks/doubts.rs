@@ -1,4 +1,4 @@
-//! What a node is known to have of our blocks now, and the order in which it gets them.
+//! The blocks of ours that a node is known to have now, and the order in which it gets the others.
 
 use std::time::Duration;
 
@@ -182,6 +182,7 @@ impl Blocks {
         trouble.lacks_parent = true;
         let was_asked = std::mem::take(&mut trouble.asked_for_parent);
         let Some(parent) = self.find_mut(prev_hash) else { return Parent::Elsewhere };
+        parent.reconsider(now, node);
         if !parent.is_had(node) {
             return match (parent.comes_first(node), parent.deliveries[node].is_open()) {
                 (true, _) => Parent::First,
@@ -199,8 +200,8 @@ impl Blocks {
         if was_asked { Parent::Elsewhere } else { Parent::First }
     }
 
-    /// What a node did not take for a while, it may take now: a new block whose chain it lacks is
-    /// the occasion to try the first of that chain again.
+    /// A node may take a block now that it did not take for a while: a new block whose chain it
+    /// lacks is the occasion to try the first of that chain again.
     fn hurry_first(&mut self, now: Duration, node: usize, hash: Hash256) {
         let Some(block) = self.find(hash).filter(|block| block.is_new(node)) else { return };
         let first = self.first_missing(block, node).spooled.hash;
