@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use midstate_sha256d::{Kernel, Midstate, Tail, Work};
@@ -132,7 +132,7 @@ impl Device {
         let mut present: Option<(Arc<Piece>, u64)> = None;
         while !stop.load(Ordering::Relaxed) {
             let newest = {
-                let inbox = inbox.lock().expect("no thread of a device panics");
+                let inbox = lock(&inbox);
                 tally.streams = inbox.streams;
                 if inbox.end.is_some() {
                     break;
@@ -165,7 +165,8 @@ impl Device {
             let done = (end - piece.first) * piece.midstates;
             for hits in hits.chunks(16).chain(hits.is_empty().then_some(&[][..])) {
                 let body = json!({"piece": piece.number, "done": done, "hits": hits});
-                self.bring(&body.to_string(), stop, &mut tally, on_accepted);
+                let is_over = || stop.load(Ordering::Relaxed) || lock(&inbox).end.is_some();
+                self.bring(&body.to_string(), is_over, &mut tally, on_accepted);
             }
         }
         // The reader ends with its stream, which the class ends; a test does not wait for that.
@@ -173,12 +174,18 @@ impl Device {
         tally
     }
 
-    /// Posts hits until there is an answer, and counts the verdicts.
-    fn bring(&self, body: &str, stop: &AtomicBool, tally: &mut Tally, on_accepted: &dyn Fn()) {
+    /// Posts hits until there is an answer, or all is over, and counts the verdicts.
+    fn bring(
+        &self,
+        body: &str,
+        is_over: impl Fn() -> bool,
+        tally: &mut Tally,
+        on_accepted: &dyn Fn(),
+    ) {
         let begun = Instant::now();
         let answer = loop {
             match self.post(body) {
-                Ok((429 | 503, _)) | Err(_) if !stop.load(Ordering::Relaxed) => {
+                Ok((429 | 503, _)) | Err(_) if !is_over() => {
                     std::thread::sleep(Duration::from_millis(200));
                 }
                 Ok((_, answer)) => break answer,
@@ -203,9 +210,9 @@ impl Device {
     fn read(&self, inbox: &Mutex<Inbox>) {
         loop {
             if let Ok(events) = self.events() {
-                inbox.lock().expect("no thread of a device panics").streams += 1;
+                lock(inbox).streams += 1;
                 for (name, data) in events {
-                    let mut inbox = inbox.lock().expect("no thread of a device panics");
+                    let mut inbox = lock(inbox);
                     match name.as_str() {
                         "work" => inbox.piece = Some(Arc::new(Piece::parse(&data))),
                         "you" => inbox.you = data,
@@ -220,11 +227,15 @@ impl Device {
             std::thread::sleep(Duration::from_secs(1));
             let gone = self.post(r#"{"piece":0}"#).map(|(status, _)| status);
             if matches!(gone, Err(_) | Ok(404 | 410)) {
-                inbox.lock().expect("no thread of a device panics").end = Some(Value::Null);
+                lock(inbox).end = Some(Value::Null);
                 return;
             }
         }
     }
+}
+
+fn lock(inbox: &Mutex<Inbox>) -> MutexGuard<'_, Inbox> {
+    inbox.lock().expect("no thread of a device panics")
 }
 
 impl Piece {
