@@ -148,7 +148,7 @@ fn a_class_waits_for_a_node_that_is_down_and_a_block_found_meanwhile_counts_when
     let before = node.spooled();
     node.kill();
     let down = wait_for(&class, "it is down", |state| state["node"] == false);
-    // What is found now waits on the disk, and counts for nobody.
+    // Blocks that are found now wait on the disk, and count for nobody.
     node.wait_for("a block on the disk", |node| {
         node.spooled().iter().any(|block| !before.contains(block))
     });

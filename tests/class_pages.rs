@@ -454,7 +454,7 @@ const OUTSIDE: &str = "(() => {
         const { left, right, top, bottom } = card.getBoundingClientRect();
         const is_out = box.left < left - 1 || box.right > right + 1
             || box.top < top - 1 || box.bottom > Math.min(bottom, innerHeight) + 1;
-        // What is cut off by a box around it does not stick out.
+        // Text that a box around it cuts off does not stick out.
         const is_cut = (inner => {
             for (let box = inner.parentElement; box !== card; box = box.parentElement) {
                 if (box === null) return false;

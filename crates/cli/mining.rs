@@ -68,7 +68,7 @@ pub(crate) enum Reason {
     Error,
 }
 
-/// Where it is decided whether a share of ours is a block.
+/// The judge of whether a share of ours is a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BlockJudge {
     /// By the target in its header.

@@ -62,7 +62,7 @@ impl Class {
         named
     }
 
-    /// Whom the teacher means: by `#` and the number, or by the name as it is shown.
+    /// The one that the teacher means: by `#` and the number, or by the name as it is shown.
     ///
     /// # Errors
     /// When nobody is meant, or several are.

@@ -11,14 +11,14 @@ use super::room::Desk;
 
 /// Bytes of a line; a longer one is none.
 const MOST: usize = 1024;
-/// What can be typed.
+/// The lines that can be typed.
 const HELP: &str = "type names, hide NAME, or rename NAME to NEW NAME, and Enter; a number that \
                     names shows, as #3, does instead of NAME; Ctrl-C ends the class";
 
-/// What a line asks for.
+/// A line, understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Order {
-    /// Who is there.
+    /// The list of all names.
     Names,
     /// Another name for somebody: none, for one who is to be called guest.
     Hide(String),
@@ -155,7 +155,7 @@ fn wait_for_keys() {
     let stdin = io::stdin();
     loop {
         let mut descriptors = [PollFd::new(&stdin, PollFlags::IN)];
-        // What fails here fails again when it is read.
+        // A failure here comes again with the read.
         let _ = poll(&mut descriptors, None);
         // A terminal that is not the one of our shell stops nobody.
         if tcgetpgrp(&stdin).map_or(true, |foreground| foreground == getpgrp()) {

@@ -166,7 +166,7 @@ async fn class(args: Args, choice: Choice, out: &mut Output) -> Result<(), Failu
     }
 }
 
-/// What is drawn and measured once.
+/// The random numbers and the hash rate, drawn and measured once.
 struct Lesson {
     code: String,
     /// By which the pool knows this machine's miner.

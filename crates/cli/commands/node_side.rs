@@ -49,7 +49,7 @@ pub(super) struct Judged {
     pub(super) reason: Option<String>,
 }
 
-/// What the pool may want to hear of its node, beside work.
+/// News of the node for the pool, beside work.
 #[derive(Debug)]
 pub(super) enum NodeNews {
     Judged(Judged),

@@ -66,7 +66,7 @@ pub(crate) enum State {
 /// The job in work.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct JobStatus {
-    /// What its server speaks.
+    /// The protocol of its server.
     pub(crate) protocol: &'static str,
     /// The pool's number of the channel, of Stratum V2.
     pub(crate) channel: Option<u32>,

@@ -104,7 +104,7 @@ pub struct LinkEvent {
     pub url: Arc<str>,
     /// The pool of the list that redirected us there, if that is another one.
     pub listed: Option<Arc<str>>,
-    /// What it speaks.
+    /// The protocol of the server.
     pub protocol: Protocol,
     /// The event itself.
     pub what: Happened,

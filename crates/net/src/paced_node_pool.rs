@@ -22,11 +22,11 @@ pub type NodeWord = (Hash256, Verdict, Option<String>);
 pub struct PacedNodePool {
     /// The pool.
     pub pool: PacedPool,
-    /// Where its work comes from.
+    /// The source of its work.
     pub templates: mpsc::UnboundedReceiver<PoolTemplate>,
-    /// Where its blocks go, raw.
+    /// The way of its blocks to the node, raw.
     pub blocks: mpsc::UnboundedSender<Vec<u8>>,
-    /// What becomes of them.
+    /// The node's verdicts on them.
     pub verdicts: mpsc::UnboundedReceiver<NodeWord>,
 }
 

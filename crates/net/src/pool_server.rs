@@ -448,7 +448,7 @@ impl<B: Backend> ServerHandle<B> {
         self.address
     }
 
-    /// Where it listens for Stratum V2.
+    /// The listener for Stratum V2.
     pub fn v2_address(&self) -> Option<SocketAddr> {
         self.v2_address
     }

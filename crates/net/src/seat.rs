@@ -308,7 +308,7 @@ impl Seat {
         self.client.handle_connected(now, &self.target);
         let mut progress = Progress::default();
         let ClientConfig { user, password, .. } = &self.account.client;
-        // What passes the wire of V2 is encrypted: its client tells the messages.
+        // The bytes on the wire of V2 are encrypted: its client tells the messages.
         let frames = self.frames.as_ref().filter(|_| self.target.v2.is_none());
         let tap = frames.map(|frames| frames.tap(&self.target, user, password));
         let mut wire = Wire::new(connection.transport).tapped(tap);

@@ -58,7 +58,7 @@ pub enum SpoolProblem {
         path: PathBuf,
         /// The thing that is there.
         what: String,
-        /// What to do.
+        /// The cure.
         cure: &'static str,
     },
     /// A file that looks like a block is none.
@@ -142,7 +142,7 @@ impl Spool {
         })
     }
 
-    /// What stands in the place of the directory, if that is none.
+    /// The thing in the place of the directory, if that is none.
     fn no_directory(&self) -> Option<String> {
         match fs::metadata(&self.directory) {
             Ok(there) if there.is_dir() => None,
@@ -266,7 +266,7 @@ fn no_file(path: &Path) -> Option<(String, &'static str)> {
     }
 }
 
-/// What it is, if no plain file.
+/// Its kind in words, if it is no plain file.
 fn kind(file: fs::FileType) -> Option<&'static str> {
     #[cfg(unix)]
     {
@@ -298,7 +298,7 @@ fn read_bounded(path: &Path) -> io::Result<String> {
     if content.len() as u64 > MAX_FILE {
         return Err(io::Error::other("a block has at most 8 MiB, and this file has more"));
     }
-    // What is no text is no hex.
+    // Bytes that are no text are no hex.
     Ok(String::from_utf8_lossy(&content).into_owned())
 }
 

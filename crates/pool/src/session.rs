@@ -69,7 +69,7 @@ pub(crate) struct Issued {
     pub(crate) terms: Terms,
 }
 
-/// What the shares of a job have to meet, as a difficulty and as a target.
+/// The measure of a job's shares, as a difficulty and as a target.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terms {
     pub(crate) difficulty: f64,

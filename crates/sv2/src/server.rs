@@ -124,7 +124,7 @@ pub enum Refusal {
     ExtendedChannel,
 }
 
-/// What a channel is given when it is opened.
+/// The extranonce and the target of a channel that is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
     /// The pool's part of the extranonce, which no other channel has.
@@ -155,7 +155,7 @@ pub struct Server {
     frames: u64,
 }
 
-/// What SetupConnection has settled.
+/// The terms of SetupConnection.
 #[derive(Debug, Clone, Copy)]
 struct Terms {
     /// No jobs for the group: the miner reads none.

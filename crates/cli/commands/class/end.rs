@@ -98,7 +98,7 @@ pub(super) fn say_welcome(facts: &Facts, page: SocketAddr, out: &mut Output) {
     }
 }
 
-/// Whose chain it is, and what that means for miners that judge by headers.
+/// The chain's owner, and the consequence for miners that judge by headers.
 pub(super) fn say_node(node: &str, is_listening: bool, out: &mut Output) {
     out.line(format!("the chain is that of    {node}  (a block counts when this node takes it)"));
     if is_listening {

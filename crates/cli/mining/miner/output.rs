@@ -79,7 +79,7 @@ pub(in crate::mining) struct Plan {
     pub(in crate::mining) gives_up: bool,
     /// Least time between two blocks at a node.
     pub(in crate::mining) block_interval: Duration,
-    /// Where it is decided whether a share is a block.
+    /// The judge of whether a share is a block.
     pub(in crate::mining) block_judge: BlockJudge,
     /// Shares that are sent in a second.
     pub(in crate::mining) share_rate: u32,

@@ -133,7 +133,7 @@ impl Post {
         let dialled = url.v2.is_some().then(|| dialled(url));
         self.miner.handle_connected(self.now(), dialled);
         self.forward();
-        // What passes the wire of V2 is encrypted: there the miner tells its messages.
+        // The bytes on the wire of V2 are encrypted: there the miner tells its messages.
         let tap = config.frames.as_ref().filter(|_| url.v2.is_none()).map(|frames| {
             let user = (config.user)(self.worker);
             frames.tap(url, &user, &config.account.client.password)

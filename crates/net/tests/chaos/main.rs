@@ -131,7 +131,7 @@ async fn play(mut rng: Rng) -> Outcome {
     let pool = server.stop().await.unwrap();
     drained.await.unwrap();
     let sum = |count: fn(&WorkerStats) -> u64| pool.pool().standings().values().map(count).sum();
-    // What the dead found is known to the pool alone.
+    // Shares of the dead are known to the pool alone.
     let mine = pool.pool().standings().iter().filter(|(label, _)| label.worker == "me");
     let accepted: u64 = mine.map(|(_, stats)| stats.accepted).sum();
     assert_eq!(accepted, outcome.accepted, "pool and miners count alike");

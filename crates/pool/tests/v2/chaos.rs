@@ -316,7 +316,7 @@ impl World {
         let Self { hall, miners, rng, .. } = self;
         let miner = &mut miners[number];
         let Some(id) = miner.id else { return };
-        // What is being said goes on the line first.
+        // Messages that wait go on the line first.
         while let Some(bytes) = miner.client.poll_transmit() {
             miner.up.0.push_back((hall.now, bytes));
         }

@@ -1,4 +1,4 @@
-//! What a stranger may send, and when its connection ends.
+//! The bounds on a stranger's messages, and the end of its connection.
 
 use mining_sv2 as mining;
 

@@ -1,4 +1,4 @@
-//! What a client is told before it connects.
+//! The settings of a client, and the facts about a connection.
 
 use midstate_chain::BIP320_MASK;
 use midstate_stratum::ExpectedPayout;
@@ -16,7 +16,7 @@ pub enum ChannelKind {
     Extended,
 }
 
-/// Who we are at the pool, and our wishes.
+/// Our name at the pool, and our wishes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClientConfig {
     /// The worker, usually `address.name`.
@@ -42,7 +42,7 @@ pub struct ClientConfig {
     pub single_submit: bool,
     /// The version bits we would roll.
     pub version_mask: u32,
-    /// Whom every job has to pay; `None` does not look.
+    /// The payment that every job has to make; `None` checks none.
     pub expect_payout: Option<ExpectedPayout>,
     /// The limits on the pool.
     pub limits: Limits,

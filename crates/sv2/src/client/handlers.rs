@@ -326,7 +326,7 @@ impl Client {
     }
 }
 
-/// What a message meant to a channel.
+/// The meaning of a message to a channel.
 enum Said {
     Job(Result<Option<Arc<Job>>, Unusable>),
     /// The difficulty, if it changed.

@@ -389,7 +389,7 @@ fn a_thousand_channels_are_opened_a_window_at_a_time_and_none_loses_a_share() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 30, ..ProptestConfig::default() })]
 
-    /// Whatever a pool says to any of several channels: no panic, and each share ends once.
+    /// No message of a pool to any of several channels makes it panic, and each share ends once.
     #[test]
     fn random_messages_to_several_channels_lose_and_double_no_share(
         says in vec((0x10_u8..0x26, 0_u32..6, vec(any::<u8>(), 0..80)), 0..40),

@@ -1,4 +1,4 @@
-//! What a miner does wrong on purpose: attempts beside the good shares, and how the pool answers.
+//! The faults of a miner on purpose: attempts beside the good shares, and the pool's answers.
 //!
 //! A share that goes wrong is used up by that. The exceptions: the one before a duplicate, which
 //! counts as any other; and a share that brings about a wrong time or version. For these the miner

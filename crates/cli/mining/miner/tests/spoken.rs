@@ -3,7 +3,7 @@
 use super::*;
 use crate::mining::event::BlockEvent;
 
-/// What a viewer is told of these happenings, `(second, server, what)`, until a second.
+/// The lines for a viewer of these happenings, `(second, server, what)`, until a second.
 fn spoken(happens: Vec<(u64, &str, Happened)>, until: u64) -> Vec<String> {
     let (mut world, mut speech, mut told) =
         (world(Goals::default()), Speech::default(), Vec::new());
