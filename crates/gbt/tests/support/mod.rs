@@ -72,6 +72,8 @@ pub(crate) struct Core {
     pub(crate) says_yes: Option<&'static str>,
     /// This one block is refused, whenever it comes.
     pub(crate) refused: Option<BlockHash>,
+    /// Its word for a block on its tip. Others it judges.
+    pub(crate) refuses_next: Option<&'static str>,
     /// Takes a block, but the answer is lost.
     pub(crate) mute_submit: bool,
     /// The result of every submission, which is forgotten.
@@ -124,6 +126,7 @@ impl Core {
             refuse_blocks: None,
             says_yes: None,
             refused: None,
+            refuses_next: None,
             mute_submit: false,
             submit_says: None,
             submit_fails: None,
@@ -378,7 +381,7 @@ impl Core {
             self.blocks.insert(hash, block);
             return Some("inconclusive");
         }
-        let verdict = self.judge(&block, true);
+        let verdict = self.refuses_next.or_else(|| self.judge(&block, true));
         if verdict.is_none() {
             self.blocks.insert(hash, block);
             self.best.push(hash);

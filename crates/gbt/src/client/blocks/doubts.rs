@@ -184,14 +184,13 @@ impl Blocks {
         let Some(parent) = self.find_mut(prev_hash) else { return Parent::Elsewhere };
         parent.reconsider(now, node);
         if !parent.is_had(node) {
-            return match (parent.comes_first(node), parent.deliveries[node].is_open()) {
+            let parent = match (parent.comes_first(node), parent.deliveries[node].is_open()) {
                 (true, _) => Parent::First,
-                (false, true) => {
-                    self.hurry_first(now, node, hash);
-                    Parent::Paused
-                }
+                (false, true) => Parent::Paused,
                 (false, false) => Parent::Elsewhere,
             };
+            self.hurry_first(now, node, hash);
+            return parent;
         }
         if !was_asked {
             parent.deliveries[node] = Delivery::Due { at: now, attempt: 0, ask: true };
@@ -200,8 +199,9 @@ impl Blocks {
         if was_asked { Parent::Elsewhere } else { Parent::First }
     }
 
-    /// A node may take a block now that it did not take for a while: a new block whose chain it
-    /// lacks is the occasion to try the first of that chain again.
+    /// A node may take a block now that it did not take for a while: each new block whose chain it
+    /// lacks is the occasion to try the first of that chain again, so that its pauses, which grow
+    /// to minutes, keep no standby behind.
     fn hurry_first(&mut self, now: Duration, node: usize, hash: Hash256) {
         let Some(block) = self.find(hash).filter(|block| block.is_new(node)) else { return };
         let first = self.first_missing(block, node).spooled.hash;
