@@ -142,6 +142,8 @@ struct Watched {
     latest: f64,
     /// Shares of devices in the last state.
     shown: u64,
+    /// The last state said that the class is over.
+    over: bool,
     /// Of a core, on average.
     cpu: f64,
     /// The most memory of each minute.
@@ -151,26 +153,30 @@ struct Watched {
 fn watch(door: &str, pid: u32, verdicts: &Verdicts) -> Result<Watched, Failure> {
     let (begun, mut last) = (Instant::now(), Instant::now());
     let mut watched = Watched::default();
-    for (_, state) in events(door, "/class/events")? {
-        let now = Instant::now();
-        // The first share that was not on the page until now.
-        let first = lock(verdicts).get(watched.shown as usize).copied();
-        if let Some(waited) = first.and_then(|verdict| now.checked_duration_since(verdict)) {
-            watched.latest = watched.latest.max(waited.as_secs_f64());
-        }
-        let rows = state["rows"].as_array().into_iter().flatten();
-        let devices = rows.filter(|row| row["kind"] == "device");
-        watched.shown = devices.filter_map(|row| row["shares"].as_u64()).sum();
-        watched.states += 1;
-        watched.longest = watched.longest.max((now - last).as_secs_f64());
-        last = now;
-        let minute = (begun.elapsed().as_secs() / 60) as usize;
-        if let Some(resident) = resident(pid) {
-            watched.minutes.resize(watched.minutes.len().max(minute + 1), 0);
-            watched.minutes[minute] = watched.minutes[minute].max(resident);
-        }
-        if let Some(used) = used(pid).filter(|_| begun.elapsed() > Duration::from_secs(1)) {
-            watched.cpu = used / begun.elapsed().as_secs_f64();
+    // A connection ends when it is ten minutes old, and a browser makes another.
+    while !watched.over {
+        for (_, state) in events(door, "/class/events")? {
+            let now = Instant::now();
+            // The first share that was not on the page until now.
+            let first = lock(verdicts).get(watched.shown as usize).copied();
+            if let Some(waited) = first.and_then(|verdict| now.checked_duration_since(verdict)) {
+                watched.latest = watched.latest.max(waited.as_secs_f64());
+            }
+            let rows = state["rows"].as_array().into_iter().flatten();
+            let devices = rows.filter(|row| row["kind"] == "device");
+            watched.shown = devices.filter_map(|row| row["shares"].as_u64()).sum();
+            watched.over = state["over"] == true;
+            watched.states += 1;
+            watched.longest = watched.longest.max((now - last).as_secs_f64());
+            last = now;
+            let minute = (begun.elapsed().as_secs() / 60) as usize;
+            if let Some(resident) = resident(pid) {
+                watched.minutes.resize(watched.minutes.len().max(minute + 1), 0);
+                watched.minutes[minute] = watched.minutes[minute].max(resident);
+            }
+            if let Some(used) = used(pid).filter(|_| begun.elapsed() > Duration::from_secs(1)) {
+                watched.cpu = used / begun.elapsed().as_secs_f64();
+            }
         }
     }
     // The last moments are no minute.
