@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
 use crate::port::Port;
-use crate::program::Running;
+use crate::program::{PATIENCE, Running};
 
 /// A pool on a port, and what it thinks of every share.
 pub(crate) struct Pool {
@@ -70,9 +70,10 @@ impl Pool {
 }
 
 /// Waits for so many accepted shares of this pool; every share on the way goes into the books.
-fn mine_on(miner: &mut Running, url: &str, shares: usize, books: &mut Vec<Value>) {
-    let mut accepted = 0;
+pub(crate) fn mine_on(miner: &mut Running, url: &str, shares: usize, books: &mut Vec<Value>) {
+    let (mut accepted, deadline) = (0, Instant::now() + PATIENCE);
     while accepted < shares {
+        assert!(Instant::now() < deadline, "{accepted} of {shares} shares at {url}");
         let share = miner.wait_for(|event| event["event"] == "share");
         accepted += usize::from(share["pool"] == url && share["verdict"] == "accepted");
         books.push(share);

@@ -22,8 +22,9 @@ use midstate_chain::{Bits, Hash256, Header, without_witness};
 use serde_json::Value;
 use template_distribution_sv2 as templates;
 
+use crate::failover::mine_on;
 use crate::port::Port;
-use crate::program::{Directory, PATIENCE, events, midstate};
+use crate::program::{Directory, PATIENCE, Running, SLOW_POOL, events, midstate};
 use crate::v2_pool::{PUBLIC, Pool, SECRET};
 
 /// Where `cargo xtask sv2-pool` puts it.
@@ -35,9 +36,11 @@ const BITS: u32 = 0x1d00_ffff;
 /// The pool and its provider of templates; both end when dropped.
 struct PoolSv2 {
     child: Child,
+    /// Its own while it is dead, too.
     port: Port,
     blocks: Arc<AtomicU32>,
-    _directory: Directory,
+    /// Where its configuration is.
+    directory: Directory,
 }
 
 fn find() -> Option<PathBuf> {
@@ -53,8 +56,6 @@ fn find() -> Option<PathBuf> {
 impl PoolSv2 {
     /// A pool that answers so many shares of a channel at once.
     fn start(name: &str, batch: u32, bits: u32) -> Self {
-        let program = find()
-            .expect("a pool_sv2 in $POOL_SV2_EXE or in the cache: cargo xtask sv2-pool builds one");
         let blocks = Arc::new(AtomicU32::new(0));
         let provider = provide(Arc::clone(&blocks), bits);
         let (port, directory) = (Port::hold(), Directory::new(name));
@@ -67,29 +68,53 @@ impl PoolSv2 {
              [template_provider_type.Sv2Tp]\naddress = \"{provider}\"\n",
             port.address()
         );
-        let file = directory.0.join("pool.toml");
-        std::fs::write(&file, configuration).unwrap();
-        let child = Command::new(program)
+        std::fs::write(directory.0.join("pool.toml"), configuration).unwrap();
+        let child = Self::spawn(&directory);
+        let pool = Self { child, port, blocks, directory };
+        pool.wait_until_up();
+        pool
+    }
+
+    fn spawn(directory: &Directory) -> Child {
+        let program = find()
+            .expect("a pool_sv2 in $POOL_SV2_EXE or in the cache: cargo xtask sv2-pool builds one");
+        Command::new(program)
             .arg("-c")
-            .arg(file)
+            .arg(directory.0.join("pool.toml"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .unwrap();
-        let pool = Self { child, port, blocks, _directory: directory };
+            .unwrap()
+    }
+
+    fn wait_until_up(&self) {
         let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect(pool.port.address()).is_err() {
+        while TcpStream::connect(self.port.address()).is_err() {
             assert!(Instant::now() < deadline, "the pool does not come up");
             std::thread::sleep(Duration::from_millis(50));
         }
-        pool
+    }
+
+    fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// On the same port, with the same key.
+    fn revive(&mut self) {
+        self.child = Self::spawn(&self.directory);
+        self.wait_until_up();
+    }
+
+    fn url(&self) -> String {
+        format!("stratum2+tcp://{}/{PUBLIC}", self.port.address())
     }
 
     /// Mines until so many shares are accepted; the events. By the rate that the pool is told, a
     /// channel has a share in a hundredth of the hashes of a second.
     fn mine(&self, shares: u32, rate: &str, more: &[&str]) -> Vec<Value> {
-        let url = format!("stratum2+tcp://{}/{PUBLIC}", self.port.address());
+        let url = self.url();
         let shares = shares.to_string();
         let flags = ["mine", "-o", &url, "-u", "rig", "--shares", &shares, "--json"];
         let speed = ["--threads", "1", "--nominal-hashrate", rate, "--time-limit", "150"];
@@ -290,4 +315,54 @@ fn blocks_that_are_found_at_the_real_pool_reach_its_provider_of_templates() {
     let shares = &events.last().unwrap()["shares"];
     assert!(shares["accepted"].as_u64() >= Some(3), "{shares}");
     assert!(pool.blocks.load(Ordering::Relaxed) >= 3);
+}
+
+#[test]
+#[ignore = "needs pool_sv2"]
+fn when_the_real_pool_is_killed_a_v1_pool_has_the_work_until_it_is_back() {
+    let mut pool = PoolSv2::start("sv2-pool-killed", 1, BITS);
+    let mut demo = Running::start(&SLOW_POOL);
+    let (first, second) = (pool.url(), format!("stratum+tcp://{}", demo.pool_address()));
+    let pools = ["mine", "-o", &first, "-o", &second, "-u", "rig", "--return-after", "1"];
+    let speed = ["--threads", "1", "--nominal-hashrate", "500k"];
+    let mut miner = Running::start(&[&pools[..], &speed].concat());
+    let mut shares = Vec::new();
+    mine_on(&mut miner, &first, 20, &mut shares);
+    pool.kill();
+    mine_on(&mut miner, &second, 5, &mut shares);
+    pool.revive();
+    mine_on(&mut miner, &first, 20, &mut shares);
+    miner.signal("INT");
+    let summary = loop {
+        let event =
+            miner.wait_for(|event| event["event"] == "share" || event["event"] == "summary");
+        if event["event"] == "summary" {
+            break event;
+        }
+        shares.push(event);
+    };
+    assert_eq!(miner.exit_code(), Some(0));
+
+    // None is lost, and none is told twice; what was under way to the dead pool has no answer.
+    let hashes: HashSet<_> = shares.iter().map(|share| share["hash"].as_str().unwrap()).collect();
+    assert_eq!(hashes.len(), shares.len());
+    let told = |verdict: &str| shares.iter().filter(|share| share["verdict"] == verdict).count();
+    let count = |what: &str| summary["shares"][what].as_u64().unwrap() as usize;
+    assert_eq!(count("found"), shares.len() + count("throttled"), "{summary}");
+    for verdict in ["accepted", "rejected", "stale", "unresolved"] {
+        assert_eq!(count(verdict), told(verdict), "{verdict}: {summary}");
+    }
+    // At the V1 pool each share is a block, and the next one comes too late at times.
+    for share in shares.iter().filter(|share| share["verdict"] == "rejected") {
+        assert!(share["protocol"] == "stratum1" && share["code"] == 21, "{share}");
+    }
+    // The V1 pool's books: each share that it accepted is one that we know of.
+    demo.signal("INT");
+    let worker = demo.wait_for(|event| event["event"] == "worker" && event["worker"] == "rig");
+    let at = |verdict| {
+        let it = |share: &&Value| share["protocol"] == "stratum1" && share["verdict"] == verdict;
+        shares.iter().filter(it).count() as u64
+    };
+    let known = at("accepted")..=at("accepted") + at("unresolved");
+    assert!(known.contains(&worker["accepted"].as_u64().unwrap()), "{worker} {summary}");
 }
