@@ -63,6 +63,8 @@ struct Connection {
     /// The pool may do with it what it likes: it is to be dropped.
     closing: bool,
     heard: Duration,
+    /// When the last answer to a share came.
+    answered: Duration,
     /// Since when a frame is unfinished.
     partial: Option<Duration>,
     /// Whether any channel was opened, and any job came.
@@ -169,6 +171,7 @@ impl Client {
                     channels: Channels::new(self.config.wanted()),
                     closing: false,
                     heard: now,
+                    answered: now,
                     partial: None,
                     was_open: false,
                     has_job: false,
@@ -240,7 +243,7 @@ impl Client {
             self.close(reason);
         }
         let mut open = self.connection.iter().flat_map(|connection| connection.channels.iter());
-        let silent = open.find_map(|open| open.shares.silence(now));
+        let silent = open.find_map(|open| open.shares.silence(now)).or_else(|| self.mute(now));
         drop(open);
         if let Some(reason) = silent {
             self.close(reason.into());
@@ -349,7 +352,8 @@ impl Client {
         let opening = channels.clone().filter_map(|of| of.deadline(&self.config.limits));
         let open = channels.flat_map(Channels::iter);
         let silence = open.filter_map(|open| open.shares.silence_deadline());
-        deadlines.chain(opening).chain(silence).chain(self.update_due()).min()
+        let mute = self.mute_deadline();
+        deadlines.chain(opening).chain(silence).chain(mute).chain(self.update_due()).min()
     }
 
     /// How far the present connection has come.
@@ -366,6 +370,31 @@ impl Client {
     pub fn pending(&self) -> usize {
         let open = self.connection.iter().flat_map(|connection| connection.channels.iter());
         open.map(|open| open.shares.pending()).sum()
+    }
+
+    /// Why to leave the pool: shares wait for their answers, and it says nothing any more, or
+    /// nothing about any of them. A pool that answers many at once has time for that.
+    fn mute(&self, now: Duration) -> Option<midstate_stratum::CloseReason> {
+        self.mute_deadline().filter(|&due| due <= now)?;
+        let age = now.saturating_sub(self.oldest_unanswered()?);
+        Some(midstate_stratum::CloseReason::Unanswered { count: self.pending(), age })
+    }
+
+    /// When [`mute`](Self::mute) has lasted too long.
+    fn mute_deadline(&self) -> Option<Duration> {
+        let connection = self.connection.as_ref().filter(|connection| !connection.closing)?;
+        let limits = &self.config.limits;
+        let oldest = self.oldest_unanswered()?;
+        let without = |since: Duration, limit| since.max(oldest) + limit;
+        let due =
+            without(connection.heard, limits.mute).min(without(connection.answered, limits.answer));
+        (self.pending() >= limits.common.unanswered).then_some(due)
+    }
+
+    /// When the oldest share that waits for an answer was sent, on whatever channel.
+    fn oldest_unanswered(&self) -> Option<Duration> {
+        let open = self.connection.iter().flat_map(|connection| connection.channels.iter());
+        open.filter_map(|open| open.shares.oldest()).min()
     }
 
     fn deadlines(&self) -> Vec<(Duration, CloseReason)> {

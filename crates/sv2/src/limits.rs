@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use midstate_limits::{LimitRow, row};
+use midstate_limits::{LimitRow, LimitValue, row};
 
 /// The limits on a V2 pool. All are inclusive.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +16,11 @@ pub struct Limits {
     pub malformed: usize,
     /// Without a byte from the pool. Longer than with V1: a V2 pool need not send its job again.
     pub silence: Duration,
+    /// The same while as many shares wait for their answers as with V1. A time and no number of
+    /// shares: a V2 pool may answer many at once.
+    pub mute: Duration,
+    /// Without an answer to any share, while other messages come, and as many shares wait.
+    pub answer: Duration,
     /// Between two times that we tell the pool another nominal hash rate.
     pub update: Duration,
     /// Shares without an answer that end a connection, if the oldest is as old as with V1. More
@@ -40,6 +45,8 @@ impl Default for Limits {
             future_jobs: 16,
             malformed: 8,
             silence: Duration::from_secs(2 * 60 * 60),
+            mute: Duration::from_secs(150),
+            answer: Duration::from_secs(20 * 60),
             update: Duration::from_secs(30),
             unanswered: 256,
             single: Duration::from_secs(10),
@@ -60,14 +67,18 @@ impl Limits {
             future_jobs,
             malformed,
             silence,
+            mute,
+            answer,
             update,
             unanswered,
             single,
             opening,
             reopen_first,
             reopen_cap,
-            common: _,
+            common,
         } = self;
+        let while_they_wait =
+            |limit: &Duration| format!("{}, with {} shares", limit.in_words(), common.unanswered);
         vec![
             row(
                 "frame from a pool",
@@ -77,6 +88,16 @@ impl Limits {
             row("jobs for blocks to come", future_jobs, "the oldest is forgotten"),
             row("malformed messages on a connection", malformed, "the last of them disconnects"),
             row("silence of a V2 pool", silence, "disconnect and back off"),
+            row(
+                "the same while shares wait for it",
+                while_they_wait(mute),
+                "disconnect and try the next pool",
+            ),
+            row(
+                "no answer to a share, but other messages",
+                while_they_wait(answer),
+                "disconnect and try the next pool",
+            ),
             row("time between two nominal hash rates", update, "the next one waits"),
             row(
                 "unanswered shares on a V2 channel",

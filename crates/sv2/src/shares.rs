@@ -189,18 +189,17 @@ impl Shares {
 
     /// Why to leave the pool: it answers nothing.
     pub(crate) fn silence(&self, now: Duration) -> Option<CloseReason> {
-        let (oldest, waiting) = self.oldest();
-        self.trust.silence(now, oldest, waiting, &self.limits)
+        self.trust.silence(now, self.oldest(), self.pending(), &self.limits)
     }
 
     /// When [`silence`](Self::silence) has lasted too long.
     pub(crate) fn silence_deadline(&self) -> Option<Duration> {
-        let (oldest, waiting) = self.oldest();
-        self.trust.deadline(oldest, waiting, &self.limits)
+        self.trust.deadline(self.oldest(), self.pending(), &self.limits)
     }
 
-    fn oldest(&self) -> (Option<Duration>, usize) {
-        (self.unanswered.values().next().map(|sent| sent.at), self.unanswered.len())
+    /// When the oldest share without an answer was sent.
+    pub(crate) fn oldest(&self) -> Option<Duration> {
+        self.unanswered.values().next().map(|sent| sent.at)
     }
 
     /// The channel is gone: no answer can come any more.

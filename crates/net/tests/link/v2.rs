@@ -1,6 +1,7 @@
 //! A pool of Stratum V2 in a link's list: the same rules as for one of V1.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -19,13 +20,19 @@ use crate::v2_pool::{CHANNEL, EASY, MAINNET, PUBLIC, Pool, Sent, find_share};
 /// `v2.example` speaks V2 while it is up; the others are pools of V1.
 pub(crate) struct Mixed {
     is_up: watch::Sender<bool>,
+    /// It takes shares, and answers none of them.
+    is_mute: Arc<AtomicBool>,
     others: Pools,
 }
 
 impl Mixed {
     /// `v2.example` alone.
     pub(crate) fn up() -> Self {
-        Self { is_up: watch::channel(true).0, others: Pools::default() }
+        Self::beside(Pools::default())
+    }
+
+    fn beside(others: Pools) -> Self {
+        Self { is_up: watch::channel(true).0, is_mute: Arc::default(), others }
     }
 }
 
@@ -40,9 +47,10 @@ impl Dial for Mixed {
                 return Err(DialError::Refused(url.to_string()));
             }
             let (ours, theirs) = tokio::io::duplex(64 * 1024);
+            let is_mute = Arc::clone(&self.is_mute);
             tokio::spawn(async move {
                 tokio::select! {
-                    _ = serve(theirs) => {}
+                    _ = serve(theirs, &is_mute) => {}
                     _ = is_up.changed() => {}
                 }
             });
@@ -54,8 +62,8 @@ impl Dial for Mixed {
 /// The pool closes this channel at its first share.
 const DOOMED: u32 = CHANNEL + 2;
 
-/// A good pool, until the miner hangs up.
-async fn serve(mut stream: DuplexStream) -> io::Result<()> {
+/// A good pool, unless it is mute, until the miner hangs up.
+async fn serve(mut stream: DuplexStream, is_mute: &AtomicBool) -> io::Result<()> {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as u32;
     let mut pool = Pool::new(Duration::from_secs(3600));
     let mut bytes = vec![0; 4096];
@@ -67,6 +75,10 @@ async fn serve(mut stream: DuplexStream) -> io::Result<()> {
         let (answer, messages) = pool.receive(&bytes[..count], unix);
         stream.write_all(&answer).await?;
         for message in messages {
+            let is_share = message.kind == mining::MESSAGE_TYPE_SUBMIT_SHARES_STANDARD;
+            if is_share && is_mute.load(Ordering::Relaxed) {
+                continue;
+            }
             stream.write_all(&reply(&mut pool, message)).await?;
         }
     }
@@ -141,8 +153,7 @@ pub(crate) fn v2_account(key: &str) -> Account {
 async fn a_v2_pool_takes_shares_and_a_v1_pool_stands_in_while_it_is_down() {
     let others = Pools::default();
     others.set("one.example", Mood::Good);
-    let (is_up, _) = watch::channel(true);
-    let mixed = Arc::new(Mixed { is_up, others });
+    let mixed = Arc::new(Mixed::beside(others));
     let accounts = vec![v2_account(PUBLIC), account("one.example:3333")];
     let mut running = Running::start_by(Arc::clone(&mixed) as Arc<dyn Dial>, accounts, None);
     running.until(|running| running.pool() == Some("2")).await;
@@ -167,8 +178,7 @@ async fn a_v2_pool_takes_shares_and_a_v1_pool_stands_in_while_it_is_down() {
 async fn a_v2_pool_that_cannot_prove_its_key_is_never_worked_for() {
     let others = Pools::default();
     others.set("one.example", Mood::Good);
-    let (is_up, _) = watch::channel(true);
-    let mixed = Arc::new(Mixed { is_up, others });
+    let mixed = Arc::new(Mixed::beside(others));
     let other_key = "9bXiEd8boQVhq7WddEcERUL5tyyJVFYdU8th3HfbNXK3Yw6GRXh";
     let accounts = vec![v2_account(other_key), account("one.example:3333")];
     let mut running = Running::start_by(Arc::clone(&mixed) as Arc<dyn Dial>, accounts, None);
@@ -179,8 +189,7 @@ async fn a_v2_pool_that_cannot_prove_its_key_is_never_worked_for() {
 
 #[tokio::test(start_paused = true)]
 async fn a_v2_pool_without_a_key_is_worked_for_with_a_warning() {
-    let (is_up, _) = watch::channel(true);
-    let mixed: Arc<dyn Dial> = Arc::new(Mixed { is_up, others: Pools::default() });
+    let mixed: Arc<dyn Dial> = Arc::new(Mixed::up());
     let mut running = Running::start_by(mixed, vec![v2_account("")], None);
     running.until(|running| running.pool() == Some("2")).await;
     assert_eq!(running.warnings.len(), 1, "{:?}", running.warnings);
@@ -188,9 +197,30 @@ async fn a_v2_pool_without_a_key_is_worked_for_with_a_warning() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn rule_3_a_v2_pool_that_says_nothing_any_more_loses_the_work_within_three_minutes() {
+    let others = Pools::default();
+    others.set("one.example", Mood::Good);
+    let mixed = Arc::new(Mixed::beside(others));
+    mixed.is_mute.store(true, Ordering::Relaxed);
+    let accounts = vec![v2_account(PUBLIC), account("one.example:3333")];
+    let mut running = Running::start_by(Arc::clone(&mixed) as Arc<dyn Dial>, accounts, None);
+    running.until(|running| running.pool() == Some("2")).await;
+    for nonce in 0..60 {
+        running.shares.send(find_share(running.job.as_ref().unwrap(), nonce)).unwrap();
+        running.pass(2).await;
+    }
+    assert_eq!(running.pool(), Some("2"));
+    running.until(|running| running.pool() == Some("one.example")).await;
+    assert!((150.0..180.0).contains(&running.seconds()), "{}", running.seconds());
+    let (_, reason) = &running.failovers[0];
+    let words = "left 60 shares unanswered, the oldest for 150 s";
+    assert!(reason.as_ref().unwrap().contains(words), "{reason:?}");
+    assert_eq!(running.count(Verdict::Unresolved), 60, "each has a verdict");
+}
+
+#[tokio::test(start_paused = true)]
 async fn frames_are_the_messages_of_both_sides_in_the_clear_and_in_their_order() {
-    let (is_up, _) = watch::channel(true);
-    let mixed: Arc<dyn Dial> = Arc::new(Mixed { is_up, others: Pools::default() });
+    let mixed: Arc<dyn Dial> = Arc::new(Mixed::up());
     let told = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&told);
     let frames = Frames::to(move |frame| sink.lock().unwrap().push(frame));
@@ -227,8 +257,7 @@ async fn frames_are_the_messages_of_both_sides_in_the_clear_and_in_their_order()
 async fn jobs_of_several_channels_stand_beside_each_other_and_move_together() {
     let others = Pools::default();
     others.set("one.example", Mood::Good);
-    let (is_up, _) = watch::channel(true);
-    let mixed = Arc::new(Mixed { is_up, others });
+    let mixed = Arc::new(Mixed::beside(others));
     let account_of_three =
         Account { v2: V2Wishes { channels: 3, ..V2Wishes::default() }, ..v2_account(PUBLIC) };
     let accounts = vec![account_of_three, account("one.example:3333")];

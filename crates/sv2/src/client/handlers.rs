@@ -280,6 +280,9 @@ impl Client {
         let ended = open.shares.accepted(now, last_written);
         open.past.is_proven |= !ended.is_empty();
         let accepted = ended.len() + attempts.len();
+        if accepted > 0 {
+            self.heard_of_shares(now);
+        }
         self.tell_outcomes(ended);
         let attempted = |sequence| Event::Attempted { sequence, answer: Ok(()) };
         self.events.extend(attempts.into_iter().map(attempted));
@@ -300,9 +303,17 @@ impl Client {
         }
         let refused = shares.refused(now, sequence, &code, channel, *newest_since);
         let Some((ended, distrust)) = refused else { return };
+        self.heard_of_shares(now);
         self.tell_outcomes([ended]);
         if let Some(reason) = distrust {
             self.close(reason.into());
+        }
+    }
+
+    /// The pool answered to a share.
+    fn heard_of_shares(&mut self, now: Duration) {
+        if let Some(connection) = &mut self.connection {
+            connection.answered = now;
         }
     }
 

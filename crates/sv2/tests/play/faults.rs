@@ -11,6 +11,8 @@ use proptest::prelude::*;
 
 use crate::pool::{CHANNEL, MAINNET, Pair, UNIX, dialled, find_share};
 
+const SECOND: Duration = Duration::from_secs(1);
+
 #[test]
 fn bytes_that_are_no_handshake_end_the_connection_with_a_question() {
     let mut pair = Pair::standard();
@@ -222,7 +224,7 @@ fn a_pool_that_answers_in_batches_has_time_and_a_mute_one_is_left() {
         pair.submit(find_share(&job, nth));
         pair.now += Duration::from_millis(20);
     }
-    pair.wait(600);
+    pair.wait(100);
     assert_eq!(pair.closed(), None, "255 wait, which may be a batch");
     pair.submit(find_share(&job, 255));
     pair.wait(1);
@@ -231,6 +233,76 @@ fn a_pool_that_answers_in_batches_has_time_and_a_mute_one_is_left() {
     pair.settle();
     assert_eq!(pair.verdicts().len(), 256);
     assert!(pair.verdicts().iter().all(|(verdict, _)| *verdict == Verdict::Unresolved));
+}
+
+/// A pool with so many shares sent at once, none of them answered.
+fn unanswered(shares: usize) -> Pair {
+    let mut pair = Pair::standard().open();
+    pair.standard_job(1, None);
+    pair.new_block(1, MAINNET);
+    let job = pair.job();
+    (0..shares).for_each(|nth| pair.submit(find_share(&job, nth)));
+    pair
+}
+
+#[test]
+fn rule_3_a_v2_pool_on_which_nothing_comes_any_more_is_left_within_three_minutes() {
+    for shares in [5, 40] {
+        let mut pair = unanswered(shares);
+        pair.wait(149);
+        assert_eq!(pair.closed(), None, "{shares} shares");
+        assert!(pair.client.poll_timeout().is_some_and(|due| due <= pair.now + SECOND));
+        pair.wait(1);
+        let words = format!("the pool left {shares} shares unanswered, the oldest for 150 s");
+        assert_eq!(pair.closed(), Some(words));
+    }
+    // Few shares are no proof, nor is the time before the first of them.
+    let mut pair = unanswered(4);
+    pair.wait(3000);
+    assert_eq!(pair.closed(), None);
+    let job = pair.job();
+    pair.submit(find_share(&job, 4));
+    pair.wait(0);
+    assert!(pair.closed().unwrap().contains("left 5 shares unanswered"), "{:?}", pair.closed());
+    let mut pair = unanswered(0);
+    pair.wait(3000);
+    let job = pair.job();
+    (0..5).for_each(|nth| pair.submit(find_share(&job, nth)));
+    pair.wait(149);
+    assert_eq!(pair.closed(), None);
+}
+
+#[test]
+fn rule_3_a_v2_pool_that_sends_jobs_and_answers_no_share_is_left_after_twenty_minutes() {
+    let mut pair = unanswered(5);
+    for job in 2..22 {
+        assert_eq!(pair.closed(), None, "before job {job}");
+        pair.wait(60);
+        pair.standard_job(job, Some(UNIX));
+    }
+    assert_eq!(pair.closed().unwrap(), "the pool left 5 shares unanswered, the oldest for 1200 s");
+}
+
+#[test]
+fn rule_3_a_v2_pool_that_answers_in_large_batches_is_never_left() {
+    let mut pair = unanswered(0);
+    // A share in ten seconds, a hundred with one answer, and a job a minute.
+    for second in 1..=3000_u32 {
+        pair.wait(1);
+        if second % 60 == 0 {
+            pair.standard_job(1 + second / 60, Some(UNIX));
+        }
+        if second % 10 == 0 {
+            let job = pair.job();
+            pair.submit(find_share(&job, (second / 10 % 6) as usize));
+        }
+        if second % 1000 == 0 {
+            pair.accept(second / 10, 100);
+        }
+        assert_eq!(pair.closed(), None, "after {second} s");
+    }
+    assert_eq!(pair.verdicts().len(), 300);
+    assert!(pair.verdicts().iter().all(|(verdict, _)| *verdict == Verdict::Accepted));
 }
 
 #[test]
