@@ -150,7 +150,7 @@ mod tests {
             ("http://me:hunter2@h:70000", WrongPart::Port),
             ("http://me:hunter2", WrongPart::Port),
             ("http://[::1]8332", WrongPart::Port),
-            ("http://[::1", WrongPart::Host),
+            ("http://[::1", WrongPart::Bracket),
             ("http://h:1?me:hunter2", WrongPart::Query),
             ("http://h:1#me:hunter2", WrongPart::Fragment),
         ] {

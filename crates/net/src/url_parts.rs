@@ -72,6 +72,21 @@ pub enum WrongPart {
     /// An IPv6 address without brackets.
     #[error("the host in the URL has several colons: write an IPv6 address in brackets, [::1]")]
     Brackets,
+    /// One bracket alone.
+    #[error(
+        "one of the brackets around the host in the URL is missing: write an IPv6 address as \
+         [::1], and the port behind it, as [::1]:3333"
+    )]
+    Bracket,
+    /// `host:3333:4444`.
+    #[error("the URL has more than one port behind its host")]
+    Ports,
+    /// `user:password:host:3333`.
+    #[error(
+        "the host in the URL has several colons: if a user name and a password stand before it, an \
+         @ ends them"
+    )]
+    NoAt,
     /// No port where one is needed.
     #[error("the URL has no port")]
     NoPort,
@@ -225,19 +240,34 @@ fn split_login(rest: &str) -> Result<(Option<&str>, &str), WrongPart> {
     Ok((Some(login), address))
 }
 
+/// The mistake in a host without brackets that has several colons.
+fn too_many_colons(authority: &str) -> WrongPart {
+    let is_v6 = |text: &str| cut(text, '%').0.parse::<std::net::Ipv6Addr>().is_ok();
+    let (before, behind) = authority.rsplit_once(':').unwrap_or((authority, ""));
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_v6(authority) || is_v6(before) && is_number(behind) {
+        return WrongPart::Brackets;
+    }
+    match authority.split(':').skip(1).all(is_number) {
+        true => WrongPart::Ports,
+        false => WrongPart::NoAt,
+    }
+}
+
 fn host_and_port(authority: &str) -> Result<(&str, Option<u16>), WrongPart> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(v6) => {
-            let (host, rest) = v6.split_once(']').ok_or(WrongPart::Host)?;
+            let (host, rest) = v6.split_once(']').ok_or(WrongPart::Bracket)?;
             check_v6(host)?;
             match rest {
                 "" => (host, None),
                 _ => (host, Some(rest.strip_prefix(':').ok_or(WrongPart::Port)?)),
             }
         }
+        None if authority.contains(']') => return Err(WrongPart::Bracket),
         None => {
             let (host, port) = match authority.split_once(':') {
-                Some((_, port)) if port.contains(':') => return Err(WrongPart::Brackets),
+                Some((_, port)) if port.contains(':') => return Err(too_many_colons(authority)),
                 Some((host, port)) => (host, Some(port)),
                 None => (authority, None),
             };
@@ -247,6 +277,7 @@ fn host_and_port(authority: &str) -> Result<(&str, Option<u16>), WrongPart> {
     };
     let port = match port {
         None => None,
+        Some(ports) if ports.contains(':') => return Err(WrongPart::Ports),
         // Digits only: `parse` takes `+1`, too.
         Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
             Some(port.parse().ok().filter(|&port| port != 0).ok_or(WrongPart::Port)?)
@@ -407,6 +438,21 @@ mod tests {
             ("[::ffff:127.0.0.256]:1", WrongPart::V6),
             ("[127.0.0.1]:1", WrongPart::V6),
             ("x://fe80::1:3333", WrongPart::Brackets),
+            ("2001:db8:0:0:0:0:0:1:3333", WrongPart::Brackets),
+            ("fe80::1%eth0", WrongPart::Brackets),
+            ("[::1:3333", WrongPart::Bracket),
+            ("x://[::1", WrongPart::Bracket),
+            ("x://::1]:3333", WrongPart::Bracket),
+            ("x://h]:3333", WrongPart::Bracket),
+            ("[h:3333", WrongPart::Bracket),
+            ("x://h:3333:4444", WrongPart::Ports),
+            ("127.0.0.1:3333:4444", WrongPart::Ports),
+            ("x://h::3333", WrongPart::Ports),
+            ("x://h:3333:", WrongPart::Ports),
+            ("x://[::1]:3333:4444", WrongPart::Ports),
+            ("x://me:hunter2:h:3333", WrongPart::NoAt),
+            ("me:hunter2:127.0.0.1:3333", WrongPart::NoAt),
+            ("a:b:c", WrongPart::NoAt),
         ] {
             assert_eq!(Parts::of(text).err(), Some(wrong), "{text}");
         }
