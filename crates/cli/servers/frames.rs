@@ -61,6 +61,9 @@ struct FrameEvent<'a> {
     time: f64,
     direction: &'static str,
     pool: &'a str,
+    /// The pool of the list, where that redirected us.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listed: Option<&'a str>,
     worker: &'a str,
     #[serde(flatten)]
     said: SaidEvent<'a>,
@@ -216,7 +219,7 @@ impl Writer {
 }
 
 impl<'a> FrameEvent<'a> {
-    fn of(Frame { time, pool, worker, direction, said }: &'a Frame) -> Self {
+    fn of(Frame { time, pool, listed, worker, direction, said }: &'a Frame) -> Self {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             time: since.as_micros() as f64 / 1e6,
@@ -225,6 +228,7 @@ impl<'a> FrameEvent<'a> {
                 Direction::Received => "received",
             },
             pool,
+            listed: listed.as_deref(),
             worker,
             said: match said {
                 Said::Line { text, is_cut } => SaidEvent::Line { line: text, cut: *is_cut },

@@ -13,6 +13,8 @@ use std::time::SystemTime;
 use midstate_stratum::{Secret, without_password};
 use midstate_sv2::TracedFrame;
 
+use crate::PoolUrl;
+
 /// A longer line is told in pieces of this many bytes.
 const LONGEST_PIECE: usize = 1024 * 1024;
 
@@ -24,6 +26,8 @@ pub struct Frame {
     pub time: SystemTime,
     /// The server at the other end.
     pub pool: Arc<str>,
+    /// The pool of the list, where that redirected us to this server.
+    pub listed: Option<Arc<str>>,
     /// The user that the connection belongs to.
     pub worker: Arc<str>,
     /// Which way it went.
@@ -56,6 +60,25 @@ pub enum Direction {
     Received,
 }
 
+/// The server of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Server<'a> {
+    pub(crate) target: &'a PoolUrl,
+    /// The pool of the list, which may have redirected us.
+    pub(crate) of: &'a PoolUrl,
+}
+
+impl<'a> Server<'a> {
+    /// One that is itself on the list.
+    pub(crate) fn listed_as(url: &'a PoolUrl) -> Self {
+        Self { target: url, of: url }
+    }
+
+    fn listed(self) -> Option<Arc<str>> {
+        (self.target != self.of).then(|| self.of.to_string().into())
+    }
+}
+
 /// Where frames go. Clones lead to the same place.
 #[derive(Clone)]
 pub struct Frames(Arc<dyn Fn(Frame) + Send + Sync>);
@@ -67,10 +90,11 @@ impl Frames {
     }
 
     /// Tells a message of Stratum V2.
-    pub(crate) fn tell(&self, pool: &dyn fmt::Display, user: &str, message: TracedFrame) {
+    pub(crate) fn tell(&self, server: Server<'_>, user: &str, message: TracedFrame) {
         (self.0)(Frame {
             time: SystemTime::now(),
-            pool: pool.to_string().into(),
+            pool: server.target.to_string().into(),
+            listed: server.listed(),
             worker: user.into(),
             direction: if message.is_sent { Direction::Sent } else { Direction::Received },
             said: Said::Message(message),
@@ -78,10 +102,11 @@ impl Frames {
     }
 
     /// Taps a connection of Stratum V1.
-    pub(crate) fn tap(&self, pool: &dyn fmt::Display, user: &str, password: &str) -> Tap {
+    pub(crate) fn tap(&self, server: Server<'_>, user: &str, password: &str) -> Tap {
         Tap {
             frames: self.clone(),
-            pool: pool.to_string().into(),
+            pool: server.target.to_string().into(),
+            listed: server.listed(),
             worker: user.into(),
             secret: Secret::new(password),
             sent: Vec::new(),
@@ -100,6 +125,7 @@ impl fmt::Debug for Frames {
 pub(crate) struct Tap {
     frames: Frames,
     pool: Arc<str>,
+    listed: Option<Arc<str>>,
     worker: Arc<str>,
     secret: Secret,
     /// Of lines whose end has not come, for each way.
@@ -137,6 +163,7 @@ impl Tap {
         (self.frames.0)(Frame {
             time: SystemTime::now(),
             pool: Arc::clone(&self.pool),
+            listed: self.listed.clone(),
             worker: Arc::clone(&self.worker),
             direction,
             said: Said::Line { text: self.secret.hide(&without_password(line)), is_cut },
@@ -163,7 +190,8 @@ mod tests {
         let told = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&told);
         let frames = Frames::to(move |frame| sink.lock().unwrap().push(frame));
-        let mut tap = frames.tap(&"stratum+tcp://pool.example:3333", "me", "hunter22");
+        let url = "stratum+tcp://pool.example:3333".parse().unwrap();
+        let mut tap = frames.tap(Server::listed_as(&url), "me", "hunter22");
         pieces.iter().for_each(|piece| tap.hear(direction, piece));
         drop(tap);
         let told = std::mem::take(&mut *told.lock().unwrap());

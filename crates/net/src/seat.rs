@@ -20,7 +20,7 @@ use crate::backoff::Backoff;
 use crate::dial::{Dial, DialError, Route, is_overheard};
 use crate::file::without_os_number;
 use crate::foreign::{self, Layer, Spoken};
-use crate::frames::Frames;
+use crate::frames::{Frames, Server};
 use crate::hash_rate::HashRate;
 use crate::protocol::{Client, News};
 use crate::tls_words::broken_by_tls;
@@ -310,7 +310,7 @@ impl Seat {
         let ClientConfig { user, password, .. } = &self.account.client;
         // The bytes on the wire of V2 are encrypted: its client tells the messages.
         let frames = self.frames.as_ref().filter(|_| self.target.v2.is_none());
-        let tap = frames.map(|frames| frames.tap(&self.target, user, password));
+        let tap = frames.map(|frames| frames.tap(self.server(), user, password));
         let mut wire = Wire::new(connection.transport).tapped(tap);
         let ending = self.session(&mut wire, &mut progress).await;
         let ending = self.explained(ending, &wire.first());
@@ -341,6 +341,10 @@ impl Seat {
             self.backoff.reset();
         }
         ending
+    }
+
+    fn server(&self) -> Server<'_> {
+        Server { target: &self.target, of: &self.account.url }
     }
 
     async fn set_target(&mut self, to: PoolUrl) {
@@ -509,7 +513,7 @@ impl Seat {
     async fn forward_events(&mut self, progress: &mut Progress) -> Option<Ending> {
         while let Some(message) = self.client.poll_trace() {
             if let Some(frames) = &self.frames {
-                frames.tell(&self.target, &self.account.client.user, message);
+                frames.tell(self.server(), &self.account.client.user, message);
             }
         }
         let mut ending = None;

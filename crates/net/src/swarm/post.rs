@@ -17,6 +17,7 @@ use crate::Account;
 use crate::backoff::Backoff;
 use crate::dial::is_private;
 use crate::foreign::{self, Layer};
+use crate::frames::Server;
 use crate::protocol::dialled;
 use crate::seat::in_words;
 use crate::wire::{Exchanged, Wire};
@@ -136,7 +137,7 @@ impl Post {
         // The bytes on the wire of V2 are encrypted: there the miner tells its messages.
         let tap = config.frames.as_ref().filter(|_| url.v2.is_none()).map(|frames| {
             let user = (config.user)(self.worker);
-            frames.tap(url, &user, &config.account.client.password)
+            frames.tap(Server::listed_as(url), &user, &config.account.client.password)
         });
         let mut wire = Wire::new(connection.transport).tapped(tap);
         let end = self.session(&mut wire, leave).await;
@@ -289,7 +290,8 @@ impl Post {
         while let Some(frames) = &config.frames
             && let Some(message) = self.miner.poll_trace()
         {
-            frames.tell(&config.account.url, &(config.user)(self.worker), message);
+            let server = Server::listed_as(&config.account.url);
+            frames.tell(server, &(config.user)(self.worker), message);
         }
         while let Some(event) = self.miner.poll_event() {
             match &event {

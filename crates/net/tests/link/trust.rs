@@ -6,11 +6,12 @@
 //! is told twice within ten seconds, and no failover is without a reason.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
-use midstate_net::LinkEnd;
+use midstate_net::{Dial, Frames, LinkEnd};
 use midstate_stratum::Verdict;
 
-use crate::pipes::{Mood, Pools, Refusal, Running};
+use crate::pipes::{Mood, Pools, Refusal, Running, account};
 
 /// How a pool is no use, and the seconds within which the other one must have the work while a
 /// share is found each second.
@@ -287,6 +288,29 @@ async fn after_a_redirect_every_event_names_the_server_that_we_are_connected_to(
         assert!(listed.as_ref().is_some_and(|listed| listed.contains(":3333")), "{listed:?}");
     }
     link.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn rule_6_after_a_redirect_frames_name_the_server_and_the_pool_of_the_list() {
+    let pools = Pools::default();
+    pools.set("one", Mood::Redirecting("", 4444));
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&told);
+    let frames = Frames::to(move |frame| sink.lock().unwrap().push((frame.pool, frame.listed)));
+    let dial = Arc::new(pools.clone()) as Arc<dyn Dial>;
+    let mut link = Running::start_tapped(dial, vec![account("one:3333")], None, Some(frames));
+    link.until_working_for("one").await;
+    link.find_share();
+    link.until(|link| link.job.is_none()).await;
+    link.until_working_for("one").await;
+    link.stop().await;
+    let told = told.lock().unwrap();
+    let (redirected, direct): (Vec<_>, Vec<_>) =
+        told.iter().partition(|(pool, _)| pool.contains(":4444"));
+    assert!(!direct.is_empty() && !redirected.is_empty(), "{told:?}");
+    assert!(direct.iter().all(|(_, listed)| listed.is_none()), "{direct:?}");
+    let is_listed = |listed: &Option<Arc<str>>| listed.as_deref() == Some("stratum+tcp://one:3333");
+    assert!(redirected.iter().all(|(_, listed)| is_listed(listed)), "{redirected:?}");
 }
 
 #[tokio::test(start_paused = true)]
