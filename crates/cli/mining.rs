@@ -18,6 +18,7 @@ pub(crate) mod notice;
 pub(crate) mod overdue;
 mod ration;
 mod reload;
+mod remarks;
 mod rig;
 mod run;
 mod stalls;

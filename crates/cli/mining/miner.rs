@@ -22,7 +22,8 @@ use super::connections::Connections;
 use super::crew::{Crew, SensorNews};
 use super::end::{End, LinkResult, Missed, MissedGoal};
 use super::event::{
-    Event, MinerEvent, RateEvent, RejectCount, RenamedEvent, RetargetEvent, Summary, ThrottledEvent,
+    Event, MinerEvent, RateEvent, RejectCount, RemarkEvent, RenamedEvent, RetargetEvent, Summary,
+    ThrottledEvent,
 };
 use super::flood::Flood;
 use super::intake::Intake;
@@ -30,6 +31,7 @@ use super::judged::Judged;
 use super::notice::{Notice, ReloadNotice};
 use super::overdue::Overdue;
 use super::reload::{List, Reload};
+use super::remarks::Remarks;
 use super::status::{HeaderStatus, JobStatus, State, Status};
 use super::works::{Work, Works};
 use super::{BlockJudge, Command, Goals, Reason, Rig, TICK};
@@ -82,6 +84,7 @@ pub(super) struct Miner {
     throttled: ThrottledEvent,
     throttled_told: Option<Duration>,
     flood: Flood,
+    remarks: Remarks,
     odds_told: bool,
     outputs: VecDeque<Output>,
 }
@@ -117,6 +120,7 @@ impl Miner {
             throttled: ThrottledEvent::default(),
             throttled_told: None,
             flood: Flood::new(share_rate),
+            remarks: Remarks::default(),
             odds_told: false,
             outputs: VecDeque::new(),
             plan,
@@ -359,6 +363,8 @@ impl Miner {
         if let Some(left_out) = self.flood.left_out(now, false) {
             self.tell_event(Event::LeftOut(left_out));
         }
+        let remarks = self.remarks.due(now);
+        self.tell_remarks(remarks);
         if now >= self.rate_told + RATE_EVERY {
             self.rate_told = now;
             let (rates, hashes) = (self.books.rates(), self.counts.hashes);
@@ -408,6 +414,8 @@ impl Miner {
         if let Some(left_out) = self.flood.left_out(now, true) {
             self.tell_event(Event::LeftOut(left_out));
         }
+        let remarks = self.remarks.rest();
+        self.tell_remarks(remarks);
         let status = self.status(now);
         let rejects = RejectCount::rows(&self.books.rejects);
         self.tell_event(Event::Summary(Summary::new(status, rejects, reason)));
@@ -525,7 +533,12 @@ impl Miner {
         self.outputs.push_back(Output::Tell(news));
     }
 
+    fn tell_remarks(&mut self, remarks: impl IntoIterator<Item = RemarkEvent>) {
+        remarks.into_iter().for_each(|remark| self.tell_event(Event::Remark(remark)));
+    }
+
     fn tell_event(&mut self, event: Event) {
+        self.remarks.drop_untrue(&event);
         self.tell(News::Event(Box::new(event)));
     }
 

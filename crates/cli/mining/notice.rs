@@ -8,8 +8,9 @@ use super::reload::ListError;
 /// See the [module](self) page.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Notice {
-    /// The cause of a refusal, as we guess it, and what to do.
-    Advice(&'static str),
+    /// The cause of a refusal by this server, as we guess it, and what to do. Its words may have to
+    /// wait until we work for another server.
+    Advice { server: Arc<str>, advice: &'static str },
     /// No server was reached so far, and nothing says when to give up. Told once.
     NothingReached { server: Arc<str> },
     /// A block takes so long at this rate, in hashes per second, that it will not come. Told once.

@@ -1,8 +1,8 @@
 //! Rations sentences, so that nobody is buried: advice, warnings, a connection that is lost again.
 //!
 //! The rule: one line per cause at once, then at most one in ten seconds with a count of those held
-//! back. It holds for sentences of ours as for those of pools. Answers to the user are no such
-//! sentences, and events for programs are never held back.
+//! back. It holds for sentences of ours as for those of pools, and for the events that are remarks.
+//! Answers to the user are no such sentences, and no other event for programs is held back.
 //!
 //! A line is true when it is printed: one that tells how things stand is not printed any more when
 //! they have changed while it had to wait ([`Ration::drop_those`]).
@@ -20,66 +20,103 @@ pub(super) const CAUSES: usize = 64;
 const HELD_BACK: &str = " more held back)";
 
 /// See the [module](self) page.
-#[derive(Debug, Default)]
-pub(crate) struct Ration {
-    causes: HashMap<String, Entry>,
+#[derive(Debug)]
+pub(crate) struct Ration<T> {
+    causes: HashMap<String, Entry<T>>,
+}
+
+/// A thing that is told in a sentence.
+pub(crate) trait Told {
+    /// The sentence.
+    fn sentence(&self) -> String;
+    /// The text at its end.
+    fn text_mut(&mut self) -> &mut String;
 }
 
 #[derive(Debug)]
-struct Entry {
+struct Entry<T> {
     at: Duration,
     held_back: u64,
     /// The newest of those that wait, while it is true.
-    waits: Option<String>,
+    waits: Option<T>,
 }
 
-impl Ration {
-    /// The line to print now, if any.
-    pub(crate) fn say(&mut self, now: Duration, text: &str) -> Option<String> {
-        let (text, more) = without_count(text);
-        let cause = cause(text);
+impl Told for String {
+    fn sentence(&self) -> String {
+        self.clone()
+    }
+
+    fn text_mut(&mut self) -> &mut String {
+        self
+    }
+}
+
+impl<T> Default for Ration<T> {
+    fn default() -> Self {
+        Self { causes: HashMap::new() }
+    }
+}
+
+impl<T: Told> Ration<T> {
+    /// The one to tell now, if any.
+    pub(crate) fn say(&mut self, now: Duration, mut told: T) -> Option<T> {
+        let more = take_count(told.text_mut());
+        let cause = cause(&told.sentence());
         // A cause that was quiet for so long needs no memory.
         self.causes.retain(|_, told| told.waits.is_some() || now < told.at.saturating_add(PACE));
         let is_full = self.causes.len() >= CAUSES && !self.causes.contains_key(&cause);
         let key = if is_full { String::new() } else { cause };
-        if let Some(told) = self.causes.get_mut(&key) {
-            told.held_back += 1 + more;
-            told.waits = Some(text.to_owned());
+        if let Some(entry) = self.causes.get_mut(&key) {
+            entry.held_back += 1 + more;
+            entry.waits = Some(told);
             return None;
         }
         self.causes.insert(key, Entry { at: now, held_back: 0, waits: None });
-        Some(with_count(text, more))
+        Some(counted(told, more))
     }
 
-    /// Lines that wait and are true no longer: none of them is printed.
-    pub(crate) fn drop_those(&mut self, is_over: impl Fn(&str) -> bool) {
-        for told in self.causes.values_mut() {
-            told.waits.take_if(|text| is_over(text));
+    /// Those that wait and are true no longer: none of them is told.
+    pub(crate) fn drop_those(&mut self, is_over: impl Fn(&T) -> bool) {
+        for entry in self.causes.values_mut() {
+            entry.waits.take_if(|told| is_over(told));
         }
     }
 
-    /// The lines that were held back and are due: the newest of each cause, with their count.
-    pub(crate) fn due(&mut self, now: Duration) -> Vec<String> {
-        let is_due = |told: &&mut Entry| now >= told.at.saturating_add(PACE);
-        let due = self.causes.values_mut().filter(is_due).filter_map(|told| {
-            let text = told.waits.take()?;
-            told.at = now;
-            Some(with_count(&text, std::mem::take(&mut told.held_back).saturating_sub(1)))
+    /// Those that were held back and are due: the newest of each cause, with their count.
+    pub(crate) fn due(&mut self, now: Duration) -> Vec<T> {
+        let is_due = |entry: &&mut Entry<T>| now >= entry.at.saturating_add(PACE);
+        let due = self.causes.values_mut().filter(is_due).filter_map(|entry| {
+            let told = entry.waits.take()?;
+            entry.at = now;
+            Some(counted(told, std::mem::take(&mut entry.held_back).saturating_sub(1)))
         });
         let mut due: Vec<_> = due.collect();
-        due.sort();
+        due.sort_by_cached_key(Told::sentence);
         due
+    }
+
+    /// All that were held back, due or not: nothing comes after them.
+    pub(crate) fn rest(&mut self) -> Vec<T> {
+        self.due(Duration::MAX)
     }
 }
 
-/// A sentence and how many like it were held back before it came here: the client of a pool counts
-/// those that it held back itself.
-fn without_count(text: &str) -> (&str, u64) {
+/// Takes off a text how many like it were held back before it came here: the client of a pool
+/// counts those that it held back itself.
+fn take_count(text: &mut String) -> u64 {
     let counted = || {
-        let (text, count) = text.strip_suffix(HELD_BACK)?.rsplit_once(" (")?;
-        Some((text, count.parse().ok()?))
+        let (plain, count) = text.strip_suffix(HELD_BACK)?.rsplit_once(" (")?;
+        Some((plain.len(), count.parse().ok()?))
     };
-    counted().unwrap_or((text, 0))
+    let (length, count) = counted().unwrap_or((text.len(), 0));
+    text.truncate(length);
+    count
+}
+
+fn counted<T: Told>(mut told: T, held_back: u64) -> T {
+    let text = told.text_mut();
+    *text = with_count(text, held_back);
+    told
 }
 
 pub(super) fn with_count(text: &str, held_back: u64) -> String {
@@ -110,33 +147,33 @@ mod tests {
 
     #[test]
     fn what_we_say_ourselves_is_rationed_like_what_pools_say() {
-        let mut ration = Ration::default();
+        let mut ration = Ration::<String>::default();
         let mut lines = 0;
         for tenth in 0..600 {
             let now = Duration::from_millis(100 * tenth);
             lines += ration.due(now).len();
-            lines += usize::from(ration.say(now, &format!("share {tenth} is bad")).is_some());
-            lines += usize::from(ration.say(now, "another cause").is_some());
+            lines += usize::from(ration.say(now, format!("share {tenth} is bad")).is_some());
+            lines += usize::from(ration.say(now, "another cause".to_owned()).is_some());
         }
         assert_eq!(lines, 12, "at 0, 10, .. 50 s, of each cause");
     }
 
     #[test]
     fn what_was_held_back_is_told_with_its_count() {
-        let mut ration = Ration::default();
+        let mut ration = Ration::<String>::default();
         let seconds = Duration::from_secs;
-        assert_eq!(ration.say(seconds(0), "a 1").as_deref(), Some("a 1"));
-        assert_eq!(ration.say(seconds(1), "a 22"), None);
-        assert_eq!(ration.say(seconds(2), "a 3"), None);
+        assert_eq!(ration.say(seconds(0), "a 1".to_owned()).as_deref(), Some("a 1"));
+        assert_eq!(ration.say(seconds(1), "a 22".to_owned()), None);
+        assert_eq!(ration.say(seconds(2), "a 3".to_owned()), None);
         assert!(ration.due(seconds(9)).is_empty());
         assert_eq!(ration.due(seconds(10)), ["a 3 (1 more held back)"]);
         assert!(ration.due(seconds(20)).is_empty());
-        assert_eq!(ration.say(seconds(21), "a 4").as_deref(), Some("a 4"));
+        assert_eq!(ration.say(seconds(21), "a 4".to_owned()).as_deref(), Some("a 4"));
     }
 
     #[test]
     fn rule_4_one_cause_has_one_count_and_its_newest_sentence_is_told() {
-        let mut ration = Ration::default();
+        let mut ration = Ration::<String>::default();
         let mut told = Vec::new();
         // A pool's job pays somebody else each 1.5 s; its client lets four through at once, then
         // one in ten seconds with a count of its own.
@@ -150,7 +187,7 @@ mod tests {
             (21.2, "job z14: pays nobody (5 more held back)"),
         ] {
             told.extend(ration.due(seconds(at)));
-            told.extend(ration.say(seconds(at), text));
+            told.extend(ration.say(seconds(at), text.to_owned()));
         }
         told.extend(ration.due(seconds(31.3)));
         assert_eq!(
@@ -173,9 +210,9 @@ mod tests {
 
     #[test]
     fn causes_without_end_fill_no_memory() {
-        let mut ration = Ration::default();
+        let mut ration = Ration::<String>::default();
         let words = |n: u32| char::from_u32(0x4e00 + n).unwrap().to_string();
-        let told = (0..10_000).filter(|&n| ration.say(Duration::ZERO, &words(n)).is_some()).count();
+        let told = (0..10_000).filter(|&n| ration.say(Duration::ZERO, words(n)).is_some()).count();
         assert_eq!((told, ration.causes.len()), (CAUSES + 1, CAUSES + 1));
     }
 }

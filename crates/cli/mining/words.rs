@@ -8,9 +8,8 @@ use midstate_economics::units::DAY;
 use midstate_net::LinkState;
 
 use super::event::{
-    BlockEvent, Effort, Event, JobEvent, LeftOutEvent, MinerEvent, MinerNews, PoolEvent,
-    RejectCount, RemarkEvent, RenamedEvent, RetargetEvent, ShareEvent, Summary, ThrottledEvent,
-    name,
+    BlockEvent, Effort, Event, LeftOutEvent, MinerEvent, MinerNews, PoolEvent, RejectCount,
+    RemarkEvent, RenamedEvent, RetargetEvent, ShareEvent, Summary, ThrottledEvent, name,
 };
 use super::notice::{Notice, ReloadNotice};
 use super::ration::Ration;
@@ -28,18 +27,17 @@ pub(crate) enum Sentence {
 }
 
 /// Puts events and notices into words. What peers can cause again and again is said at most once in
-/// ten seconds ([`Ration`]).
+/// ten seconds ([`Ration`]); remarks come at that pace already.
 #[derive(Debug, Default)]
 pub(crate) struct Speech {
     states: States,
-    texts: Ration,
+    texts: Ration<String>,
 }
 
 impl Speech {
     /// The sentence about `event`, if there is one and it is due.
     pub(crate) fn of(&mut self, event: &Event, status: &Status) -> Option<Sentence> {
         let now = up(status);
-        self.drop_untrue(event);
         match (event, of(event, status)) {
             (Event::Pool(pool), Some(Sentence::Note(note))) => {
                 self.states.say(now, &pool.url, pool.state, &note).map(Sentence::Note)
@@ -48,34 +46,7 @@ impl Speech {
                 self.states.pass_over(&pool.url);
                 None
             }
-            (Event::Remark(_), Some(Sentence::Note(note))) => {
-                self.texts.say(now, &note).map(Sentence::Note)
-            }
             (_, sentence) => sentence,
-        }
-    }
-
-    /// Warnings that had to wait and are true no longer. A warning about a node says how it stands:
-    /// that is over when the node is let in or lost, or gives the next job. One about a block is
-    /// over when that has its verdict. A warning about a pool tells what has happened there.
-    fn drop_untrue(&mut self, event: &Event) {
-        let of_server = |url: &str| format!("warning: {url}: ");
-        match event {
-            Event::Pool(PoolEvent { url, state, .. })
-                if is_node(url) && !matches!(state, LinkState::Connecting) =>
-            {
-                let begin = of_server(url);
-                self.texts.drop_those(|text| text.starts_with(&begin));
-            }
-            Event::Job(JobEvent { pool: url, .. }) if is_node(url) => {
-                let begin = of_server(url);
-                self.texts.drop_those(|text| text.starts_with(&begin));
-            }
-            Event::Block(BlockEvent { hash, .. }) => {
-                let is_about = |text: &str| text.starts_with("warning: ") && text.contains(hash);
-                self.texts.drop_those(is_about);
-            }
-            _ => {}
         }
     }
 
@@ -84,8 +55,8 @@ impl Speech {
     pub(crate) fn of_notice(&mut self, notice: &Notice, status: &Status) -> Option<Sentence> {
         let text = of_notice(notice);
         match notice {
-            Notice::Advice(_) | Notice::PoolFull { .. } => {
-                self.texts.say(up(status), &text).map(Sentence::Note)
+            Notice::Advice { .. } | Notice::PoolFull { .. } => {
+                self.texts.say(up(status), text).map(Sentence::Note)
             }
             _ => Some(Sentence::Note(text)),
         }
@@ -138,7 +109,7 @@ pub(crate) fn of_late(event: &Event) -> Option<Sentence> {
 /// A notice as a sentence.
 fn of_notice(notice: &Notice) -> String {
     match notice {
-        Notice::Advice(advice) => format!("  {advice}"),
+        Notice::Advice { server, advice } => format!("  {server}: {advice}"),
         Notice::NothingReached { server } => format!(
             "  --give-up SECS sets an end to the attempts; midstate doctor {server} looks closer"
         ),
@@ -386,7 +357,7 @@ fn rate(hashes_per_second: Option<f64>) -> String {
     units::rate(hashes_per_second.unwrap_or(0.0))
 }
 
-fn is_node(url: &str) -> bool {
+pub(super) fn is_node(url: &str) -> bool {
     url.starts_with("http")
 }
 

@@ -59,7 +59,7 @@ impl Miner {
                 let (hash, verdict) = (outcome.share.hash, outcome.verdict);
                 let correction = self.judged.pool_says(hash, verdict);
                 self.correct(&url, &hash, correction);
-                self.notice(advice.map(Notice::Advice));
+                self.notice(advice.map(|advice| Notice::Advice { server: url, advice }));
             }
             Happened::Revised { hash, height, was, verdict, reason } => {
                 self.revise(was, verdict);
@@ -68,7 +68,8 @@ impl Miner {
             }
             Happened::Remark(remark) => {
                 let event = RemarkEvent { pool: url.to_string(), remark, listed };
-                self.tell_event(Event::Remark(event));
+                let due = self.remarks.say(now, event);
+                self.tell_remarks(due);
             }
         }
         self.look_at_goals(now);

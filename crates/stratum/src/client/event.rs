@@ -90,6 +90,13 @@ impl Remark {
         Self::Warning { text: text.into() }
     }
 
+    /// Its text, whoever speaks.
+    pub fn text_mut(&mut self) -> &mut String {
+        match self {
+            Self::Message { text } | Self::Warning { text } => text,
+        }
+    }
+
     /// For people, who know the server by that name.
     pub fn sentence(&self, server: &str) -> String {
         match self {

@@ -14,7 +14,7 @@ fn spoken(happens: Vec<(u64, &str, Happened)>, until: u64) -> Vec<String> {
                 // A block of ours whose share is not played here.
                 Happened::Revised { hash, height, was, verdict, reason } => {
                     let block = BlockEvent::revised(url, &hash, height, [was, verdict], reason);
-                    world.events.push(Event::Block(block));
+                    world.tell(|miner, _| miner.tell_event(Event::Block(block)));
                 }
                 what => world.link_of(url, what),
             }
@@ -104,4 +104,66 @@ fn the_events_of_a_pool_of_stratum_v2_name_protocol_and_channel() {
         (&status["job"]["protocol"], &status["job"]["channel"]),
         (&"stratum2".into(), &seven)
     );
+}
+
+#[test]
+fn rule_4_remarks_have_one_ration_for_programs_and_for_people() {
+    let (one, two) = ("stratum+tcp://one:1", "stratum+tcp://two:1");
+    let (mut world, mut speech) = (world(Goals::default()), Speech::default());
+    let mut told = Vec::new();
+    for second in 0..25 {
+        world.link_of(one, Happened::warning(format!("job {second}: pays nobody")));
+        if second == 3 {
+            world.link_of(two, Happened::warning("job x3: pays nobody"));
+        }
+        world.pass(1);
+        let status = world.miner.status(world.now);
+        for event in world.events.drain(..).filter(|event| event.name() == "remark") {
+            let json = serde_json::to_value(&event).unwrap();
+            let (pool, text) = (json["pool"].as_str().unwrap(), json["text"].as_str().unwrap());
+            let sentence = Sentence::Note(format!("warning: {pool}: {text}"));
+            assert_eq!(speech.of(&event, &status), Some(sentence), "each event is a sentence");
+            told.push(format!("{pool} {text}"));
+        }
+    }
+    // The end brings the last one, and the counts are complete.
+    world.end_link(LinkEnd::Stopped);
+    let last = world.events.iter().filter(|event| event.name() == "remark");
+    told.extend(last.map(|event| {
+        let json = serde_json::to_value(event).unwrap();
+        format!("{} {}", json["pool"].as_str().unwrap(), json["text"].as_str().unwrap())
+    }));
+    let expected = [
+        format!("{one} job 0: pays nobody"),
+        format!("{two} job x3: pays nobody"),
+        format!("{one} job 9: pays nobody (8 more held back)"),
+        format!("{one} job 19: pays nobody (9 more held back)"),
+        format!("{one} job 24: pays nobody (4 more held back)"),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn rule_6_advice_that_had_to_wait_names_the_server_that_it_is_about() {
+    let (mut world, mut speech, mut told) = (world(Goals::default()), Speech::default(), vec![]);
+    let mut refuse = |world: &mut World, url: &str, id: &str| {
+        world.link_of(url, Happened::job(Arc::new(job(id))));
+        assert!(world.find());
+        let share = world.sent.pop_front().unwrap();
+        let outcome = ShareOutcome::new(share, Verdict::Rejected, Some("stale".to_owned()));
+        let advice = Some("the job was replaced");
+        world.link_of(url, Happened::Verdict(ShareOutcome { advice, ..outcome }));
+        let status = world.miner.status(world.now);
+        let notices = world.notices.drain(..);
+        let said = notices.filter_map(|notice| speech.of_notice(&notice, &status));
+        told.extend(said);
+        world.pass(1);
+    };
+    for (url, id) in [("one", "a"), ("one", "b"), ("two", "c")] {
+        refuse(&mut world, url, id);
+    }
+    world.pass(10);
+    told.extend(speech.due(&world.miner.status(world.now)));
+    let lines = ["one", "two", "one"].map(|server| format!("  {server}: the job was replaced"));
+    assert_eq!(told, lines.map(Sentence::Note));
 }
