@@ -28,6 +28,30 @@ const HARMLESS: [&str; 17] = [
     "long-poll",
 ];
 
+/// Each key with a value, as it is written.
+const EXAMPLES: [(&str, &str); 20] = [
+    ("user", "\"NAME\""),
+    ("pass", "\"PASSWORD\""),
+    ("pass-file", "\"FILE\""),
+    ("proxy", "\"socks5://HOST:PORT\""),
+    ("threads", "2"),
+    ("kernel", "\"NAME\""),
+    ("give-up", "600"),
+    ("return-after", "60"),
+    ("url", "\"stratum+tcp://HOST:PORT\""),
+    ("cert", "\"FILE\""),
+    ("tls-pin", "\"64 HEX DIGITS\""),
+    ("tls-insecure", "true"),
+    ("redirect", "\"owner\""),
+    ("no-redirect", "true"),
+    ("max-share-rate", "200"),
+    ("expect-payout", "\"ADDRESS\""),
+    ("payout-strict", "true"),
+    ("any-user", "true"),
+    ("suggest-difficulty", "1024"),
+    ("long-poll", "\"auto\""),
+];
+
 /// The mistake in a text, in words that hold no password.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -41,8 +65,10 @@ impl Mistake {
 }
 
 fn describe(error: &toml::de::Error, text: &str) -> String {
-    let suggestion = suggest(error, text).unwrap_or_default();
+    let suggestion = suggest(error, text).or_else(|| complete(error, text)).unwrap_or_default();
+    // Lines of the file are repeated with the ends that Windows gives them.
     let shown = error.to_string().replace(error.message(), &plain(error.message()));
+    let shown = shown.replace('\r', "");
     let line = error.span().and_then(|span| line_at(text, span.start));
     if line.is_some_and(is_harmless) {
         return format!("{}{suggestion}", shown.trim_end());
@@ -113,6 +139,25 @@ fn without_values(message: &str) -> String {
     }
 }
 
+/// For a line that has a key and no value that TOML can read: how the key is written. What stands
+/// there for a value is left out.
+fn complete(error: &toml::de::Error, text: &str) -> Option<String> {
+    let line = line_at(text, error.span()?.start)?.trim();
+    let end = line.find(|c: char| !c.is_ascii_alphanumeric() && c != '-').unwrap_or(line.len());
+    let (key, rest) = line.split_at(end);
+    let example = EXAMPLES.iter().find(|(known, _)| *known == key)?.1;
+    let rest = rest.trim_start();
+    let value = rest.strip_prefix('=').map(str::trim_start).filter(|value| !value.is_empty());
+    let is_written_so = value.is_some_and(|value| {
+        let in_quotes = |quote: char| value.starts_with(quote) && value.ends_with(quote);
+        match example.starts_with('"') {
+            true => value.len() > 1 && (in_quotes('"') || in_quotes('\'')),
+            false => !value.starts_with(['"', '\'']),
+        }
+    });
+    (!is_written_so).then(|| format!("\nwrite it as: {key} = {example}"))
+}
+
 /// For a key that nobody knows: the known one that looks most like it.
 fn suggest(error: &toml::de::Error, text: &str) -> Option<String> {
     // serde's sentence is "unknown field `x`, expected one of `a`, `b`": the candidates are those
@@ -161,6 +206,39 @@ mod tests {
             }
         }
         assert!(!error("xyzzy = 1").contains("did you mean"));
+    }
+
+    #[test]
+    fn rule_7_a_key_without_a_value_or_its_quotes_is_told_with_its_line_and_the_cure() {
+        for (text, line, cure) in [
+            ("pass=", "line 1, ", "pass = \"PASSWORD\""),
+            ("user = 'me'\npass = \nthreads = 2", "line 2, ", "pass = \"PASSWORD\""),
+            ("user = 'me'\npass", "line 2, ", "pass = \"PASSWORD\""),
+            ("pass hunter2", "line 1, ", "pass = \"PASSWORD\""),
+            ("pass: hunter2", "line 1, ", "pass = \"PASSWORD\""),
+            ("pass = hunter2", "line 1, ", "pass = \"PASSWORD\""),
+            ("pass = 1234", "line 1, ", "pass = \"PASSWORD\""),
+            ("pass = \"hunter2", "line 1, ", "pass = \"PASSWORD\""),
+            ("pass = 'hunter2\nuser = 'me'", "line 1, ", "pass = \"PASSWORD\""),
+            ("[[pool]]\nurl = a:1", "line 2, ", "url = \"stratum+tcp://HOST:PORT\""),
+            ("[[pool]]\nurl =", "line 2, ", "url = \"stratum+tcp://HOST:PORT\""),
+            ("user = me", "line 1, ", "user = \"NAME\""),
+            ("pass-file = ~/pw", "line 1, ", "pass-file = \"FILE\""),
+            ("threads = '2'", "line 1, ", "threads = 2"),
+            ("threads =", "line 1, ", "threads = 2"),
+            ("no-redirect", "line 1, ", "no-redirect = true"),
+            ("tls-insecure = 'yes'", "line 1, ", "tls-insecure = true"),
+        ] {
+            let error = error(text);
+            assert!(error.contains(line), "{text}: {error}");
+            assert!(error.ends_with(&format!("\nwrite it as: {cure}")), "{text}: {error}");
+            assert!(!error.contains("hunter2") && !error.contains("1234"), "{text}: {error}");
+        }
+        assert!(!error("user = 'me'\r\nthreads =\r\n").contains('\r'));
+        // A value that is written as it should be needs another cure.
+        for text in ["threads = 0", "redirect = 'all'", "pass = 'x'\npass = 'y'"] {
+            assert!(!error(text).contains("write it as"), "{text}: {}", error(text));
+        }
     }
 
     #[test]
