@@ -14,6 +14,8 @@ use crate::shell::exit::Failure;
 const BYTES: usize = 16;
 /// The shortest token that is taken: 128 bits, written in hex.
 const MIN_LENGTH: usize = 2 * BYTES;
+/// The longest one: browsers send it in a line of a request.
+const MAX_LENGTH: usize = 256;
 
 /// A secret of at least 128 bits, in characters that may stand in a URL and in a cookie.
 pub(super) struct Token(String);
@@ -32,6 +34,9 @@ impl Token {
     /// file.
     pub(super) fn read_or_make(file: &Path) -> Result<(Self, Origin), Failure> {
         let shown = file.display();
+        if let Some(what) = no_place(file) {
+            return Err(Failure::usage(format!("--web-token: {shown} is {what}")));
+        }
         if let Some(token) = Self::read(file)? {
             return Ok((token, Origin::Read));
         }
@@ -57,8 +62,8 @@ impl Token {
         match midstate_net::read_text_file(file) {
             Ok(text) => Self::parse(text.trim()).map(Some).ok_or_else(|| {
                 Failure::usage(format!(
-                    "{shown} holds no token: expected at least {MIN_LENGTH} letters, digits, \
-                     - or _ (128 bits in hex); remove the file and a token is made"
+                    "{shown} holds no token: expected from {MIN_LENGTH} to {MAX_LENGTH} letters, \
+                     digits, - or _ (128 bits in hex); remove the file and a token is made"
                 ))
             }),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -109,8 +114,25 @@ impl Token {
     /// A token in these words, if it is long enough and has safe characters only.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        (text.len() >= MIN_LENGTH && text.bytes().all(safe)).then(|| Self(text.to_owned()))
+        ((MIN_LENGTH..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(safe))
+            .then(|| Self(text.to_owned()))
     }
+}
+
+/// A place that holds no token, nor can one be made there, with the cure. A pipe that a shell has
+/// made for us, `<(..)`, has its writer; a named one may wait for a writer for ever.
+fn no_place(file: &Path) -> Option<String> {
+    let own = std::fs::symlink_metadata(file).ok()?.file_type();
+    #[cfg(unix)]
+    if std::os::unix::fs::FileTypeExt::is_fifo(&own) {
+        return Some("a named pipe, which keeps no token: name a plain file".to_owned());
+    }
+    let is_nowhere = || std::fs::metadata(file).is_err_and(|e| e.kind() == ErrorKind::NotFound);
+    (own.is_symlink() && is_nowhere()).then(|| {
+        let to = std::fs::read_link(file).unwrap_or_default();
+        let to = to.display();
+        format!("a symbolic link to {to}, which is not there: delete the link, or name that file")
+    })
 }
 
 #[cfg(test)]
@@ -124,6 +146,8 @@ mod tests {
         assert!(Token::parse(made.reveal()).is_some());
         assert!(!Token::random().unwrap().is(made.reveal()), "two are not alike");
         assert!(Token::parse(&"a".repeat(MIN_LENGTH - 1)).is_none(), "too short");
+        assert!(Token::parse(&"a".repeat(MAX_LENGTH)).is_some());
+        assert!(Token::parse(&"a".repeat(MAX_LENGTH + 1)).is_none(), "too long");
         for unsafe_character in ["&", " ", ";", "%", "é"] {
             assert!(Token::parse(&format!("{}{unsafe_character}", "a".repeat(40))).is_none());
         }
@@ -145,6 +169,27 @@ mod tests {
         assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 1, "nothing is left beside it");
         std::fs::remove_dir_all(&directory).unwrap();
         assert!(Token::read_or_make(&file).is_err(), "no directory, no token");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn rule_30_a_place_that_can_hold_no_token_is_told_as_what_it_is() {
+        let name = format!("midstate-token-place-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&directory).unwrap();
+        let link = directory.join("link");
+        std::os::unix::fs::symlink(directory.join("target"), &link).unwrap();
+        let pipe = directory.join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let error = |file: &Path| Token::read_or_make(file).err().unwrap().to_string();
+        let told = error(&link);
+        assert!(told.contains("a symbolic link to") && told.contains("target, which"), "{told}");
+        assert!(error(&pipe).contains("a named pipe"), "{}", error(&pipe));
+        assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 2, "nothing is made");
+        // A link to a token is as good as the token.
+        std::fs::write(directory.join("target"), "a".repeat(MIN_LENGTH)).unwrap();
+        assert!(Token::read_or_make(&link).is_ok_and(|(_, origin)| origin == Origin::Read));
+        std::fs::remove_dir_all(&directory).unwrap();
     }
 
     #[test]
