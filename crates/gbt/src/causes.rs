@@ -2,8 +2,9 @@
 //! `signet.cpp`, `rpc/mining.cpp`), as answers to `submitblock` and to a proposal, or inside the
 //! message of an error.
 //!
-//! Rule: a user reads no word of Core's without its cause and a cure. The word itself stays in
-//! front, for searches and for programs.
+//! Rule: a user reads no word of a node's without its cause and a cure. The word itself stays in
+//! front, for searches and for programs. Words of BIP22 that Core has not are known, too; any other
+//! word is told as one that is not known here.
 
 use crate::NOT_BEST;
 use crate::lateness::CONTRADICTION;
@@ -23,9 +24,13 @@ const TRANSACTION: &str = "a transaction of the template is not valid: a proxy c
 const INVALID: &str = "the node holds this block, or one before it, for invalid; its debug.log \
                        says why, and bitcoin-cli reconsiderblock HASH has it look once more";
 const SILENT: &str = "the node gives no reason; its debug.log may";
+const STALE: &str = "the server builds on another block by now, and takes this one no more";
+const NO_CORE: &str = "what answers is no Bitcoin Core, and takes no block whose coinbase is ours; \
+                       mine at Bitcoin Core itself";
+const UNKNOWN: &str = "midstate does not know this reason; the node's debug.log may say more";
 
 /// Core's words, the cause and the cure of each.
-const CAUSES: [(&str, &str); 48] = [
+const CAUSES: [(&str, &str); 40] = [
     (NO_PARENT, "it does not have the block before it"),
     (NOT_BEST, CONTRADICTION),
     // The header.
@@ -86,7 +91,6 @@ const CAUSES: [(&str, &str); 48] = [
     ("bad-blk-length", NO_ROOM),
     ("bad-blk-sigops", MIXED),
     // SegWit and signet.
-    ("bad-witness-merkle-match", MIXED),
     ("bad-witness-nonce-size", OURS),
     (
         "unexpected-witness",
@@ -103,25 +107,18 @@ const CAUSES: [(&str, &str); 48] = [
         "bad-txns-nonfinal",
         "one of its transactions may be mined later only; check the node's clock",
     ),
-    ("bad-txns-premature-spend-of-coinbase", TRANSACTION),
-    ("bad-txns-inputs-missingorspent", TRANSACTION),
-    ("bad-txns-inputs-duplicate", TRANSACTION),
-    ("bad-txns-inputvalues-outofrange", TRANSACTION),
-    ("bad-txns-in-belowout", TRANSACTION),
-    ("bad-txns-fee-outofrange", TRANSACTION),
-    ("bad-txns-accumulated-fee-outofrange", TRANSACTION),
-    ("bad-txns-vin-empty", TRANSACTION),
-    ("bad-txns-vout-empty", TRANSACTION),
-    ("bad-txns-vout-negative", TRANSACTION),
-    ("bad-txns-vout-toolarge", TRANSACTION),
-    ("bad-txns-txouttotal-toolarge", TRANSACTION),
-    ("bad-txns-oversize", TRANSACTION),
-    ("bad-txns-prevout-null", TRANSACTION),
-    ("bad-txns-BIP30", TRANSACTION),
     ("block-script-verify-flag-failed", TRANSACTION),
     // Of nodes before 29.0.
     ("mandatory-script-verify-flag-failed", TRANSACTION),
     ("non-mandatory-script-verify-flag", TRANSACTION),
+    // Of BIP22, for servers of other kinds.
+    ("stale-prevblk", STALE),
+    ("stale-work", STALE),
+    ("time-invalid", "its time is not one that the node allows; check both clocks"),
+    ("bad-cb-flag", NO_CORE),
+    ("bad-cb-prefix", NO_CORE),
+    ("unknown-user", NO_CORE),
+    ("unknown-work", NO_CORE),
     // Core without a word of its own.
     ("rejected", SILENT),
     ("valid?", SILENT),
@@ -130,14 +127,28 @@ const CAUSES: [(&str, &str); 48] = [
         "the node cannot read the block: it is a node of another coin, or the block was changed on \
          its way",
     ),
+    // Of nodes before 27.0.
+    ("Block does not start with a coinbase", OURS),
 ];
+
+/// Words that begin so, with a hyphen and more behind it, as far as they are not above.
+const FAMILIES: [(&str, &str); 2] = [("bad-txns", TRANSACTION), ("bad-witness", MIXED)];
 
 /// The cause of a node's word about a block, and the cure, where they are known. The word may have
 /// details behind it: `bad-version(0x00000001)`.
 pub fn cause(reason: &str) -> Option<&'static str> {
-    let word = reason.split([' ', '(', ',', ':']).next();
-    let is_it = |known| word == Some(known) || reason == known;
-    CAUSES.iter().find(|&&(known, _)| is_it(known)).map(|(_, cause)| *cause)
+    let word = reason.split([' ', '(', ',', ':']).next()?;
+    let is_it = |&&(known, _): &&(&str, &str)| word == known || reason == known;
+    let is_of = |&&(family, _): &&(&str, &str)| {
+        word.strip_prefix(family).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    };
+    let found = CAUSES.iter().find(is_it).or_else(|| FAMILIES.iter().find(is_of));
+    found.map(|(_, cause)| *cause)
+}
+
+/// The same for any reason with which a node refuses a block.
+pub fn likely_cause(reason: &str) -> &'static str {
+    cause(reason).unwrap_or(UNKNOWN)
 }
 
 /// The same for an error of the node, whose message may have the word in it: "CreateNewBlock:
@@ -147,12 +158,9 @@ pub(crate) fn cause_within(message: &str) -> Option<&'static str> {
     message.split(' ').filter(|word| word.contains('-')).find_map(cause)
 }
 
-/// The node's reason to refuse a block, with its cause and cure where they are known.
+/// The node's reason to refuse a block, with its cause and cure.
 pub fn refusal_in_words(reason: &str) -> String {
-    match cause(reason) {
-        Some(cause) => format!("{reason}: {cause}"),
-        None => reason.to_owned(),
-    }
+    format!("{reason}: {}", likely_cause(reason))
 }
 
 /// Whether time may lift a refusal.

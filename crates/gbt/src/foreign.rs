@@ -4,6 +4,7 @@
 //! Rule: a user reads the status, the content type and the first words of the body. The words of
 //! the JSON parser and the names of our types stay inside the program.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::rpc::{Answer, printable};
@@ -17,6 +18,8 @@ const NEVER_EMPTY: &str = "Bitcoin Core never answers so: look at the proxy or w
                            of the node, or at the port";
 const RECODED: &str = "Bitcoin Core sends none: look at the proxy or web server that changes its \
                        answers";
+/// Words of web servers (nginx) that want a certificate from their clients.
+const WANTS_CERTIFICATE: [&str; 2] = ["No required SSL certificate", "SSL certificate error"];
 /// Words of servers that were spoken to in plain text and speak TLS.
 const SAYS_TLS: [&str; 5] = [
     "to HTTPS port",
@@ -71,13 +74,19 @@ impl Foreign {
 
 fn what_came(answer: &Answer) -> (String, &'static str) {
     let Answer { status, headers, body } = answer;
+    let (text, coding) = as_utf_8(body);
     if let (300..=399, Some(location)) = (*status, &headers.location) {
         let what = format!("a redirect to {}", shown_location(location));
         return (what, "if the node answers there, give that address as its URL");
     }
-    if wants_tls(body) {
-        let what = format!("the complaint that it wants TLS: {}", first_words(body));
+    if says_one_of(&SAYS_TLS, &text) {
+        let what = format!("the complaint that it wants TLS: {}", first_words(&text));
         return (what, "write https:// in the node's URL");
+    }
+    if says_one_of(&WANTS_CERTIFICATE, &text) {
+        let what =
+            format!("the complaint that it wants a certificate from us: {}", first_words(&text));
+        return (what, "midstate has none: take a port that asks its clients for none");
     }
     if let Some(encoding) = encoding(headers, body) {
         return (
@@ -89,27 +98,30 @@ fn what_came(answer: &Answer) -> (String, &'static str) {
         Some(kind) if !kind.is_empty() => kind,
         _ => "no content type".to_owned(),
     };
-    if body.trim_ascii().is_empty() {
+    if text.trim_ascii().is_empty() {
         let cure = match status {
             200..=299 => NEVER_EMPTY,
             status => cure_for_status(*status),
         };
-        return (format!("an empty body ({kind})"), cure);
+        return (format!("an empty body{coding} ({kind})"), cure);
     }
-    if let Some(mark) = byte_order_mark(body) {
-        return (
-            format!("a body that begins with the byte order mark of {mark} ({kind})"),
-            RECODED,
-        );
-    }
-    let shape = shape(body);
-    let what = match std::str::from_utf8(body.get(..4 * MAX_SHOWN).unwrap_or(body)) {
+    let shape = shape(&text);
+    let what = match std::str::from_utf8(text.get(..4 * MAX_SHOWN).unwrap_or(&text)) {
         Err(error) if error.error_len().is_some() && error.valid_up_to() < 8 => {
             format!("{} bytes that are no text ({kind})", body.len())
         }
-        _ => format!("{shape} ({kind}): {}", first_words(body)),
+        // Behind a mark there may be an answer.
+        _ if !coding.is_empty() => {
+            let shape = shape.split(" that is no answer").next().unwrap_or_default();
+            format!("{shape}{coding} ({kind}): {}", first_words(&text))
+        }
+        _ => format!("{shape} ({kind}): {}", first_words(&text)),
     };
-    (what, cure_for_status(*status))
+    let cure = match cure_for_status(*status) {
+        OTHER_PORT if !coding.is_empty() && shape.contains("JSON") => RECODED,
+        cure => cure,
+    };
+    (what, cure)
 }
 
 fn cure_for_status(status: u16) -> &'static str {
@@ -128,17 +140,36 @@ fn cure_for_status(status: u16) -> &'static str {
     }
 }
 
-/// Whether a server says that its port speaks TLS: nginx, Apache and Go do so in plain text.
-fn wants_tls(body: &[u8]) -> bool {
-    let begin = String::from_utf8_lossy(body.get(..KEPT).unwrap_or(body));
-    SAYS_TLS.iter().any(|words| begin.contains(words))
+/// Whether a server complains in one of these ways: nginx, Apache and Go do so in plain text.
+fn says_one_of(complaints: &[&str], text: &[u8]) -> bool {
+    let begin = String::from_utf8_lossy(text.get(..KEPT).unwrap_or(text));
+    complaints.iter().any(|words| begin.contains(words))
 }
 
-/// The encoding that a byte order mark names. JSON has none (RFC 8259).
-fn byte_order_mark(body: &[u8]) -> Option<&'static str> {
-    let known: [(&[u8], &str); 3] =
-        [(b"\xef\xbb\xbf", "UTF-8"), (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16")];
-    known.iter().find(|(mark, _)| body.starts_with(mark)).map(|(_, name)| *name)
+/// A body in the encoding of JSON (RFC 8259: UTF-8, and no byte order mark), with the way in which
+/// it came if that is another one.
+fn as_utf_8(body: &[u8]) -> (Cow<'_, [u8]>, &'static str) {
+    const MARK: &[u8] = b"\xef\xbb\xbf";
+    if let Some(mut text) = body.strip_prefix(MARK) {
+        while let Some(rest) = text.strip_prefix(MARK) {
+            text = rest;
+        }
+        return (Cow::Borrowed(text), " behind the byte order mark of UTF-8");
+    }
+    let (text, read, how): (_, fn([u8; 2]) -> u16, _) = match body {
+        [0xff, 0xfe, text @ ..] => {
+            (text, u16::from_le_bytes, " behind the byte order mark of UTF-16")
+        }
+        [0xfe, 0xff, text @ ..] => {
+            (text, u16::from_be_bytes, " behind the byte order mark of UTF-16")
+        }
+        [0, 1..=127, 0, 1..=127, ..] => (body, u16::from_be_bytes, " in UTF-16"),
+        [1..=127, 0, 1..=127, 0, ..] => (body, u16::from_le_bytes, " in UTF-16"),
+        _ => return (Cow::Borrowed(body), ""),
+    };
+    let units = text.chunks_exact(2).map(|pair| read([pair[0], pair[1]]));
+    let letters = char::decode_utf16(units).map(|letter| letter.unwrap_or('\u{fffd}'));
+    (Cow::Owned(letters.collect::<String>().into_bytes()), how)
 }
 
 /// The name of a compression, by the header or by the first bytes.

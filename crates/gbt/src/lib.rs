@@ -21,7 +21,7 @@ mod template;
 mod work;
 
 pub use address::{Address, AddressError};
-pub use causes::{cause, refusal_in_words};
+pub use causes::{cause, likely_cause, refusal_in_words};
 pub use client::Client;
 pub use lateness::{Lateness, NOT_BEST};
 pub use recurring::Recurring;

@@ -169,7 +169,7 @@ pub enum RpcError {
     #[error("{0}")]
     Foreign(Foreign),
     /// The node answered with an error of its own.
-    #[error("the node says: {message} ({code}){}", cure(*.code, .message))]
+    #[error("the node says: {message} ({code}); {}", cure(*.code, .message))]
     Node {
         /// Core's number, see its `rpc/protocol.h`.
         code: i64,
@@ -208,12 +208,22 @@ pub(crate) mod code {
     pub(crate) const DESERIALIZATION: i64 = -22;
     /// The node starts.
     pub(crate) const IN_WARMUP: i64 = -28;
+    /// The node could not judge a block: its disk is full, or a file of it is damaged.
+    pub(crate) const VERIFY_ERROR: i64 = -25;
+    pub(crate) const DATABASE_ERROR: i64 = -20;
+    pub(crate) const OUT_OF_MEMORY: i64 = -7;
+    pub(crate) const INTERNAL_ERROR: i64 = -32603;
+    /// A parameter of another type.
+    pub(crate) const TYPE_ERROR: i64 = -3;
+    pub(crate) const PARSE_ERROR: i64 = -32700;
+    pub(crate) const INVALID_REQUEST: i64 = -32600;
+    pub(crate) const INVALID_PARAMS: i64 = -32602;
     /// Unknown method.
     pub(crate) const METHOD_NOT_FOUND: i64 = -32601;
 }
 
-fn cure(code: i64, message: &str) -> String {
-    let cure = match code {
+fn cure(code: i64, message: &str) -> &'static str {
+    match code {
         code::NOT_CONNECTED if message.contains("Shutting down") => "it is on its way out",
         code::NOT_CONNECTED => {
             "it gives no work without peers: check its network, or use -chain=regtest, which needs \
@@ -225,13 +235,24 @@ fn cure(code: i64, message: &str) -> String {
         }
         code::IN_WARMUP => "it is starting, and answers in a while",
         code::METHOD_NOT_FOUND => "is this a Bitcoin Core node?",
+        code::TYPE_ERROR | code::PARSE_ERROR | code::INVALID_REQUEST | code::INVALID_PARAMS => {
+            "it does not understand our call: is this a Bitcoin Core node, with nothing in between \
+             that changes calls?"
+        }
         // Of a template that the node makes: it would refuse the block itself.
         _ if message.contains("time-too-new") => {
             "the chain's tip is too far ahead of the node's clock; check both clocks"
         }
-        _ => causes::cause_within(message).unwrap_or_default(),
-    };
-    if cure.is_empty() { String::new() } else { format!("; {cure}") }
+        _ => causes::cause_within(message).unwrap_or(match code {
+            code::VERIFY_ERROR
+            | code::DATABASE_ERROR
+            | code::OUT_OF_MEMORY
+            | code::INTERNAL_ERROR => {
+                "the node has a trouble of its own, as a full disk; its debug.log says more"
+            }
+            _ => "its debug.log may say more",
+        }),
+    }
 }
 
 impl Answer {

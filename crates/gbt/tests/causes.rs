@@ -3,7 +3,7 @@
 mod support;
 
 use midstate_gbt::rpc::{Answer, RpcError};
-use midstate_gbt::{cause, refusal_in_words};
+use midstate_gbt::{cause, likely_cause, refusal_in_words};
 use serde_json::Value;
 use support::{Core, World};
 
@@ -22,6 +22,9 @@ const WORDS: &str = "
     bad-txns-txouttotal-toolarge bad-txns-vin-empty bad-txns-vout-empty bad-txns-vout-negative
     bad-txns-vout-toolarge rejected valid? block-script-verify-flag-failed
     mandatory-script-verify-flag-failed
+    bad-txns-inputs-spent bad-txns-fee-negative bad-txns bad-txns-missinginput
+    bad-witness-merkle-size stale-prevblk stale-work bad-cb-flag bad-cb-prefix time-invalid
+    unknown-user unknown-work
 ";
 
 #[test]
@@ -33,10 +36,15 @@ fn rule_25_each_word_of_the_node_about_a_block_has_a_cause_and_a_cure() {
     }
     let script = "block-script-verify-flag-failed (Operation not valid with the stack size)";
     assert!(refusal_in_words(script).starts_with(&format!("{script}: a transaction of")));
-    assert!(cause("Block decode failed").is_some());
-    // Words of other programs stand for themselves.
-    for word in ["", "no thanks", "the bad-cb-height", "bad-cb-heights"] {
-        assert_eq!(refusal_in_words(word), word);
+    for words in ["Block decode failed", "Block does not start with a coinbase"] {
+        assert!(cause(words).is_some(), "{words}");
+    }
+    // Words of other programs are told as such.
+    for word in ["no thanks", "the bad-cb-height", "bad-cb-heights", "bad-txnsx", "bad-headers-pow"]
+    {
+        assert_eq!(cause(word), None, "{word}");
+        assert!(likely_cause(word).contains("does not know this reason"), "{word}");
+        assert_eq!(refusal_in_words(word), format!("{word}: {}", likely_cause(word)));
     }
 }
 
@@ -50,15 +58,41 @@ fn rule_25_a_word_about_a_block_in_an_error_of_the_node_has_its_cause_too() {
         ),
         ("CreateNewBlock: bad-blk-weight", "-blockreservedweight=8000"),
         ("CreateNewBlock: TestBlockValidity failed: time-too-new", "check both clocks"),
-        ("Out of memory", "(-1)"),
-        ("rejected", "(-1)"),
+        ("rejected", "its debug.log may say more"),
     ] {
         let body = format!(r#"{{"error":{{"code":-1,"message":"{message}"}},"id":1}}"#);
         let answer = Answer { status: 500, body: body.into_bytes(), ..Answer::default() };
         let error: Result<Value, RpcError> = answer.result();
         let words = error.unwrap_err().to_string();
         assert!(words.contains(cure), "{words}");
-        assert_eq!(words.contains(';'), !cure.starts_with('('), "{words}");
+    }
+}
+
+#[test]
+fn rule_25_each_error_of_a_node_has_a_cure_by_its_number() {
+    for (code, cure) in [
+        (-1, "its debug.log may say more"),
+        (-2, "its debug.log may say more"),
+        (-3, "does not understand our call"),
+        (-7, "a trouble of its own"),
+        (-9, "check its network"),
+        (-10, "still downloading"),
+        (-20, "a trouble of its own"),
+        (-25, "a trouble of its own"),
+        (-28, "it is starting"),
+        (-32600, "does not understand our call"),
+        (-32601, "is this a Bitcoin Core node?"),
+        (-32602, "does not understand our call"),
+        (-32603, "a trouble of its own"),
+        (-32700, "does not understand our call"),
+        (12345, "its debug.log may say more"),
+    ] {
+        let body = format!(r#"{{"error":{{"code":{code},"message":"Oops"}},"id":1}}"#);
+        let answer = Answer { status: 500, body: body.into_bytes(), ..Answer::default() };
+        let error: Result<Value, RpcError> = answer.result();
+        let words = error.unwrap_err().to_string();
+        assert!(words.starts_with(&format!("the node says: Oops ({code}); ")), "{words}");
+        assert!(words.contains(cure), "{words}");
     }
 }
 

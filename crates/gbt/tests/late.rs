@@ -97,7 +97,7 @@ fn rule_25_a_refusal_that_comes_late_ends_the_work() {
     world.client.handle_answer(world.now, id, Ok(answer));
     world.settle();
     assert_eq!(world.job, None);
-    assert_eq!(warnings(&world, "bad-txns; not mining it"), 1);
+    assert_eq!(warnings(&world, "bad-txns: a transaction of the template"), 1);
     // The same template again: nothing of it is hashed before the node says yes.
     world.pass(25);
     assert_eq!(world.job, None);

@@ -250,7 +250,7 @@ fn rule_25_a_refused_template_ends_the_work_on_its_tip_only_if_the_tip_is_new() 
     world.cores[0].transaction(0);
     world.pass(21);
     assert_eq!(world.job, Some(job), "what it took before is as good as ever");
-    assert_eq!(warnings(&world, "bad-txns; not mining it"), 1);
+    assert_eq!(warnings(&world, "bad-txns: a transaction of the template is not valid"), 1);
     let proposals = world.asked_at(0, "proposal", 0);
     assert_eq!(proposals, [0, 5, 10, 15, 20], "asked again at its pace");
     world.cores[0].foreign_block();

@@ -70,6 +70,8 @@ fn rule_2_a_node_that_does_not_take_a_block_which_another_has_is_told_of_once_an
         assert!(reason.contains(words), "{said:?}: {reason}");
         assert_eq!(warnings(&world, "does not take our block"), 1, "{said:?}");
         assert_eq!(warnings(&world, "it counts as a node that fails"), 1, "{said:?}");
+        // Rule 27: nor is it said before that its work is mined.
+        assert_eq!(warnings(&world, "mining that work"), 0, "{said:?}: {:?}", world.warnings());
         // The second one gives work to which blocks are found, each of which it takes.
         let height = world.cores[1].height();
         let found = mine_on(&mut world, 90);

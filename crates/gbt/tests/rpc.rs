@@ -191,7 +191,23 @@ fn odd_answers() -> Vec<(Answer, Vec<&'static str>)> {
         (json(r#"{"result":{"blocks":1}}"#), vec!["chain (text)"]),
         (json(r#"{"result":{"chain":"main","blocks":-1}}"#), vec!["-1", "blocks (a number)"]),
         (json("\u{feff}{}"), vec!["byte order mark of UTF-8", "look at the proxy"]),
-        (typed(200, "application/json", b"\xff\xfe{\0}\0"), vec!["byte order mark of UTF-16"]),
+        (
+            typed(200, "application/json", b"\xff\xfe{\0}\0"),
+            vec!["byte order mark of UTF-16", "\"{}\""],
+        ),
+        (
+            typed(200, "application/json", b"\0{\0\"\0a\0\"\0:\x001\0}"),
+            vec!["a JSON object in UTF-16", "{\"a\":1}", "look at the proxy"],
+        ),
+        (typed(200, "text/plain", b"N\0o\0\x1b\0!\0"), vec!["in UTF-16", "\"No!\""]),
+        (
+            typed(200, "text/html", "\u{feff}\u{feff}<!DOCTYPE html><title>Log in".as_bytes()),
+            vec!["a web page behind the byte order mark of UTF-8", "<!DOCTYPE html><title>Log in"],
+        ),
+        (typed(200, "text/plain", b"\xef\xbb\xbf"), vec!["an empty body behind the byte order"]),
+        (typed(400, "text/html", b"<title>400 No required SSL certificate was sent</title>"), {
+            vec!["400", "wants a certificate from us", "No required SSL", "midstate has none"]
+        }),
         (typed(400, "text/plain", b"Client sent an HTTP request to an HTTPS server.\n"), {
             vec!["400", "wants TLS", "Client sent an HTTP request", "write https://"]
         }),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use midstate_chain::{Hash256, Verdict};
 use midstate_gbt::client::{NodeEvent, NodeNews};
 use serde_json::json;
-use support::{Core, Said, Trouble, World};
+use support::{Core, Said, Trouble, World, result};
 
 /// The last verdict on a block, with its reason.
 fn standing(world: &World, hash: Hash256) -> Option<(Verdict, Option<String>)> {
@@ -328,5 +328,47 @@ fn rule_21_a_word_that_core_does_not_have_is_a_refusal_if_the_node_does_not_have
         let (verdict, reason) = standing(&world, hash).unwrap();
         assert_eq!((verdict, reason.as_deref()), (Verdict::Rejected, Some(word)));
         assert!(!world.spool.contains_key(&hash.to_string()));
+    }
+}
+
+#[test]
+fn rule_21_a_node_that_answers_to_a_block_with_an_error_is_not_said_to_lack_the_answer() {
+    for (code, words) in [(-28, "Verifying blocks…"), (-9, "Shutting down")] {
+        let mut world = World::new(vec![Core::new()]);
+        world.settle();
+        world.cores[0].say(&Said::Error(code, words));
+        world.mine();
+        let told = world.warnings();
+        let [told] = &told[..] else { panic!("{told:?}") };
+        assert!(told.contains("the node did not take block"), "{told}");
+        assert!(told.contains(&format!("the node says: {words} ({code})")), "{told}");
+        assert!(!told.contains("has not reached"), "{told}");
+    }
+}
+
+#[test]
+fn rule_27_the_first_verdict_waits_for_the_node_that_is_answering() {
+    for takes in [true, false] {
+        let mut world = World::new(vec![Core::new(), Core::new()]);
+        world.settle();
+        // The first node says that it has the block, and has it not; the second one thinks.
+        world.cores[0].submit_says = Some(json!("duplicate"));
+        world.cores[1].hangs_at = vec!["submitblock"];
+        world.mine();
+        assert!(world.cores[0].seen("getblockheader") > 0);
+        assert_eq!(world.verdicts(), [], "{:?}", world.events);
+        match takes {
+            true => {
+                let [(call, _)] = world.hanging[..] else { panic!("{:?}", world.hanging) };
+                world.hanging.clear();
+                world.client.handle_answer(world.now, call, Ok(result(&json!(null))));
+                world.settle();
+                assert_eq!(world.verdicts(), [Verdict::Accepted]);
+            }
+            false => {
+                world.pass(40);
+                assert_eq!(world.verdicts(), [Verdict::Unresolved]);
+            }
+        }
     }
 }

@@ -2,20 +2,24 @@
 //! same for both. Used by [`RpcClient`](crate::RpcClient) alone.
 
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use hyper::Uri;
+use hyper::http::Extensions;
+use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OnceCell;
-use tokio_rustls::rustls::ClientConfig;
 use tower_service::Service;
 
 use crate::dial::{Dialler, Transport};
 use crate::foreign::{self, FirstBytes, Layer, Overheard};
+use crate::tls_stream::TlsSettings;
 use crate::{DialError, NodeUrl, Route};
 
 /// Opens connections to one node.
@@ -28,7 +32,7 @@ struct Way {
     dialler: Dialler,
     /// Made at the first connection and kept: reading the system's authorities takes longer than a
     /// solved block should wait, and the next handshake resumes the session.
-    tls: OnceCell<Arc<ClientConfig>>,
+    tls: OnceCell<TlsSettings>,
     /// Connections asked for so far.
     opened: AtomicUsize,
     /// Called for each connection before anything goes over it.
@@ -106,7 +110,7 @@ impl Connector {
 }
 
 impl Service<Uri> for Connector {
-    type Response = TokioIo<Box<dyn Transport>>;
+    type Response = TokioIo<Exchange>;
     type Error = ConnectError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, ConnectError>> + Send>>;
 
@@ -122,7 +126,8 @@ impl Service<Uri> for Connector {
             match way.open().await {
                 Ok(transport) => {
                     (way.tell)();
-                    Ok(TokioIo::new(transport))
+                    let answer = Answer::default();
+                    Ok(TokioIo::new(Exchange { transport, answer, is_asked: false }))
                 }
                 Err(
                     error @ (DialError::Refused(_)
@@ -147,14 +152,93 @@ impl Way {
         Ok(Box::new(Overheard::new(transport, self.first.clone())))
     }
 
-    async fn tls(&self) -> Result<Arc<ClientConfig>, DialError> {
-        let config = || self.route.trust.client_config(&self.url.host);
-        Ok(Arc::clone(self.tls.get_or_try_init(config).await?))
+    async fn tls(&self) -> Result<&TlsSettings, DialError> {
+        let settings = || self.route.trust.client_config(&self.url.host);
+        Ok(self.tls.get_or_try_init(settings).await?)
     }
 }
 
-impl Connection for Box<dyn Transport> {
+/// A connection that keeps the beginning of the answer at hand: what came since something was sent.
+pub(crate) struct Exchange {
+    transport: Box<dyn Transport>,
+    answer: Answer,
+    /// Something was sent, and nothing has come since.
+    is_asked: bool,
+}
+
+/// The beginning of the answer at hand of one connection, for an error on it.
+#[derive(Clone, Default)]
+pub(crate) struct Answer(FirstBytes);
+
+impl Answer {
+    /// That of the connection on which a call failed.
+    pub(crate) fn of(error: &legacy::Error) -> Vec<u8> {
+        let mut extras = Extensions::new();
+        if let Some(connected) = error.connect_info() {
+            connected.get_extras(&mut extras);
+        }
+        extras.get::<Self>().map(|answer| answer.0.get()).unwrap_or_default()
+    }
+}
+
+impl Exchange {
+    fn ask(&mut self) {
+        if !std::mem::replace(&mut self.is_asked, true) {
+            self.answer.0.forget();
+        }
+    }
+}
+
+impl Connection for Exchange {
     fn connected(&self) -> Connected {
-        Connected::new()
+        Connected::new().extra(self.answer.clone())
+    }
+}
+
+impl AsyncRead for Exchange {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.transport).poll_read(context, buffer);
+        let came = &buffer.filled()[before..];
+        if !came.is_empty() {
+            self.is_asked = false;
+            self.answer.0.keep(came);
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Exchange {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.ask();
+        Pin::new(&mut self.transport).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.transport).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.transport).poll_shutdown(context)
+    }
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffers: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.ask();
+        Pin::new(&mut self.transport).poll_write_vectored(context, buffers)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.transport.is_write_vectored()
     }
 }

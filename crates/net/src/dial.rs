@@ -15,13 +15,13 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use crate::blocking::on_a_thread;
 use crate::file::in_words;
 use crate::foreign::{self, Asked, FirstBytes, Layer, Overheard, Wanted};
-use crate::tls_words::handshake_failure;
+use crate::tls_stream::{Secured, TlsSettings};
+use crate::tls_words::{Seen, handshake_failure};
 use crate::{LinkLimits, PoolUrl, ProxyUrl, Trust, TrustError, socks};
 
 /// Bytes both ways.
@@ -178,8 +178,8 @@ impl Dial for Dialler {
             };
             let transport = match url.tls {
                 true => {
-                    let config = route.trust.client_config(&url.host).await?;
-                    self.secure(stream, endpoint, config).await?
+                    let settings = route.trust.client_config(&url.host).await?;
+                    self.secure(stream, endpoint, &settings).await?
                 }
                 false => Box::new(stream),
             };
@@ -209,7 +209,7 @@ impl Dialler {
         &self,
         stream: TcpStream,
         to: Endpoint<'_>,
-        config: Arc<ClientConfig>,
+        settings: &TlsSettings,
     ) -> Result<Box<dyn Transport>, DialError> {
         let refused = |why| DialError::Tls { to: to.url.to_string(), why };
         // A zone is this machine's name for a network, and in no certificate.
@@ -219,13 +219,16 @@ impl Dialler {
         })?;
         let first = FirstBytes::default();
         let stream = Overheard::new(stream, first.clone());
-        let handshake = TlsConnector::from(config).connect(name, stream);
+        settings.begin();
+        let handshake = TlsConnector::from(Arc::clone(&settings.config)).connect(name, stream);
         let limit = self.limits.tls;
         match timeout(limit, handshake).await {
-            Ok(Ok(stream)) => Ok(Box::new(stream)),
+            Ok(Ok(stream)) => Ok(Box::new(Secured::new(stream, settings.is_asked()))),
             Ok(Err(error)) => {
-                let foreign = foreign::sentence(&first.get(), to.asked(Layer::BelowTls));
-                Err(refused(foreign.unwrap_or_else(|| handshake_failure(&error))))
+                let first = first.get();
+                let foreign = foreign::sentence(&first, to.asked(Layer::BelowTls));
+                let seen = Seen { of_tls: !first.is_empty(), is_asked: settings.is_asked() };
+                Err(refused(foreign.unwrap_or_else(|| handshake_failure(&error, seen))))
             }
             Err(_) => match foreign::sentence(&first.get(), to.asked(Layer::BelowTls)) {
                 Some(foreign) => Err(refused(foreign)),

@@ -235,8 +235,8 @@ impl<'a> Examination<'a> {
         dialler: &Dialler,
         next: Stage,
     ) -> Result<Box<dyn Transport>, Problem> {
-        let config = route.trust.client_config(to.host).await?;
-        let secured = dialler.secure(stream, to, config).await?;
+        let settings = route.trust.client_config(to.host).await?;
+        let secured = dialler.secure(stream, to, &settings).await?;
         let outcome = match route.trust.is_verified() {
             true => Outcome::Good("the certificate is good".to_owned()),
             false => Outcome::Doubtful("encrypted, but the certificate is not checked".to_owned()),

@@ -315,7 +315,7 @@ pub(crate) fn guess(asked: Asked<'_>) -> String {
             format!("port {port} is one of Stratum V2: write stratum2+tcp://{at}/KEY")
         }
         Wanted::Stratum if tls => {
-            format!("is it a Stratum port with TLS? If it has none, write stratum+tcp://{at}")
+            "it speaks TLS, as web servers do, too; is a pool's Stratum port behind it?".to_owned()
         }
         Wanted::Stratum => format!(
             "is it a port of Stratum V1? If it wants TLS, write stratum+tls://{at}; a Bitcoin \
@@ -324,7 +324,9 @@ pub(crate) fn guess(asked: Asked<'_>) -> String {
         Wanted::StratumV2 => {
             format!("is it a port of Stratum V2? A pool of Stratum V1 is stratum+tcp://{at}")
         }
-        Wanted::Http if tls => format!("is it a port with TLS? If it has none, write http://{at}"),
+        Wanted::Http if tls => {
+            "it speaks TLS; is a Bitcoin Core RPC port behind it, and does the node run?".to_owned()
+        }
         Wanted::Http => format!("is it an RPC port? If it wants TLS, write https://{at}"),
     }
 }
@@ -384,7 +386,7 @@ impl FirstBytes {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Another connection begins.
+    /// Another connection begins, or another answer.
     pub(crate) fn forget(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
@@ -623,11 +625,15 @@ mod tests {
             (asked(Wanted::Stratum, false, 18443), "http://h:18443"),
             (asked(Wanted::Stratum, false, 34254), "Stratum V2"),
             (asked(Wanted::Stratum, false, 3333), "stratum+tls://h:3333"),
-            (asked(Wanted::Stratum, true, 3333), "stratum+tcp://h:3333"),
             (asked(Wanted::Http, false, 8333), "http://h:8332"),
             (asked(Wanted::Http, false, 80), "https://h:80"),
         ] {
             assert!(guess(asked).contains(word), "{asked:?}: {}", guess(asked));
+        }
+        // A server that has spoken TLS is not said to have none.
+        for wanted in [Wanted::Stratum, Wanted::Http] {
+            let words = guess(Asked { layer: Layer::InTls, ..asked(wanted, true, 3333) });
+            assert!(words.contains("it speaks TLS") && !words.contains("://"), "{words}");
         }
     }
 }

@@ -30,6 +30,7 @@ mod spool;
 mod swarm;
 mod tls;
 mod tls_key;
+mod tls_stream;
 mod tls_words;
 mod trouble;
 mod upstream;

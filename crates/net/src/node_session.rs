@@ -16,7 +16,7 @@ use midstate_gbt::client::{
 };
 use midstate_gbt::rpc::{Answer, NoAnswer};
 use midstate_gbt::spool::{SpooledBlock, cure};
-use midstate_gbt::{Client, Recurring, Work, cause, refusal_in_words};
+use midstate_gbt::{Client, Recurring, Work, likely_cause, refusal_in_words};
 use midstate_pool::PoolTemplate;
 use midstate_stratum::{Remark, ShareOutcome};
 
@@ -360,7 +360,11 @@ impl NodeSession {
         if let Some(share) = self.waiting.remove(&hash) {
             return self.settle(node, share, verdict, reason, latency);
         }
-        let reason = reason.map(|reason| refusal_in_words(&reason));
+        // Of any other verdict the words are our own.
+        let reason = reason.map(|reason| match verdict {
+            Verdict::Rejected => refusal_in_words(&reason),
+            _ => reason,
+        });
         if replayed {
             let words = match verdict {
                 Verdict::Accepted => "is accepted".to_owned(),
@@ -383,7 +387,8 @@ impl NodeSession {
         reason: Option<String>,
         latency: Duration,
     ) {
-        let advice = reason.as_deref().and_then(cause);
+        let refusal = reason.as_deref().filter(|_| verdict == Verdict::Rejected);
+        let advice = refusal.map(likely_cause);
         let outcome = ShareOutcome::new(share, verdict, reason);
         self.say(node, Happened::Verdict(ShareOutcome { latency, advice, ..outcome }));
     }

@@ -21,7 +21,7 @@ use midstate_stratum::Secret;
 use tokio::time::{Instant, timeout};
 
 use crate::blocking::on_a_thread;
-use crate::connector::{ConnectError, Connector};
+use crate::connector::{self, ConnectError, Connector};
 use crate::file::without_os_number;
 use crate::foreign::{self, Spoken};
 use crate::tls_words::broken_by_tls;
@@ -179,7 +179,14 @@ impl RpcClient {
                 _ => NoAnswer::NoConnection(words),
             };
         }
-        if is(error, |error| has_too_long_a_head(error) || has_a_bad_head(error).is_some()) {
+        let is_told_by_tls = causes(error).last().and_then(broken_by_tls).is_some();
+        let is_bad = |error: &_| has_too_long_a_head(error) || has_a_bad_head(error).is_some();
+        if is_told_by_tls || is(error, is_bad) {
+            return NoAnswer::Broken(words);
+        }
+        if was_hung_up(error)
+            && let Some(words) = half_a_head(&connector::Answer::of(error))
+        {
             return NoAnswer::Broken(words);
         }
         if is(error, hyper::Error::is_parse)
@@ -305,6 +312,17 @@ fn bad_first_line(first: &[u8]) -> Option<String> {
             "the server answers in another version of HTTP: {line}; {}",
             foreign::ONLY_HTTP_1
         ),
+    })
+}
+
+/// The beginning of an answer in HTTP that ended before its body; `None` for any other.
+fn half_a_head(answer: &[u8]) -> Option<String> {
+    answer.starts_with(b"HTTP/").then(|| {
+        format!(
+            "the server closed the connection in the middle of the HTTP headers of its answer, \
+             which begins {}: look at the proxy or web server in front of the node",
+            foreign::shown(answer)
+        )
     })
 }
 

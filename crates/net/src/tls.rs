@@ -22,6 +22,7 @@ use tokio_rustls::rustls::{
 use crate::blocking::on_a_thread;
 use crate::file::read_file;
 use crate::tls_key::PublicKey;
+use crate::tls_stream::TlsSettings;
 use crate::tls_words;
 
 /// The certificates to trust.
@@ -173,7 +174,7 @@ impl Trust {
     }
 
     /// The settings of rustls for a connection that believes this and no more.
-    pub(crate) async fn client_config(&self, host: &str) -> Result<Arc<ClientConfig>, TrustError> {
+    pub(crate) async fn client_config(&self, host: &str) -> Result<TlsSettings, TrustError> {
         let provider = Arc::new(crypto::ring::default_provider());
         let authorities = match self {
             Self::System => {
@@ -201,7 +202,7 @@ impl Trust {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();
-        Ok(Arc::new(config))
+        Ok(TlsSettings::new(config))
     }
 }
 

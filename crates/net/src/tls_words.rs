@@ -12,14 +12,28 @@ use tokio_rustls::rustls::{
 
 use crate::file::without_os_number;
 
-/// Why a TLS handshake, or a connection that has one behind it, failed.
-pub(crate) fn handshake_failure(error: &io::Error) -> String {
+/// The server's part of a handshake that failed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Seen {
+    /// It has answered in TLS.
+    pub(crate) of_tls: bool,
+    /// It has asked for a certificate of ours.
+    pub(crate) is_asked: bool,
+}
+
+/// Why a TLS handshake failed.
+pub(crate) fn handshake_failure(error: &io::Error, seen: Seen) -> String {
     match tls_error(error) {
         Some(error) => in_words(error),
-        None if error.kind() == io::ErrorKind::UnexpectedEof => {
-            "the connection was closed in the middle of the TLS handshake: is it the TLS port?"
-                .into()
-        }
+        None if is_hang_up(error) => match seen {
+            Seen { is_asked: true, .. } => refusal(AlertDescription::CertificateRequired),
+            Seen { of_tls: true, .. } => "the server closed the connection in the middle of the \
+                                          TLS handshake and gave no reason: its log may tell one"
+                .to_owned(),
+            _ => "the server closed the connection at the beginning of the TLS handshake and gave \
+                  no reason: is it the TLS port, and does it speak TLS 1.2 or newer?"
+                .to_owned(),
+        },
         None => {
             let words = without_os_number(&error.to_string());
             format!("the connection broke in the TLS handshake: {words}")
@@ -34,6 +48,12 @@ pub(crate) fn broken_by_tls(error: &(dyn std::error::Error + 'static)) -> Option
         None => error.downcast_ref::<Error>()?,
     };
     Some(in_words(error))
+}
+
+/// Whether the other end is gone, in whatever way.
+pub(crate) fn is_hang_up(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
 }
 
 fn tls_error(error: &io::Error) -> Option<&Error> {
@@ -331,7 +351,7 @@ mod tests {
         errors.extend((0..=255).map(|code| Error::AlertReceived(code.into())));
         errors.extend(certificate_errors().into_iter().map(Error::InvalidCertificate));
         for error in errors {
-            let words = handshake_failure(&io::Error::other(error.clone()));
+            let words = handshake_failure(&io::Error::other(error.clone()), Seen::default());
             assert!(!is_debug_text(&words), "{error:?}: {words}");
             // After the handshake, and as hyper passes it on.
             assert_eq!(broken_by_tls(&io::Error::other(error.clone())), Some(words.clone()));

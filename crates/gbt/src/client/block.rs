@@ -384,7 +384,10 @@ impl Block {
             && !is_being_asked;
         if self.is_open() && !is_taken_back {
             let node = self.troubles.iter().position(|trouble| trouble.lost);
-            return missing(node.filter(|_| !is_being_asked)?);
+            // The first verdict waits for another node that is answering to the block just now.
+            let is_awaited = self.standing.is_none()
+                && deliveries().zip(&self.troubles).any(|(it, at)| it.is_begun() && !at.lost);
+            return missing(node.filter(|_| !is_being_asked && !is_awaited)?);
         }
         if let Some(node) = deliveries().position(|delivery| *delivery == Delivery::Stored) {
             let reason = match self.standing {
@@ -436,7 +439,8 @@ impl SpooledBlock {
             RpcError::Foreign(foreign) if foreign.may_have_arrived() => {
                 format!("no verdict on block {hash}, which the node may have: {foreign}")
             }
-            _ => self.not_arrived(error),
+            RpcError::Unreachable(_) | RpcError::Foreign(_) => self.not_arrived(error),
+            _ => format!("the node did not take block {hash}: {error}"),
         }
     }
 }

@@ -143,8 +143,9 @@ impl Client {
         }
     }
 
-    /// The tip of the node that gives the work has not moved to our block on it.
-    pub(super) fn handle_not_taken(&mut self, now: Duration, tip: Hash256, why: &NotTaken) {
+    /// The tip of the node that gives the work has not moved to our block on it. Returns whether
+    /// the user knows that the node takes no block.
+    pub(super) fn handle_not_taken(&mut self, now: Duration, tip: Hash256, why: &NotTaken) -> bool {
         if why.is_elsewhere {
             // Until the other node gives work.
             let rest = Rest { tip: Some(tip), until: now + POLL };
@@ -154,6 +155,7 @@ impl Client {
             self.takes_none(self.active, &why.words, why.is_elsewhere);
             self.leave(now, self.active);
         }
+        self.nodes[self.active].refusals.told.is_some()
     }
 
     fn takes_blocks(&mut self, index: usize) {

@@ -156,7 +156,9 @@ impl Client {
         self.blocks.recheck_on(now, self.active, tip);
         self.solved_tip = None;
         self.standstill.count += 1;
-        if self.standstill.count == 1 {
+        let is_told = why.is_some_and(|why| self.handle_not_taken(now, tip, &why));
+        // What was told of the node there says that its work is mined no more, or after pauses.
+        if self.standstill.count == 1 && !is_told {
             let words = match answered {
                 true => "our block does not become the node's tip",
                 false => "the node has not answered to our block yet",
@@ -164,9 +166,6 @@ impl Client {
             let words =
                 format!("{words}: it still offers work on the block before it; mining that work");
             self.events.push(self.active, NodeNews::Warning(words));
-        }
-        if let Some(why) = why {
-            self.handle_not_taken(now, tip, &why);
         }
     }
 

@@ -1,12 +1,11 @@
 //! How a swarm connects.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use tokio::sync::OnceCell;
-use tokio_rustls::rustls;
 
 use crate::dial::{Dial, Dialler, Dialling, is_private};
+use crate::tls_stream::TlsSettings;
 use crate::{Connection, DialError, PoolUrl, Route};
 
 /// Opens many connections to one pool. The settings of TLS are made at the first one and kept:
@@ -14,7 +13,7 @@ use crate::{Connection, DialError, PoolUrl, Route};
 #[derive(Default)]
 pub struct SwarmDialler {
     dialler: Dialler,
-    tls: OnceCell<Arc<rustls::ClientConfig>>,
+    tls: OnceCell<TlsSettings>,
 }
 
 impl Dial for SwarmDialler {
@@ -29,8 +28,9 @@ impl Dial for SwarmDialler {
                 Some(_) => None,
                 None => stream.peer_addr().ok().map(|address| address.ip()),
             };
-            let config = self.tls.get_or_try_init(|| route.trust.client_config(&url.host)).await?;
-            let transport = self.dialler.secure(stream, endpoint, Arc::clone(config)).await?;
+            let settings = || route.trust.client_config(&url.host);
+            let settings = self.tls.get_or_try_init(settings).await?;
+            let transport = self.dialler.secure(stream, endpoint, settings).await?;
             Ok(Connection { transport, peer })
         })
     }

@@ -104,6 +104,33 @@ async fn rule_26_a_fresh_connection_that_is_closed_without_a_word_is_not_tried_f
 }
 
 #[tokio::test]
+async fn rule_26_half_an_answer_on_a_kept_connection_is_told_as_what_came() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let rpc = server(move |_, stream| {
+        let calls = Arc::clone(&calls);
+        async move {
+            let mut stream = BufReader::new(stream);
+            while read_request(&mut stream).await {
+                if calls.fetch_add(1, Ordering::Relaxed) > 0 {
+                    let _ = stream.write_all(b"HTTP/1.1 503 Busy\r\nConte").await;
+                    return;
+                }
+                let length = RESULT.len();
+                let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{RESULT}");
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        }
+    })
+    .await;
+    ask(&rpc).await.unwrap();
+    for _ in 0..2 {
+        let error = ask(&rpc).await.unwrap_err().to_string();
+        assert!(error.contains("in the middle of the HTTP headers"), "{error}");
+        assert!(error.contains("\"HTTP/1.1 503 Busy\""), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn rule_26_answers_of_other_servers_arrive_with_status_type_and_first_words() {
     let page = "<html><h1>It works!</h1>";
     let chunked = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n";
@@ -126,6 +153,11 @@ async fn rule_26_answers_of_other_servers_arrive_with_status_type_and_first_word
         ("SSH-2.0-OpenSSH_9.9\r\n".to_owned(), &["not speak HTTP"]),
         ("{\"id\":null,\"error\":\"stratum\"}\n".to_owned(), &["not speak HTTP"]),
         (String::new(), &["without an answer"]),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Le".to_owned(),
+            &["in the middle of the HTTP headers", "\"HTTP/1.1 200 OK\"", "look at the proxy"],
+        ),
+        ("HTTP/1.1 4".to_owned(), &["in the middle of the HTTP headers", "\"HTTP/1.1 4\""]),
     ] {
         let said = answer.clone();
         let rpc = server(move |_, stream| {

@@ -2,14 +2,18 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
-use midstate_net::{Dial, DialError, Dialler, Outcome, PoolUrl, Route, SwarmDialler, Trust};
+use midstate_gbt::conf::Credentials;
+use midstate_net::{
+    Dial, DialError, Dialler, NodeAccess, Outcome, PoolUrl, Route, RpcClient, SwarmDialler, Trust,
+};
 use rcgen::{
     BasicConstraints, CertificateParams, CustomExtension, DnType, IsCa, Issuer, KeyPair,
     PublicKeyData,
 };
 use sha2::{Digest, Sha256};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
@@ -367,7 +371,7 @@ async fn s8_a_handshake_that_is_cut_is_refused() {
         while let Ok((mut stream, _)) = listener.accept().await {
             // The greeting is read, the beginning of an answer sent, and then the door is shut.
             let mut greeting = vec![0; 1024];
-            let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut greeting).await;
+            let _ = stream.read(&mut greeting).await;
             let _ = stream.write_all(&[22, 3, 3, 0, 90, 2]).await;
         }
     });
@@ -380,7 +384,7 @@ async fn s8_a_pool_that_speaks_only_old_tls_is_refused() {
     tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut greeting = vec![0; 1024];
-        let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut greeting).await;
+        let _ = stream.read(&mut greeting).await;
         // The answer of a server of TLS 1.1: fatal alert 70, protocol version.
         stream.write_all(&[21, 3, 2, 0, 2, 2, 70]).await.unwrap();
     });
@@ -400,6 +404,107 @@ async fn s8_a_plaintext_pool_is_refused_and_not_spoken_to_in_plaintext() {
     assert_refused(connect(&url, Trust::Anybody).await, &["does not speak TLS", "stratum+tcp"]);
     let heard = heard.await.unwrap();
     assert!(!heard.windows(6).any(|window| window == b"mining"), "nothing in the clear");
+}
+
+#[tokio::test]
+async fn s8_a_server_that_hangs_up_at_our_greeting_may_know_only_old_tls() {
+    let (listener, url) = listen().await;
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.read(&mut [0; 4096]).await;
+    });
+    let words = ["at the beginning of the TLS handshake", "the TLS port", "1.2 or newer"];
+    assert_refused(connect(&url, Trust::Anybody).await, &words);
+}
+
+/// Settings of a server that asks its clients for a certificate, or not.
+fn asking(asks: bool, version: &'static SupportedProtocolVersion) -> TlsAcceptor {
+    let (identity, authority) = (self_signed(), Authority::new());
+    let provider = Arc::new(ring::default_provider());
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(authority.pem.as_bytes()).unwrap()).unwrap();
+    let clients = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone());
+    let clients: Arc<dyn ClientCertVerifier> = match asks {
+        true => clients.allow_unauthenticated().build().unwrap(),
+        false => Arc::new(NoClientAuth),
+    };
+    let key = PrivateKeyDer::try_from(identity.key.serialize_der()).unwrap();
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_client_cert_verifier(clients)
+        .with_single_cert(vec![identity.certificate], key);
+    TlsAcceptor::from(Arc::new(config.unwrap()))
+}
+
+/// The words for a call at a node behind TLS.
+async fn call(port: u16) -> String {
+    let access = NodeAccess {
+        url: format!("https://localhost:{port}").parse().unwrap(),
+        route: Route { trust: Trust::Anybody, proxy: None },
+        credentials: Credentials::Password { user: "u".into(), password: "p".into() },
+    };
+    let answer = RpcClient::new(&access).post(b"{}".to_vec(), Duration::from_secs(20)).await;
+    answer.unwrap_err().to_string()
+}
+
+#[tokio::test]
+async fn rule_9_a_server_that_hangs_up_after_it_asked_for_a_certificate_wants_one() {
+    for version in [&TLS13, &TLS12] {
+        for asks in [true, false] {
+            let acceptor = asking(asks, version);
+            let (listener, url) = listen().await;
+            tokio::spawn(async move {
+                while let Ok((stream, _)) = listener.accept().await {
+                    // The handshake, and not a word after it, TLS's own at the end included.
+                    let mut stream = acceptor.accept(stream).await.unwrap();
+                    let _ = stream.read(&mut [0; 64]).await;
+                }
+            });
+            let told = call(url.port).await;
+            assert!(!told.contains("://") && !told.contains("close_notify"), "{told}");
+            match asks {
+                true => assert!(told.contains("wants a certificate from its clients"), "{told}"),
+                false => {
+                    assert!(told.contains("closed the connection without an answer"), "{told}");
+                    assert!(told.contains("it speaks TLS"), "{told}");
+                }
+            }
+            let mut account = account(&url.to_string());
+            account.route.trust = Trust::Anybody;
+            let mut link = Running::start_by(Arc::new(Dialler::default()), vec![account], None);
+            link.until(|link| !link.lost.is_empty()).await;
+            assert_eq!(link.lost[0].contains("certificate from its clients"), asks, "{told}");
+            link.stop().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn rule_9_a_server_that_hangs_up_in_the_handshake_is_told_by_its_question() {
+    for (asks, words) in [
+        (true, "wants a certificate from its clients"),
+        (false, "in the middle of the TLS handshake and gave no reason"),
+    ] {
+        let acceptor = asking(asks, &TLS12);
+        let (listener, url) = listen().await;
+        tokio::spawn(async move {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let (ours, theirs) = tokio::io::duplex(1 << 16);
+            tokio::spawn(async move { drop(acceptor.accept(theirs).await) });
+            let (mut answer, mut question) = tokio::io::split(ours);
+            let (mut back, mut forth) = client.split();
+            // Our greeting goes there, its answer comes, and then the door is shut.
+            let mut greeting = vec![0; 4096];
+            let length = back.read(&mut greeting).await.unwrap();
+            question.write_all(&greeting[..length]).await.unwrap();
+            tokio::select! {
+                _ = tokio::io::copy(&mut answer, &mut forth) => {}
+                _ = back.read(&mut greeting) => {}
+            }
+        });
+        assert_refused(connect(&url, Trust::Anybody).await, &[words]);
+    }
 }
 
 /// It makes the settings of TLS once, and a good connection must not make the next one unsafe.
