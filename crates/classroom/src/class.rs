@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use midstate_pool::{EmbeddedPoolEvent, Label, Miner, Pool, Seats};
+use midstate_pool::{EmbeddedPoolEvent, Front, Label, Miner, Pool};
 use midstate_stratum::Reject;
 use serde::Serialize;
 
@@ -142,7 +142,7 @@ impl Class {
     pub fn join(
         &mut self,
         now: Duration,
-        pool: &mut impl Seats,
+        pool: &mut impl Front,
         from: SocketAddr,
         (code, wish): (&str, &str),
         token: String,
@@ -228,7 +228,7 @@ impl Class {
     pub fn open(
         &mut self,
         now: Duration,
-        pool: &mut impl Seats,
+        pool: &mut impl Front,
         from: SocketAddr,
         token: &str,
     ) -> Result<String, HitsError> {
@@ -239,7 +239,7 @@ impl Class {
     fn hear(
         &mut self,
         now: Duration,
-        pool: &mut impl Seats,
+        pool: &mut impl Front,
         from: SocketAddr,
         token: &str,
     ) -> Result<&mut Device, HitsError> {
@@ -266,7 +266,7 @@ impl Class {
     }
 
     /// New work for a device, if there is any. To be asked after everything that happens.
-    pub fn poll_work(&mut self, pool: &mut impl Seats, token: &str) -> Option<Work> {
+    pub fn poll_work(&mut self, pool: &mut impl Front, token: &str) -> Option<Work> {
         let device = self.devices.get_mut(token)?;
         let job = pool.poll_job(device.seat?)?;
         device.take_job(job, &self.limits)
@@ -280,7 +280,7 @@ impl Class {
     pub fn handle_report(
         &mut self,
         now: Duration,
-        pool: &mut impl Seats,
+        pool: &mut impl Front,
         from: SocketAddr,
         token: &str,
         report: &Report,
@@ -317,7 +317,7 @@ impl Class {
     pub fn handle_junk(
         &mut self,
         now: Duration,
-        pool: &mut impl Seats,
+        pool: &mut impl Front,
         token: &str,
         words: String,
     ) -> HitsError {
@@ -331,7 +331,7 @@ impl Class {
     fn admit(
         &mut self,
         now: Duration,
-        pool: &mut impl Seats,
+        pool: &mut impl Front,
         token: &str,
     ) -> Result<(), HitsError> {
         let device = device_of(&mut self.devices, token)?;
@@ -346,7 +346,7 @@ impl Class {
         }
     }
 
-    fn strike(&mut self, pool: &mut impl Seats, token: &str, words: String) -> HitsError {
+    fn strike(&mut self, pool: &mut impl Front, token: &str, words: String) -> HitsError {
         let limits = &self.limits;
         let device = self.devices.get_mut(token);
         if device.is_some_and(|device| device.conduct.strike(limits)) {
@@ -357,11 +357,11 @@ impl Class {
         HitsError::Senseless(words)
     }
 
-    fn drop_device(&mut self, pool: &mut impl Seats, token: &str, words: &str) {
+    fn drop_device(&mut self, pool: &mut impl Front, token: &str, words: &str) {
         let Some(device) = self.devices.get_mut(token) else { return };
         device.dropped = Some(words.to_owned());
         if let Some(seat) = device.seat.take() {
-            pool.leave(seat);
+            pool.disconnect(seat);
         }
     }
 
@@ -377,23 +377,23 @@ impl Class {
     }
 
     /// Time has passed: devices that are silent for long lose their seats.
-    pub fn handle_timeout(&mut self, now: Duration, pool: &mut impl Seats) {
+    pub fn handle_timeout(&mut self, now: Duration, pool: &mut impl Front) {
         for device in self.devices.values_mut() {
             let is_due = now >= device.due;
             if let Some(seat) = device.seat.take_if(|_| is_due) {
-                pool.leave(seat);
+                pool.disconnect(seat);
             }
         }
     }
 
     /// The class has ended: everybody leaves, nobody joins, nothing counts any more.
-    pub fn end(&mut self, pool: &mut impl Seats) {
+    pub fn end(&mut self, pool: &mut impl Front) {
         self.is_over = true;
         self.record.end();
         let seats = self.devices.values_mut().filter_map(|device| device.seat.take());
         let mut seats: Vec<_> = seats.collect();
         seats.sort_unstable();
-        seats.into_iter().for_each(|seat| pool.leave(seat));
+        seats.into_iter().for_each(|seat| pool.disconnect(seat));
     }
 
     /// Whether it has ended.
@@ -423,7 +423,7 @@ fn device_of<'a>(
 /// What becomes of a hit, and whether it is one that no device in order would send.
 fn judge(
     now: Duration,
-    pool: &mut impl Seats,
+    pool: &mut impl Front,
     device: &mut Device,
     piece: u64,
     hit: (usize, u32),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use midstate_classroom::{
     Class, ClassLimits, ClassStatus, HitsError, JoinError, Kind, RenameError, Report, Verdict, Work,
 };
-use midstate_pool::{PoolConfig, RegtestPool};
+use midstate_pool::{Front, PoolConfig, RegtestPool};
 
 const CODE: &str = "123456";
 

@@ -10,8 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use midstate_classroom::{Class, ClassStatus, HitsError, JoinError, Report, Verdict, Work};
 use midstate_net::Backend;
-use midstate_pool::{EmbeddedPoolEvent, Seats, SessionId};
-use midstate_sv2::Authority;
+use midstate_pool::{EmbeddedPoolEvent, Front, Pool, SessionId};
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -141,7 +140,7 @@ impl Desk {
     }
 }
 
-impl<B: Backend + Seats> Room<B> {
+impl<B: Backend> Room<B> {
     /// A room whose pool is `backend`, and the desk at which it is asked.
     pub(crate) fn new(backend: B, class: Class, facts: Facts) -> (Self, Desk) {
         let (asks, inbox) = mpsc::unbounded_channel();
@@ -283,42 +282,17 @@ impl<B: Backend + Seats> Room<B> {
     }
 }
 
-impl<B: Backend + Seats> Backend for Room<B> {
-    fn connect(&mut self, from: SocketAddr) -> SessionId {
-        self.backend.connect(from)
+impl<B: Backend> Front for Room<B> {
+    fn pool(&self) -> &Pool {
+        self.backend.pool()
     }
 
-    fn connect_v2(
-        &mut self,
-        from: SocketAddr,
-        authority: Authority,
-        entropy: [u8; 32],
-    ) -> SessionId {
-        self.backend.connect_v2(from, authority, entropy)
+    fn pool_mut(&mut self) -> &mut Pool {
+        self.backend.pool_mut()
     }
 
-    fn unfinished_frame(&self, id: SessionId) -> Option<u64> {
-        self.backend.unfinished_frame(id)
-    }
-
-    fn disconnect(&mut self, id: SessionId) {
-        Backend::disconnect(&mut self.backend, id);
-    }
-
-    fn is_let_in(&self, id: SessionId) -> bool {
-        self.backend.is_let_in(id)
-    }
-
-    /// When the class is over nothing counts any more: the standings that were shown are the last.
-    fn handle_bytes(&mut self, now: Duration, id: SessionId, bytes: &[u8]) {
-        if self.class.is_over() {
-            return;
-        }
-        self.backend.handle_bytes(now, id, bytes);
-    }
-
-    fn poll_transmit(&mut self, id: SessionId) -> Option<Vec<u8>> {
-        self.backend.poll_transmit(id)
+    fn settle(&mut self, now: Duration) {
+        self.backend.settle(now);
     }
 
     /// On the way out the class hears of every event; behind the last one devices get their work.
@@ -347,6 +321,21 @@ impl<B: Backend + Seats> Backend for Room<B> {
                 shown.put_work(&work);
             }
         }
+        None
+    }
+
+    /// When the class is over nothing counts any more: the standings that were shown are the last.
+    fn handle_bytes(&mut self, now: Duration, id: SessionId, bytes: &[u8]) {
+        if self.class.is_over() {
+            return;
+        }
+        self.backend.handle_bytes(now, id, bytes);
+    }
+}
+
+impl<B: Backend> Backend for Room<B> {
+    /// Seats may find a block at any call.
+    fn jobs(&self) -> Option<u64> {
         None
     }
 

@@ -16,7 +16,7 @@ use midstate_net::{
     Account, Backend, NodeUrl, PacedNodePool, PoolServer, PoolUrl, Redirects, Route, ServerLimits,
     Upstream, V2Wishes,
 };
-use midstate_pool::{PaceConfig, PacedPool, PoolConfig, RegtestPool, Seats, VardiffConfig};
+use midstate_pool::{PaceConfig, PacedPool, PoolConfig, RegtestPool, VardiffConfig};
 use midstate_stratum::ClientConfig;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -185,7 +185,7 @@ struct AtNode {
 
 /// Opens the door, mines until the class ends, and closes the door. The room as it was then, and
 /// how mining ended.
-async fn hold<B: Backend + Seats>(
+async fn hold<B: Backend>(
     args: &Args,
     choice: Choice,
     Lesson { code, password, now }: Lesson,

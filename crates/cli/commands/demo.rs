@@ -14,7 +14,7 @@ use midstate_net::{
     Upstream, V2Wishes,
 };
 use midstate_pool::{
-    Pool, PoolConfig, RegtestPool, VardiffConfig, WorkerStats, least_earnest_difficulty,
+    Front, Pool, PoolConfig, RegtestPool, VardiffConfig, WorkerStats, least_earnest_difficulty,
 };
 use midstate_stratum::ClientConfig;
 use midstate_sv2::Authority;

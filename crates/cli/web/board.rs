@@ -190,7 +190,7 @@ fn push<T>(queue: &mut VecDeque<T>, most: usize, item: T) {
 #[cfg(test)]
 mod tests {
     use midstate_chain::{Bits, Hash256, Header};
-    use midstate_pool::{Miner, PoolConfig, RegtestPool};
+    use midstate_pool::{Front, Miner, PoolConfig, RegtestPool};
 
     use super::*;
 

@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use midstate_pool::{EmbeddedPoolEvent, Pool, PoolTemplate, RegtestPool, SessionId};
+use midstate_pool::{EmbeddedPoolEvent, Front, Pool, PoolTemplate, RegtestPool, SessionId};
 use midstate_stratum::Server;
 use midstate_sv2::Authority;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -32,80 +32,18 @@ use connection::{Inbound, Outbound, Unfinished, say_farewell, serve_connection};
 /// From an attempt to accept a connection that failed to the next one.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A pool, and whatever gives it work.
-pub trait Backend: Send + 'static {
-    /// A miner connected from there.
-    fn connect(&mut self, from: SocketAddr) -> SessionId;
-    /// A miner connected from there, at the port of Stratum V2; see [`Pool::connect_v2`].
-    fn connect_v2(
-        &mut self,
-        from: SocketAddr,
-        authority: Authority,
-        entropy: [u8; 32],
-    ) -> SessionId;
-    /// The number of the frame that has come in part by this connection of Stratum V2, if one has.
-    fn unfinished_frame(&self, id: SessionId) -> Option<u64>;
-    /// A miner is gone.
-    fn disconnect(&mut self, id: SessionId);
-    /// Whether this miner can mine.
-    fn is_let_in(&self, id: SessionId) -> bool;
-    /// Bytes from a miner.
-    fn handle_bytes(&mut self, now: Duration, id: SessionId, bytes: &[u8]);
-    /// The next line to send to this miner.
-    fn poll_transmit(&mut self, id: SessionId) -> Option<Vec<u8>>;
-    /// The next thing to tell.
-    fn poll_event(&mut self) -> Option<EmbeddedPoolEvent>;
+/// A pool, and the source of its work.
+pub trait Backend: Front + Send + 'static {
     /// How many jobs it has given out: when there is a new one, every miner may have a line.
     /// `None`: any call may give every miner a line.
     fn jobs(&self) -> Option<u64> {
-        None
+        Some(self.pool().jobs())
     }
     /// Waits until the work changes by itself. Cancel safe.
     fn renew(&mut self) -> impl Future<Output = ()> + Send;
 }
 
 impl Backend for RegtestPool {
-    fn connect(&mut self, from: SocketAddr) -> SessionId {
-        self.connect(from)
-    }
-
-    fn connect_v2(
-        &mut self,
-        from: SocketAddr,
-        authority: Authority,
-        entropy: [u8; 32],
-    ) -> SessionId {
-        self.connect_v2(from, authority, entropy)
-    }
-
-    fn unfinished_frame(&self, id: SessionId) -> Option<u64> {
-        self.pool().unfinished_frame(id)
-    }
-
-    fn disconnect(&mut self, id: SessionId) {
-        self.disconnect(id);
-    }
-
-    fn is_let_in(&self, id: SessionId) -> bool {
-        self.pool().is_let_in(id)
-    }
-
-    fn handle_bytes(&mut self, now: Duration, id: SessionId, bytes: &[u8]) {
-        self.handle_bytes(now, id, bytes);
-    }
-
-    fn poll_transmit(&mut self, id: SessionId) -> Option<Vec<u8>> {
-        self.poll_transmit(id)
-    }
-
-    fn poll_event(&mut self) -> Option<EmbeddedPoolEvent> {
-        self.poll_event()
-    }
-
-    fn jobs(&self) -> Option<u64> {
-        Some(self.pool().jobs())
-    }
-
     async fn renew(&mut self) {
         sleep(self.poll_timeout().saturating_sub(now())).await;
         self.handle_timeout(now());
@@ -121,48 +59,24 @@ pub struct NodePool {
     pub templates: mpsc::UnboundedReceiver<PoolTemplate>,
 }
 
-impl Backend for NodePool {
-    fn connect(&mut self, from: SocketAddr) -> SessionId {
-        self.pool.connect(from)
+impl Front for NodePool {
+    fn pool(&self) -> &Pool {
+        &self.pool
     }
 
-    fn connect_v2(
-        &mut self,
-        from: SocketAddr,
-        authority: Authority,
-        entropy: [u8; 32],
-    ) -> SessionId {
-        self.pool.connect_v2(from, authority, entropy)
+    fn pool_mut(&mut self) -> &mut Pool {
+        &mut self.pool
     }
 
-    fn unfinished_frame(&self, id: SessionId) -> Option<u64> {
-        self.pool.unfinished_frame(id)
-    }
-
-    fn disconnect(&mut self, id: SessionId) {
-        self.pool.disconnect(id);
-    }
-
-    fn is_let_in(&self, id: SessionId) -> bool {
-        self.pool.is_let_in(id)
-    }
-
-    fn handle_bytes(&mut self, now: Duration, id: SessionId, bytes: &[u8]) {
-        self.pool.handle_bytes(now, id, bytes);
-    }
-
-    fn poll_transmit(&mut self, id: SessionId) -> Option<Vec<u8>> {
-        self.pool.poll_transmit(id)
-    }
+    /// The pool's own events bring its blocks to the node.
+    fn settle(&mut self, _: Duration) {}
 
     fn poll_event(&mut self) -> Option<EmbeddedPoolEvent> {
         self.pool.poll_event()
     }
+}
 
-    fn jobs(&self) -> Option<u64> {
-        Some(self.pool.jobs())
-    }
-
+impl Backend for NodePool {
     async fn renew(&mut self) {
         let due = self.pool.poll_timeout();
         let wait = async {
@@ -402,7 +316,7 @@ impl<B: Backend, L: Listen> PoolServer<B, L> {
                 id
             }
             Inbound::Due(id) => {
-                if !self.pool.is_let_in(id) && peers.remove(&id).is_some() {
+                if !self.pool.pool().is_let_in(id) && peers.remove(&id).is_some() {
                     tracing::info!(?id, "did not subscribe and authorize, dropped");
                     self.pool.disconnect(id);
                 }
@@ -428,7 +342,7 @@ impl Peer {
             return;
         }
         let is_answer = std::mem::take(&mut self.is_asking);
-        let outbound = Outbound { lines, is_answer, unfinished: pool.unfinished_frame(id) };
+        let outbound = Outbound { lines, is_answer, unfinished: pool.pool().unfinished_frame(id) };
         // A connection that has ended says so by itself.
         self.is_writing = self.outbox.try_send(outbound).is_ok();
     }
@@ -507,27 +421,25 @@ mod tests {
         speech: Option<(SessionId, Vec<u8>)>,
     }
 
-    impl Backend for Talkative {
+    impl Front for Talkative {
+        fn pool(&self) -> &Pool {
+            self.pool.pool()
+        }
+
+        fn pool_mut(&mut self) -> &mut Pool {
+            self.pool.pool_mut()
+        }
+
+        fn settle(&mut self, _: Duration) {}
+
+        fn poll_event(&mut self) -> Option<EmbeddedPoolEvent> {
+            None
+        }
+
         fn connect(&mut self, from: SocketAddr) -> SessionId {
             let id = self.pool.connect(from);
             self.speech = Some((id, vec![b'\n'; 64 << 20]));
             id
-        }
-
-        fn connect_v2(&mut self, from: SocketAddr, _: Authority, _: [u8; 32]) -> SessionId {
-            self.connect(from)
-        }
-
-        fn unfinished_frame(&self, _: SessionId) -> Option<u64> {
-            None
-        }
-
-        fn disconnect(&mut self, id: SessionId) {
-            self.pool.disconnect(id);
-        }
-
-        fn is_let_in(&self, _: SessionId) -> bool {
-            true
         }
 
         fn handle_bytes(&mut self, _: Duration, _: SessionId, _: &[u8]) {}
@@ -535,8 +447,10 @@ mod tests {
         fn poll_transmit(&mut self, id: SessionId) -> Option<Vec<u8>> {
             self.speech.take_if(|(to, _)| *to == id).map(|(_, speech)| speech)
         }
+    }
 
-        fn poll_event(&mut self) -> Option<EmbeddedPoolEvent> {
+    impl Backend for Talkative {
+        fn jobs(&self) -> Option<u64> {
             None
         }
 

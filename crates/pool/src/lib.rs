@@ -14,6 +14,7 @@
 mod chain;
 mod config;
 mod event;
+mod front;
 mod judge;
 mod line;
 mod pace;
@@ -21,16 +22,15 @@ mod paced;
 mod pool;
 mod refusal;
 mod regtest;
-mod seats;
 mod session;
 mod vardiff;
 
 pub use chain::{Block, BlockError, RegtestChain};
 pub use config::{PoolBounds, PoolConfig};
 pub use event::{EmbeddedPoolEvent, Label, Miner, RetargetReason, SessionId, WorkerStats};
+pub use front::Front;
 pub use pace::{PaceConfig, least_earnest_difficulty};
 pub use paced::PacedPool;
 pub use pool::{Accepted, Pool, PoolTemplate};
 pub use regtest::{RegtestPool, StartError};
-pub use seats::Seats;
 pub use vardiff::VardiffConfig;

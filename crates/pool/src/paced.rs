@@ -7,19 +7,12 @@
 //! before.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_chain::{DifficultyError, Hash256, Header, Job, Target, Verdict};
-use midstate_stratum::{Reject, Submission};
-use midstate_sv2::Authority;
 
 use crate::pace::{Pace, PaceConfig};
-use crate::{
-    Accepted, EmbeddedPoolEvent, Miner, Pool, PoolConfig, PoolTemplate, RetargetReason, Seats,
-    SessionId,
-};
+use crate::{EmbeddedPoolEvent, Front, Miner, Pool, PoolConfig, PoolTemplate, RetargetReason};
 
 /// Every hash has it.
 const EVERY_HASH: f64 = 1e-30;
@@ -78,11 +71,6 @@ impl PacedPool {
     /// The difficulty of a block.
     pub fn block_difficulty(&self) -> f64 {
         self.difficulty
-    }
-
-    /// The pool itself.
-    pub fn pool(&self) -> &Pool {
-        &self.pool
     }
 
     /// Blocks that the node has not judged yet.
@@ -162,31 +150,30 @@ impl PacedPool {
         }
     }
 
-    /// A miner connected from there.
-    pub fn connect(&mut self, from: SocketAddr) -> SessionId {
-        self.pool.connect(from)
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
+    pub fn poll_timeout(&self) -> Duration {
+        let pace = self.pace.poll_timeout();
+        self.pool.poll_timeout().map_or(pace, |pool| pool.min(pace))
     }
 
-    /// A miner connected from there, at the port of Stratum V2; see [`Pool::connect_v2`].
-    pub fn connect_v2(
-        &mut self,
-        from: SocketAddr,
-        authority: Authority,
-        entropy: [u8; 32],
-    ) -> SessionId {
-        self.pool.connect_v2(from, authority, entropy)
-    }
-
-    /// A miner is gone.
-    pub fn disconnect(&mut self, id: SessionId) {
-        self.pool.disconnect(id);
-        self.events.extend(std::iter::from_fn(|| self.pool.poll_event()));
-    }
-
-    /// Bytes from a miner.
-    pub fn handle_bytes(&mut self, now: Duration, id: SessionId, bytes: &[u8]) {
-        self.pool.handle_bytes(now, id, bytes);
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Duration) {
+        self.pool.handle_timeout(now);
         self.settle(now);
+        if let Some(difficulty) = self.pace.handle_timeout(now) {
+            let height = self.pool.height().unwrap_or_default();
+            self.retarget(difficulty, height, RetargetReason::Time);
+        }
+    }
+}
+
+impl Front for PacedPool {
+    fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    fn pool_mut(&mut self) -> &mut Pool {
+        &mut self.pool
     }
 
     /// Takes the pool's events: blocks go to the node first.
@@ -211,60 +198,7 @@ impl PacedPool {
         }
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
-    pub fn poll_timeout(&self) -> Duration {
-        let pace = self.pace.poll_timeout();
-        self.pool.poll_timeout().map_or(pace, |pool| pool.min(pace))
-    }
-
-    /// Time has passed.
-    pub fn handle_timeout(&mut self, now: Duration) {
-        self.pool.handle_timeout(now);
-        self.settle(now);
-        if let Some(difficulty) = self.pace.handle_timeout(now) {
-            let height = self.pool.height().unwrap_or_default();
-            self.retarget(difficulty, height, RetargetReason::Time);
-        }
-    }
-
-    /// The next line to send to this session.
-    pub fn poll_transmit(&mut self, id: SessionId) -> Option<Vec<u8>> {
-        self.pool.poll_transmit(id)
-    }
-
-    /// The next thing to tell.
-    pub fn poll_event(&mut self) -> Option<EmbeddedPoolEvent> {
-        self.events.pop_front()
-    }
-}
-
-impl Seats for PacedPool {
-    fn pool(&self) -> &Pool {
-        &self.pool
-    }
-
-    fn seat(&mut self, now: Duration, worker: &str, from: SocketAddr) -> SessionId {
-        let id = self.pool.seat(now, worker, from);
-        self.settle(now);
-        id
-    }
-
-    fn poll_job(&mut self, id: SessionId) -> Option<Arc<Job>> {
-        self.pool.poll_job(id)
-    }
-
-    fn submit(
-        &mut self,
-        now: Duration,
-        id: SessionId,
-        submission: Submission,
-    ) -> Result<Accepted, Reject> {
-        let judged = self.pool.submit(now, id, submission);
-        self.settle(now);
-        judged
-    }
-
-    fn leave(&mut self, id: SessionId) {
-        self.disconnect(id);
+    fn poll_event(&mut self) -> Option<EmbeddedPoolEvent> {
+        self.events.pop_front().or_else(|| self.pool.poll_event())
     }
 }

@@ -1,19 +1,13 @@
 //! The pool on a chain of its own: what `midstate demo` runs.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use midstate_chain::{CoinbaseError, DifficultyError, Job, Target};
-use midstate_stratum::{Reject, Submission};
-use midstate_sv2::Authority;
+use midstate_chain::{CoinbaseError, DifficultyError, Target};
 
 use crate::pace::{Pace, PaceConfig};
 use crate::pool::MAX_FUTURE;
-use crate::{
-    Accepted, EmbeddedPoolEvent, Pool, PoolConfig, RegtestChain, RetargetReason, SessionId,
-};
+use crate::{EmbeddedPoolEvent, Front, Pool, PoolConfig, RegtestChain, RetargetReason};
 
 /// Without a new tip, a fresh job every so often: its time moves on.
 const REFRESH: Duration = Duration::from_secs(30);
@@ -105,63 +99,47 @@ impl RegtestPool {
         &self.chain
     }
 
-    /// The pool itself.
-    pub fn pool(&self) -> &Pool {
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
+    pub fn poll_timeout(&self) -> Duration {
+        let pace = self.pace.as_ref().map(Pace::poll_timeout);
+        let due = [self.pool.poll_timeout(), pace].into_iter().flatten();
+        due.fold(self.refresh_at, Duration::min)
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Duration) {
+        self.pool.handle_timeout(now);
+        self.settle(now);
+        let retarget = self.pace.as_mut().and_then(|pace| pace.handle_timeout(now));
+        if let Some(difficulty) = retarget {
+            self.retarget(difficulty, RetargetReason::Time);
+        }
+        if now >= self.refresh_at || retarget.is_some() {
+            self.renew(now);
+        }
+    }
+
+    /// More than six blocks a second push the median of their times ahead of the clock. Where that
+    /// is as far ahead as a block may be, the next one waits for the clock, as it would at a node.
+    fn renew(&mut self, now: Duration) {
+        let template = self.chain.template(now);
+        let earliest = Duration::from_secs(template.min_time.saturating_sub(MAX_FUTURE).into());
+        if now.as_secs() < earliest.as_secs() {
+            self.refresh_at = earliest;
+        } else {
+            self.pool.set_template(template);
+            self.refresh_at = now + REFRESH;
+        }
+    }
+}
+
+impl Front for RegtestPool {
+    fn pool(&self) -> &Pool {
         &self.pool
     }
 
-    /// A miner connected from there.
-    pub fn connect(&mut self, from: SocketAddr) -> SessionId {
-        self.pool.connect(from)
-    }
-
-    /// A miner connected from there, at the port of Stratum V2; see [`Pool::connect_v2`].
-    pub fn connect_v2(
-        &mut self,
-        from: SocketAddr,
-        authority: Authority,
-        entropy: [u8; 32],
-    ) -> SessionId {
-        self.pool.connect_v2(from, authority, entropy)
-    }
-
-    /// Lets a miner in that has no Stratum connection; see [`Pool::seat`].
-    pub fn seat(&mut self, now: Duration, worker: &str, from: SocketAddr) -> SessionId {
-        let id = self.pool.seat(now, worker, from);
-        self.settle(now);
-        id
-    }
-
-    /// The newest job of a seat; see [`Pool::poll_job`].
-    pub fn poll_job(&mut self, id: SessionId) -> Option<Arc<Job>> {
-        self.pool.poll_job(id)
-    }
-
-    /// Judges a share of a seat; see [`Pool::submit`].
-    ///
-    /// # Errors
-    /// Says why it is refused.
-    pub fn submit(
-        &mut self,
-        now: Duration,
-        id: SessionId,
-        submission: Submission,
-    ) -> Result<Accepted, Reject> {
-        let judged = self.pool.submit(now, id, submission);
-        self.settle(now);
-        judged
-    }
-
-    /// A miner is gone.
-    pub fn disconnect(&mut self, id: SessionId) {
-        self.pool.disconnect(id);
-        self.events.extend(std::iter::from_fn(|| self.pool.poll_event()));
-    }
-
-    /// Bytes from a miner.
-    pub fn handle_bytes(&mut self, now: Duration, id: SessionId, bytes: &[u8]) {
-        self.pool.handle_bytes(now, id, bytes);
-        self.settle(now);
+    fn pool_mut(&mut self) -> &mut Pool {
+        &mut self.pool
     }
 
     /// Puts the pool's blocks on the chain, and its next job into the pool.
@@ -193,46 +171,7 @@ impl RegtestPool {
         }
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
-    pub fn poll_timeout(&self) -> Duration {
-        let pace = self.pace.as_ref().map(Pace::poll_timeout);
-        let due = [self.pool.poll_timeout(), pace].into_iter().flatten();
-        due.fold(self.refresh_at, Duration::min)
-    }
-
-    /// Time has passed.
-    pub fn handle_timeout(&mut self, now: Duration) {
-        self.pool.handle_timeout(now);
-        self.settle(now);
-        let retarget = self.pace.as_mut().and_then(|pace| pace.handle_timeout(now));
-        if let Some(difficulty) = retarget {
-            self.retarget(difficulty, RetargetReason::Time);
-        }
-        if now >= self.refresh_at || retarget.is_some() {
-            self.renew(now);
-        }
-    }
-
-    /// The next line to send to this session.
-    pub fn poll_transmit(&mut self, id: SessionId) -> Option<Vec<u8>> {
-        self.pool.poll_transmit(id)
-    }
-
-    /// The next thing to tell.
-    pub fn poll_event(&mut self) -> Option<EmbeddedPoolEvent> {
-        self.events.pop_front()
-    }
-
-    /// More than six blocks a second push the median of their times ahead of the clock. Where that
-    /// is as far ahead as a block may be, the next one waits for the clock, as it would at a node.
-    fn renew(&mut self, now: Duration) {
-        let template = self.chain.template(now);
-        let earliest = Duration::from_secs(template.min_time.saturating_sub(MAX_FUTURE).into());
-        if now.as_secs() < earliest.as_secs() {
-            self.refresh_at = earliest;
-        } else {
-            self.pool.set_template(template);
-            self.refresh_at = now + REFRESH;
-        }
+    fn poll_event(&mut self) -> Option<EmbeddedPoolEvent> {
+        self.events.pop_front().or_else(|| self.pool.poll_event())
     }
 }

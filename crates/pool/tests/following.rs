@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use midstate_chain::{Hash256, Header, Job, Target};
 use midstate_pool::{
-    EmbeddedPoolEvent, Miner, PaceConfig, Pool, PoolConfig, RegtestPool, RetargetReason, SessionId,
-    VardiffConfig,
+    EmbeddedPoolEvent, Front, Miner, PaceConfig, Pool, PoolConfig, RegtestPool, RetargetReason,
+    SessionId, VardiffConfig,
 };
 use midstate_stratum::Submission;
 use serde_json::{Value, json};

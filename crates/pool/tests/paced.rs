@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use midstate_chain::{Hash256, Header, Job, Verdict};
 use midstate_pool::{
-    EmbeddedPoolEvent, PaceConfig, PacedPool, PoolConfig, RegtestChain, RetargetReason, Seats,
+    EmbeddedPoolEvent, Front, PaceConfig, PacedPool, PoolConfig, RegtestChain, RetargetReason,
     SessionId,
 };
 use midstate_stratum::Submission;

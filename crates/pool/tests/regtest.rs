@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use midstate_pool::{EmbeddedPoolEvent, PoolBounds, PoolConfig, RegtestPool, SessionId};
+use midstate_pool::{EmbeddedPoolEvent, Front, PoolBounds, PoolConfig, RegtestPool, SessionId};
 use serde_json::{Value, json};
 
 /// Core's `MAX_FUTURE_BLOCK_TIME`.

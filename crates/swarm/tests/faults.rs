@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_chain::{Bits, Header, Job, Share, Verdict};
-use midstate_pool::{PoolConfig, RegtestPool, SessionId};
+use midstate_pool::{Front, PoolConfig, RegtestPool, SessionId};
 use midstate_stratum::{ClientConfig, Server, ServerConfig, ServerEvent};
 use midstate_sv2::{self as sv2, Authority, ChannelKind, Dialled};
 use midstate_swarm::{Books, Code, Event, Fault, FaultCounts, Miner, MinerConfig};

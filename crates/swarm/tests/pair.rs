@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midstate_chain::Header;
-use midstate_pool::{EmbeddedPoolEvent, PoolConfig, RegtestPool, SessionId};
+use midstate_pool::{EmbeddedPoolEvent, Front, PoolConfig, RegtestPool, SessionId};
 use midstate_stratum::ClientConfig;
 use midstate_swarm::{Allotment, Books, Event, Limits, Miner, Piece, Script, State, Turn};
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use midstate_chain::{Bits, Hash256, Header};
-use midstate_pool::{PoolConfig, RegtestPool, SessionId};
+use midstate_pool::{Front, PoolConfig, RegtestPool, SessionId};
 use midstate_stratum::Reject;
 
 use super::*;

@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fastrand::Rng;
 use midstate_net::{Listen, PoolServer};
-use midstate_pool::{PoolConfig, RegtestPool, WorkerStats};
+use midstate_pool::{Front, PoolConfig, RegtestPool, WorkerStats};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, duplex, split};
 use tokio::sync::mpsc;

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use midstate_net::{PoolServer, ServerHandle, ServerLimits};
-use midstate_pool::{PoolConfig, RegtestPool};
+use midstate_pool::{Front, PoolConfig, RegtestPool};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use midstate_net::{Listen, PoolServer, ServerHandle, ServerLimits};
-use midstate_pool::{PoolConfig, RegtestPool};
+use midstate_pool::{Front, PoolConfig, RegtestPool};
 use midstate_sv2::{Authority, Client, ClientConfig, Dialled, Event};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::mpsc;

@@ -2,7 +2,7 @@
 
 use common_messages_sv2 as common;
 use midstate_chain::Target;
-use midstate_pool::{EmbeddedPoolEvent, PoolBounds, PoolConfig, VardiffConfig};
+use midstate_pool::{EmbeddedPoolEvent, Front, PoolBounds, PoolConfig, VardiffConfig};
 use midstate_sv2::ServerLimits;
 use mining_sv2 as mining;
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use midstate_chain::{Hash256, Job, Share, Verdict};
-use midstate_pool::{EmbeddedPoolEvent, PoolConfig, SessionId, VardiffConfig};
+use midstate_pool::{EmbeddedPoolEvent, Front, PoolConfig, SessionId, VardiffConfig};
 use midstate_sv2::{ChannelKind, Client, ClientConfig, Dialled, Event};
 use mining_sv2 as mining;
 

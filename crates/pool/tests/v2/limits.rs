@@ -1,5 +1,6 @@
 //! The bounds on a stranger's messages, and the end of its connection.
 
+use midstate_pool::Front;
 use mining_sv2 as mining;
 
 use crate::miner::{Hall, Miner, STANDARD_JOBS, setup};

@@ -4,7 +4,7 @@ use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use common_messages_sv2 as common;
-use midstate_pool::{EmbeddedPoolEvent, PoolConfig, RegtestPool, SessionId, WorkerStats};
+use midstate_pool::{EmbeddedPoolEvent, Front, PoolConfig, RegtestPool, SessionId, WorkerStats};
 use midstate_sv2::Authority;
 use mining_sv2 as mining;
 

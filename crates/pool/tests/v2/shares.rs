@@ -1,6 +1,6 @@
 //! Shares and their answers, blocks, books.
 
-use midstate_pool::{PoolBounds, PoolConfig, VardiffConfig};
+use midstate_pool::{Front, PoolBounds, PoolConfig, VardiffConfig};
 use mining_sv2 as mining;
 
 use crate::miner::{Found, Hall, Miner, STANDARD_JOBS};
