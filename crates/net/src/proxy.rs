@@ -29,7 +29,9 @@ impl FromStr for ProxyUrl {
 }
 
 fn parse(text: &str) -> Result<ProxyUrl, WrongPart> {
-    let (scheme, _) = text.split_once("://").ok_or(WrongPart::NoScheme)?;
+    let Some((scheme, _)) = text.split_once("://") else {
+        return Err(Parts::of(text).err().unwrap_or(WrongPart::NoScheme));
+    };
     if !matches!(scheme.to_ascii_lowercase().as_str(), "socks5" | "socks5h") {
         return Err(WrongPart::scheme(scheme));
     }
@@ -98,6 +100,10 @@ mod tests {
         for text in ["127.0.0.1:9050", "http://a:1", "socks5://a", "socks5://a:0", "socks5://::1:9"]
         {
             assert!(text.parse::<ProxyUrl>().is_err(), "{text}");
+        }
+        for text in ["socks5:127.0.0.1:9050", "socks5h:tor.lan:9050"] {
+            let error = text.parse::<ProxyUrl>().unwrap_err();
+            assert_eq!(error.wrong, WrongPart::Slashes, "{text}");
         }
         for text in [
             "socks5://me:secret@a",

@@ -72,9 +72,9 @@ impl Trouble {
             SeatNews::Healthy => Stage::Working,
             SeatNews::Failed(_, reason) => {
                 let stage = self.stage.take().unwrap_or(Stage::Connecting);
-                let is_present = |said: &&(Duration, String)| {
-                    stage == Stage::Connected && now <= said.0 + WORDS_HOLD
-                };
+                let has_met_us = matches!(stage, Stage::Connected | Stage::LetIn);
+                let is_present =
+                    |said: &&(Duration, String)| has_met_us && now <= said.0 + WORDS_HOLD;
                 let reason = match self.said.as_ref().filter(is_present) {
                     Some((_, said)) => with_words(reason, said),
                     None => reason.clone(),
@@ -84,7 +84,7 @@ impl Trouble {
             }
             _ => return,
         };
-        if stage >= Stage::LetIn {
+        if stage == Stage::Working {
             self.said = None;
         }
         if self.stage != Some(stage) {
@@ -164,7 +164,7 @@ mod tests {
         }
         assert_eq!(words(&trouble), "hung up; before that it said: full");
         // They stand for the next connections, too, but not for long, nor where there is none.
-        // Those of a pool that had let us in are no reason, and no words come twice.
+        // No words come twice.
         trouble.note(seconds(2), &state(LinkState::Connecting));
         trouble.note(seconds(2), &failed("refused"));
         assert_eq!(words(&trouble), "refused");
@@ -179,15 +179,20 @@ mod tests {
             trouble.note(seconds(3), &news);
         }
         assert_eq!(words(&trouble), "refused by whim");
-        for news in [
-            state(LinkState::Connected),
-            state(LinkState::Authorized),
-            says("welcome"),
-            failed("hung up"),
+        // A pool may let us in and send no work. After work its words are no reason any more.
+        let (connected, let_in) = (state(LinkState::Connected), state(LinkState::Authorized));
+        let (full, hung_up) = (says("full"), failed("hung up"));
+        let told = "hung up; before that it said: full";
+        let work = SeatNews::Healthy;
+        for (news, told) in [
+            (vec![&connected, &full, &let_in, &hung_up], told),
+            (vec![&connected, &let_in, &full, &hung_up], told),
+            (vec![&connected, &full, &let_in, &work, &hung_up], "hung up"),
+            (vec![&connected, &let_in, &work, &full, &hung_up], "hung up"),
         ] {
-            trouble.note(seconds(4), &news);
+            news.into_iter().for_each(|news| trouble.note(seconds(40), news));
+            assert_eq!(words(&trouble), told);
         }
-        assert_eq!(words(&trouble), "hung up");
     }
 
     #[test]

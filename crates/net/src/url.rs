@@ -88,6 +88,11 @@ fn parse(text: &str) -> Result<PoolAddress, WrongPart> {
     }
     let parts = Parts::of(text)?;
     let scheme = parts.scheme.map_or(Ok(Scheme::Plain), Scheme::of)?;
+    let port = parts.port.ok_or(WrongPart::NoPort)?;
+    let user = parts.login.as_ref().and_then(|login| login.user.as_deref());
+    if scheme == Scheme::V2 && user.is_some_and(|user| user.parse::<AuthorityKey>().is_ok()) {
+        return Err(WrongPart::KeyBefore);
+    }
     let v2 = match (scheme, parts.path) {
         (Scheme::V2, "" | "/") => Some(V2 { authority: None }),
         (Scheme::V2, path) => {
@@ -103,7 +108,7 @@ fn parse(text: &str) -> Result<PoolAddress, WrongPart> {
     if parts.fragment.is_some_and(|fragment| !fragment.eq_ignore_ascii_case("xnsub")) {
         return Err(WrongPart::Fragment);
     }
-    let (host, port) = (parts.host.to_owned(), parts.port.ok_or(WrongPart::NoPort)?);
+    let host = parts.host.to_owned();
     let url = PoolUrl { host, port, tls: scheme == Scheme::Tls, v2 };
     Ok(PoolAddress { url, login: parts.login.unwrap_or_default() })
 }
@@ -193,6 +198,12 @@ mod tests {
             ("[]:1", WrongPart::V6),
             ("[::1:3333", WrongPart::Bracket),
             ("me:hunter2:a:1", WrongPart::NoAt),
+            ("'stratum+tcp://a:1'", WrongPart::Quotes),
+            ("stratum2+tcp://a/short:1", WrongPart::NoPort),
+            (
+                "stratum2+tcp://9bXiEd8boQVhq7WddEcERUL5tyyJVFYdU8th3HfbNXK3Yw6GRXh@a:1",
+                WrongPart::KeyBefore,
+            ),
             ("a b:1", WrongPart::Host),
             ("a\n:1", WrongPart::Host),
             ("::1:3333", WrongPart::Brackets),

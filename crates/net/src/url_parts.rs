@@ -78,6 +78,15 @@ pub enum WrongPart {
          [::1], and the port behind it, as [::1]:3333"
     )]
     Bracket,
+    /// `'host:3333'`, of a shell or a file that takes quotation marks as they are.
+    #[error("the URL has quotation marks around it: leave them out")]
+    Quotes,
+    /// The key of a pool of Stratum V2 before its host.
+    #[error(
+        "the authority key in the URL stands where a user name would: write it behind the port, as \
+         HOST:PORT/AUTHORITYKEY"
+    )]
+    KeyBefore,
     /// `host:3333:4444`.
     #[error("the URL has more than one port behind its host")]
     Ports,
@@ -124,6 +133,9 @@ pub enum WrongPart {
 impl WrongPart {
     /// A scheme that is not spoken; its text is kept only if it is a word.
     pub(crate) fn scheme(text: &str) -> Self {
+        if text.starts_with(QUOTES) {
+            return Self::Quotes;
+        }
         Self::Scheme(if is_scheme(text) { text.to_owned() } else { String::new() })
     }
 }
@@ -160,6 +172,10 @@ pub(crate) struct Parts<'a> {
 impl<'a> Parts<'a> {
     /// Cuts a URL; checks what is the same for all kinds of servers.
     pub(crate) fn of(text: &'a str) -> Result<Self, WrongPart> {
+        let (begins, ends) = (text.starts_with(QUOTES), text.ends_with(QUOTES));
+        if begins && ends || (begins || ends) && !text.contains('@') {
+            return Err(WrongPart::Quotes);
+        }
         let (scheme, rest) = match text.split_once("://") {
             Some((scheme, rest)) if is_scheme(scheme) => (Some(scheme), rest),
             _ => (None, text),
@@ -196,7 +212,7 @@ fn cut(text: &str, mark: char) -> (&str, Option<&str>) {
 }
 
 /// Schemes of pools, nodes and proxies, in case two slashes are forgotten.
-const KNOWN: [&str; 14] = [
+const KNOWN: [&str; 15] = [
     "stratum2+tcp",
     "stratum2",
     "stratum+tcp",
@@ -211,7 +227,10 @@ const KNOWN: [&str; 14] = [
     "http",
     "https",
     "socks5",
+    "socks5h",
 ];
+/// Marks around a text, those of typewriters and of print.
+const QUOTES: [char; 7] = ['"', '\'', '`', '\u{201c}', '\u{201d}', '\u{2018}', '\u{2019}'];
 
 fn is_scheme(text: &str) -> bool {
     text.len() <= 20
@@ -261,6 +280,7 @@ fn host_and_port(authority: &str) -> Result<(&str, Option<u16>), WrongPart> {
             check_v6(host)?;
             match rest {
                 "" => (host, None),
+                _ if rest.contains(']') => return Err(WrongPart::Bracket),
                 _ => (host, Some(rest.strip_prefix(':').ok_or(WrongPart::Port)?)),
             }
         }
@@ -444,6 +464,11 @@ mod tests {
             ("x://[::1", WrongPart::Bracket),
             ("x://::1]:3333", WrongPart::Bracket),
             ("x://h]:3333", WrongPart::Bracket),
+            ("[::1]]:3333", WrongPart::Bracket),
+            ("'h:3333'", WrongPart::Quotes),
+            ("\"x://h:3333\"", WrongPart::Quotes),
+            ("x://h:3333\u{201d}", WrongPart::Quotes),
+            ("'x://me:hunter2@h:3333'", WrongPart::Quotes),
             ("[h:3333", WrongPart::Bracket),
             ("x://h:3333:4444", WrongPart::Ports),
             ("127.0.0.1:3333:4444", WrongPart::Ports),
@@ -469,6 +494,7 @@ mod tests {
             "[fe80::1%eth0]:3333",
             "[fe80::1%25en-0.1]:3333",
             "[fe80::1%3]:3333",
+            "'me:hunter2'@h:1",
         ] {
             assert!(Parts::of(text).is_ok(), "{text}");
         }

@@ -142,6 +142,10 @@ fn without_values(message: &str) -> String {
 /// For a line that has a key and no value that TOML can read: how the key is written. What stands
 /// there for a value is left out.
 fn complete(error: &toml::de::Error, text: &str) -> Option<String> {
+    if error.message().contains("escape") {
+        let words = "\na backslash means more in \"..\": write two of them, or the text in '..'";
+        return Some(words.to_owned());
+    }
     let line = line_at(text, error.span()?.start)?.trim();
     let end = line.find(|c: char| !c.is_ascii_alphanumeric() && c != '-').unwrap_or(line.len());
     let (key, rest) = line.split_at(end);
@@ -235,6 +239,8 @@ mod tests {
             assert!(!error.contains("hunter2") && !error.contains("1234"), "{text}: {error}");
         }
         assert!(!error("user = 'me'\r\nthreads =\r\n").contains('\r'));
+        let backslash = error("pass = \"hunter2\\q\"");
+        assert!(backslash.ends_with("write two of them, or the text in '..'"), "{backslash}");
         // A value that is written as it should be needs another cure.
         for text in ["threads = 0", "redirect = 'all'", "pass = 'x'\npass = 'y'"] {
             assert!(!error(text).contains("write it as"), "{text}: {}", error(text));
