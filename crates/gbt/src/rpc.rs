@@ -128,9 +128,12 @@ pub enum NoAnswer {
     /// Nothing came in time.
     #[error("{0}")]
     TimedOut(String),
-    /// The connection ended before the answer did.
+    /// The connection ended before the answer began.
     #[error("{0}")]
     Broken(String),
+    /// The connection ended in the middle of the answer.
+    #[error("{0}")]
+    Cut(String),
     /// The server does not speak HTTP.
     #[error("{0}")]
     NotHttp(String),
@@ -140,9 +143,13 @@ pub enum NoAnswer {
 }
 
 impl NoAnswer {
+    fn what(&self) -> &'static str {
+        if matches!(self, Self::Cut(_)) { "no whole answer" } else { "no answer" }
+    }
+
     /// Whether the call may have reached the node all the same.
     pub(crate) fn may_have_arrived(&self) -> bool {
-        matches!(self, Self::TimedOut(_) | Self::Broken(_) | Self::NotHttp(_) | Self::TooLong)
+        !matches!(self, Self::NoCredentials(_) | Self::NobodyThere(_) | Self::NoConnection(_))
     }
 }
 
@@ -150,7 +157,7 @@ impl NoAnswer {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RpcError {
     /// No answer at all. What to do depends on why, and is said by whoever asked.
-    #[error("no answer from the node: {0}")]
+    #[error("{what} from the node: {0}", what = .0.what())]
     Unreachable(NoAnswer),
     /// HTTP 401.
     #[error(

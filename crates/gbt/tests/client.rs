@@ -113,7 +113,7 @@ fn i8_an_answer_that_is_lost_leads_to_duplicate_which_is_accepted() {
     let to_second = world.sent.iter().filter(|&&(node, ..)| node == 1).count();
     assert_eq!(to_second, 2);
     let [warning] = world.warnings()[..] else { panic!("{:?}", world.warnings()) };
-    assert!(warning.starts_with("no answer to block "), "{warning}");
+    assert!(warning.starts_with("no verdict on block "), "{warning}");
     assert!(warning.contains("which the node may have: connection reset"), "{warning}");
     assert!(world.client.is_settled());
 }

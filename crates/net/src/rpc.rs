@@ -187,7 +187,7 @@ impl RpcClient {
         if was_hung_up(error)
             && let Some(words) = half_a_head(&connector::Answer::of(error))
         {
-            return NoAnswer::Broken(words);
+            return NoAnswer::Cut(words);
         }
         if is(error, hyper::Error::is_parse)
             && let Some(words) = bad_first_line(&self.connector.first())
@@ -346,7 +346,7 @@ async fn read_body(mut body: Incoming, progress: &Progress) -> Result<Vec<u8>, N
     let mut bytes = Vec::new();
     progress.note(0);
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| NoAnswer::Broken(broken_body(&error).to_owned()))?;
+        let frame = frame.map_err(|error| NoAnswer::Cut(broken_body(&error).to_owned()))?;
         let Ok(data) = frame.into_data() else { continue };
         if bytes.len() + data.len() > MAX_BODY {
             return Err(NoAnswer::TooLong);

@@ -434,7 +434,7 @@ impl SpooledBlock {
         let hash = self.hash;
         match error {
             RpcError::Unreachable(why) if why.may_have_arrived() => {
-                format!("no answer to block {hash}, which the node may have: {why}")
+                format!("no verdict on block {hash}, which the node may have: {why}")
             }
             RpcError::Foreign(foreign) if foreign.may_have_arrived() => {
                 format!("no verdict on block {hash}, which the node may have: {foreign}")

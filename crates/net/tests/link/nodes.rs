@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use midstate_gbt::conf::Credentials;
-use midstate_gbt::rpc::{Answer, ChainInfo, NoAnswer};
+use midstate_gbt::rpc::{Answer, ChainInfo, NoAnswer, RpcError};
 use midstate_net::{NodeAccess, Route, RpcClient};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -124,7 +124,10 @@ async fn rule_26_half_an_answer_on_a_kept_connection_is_told_as_what_came() {
     .await;
     ask(&rpc).await.unwrap();
     for _ in 0..2 {
-        let error = ask(&rpc).await.unwrap_err().to_string();
+        let error = ask(&rpc).await.unwrap_err();
+        assert!(matches!(&error, NoAnswer::Cut(_)), "{error:?}");
+        let error = RpcError::Unreachable(error).to_string();
+        assert!(error.starts_with("no whole answer from the node: "), "{error}");
         assert!(error.contains("in the middle of the HTTP headers"), "{error}");
         assert!(error.contains("\"HTTP/1.1 503 Busy\""), "{error}");
     }
