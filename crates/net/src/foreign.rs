@@ -140,7 +140,8 @@ const V2_PORTS: [u16; 3] = [34254, 43333, 3336];
 
 /// The protocol of the first bytes; `None` before the first one.
 pub(crate) fn spoken(first: &[u8]) -> Option<Spoken> {
-    let text = first.trim_ascii_start();
+    // The reader of lines passes over a byte order mark, too.
+    let text = first.strip_prefix(b"\xef\xbb\xbf").unwrap_or(first).trim_ascii_start();
     let begins = |with: &[u8]| first.starts_with(with);
     let spoken = match text.first().or(first.first())? {
         b'{' | b'[' => Spoken::JsonLines,
@@ -474,6 +475,12 @@ mod tests {
 
     fn random(length: u32) -> Vec<u8> {
         (1..=length).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
+    }
+
+    #[test]
+    fn rule_8_a_byte_order_mark_before_json_is_no_other_protocol() {
+        assert_eq!(spoken(b"\xef\xbb\xbf{\"id\":1}\n"), Some(Spoken::JsonLines));
+        assert_eq!(spoken(b"\xef\xbb\xbfhello, who are you\n"), Some(Spoken::Unknown));
     }
 
     #[test]
