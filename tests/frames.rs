@@ -61,13 +61,14 @@ fn a_file_of_frames_has_every_line_both_ways_and_no_password() {
     let login = sent.iter().find(|line| method(line, "mining.authorize")).unwrap();
     assert_eq!(login["params"], serde_json::json!(["me", "***"]));
     assert!(received.iter().any(|line| method(line, "mining.notify")));
-    // Every submission, and behind it its answer.
-    let shares: Vec<_> = sent.iter().filter(|line| method(line, "mining.submit")).collect();
-    assert!(shares.len() >= 3);
-    for share in &shares[..3] {
-        let is_answer = |line: &&Value| line["id"] == share["id"] && line["result"] == true;
-        assert_eq!(received.iter().filter(is_answer).count(), 1, "{share}");
+    // Every submission, and its answer. A share may be stale; three were to be accepted.
+    let mut accepted = 0;
+    for share in sent.iter().filter(|line| method(line, "mining.submit")) {
+        let answers: Vec<_> = received.iter().filter(|line| line["id"] == share["id"]).collect();
+        assert!(answers.len() == 1 || accepted >= 3, "{share}: {answers:?}");
+        accepted += answers.iter().filter(|line| line["result"] == true).count();
     }
+    assert!(accepted >= 3, "{accepted}");
     // A second run adds to the file.
     assert!(mine(&address, file.to_str().unwrap(), &[]).status.success());
     assert!(std::fs::read(&file).unwrap().starts_with(&text));
