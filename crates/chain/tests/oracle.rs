@@ -343,6 +343,34 @@ fn a_job_makes_headers_from_all_of_its_parts() {
 }
 
 #[test]
+fn a_job_is_header_only_where_nothing_but_the_root_came() {
+    let root = ids(1);
+    let bare = Job {
+        coinbase_prefix: Vec::new(),
+        extranonce1: Vec::new(),
+        extranonce2_size: 0,
+        coinbase_suffix: Vec::new(),
+        branch: root.clone(),
+        ..job()
+    };
+    assert!(bare.is_header_only());
+    assert_eq!(bare.merkle_root(&[]), root[0]);
+    // One part of a coinbase, or no branch, or a longer one.
+    for (job, extranonce2) in [
+        (Job { coinbase_prefix: vec![1], ..bare.clone() }, &[][..]),
+        (Job { extranonce1: vec![1], ..bare.clone() }, &[]),
+        (Job { extranonce2_size: 1, ..bare.clone() }, &[1]),
+        (Job { coinbase_suffix: vec![1], ..bare.clone() }, &[]),
+        (Job { branch: Vec::new(), ..bare.clone() }, &[]),
+        (Job { branch: ids(2), ..bare }, &[]),
+    ] {
+        assert!(!job.is_header_only(), "{job:?}");
+        let coinbase_id = Hash256::of(&job.coinbase(extranonce2));
+        assert_eq!(job.merkle_root(extranonce2), fold_branch(coinbase_id, &job.branch));
+    }
+}
+
+#[test]
 fn a_block_is_sent_although_the_pool_asks_for_more_unless_blocks_are_a_toy() {
     let hard = Target::from_difficulty(1e6).unwrap();
     let signet = Network::Signet.limit().to_target().unwrap();
