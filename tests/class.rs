@@ -439,8 +439,8 @@ fn the_teacher_replaces_a_name_in_the_terminal_and_its_shares_stay_counted() {
     let mut states = events(&door, "/class/events").unwrap();
     let state = states.find(|(_, state)| is_shown(state)).unwrap().1;
     assert!(!state.to_string().contains("Rude"), "{state}");
-    terminal.press("hide nobody\n");
-    on_screen("nobody is called nobody");
+    terminal.press("hide Zoe\n");
+    on_screen("there is no name Zoe");
     terminal.press("what\n");
     on_screen("type names, hide NAME");
     // Over the network nobody can: there is no such request.

@@ -34,7 +34,7 @@ pub struct Renamed {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RenameError {
     /// No row is called so.
-    #[error("nobody is called {0}; the command names lists everybody with a number")]
+    #[error("there is no name {0}: type names to list all of them, with their numbers")]
     Nobody(String),
     /// Several are.
     #[error("{} are called {name}: say which by its number, {}", numbers.len(), listed(numbers))]

@@ -94,7 +94,7 @@ pub(super) fn say_welcome(facts: &Facts, page: SocketAddr, out: &mut Output) {
     }
     out.line(format!("the class's page        {page}  (on this machine alone)"));
     if out.is_seen() {
-        out.line("a name on it is rude?   type: hide NAME (other lines are told by: help)");
+        out.line("to hide a rude name     type: hide NAME (help lists the other lines)");
     }
 }
 
