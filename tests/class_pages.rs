@@ -208,7 +208,8 @@ fn a_device_survives_a_reload_a_name_taken_a_wrong_code_and_ten_seconds_without_
     other.press("pause");
     other.0.wait_until("document.body.dataset.state === 'paused'");
 
-    // A reload is the same device, and rests until it is told to go on.
+    // A reload is the same device with the same effort, and rests until it is told to go on.
+    ada.0.evaluate("byId('effort').value = 60; byId('effort').dispatchEvent(new Event('input'))");
     let before = ada.0.evaluate("you.shares").as_u64().unwrap();
     ada.0.reload();
     ada.0.wait_until("document.getElementById('start').textContent === 'Go on as Ada'");
@@ -216,6 +217,7 @@ fn a_device_survives_a_reload_a_name_taken_a_wrong_code_and_ten_seconds_without_
     ada.press("start");
     ada.wait_for_shares(before);
     assert_eq!(ada.0.text("title"), "Ada");
+    assert_eq!(ada.0.text("effort-words"), "60\u{a0}%");
 
     // Without a network it goes on hashing, and brings its hits when it is back.
     ada.0.set_offline(true);

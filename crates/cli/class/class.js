@@ -125,7 +125,8 @@ function nameItem(row, axis) {
   item.title = count(row.shares, 'share') + (row.stale > 0 ? ', ' + grouped(row.stale) + ' too late' : '')
     + (row.claimed === null ? '' : '; ' + si(row.work) + 'hashes counted, ' + si(row.claimed) + 'claimed');
   item.append(blocks, name);
-  if (row.hps === null) item.append(make('span', 'value few', 'too few shares'));
+  // A row whose device has left has no rate, however many shares it has.
+  if (row.hps === null) item.append(make('span', 'value few', row.here ? 'too few shares' : 'away'));
   else item.append(whisker(row, axis), make('span', 'value', rate(row.hps)));
   return item;
 }
@@ -217,7 +218,8 @@ function drawWaits() {
   const rest = bins.length - 1;
   for (const wait of seconds) bins[Math.min(Math.floor(2 * wait / mean), rest)] += 1;
   const curve = x => seconds.length / 2 * Math.exp(-x / 2);
-  const most = Math.max(...bins, curve(0), 1);
+  // A whole number of blocks: the label at the top of the axis says it.
+  const most = Math.ceil(Math.max(...bins, curve(0), 1));
   // A gap sets the last bar apart.
   const x = bin => left + (right - left) * (bin >= rest ? bin + 0.4 : bin) / (bins.length + 0.4);
   const longer = y => 'M' + x(rest) + ' ' + y + 'H' + x(rest + 1);
@@ -232,7 +234,7 @@ function drawWaits() {
       d: 'M' + Array.from({ length: 4 * rest }, (_, i) => x(i / 4) + ' ' + y(curve(i / 4))).join('L')
         + longer(y(seconds.length * Math.exp(-rest / 2))),
     }),
-    label(left - 3, top + 5, grouped(Math.round(most)), 'end'),
+    label(left - 3, top + 5, grouped(most), 'end'),
     label(left - 3, bottom, '0', 'end'),
     label(left, top - 4, 'blocks', 'start'),
     ...[0, 1, 2, 3].map(times => label(x(2 * times), bottom + 16 * unit, grouped(Math.round(times * mean)) + '\u00a0s', 'middle')),
@@ -244,7 +246,7 @@ function drawDifficulties() {
   put('retargets', count(Math.max(points.length - 1, 0), 'retarget'));
   const { svg, left, right, top, bottom, unit } = frame('difficulty', 60);
   if (points.length === 0 || right <= left || bottom <= top) return;
-  const most = Math.max(...points.map(([, difficulty]) => difficulty)) * 1.05;
+  const most = Math.max(...points.map(([, difficulty]) => difficulty));
   const until = Math.max(now.seconds, points[points.length - 1][0], 1);
   const x = seconds => left + (right - left) * seconds / until;
   const y = difficulty => bottom - (bottom - top) * difficulty / most;
@@ -253,7 +255,7 @@ function drawDifficulties() {
   svg.append(
     shape('path', { class: 'steps', d: steps.join('') + 'H' + right }),
     ...points.slice(1).map(([seconds, difficulty]) => shape('circle', { cx: x(seconds), cy: y(difficulty), r: 2.5 })),
-    label(left - 3, top + 5, number(most / 1.05), 'end'),
+    label(left - 3, top + 5, number(most), 'end'),
     label(left - 3, bottom, '0', 'end'),
     label(left, bottom + 16 * unit, '0', 'middle'),
     label(right, bottom + 16 * unit, duration(until), 'end'));

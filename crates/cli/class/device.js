@@ -416,6 +416,8 @@ function offer(known, name) {
   put('start', known === null ? 'Start' : 'Go on as ' + known.name);
   // It was pressed in vain before this script was there.
   byId('start').disabled = false;
+  // Half the effort before a reload is half the effort after it.
+  if (known?.effort) byId('effort').value = known.effort;
 }
 
 function loadMachines() {
@@ -430,7 +432,10 @@ function takeEffort() {
   const { value } = byId('effort');
   put('effort-words', value + '\u00a0%');
   byId('effort').setAttribute('aria-valuetext', value + ' percent');
-  if (desk !== null) desk.setEffort(value / 100);
+  if (desk === null) return;
+  desk.setEffort(value / 100);
+  device.effort = value;
+  remember(device);
 }
 
 byId('moment').addEventListener('click', endMoment);
