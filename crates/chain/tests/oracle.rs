@@ -307,6 +307,15 @@ fn genesis_headers_are_the_oracle_s() {
     }
 }
 
+#[test]
+fn targets_and_bits_are_shown_in_hex_highest_digit_first_in_assertions_too() {
+    let bits = Target::DIFFICULTY_1.to_bits();
+    let target = bits.to_target().unwrap();
+    let zeros = "0".repeat(52);
+    assert_eq!(format!("{target:?}"), format!("Target(00000000ffff{zeros})"));
+    assert_eq!(format!("{bits:?}"), "Bits(1d00ffff)");
+}
+
 fn job() -> Job {
     Job {
         id: "1".into(),

@@ -98,6 +98,17 @@ fn stale_refusals_directly_after_a_new_job_do_not_count_unless_nothing_else_ever
 }
 
 #[test]
+fn a_pool_that_waits_for_its_next_block_to_build_on_refuses_without_consequences() {
+    let words = "a block on this tip was found already; the next job follows";
+    assert_eq!(refused(290, |mock, _, id| mock.refuse(id, json!([21, words, null]))), None);
+    let mut mock = Mock::ready();
+    let job = mock.job("1", PREV, true);
+    let request = mock.submitted(&share(&job, 0));
+    mock.refuse(&request["id"], json!([21, words, null]));
+    assert_eq!(mock.verdict().advice, None, "there is nothing to do");
+}
+
+#[test]
 fn silence_has_consequences_before_three_minutes() {
     // One share in so many seconds, and when the pool is left: the slower the miner, the later.
     for (every, at) in [(1, 60), (12, 60), (20, 81), (40, 161)] {
