@@ -23,6 +23,10 @@ pub(crate) enum Spoken {
     JsonLines,
     /// HTTP/1.
     Http,
+    /// A request of ours, which came back.
+    Echo,
+    /// A line of JSON that no pool sends.
+    OtherJson,
     /// HTTP/1, and the answer is that the port wants TLS.
     HttpAboutTls,
     /// HTTP/2 without TLS.
@@ -144,7 +148,7 @@ pub(crate) fn spoken(first: &[u8]) -> Option<Spoken> {
     let text = first.strip_prefix(b"\xef\xbb\xbf").unwrap_or(first).trim_ascii_start();
     let begins = |with: &[u8]| first.starts_with(with);
     let spoken = match text.first().or(first.first())? {
-        b'{' | b'[' => Spoken::JsonLines,
+        b'{' | b'[' => json(text),
         _ if begins(b"PRI * HTTP/2") => Spoken::Http2,
         _ if first.get(..5).is_some_and(|word| word.eq_ignore_ascii_case(b"HTTP/")) => {
             let about_tls =
@@ -161,6 +165,21 @@ pub(crate) fn spoken(first: &[u8]) -> Option<Spoken> {
     Some(spoken)
 }
 
+/// JSON by its first line: a message of Stratum has one of these fields, and no pool asks for what a
+/// miner asks for.
+fn json(text: &[u8]) -> Spoken {
+    let end = text.iter().position(|byte| *byte == b'\n');
+    let line = &text[..end.unwrap_or(text.len())];
+    let has = |word: &str| line.windows(word.len()).any(|window| window == word.as_bytes());
+    let is_answer = has("\"result\"") || has("\"error\"");
+    let ours = ["\"mining.configure\"", "\"mining.subscribe\"", "\"mining.authorize\""];
+    if !is_answer && has("\"method\"") && ours.into_iter().any(has) {
+        return Spoken::Echo;
+    }
+    let is_message = is_answer || has("\"id\"") || has("\"method\"");
+    if is_message || end.is_none() { Spoken::JsonLines } else { Spoken::OtherJson }
+}
+
 fn by_table(first: &[u8]) -> Spoken {
     if let Some((_, network)) = MAGICS.iter().find(|(magic, _)| first.starts_with(magic)) {
         return Spoken::Bitcoin(network);
@@ -171,8 +190,15 @@ fn by_table(first: &[u8]) -> Spoken {
     match first {
         // An empty packet number and protocol 10, then a version in text.
         [_, _, 0, 0, 10, version, ..] if version.is_ascii_digit() => Spoken::Named("MySQL"),
-        // A SETTINGS frame of stream 0.
-        [0, 0, _, 4, 0, 0, 0, 0, 0, ..] => Spoken::Http2,
+        // Its refusal: the same, and an error of a number from 768 to 2047.
+        [_, _, 0, 0, 0xff, _, 3..=7, ..] => Spoken::Named("MySQL"),
+        [0, _, _, _, 0xfe | 0xff, b'S', b'M', b'B', ..] => {
+            Spoken::Named("SMB, as of Windows shares")
+        }
+        // A sequence of the message's number and an operation.
+        [0x30, _, 2, 1, _, 0x60..=0x7f, ..] => Spoken::Named("LDAP"),
+        // A SETTINGS or GOAWAY frame of stream 0.
+        [0, 0, _, 4 | 7, 0, 0, 0, 0, 0, ..] => Spoken::Http2,
         _ if is_text(first) || first.len() < 64 => Spoken::Unknown,
         // A key, an encrypted key and a signed message; the older form has keys of 32 bytes.
         _ if !is_random(first) => Spoken::Unknown,
@@ -189,7 +215,10 @@ impl Spoken {
 
     /// Whether it cannot become what was asked for, so that there is no need to wait for more.
     pub(crate) fn is_certain(self) -> bool {
-        !matches!(self, Self::JsonLines | Self::Unknown | Self::StratumV2 | Self::Encrypted)
+        !matches!(
+            self,
+            Self::JsonLines | Self::OtherJson | Self::Unknown | Self::StratumV2 | Self::Encrypted
+        )
     }
 }
 
@@ -225,6 +254,8 @@ pub(crate) fn sentence(first: &[u8], asked: Asked<'_>) -> Option<String> {
         Spoken::JsonLines if wanted == Wanted::StratumV2 => "it looks like Stratum V1".to_owned(),
         Spoken::JsonLines if layer == Layer::InTls => "it looks like Stratum".to_owned(),
         Spoken::JsonLines => "it looks like Stratum in plain text".to_owned(),
+        Spoken::Echo => "it repeats what we send".to_owned(),
+        Spoken::OtherJson => "it looks like JSON of another protocol".to_owned(),
         Spoken::Http => "it looks like HTTP, a web server's or a node's".to_owned(),
         Spoken::HttpAboutTls => "it is a web server that wants TLS".to_owned(),
         Spoken::Http2 => "it looks like HTTP/2".to_owned(),
@@ -286,13 +317,17 @@ fn cure(spoken: Spoken, asked: Asked<'_>) -> String {
                 "if it is Stratum V2, write stratum2+tcp://{at}/KEY with the pool's authority key"
             )
         }
-        (Spoken::Named(_) | Spoken::Unknown, Wanted::Stratum) => {
+        (
+            Spoken::Echo | Spoken::OtherJson | Spoken::Named(_) | Spoken::Unknown,
+            Wanted::Stratum,
+        ) => {
             format!("write the pool's Stratum port: {stratum}://HOST:PORT")
         }
-        (Spoken::Named(_) | Spoken::Unknown, Wanted::StratumV2) => {
-            "write the pool's Stratum V2 port: stratum2+tcp://HOST:PORT/KEY".to_owned()
-        }
-        (Spoken::Named(_) | Spoken::Unknown, Wanted::Http) => {
+        (
+            Spoken::Echo | Spoken::OtherJson | Spoken::Named(_) | Spoken::Unknown,
+            Wanted::StratumV2,
+        ) => "write the pool's Stratum V2 port: stratum2+tcp://HOST:PORT/KEY".to_owned(),
+        (Spoken::Echo | Spoken::OtherJson | Spoken::Named(_) | Spoken::Unknown, Wanted::Http) => {
             format!("write the node's RPC port: {http}://HOST:PORT")
         }
     }
@@ -484,6 +519,29 @@ mod tests {
     }
 
     #[test]
+    fn rule_8_json_that_no_pool_sends_is_no_stratum() {
+        for (first, expected) in [
+            (&b"{\"status\":\"ok\"}\n"[..], Spoken::OtherJson),
+            (b"{hello}\r\n", Spoken::OtherJson),
+            (b"[]\n", Spoken::OtherJson),
+            (b"{\"id\":1,\"method\":\"mining.configure\",\"params\":[[", Spoken::Echo),
+            (b"{\"status\":\"o", Spoken::JsonLines),
+            (b"{\"method\":\"mining.notify\",\"params\":[]}\n", Spoken::JsonLines),
+            (
+                b"{\"error\":[20,\"no\",{\"method\":\"mining.configure\"}],\"id\":1}\n",
+                Spoken::JsonLines,
+            ),
+            (
+                b"{\"error\":{\"message\":\"unknown method \\\"mining.configure\\\"\"},\"id\":1}\n",
+                Spoken::JsonLines,
+            ),
+        ] {
+            assert_eq!(spoken(first), Some(expected), "{}", first.escape_ascii());
+        }
+        assert!(Spoken::Echo.is_certain() && !Spoken::OtherJson.is_certain());
+    }
+
+    #[test]
     fn rule_8_the_first_bytes_tell_the_protocol() {
         for (first, expected) in [
             (&b"{\"id\":1,\"result\":true}\n"[..], Spoken::JsonLines),
@@ -509,6 +567,10 @@ mod tests {
             (b"\x05\xff", Spoken::Named("a SOCKS proxy, as Tor's")),
             (b"\xff\0\0\0\0\0\0\0\x01\x7f\x03", Spoken::Named("ZeroMQ, as of -zmqpub ports")),
             (b"E\0\0\0\x8fSFATAL\0", Spoken::Named("PostgreSQL")),
+            (b"J\0\0\0\xffj\x04Host '10.0.0.1'", Spoken::Named("MySQL")),
+            (b"\0\0\0\xd0\xfeSMB@\0", Spoken::Named("SMB, as of Windows shares")),
+            (b"0\x24\x02\x01\0\x78\x1f\x0a", Spoken::Named("LDAP")),
+            (b"\0\0\x08\x07\0\0\0\0\0\0\0\0\0", Spoken::Http2),
             (b"<html><body>", Spoken::Named("a web page without HTTP")),
             (b"PRI * HTTP/2.0\r\n", Spoken::Http2),
             (b"http/1.1 200 OK", Spoken::Http),

@@ -313,7 +313,7 @@ impl Seat {
         let tap = frames.map(|frames| frames.tap(self.server(), user, password));
         let mut wire = Wire::new(connection.transport).tapped(tap);
         let ending = self.session(&mut wire, &mut progress).await;
-        let ending = self.explained(ending, &wire.first());
+        let ending = self.explained(ending, &wire.first(), &progress);
         let now = self.now();
         let ending = self.judge(now, &progress, ending);
         match ending {
@@ -356,9 +356,11 @@ impl Seat {
 
     /// How a connection ended, with what the server speaks if that is not Stratum. A server that
     /// never spoke Stratum and closed without a word is guessed at, unless TLS told the cause.
-    fn explained(&mut self, ending: Ending, first: &[u8]) -> Ending {
-        // After the handshake its bytes say nothing.
-        if self.target.v2.is_some() && !self.client.awaits_noise() {
+    fn explained(&mut self, ending: Ending, first: &[u8], progress: &Progress) -> Ending {
+        // A server that let us in speaks Stratum, whatever its first words were. After the
+        // handshake of V2 its bytes say nothing.
+        let is_past_noise = self.target.v2.is_some() && !self.client.awaits_noise();
+        if progress.let_in || is_past_noise {
             self.spoke_stratum = true;
             return ending;
         }

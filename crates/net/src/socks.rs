@@ -68,7 +68,11 @@ fn not_socks(first: &[u8]) -> Option<String> {
         Spoken::Named(name) => {
             return Some(sentence(&format!("it looks like {name}"), first));
         }
-        Spoken::StratumV2 | Spoken::Encrypted | Spoken::Unknown => "its protocol is unknown",
+        Spoken::Echo
+        | Spoken::OtherJson
+        | Spoken::StratumV2
+        | Spoken::Encrypted
+        | Spoken::Unknown => "its protocol is unknown",
     };
     Some(sentence(what, first))
 }

@@ -55,7 +55,9 @@ impl Examination<'_> {
             let Err(problem) = job else { return job };
             client.handle_disconnected(started.elapsed());
             self.pass_on(&mut client);
-            let problem = explained(problem, account, &wire.first(), self.said.clone());
+            // A server that answered to `mining.subscribe` speaks Stratum, whatever came before.
+            let first = (self.stage == Stage::Subscribe).then(|| wire.first());
+            let problem = explained(problem, account, first.as_deref(), self.said.clone());
             // As `mine` does, without its pauses: perhaps the pool hangs up at a request that is no
             // necessity.
             let is_hang_up = match &problem {
@@ -172,22 +174,23 @@ impl Examination<'_> {
     }
 }
 
-/// The problem, judged by all that came over the connection.
+/// The problem, judged by all that came over the connection. `first` is `None` where the server has
+/// shown that it speaks the protocol.
 pub(super) fn explained(
     problem: Problem,
     account: &Account,
-    first: &[u8],
+    first: Option<&[u8]>,
     said: Option<String>,
 ) -> Problem {
     let url = &account.url;
     let asked = url.endpoint().asked(Layer::inside(url.tls));
-    if let Some(words) = foreign::sentence(first, asked) {
+    if let Some(words) = first.and_then(|first| foreign::sentence(first, asked)) {
         return Problem::OtherProtocol(account.client.hide_password(&words));
     }
     if let (Problem::Broken(_), Some(said)) = (&problem, said) {
         return Problem::HungUp(with_words(&problem.to_string(), &said));
     }
-    if !first.is_empty() || !problem.may_be_guessed_at() {
+    if first.is_none_or(|first| !first.is_empty()) || !problem.may_be_guessed_at() {
         return problem;
     }
     let words = format!("{problem}, without a word; {}", foreign::guess(asked));

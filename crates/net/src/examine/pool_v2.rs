@@ -28,7 +28,7 @@ impl Examination<'_> {
         let mut client = Client::new(account.v2_config());
         let spoken = self.speak_v2(account, &mut client, &mut wire).await;
         spoken.map_err(|problem| match client.progress() {
-            Progress::Handshake => explained(problem, account, &wire.first(), None),
+            Progress::Handshake => explained(problem, account, Some(&wire.first()), None),
             _ => problem,
         })
     }

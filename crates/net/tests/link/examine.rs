@@ -17,6 +17,8 @@ enum Manner {
     RefusesAndHangsUp,
     /// It says to nobody in particular that it is full, and hangs up.
     IsFull,
+    /// It begins with a line of text, and hangs up when it has answered.
+    Greets,
 }
 
 /// A pool that cannot bear `method`; where it listens, and how often it was connected to.
@@ -36,6 +38,9 @@ async fn serve(method: &'static str, manner: Manner) -> (String, Arc<AtomicUsize
 async fn talk(stream: TcpStream, method: &str, manner: Manner) {
     let (reader, mut writer) = stream.into_split();
     let mut lines = BufReader::new(reader).lines();
+    if manner == Manner::Greets {
+        writer.write_all(b"Welcome to the pool\r\n").await.unwrap();
+    }
     while let Ok(Some(line)) = lines.next_line().await {
         let request: Value = serde_json::from_str(&line).unwrap();
         let mut answer = json!({"id": request["id"], "result": true, "error": null});
@@ -46,14 +51,14 @@ async fn talk(stream: TcpStream, method: &str, manner: Manner) {
         let is_full = manner == Manner::IsFull;
         if is_full {
             answer = json!({"id": null, "result": null, "error": [20, "this pool is full", null]});
-        } else if is_the_one {
+        } else if is_the_one && manner != Manner::Greets {
             answer["error"] = json!([20, "Unknown method, go away", null]);
         }
         if request["method"] == "mining.subscribe" {
             answer["result"] = json!([[], "00000001", 4]);
         }
         let mut text = format!("{answer}\n");
-        if request["method"] == "mining.authorize" {
+        if request["method"] == "mining.authorize" && !is_the_one {
             text += &format!("{}\n", notify("one", 0));
         }
         if writer.write_all(text.as_bytes()).await.is_err() || is_the_one || is_full {
@@ -112,6 +117,21 @@ async fn rule_5_a_pool_that_is_full_is_told_of_once_in_its_own_words() {
 }
 
 #[tokio::test]
+async fn rule_8_a_pool_that_let_us_in_speaks_stratum_whatever_its_first_words_were() {
+    let (host, _) = serve("mining.authorize", Manner::Greets).await;
+    let mut last = None;
+    let dialler = Dialler::default();
+    let job = examine_pool(&account(&host), &dialler, |step| last = Some(step.outcome)).await;
+    assert!(job.is_none());
+    let doctor = format!("{last:?}");
+    assert!(doctor.contains("closed the connection"), "{doctor}");
+    assert!(!doctor.contains("does not speak") && !doctor.contains("without a word"), "{doctor}");
+    let mut running = Running::start_by(Arc::new(dialler), vec![account(&host)], None);
+    running.until(|running| !running.lost.is_empty()).await;
+    assert_eq!(running.lost[0], "the pool closed the connection");
+}
+
+#[tokio::test]
 async fn the_doctor_knocks_a_few_times_at_a_pool_that_always_hangs_up() {
     let (host, connections) = serve("mining.subscribe", Manner::HangsUp).await;
     let mut end = None;
@@ -137,6 +157,22 @@ async fn says(words: Option<&'static [u8]>) -> String {
         }
     });
     address.to_string()
+}
+
+#[tokio::test]
+async fn rule_8_json_that_no_pool_sends_is_told_with_its_first_bytes() {
+    let echoed = &b"{\"id\":1,\"method\":\"mining.subscribe\",\"params\":[\"midstate\"]}\n"[..];
+    let host = says(Some(echoed)).await;
+    let mut last = None;
+    let dialler = Dialler::default();
+    let job = examine_pool(&account(&host), &dialler, |step| last = Some(step.outcome)).await;
+    assert!(job.is_none());
+    let Some(Outcome::Explained(doctor)) = last else { panic!("{last:?}") };
+    let mut running = Running::start_by(Arc::new(dialler), vec![account(&host)], None);
+    running.until(|running| !running.lost.is_empty()).await;
+    for words in [&doctor, &running.lost[0]] {
+        assert!(words.contains("it repeats what we send; its first bytes are "), "{words}");
+    }
 }
 
 #[tokio::test]
