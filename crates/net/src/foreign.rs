@@ -165,8 +165,8 @@ pub(crate) fn spoken(first: &[u8]) -> Option<Spoken> {
     Some(spoken)
 }
 
-/// JSON by its first line: a message of Stratum has one of these fields, and no pool asks for what a
-/// miner asks for.
+/// JSON by its first line: a message of Stratum has one of these fields, and no pool asks for
+/// what a miner asks for.
 fn json(text: &[u8]) -> Spoken {
     let end = text.iter().position(|byte| *byte == b'\n');
     let line = &text[..end.unwrap_or(text.len())];
