@@ -35,6 +35,15 @@ fn wrong_urls_say_what_a_url_looks_like() {
     ] {
         check(&["mine", "-o", url, "-u", "me"], 2, &[word, "stratum+tcp://HOST:PORT"]);
     }
+    for url in ["http:/127.0.0.1:8332", "http//127.0.0.1:8332"] {
+        check(&["mine", "-o", url, "--address", "x"], 2, &["//", "for a pool", "http://HOST:PORT"]);
+        check(&["doctor", url], 2, &["//", "for a pool", "http://HOST:PORT"]);
+    }
+    // A node without its scheme, and one with a blank from the clipboard.
+    let node = ["--address", "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080", "--dry-run"];
+    let bare = [&["mine", "-u", "me", "-o", "127.0.0.1:18443"], &node[..]].concat();
+    check(&bare, 2, &["write http:// before the HOST:PORT of a node"]);
+    check(&[&["mine", "-o", " http://127.0.0.1:18443 "], &node[..]].concat(), 0, &[]);
     // A scheme that neither has: both are named.
     for url in ["ws://127.0.0.1:8332", "gopher://pool:1"] {
         check(&["mine", "-o", url], 2, &["unknown scheme", "for a pool", "http://HOST:PORT"]);

@@ -118,11 +118,13 @@ impl FromStr for Server {
     type Err = UrlError;
 
     fn from_str(text: &str) -> Result<Self, UrlError> {
-        let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+        let scheme = text.trim().split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
         match scheme.as_deref() {
             Some("http" | "https") => text.parse().map(Self::Node),
             _ => text.parse().map(Self::Pool).map_err(|error: UrlError| match error.wrong {
-                WrongPart::Scheme(_) => UrlError { expected: EITHER, ..error },
+                WrongPart::Scheme(_) | WrongPart::Slashes | WrongPart::Colon => {
+                    UrlError { expected: EITHER, ..error }
+                }
                 _ => error,
             }),
         }
@@ -216,7 +218,8 @@ impl Args {
                  (http://)",
             )),
             (false, true) if self.node.address.is_some() => Err(Failure::usage(
-                "--address is for nodes: a pool pays the user it knows, name it with -u",
+                "--address is for nodes, and -o names a pool: write http:// before the HOST:PORT \
+                 of a node; a pool pays the user it knows, name it with -u",
             )),
             (true, true) if self.node.address.is_some() => self.nodes(nodes, config, out),
             (true, false) => self.nodes(nodes, config, out),

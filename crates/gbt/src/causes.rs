@@ -105,7 +105,8 @@ const CAUSES: [(&str, &str); 40] = [
     // Its transactions.
     (
         "bad-txns-nonfinal",
-        "one of its transactions may be mined later only; check the node's clock",
+        "one of its transactions may be mined later only: check the node's clock; or the template \
+         names too great a height, and the transaction is our coinbase",
     ),
     ("block-script-verify-flag-failed", TRANSACTION),
     // Of nodes before 29.0.

@@ -28,6 +28,13 @@ const WORDS: &str = "
 ";
 
 #[test]
+fn rule_25_the_causes_of_a_transaction_that_may_be_mined_later_only_include_our_own() {
+    // The coinbase is locked until the block before its own: one height too many, and it is early.
+    let cause = cause("bad-txns-nonfinal").unwrap();
+    assert!(cause.contains("clock") && cause.contains("coinbase"), "{cause}");
+}
+
+#[test]
 fn rule_25_each_word_of_the_node_about_a_block_has_a_cause_and_a_cure() {
     for word in WORDS.split_whitespace() {
         let cause = cause(word).unwrap_or_else(|| panic!("{word} has no cause"));

@@ -372,3 +372,41 @@ fn rule_27_the_first_verdict_waits_for_the_node_that_is_answering() {
         }
     }
 }
+
+#[test]
+fn rule_27_a_block_that_the_node_took_is_never_said_not_to_have_reached_it() {
+    for trouble in [Trouble::Down, Trouble::Locked, Trouble::Says(-28, "Loading block index…")] {
+        let mut world = World::new(vec![Core::new()]);
+        world.settle();
+        world.mine();
+        assert_eq!(world.verdicts(), [Verdict::Accepted]);
+        // The node is away when it is asked in the end whether it still has the block.
+        world.stop(0);
+        world.cores[0].trouble = Some(trouble);
+        world.pass(10);
+        world.client.finish(world.now);
+        world.pass(5);
+        world.client.abandon();
+        world.settle();
+        assert_eq!(world.verdicts(), [Verdict::Accepted], "{trouble:?}");
+        assert_eq!(world.warnings(), [""; 0], "{trouble:?}");
+    }
+}
+
+#[test]
+fn rule_27_mining_that_work_is_said_when_the_node_takes_its_proposal() {
+    let words = "mining that work";
+    let said = |world: &World| world.warnings().iter().filter(|told| told.contains(words)).count();
+    let mut world = World::new(vec![Core::new()]);
+    world.settle();
+    // As with a clock that was set back: no block of now is taken.
+    world.cores[0].say(&Said::Result(json!("time-too-new")));
+    world.cores[0].refuse_proposals = Some("time-too-new");
+    world.mine();
+    world.pass(30);
+    assert!(world.warnings().iter().any(|told| told.contains("not mining it")), "it is refused");
+    assert_eq!(said(&world), 0, "{:?}", world.warnings());
+    world.cores[0].refuse_proposals = None;
+    world.pass(10);
+    assert_eq!(said(&world), 1, "{:?}", world.warnings());
+}

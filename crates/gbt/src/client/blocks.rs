@@ -281,11 +281,12 @@ impl Blocks {
         events: &mut Events,
     ) {
         for block in &mut self.blocks {
-            if let Delivery::Due { at, attempt, .. } = &mut block.deliveries[node]
+            if let Delivery::Due { at, attempt, ask } = &mut block.deliveries[node]
                 && *at <= now
             {
-                // Once for all blocks, until one arrives.
-                if *attempt == 0 && !std::mem::replace(&mut self.away[node], true) {
+                // Once for all blocks, until one arrives. The node may have one that it is only to
+                // be asked about.
+                if *attempt == 0 && !*ask && !std::mem::replace(&mut self.away[node], true) {
                     events.push(node, NodeNews::Warning(block.spooled.not_arrived(error)));
                 }
                 *attempt += 1;

@@ -46,12 +46,17 @@ pub(super) struct Standstill {
     count: u32,
     /// They are older ones, which the node had or should have had.
     is_for_old: bool,
+    /// Why it is mined on again, to be told once it is.
+    untold: Option<&'static str>,
 }
 
 impl Standstill {
     pub(super) fn begin(&mut self, now: Duration, tip: Hash256) {
-        let count = if self.tip == Some(tip) { self.count } else { 0 };
-        *self = Self { tip: Some(tip), since: now, count, is_for_old: false };
+        let Self { count, untold, .. } = match self.tip == Some(tip) {
+            true => std::mem::take(self),
+            false => Self::default(),
+        };
+        *self = Self { tip: Some(tip), since: now, count, is_for_old: false, untold };
     }
 
     /// Whether this tip is mined on in spite of a block of ours on it.
@@ -150,7 +155,10 @@ impl Client {
 
     /// The tip is mined on again.
     fn end_standstill(&mut self, now: Duration, tip: Hash256) {
-        let answered = !self.blocks.is_unanswered(now, self.active, tip);
+        let reason = match self.blocks.is_unanswered(now, self.active, tip) {
+            false => "our block does not become the node's tip",
+            true => "the node has not answered to our block yet",
+        };
         let why = self.blocks.why_not_on(self.active, tip);
         // It may have said yes. Does it have the block?
         self.blocks.recheck_on(now, self.active, tip);
@@ -158,13 +166,16 @@ impl Client {
         self.standstill.count += 1;
         let is_told = why.is_some_and(|why| self.handle_not_taken(now, tip, &why));
         // What was told of the node there says that its work is mined no more, or after pauses.
-        if self.standstill.count == 1 && !is_told {
-            let words = match answered {
-                true => "our block does not become the node's tip",
-                false => "the node has not answered to our block yet",
-            };
+        self.standstill.untold = (self.standstill.count == 1 && !is_told).then_some(reason);
+    }
+
+    /// Tells that a tip is mined on again, if that is to be told: not before the node has taken the
+    /// proposal, as it may refuse it.
+    fn tell_standstill(&mut self, tip: Hash256) {
+        let untold = self.standstill.untold.take_if(|_| self.standstill.tip == Some(tip));
+        if let Some(reason) = untold {
             let words =
-                format!("{words}: it still offers work on the block before it; mining that work");
+                format!("{reason}: it still offers work on the block before it; mining that work");
             self.events.push(self.active, NodeNews::Warning(words));
         }
     }
@@ -531,13 +542,15 @@ impl Client {
             self.standstill.is_for_old = true;
             return self.ask_by(now);
         }
+        let node = *node;
         let what = NodeNews::Job {
             job: Arc::clone(work.job()),
             height: template.height,
             transactions: template.transactions.len(),
             value: template.coinbase_value,
         };
-        self.events.push(*node, what);
+        self.tell_standstill(tip);
+        self.events.push(node, what);
     }
 
     fn tell_full(&mut self) {
