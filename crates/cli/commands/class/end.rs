@@ -7,6 +7,7 @@ use std::time::Duration;
 use midstate_classroom::{ClassStatus, Kind, Row};
 use midstate_net::LinkState;
 use midstate_pool::RegtestChain;
+use ratatui::text::Span;
 
 use crate::class::facts::{self, Facts};
 use crate::mining::event::{BlockEvent, Event, PoolEvent, RejectCount};
@@ -169,9 +170,28 @@ fn line(place: usize, row: &Row) -> String {
         _ => "",
     };
     format!(
-        "{place:>3}. {name:<20} {:>9}, {} shares worth {}hashes{by}",
+        "{place:>3}. {} {:>9}, {} shares worth {}hashes{by}",
+        in_cells(name, 20),
         units::count(row.blocks, "block"),
         row.shares,
         units::si(row.work as f64),
     )
+}
+
+/// The name, as wide as so many letters of a terminal: those of some scripts take two cells each.
+fn in_cells(name: &str, cells: usize) -> String {
+    let rest = cells.saturating_sub(Span::raw(name).width());
+    format!("{name}{:rest$}", "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_cells;
+
+    #[test]
+    fn names_of_any_script_take_the_same_room_in_the_standings() {
+        assert_eq!(in_cells("Ada", 12), "Ada         ");
+        assert_eq!(in_cells("小林さくら", 12), "小林さくら  ");
+        assert_eq!(in_cells("as long as it is", 12), "as long as it is");
+    }
 }
