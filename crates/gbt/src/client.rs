@@ -420,7 +420,12 @@ impl Client {
     /// The trouble of each node that gives no work, by its index.
     pub fn troubles(&self) -> impl Iterator<Item = (usize, &str)> {
         let nodes = self.nodes.iter().enumerate();
-        nodes.filter_map(|(index, node)| Some((index, node.trouble()?)))
+        nodes.filter_map(|(index, node)| {
+            // It may hang, for less time than is told of.
+            let is_asked = node.waits() && node.waiting.seen.is_none();
+            let unheard = is_asked.then_some("the node has not answered yet");
+            Some((index, node.trouble().or(unheard)?))
+        })
     }
 
     /// Blocks counted so far.

@@ -20,6 +20,19 @@ fn reasons(world: &World, wanted: (usize, NodeState)) -> Vec<&str> {
 }
 
 #[test]
+fn rule_5_a_node_that_hangs_from_the_start_has_a_reason_before_it_is_told_of() {
+    for first in ["getblockchaininfo", "getblocktemplate"] {
+        let mut world = World::new(vec![Core { hangs_at: vec![first], ..Core::new() }]);
+        world.pass(3);
+        let troubles: Vec<_> = world.client.troubles().collect();
+        assert_eq!(troubles, [(0, "the node has not answered yet")], "{first}");
+        world.pass(3);
+        let troubles: Vec<_> = world.client.troubles().collect();
+        assert_eq!(troubles, [(0, "the node has not answered for 5 s")], "{first}");
+    }
+}
+
+#[test]
 fn rule_21_a_node_that_hangs_is_told_and_the_next_one_gives_work_within_ten_seconds() {
     // From the start, soon after it, and when it has proved itself.
     for up in [0, 7, 100] {

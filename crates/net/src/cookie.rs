@@ -2,6 +2,8 @@
 //! each start. Every way in which it can be wrong has words of its own; none shows what is in it.
 
 use std::io::{self, ErrorKind};
+#[cfg(unix)]
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use crate::file::read_up_to;
@@ -14,6 +16,14 @@ pub(crate) const MAX_COOKIE: usize = 4096;
 /// # Errors
 /// In words for people.
 pub(crate) fn read(path: &Path) -> Result<String, String> {
+    // To open one waits for somebody who writes to it.
+    #[cfg(unix)]
+    if std::fs::metadata(path).is_ok_and(|data| data.file_type().is_fifo()) {
+        return Err(format!(
+            "{} is a named pipe, expected the node's cookie file, which is read more than once",
+            path.display()
+        ));
+    }
     let bytes = read_up_to(path, MAX_COOKIE).map_err(|error| in_words(path, &error))?;
     let path = path.display();
     let text = String::from_utf8(bytes).map_err(|_| {
@@ -94,6 +104,12 @@ mod tests {
         assert!(read(&directory).unwrap_err().contains("is a directory"));
         std::fs::write(&file, "\u{feff}__cookie__:s3cret\r\n").unwrap();
         assert_eq!(read(&file), Ok("__cookie__:s3cret".to_owned()), "as an editor leaves it");
+        #[cfg(unix)]
+        {
+            let pipe = directory.join("pipe");
+            assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+            assert!(read(&pipe).unwrap_err().contains("pipe is a named pipe, expected"));
+        }
         assert!(read(&directory.join("no")).unwrap_err().contains("there is no cookie"));
         std::fs::remove_dir_all(&directory).unwrap();
     }

@@ -206,6 +206,18 @@ mod tests {
     }
 
     #[test]
+    fn eight_shares_in_two_wanted_times_are_too_fast_and_in_three_they_are_not() {
+        for (between, is_too_fast) in [(1.0, true), (1.2, false)] {
+            let config = VardiffConfig { first: 1.0, ..VardiffConfig::default() };
+            let mut vardiff = Vardiff::new(config, Duration::ZERO);
+            for nth in 1..=8 {
+                vardiff.record(Duration::from_secs_f64(f64::from(nth) * between), 1.0);
+            }
+            assert_eq!(vardiff.difficulty() > 1.0, is_too_fast, "a share each {between} s");
+        }
+    }
+
+    #[test]
     fn every_rate_has_a_share_every_few_seconds_within_half_a_minute() {
         for hps in [50e3, 1e6, 6e6, 40e6, 1e9, 500e9, 1.2e12, 500e12] {
             let mut miner = Miner::new(VardiffConfig::default());
