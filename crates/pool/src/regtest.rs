@@ -45,7 +45,7 @@ impl RegtestPool {
     }
 
     /// The same with blocks of this difficulty, in the bits of every header. A
-    /// [toy block](Job::has_toy_blocks) has the pool's own difficulty beside it. To be called
+    /// [toy block](midstate_chain::Job::has_toy_blocks) has the pool's own difficulty beside it. To be called
     /// before anybody mines.
     ///
     /// # Errors
