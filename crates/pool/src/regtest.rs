@@ -45,8 +45,8 @@ impl RegtestPool {
     }
 
     /// The same with blocks of this difficulty, in the bits of every header. A
-    /// [toy block](midstate_chain::Job::has_toy_blocks) has the pool's own difficulty beside it. To be called
-    /// before anybody mines.
+    /// [toy block](midstate_chain::Job::has_toy_blocks) has the pool's own difficulty beside it. To
+    /// be called before anybody mines.
     ///
     /// # Errors
     /// When the difficulty is not one.
