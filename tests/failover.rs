@@ -112,14 +112,8 @@ fn s9_the_primary_dies_and_returns_and_the_ledgers_agree_to_the_share() {
     primary.revive(&runtime);
     mine_on(&mut miner, &first, 20, &mut shares);
     miner.signal("INT");
-    let summary = loop {
-        let event =
-            miner.wait_for(|event| event["event"] == "share" || event["event"] == "summary");
-        if event["event"] == "summary" {
-            break event;
-        }
-        shares.push(event);
-    };
+    let (rest, summary) = miner.rest("share");
+    shares.extend(rest);
     assert_eq!(miner.exit_code(), Some(0));
 
     let verdicts =

@@ -160,6 +160,19 @@ impl Running {
         })
     }
 
+    /// All further events of this name, and the summary.
+    pub(crate) fn rest(&mut self, name: &str) -> (Vec<Value>, Value) {
+        let mut events = Vec::new();
+        loop {
+            let event =
+                self.wait_for(|event| event["event"] == name || event["event"] == "summary");
+            if event["event"] == "summary" {
+                return (events, event);
+            }
+            events.push(event);
+        }
+    }
+
     /// Where the embedded pool of a `demo` listens, as HOST:PORT.
     pub(crate) fn pool_address(&mut self) -> String {
         let event = self.wait_for(|event| event["event"] == "pool");

@@ -333,14 +333,8 @@ fn when_the_real_pool_is_killed_a_v1_pool_has_the_work_until_it_is_back() {
     pool.revive();
     mine_on(&mut miner, &first, 20, &mut shares);
     miner.signal("INT");
-    let summary = loop {
-        let event =
-            miner.wait_for(|event| event["event"] == "share" || event["event"] == "summary");
-        if event["event"] == "summary" {
-            break event;
-        }
-        shares.push(event);
-    };
+    let (rest, summary) = miner.rest("share");
+    shares.extend(rest);
     assert_eq!(miner.exit_code(), Some(0));
 
     // None is lost, and none is told twice; what was under way to the dead pool has no answer.

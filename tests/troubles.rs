@@ -91,14 +91,8 @@ fn i8_a_node_that_crashed_and_forgot_gets_its_blocks_again() {
     // A node writes its chain to disk now and then: what it took a second ago is gone.
     node.kill();
     node.restart();
-    let summary = loop {
-        let event =
-            miner.wait_for(|event| event["event"] == "block" || event["event"] == "summary");
-        if event["event"] == "summary" {
-            break event;
-        }
-        told.push(event);
-    };
+    let (rest, summary) = miner.rest("block");
+    told.extend(rest);
     assert_eq!(summary["blocks"]["accepted"], 6);
     // A block that the restarted node built past gets another verdict: the last one counts.
     let is_accepted = |hash: &str| {

@@ -183,10 +183,24 @@ fn suggest(error: &toml::de::Error, text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::EXAMPLES;
     use crate::servers::config::Config;
 
     fn error(text: &str) -> String {
         Config::parse(text).err().expect("a mistake").to_string()
+    }
+
+    #[test]
+    fn each_key_has_an_example() {
+        for (table, unknown) in [("", "no-key = 1"), ("[[pool]]\nurl = 'a:1'\n", "no-key = 1")] {
+            let mistake = toml::from_str::<Config>(&format!("{table}{unknown}")).err().unwrap();
+            let (_, expected) = mistake.message().split_once("expected one of").unwrap();
+            let keys: Vec<_> = expected.split('`').skip(1).step_by(2).collect();
+            assert!(keys.len() > 10, "{expected}");
+            for key in keys.into_iter().filter(|key| *key != "pool") {
+                assert!(EXAMPLES.iter().any(|(known, _)| *known == key), "{key} has no example");
+            }
+        }
     }
 
     #[test]
