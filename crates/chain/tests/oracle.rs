@@ -296,6 +296,19 @@ fn a_whole_block_passes_the_checks_of_the_oracle() {
 }
 
 #[test]
+fn counts_are_written_as_the_oracle_reads_them_at_every_size() {
+    let header = Network::Regtest.genesis();
+    let (coinbase, _) = built(7, &[1], None);
+    // With the coinbase these are the first and the last counts of each size.
+    for others in [0, 0xfb, 0xfc, 0xfffe, 0xffff] {
+        let others = vec![built(8, &[1], None).1; others];
+        let block: bitcoin::Block =
+            deserialize(&serialize_block(&header, &coinbase, &others)).unwrap();
+        assert_eq!(block.txdata.len(), 1 + others.len());
+    }
+}
+
+#[test]
 fn genesis_headers_are_the_oracle_s() {
     for network in Network::ALL {
         let theirs = bitcoin::Network::from_core_arg(network.name()).unwrap();

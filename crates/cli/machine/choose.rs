@@ -198,6 +198,9 @@ fn decide(
     let unit = thread_rate * UNIT.as_secs_f64();
     let limited = max_rate.map(|limit| limit / threads as f64 * LIMITED_UNIT.as_secs_f64());
     let unit = limited.map_or(unit, |limited| unit.min(limited));
+    // A unit has each version of its page once at least: under a low limit that were seconds.
+    let midstates =
+        limited.map_or(midstates, |_| midstates.min(1 << (unit.max(1.0) as u64).ilog2()));
     let cut = Cut::by_hashes(midstates, unit as u64);
     let (config, priority) = (Config { kernel, threads, cut }, Priority::Normal);
     Ok(Choice { config, thread_rate, max_rate, priority, watch: None, gauge: None })
@@ -287,6 +290,17 @@ mod tests {
         assert_eq!(choice(cpus).rate(), 1e6 * cpus as f64);
         assert_eq!(choice(4096.max(cpus)).rate(), 1e6 * cpus as f64);
         assert_eq!(choice(1).rate(), 1e6);
+    }
+
+    #[test]
+    fn rule_18_a_unit_never_takes_much_longer_than_planned_however_low_the_limit() {
+        let args = HashArgs { threads: NonZeroUsize::new(2), kernel: Some("scalar".into()) };
+        for (limit, midstates) in [(1.0, 1), (3.0, 1), (400.0, 8), (1e4, 32), (1e5, 32)] {
+            let Config { cut, .. } = decide(&args, Midstates(32), Some(limit)).unwrap().config;
+            assert_eq!(cut.midstates, midstates, "at {limit} hashes a second");
+        }
+        let Config { cut, .. } = decide(&args, Midstates(32), None).unwrap().config;
+        assert_eq!(cut.midstates, 32);
     }
 
     #[test]

@@ -118,11 +118,11 @@ impl Allowance {
     }
 
     /// The hashes allowed since the start, by now. What was not used, for want of a job, is not
-    /// saved up beyond what `interval` brings, the time until the next call, or one hash: a limit
-    /// of less than that is slow, and not a standstill.
+    /// saved up beyond what `interval` brings, the time until the next call, and one hash: so no
+    /// part of a hash is lost, and the slowest limit is no standstill.
     pub(super) fn grant(&mut self, now: Duration, hashes: u64, interval: Duration) -> u64 {
         let (granted, then) = self.granted;
-        let saved_up = hashes as f64 + (self.limit * interval.as_secs_f64()).max(1.0);
+        let saved_up = hashes as f64 + self.limit * interval.as_secs_f64() + 1.0;
         let granted = (granted + self.limit * (now - then).as_secs_f64()).min(saved_up);
         self.granted = (granted, now);
         granted as u64
@@ -141,7 +141,19 @@ mod tests {
         assert_eq!(allowance.grant(quarter, 0, quarter), 250);
         assert_eq!(allowance.grant(2 * quarter, 250, quarter), 500);
         // Nothing was hashed for a minute.
-        assert_eq!(allowance.grant(60 * second, 500, quarter), 750);
+        assert_eq!(allowance.grant(60 * second, 500, quarter), 751);
+    }
+
+    #[test]
+    fn rule_18_a_limit_of_a_few_hashes_a_second_is_reached() {
+        let (limit, tick) = (3.0, Duration::from_millis(250));
+        let mut allowance = Allowance::new(limit);
+        // Two workers, each of which may begin a hash while the sum is below the allowance.
+        let hashes = (0..400).fold(0, |hashes, ticks| {
+            let granted = allowance.grant(tick * ticks, hashes, tick);
+            if granted > hashes { hashes + 2 } else { hashes }
+        });
+        assert!((297..=303).contains(&hashes), "{hashes} in 100 s");
     }
 
     #[test]
