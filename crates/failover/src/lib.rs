@@ -133,6 +133,8 @@ pub enum Failure {
     Hopeless,
     /// It has not answered for some seconds, however well it worked before.
     Silent,
+    /// It said that it will be away for longer than we wait for work.
+    Away,
     /// It does not take user or password.
     Refused,
 }
@@ -207,7 +209,7 @@ impl Failover {
             server.short += u32::from(had_work);
             server.hopeless |= is_final || std::mem::take(&mut server.was_proven);
         }
-        server.hopeless |= how == Failure::Silent;
+        server.hopeless |= matches!(how, Failure::Silent | Failure::Away);
         if how == Failure::Worthless {
             server.short = server.short.max(most);
         }

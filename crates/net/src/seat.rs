@@ -266,9 +266,14 @@ impl Seat {
             let wait = match self.attempt().await {
                 Ending::Ordered => continue,
                 Ending::Redirected { to, wait } => {
-                    let reason = format!("the pool redirects to {to}");
+                    // Its wait is a promise of no work.
+                    let (how, when) = match wait > self.limits.failover.workless {
+                        true => (Failure::Away, format!(" after a wait of {} s", wait.as_secs())),
+                        false => (Failure::Passing, String::new()),
+                    };
+                    let reason = format!("the pool redirects to {to}{when}");
                     self.tell_state(LinkState::Lost, Some(reason.clone())).await;
-                    self.report(SeatNews::Failed(Failure::Passing, reason)).await;
+                    self.report(SeatNews::Failed(how, reason)).await;
                     self.set_target(to).await;
                     wait
                 }

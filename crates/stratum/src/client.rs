@@ -133,11 +133,12 @@ impl Client {
         (self.doubt, self.spoke_stratum) = (None, false);
         self.shares.disconnected(&self.output);
         self.output.drop_lines();
+        let finding = self.handshake.ended(now, &self.config);
         if let Some(words) = self.handshake.take_refusal() {
             self.output.message(now, &words);
         }
-        if let Some(words) = self.handshake.ended(now, &self.config) {
-            self.output.warn(now, &words);
+        if let Some(finding) = finding {
+            self.output.warn(now, &finding);
         }
         self.jobs.reset();
     }
@@ -360,7 +361,15 @@ impl Client {
             }
             Ok(redirect) => {
                 self.handshake.explained();
-                self.output.emit(redirect);
+                if let Some(asked) = redirect.longer {
+                    let most = self.config.limits.redirect_wait.as_secs();
+                    let words = format!(
+                        "client.reconnect: the wait is cut to {most} s, the limit, from {asked} s"
+                    );
+                    self.output.warn(now, &words);
+                }
+                let Redirect { host, port, wait, .. } = redirect;
+                self.output.emit(ClientEvent::Redirect { host, port, wait });
             }
         }
     }
@@ -505,8 +514,18 @@ impl Client {
     }
 }
 
+/// The wish of a `client.reconnect`.
+struct Redirect {
+    host: Option<String>,
+    port: Option<u16>,
+    /// At most the limit.
+    wait: Duration,
+    /// The wait in seconds where the pool asks for a longer one.
+    longer: Option<f64>,
+}
+
 /// `[]` or `[host, port, wait]`, the numbers as numbers or texts (S7).
-fn parse_redirect(params: &[Value], longest_wait: Duration) -> Result<ClientEvent, &'static str> {
+fn parse_redirect(params: &[Value], longest_wait: Duration) -> Result<Redirect, &'static str> {
     let number = |value: &Value| match value {
         Value::String(text) => text.parse().ok(),
         other => other.as_f64(),
@@ -524,7 +543,8 @@ fn parse_redirect(params: &[Value], longest_wait: Duration) -> Result<ClientEven
         }
         Some(_) => return Err("its port is not a number from 1 to 65535"),
     };
-    let wait = given(2).and_then(number).filter(|wait| *wait > 0.0).unwrap_or(0.0);
-    let wait = Duration::try_from_secs_f64(wait).unwrap_or(longest_wait).min(longest_wait);
-    Ok(ClientEvent::Redirect { host, port, wait })
+    let asked = given(2).and_then(number).filter(|wait| *wait > 0.0).unwrap_or(0.0);
+    let wait = Duration::try_from_secs_f64(asked).unwrap_or(longest_wait).min(longest_wait);
+    let longer = (asked > longest_wait.as_secs_f64()).then_some(asked);
+    Ok(Redirect { host, port, wait, longer })
 }

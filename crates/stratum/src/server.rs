@@ -436,17 +436,22 @@ impl Server {
         if !self.is_subscribed {
             return Err(Reject::not_subscribed());
         }
-        let [worker, job_id, extranonce2, time, nonce, rest @ ..] = params else {
-            return Err(Reject::other(format!("expected 5 or 6 parameters, got {}", params.len())));
+        let (worker, job_id, extranonce2, time, nonce, sixth) = match params {
+            [worker, job_id, extranonce2, time, nonce] => {
+                (worker, job_id, extranonce2, time, nonce, None)
+            }
+            [worker, job_id, extranonce2, time, nonce, sixth] => {
+                (worker, job_id, extranonce2, time, nonce, Some(sixth))
+            }
+            _ => {
+                let got = params.len();
+                return Err(Reject::other(format!("expected 5 or 6 parameters, got {got}")));
+            }
         };
         let is_in =
             |name: &&str| self.workers.iter().any(|known| known.is_in && known.name == *name);
         let worker = worker.as_str().filter(is_in).ok_or_else(Reject::unauthorized)?.to_owned();
-        let job_id = match job_id {
-            Value::String(id) => id.clone(),
-            Value::Number(id) => id.to_string(),
-            _ => return Err(Reject::other("the job id must be a text")),
-        };
+        let job_id = job_id.as_str().ok_or_else(|| Reject::other("the job id must be a text"))?;
         let digits = 2 * self.config.extranonce2_size;
         let extranonce2 = extranonce2.as_str().filter(|text| text.len() == digits);
         let extranonce2 = extranonce2
@@ -454,11 +459,11 @@ impl Server {
             .ok_or_else(|| Reject::other(format!("extranonce2 must be {digits} hex digits")))?;
         Ok(Submission {
             worker,
-            job_id,
+            job_id: job_id.to_owned(),
             extranonce2,
             time: number("time", time)?,
             nonce: number("nonce", nonce)?,
-            version_bits: self.version_bits(rest.first())?,
+            version_bits: self.version_bits(sixth)?,
         })
     }
 
@@ -509,10 +514,12 @@ impl Server {
     }
 }
 
-/// Big-endian hex; miners that do not pad mean the number.
+/// Big-endian hex at full width.
 fn number(what: &str, value: &Value) -> Result<u32, Reject> {
-    let number = value.as_str().and_then(hex_u32);
-    number.ok_or_else(|| Reject::other(format!("{what} must be 8 hex digits")))
+    let bytes = value.as_str().and_then(hex_bytes).and_then(|bytes| bytes.try_into().ok());
+    bytes
+        .map(u32::from_be_bytes)
+        .ok_or_else(|| Reject::other(format!("{what} must be 8 hex digits")))
 }
 
 /// An integer by BIP310, a text in hex by the reference implementation.

@@ -34,6 +34,10 @@ pub(crate) enum Mood {
     Idle,
     /// Sends the miner to this host (its own if empty) and port at the first share.
     Redirecting(&'static str, u16),
+    /// Asks the miner at its first share to come back after so many seconds.
+    Away(u64),
+    /// Refuses `mining.configure` with these words, and hangs up in any case.
+    Protesting(&'static str),
     /// As a good one, with a hundred jobs a second.
     Flooding,
     /// Takes shares and answers none.
@@ -171,9 +175,13 @@ async fn serve(stream: DuplexStream, mood: Mood, host: String, extranonce1: Stri
                 Mood::Mute => continue,
                 Mood::HangsUpAtShares => return,
                 Mood::Refuses(_) => json!(false),
-                Mood::Redirecting(to, port) => {
-                    let call =
-                        json!({"id": null, "method": "client.reconnect", "params": [to, port, 0]});
+                Mood::Redirecting(..) | Mood::Away(_) => {
+                    let params = match mood {
+                        Mood::Redirecting(to, port) => json!([to, port, 0]),
+                        Mood::Away(wait) => json!(["", 3333, wait]),
+                        _ => unreachable!("one of both"),
+                    };
+                    let call = json!({"id": null, "method": "client.reconnect", "params": params});
                     writer.write_all(format!("{call}\n").as_bytes()).await.unwrap();
                     continue;
                 }
@@ -187,6 +195,13 @@ async fn serve(stream: DuplexStream, mood: Mood, host: String, extranonce1: Stri
             },
             _ => json!(false),
         };
+        if let Mood::Protesting(words) = mood {
+            let answer = json!({"id": request["id"], "result": null, "error": [-3, words, null]});
+            if method == "mining.configure" {
+                writer.write_all(format!("{answer}\n").as_bytes()).await.unwrap();
+            }
+            return;
+        }
         let error = match mood {
             Mood::Refuses(refusal) if method == "mining.submit" => refusal.error(),
             _ => Value::Null,

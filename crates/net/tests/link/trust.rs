@@ -291,6 +291,67 @@ async fn after_a_redirect_every_event_names_the_server_that_we_are_connected_to(
 }
 
 #[tokio::test(start_paused = true)]
+async fn rule_3_a_pool_that_says_it_will_be_away_for_long_is_not_waited_for() {
+    for (wait, soon) in [(0, false), (10, false), (11, true), (3600, true)] {
+        let pools = Pools::default();
+        pools.set("one", Mood::Away(wait));
+        pools.set("two", Mood::Good);
+        let mut link = Running::start(&pools, &["one", "two"]);
+        link.until_working_for("one").await;
+        link.find_share();
+        link.until(|link| link.job.is_none()).await;
+        pools.set("one", Mood::Good);
+        link.pass(2).await;
+        let expected =
+            [None, Some("one"), Some("two")][usize::from(wait == 0) + 2 * usize::from(soon)];
+        assert_eq!(link.pool(), expected, "{wait} s");
+        if soon {
+            let reason = link.failovers[0].1.clone().unwrap_or_default();
+            let words = format!("after a wait of {} s", wait.min(60));
+            assert!(reason.contains(&words), "{reason}");
+        }
+        // The wait is kept, up to its limit, and the pool has the work again once it is proven.
+        let connections = pools.connections("one");
+        link.pass(wait.min(60)).await;
+        assert_eq!(pools.connections("one"), connections + usize::from(wait > 2), "{wait} s");
+        link.pass(70).await;
+        assert_eq!(link.pool(), Some("one"), "{wait} s");
+        link.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rule_3_the_wait_that_the_only_pool_asks_for_is_kept_up_to_its_limit_and_told() {
+    let pools = Pools::default();
+    pools.set("one", Mood::Away(3600));
+    let mut link = Running::start(&pools, &["one"]);
+    link.until_working_for("one").await;
+    link.find_share();
+    link.until(|link| link.job.is_none()).await;
+    link.pass(59).await;
+    assert_eq!(pools.connections("one"), 1);
+    link.pass(2).await;
+    assert_eq!(pools.connections("one"), 2);
+    let told = "client.reconnect: the wait is cut to 60 s, the limit, from 3600 s";
+    assert!(link.warnings.iter().any(|warning| warning == told), "{:?}", link.warnings);
+    link.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn rule_5_the_reason_has_the_words_of_a_pool_that_refuses_a_request_and_hangs_up() {
+    let pools = Pools::default();
+    pools.set("one", Mood::Protesting("Method not found"));
+    pools.set("two", Mood::Good);
+    let mut accounts = vec![account("one:3333"), account("two:3333")];
+    accounts[0].client.version_mask = 0x1fff_e000;
+    let mut link = Running::start_at(&pools, accounts, None);
+    link.until_working_for("two").await;
+    let reason = link.failovers[0].1.clone().unwrap_or_default();
+    assert_eq!(reason, "the pool closed the connection; before that it said: Method not found");
+    link.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn rule_6_after_a_redirect_frames_name_the_server_and_the_pool_of_the_list() {
     let pools = Pools::default();
     pools.set("one", Mood::Redirecting("", 4444));

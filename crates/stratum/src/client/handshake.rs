@@ -47,10 +47,12 @@ struct Courtesies {
     borne: Vec<Request>,
     /// It answered them on this connection, and did not refuse them.
     answered: Vec<Request>,
-    /// It refused them on this connection, with these words.
-    refused: Vec<(Request, String)>,
+    /// It refused them on this connection, with these words if with any.
+    refused: Vec<(Request, Option<String>)>,
     /// It refused them, and then hung up.
     protested: Vec<Request>,
+    /// The words of its last protest, until they are told.
+    said: Option<String>,
     /// Left out of this handshake.
     left_out: Vec<Request>,
     /// Connections in a row that the pool ended before it let us in, for no reason that it gave.
@@ -206,9 +208,13 @@ impl Handshake {
         self.turned_down = Some(words.to_owned());
     }
 
-    /// Its words, if the connection ended before the pool answered to another question.
+    /// Its words, if the connection ended before the pool answered to another question, or for a
+    /// request that it refused.
     pub(super) fn take_refusal(&mut self) -> Option<String> {
-        self.turned_down.take().filter(|_| !self.explained)
+        let (turned_down, protest) = (self.turned_down.take(), self.courtesies.said.take());
+        let protest = protest.filter(|words| turned_down.as_ref() != Some(words));
+        let words: Vec<_> = turned_down.into_iter().chain(protest).collect();
+        (!self.explained && !words.is_empty()).then(|| words.join("; "))
     }
 
     pub(super) fn subscribed(&mut self, session_id: Option<String>) {
@@ -240,7 +246,8 @@ impl Handshake {
         }
     }
 
-    /// The connection ended. What there is to tell about that; may quote the pool.
+    /// The connection ended. What there is to tell about that, beside the pool's words
+    /// ([`take_refusal`](Self::take_refusal)).
     pub(super) fn ended(&mut self, now: Duration, config: &ClientConfig) -> Option<String> {
         if !self.is_through() {
             return if self.explained { None } else { self.courtesies.hung_up(now, config) };
@@ -360,10 +367,7 @@ impl Courtesies {
         }
         match &answer.error {
             None => self.answered.push(request),
-            Some(refusal) => {
-                let words = refusal.reason.clone().unwrap_or("no reason given".into());
-                self.refused.push((request, words));
-            }
+            Some(refusal) => self.refused.push((request, refusal.reason.clone())),
         }
     }
 
@@ -420,15 +424,16 @@ impl Courtesies {
     }
 
     /// A request that it refused before it hung up is not sent again.
-    fn protest(&mut self, refused: Vec<(Request, String)>) -> Option<String> {
+    fn protest(&mut self, refused: Vec<(Request, Option<String>)>) -> Option<String> {
         let (requests, words): (Vec<_>, Vec<_>) = refused.into_iter().unzip();
         let consequence = consequence(&requests)?;
         self.protested.extend(&requests);
+        let mut words: Vec<_> = words.into_iter().flatten().collect();
+        words.dedup();
+        self.said = (!words.is_empty()).then(|| words.join("; "));
+        let methods = methods(&requests);
         Some(format!(
-            "the pool refused {} and hung up; this is left out from now on{consequence}. Its \
-             words: {}",
-            methods(&requests),
-            words.join("; "),
+            "the pool refused {methods} and hung up; this is left out from now on{consequence}"
         ))
     }
 

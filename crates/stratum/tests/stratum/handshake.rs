@@ -435,16 +435,14 @@ fn rule_5_a_request_that_is_refused_before_a_hang_up_is_left_out_and_the_words_a
         let id = &asked(&sent, method)["id"];
         mock.refuse(id, json!([20, "Unknown method, go away"]));
         mock.disconnect();
-        let told = mock.warnings();
-        assert_eq!(told.len(), 1, "{method}: {told:?}");
-        for words in [method, "Unknown method, go away", "hung up"] {
-            assert!(told[0].contains(words), "{told:?}");
-        }
-        assert_eq!(
-            told[0].contains("--version-mask off"),
-            method == "mining.configure",
-            "{told:?}"
-        );
+        let told = mock.remarks();
+        let [Remark::Message { text }, Remark::Warning { text: warning }] = &told[..] else {
+            panic!("{method}: {told:?}")
+        };
+        assert_eq!(text, "Unknown method, go away");
+        assert!(warning.contains(method) && warning.contains("hung up"), "{told:?}");
+        let names_the_flag = warning.contains("--version-mask off");
+        assert_eq!(names_the_flag, method == "mining.configure", "{told:?}");
         for _ in 0..3 {
             let sent = mock.connect();
             assert!(!methods(&sent).contains(&method), "{method} is left out: {sent:?}");
@@ -497,10 +495,12 @@ fn rule_5_a_pool_that_lets_us_in_and_hangs_up_at_extranonce_subscribe_is_asked_w
             mock.wait_seconds(1);
             mock.disconnect();
         }
-        let told = mock.warnings();
-        assert!(told.len() == 1 && told[0].contains(method), "{told:?}");
-        assert_eq!(told[0].contains("go away"), refusal.is_some(), "{told:?}");
-        assert!(!told[0].contains("--version-mask"), "versions are rolled as before: {told:?}");
+        let told = mock.remarks();
+        let (words, warnings) = told.split_at(usize::from(refusal.is_some()));
+        assert!(words.iter().all(|words| *words == Remark::message("Unknown method, go away")));
+        let [Remark::Warning { text }] = warnings else { panic!("{told:?}") };
+        assert!(text.contains(method), "{told:?}");
+        assert!(!text.contains("--version-mask"), "versions are rolled as before: {told:?}");
     }
 }
 
@@ -564,10 +564,11 @@ fn rule_5_a_pool_that_lets_us_in_and_hangs_up_at_the_suggestion_is_asked_without
             mock.wait_seconds(1);
             mock.disconnect();
         }
-        let told = mock.warnings();
-        assert_eq!(told.len(), 1, "{told:?}");
-        assert!(told[0].contains(suggest) && told[0].contains("hung up"), "{told:?}");
-        assert_eq!(told[0].contains("go away"), refusal.is_some(), "{told:?}");
+        let told = mock.remarks();
+        let (words, warnings) = told.split_at(usize::from(refusal.is_some()));
+        assert!(words.iter().all(|words| *words == Remark::message("Unknown method, go away")));
+        let [Remark::Warning { text }] = warnings else { panic!("{told:?}") };
+        assert!(text.contains(suggest) && text.contains("hung up"), "{told:?}");
     }
     // A pool that never answers it, and whose connections last, is asked each time.
     let mut mock = Mock::new(ClientConfig { suggest_difficulty: Some(0.5), ..config() });

@@ -289,8 +289,17 @@ fn s7_n15_redirects_in_every_form() {
     );
     assert_eq!(redirect(json!(["", 3333])), to(None, Some(3333), 0));
     assert_eq!(redirect(json!([null, null, null])), to(None, None, 0));
-    assert_eq!(redirect(json!(["1.2.3.4", 1, 3600])), to(Some("1.2.3.4"), Some(1), 60));
-    assert_eq!(redirect(json!(["a", 65535, 1e300])), to(Some("a"), Some(65535), 60));
+    assert_eq!(redirect(json!(["a", 65535, 60])), to(Some("a"), Some(65535), 60));
+    for (wait, told) in [(json!(3600), "3600"), (json!("3600"), "3600"), (json!(1e300), "10000")] {
+        let [ClientEvent::Remark(Remark::Warning { text }), event] =
+            &redirect(json!(["1.2.3.4", 1, wait]))[..]
+        else {
+            panic!("{wait}: a wait that is cut is told")
+        };
+        assert_eq!(*event, to(Some("1.2.3.4"), Some(1), 60)[0]);
+        let words = format!("the wait is cut to 60 s, the limit, from {told}");
+        assert!(text.contains(&words) && text.chars().count() <= 256, "{text}");
+    }
     assert_eq!(redirect(json!(["a", 1, -5])), to(Some("a"), Some(1), 0));
     for bad in [
         json!(["a".repeat(5000), 3333]),

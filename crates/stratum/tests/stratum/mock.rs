@@ -202,6 +202,15 @@ impl Mock {
         };
         self.events().into_iter().filter_map(warning).collect()
     }
+
+    /// Messages and warnings among the events, which are all taken.
+    pub(crate) fn remarks(&mut self) -> Vec<Remark> {
+        let remark = |event| match event {
+            ClientEvent::Remark(remark) => Some(remark),
+            _ => None,
+        };
+        self.events().into_iter().filter_map(remark).collect()
+    }
 }
 
 /// The request for a method among those sent.

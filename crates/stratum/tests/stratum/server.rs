@@ -211,7 +211,7 @@ fn i14_configure_answers_with_the_mask_of_both() {
 }
 
 #[test]
-fn a_submission_is_read_exactly_and_numbers_need_no_padding() {
+fn a_submission_is_taken_exactly_as_the_refusals_words_ask_for_it() {
     let mut server = open();
     let line = |params: &str| format!(r#"{{"id":4,"method":"mining.submit","params":[{params}]}}"#);
     say(&mut server, &line(r#""w","job 1","01020304","65000000","000000Ab""#));
@@ -225,7 +225,7 @@ fn a_submission_is_read_exactly_and_numbers_need_no_padding() {
     };
     assert_eq!(submission(&mut server), expected);
     for (quirk, params) in [
-        ("NerdMiner: unpadded nonce", r#""w","job 1","01020304","65000000","ab""#),
+        ("lower case", r#""w","job 1","01020304","65000000","000000ab""#),
         ("rolled nothing, told so", r#""w","job 1","01020304","65000000","000000ab","00000000""#),
         ("a null", r#""w","job 1","01020304","65000000","000000ab",null"#),
     ] {
@@ -234,17 +234,35 @@ fn a_submission_is_read_exactly_and_numbers_need_no_padding() {
     }
     for (params, words) in [
         (r#""w","1","01020304","65000000""#, "expected 5 or 6 parameters, got 4"),
+        (
+            r#""w","1","01020304","65000000","000000ab",null,"00","00""#,
+            "expected 5 or 6 parameters, got 8",
+        ),
+        (
+            r#""w","1","01020304","65000000","000000ab","00000000","00""#,
+            "expected 5 or 6 parameters, got 7",
+        ),
         (r#""w",null,"01020304","65000000","000000ab""#, "the job id must be a text"),
+        (r#""w",1,"01020304","65000000","000000ab""#, "the job id must be a text"),
         (r#""w","1","010203","65000000","000000ab""#, "extranonce2 must be 8 hex digits"),
         (r#""w","1","0102030405","65000000","000000ab""#, "extranonce2 must be 8 hex digits"),
         (r#""w","1","   10203","65000000","000000ab""#, "extranonce2 must be 8 hex digits"),
         (r#""w","1","01020304",1694498816,"000000ab""#, "time must be 8 hex digits"),
+        (r#""w","1","0x020304","65000000","000000ab""#, "extranonce2 must be 8 hex digits"),
+        (r#""w","1","01020304","0x65000000","000000ab""#, "time must be 8 hex digits"),
+        (r#""w","1","01020304","6500000","000000ab""#, "time must be 8 hex digits"),
         (r#""w","1","01020304","65000000","0000000ab""#, "nonce must be 8 hex digits"),
+        (r#""w","1","01020304","65000000","00000ab""#, "nonce must be 8 hex digits"),
+        (r#""w","1","01020304","65000000","0x0000ab""#, "nonce must be 8 hex digits"),
+        (r#""w","1","01020304","65000000","0x000000ab""#, "nonce must be 8 hex digits"),
+        (r#""w","1","01020304","65000000","+00000ab""#, "nonce must be 8 hex digits"),
+        (r#""w","1","01020304","65000000","""#, "nonce must be 8 hex digits"),
         (
-            r#""w","1","01020304","65000000","ab","00002000""#,
+            r#""w","1","01020304","65000000","000000ab","00002000""#,
             "version bits without mining.configure",
         ),
-        (r#""w","1","01020304","65000000","ab","no""#, "version bits must be 8 hex digits"),
+        (r#""w","1","01020304","65000000","000000ab","no""#, "version bits must be 8 hex digits"),
+        (r#""w","1","01020304","65000000","000000ab","0""#, "version bits must be 8 hex digits"),
     ] {
         assert_eq!(error(&say(&mut server, &line(params))), (20, words.into()), "{params}");
     }
