@@ -26,6 +26,11 @@ pub struct Limits {
     /// Shares without an answer that end a connection, if the oldest is as old as with V1. More
     /// than with V1: a V2 pool may answer many at once.
     pub unanswered: usize,
+    /// The same at a pool that has answered: so many times its largest batch, if the oldest is so
+    /// many times as old as any share that it accepted.
+    pub batches: u32,
+    /// At least so many of them.
+    pub batched: usize,
     /// How long a share without an answer holds up the next one, where they go one at a time.
     pub single: Duration,
     /// Channels that are asked for at a time.
@@ -49,6 +54,8 @@ impl Default for Limits {
             answer: Duration::from_secs(20 * 60),
             update: Duration::from_secs(30),
             unanswered: 256,
+            batches: 4,
+            batched: 16,
             single: Duration::from_secs(10),
             opening: 64,
             reopen_first: Duration::from_secs(1),
@@ -71,6 +78,8 @@ impl Limits {
             answer,
             update,
             unanswered,
+            batches,
+            batched,
             single,
             opening,
             reopen_first,
@@ -102,6 +111,11 @@ impl Limits {
             row(
                 "unanswered shares on a V2 channel",
                 format!("{unanswered}, the oldest as old as with V1"),
+                "disconnect and try the next pool",
+            ),
+            row(
+                "the same, once the pool has answered",
+                format!("{batches} times its largest batch and longest wait, {batched} at least"),
                 "disconnect and try the next pool",
             ),
             row("wait for the answer, with --single-submit", single, "the next share is sent"),

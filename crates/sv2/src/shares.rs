@@ -2,6 +2,14 @@
 //!
 //! The pool answers by sequence numbers, and may answer many at once: a success says that all up to
 //! its last number are accepted, but for those that it refused one by one.
+//!
+//! Silence is told from a batch by the pool's own habits on the channel. Before its first answer
+//! it has the patience of the largest batch that we know of ([`Limits::unanswered`]). Afterwards
+//! some [`batches`](Limits::batches) of its largest size are silence, when the oldest share has
+//! waited as many times as long as any share that it accepted, a minute at least. A number alone
+//! would leave a pool that answers by the clock when the miner becomes faster, a time alone one that
+//! counts when the miner becomes slower; a pool that counts (the reference implementation, ten by
+//! its examples) or answers at once is left within minutes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -25,7 +33,12 @@ pub(crate) struct Shares {
     /// How long a share holds up the next one, where they go one at a time.
     single: Option<Duration>,
     trust: Trust,
-    limits: midstate_stratum::Limits,
+    /// The most shares that one answer accepted, and the longest that one of them waited for it.
+    largest_batch: usize,
+    longest_wait: Duration,
+    limits: Limits,
+    /// Those of V1, with the number of shares and the age of the oldest that are silence here.
+    common: midstate_stratum::Limits,
 }
 
 /// The limit of shares a second, which all channels share.
@@ -60,7 +73,10 @@ impl Shares {
             recent: Recent::new(common.outbox),
             single: is_single.then_some(limits.single),
             trust,
-            limits: common,
+            largest_batch: 0,
+            longest_wait: Duration::ZERO,
+            limits: limits.clone(),
+            common,
         }
     }
 
@@ -71,7 +87,7 @@ impl Shares {
     /// The sequence number of an attempt. It is neither judged nor counted, and forgotten with the
     /// connection.
     pub(crate) fn attempt(&mut self) -> u32 {
-        if self.attempts.len() >= self.limits.outbox {
+        if self.attempts.len() >= self.common.outbox {
             self.attempts.pop_first();
         }
         self.last_sequence += 1;
@@ -100,7 +116,7 @@ impl Shares {
     ) -> (Option<u32>, Option<ShareOutcome>) {
         match self.judge(now, share, channel, pace) {
             Ok(is_block) => {
-                let is_full = self.pending() >= self.limits.outbox.max(1);
+                let is_full = self.pending() >= self.common.outbox.max(1);
                 let displaced = is_full.then(|| self.make_room()).flatten();
                 self.recent.insert(&share.job, share.hash, |job| channel.has_headers_of(job));
                 self.last_sequence += 1;
@@ -141,7 +157,7 @@ impl Shares {
         }
         let last = self.unanswered.values().next_back();
         let is_held_up = |wait| last.is_some_and(|last| now < last.at + wait);
-        if self.pending() >= self.limits.outbox || self.single.is_some_and(is_held_up) {
+        if self.pending() >= self.common.outbox || self.single.is_some_and(is_held_up) {
             return Err(Withheld::Backlog);
         }
         if !pace.0.take(now) {
@@ -157,14 +173,27 @@ impl Shares {
             None => BTreeMap::new(),
         };
         let accepted = std::mem::replace(&mut self.unanswered, later);
-        if !accepted.is_empty() {
+        if let Some(oldest) = accepted.values().next() {
             self.trust.accepted(now);
+            let waited = now.saturating_sub(oldest.at);
+            self.learn(accepted.len(), waited);
         }
         let ended = accepted.into_values().map(|Sent { share, at, .. }| {
             let outcome = ShareOutcome::new(share, Verdict::Accepted, None);
             ShareOutcome { latency: now.saturating_sub(at), ..outcome }
         });
         ended.collect()
+    }
+
+    /// An answer accepted so many shares, the oldest of which had waited so long.
+    fn learn(&mut self, batch: usize, waited: Duration) {
+        self.largest_batch = self.largest_batch.max(batch);
+        self.longest_wait = self.longest_wait.max(waited);
+        let Limits { batches, batched, unanswered, common, .. } = &self.limits;
+        let many = self.largest_batch.saturating_mul(*batches as usize);
+        self.common.unanswered = many.max(*batched).min(*unanswered);
+        let long = self.longest_wait.saturating_mul(*batches);
+        self.common.unanswered_over = long.max(common.unanswered_over);
     }
 
     /// SubmitShares.Error. `newest_since`: when the newest job came. The end of the share, and why
@@ -181,7 +210,7 @@ impl Shares {
         let Sent { share, at, .. } = self.unanswered.remove(&sequence)?;
         let cause = cause(code);
         let replaced = (!channel.is_newest(&share.job)).then(|| now.saturating_sub(newest_since));
-        let distrust = self.trust.refused(now, cause, replaced, code, &self.limits);
+        let distrust = self.trust.refused(now, cause, replaced, code, &self.common);
         let outcome = ShareOutcome::new(share, Verdict::Rejected, Some(code.to_owned()));
         let (advice, latency) = (advice(code), now.saturating_sub(at));
         Some((ShareOutcome { advice, latency, ..outcome }, distrust))
@@ -189,12 +218,12 @@ impl Shares {
 
     /// Why to leave the pool: it answers nothing.
     pub(crate) fn silence(&self, now: Duration) -> Option<CloseReason> {
-        self.trust.silence(now, self.oldest(), self.pending(), &self.limits)
+        self.trust.silence(now, self.oldest(), self.pending(), &self.common)
     }
 
     /// When [`silence`](Self::silence) has lasted too long.
     pub(crate) fn silence_deadline(&self) -> Option<Duration> {
-        self.trust.deadline(self.oldest(), self.pending(), &self.limits)
+        self.trust.deadline(self.oldest(), self.pending(), &self.common)
     }
 
     /// When the oldest share without an answer was sent.

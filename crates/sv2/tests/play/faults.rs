@@ -305,6 +305,60 @@ fn rule_3_a_v2_pool_that_answers_in_large_batches_is_never_left() {
     assert!(pair.verdicts().iter().all(|(verdict, _)| *verdict == Verdict::Accepted));
 }
 
+/// Finds a share every `pace` seconds, for so many shares; the pool answers `batch` at a time,
+/// none for 0. There is a new job for each.
+fn mine(pair: &mut Pair, pace: u64, shares: u32, batch: u32) {
+    for _ in 0..shares {
+        pair.wait(pace);
+        let nth = pair.client.pending() as u32 + pair.verdicts().len() as u32 + 1;
+        pair.standard_job(1 + nth, Some(UNIX));
+        let job = pair.job();
+        if pair.closed().is_none() {
+            pair.submit(find_share(&job, 0));
+            if batch > 0 && nth.is_multiple_of(batch) {
+                pair.accept(nth, batch);
+            }
+        }
+    }
+}
+
+#[test]
+fn rule_3_a_v2_pool_that_answered_and_falls_silent_is_left_by_the_size_of_its_batches() {
+    // Batches, the time between two shares, and how many of them have no answer at the end. The
+    // last pool is left after twenty minutes.
+    for (batch, pace, count) in [(1, 1, 60), (1, 10, 16), (10, 1, 60), (10, 10, 40), (100, 10, 120)]
+    {
+        let mut pair = unanswered(0);
+        mine(&mut pair, pace, 200, batch);
+        assert_eq!(pair.closed(), None, "{batch} at a time");
+        mine(&mut pair, pace, 300, 0);
+        let closed = pair.closed().unwrap_or_default();
+        let words = format!("left {count} shares unanswered");
+        assert!(closed.contains(&words), "{batch} at a time, every {pace} s: {closed}");
+    }
+}
+
+#[test]
+fn rule_3_a_v2_pool_that_answers_in_batches_is_not_left_when_the_miner_changes_its_pace() {
+    for (batch, paces) in [(10, [1, 60, 1]), (100, [1, 10, 1]), (10, [60, 1, 60])] {
+        let mut pair = unanswered(0);
+        for pace in paces {
+            mine(&mut pair, pace, 200, batch);
+            assert_eq!(pair.closed(), None, "{batch} at a time, every {pace} s");
+        }
+        assert_eq!(pair.verdicts().len(), 600);
+    }
+    // One that answers every four minutes counts nothing, and the miner becomes faster.
+    let mut pair = unanswered(0);
+    for (pace, shares) in [(40, 6), (40, 6), (2, 120), (2, 120), (2, 120)] {
+        mine(&mut pair, pace, shares, 0);
+        let sent = (pair.client.pending() + pair.verdicts().len()) as u32;
+        pair.accept(sent, shares);
+        assert_eq!(pair.closed(), None, "a share in {pace} s");
+    }
+    assert_eq!((pair.client.pending(), pair.verdicts().len()), (0, 372));
+}
+
 #[test]
 fn reconnect_is_handed_on_and_not_without_end() {
     let mut pair = Pair::standard().open();
