@@ -271,7 +271,13 @@ fn rule_7_a_password_that_looks_like_a_flag_is_taken_and_no_mistake_shows_a_pass
         assert_eq!(logins(&logged_in, 1), owned(&[("me", DASHED)]), "{login:?}");
     }
     // Where it cannot be taken it is not shown, however it came there.
-    let mistakes: [&[&str]; 17] = [
+    let mistakes: [&[&str]; 23] = [
+        &["mine", "-o=-p=hunter2"],
+        &["mine", "--url=-p=hunter2", "-u", "me"],
+        &["mine", "-o", "stratum+tcp//me:hunter2@h:3333"],
+        &["doctor", "--", "-p=hunter2"],
+        &["demo", "--node=-p=hunter2"],
+        &["swarm", "--workers", "1", "-o=-p=hunter2"],
         &["mine", "-o", "a:1", "-u", "me", "-p", "x", SECRET],
         &["mine", "-o", "a:1", "-u", "me", "-p", DASHED, "--nonsense"],
         &["mine", "-o", "a:1", "-u", "me", "-p", "-hunter2", "--nonsense"],

@@ -27,6 +27,9 @@ pub enum WrongPart {
     /// A scheme that is not spoken here.
     #[error("unknown scheme{}", shown(.0))]
     Scheme(String),
+    /// `-p=secret`: a flag that lost its own place.
+    #[error("a flag stands where the URL should be")]
+    Flag,
     /// `http//host`.
     #[error("the URL has // without the colon before it")]
     Colon,
@@ -175,6 +178,13 @@ impl<'a> Parts<'a> {
         let (begins, ends) = (text.starts_with(QUOTES), text.ends_with(QUOTES));
         if begins && ends || (begins || ends) && !text.contains('@') {
             return Err(WrongPart::Quotes);
+        }
+        if text.starts_with('-') {
+            return Err(WrongPart::Flag);
+        }
+        // Said of a URL with a login, too, whose @ would stand behind a slash.
+        if text.split_once("//").is_some_and(|(scheme, _)| KNOWN.contains(&scheme)) {
+            return Err(WrongPart::Colon);
         }
         let (scheme, rest) = match text.split_once("://") {
             Some((scheme, rest)) if is_scheme(scheme) => (Some(scheme), rest),
@@ -373,6 +383,9 @@ fn decoded(text: &str) -> Result<String, WrongPart> {
 /// A text for an error message: whole if it cannot hold a password, else with what may be one
 /// replaced by `..`. For messages of parsers that repeat what they were given.
 pub fn without_login(text: &str) -> String {
+    if text.starts_with('-') {
+        return "..".to_owned();
+    }
     let (before, rest) = text.split_at(text.find("://").map_or(0, |at| at + 3));
     if let Some((_, address)) = rest.rsplit_once('@') {
         return match host_and_port(address.split(['/', '?', '#']).next().unwrap_or_default()) {
@@ -439,6 +452,11 @@ mod tests {
         for (text, wrong) in [
             ("stratum+tcp:127.0.0.1:3999", WrongPart::Slashes),
             ("http:127.0.0.1:8332", WrongPart::Slashes),
+            ("stratum+tcp//h:3333", WrongPart::Colon),
+            ("stratum+tcp//me:hunter2@h:3333", WrongPart::Colon),
+            ("http//me:hunter2@h:8332/wallet", WrongPart::Colon),
+            ("-p=hunter2", WrongPart::Flag),
+            ("--pass=hunter2", WrongPart::Flag),
             ("x://a:1,x://b:2", WrongPart::Comma),
             ("a:1,b:2", WrongPart::Comma),
             ("a:1;b:2", WrongPart::Comma),
@@ -526,6 +544,7 @@ mod tests {
             ("me:hunter2@h", "..@h"),
             ("x://me:hunter2@h:hunter2", ".."),
             ("me:hunter2://h:1", ".."),
+            ("-p=hunter2", ".."),
         ] {
             assert_eq!(without_login(text), shown, "{text}");
         }

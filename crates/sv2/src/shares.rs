@@ -7,9 +7,9 @@
 //! it has the patience of the largest batch that we know of ([`Limits::unanswered`]). Afterwards
 //! some [`batches`](Limits::batches) of its largest size are silence, when the oldest share has
 //! waited as many times as long as any share that it accepted, a minute at least. A number alone
-//! would leave a pool that answers by the clock when the miner becomes faster, a time alone one that
-//! counts when the miner becomes slower; a pool that counts (the reference implementation, ten by
-//! its examples) or answers at once is left within minutes.
+//! would leave a pool that answers by the clock when the miner becomes faster; a time alone would
+//! leave one that counts when the miner becomes slower. A pool that answers at once, or ten at a
+//! time as in the examples of the reference implementation, is left within minutes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -113,7 +113,11 @@ fn is_harmless(line: &str) -> bool {
     let quotes = value.matches(['"', '\'']).count();
     let is_plain = !value.contains(['@', '{', '=', '#']) && quotes <= 2;
     let text = value.trim().trim_matches(['"', '\'']);
-    let has_login = key.trim() == "url" && without_login(text) != text;
+    let has_login = match key.trim() {
+        "url" => without_login(text) != text,
+        "user" => text.contains(':'),
+        _ => false,
+    };
     HARMLESS.contains(&key.trim())
         && is_plain
         && !has_login
@@ -131,12 +135,23 @@ fn without_values(message: &str) -> String {
             expected.map(|of| format!(", expected {of}")).unwrap_or_default()
         );
     }
+    let is_key = |key: &str| key.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    if let Some((key, expected)) = message.strip_prefix("unknown field `").and_then(cut_key)
+        && !is_key(key)
+    {
+        return format!("unknown field, {expected}");
+    }
     match (message.find('"'), message.rfind('"')) {
         (Some(from), Some(to)) if from < to => {
             format!("{}..{}", &message[..=from], &message[to..])
         }
         _ => message.to_owned(),
     }
+}
+
+/// The key of serde's sentence, and the words behind it.
+fn cut_key(words: &str) -> Option<(&str, &str)> {
+    words.split_once("`, ")
 }
 
 /// For a line that has a key and no value that TOML can read: how the key is written. What stands
@@ -316,6 +331,13 @@ mod tests {
             ("pas = 'hunter2'", ["line 1, column 1", "did you mean `pass`?"]),
             ("Pass = 'hunter2'", ["line 1, column 1", "unknown field `Pass`"]),
             ("password = 'hunter2'", ["line 1, column 1", "did you mean `pass`?"]),
+            // A user name and a password as curl takes them.
+            ("user = me:hunter2", ["line 1, column 8", "user = \"NAME\""]),
+            ("user = 'me:hunter2", ["line 1, column", "not shown"]),
+            ("user = ['me:hunter2']", ["line 1, column 8", "expected a string"]),
+            ("'me:hunter2' = 1", ["line 1, column 1", "unknown field, expected one of"]),
+            ("'pass=hunter2' = 1", ["line 1, column 1", "unknown field, expected one of"]),
+            ("[[pool]]\nurl = 'tcp//me:hunter2@h:1'", ["line 2, column 7", "without the colon"]),
             ("pool = [{ url = \"a:1\", pass = hunter2 }]", ["line 1, column 31", "string"]),
             ("pool = [{ url = 'a:1', pas = 'hunter2' }]", ["line 1, column 24", "`pass`"]),
             ("pool = [{ pass = 'hunter2' }]", ["line 1, column", "missing field `url`"]),
