@@ -145,9 +145,7 @@ impl Problem {
         let words = self.to_string();
         match self {
             Self::Closed(CloseReason::AuthorizationRefused(_))
-            | Self::ClosedV2(midstate_sv2::CloseReason::ChannelRefused(_)) => {
-                Outcome::Refused(words)
-            }
+            | Self::ClosedV2(midstate_sv2::CloseReason::UserRefused(_)) => Outcome::Refused(words),
             Self::ClosedV2(reason) if pool_v2::is_explained(reason) => Outcome::Explained(words),
             // Troubles of another kind move on to the stage that they belong to.
             _ if stage == Stage::Credentials => Outcome::Refused(words),

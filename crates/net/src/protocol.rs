@@ -195,7 +195,7 @@ fn of_v1(event: ClientEvent) -> Option<News> {
 fn of_v2(event: sv2::Event) -> Option<News> {
     Some(match event {
         sv2::Event::Opened { .. } => News::LetIn,
-        sv2::Event::Refused { reason } => News::Refused { reason },
+        sv2::Event::Refused { reason, is_user: true } => News::Refused { reason },
         sv2::Event::Job(job) => News::Job(job),
         sv2::Event::Ended { channel } => News::ChannelEnded(channel),
         sv2::Event::Verdict(outcome) => News::Verdict(outcome),
@@ -209,6 +209,7 @@ fn of_v2(event: sv2::Event) -> Option<News> {
                 | sv2::CloseReason::Handshake
                 | sv2::CloseReason::Certificate(_)
                 | sv2::CloseReason::SetupRefused(_)
+                | sv2::CloseReason::ChannelRefused(_)
                 | sv2::CloseReason::Payout { .. } => Failure::Hopeless,
                 _ => Failure::Passing,
             };

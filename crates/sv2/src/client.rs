@@ -503,6 +503,11 @@ impl Client {
         sanitize(text, self.config.limits.common.text)
     }
 
+    /// An error code of the pool, as it may be shown; a pool may give none.
+    fn code(&self, code: &str) -> String {
+        if code.trim().is_empty() { "no reason given".to_owned() } else { self.clean(code) }
+    }
+
     /// Words of ours about the pool; may quote it.
     fn warn(&mut self, now: Duration, text: &str) {
         let text = self.clean(text);

@@ -61,6 +61,9 @@ pub enum CloseReason {
     /// OpenMiningChannel.Error.
     #[error("the pool opened no channel: {0}")]
     ChannelRefused(String),
+    /// The same, for the user's name.
+    #[error("the pool refused the user: {0}")]
+    UserRefused(String),
     /// The pool's part of the extranonce, or the room for ours, cannot be used.
     #[error("the pool's extranonce is unusable: {0}")]
     Extranonce(String),

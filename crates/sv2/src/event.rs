@@ -23,6 +23,8 @@ pub enum Event {
     Refused {
         /// The pool's error code, with our guess of the cause.
         reason: String,
+        /// Whether it is the user that it does not take.
+        is_user: bool,
     },
     /// A channel that was open is no more, while others are. Its jobs are void, and its shares have
     /// their ends.

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use midstate_net::{
-    Account, Connection, Dial, DialError, Dialling, Direction, Frames, PoolUrl, Route, Said,
-    V2Wishes,
+    Account, Connection, Dial, DialError, Dialling, Direction, Frames, LinkEnd, PoolUrl, Route,
+    Said, V2Wishes,
 };
 use midstate_stratum::Verdict;
 use mining_sv2 as mining;
@@ -22,6 +22,8 @@ pub(crate) struct Mixed {
     is_up: watch::Sender<bool>,
     /// It takes shares, and answers none of them.
     is_mute: Arc<AtomicBool>,
+    /// It opens no channel, with this code.
+    refuses: Arc<Mutex<Option<&'static str>>>,
     others: Pools,
 }
 
@@ -32,7 +34,12 @@ impl Mixed {
     }
 
     fn beside(others: Pools) -> Self {
-        Self { is_up: watch::channel(true).0, is_mute: Arc::default(), others }
+        Self {
+            is_up: watch::channel(true).0,
+            is_mute: Arc::default(),
+            refuses: Arc::default(),
+            others,
+        }
     }
 }
 
@@ -48,9 +55,10 @@ impl Dial for Mixed {
             }
             let (ours, theirs) = tokio::io::duplex(64 * 1024);
             let is_mute = Arc::clone(&self.is_mute);
+            let refuses = *self.refuses.lock().unwrap();
             tokio::spawn(async move {
                 tokio::select! {
-                    _ = serve(theirs, &is_mute) => {}
+                    _ = serve(theirs, &is_mute, refuses) => {}
                     _ = is_up.changed() => {}
                 }
             });
@@ -62,8 +70,12 @@ impl Dial for Mixed {
 /// The pool closes this channel at its first share.
 const DOOMED: u32 = CHANNEL + 2;
 
-/// A good pool, unless it is mute, until the miner hangs up.
-async fn serve(mut stream: DuplexStream, is_mute: &AtomicBool) -> io::Result<()> {
+/// A good pool, unless it is mute or opens no channel, until the miner hangs up.
+async fn serve(
+    mut stream: DuplexStream,
+    is_mute: &AtomicBool,
+    refuses: Option<&'static str>,
+) -> io::Result<()> {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as u32;
     let mut pool = Pool::new(Duration::from_secs(3600));
     let mut bytes = vec![0; 4096];
@@ -77,6 +89,14 @@ async fn serve(mut stream: DuplexStream, is_mute: &AtomicBool) -> io::Result<()>
         for message in messages {
             let is_share = message.kind == mining::MESSAGE_TYPE_SUBMIT_SHARES_STANDARD;
             if is_share && is_mute.load(Ordering::Relaxed) {
+                continue;
+            }
+            let is_opening = message.kind == mining::MESSAGE_TYPE_OPEN_STANDARD_MINING_CHANNEL;
+            if let (true, Some(code)) = (is_opening, refuses) {
+                let error_code = code.try_into().unwrap();
+                let error = mining::OpenMiningChannelError { request_id: 1, error_code };
+                let error = pool.say(mining::MESSAGE_TYPE_OPEN_MINING_CHANNEL_ERROR, error);
+                stream.write_all(&error).await?;
                 continue;
             }
             stream.write_all(&reply(&mut pool, message)).await?;
@@ -216,6 +236,34 @@ async fn rule_3_a_v2_pool_that_says_nothing_any_more_loses_the_work_within_three
     let words = "left 60 shares unanswered, the oldest for 150 s";
     assert!(reason.as_ref().unwrap().contains(words), "{reason:?}");
     assert_eq!(running.count(Verdict::Unresolved), 60, "each has a verdict");
+}
+
+#[tokio::test(start_paused = true)]
+async fn rule_5_a_v2_pool_that_is_full_is_no_refusal_of_the_user() {
+    for (code, is_final) in [("channel-capacity-exhausted", false), ("unknown-user", true)] {
+        let mixed = Arc::new(Mixed::up());
+        *mixed.refuses.lock().unwrap() = Some(code);
+        let dial = Arc::clone(&mixed) as Arc<dyn Dial>;
+        let mut running = Running::start_by(dial, vec![v2_account(PUBLIC)], Some(60));
+        let end = running.end().await;
+        let LinkEnd::Unreachable(reason) = end else {
+            assert!(is_final && format!("{end:?}").contains(code), "{code}: {end:?}");
+            continue;
+        };
+        assert!(!is_final && reason.contains("opened no channel: channel-capacity"), "{reason}");
+        assert!(!reason.contains("user or password"), "{reason}");
+    }
+    // It has room again, and the next pool stood in for it at once.
+    let others = Pools::default();
+    others.set("one.example", Mood::Good);
+    let mixed = Arc::new(Mixed::beside(others));
+    *mixed.refuses.lock().unwrap() = Some("channel-capacity-exhausted");
+    let accounts = vec![v2_account(PUBLIC), account("one.example:3333")];
+    let mut running = Running::start_by(Arc::clone(&mixed) as Arc<dyn Dial>, accounts, None);
+    running.until(|running| running.pool() == Some("one.example")).await;
+    assert!(running.seconds() < 2.0, "{}", running.seconds());
+    *mixed.refuses.lock().unwrap() = None;
+    running.until(|running| running.pool() == Some("2")).await;
 }
 
 #[tokio::test(start_paused = true)]

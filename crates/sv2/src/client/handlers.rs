@@ -63,7 +63,7 @@ impl Client {
                 self.handle_setup(now, fixed_version, extended_only);
             }
             Message::SetupRefused { code } => {
-                let reason = self.clean(&code);
+                let reason = self.code(&code);
                 self.close(CloseReason::SetupRefused(reason));
             }
             Message::Opened(opened) => self.handle_opened(now, opened),
@@ -95,11 +95,11 @@ impl Client {
                 self.handle_refused(now, channel, sequence, &code);
             }
             Message::UpdateRefused { code } => {
-                let code = self.clean(&code);
+                let code = self.code(&code);
                 self.warn(now, &format!("the pool did not take our hash rate: {code}"));
             }
             Message::Closed { channel, reason } => {
-                let reason = self.clean(&reason);
+                let reason = self.code(&reason);
                 let addressed = self.connection.as_ref().map(|of| of.channels.addressed(channel));
                 for channel in addressed.into_iter().flatten() {
                     self.handle_closed(now, channel, &reason);
@@ -167,12 +167,16 @@ impl Client {
 
     /// The last channel's refusal is the pool's.
     fn handle_open_refused(&mut self, now: Duration, request: u32, code: &str) {
-        let reason = refusal(&self.clean(code));
+        let reason = refusal(&self.code(code));
         let Some(connection) = &mut self.connection else { return };
         let Some(past) = connection.channels.answered(request) else { return };
         if connection.channels.is_desolate() {
-            self.events.push_back(Event::Refused { reason: reason.clone() });
-            return self.close(CloseReason::ChannelRefused(reason));
+            let is_user = ["user", "auth"].iter().any(|word| code.contains(word));
+            self.events.push_back(Event::Refused { reason: reason.clone(), is_user });
+            return self.close(match is_user {
+                true => CloseReason::UserRefused(reason),
+                false => CloseReason::ChannelRefused(reason),
+            });
         }
         let pause = connection.channels.put_off(now, past, &self.config.limits).as_secs();
         let words = format!("opened no further channel: {reason}; asking again in {pause} s");

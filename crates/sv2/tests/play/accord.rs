@@ -87,7 +87,7 @@ fn another_authority_is_told_apart_from_a_wrong_clock() {
 }
 
 #[test]
-fn refusals_are_told_in_the_pools_code_with_a_guess() {
+fn rule_5_refusals_are_told_in_the_pools_code_and_only_those_of_the_user_as_such() {
     let mut pair = Pair::standard();
     pair.connect();
     let error = common::SetupConnectionError {
@@ -100,19 +100,34 @@ fn refusals_are_told_in_the_pools_code_with_a_guess() {
         "the pool refused the connection: protocol-version-mismatch"
     );
 
-    let mut pair = Pair::standard();
-    pair.connect();
-    pair.accept_setup(0);
-    let error = mining::OpenMiningChannelError {
-        request_id: 1,
-        error_code: "unknown-user".try_into().unwrap(),
-    };
-    pair.say(mining::MESSAGE_TYPE_OPEN_MINING_CHANNEL_ERROR, error);
-    let refused = Event::Refused {
-        reason: "unknown-user: the pool does not know the user name, or wants it in another form"
-            .to_owned(),
-    };
-    assert!(pair.events.contains(&refused), "{:?}", pair.events);
+    // Only a code about the user is a refusal of the user.
+    for (code, is_user, told) in [
+        ("unknown-user", true, "the pool refused the user: unknown-user: the pool does not know"),
+        ("user-banned", true, "the pool refused the user: user-banned"),
+        ("unauthorized", true, "the pool refused the user: unauthorized"),
+        (
+            "max-target-out-of-range",
+            false,
+            "opened no channel: max-target-out-of-range: the pool's",
+        ),
+        ("channel-capacity-exhausted", false, "opened no channel: channel-capacity-exhausted: the"),
+        ("Server is down for tea\n", false, "the pool opened no channel: Server is down for tea"),
+        ("", false, "the pool opened no channel: no reason given"),
+    ] {
+        let mut pair = Pair::standard();
+        pair.connect();
+        pair.accept_setup(0);
+        let error_code = code.try_into().unwrap();
+        let error = mining::OpenMiningChannelError { request_id: 1, error_code };
+        pair.say(mining::MESSAGE_TYPE_OPEN_MINING_CHANNEL_ERROR, error);
+        let closed = pair.closed().unwrap();
+        assert!(closed.contains(told), "{code}: {closed}");
+        let refused = pair.events.iter().find_map(|event| match event {
+            Event::Refused { is_user, .. } => Some(*is_user),
+            _ => None,
+        });
+        assert_eq!(refused, Some(is_user), "{code}");
+    }
 }
 
 #[test]

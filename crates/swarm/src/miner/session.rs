@@ -217,7 +217,7 @@ fn of_v1(event: ClientEvent) -> Option<News> {
 fn of_v2(event: sv2::Event) -> Option<News> {
     Some(match event {
         sv2::Event::Opened { .. } => News::LetIn,
-        sv2::Event::Refused { reason } => News::Other(Event::Refused { reason }),
+        sv2::Event::Refused { reason, .. } => News::Other(Event::Refused { reason }),
         sv2::Event::Job(job) => News::Job(job),
         sv2::Event::Difficulty(difficulty) => News::Other(Event::Difficulty(difficulty)),
         sv2::Event::Verdict(outcome) => News::Other(Event::Verdict(outcome)),
