@@ -64,7 +64,7 @@ impl Channel {
     /// A channel that the pool opened, as the `session`th of the client.
     ///
     /// # Errors
-    /// When its extranonce cannot be used: in words.
+    /// When its extranonce or its target cannot be used: in words.
     pub(crate) fn open(
         opened: Opened,
         session: u64,
@@ -75,10 +75,10 @@ impl Channel {
         let size = usize::from(opened.size.unwrap_or(0));
         if size > limits.common.extranonce2 {
             let limit = limits.common.extranonce2;
-            return Err(format!("{size} bytes are ours, the limit is {limit}"));
+            return Err(format!("{size} bytes of its extranonce are ours, the limit is {limit}"));
         }
         if opened.size == Some(0) {
-            return Err("no byte of it is ours, though four were asked for".to_owned());
+            return Err("no byte of its extranonce is ours, though four were asked for".to_owned());
         }
         if opened.target == Target::from_number(midstate_chain::U256::ZERO) {
             return Err("its target is 0, which no hash can meet".to_owned());

@@ -64,9 +64,9 @@ pub enum CloseReason {
     /// The same, for the user's name.
     #[error("the pool refused the user: {0}")]
     UserRefused(String),
-    /// The pool's part of the extranonce, or the room for ours, cannot be used.
-    #[error("the pool's extranonce is unusable: {0}")]
-    Extranonce(String),
+    /// The room for our part of the extranonce, or the target, cannot be used.
+    #[error("the pool opened a channel that cannot be used: {0}")]
+    Unusable(String),
     /// CloseChannel.
     #[error("the pool closed the channel: {0}")]
     ChannelClosed(String),

@@ -152,7 +152,7 @@ impl Client {
         let channel = Channel::open(opened, session, connection.version_mask, jobs, limits);
         let channel = match channel {
             Ok(channel) => channel,
-            Err(error) => return self.close(CloseReason::Extranonce(error)),
+            Err(error) => return self.close(CloseReason::Unusable(error)),
         };
         let difficulty = channel.difficulty();
         let shares = Shares::new(now, limits, self.config.single_submit);

@@ -9,7 +9,7 @@ use mining_sv2 as mining;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::pool::{CHANNEL, MAINNET, Pair, UNIX, dialled, find_share};
+use crate::pool::{CHANNEL, EASY, MAINNET, Pair, UNIX, dialled, find_share};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -387,14 +387,18 @@ fn reconnect_is_handed_on_and_not_without_end() {
 }
 
 #[test]
-fn an_extranonce_that_cannot_be_used_ends_the_connection() {
-    for (size, words) in [(0, "no byte of it is ours"), (33, "33 bytes are ours, the limit is 32")]
-    {
+fn rule_5_a_channel_that_cannot_be_used_ends_the_connection_and_its_part_that_is_wrong_is_named() {
+    for (size, target, words) in [
+        (0, EASY, "no byte of its extranonce is ours, though four were asked for"),
+        (33, EASY, "33 bytes of its extranonce are ours, the limit is 32"),
+        (4, [0; 32], "its target is 0, which no hash can meet"),
+    ] {
         let mut pair = Pair::extended();
         pair.connect();
         pair.accept_setup(0);
-        pair.open_extended(size);
-        assert!(pair.closed().unwrap().contains(words), "{:?}", pair.closed());
+        pair.open_extended_for(size, target);
+        let words = format!("the pool opened a channel that cannot be used: {words}");
+        assert_eq!(pair.closed(), Some(words));
     }
 }
 

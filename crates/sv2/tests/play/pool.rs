@@ -232,10 +232,14 @@ impl Pair {
     }
 
     pub(crate) fn open_extended(&mut self, size: u16) {
+        self.open_extended_for(size, EASY);
+    }
+
+    pub(crate) fn open_extended_for(&mut self, size: u16, target: [u8; 32]) {
         let message = mining::OpenExtendedMiningChannelSuccess {
             request_id: 1,
             channel_id: CHANNEL,
-            target: (&EASY).into(),
+            target: (&target).into(),
             extranonce_size: size,
             extranonce_prefix: binary_sv2::B032::new(&[1, 2, 3, 4]).unwrap(),
             group_channel_id: GROUP,
