@@ -67,10 +67,15 @@ pub enum TrustError {
     },
     /// The file has no certificate.
     #[error(
-        "{0} holds no certificate; expected a PEM file, with a line -----BEGIN CERTIFICATE----- \
-         (`openssl x509 -inform der -in FILE` makes one of a DER file)"
+        "{path} holds no certificate{}; expected a PEM file, with a line -----BEGIN \
+         CERTIFICATE-----{}", found.0, found.1
     )]
-    Empty(String),
+    Empty {
+        /// The file.
+        path: String,
+        /// What it holds instead, and what to do with that.
+        found: (&'static str, &'static str),
+    },
     /// A machine without authorities believes nobody.
     #[error(
         "this machine has no list of certificate authorities: install it (Debian: \
@@ -138,7 +143,8 @@ impl Trust {
         let (added, _) = roots.add_parsable_certificates(certificates.iter().cloned());
         // One that is no authority's can still be the server's own.
         if added == 0 && !certificates.iter().any(|der| PublicKey::of(der).is_some()) {
-            return Err(TrustError::Empty(path.display().to_string()));
+            let path = path.display().to_string();
+            return Err(TrustError::Empty { path, found: instead_of_a_certificate(&file) });
         }
         Ok(Self::Authorities(certificates.into()))
     }
@@ -379,6 +385,24 @@ fn without_notes(certificate: CertificateDer<'static>) -> CertificateDer<'static
     }
 }
 
+/// What a file holds where a certificate should be, as far as its first bytes say, and the cure.
+fn instead_of_a_certificate(file: &[u8]) -> (&'static str, &'static str) {
+    let holds = |label: &[u8]| file.windows(label.len()).any(|window| window == label);
+    if file.starts_with(&[0x30]) {
+        return ("", " (`openssl x509 -inform der -in FILE` makes one of a DER file)");
+    }
+    if holds(b"CERTIFICATE REQUEST-----") {
+        return (", but a request for one, which an authority has yet to sign", "");
+    }
+    if holds(b"BEGIN PKCS7-----") {
+        return ("", " (`openssl pkcs7 -print_certs -in FILE` makes one of a PKCS #7 file)");
+    }
+    if holds(b"PRIVATE KEY-----") {
+        return (", but a private key, which stays with the server", "");
+    }
+    ("", "")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -404,9 +428,24 @@ mod tests {
         ] {
             assert_eq!(trust(text.as_bytes()), Ok(good.clone()), "{text}");
         }
-        let no_certificate = pem.replace(" CERTIFICATE", " PRIVATE KEY");
-        let error = trust(no_certificate.as_bytes()).unwrap_err();
-        assert!(error.contains("holds no certificate"), "{error}");
+        // A file that holds something else is told as what it is.
+        let label = |label: &str| pem.replace("CERTIFICATE", label).into_bytes();
+        for (file, words) in [
+            (
+                label("PRIVATE KEY"),
+                "no certificate, but a private key, which stays with the server;",
+            ),
+            (label("EC PRIVATE KEY"), "no certificate, but a private key"),
+            (label("CERTIFICATE REQUEST"), "no certificate, but a request for one"),
+            (label("PKCS7"), "BEGIN CERTIFICATE----- (`openssl pkcs7 -print_certs"),
+            (der.to_vec(), "BEGIN CERTIFICATE----- (`openssl x509 -inform der"),
+            (b"hello".to_vec(), "holds no certificate; expected a PEM file"),
+            (Vec::new(), "BEGIN CERTIFICATE-----"),
+        ] {
+            let error = trust(&file).unwrap_err();
+            assert!(error.contains(words), "{error}");
+            assert_eq!(error.ends_with("CERTIFICATE-----"), !error.contains('('), "{error}");
+        }
     }
 
     #[test]
