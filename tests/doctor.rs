@@ -139,13 +139,13 @@ fn troubled(method: &'static str, status: u16, said: &Value) -> String {
         let asked = call["method"].as_str().unwrap();
         match asked == method {
             true => (status, said.clone()),
-            false => (200, json!({"id": 0, "result": answer(asked)})),
+            false => (200, json!({"result": answer(asked)})),
         }
     })
 }
 
 fn error(code: i64, message: &str) -> Value {
-    json!({"id": 0, "result": null, "error": {"code": code, "message": message}})
+    json!({"result": null, "error": {"code": code, "message": message}})
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn u10_what_a_node_goes_through_is_told_with_the_cure() {
     let words = ["Loading block index", "(-28)", "it is starting"];
     examine(&url, &login).assert(1, &ALL[..4], &[("chain", "fail")], &words);
 
-    let testnet3 = json!({"id": 0, "result": {"chain": "test", "blocks": 1}});
+    let testnet3 = json!({"result": {"chain": "test", "blocks": 1}});
     let url = troubled("getblockchaininfo", 200, &testnet3);
     let words = ["testnet3", "use testnet4"];
     examine(&url, &login).assert(1, &ALL[..4], &[("chain", "fail")], &words);
@@ -166,13 +166,13 @@ fn u10_what_a_node_goes_through_is_told_with_the_cure() {
     let words = ["in initial sync", "still downloading the chain"];
     examine(&url, &login).assert(1, &ALL[..7], &[("template", "fail")], &words);
 
-    let behind = json!({"id": 0, "result": {
+    let behind = json!({"result": {
         "chain": "main", "blocks": 5, "headers": 900_000, "initialblockdownload": true,
     }});
     let alone = json!({"connections": 0, "subversion": "/Satoshi:31.0.0/\u{1b}[31m"});
     let url = scripted(move |call| match call["method"].as_str().unwrap() {
         "getblockchaininfo" => (200, behind.clone()),
-        "getnetworkinfo" => (200, json!({"id": 0, "result": alone})),
+        "getnetworkinfo" => (200, json!({"result": alone})),
         _ => (500, error(-9, "Bitcoin Core is not connected!")),
     });
     let found = examine(&url, &login);
@@ -235,7 +235,7 @@ fn both_say(
             "submitblock" => json!(null),
             other => panic!("{other}"),
         };
-        (200, json!({"id": 0, "result": result}))
+        (200, json!({"result": result}))
     });
     let found = examine(&url, &["-u", "me", "-p", "x"]);
     let spool = std::env::temp_dir().join(format!("midstate-rule25-{}", std::process::id()));

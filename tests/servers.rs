@@ -304,8 +304,8 @@ fn rule_7_a_node_that_repeats_our_password_is_shown_without_it() {
     let spool = directory.0.join("spool");
     let node = ["--address", PAYOUT, "--chain", "regtest", "--spool", spool.to_str().unwrap()];
     for body in [
-        json!({"id": 0, "result": null, "error": {"code": -1, "message": words}}),
-        json!({"id": 0, "result": {"chain": words, "blocks": 0}}),
+        json!({"result": null, "error": {"code": -1, "message": words}}),
+        json!({"result": {"chain": words, "blocks": 0}}),
         json!(words),
     ] {
         let url = scripted(move |_| (200, body.clone()));

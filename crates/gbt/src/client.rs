@@ -222,7 +222,7 @@ impl Client {
     pub fn handle_answer(&mut self, now: Duration, id: u64, outcome: Result<Answer, NoAnswer>) {
         let Some(Pending { node, purpose, sent_at, .. }) = self.pending.remove(&id) else { return };
         self.nodes[node].heard_at = now;
-        let outcome = outcome.map_err(RpcError::Unreachable);
+        let outcome = outcome.and_then(|answer| answer.to_call(id)).map_err(RpcError::Unreachable);
         match purpose {
             Purpose::Info => {
                 let info = outcome.and_then(|answer| answer.result::<ChainInfo>());

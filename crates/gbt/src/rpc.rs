@@ -140,6 +140,12 @@ pub enum NoAnswer {
     /// Beyond [`MAX_BODY`].
     #[error("the answer is above 64 MiB")]
     TooLong,
+    /// What came belongs to another call.
+    #[error(
+        "an answer with the id {0} came, expected {1}: check the proxy between midstate and the \
+         node, which mixes up answers"
+    )]
+    AnotherCalls(String, u64),
 }
 
 impl NoAnswer {
@@ -263,6 +269,19 @@ fn cure(code: i64, message: &str) -> &'static str {
 }
 
 impl Answer {
+    /// The answer, unless it names another call than `id`. One that names none counts: nodes that
+    /// could not read a call do not know its id.
+    pub fn to_call(self, id: u64) -> Result<Self, NoAnswer> {
+        let text = std::str::from_utf8(&self.body).ok();
+        let named = text.and_then(object::<Named<'_>>).and_then(|answer| answer.id);
+        // Some write a number as a text.
+        let other = named.map(RawValue::get).filter(|it| it.trim_matches('"') != id.to_string());
+        match other.map(shown) {
+            Some(other) => Err(NoAnswer::AnotherCalls(other, id)),
+            None => Ok(self),
+        }
+    }
+
     /// Whether this is a web server's word instead of the node's: one in between that waits no
     /// longer, or Core's own, which has too much to do.
     pub(crate) fn is_no_answer(&self) -> bool {
@@ -348,6 +367,13 @@ struct Envelope<'a> {
     result: Option<&'a RawValue>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
+}
+
+/// The call that an answer belongs to; `null` is none.
+#[derive(Deserialize)]
+struct Named<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]

@@ -293,8 +293,8 @@ fn rule_4_words_about_a_proposal_that_change_each_time_are_told_once_a_minute() 
 }
 
 const ERRORS: [&str; 2] = [
-    r#"{"result":null,"error":{"code":-1,"message":"one"},"id":1}"#,
-    r#"{"result":null,"error":{"code":-1,"message":"two"},"id":1}"#,
+    r#"{"result":null,"error":{"code":-1,"message":"one"}}"#,
+    r#"{"result":null,"error":{"code":-1,"message":"two"}}"#,
 ];
 
 #[test]

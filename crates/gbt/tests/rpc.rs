@@ -253,3 +253,22 @@ fn rule_26_an_answer_that_is_not_json_rpc_is_reported_as_what_it_is() {
         assert!(said.chars().count() < 420, "{said}");
     }
 }
+
+#[test]
+fn rule_26_an_answer_to_another_call_is_none_and_is_told_as_that() {
+    let named = |id: &str| {
+        let body = format!(r#"{{"jsonrpc":"2.0","result":{{"chain":"regtest","blocks":3}}{id}}}"#);
+        answer(200, &body).to_call(7)
+    };
+    // Our number, as a text too; and no name at all, as in the answer to what cannot be read.
+    for ours in [r#","id":7"#, r#","id":"7""#, r#","id":null"#, ""] {
+        assert!(named(ours).is_ok(), "{ours}");
+    }
+    for other in ["6", "70", r#""x""#, "7.5", "[7]", "{}"] {
+        let words = named(&format!(r#","id":{other}"#)).unwrap_err().to_string();
+        let told = format!("an answer with the id {other} came, expected 7: ");
+        assert!(words.starts_with(&told), "{words}");
+    }
+    let page = answer(502, "<html>").to_call(7);
+    assert!(page.is_ok(), "it is told as what it is");
+}

@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use midstate_chain::{Hash256, Verdict};
-use midstate_gbt::client::{NodeEvent, NodeNews};
+use midstate_gbt::client::{NodeEvent, NodeNews, NodeState};
 use serde_json::json;
 use support::{Core, Said, Trouble, World, result};
 
@@ -409,4 +409,30 @@ fn rule_27_mining_that_work_is_said_when_the_node_takes_its_proposal() {
     world.cores[0].refuse_proposals = None;
     world.pass(10);
     assert_eq!(said(&world), 1, "{:?}", world.warnings());
+}
+
+#[test]
+fn rule_26_answers_that_belong_to_other_calls_are_no_verdicts_and_lead_to_the_next_node() {
+    let mut world = World::new(vec![Core::new(), Core::new()]);
+    world.settle();
+    world.cores[0].mixes_up = true;
+    let hash = world.mine();
+    world.pass(60);
+    let reasons = |event: &NodeEvent| match &event.what {
+        NodeNews::Node { state: NodeState::Lost, reason } if event.node == 0 => reason.clone(),
+        _ => None,
+    };
+    let reason = world.events.iter().find_map(reasons).expect("it is told as lost");
+    assert!(reason.contains("an answer with the id "), "{reason}");
+    let active = |world: &World| {
+        let last = world.states().into_iter().rev().find(|(_, state)| *state == NodeState::Active);
+        last.map(|(node, _)| node)
+    };
+    assert_eq!(active(&world), Some(1));
+    // The other node has the block, and says so; the first one judges it when it can.
+    assert_eq!(standing(&world, hash), Some((Verdict::Accepted, None)));
+    world.cores[0].mixes_up = false;
+    world.pass(300);
+    assert_eq!(standing(&world, hash), Some((Verdict::Accepted, None)));
+    assert_eq!(active(&world), Some(0));
 }

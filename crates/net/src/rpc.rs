@@ -3,7 +3,7 @@
 
 use std::error::Error;
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use hyper::{Request, StatusCode};
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use midstate_gbt::conf::Credentials;
-use midstate_gbt::rpc::{Answer, Headers, MAX_BODY, NoAnswer};
+use midstate_gbt::rpc::{Answer, Call, Headers, MAX_BODY, NoAnswer};
 use midstate_stratum::Secret;
 use tokio::time::{Instant, timeout};
 
@@ -54,6 +54,8 @@ pub struct RpcClient {
     /// Opens a connection for each call.
     fresh: Client<Connector, Full<Bytes>>,
     connector: Connector,
+    /// Calls of [`ask`](Self::ask): their ids.
+    asked: AtomicU64,
 }
 
 impl RpcClient {
@@ -80,7 +82,17 @@ impl RpcClient {
             http,
             fresh,
             connector,
+            asked: AtomicU64::default(),
         }
+    }
+
+    /// Makes a call and waits for its answer.
+    ///
+    /// # Errors
+    /// When there was none, or one to another call.
+    pub(crate) async fn ask(&self, call: &Call, limit: Duration) -> Result<Answer, NoAnswer> {
+        let id = self.asked.fetch_add(1, Ordering::Relaxed);
+        self.post(call.body(id), limit).await?.to_call(id)
     }
 
     /// Sends a JSON-RPC body and waits for the answer, whatever its status. On 401 the credentials

@@ -383,6 +383,6 @@ impl World {
 }
 
 fn result_of(result: serde_json::Value) -> Answer {
-    let body = json!({"jsonrpc": "2.0", "result": result, "id": 1}).to_string().into_bytes();
+    let body = json!({"jsonrpc": "2.0", "result": result}).to_string().into_bytes();
     Answer { status: 200, body, ..Answer::default() }
 }

@@ -105,6 +105,8 @@ pub(crate) struct Core {
     /// It knows `waitforblockheight`, and never answers it: the limits of these calls, in ms.
     pub(crate) waits: bool,
     pub(crate) limits: Vec<u32>,
+    /// Its answers name the call before.
+    pub(crate) mixes_up: bool,
     /// Long polls are never answered.
     pub(crate) deaf: bool,
     /// How long polls end at once, if they do: with this HTTP status, or (0) with the connection.
@@ -142,6 +144,7 @@ impl Core {
             submitted: HashMap::new(),
             longpolls: Vec::new(),
             waits: false,
+            mixes_up: false,
             limits: Vec::new(),
             deaf: false,
             cuts_longpolls: None,
@@ -355,6 +358,7 @@ impl Core {
                 }
             }
         };
+        let id = if self.mixes_up { id - 1 } else { id };
         let body = json!({"jsonrpc": "2.0", "result": result, "id": id}).to_string().into_bytes();
         Some(Ok(Answer { status: 200, body, ..Answer::default() }))
     }
@@ -442,13 +446,13 @@ fn name(call: &Call) -> &'static str {
 
 /// An answer with this result.
 pub(crate) fn result(result: &Value) -> Answer {
-    let body = json!({"jsonrpc": "2.0", "result": result, "id": 1}).to_string().into_bytes();
+    let body = json!({"jsonrpc": "2.0", "result": result}).to_string().into_bytes();
     Answer { status: 200, body, ..Answer::default() }
 }
 
 fn error(code: i64, message: &str) -> Answer {
     let error = json!({"code": code, "message": message});
-    let body = json!({"jsonrpc": "2.0", "error": error, "id": 1}).to_string().into_bytes();
+    let body = json!({"jsonrpc": "2.0", "error": error}).to_string().into_bytes();
     Answer { status: 200, body, ..Answer::default() }
 }
 

@@ -172,7 +172,7 @@ async fn proposed(work: &mut Work, rpc: &RpcClient) -> Result<Outcome, Problem> 
 }
 
 async fn ask(rpc: &RpcClient, call: &Call) -> Result<Answer, RpcError> {
-    rpc.post(call.body(0), PATIENCE).await.map_err(RpcError::Unreachable)
+    rpc.ask(call, PATIENCE).await.map_err(RpcError::Unreachable)
 }
 
 /// The chain, if it is the right one.

@@ -145,14 +145,14 @@ impl Node {
             },
             _ => return Ok(error(-32601, "Method not found")),
         };
-        let body = json!({"result": result, "error": null, "id": 0}).to_string().into_bytes();
+        let body = json!({"result": result, "error": null}).to_string().into_bytes();
         Ok(Answer { status: 200, body, ..Answer::default() })
     }
 }
 
 fn error(code: i64, message: &str) -> Answer {
     let error = json!({"code": code, "message": message});
-    let body = json!({"result": null, "error": error, "id": 0}).to_string().into_bytes();
+    let body = json!({"result": null, "error": error}).to_string().into_bytes();
     Answer { status: 500, body, ..Answer::default() }
 }
 
