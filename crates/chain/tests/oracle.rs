@@ -493,4 +493,7 @@ fn a_share_rebuilds_its_header_and_judges_its_hash() {
     assert_eq!(share.difficulty(), 1.0);
     share.hash = Hash256::from_bytes(job.network_target.to_le_bytes());
     assert!(!share.meets_share_target() && share.is_block());
+    share.hash = Hash256::from_bytes(Target::MAX.to_le_bytes());
+    assert!(!share.meets_share_target() && !share.is_block());
+    assert!(share.difficulty() < 1e-9, "{}", share.difficulty());
 }

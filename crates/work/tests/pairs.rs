@@ -70,6 +70,7 @@ fn pairs_are_searched_where_they_pay_and_nowhere_else() {
     assert!(!searches(&job(1, 0, 0), 32), "one value");
     assert!(!searches(&job(1, 0, 4), 1), "one midstate is asked for");
     assert!(!searches(&job(1, 0x2000, 4), 32), "versions are cheaper");
+    assert!(!searches(&job(1, 0x6000, 4), 2), "as many versions as are left for later");
     let mut long = (*job(1, 0, 4)).clone();
     long.coinbase_suffix = vec![0; 50_000];
     assert!(!searches(&long, 32), "a root costs too much");
@@ -191,6 +192,20 @@ fn i2_a_pair_is_not_found_again_when_the_versions_change() {
         assert!(frontier.lend_search(&own).is_none());
     }
     assert_eq!(hashed, (NONCES << 16) - 2 * NONCES, "all the rest");
+}
+
+#[test]
+fn i2_i3_the_units_of_a_pair_that_are_claimed_together_are_followed_by_the_next_one() {
+    let (job, pair) = job_with_a_pair();
+    let space = SearchSpace::new(job, Cut { nonces: 0..10, ..cut(2) });
+    let mut frontier = Frontier::new(&space);
+    frontier.return_search(PairSearch::new(&space).expect("a search pays"), Some(pair));
+    // Two hashes a nonce.
+    let claims = [0, 6, 0, 100].map(|hashes| match frontier.claim_many(&space, 0, hashes) {
+        Claim::Unit(Unit { page, nonces }) if page == PageName::Pair(pair) => nonces,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(claims, [0..1, 1..4, 4..5, 5..10]);
 }
 
 #[test]
