@@ -40,6 +40,7 @@ limits! {
     // A tip that does not move to our block, each time twice as long, up to four times this.
     pub(crate) STANDSTILL: Duration = s(2), "a tip that ignores our block", "it is mined on again";
     pub(crate) SLOW: Duration = s(5), "an ordinary call has no answer", "the next node is tried";
+    pub(crate) SHRUNK: Duration = s(30), "a chain shorter than it was", "told";
     // Trouble, and the way back.
     pub(crate) NODE_RETRIES: [u64; 4] = [1, 2, 5, 10], "waits after failures", "asked again";
     pub(crate) RECHECK: Duration = s(10), "a healthy node not mined at", "asked again";

@@ -415,3 +415,31 @@ fn rule_16_a_node_is_asked_about_four_blocks_at_a_time() {
     assert_eq!(world.client.ledger().accepted, 1);
     assert!(world.client.is_settled());
 }
+
+const SHORTER: &str = "shorter than it was";
+
+#[test]
+fn rule_21_a_chain_that_stays_shorter_than_it_was_is_told_once_and_mined_on() {
+    let mut world = World::new(vec![Core::new()]);
+    for _ in 0..5 {
+        world.cores[0].foreign_block();
+    }
+    world.settle();
+    crash(&mut world, 2);
+    world.pass(1);
+    come_back(&mut world);
+    world.pass(20);
+    assert_eq!((jobs(&world), warnings(&world, SHORTER)), (vec![3], 0), "its peers may have them");
+    world.pass(40);
+    assert_eq!(warnings(&world, "3 blocks shorter than it was"), 1, "{:?}", world.warnings());
+    assert!(warnings(&world, "mines on its tip at height 2") == 1, "{:?}", world.warnings());
+    world.mine();
+    world.pass(100);
+    assert_eq!((world.cores[0].height(), warnings(&world, SHORTER)), (3, 1));
+    // A chain that is as long again within seconds is nobody's concern.
+    let lost = world.cores[0].best.pop().unwrap();
+    world.pass(20);
+    world.cores[0].best.push(lost);
+    world.pass(100);
+    assert_eq!(warnings(&world, SHORTER), 1, "{:?}", world.warnings());
+}

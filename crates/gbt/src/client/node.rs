@@ -7,7 +7,7 @@ use midstate_chain::Hash256;
 use super::refusals::Refusals;
 use crate::Lateness;
 use crate::limits::{
-    ASK_AGAIN, LEFT_BEHIND, LONGPOLL_REST, MAX_BREAKS, NODE_RETRIES, PATIENCE, SURE_FOR,
+    ASK_AGAIN, LEFT_BEHIND, LONGPOLL_REST, MAX_BREAKS, NODE_RETRIES, PATIENCE, SHRUNK, SURE_FOR,
 };
 use crate::recurring::Changing;
 use crate::rpc::{Answer, RpcError};
@@ -58,6 +58,9 @@ pub(super) struct Node {
     pub(super) tip: Option<Hash256>,
     /// The height of that tip, unless the node may have been restarted since.
     pub(super) height: Option<u32>,
+    /// The greatest height of a template, and when a lower one is told.
+    highest: u32,
+    shrunk: Option<Duration>,
     /// Gave work before.
     pub(super) was_connected: bool,
     /// Our payout script on its chain.
@@ -175,6 +178,8 @@ impl Node {
             height: None,
             behind: 0,
             tip: None,
+            highest: 0,
+            shrunk: None,
             was_connected: false,
             script: Vec::new(),
             waiting: Waiting::default(),
@@ -243,6 +248,21 @@ impl Node {
         self.was_connected = true;
         self.said = None;
         news
+    }
+
+    /// A template of this height came. By how many blocks the chain is shorter than it was, said once
+    /// when it has been so for a while.
+    pub(super) fn shrank(&mut self, now: Duration, height: u32) -> Option<u32> {
+        let lost = self.highest.saturating_sub(height);
+        if lost == 0 {
+            (self.highest, self.shrunk) = (height, None);
+            return None;
+        }
+        let due = *self.shrunk.get_or_insert(now + SHRUNK);
+        (now >= due).then(|| {
+            (self.highest, self.shrunk) = (height, None);
+            lost
+        })
     }
 
     /// It did not. Whether the reason is news.

@@ -241,6 +241,7 @@ impl Client {
             (node.failures, node.wake_at) = (0, Some(now + RECHECK));
             return;
         }
+        self.tell_shrunk(now, &template);
         self.wait_for_ours(now, template.prev_hash);
         self.plan_next(now, &template);
         let is_for_none = self.solved_tip == Some(template.prev_hash) && self.waits_in_vain(now);
@@ -255,6 +256,19 @@ impl Client {
             self.nodes[index].failures = 0;
             self.serves(now, index);
         }
+    }
+
+    /// Says that the active node's chain has fallen back, once that is no matter of seconds.
+    fn tell_shrunk(&mut self, now: Duration, template: &Template) {
+        let Some(lost) = self.nodes[self.active].shrank(now, template.height) else { return };
+        let words = format!(
+            "the node's chain is {lost} {} shorter than it was: the node has forgotten them, or \
+             somebody has invalidated them (reconsiderblock takes that back); midstate mines on \
+             its tip at height {}",
+            if lost == 1 { "block" } else { "blocks" },
+            template.height.saturating_sub(1)
+        );
+        self.events.push(self.active, NodeNews::Warning(words));
     }
 
     /// The node gives work, as far as is known: of the one that is mined at, a template that is
