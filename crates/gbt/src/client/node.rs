@@ -250,8 +250,8 @@ impl Node {
         news
     }
 
-    /// A template of this height came. By how many blocks the chain is shorter than it was, said once
-    /// when it has been so for a while.
+    /// A template of this height came. By how many blocks the chain is shorter than it was, said
+    /// once when it has been so for a while.
     pub(super) fn shrank(&mut self, now: Duration, height: u32) -> Option<u32> {
         let lost = self.highest.saturating_sub(height);
         if lost == 0 {
