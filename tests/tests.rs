@@ -25,6 +25,7 @@ mod goals;
 mod grind;
 mod heights;
 mod https;
+mod invalidated;
 mod kernels;
 mod latency;
 mod lessons;

@@ -164,6 +164,12 @@ pub fn refusal_in_words(reason: &str) -> String {
     format!("{reason}: {}", likely_cause(reason))
 }
 
+/// Whether a refusal stands only as long as the node holds the block, or the one before it, for
+/// invalid: `reconsiderblock` lifts it.
+pub(crate) fn holds_invalid(reason: &str) -> bool {
+    matches!(reason, "bad-prevblk" | "duplicate-invalid")
+}
+
 /// Whether time may lift a refusal.
 pub(crate) fn may_pass(reason: &str) -> bool {
     matches!(reason, NO_PARENT | "time-too-new")

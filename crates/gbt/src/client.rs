@@ -247,7 +247,7 @@ impl Client {
                 let tip = self.tip_height_at(node);
                 let is_accepted = verdict == Ok(BlockVerdict::Accepted);
                 let refusal = refusals::is_for_good(&verdict).map(str::to_owned);
-                let found_on = self.blocks.found_on(hash);
+                let found_on = self.blocks.found_on(node, hash);
                 self.blocks.handle_submitted(now, node, hash, verdict, tip, &mut self.events);
                 if let Some((why, on)) = refusal.zip(found_on) {
                     self.handle_refused(now, node, &why, on);
@@ -262,7 +262,7 @@ impl Client {
                     Err(RpcError::Node { code: code::INVALID_ADDRESS_OR_KEY, .. }) => Ok(None),
                     other => other.map(Some),
                 };
-                let (tip, found_on) = (self.tip_height_at(node), self.blocks.found_on(hash));
+                let (tip, found_on) = (self.tip_height_at(node), self.blocks.found_on(node, hash));
                 let refusal =
                     self.blocks.handle_header(now, node, hash, header, tip, &mut self.events);
                 if let Some((why, on)) = refusal.zip(found_on) {

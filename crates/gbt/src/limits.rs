@@ -55,6 +55,8 @@ limits! {
     pub(crate) MAX_BLOCKS: usize = 64, "blocks of ours in memory", "the oldest with a verdict goes";
     pub(crate) BLOCK_RETRIES: [u64; 5] = [0, 1, 2, 5, 10], "pauses before a block", "sent again";
     pub(crate) VAIN_RETRIES: [u64; 5] = [2, 5, 15, 60, 120], "pauses without a verdict", "likewise";
+    pub(crate) INVALID_RETRIES: [u64; 5] = [2, 5, 15, 60, 120],
+        "pauses, its parent being invalid", "sent again; no more after them";
     pub(crate) STRANDED: usize = 4, "times a block lacked its parent", "it fills no room";
     pub(crate) MATTERS: Duration = s(6 * 3600), "a block without a verdict", "not sent any more";
     pub(crate) TELL_AGAIN: Duration = s(60), "between other words that are none", "not told";

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use midstate_chain::{Hash256, Verdict};
 
-use crate::causes::refusal_in_words;
+use crate::causes::{holds_invalid, refusal_in_words};
 use crate::limits::{BLOCK_RETRIES, BURIED, MATTERS, STRANDED, VAIN_RETRIES};
 use crate::rpc::RpcError;
 use crate::spool::SpooledBlock;
@@ -70,6 +70,8 @@ pub(super) struct Trouble {
     pub(super) lacks_parent: bool,
     /// So it was asked whether it has that one, which is ours.
     pub(super) asked_for_parent: bool,
+    /// Times that it refused the block because it held the block, or its parent, for invalid.
+    pub(super) invalid: usize,
     /// It answered with a word that Core does not have: a refusal, unless it has the block.
     pub(super) refusal: Option<String>,
 }
@@ -271,6 +273,16 @@ impl Block {
         if matches!(self.deliveries[node], Delivery::Refused(_)) && self.is_elsewhere(node) {
             self.deliveries[node] = self.send_later(now, node, None);
         }
+    }
+
+    /// Whether the node refused it for a reason that the user of the node can lift.
+    pub(super) fn is_held_invalid(&self, node: usize) -> bool {
+        matches!(&self.deliveries[node], Delivery::Refused(reason) if holds_invalid(reason))
+    }
+
+    /// The same of any node: the verdict may change.
+    pub(super) fn may_be_reconsidered(&self) -> bool {
+        (0..self.deliveries.len()).any(|node| self.is_held_invalid(node))
     }
 
     /// Whether the blocks that build on it wait for it at this node. They do not where the node has

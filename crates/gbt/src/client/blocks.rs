@@ -3,7 +3,7 @@
 //! - nothing is sent before the spool has it (or has refused it);
 //! - every node gets it, and again after 0, 1, 2, 5, then every 10 seconds, until it takes it or
 //!   refuses it for good; what was refused for good is not sent again, but to a node that lacks it
-//!   for a later block while another node has it in its chain;
+//!   for a later block while another node has it in its chain, or that held its parent for invalid;
 //! - only a reason of BIP22 that time cannot lift is a refusal, and a word that Core does not have
 //!   is one only if the node does not have the block; an error, or an answer that says
 //!   neither yes nor no, keeps the block, which is sent again with growing pauses while it can
@@ -23,6 +23,7 @@
 //!   Those of a chain whose beginning no node has, nor we, do not count.
 
 mod doubts;
+mod invalid;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -254,10 +255,12 @@ impl Blocks {
 
     /// Lets go of the oldest block with a verdict, if there is one.
     fn let_go_of_the_oldest(&mut self, events: &mut Events) -> bool {
-        let oldest = self.judged().next().map(|block| (block.spooled.hash, block.origin));
-        if let Some((hash, node)) = oldest {
+        let oldest = self.judged().next().map(|block| {
+            (block.spooled.hash, block.origin, block.standing == Some(Standing::Rejected))
+        });
+        if let Some((hash, node, refused)) = oldest {
             self.let_go(hash);
-            events.push(node, NodeNews::Unspool { hash, refused: false });
+            events.push(node, NodeNews::Unspool { hash, refused });
         }
         oldest.is_some()
     }
@@ -326,15 +329,20 @@ impl Blocks {
     }
 
     /// The work of which this block was found, if that was in this run.
-    pub(super) fn found_on(&self, hash: Hash256) -> Option<FoundOn> {
-        let block = self.find(hash).filter(|block| !block.replayed)?;
+    pub(super) fn found_on(&self, node: usize, hash: Hash256) -> Option<FoundOn> {
+        // One that the node refused before, and got again, is no other block that it does not take.
+        let is_news = |block: &&Block| !block.replayed && block.troubles[node].invalid == 0;
+        let block = self.find(hash).filter(is_news)?;
         Some(FoundOn { tip: block.spooled.prev_hash, node: block.origin, at: block.found_at })
     }
 
     /// Why a tip does not move to a block of this run at this node, and whether another node has
     /// such a block in its chain.
     pub(super) fn why_not_on(&self, node: usize, tip: Hash256) -> Option<NotTaken> {
-        let on_tip = || self.of_this_run().filter(|block| block.spooled.prev_hash == tip);
+        let is_it = |block: &&Block| {
+            block.spooled.prev_hash == tip && block.standing != Some(Standing::Rejected)
+        };
+        let on_tip = || self.of_this_run().filter(is_it);
         let is_refused = |block: &Block| matches!(block.deliveries[node], Delivery::Refused(_));
         on_tip().last().map(|block| NotTaken {
             words: block.why_not_tip(node),
@@ -388,7 +396,10 @@ impl Blocks {
                 block.troubles[node].refusal = Some(reason);
                 Delivery::Due { at: now, attempt, ask: true }
             }
-            Ok(BlockVerdict::Refused(reason)) => Delivery::Refused(reason),
+            Ok(BlockVerdict::Refused(reason)) => {
+                block.troubles[node].invalid += usize::from(causes::holds_invalid(&reason));
+                Delivery::Refused(reason)
+            }
             Err(RpcError::Node { code: code::DESERIALIZATION, message }) => {
                 Delivery::Refused(message)
             }
@@ -435,7 +446,8 @@ impl Blocks {
         events: &mut Events,
     ) {
         let Some(standing) = self.find(hash).map(|block| block.standing) else { return };
-        if self.told[node].is_news(now, why) {
+        // The verdict has been told.
+        if standing != Some(Standing::Rejected) && self.told[node].is_news(now, why) {
             let others = match standing {
                 Some(Standing::Accepted) => "another node has it",
                 _ => "another node may take it",
@@ -625,11 +637,14 @@ impl Blocks {
         let outcome = block.outcome(standing.into(), was, reason, latency);
         events.push(node, NodeNews::Block(outcome));
         if standing == Standing::Rejected {
+            let is_final = !block.may_be_reconsidered();
             if !block.replayed {
                 self.refusal = Some(block.spooled.prev_hash);
             }
-            self.let_go(hash);
-            events.push(node, NodeNews::Unspool { hash, refused: true });
+            if is_final {
+                self.let_go(hash);
+                events.push(node, NodeNews::Unspool { hash, refused: true });
+            }
         }
     }
 }

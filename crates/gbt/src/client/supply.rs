@@ -143,6 +143,8 @@ impl Client {
         if is_new {
             self.blocks.hurry_on(now, index, tip);
         }
+        let at = (tip, template.height);
+        self.blocks.offer_again(now, index, at, is_new, &mut self.events);
         self.look_at_refusals(now, index, tip, is_new);
     }
 

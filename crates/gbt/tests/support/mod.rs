@@ -70,6 +70,8 @@ pub(crate) struct Core {
     pub(crate) refuse_blocks: Option<&'static str>,
     /// Its word for a block that it takes, instead of null.
     pub(crate) says_yes: Option<&'static str>,
+    /// Blocks that `invalidateblock` took out of the best chain, the lowest first.
+    pub(crate) invalid: Vec<BlockHash>,
     /// This one block is refused, whenever it comes.
     pub(crate) refused: Option<BlockHash>,
     /// Its word for a block on its tip. Others it judges.
@@ -127,6 +129,7 @@ impl Core {
             moves_at_proposals: false,
             refuse_blocks: None,
             says_yes: None,
+            invalid: Vec::new(),
             refused: None,
             refuses_next: None,
             mute_submit: false,
@@ -185,6 +188,20 @@ impl Core {
         let mut bytes = [0x77; 32];
         bytes[..8].copy_from_slice(&(self.height() as u64).to_le_bytes());
         self.best.push(bitcoin::hashes::Hash::from_byte_array(bytes));
+    }
+
+    /// `invalidateblock` of the block at this height.
+    pub(crate) fn invalidate(&mut self, height: usize) {
+        self.invalid = self.best.split_off(height);
+    }
+
+    /// `reconsiderblock` of the same: the node goes back to it, if no chain beside it is longer.
+    pub(crate) fn reconsider(&mut self, height: usize) {
+        let invalid = std::mem::take(&mut self.invalid);
+        if height + invalid.len() >= self.best.len() {
+            self.best.truncate(height);
+            self.best.extend(invalid);
+        }
     }
 
     /// A transaction with a witness, as the node would have it in its mempool.
@@ -374,10 +391,16 @@ impl Core {
         if self.refused == Some(hash) {
             return Some("rejected");
         }
+        let prev = block.header.prev_blockhash;
+        if self.invalid.contains(&hash) {
+            return Some("duplicate-invalid");
+        }
+        if self.invalid.contains(&prev) {
+            return Some("bad-prevblk");
+        }
         if self.blocks.contains_key(&hash) {
             return Some("duplicate");
         }
-        let prev = block.header.prev_blockhash;
         if prev != self.tip() {
             if !self.best.contains(&prev) && !self.blocks.contains_key(&prev) {
                 return Some("prev-blk-not-found");
