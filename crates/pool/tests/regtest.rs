@@ -103,7 +103,8 @@ fn a_chain_two_hours_ahead_of_the_clock_waits_for_it() {
     // Above genesis alone, a block's time is the median.
     miner.mine(now, now + TWO_HOURS);
     assert_eq!(miner.job, None, "the next one's time would be two hours and a second ahead");
-    let late = miner.ask(now, "mining.submit", json!(["me", "1", "00000000", "6553f100", "0"]));
+    let late = json!(["me", "1", "00000000", "6553f100", "00000000"]);
+    let late = miner.ask(now, "mining.submit", late);
     assert_eq!(late["error"][0], 21, "{late}");
 
     let then = now + Duration::from_secs(1);
