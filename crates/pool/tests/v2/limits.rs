@@ -29,10 +29,14 @@ fn bytes_may_come_cut_anywhere() {
         miner.send(&mut hall, &[byte]);
     }
     assert!(!hall.pool.pool().is_let_in(miner.id));
-    for byte in miner.seal(0, 0, &setup(0)) {
+    for (sent, byte) in miner.seal(0, 0, &setup(0)).into_iter().enumerate() {
         assert!(!hall.pool.pool().is_let_in(miner.id));
+        let unfinished = hall.pool.pool().unfinished_frame(miner.id);
+        // The handshake was number 0.
+        assert_eq!(unfinished, (sent > 0).then_some(1), "after {sent} bytes");
         miner.send(&mut hall, &[byte]);
     }
+    assert_eq!(hall.pool.pool().unfinished_frame(miner.id), None);
     assert!(hall.pool.pool().is_let_in(miner.id));
     let channel = miner.open(&mut hall, "rig");
     let found = miner.find(channel, 0);
