@@ -29,8 +29,12 @@ struct Room {
 impl Room {
     /// A share takes a few hashes, a block some shares.
     fn open() -> Self {
+        Self::of(PoolConfig::new(1e-9, 7))
+    }
+
+    fn of(config: PoolConfig) -> Self {
         let pace = PaceConfig { seconds: 10.0, blocks: 2, first_blocks: 2, easiest: 8e-9 };
-        let mut pool = PacedPool::new(PoolConfig::new(1e-9, 7), pace, 8e-9).unwrap();
+        let mut pool = PacedPool::new(config, pace, 8e-9).unwrap();
         let from = SocketAddr::from(([10, 0, 0, 1], 1));
         let seat = pool.seat(at(0), "Ada", from);
         let chain = RegtestChain::new(Vec::new()).unwrap();
@@ -109,6 +113,25 @@ fn a_block_is_harder_than_its_header_says_and_counts_when_the_node_has_it() {
         room.renew(now);
     }
     assert!(shares > 18, "{shares} shares were six blocks");
+}
+
+#[test]
+fn rule_16_the_newest_blocks_wait_for_their_verdicts_and_no_more() {
+    let mut config = PoolConfig::new(1e-9, 7);
+    config.bounds.judged_blocks = 2;
+    let mut room = Room::of(config);
+    // The node takes them, and says so late.
+    let hashes = [1, 2, 3].map(|block| {
+        let (header, raw, _) = room.find_block(at(block));
+        room.chain.accept(at(block), header, raw).unwrap();
+        room.renew(at(block));
+        header.hash()
+    });
+    let told = hashes.map(|hash| {
+        room.judge(at(4), hash, Verdict::Accepted);
+        room.events().iter().filter(|event| is_block(event)).count()
+    });
+    assert_eq!((told, room.booked()), ([0, 1, 1], 2));
 }
 
 #[test]
